@@ -1,0 +1,34 @@
+# The two commands of the README are `make run` and `make test`; each works alone on a machine
+# that has Python >= 3.11, make and a package index.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+
+# A run of ours must never reach a paid service because a variable was left in the shell.
+CLEAN_ENV := env -u WebPubSubConnectionString $(shell env | sed -n 's/^\(LOCUST_[A-Za-z0-9_]*\)=.*/-u \1/p')
+
+.PHONY: run test check sample bench clean
+
+run: $(VENV)/.installed
+	$(CLEAN_ENV) $(BIN)/locust -f locustfile.py --config configs/smoke.conf
+
+test: $(VENV)/.installed-test
+	$(CLEAN_ENV) $(BIN)/ruff check .
+	$(CLEAN_ENV) $(BIN)/mypy
+	$(CLEAN_ENV) $(BIN)/python -m pytest
+
+check: $(VENV)/.installed-test
+	$(BIN)/ruff check . && $(BIN)/mypy
+
+$(VENV)/.installed: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	touch $@
+
+$(VENV)/.installed-test: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
+	touch $(VENV)/.installed $@
+
+clean:
+	rm -rf $(VENV)

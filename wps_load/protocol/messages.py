@@ -1,0 +1,116 @@
+"""The messages of Web PubSub's subprotocols, as values. Both directions, no bytes.
+
+Source: Azure Web PubSub documentation, `json.webpubsub.azure.v1`, `protobuf.webpubsub.azure.v1` and their reliable
+variants. What the simple client (no subprotocol) sends and receives is `DataMessage`-free: raw payloads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class DataType(StrEnum):
+    """`dataType` of a message's data; `PROTOBUF` is a serialized google.protobuf.Any."""
+
+    TEXT = "text"
+    JSON = "json"
+    BINARY = "binary"
+    PROTOBUF = "protobuf"
+
+
+# -- service to client ------------------------------------------------------------------------------------------------
+
+
+class DataMessage(NamedTuple):
+    """`message`: a publication that arrived. A NamedTuple: built once a delivery, on the hot path.
+
+    `data`: str for text, bytes for binary and protobuf, the parsed value for json (str of JSON text in protobuf
+    subprotocols). `source`: the wire's `from`, "group" or "server".
+    """
+
+    source: str
+    group: str | None
+    data_type: str
+    data: object
+    sequence_id: int | None = None
+    from_user_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """`system`/`connected`: always the first frame of a PubSub client."""
+
+    connection_id: str
+    user_id: str | None = None
+    reconnection_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """`system`/`disconnected`: the service is about to close; `reason` is free text, never a label."""
+
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """`ack`: the answer to an `ackId`. `error` is the error's name (`Forbidden`, `Duplicate`, ...) or None."""
+
+    ack_id: int
+    success: bool
+    error: str | None = None
+    error_message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    pass
+
+
+Downstream = DataMessage | Connected | Disconnected | Ack | Pong
+
+# -- client to service ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class JoinGroup:
+    group: str
+    ack_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveGroup:
+    group: str
+    ack_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SendToGroup:
+    group: str
+    data_type: DataType
+    data: object
+    ack_id: int | None = None
+    no_echo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SendEvent:
+    event: str
+    data_type: DataType
+    data: object
+    ack_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceAck:
+    sequence_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    pass
+
+
+Upstream = JoinGroup | LeaveGroup | SendToGroup | SendEvent | SequenceAck | Ping
