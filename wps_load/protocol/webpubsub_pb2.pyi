@@ -2,8 +2,7 @@ from google.protobuf import any_pb2 as _any_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
-from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+from typing import ClassVar as _ClassVar, Mapping as _Mapping, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
@@ -32,7 +31,7 @@ class UpstreamMessage(_message.Message):
         ttl_seconds: int
         metadata: _containers.ScalarMap[str, str]
         stream: UpstreamMessage.StreamStartInfo
-        def __init__(self, group: _Optional[str] = ..., ack_id: _Optional[int] = ..., data: _Optional[_Union[MessageData, _Mapping]] = ..., no_echo: _Optional[bool] = ..., ttl_seconds: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., stream: _Optional[_Union[UpstreamMessage.StreamStartInfo, _Mapping]] = ...) -> None: ...
+        def __init__(self, group: _Optional[str] = ..., ack_id: _Optional[int] = ..., data: _Optional[_Union[MessageData, _Mapping]] = ..., no_echo: bool = ..., ttl_seconds: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ..., stream: _Optional[_Union[UpstreamMessage.StreamStartInfo, _Mapping]] = ...) -> None: ...
     class StreamStartInfo(_message.Message):
         __slots__ = ("stream_id", "idle_timeout_ms")
         STREAM_ID_FIELD_NUMBER: _ClassVar[int]
@@ -152,7 +151,7 @@ class DownstreamMessage(_message.Message):
         ack_id: int
         success: bool
         error: DownstreamMessage.AckMessage.ErrorMessage
-        def __init__(self, ack_id: _Optional[int] = ..., success: _Optional[bool] = ..., error: _Optional[_Union[DownstreamMessage.AckMessage.ErrorMessage, _Mapping]] = ...) -> None: ...
+        def __init__(self, ack_id: _Optional[int] = ..., success: bool = ..., error: _Optional[_Union[DownstreamMessage.AckMessage.ErrorMessage, _Mapping]] = ...) -> None: ...
     class DataMessage(_message.Message):
         __slots__ = ("group", "data", "sequence_id", "metadata", "stream")
         class MetadataEntry(_message.Message):
@@ -193,7 +192,7 @@ class DownstreamMessage(_message.Message):
         stream_sequence_id: int
         end_of_stream: bool
         error: DownstreamMessage.StreamInfo.StreamError
-        def __init__(self, stream_id: _Optional[str] = ..., stream_sequence_id: _Optional[int] = ..., end_of_stream: _Optional[bool] = ..., error: _Optional[_Union[DownstreamMessage.StreamInfo.StreamError, _Mapping]] = ...) -> None: ...
+        def __init__(self, stream_id: _Optional[str] = ..., stream_sequence_id: _Optional[int] = ..., end_of_stream: bool = ..., error: _Optional[_Union[DownstreamMessage.StreamInfo.StreamError, _Mapping]] = ...) -> None: ...
     class SystemMessage(_message.Message):
         __slots__ = ("connected_message", "disconnected_message")
         class ConnectedMessage(_message.Message):
