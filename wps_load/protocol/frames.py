@@ -1,0 +1,313 @@
+"""RFC 6455 framing, the client's side: frames out (masked), messages in (unmasked). Pure: bytes to bytes.
+
+    FrameWriter    payload -> one masked frame, with a fresh mask key from a pool of the system's randomness
+    FrameReader    bytes as they come -> whole messages and control frames, in order
+
+The reader records errors instead of raising them (the habit of h11 and websockets): what came before the
+offence is a measurement and must not be lost with it. After each `feed`, look at `error`.
+No extension is ever offered, so a set RSV bit is a protocol error.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator
+from enum import IntEnum
+
+from wps_load.errors import LocalProtocolError, RemoteProtocolError
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # a platform without the compiled module
+    from websockets.utils import apply_mask
+
+
+class Opcode(IntEnum):
+    """RFC 6455 section 5.2."""
+
+    CONTINUATION = 0x0
+    TEXT = 0x1
+    BINARY = 0x2
+    CLOSE = 0x8
+    PING = 0x9
+    PONG = 0xA
+
+
+DEFAULT_MAX_MESSAGE_BYTES = 16 * 1024 * 1024
+MAX_CONTROL_PAYLOAD_BYTES = 125
+
+# -- out -----------------------------------------------------------------------------------------------------
+
+_HEAD = struct.Struct("!BB4s")
+_HEAD_16 = struct.Struct("!BBH4s")
+_HEAD_64 = struct.Struct("!BBQ4s")
+_ZERO_KEY = b"\0\0\0\0"
+
+
+def encode_frame(opcode: int, payload: bytes, mask_key: bytes | None) -> bytes:
+    """One final frame. `mask_key`: 4 bytes for a client's frame (RFC 6455 section 5.3), None for a server's.
+
+    Raises LocalProtocolError for a control frame above 125 bytes (section 5.5).
+    """
+    size = len(payload)
+    if opcode >= 0x8 and size > MAX_CONTROL_PAYLOAD_BYTES:
+        raise LocalProtocolError(f"control frame of {size} bytes; at most {MAX_CONTROL_PAYLOAD_BYTES}")
+    if mask_key is None:
+        return _unmasked_head(opcode, size) + payload
+    if size < 126:
+        return _HEAD.pack(0x80 | opcode, 0x80 | size, mask_key) + apply_mask(payload, mask_key)
+    if size < 65536:
+        return _HEAD_16.pack(0x80 | opcode, 0xFE, size, mask_key) + apply_mask(payload, mask_key)
+    return _HEAD_64.pack(0x80 | opcode, 0xFF, size, mask_key) + apply_mask(payload, mask_key)
+
+
+def _unmasked_head(opcode: int, size: int) -> bytes:
+    if size < 126:
+        return bytes((0x80 | opcode, size))
+    if size < 65536:
+        return struct.pack("!BBH", 0x80 | opcode, 126, size)
+    return struct.pack("!BBQ", 0x80 | opcode, 127, size)
+
+
+def mask_keys(pool_bytes: int = 4096) -> Iterator[bytes]:
+    """Endless 4-byte mask keys from `os.urandom`, as section 10.3 demands; one system call for many keys.
+
+    Make one after a fork, not before: two processes that share a pool send the same keys.
+    """
+    while True:
+        for (key,) in struct.iter_unpack("4s", os.urandom(pool_bytes)):
+            yield key
+
+
+class FrameWriter:
+    """Client frames with fresh mask keys. One serves all connections of a process (see `mask_keys`)."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self, keys: Iterator[bytes] | None = None) -> None:
+        self._keys = mask_keys() if keys is None else keys
+
+    def frame(self, opcode: int, payload: bytes) -> bytes:
+        """One masked frame, final. Raises LocalProtocolError as `encode_frame` does."""
+        return encode_frame(opcode, payload, next(self._keys))
+
+    def text_frame(self, payload: bytes) -> bytes:
+        """`payload`: UTF-8, which is not checked."""
+        return encode_frame(0x1, payload, next(self._keys))
+
+    def binary_frame(self, payload: bytes) -> bytes:
+        return encode_frame(0x2, payload, next(self._keys))
+
+    def close_frame(self, code: int, reason: str = "") -> bytes:
+        """Raises LocalProtocolError for a code that may not be sent."""
+        return self.frame(Opcode.CLOSE, encode_close(code, reason))
+
+
+# -- close payloads ------------------------------------------------------------------------------------------
+
+NO_STATUS = 1005
+"""RFC 6455 section 7.1.5: what a close frame without a code stands for; never on the wire."""
+
+_REGISTERED_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
+
+
+def is_valid_close_code(code: int) -> bool:
+    """RFC 6455 section 7.4 with IANA's registry: may this code stand in a close frame?"""
+    return code in _REGISTERED_CODES or 3000 <= code <= 4999
+
+
+def encode_close(code: int, reason: str = "") -> bytes:
+    """The payload of a close frame; the reason is cut to 123 bytes of UTF-8 at a character's border.
+
+    Raises LocalProtocolError for a code that may not be sent.
+    """
+    if not is_valid_close_code(code):
+        raise LocalProtocolError(f"close code {code} may not be sent (RFC 6455 section 7.4)")
+    text = reason.encode("utf-8", "replace")
+    room = MAX_CONTROL_PAYLOAD_BYTES - 2
+    if len(text) > room:
+        text = text[:room].decode("utf-8", "ignore").encode()
+    return struct.pack("!H", code) + text
+
+
+def parse_close(payload: bytes) -> tuple[int, str]:
+    """(code, reason) of a close frame; an empty payload gives (1005, "").
+
+    Raises RemoteProtocolError: 1002 for one byte or a code that may not be sent, 1007 for a reason not in UTF-8.
+    """
+    if not payload:
+        return NO_STATUS, ""
+    if len(payload) == 1:
+        raise RemoteProtocolError(1002, "close frame with a payload of one byte")
+    code = int.from_bytes(payload[:2], "big")
+    if not is_valid_close_code(code):
+        raise RemoteProtocolError(1002, f"close frame with the invalid code {code}")
+    try:
+        return code, payload[2:].decode()
+    except UnicodeDecodeError:
+        raise RemoteProtocolError(1007, "close reason is not UTF-8") from None
+
+
+# -- in ------------------------------------------------------------------------------------------------------
+
+_UINT64 = struct.Struct("!Q")
+
+
+class FrameReader:
+    """Bytes of one connection -> (opcode, payload), messages whole, control frames where they stood.
+
+    Memory: at most one message of `max_message_bytes`, one frame of the same size and one `feed`.
+    """
+
+    __slots__ = (
+        "_fragment_opcode",
+        "_fragments",
+        "_max_bytes",
+        "_needed",
+        "_pending",
+        "close_received",
+        "error",
+    )
+
+    def __init__(self, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
+        self._max_bytes = max_message_bytes
+        self._pending = bytearray()  # an unfinished frame; grows in place, so small reads don't cost squares
+        self._needed = 0  # bytes that `_pending` must have before looking at it is worth while
+        self._fragments = bytearray()
+        self._fragment_opcode: int | None = None  # of the message that is under way
+        self.error: RemoteProtocolError | None = None
+        """What broke the protocol, with the close code to answer. Nothing is read after it."""
+        self.close_received = False
+        """A close frame came: what follows it is thrown away (RFC 6455 section 1.4)."""
+
+    def feed(self, data: bytes) -> list[tuple[int, bytes]]:
+        """All messages and control frames that `data` completes. Never raises for what the peer sent.
+
+        `data` must be bytes. Text comes as bytes, checked to be UTF-8 over the whole message (section 8.1).
+        """
+        out: list[tuple[int, bytes]] = []
+        if self.error is not None or self.close_received:
+            return out
+        if self._pending:
+            self._pending += data
+            if len(self._pending) < self._needed:
+                return out
+            data = bytes(self._pending)
+            self._pending.clear()
+        try:
+            rest = self._read(data, out)
+        except RemoteProtocolError as error:
+            self.error = error
+            self._fragments.clear()
+            return out
+        if rest < len(data) and not self.close_received:
+            self._pending += data[rest:] if rest else data
+        return out
+
+    def _read(self, data: bytes, out: list[tuple[int, bytes]]) -> int:
+        """Reads frames into `out`; returns where the first unfinished one begins and sets `_needed` for it."""
+        position = 0
+        end = len(data)
+        max_bytes = self._max_bytes
+        while end - position >= 2:
+            first = data[position]
+            size = data[position + 1]
+            if size < 126:
+                start = position + 2
+            else:
+                head_bytes = self._head_bytes(size)
+                start = position + head_bytes
+                if start > end:
+                    self._needed = head_bytes
+                    return position
+                size = _long_size(data, position, start)
+            stop = start + size
+            if (first == 0x81 or first == 0x82) and self._fragment_opcode is None and size <= max_bytes:
+                if stop > end:
+                    break
+                payload = data[start:stop]
+                if first == 0x81 and not payload.isascii():
+                    _check_utf8(payload)
+                out.append((first & 0xF, payload))
+            else:
+                self._check_head(first, size)  # before the payload is there: nothing too long is awaited
+                if stop > end:
+                    break
+                self._take(first, data[start:stop], out)
+                if self.close_received:
+                    return stop
+            position = stop
+        else:
+            self._needed = 2
+            return position
+        self._needed = stop - position
+        return position
+
+    @staticmethod
+    def _head_bytes(size: int) -> int:
+        if size > 127:
+            raise RemoteProtocolError(1002, "masked frame from the server")  # section 5.1
+        return 4 if size == 126 else 10
+
+    def _check_head(self, first: int, size: int) -> None:
+        """Everything that a frame's header can be blamed for (RFC 6455 sections 5.2, 5.4, 5.5)."""
+        if first & 0x70:
+            raise RemoteProtocolError(1002, "reserved bit set without an extension")
+        opcode = first & 0xF
+        if opcode >= 0x8:
+            if opcode > 0xA:
+                raise RemoteProtocolError(1002, f"unknown opcode {opcode}")
+            if not first & 0x80:
+                raise RemoteProtocolError(1002, "fragmented control frame")
+            if size > MAX_CONTROL_PAYLOAD_BYTES:
+                raise RemoteProtocolError(1002, "control frame above 125 bytes")
+            return
+        if opcode > 0x2:
+            raise RemoteProtocolError(1002, f"unknown opcode {opcode}")
+        if opcode == 0x0 and self._fragment_opcode is None:
+            raise RemoteProtocolError(1002, "continuation frame without a message")
+        if opcode != 0x0 and self._fragment_opcode is not None:
+            raise RemoteProtocolError(1002, "new message inside a fragmented one")
+        if len(self._fragments) + size > self._max_bytes:
+            raise RemoteProtocolError(1009, f"message above {self._max_bytes} bytes")
+
+    def _take(self, first: int, payload: bytes, out: list[tuple[int, bytes]]) -> None:
+        """A checked frame off the fast path: control, or part of a fragmented message."""
+        opcode = first & 0xF
+        if opcode >= 0x8:
+            out.append((opcode, payload))
+            self.close_received = opcode == 0x8
+            return
+        if opcode != 0x0:
+            self._fragment_opcode = opcode
+        self._fragments += payload
+        if first & 0x80:
+            whole = bytes(self._fragments)
+            if self._fragment_opcode == 0x1:
+                _check_utf8(whole)
+            out.append((self._fragment_opcode or 0x0, whole))
+            self._fragments.clear()
+            self._fragment_opcode = None
+
+
+def _long_size(data: bytes, position: int, start: int) -> int:
+    """A 16- or 64-bit length, which must be the shortest form and below 2^63 (section 5.2)."""
+    if start - position == 4:
+        size = data[position + 2] << 8 | data[position + 3]
+        if size < 126:
+            raise RemoteProtocolError(1002, "length not in its shortest form")
+        return size
+    (size,) = _UINT64.unpack_from(data, position + 2)
+    if size >> 63:
+        raise RemoteProtocolError(1002, "64-bit length with its highest bit set")
+    if size < 65536:
+        raise RemoteProtocolError(1002, "length not in its shortest form")
+    return int(size)
+
+
+def _check_utf8(payload: bytes) -> None:
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        raise RemoteProtocolError(1007, "text message is not UTF-8") from None
