@@ -1,0 +1,153 @@
+"""The closed vocabulary of statistics: metric names, health instruments, counters, failure labels.
+
+Whatever the scale of a run, no name outside these tables reaches a table, a file or a scraper: an id, a URL
+or free text in a name would grow without bound and could leak a secret."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`starts` and `ends` say in words what is timed; `timed` is False where there is only a count."""
+
+    name: str
+    unit: Literal["ms", "count"]
+    starts: str
+    ends: str
+
+    @property
+    def timed(self) -> bool:
+        return self.unit == "ms"
+
+
+METRICS: Final = (
+    Metric("connect", "ms", "the connection's slot (due time)", "usable"),
+    Metric("connect_token", "ms", "asking for a Client URL or token", "having it"),
+    Metric("connect_dns", "ms", "resolving the host", "addresses known"),
+    Metric("connect_tcp", "ms", "SYN", "TCP (and proxy) connected"),
+    Metric("connect_tls", "ms", "ClientHello", "TLS established and verified"),
+    Metric("connect_upgrade", "ms", "the upgrade request", "101 Switching Protocols"),
+    Metric("connect_ready", "ms", "101 Switching Protocols", "the `connected` message"),
+    Metric("join_group", "ms", "the request", "its ack"),
+    Metric("publish_ack", "ms", "due time", "the ack"),
+    Metric("rtt", "ms", "due time", "own copy or answer is back at the sender"),
+    Metric("rtt_service", "ms", "bytes handed to the socket", "own copy or answer is back at the sender"),
+    Metric("delivery", "ms", "due time", "arrival at another connection"),
+    Metric("rest_publish", "ms", "the request", "the response"),
+    Metric("recover", "ms", "loss of the socket", "recovered"),
+    Metric("disconnect", "count", "usable", "a connection that ended unasked"),
+)
+METRIC_BY_NAME: Final = {metric.name: metric for metric in METRICS}
+
+MESSAGE_METRICS: Final = frozenset({"rtt", "rtt_service", "delivery"})
+"""A scenario that has one of these carries messages, so that loss, duplicates and order have a meaning."""
+
+HEALTH: Final = ("send_lag", "loop_lag")
+"""Times of the generator itself: due -> bytes handed to the socket; lateness of the event loop. They say
+nothing about the service: they fill `generator` in the summary and appear in no table of metrics."""
+
+HISTOGRAMS: Final = frozenset(metric.name for metric in METRICS if metric.timed) | frozenset(HEALTH)
+
+COUNTERS: Final = frozenset(
+    {
+        "bytes_sent",
+        "bytes_received",
+        "frames_sent",
+        "frames_received",
+        "messages_offered",
+        "messages_outdated",  # stamped with another epoch: warm-up's, or from before a reset
+        "messages_unstamped",  # data without a stamp of ours
+        "rest_requests",
+        "connections_opened",
+        "connections_failed",
+        "connections_dropped",
+        "connections_reconnected",
+        "connections_recovered",
+        "connections_cut",
+        "connections_closed_by_plan",
+        "send_stalls",
+        "send_stall_ns",
+        "gc_pause_ns",
+    }
+)
+
+# -- failure labels ------------------------------------------------------------------------------------------
+
+OTHER: Final = "other"
+
+FIXED_LABELS: Final = frozenset(
+    {
+        "connect_refused",
+        "connect_timeout",
+        "connect_reset",
+        "connect_unreachable",
+        "connect_failed",
+        "connected_timeout",
+        "dns_failed",
+        "tls_failed",
+        "tls_certificate",
+        "proxy_failed",
+        "upgrade_timeout",
+        "upgrade_invalid",
+        "subprotocol_refused",
+        "negotiate_invalid",
+        "negotiate_timeout",
+        "negotiate_failed",
+        "token_expired",
+        "token_invalid",
+        "ack_timeout",
+        "send_failed",
+        "send_stalled",
+        "join_timeout",
+        "join_connection_lost",
+        "recover_refused",
+        "recover_timeout",
+        "rest_timeout",
+        "rest_failed",
+        "not_joined",
+        "answer_timeout",
+        "http_other",
+        OTHER,
+    }
+)
+
+# The wire's error names (protocol reference, "ack": `error.name`), in snake case.
+ACK_ERRORS: Final = frozenset(
+    {"forbidden", "duplicate", "internal_server_error", "bad_request", "not_found", "no_handler", "timeout"}
+)
+
+# An HTTP status, a WebSocket close code, or words that our own code chose.
+_FAMILIES: Final = re.compile(
+    r"(?:(?:(?:proxy|negotiate|token|recover)_)?http_[1-5]\d\d|(?:proxy|negotiate|rest)_[1-5]\d\d"
+    r"|(?:closed|protocol_error)_[1-4]\d\d\d"
+    r"|(?:ack|join|leave|recover|negotiate|token|rest|connect|upgrade|proxy|tls|dns)_[a-z]{1,24}(?:_[a-z]{1,24}){0,3})"
+)
+_CAMEL_STEP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def is_label(text: str) -> bool:
+    """Whether `text` belongs to the vocabulary: a fixed label, or a family's word or bounded number."""
+    return text in FIXED_LABELS or _FAMILIES.fullmatch(text) is not None
+
+
+def bounded_label(text: str) -> str:
+    """`text` if it is in the vocabulary, else `other`: what the recorder does to every label."""
+    return text if is_label(text) else OTHER
+
+
+def ack_label(error_name: str | None, prefix: str = "ack") -> str:
+    """The label of a negative ack: `Forbidden` -> `ack_forbidden`, a name that we don't know -> `ack_other`.
+
+    `prefix`: `join` for the ack of a join, and so on. The peer chooses the name, so only known ones pass.
+    """
+    snake = _CAMEL_STEP.sub("_", error_name or "").lower()
+    return f"{prefix}_{snake}" if snake in ACK_ERRORS else f"{prefix}_{OTHER}"
+
+
+def http_label(status: int, prefix: str = "http") -> str:
+    """`http_401`; with a prefix `rest_429`. A status that HTTP does not have gives `http_other`."""
+    return f"{prefix}_{status}" if 100 <= status <= 599 else f"{prefix}_{OTHER}"
