@@ -1,0 +1,80 @@
+"""What scenarios do to connections on purpose: cuts, slow reading, short lives. Plans only; who acts is
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+from wps_load.workload.seeding import derive
+from wps_load.workload.values import Share, duration_ns, number, size_bytes
+
+CUT_KINDS = ("reset", "close", "silent")
+CUT_ALLOWED = "RATE/s or all@TIME, and a kind (reset, close, silent), such as '1/s reset' or 'all@10s close'"
+SLOW_ALLOWED = "a share of the users and a speed, such as '10% 1KiB/s'"
+
+
+@dataclass(frozen=True, slots=True)
+class CutPlan:
+    """Sockets cut in the measure phase: so many a second among all users, or all of them once.
+
+    `kind`: `reset` (TCP RST), `close` (WebSocket close), `silent` (half-open: no more reading, writing or
+    answering). Exactly one of `per_s` and `all_at_ns` (after the measure phase's beginning) is set.
+    """
+
+    kind: str = "reset"
+    per_s: Fraction | None = None
+    all_at_ns: int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> CutPlan:
+        """`1/s reset`, `0.5/s silent`, `all@10s`, `all@10s close`; a kind alone means `1/s`, no kind means
+        `reset`.
+        """
+        words = text.split()
+        kinds = [word for word in words if word in CUT_KINDS]
+        when = [word for word in words if word not in CUT_KINDS]
+        if not words or len(kinds) > 1 or len(when) > 1:
+            raise ValueError(CUT_ALLOWED)
+        kind, at = (kinds or ["reset"])[0], (when or ["1/s"])[0]
+        try:
+            if at.startswith("all@"):
+                return cls(kind, all_at_ns=duration_ns(at.removeprefix("all@")))
+            if at.endswith("/s") and (per_s := number(at.removesuffix("/s"))) > 0:
+                return cls(kind, per_s=per_s)
+        except ValueError:
+            pass
+        raise ValueError(CUT_ALLOWED)
+
+
+@dataclass(frozen=True, slots=True)
+class SlowPlan:
+    """`share` of the users, publishers excepted, reads at `bytes_per_s`."""
+
+    share: Share
+    bytes_per_s: int
+
+    @classmethod
+    def parse(cls, text: str) -> SlowPlan:
+        """`10% 1KiB/s`, `5 512B/s`."""
+        match = re.fullmatch(r"\s*(\S+)\s+(\S+)/s\s*", text)
+        try:
+            if match and (speed := size_bytes(match[2])) > 0:
+                return cls(Share.parse(match[1]), speed)
+        except ValueError:
+            pass
+        raise ValueError(SLOW_ALLOWED)
+
+
+def lifetimes_ns(mean_ns: int, seed: int, index: int) -> Iterator[int]:
+    """How long each of a churning user's connections lives: exponential, so that closes come as a Poisson
+    process.
+    """
+    uniform = random.Random(derive(seed, "lifetime", index)).random
+    while True:
+        yield round(-math.log(1.0 - uniform()) * mean_ns)

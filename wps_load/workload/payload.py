@@ -1,0 +1,239 @@
+"""What messages carry: sizes, mixes, samples from a file. All is prepared before the run; nothing is made
+per message.
+
+    mix  = part *("," part)        part = SIZE ["*" WEIGHT] [":compressible"]        512B*9,16KiB*1
+
+The stamp (40 ASCII characters of base64, or 30 raw bytes where binary data travel raw) replaces content and
+never adds to the size asked for; only samples of JSON grow, by the member that carries it. Generated text
+is random by default, because traffic that compresses flatters every link and proxy on the way;
+`:compressible` repeats a phrase. Random text is of base64's alphabet: 6 bits a byte, and safe in JSON
+without escapes.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import random
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+from math import gcd
+
+from wps_load.workload.seeding import derive
+from wps_load.workload.values import SIZE_ALLOWED, parts, size_bytes
+
+STAMP_TEXT_BYTES = 40
+STAMP_BINARY_BYTES = 30
+MIN_BYTES = 64
+MAX_BYTES = 1024 * 1024
+"""A whole WebSocket message may have 1 MiB, envelope and base64 included (service limit); checked by
+`wire_bytes`.
+"""
+MIX_ALLOWED = f"{SIZE_ALLOWED}, at least 64B and at most 1MiB, or a weighted mix such as 512B*9,16KiB*1"
+
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_PHRASE = b"the quick brown fox jumps over the lazy dog "
+_JSON_HEAD, _JSON_MIDDLE, _JSON_TAIL = b'{"wps":"', b'","p":"', b'"}'
+_PART = re.compile(r"([^*:]+?)\s*(?:\*\s*([0-9]+))?\s*(:compressible)?", re.ASCII)
+_TABLE = 1024
+_ENVELOPE_BYTES = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One kind of generated message, `weight` times in the sum of all weights."""
+
+    size_bytes: int
+    weight: int = 1
+    compressible: bool = False
+
+
+def parse_mix(text: str) -> tuple[Part, ...]:
+    """A size or a weighted mix; ValueError says what is allowed."""
+    found: list[Part] = []
+    for part in parts(text):
+        match = _PART.fullmatch(part)
+        try:
+            size, weight = (size_bytes(match[1]), int(match[2] or 1)) if match else (0, 0)
+        except ValueError:
+            size, weight = 0, 0
+        if match is None or not MIN_BYTES <= size <= MAX_BYTES or not 1 <= weight <= 1000:
+            raise ValueError(MIX_ALLOWED)
+        found.append(Part(size, weight, match[3] is not None))
+    if not found:
+        raise ValueError(MIX_ALLOWED)
+    return tuple(found)
+
+
+def mean_bytes(mix: Iterable[Part]) -> float:
+    """The mean size of a mix's messages."""
+    weighed = [(part.size_bytes * part.weight, part.weight) for part in mix]
+    return sum(size for size, _ in weighed) / sum(weight for _, weight in weighed)
+
+
+def wire_bytes(size: int, data_type: str, protocol: str) -> int:
+    """The largest that a message's frame payload may become: base64 in JSON subprotocols, and the
+    envelope.
+    """
+    if protocol == "simple":
+        return size
+    return (
+        4 * -(-size // 3) if data_type == "binary" and protocol.startswith("json") else size
+    ) + _ENVELOPE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Filler:
+    """One message's content around its stamp. `size_bytes`: of the data itself, before base64 or envelope."""
+
+    head: bytes
+    tail: bytes
+    size_bytes: int
+
+    def wrap(self, stamp: bytes) -> bytes:
+        """The data as the codec wants it: raw, or for a JSON envelope the inside of the string (text,
+        binary) or the value (json).
+        """
+        return self.head + stamp + self.tail
+
+
+class PayloadPlan:
+    """Which content each message of a run carries: a pure function of (seed, stream, seq).
+
+    `envelope` True: for a JSON subprotocol, where text is escaped and binary is base64; False: raw data
+    (`simple`, protobuf, REST bodies). `stamp_is_text`: whether `Filler.wrap` wants the 40-character or the
+    30-byte stamp.
+    """
+
+    __slots__ = ("_offsets", "_table", "envelope", "fillers", "stamp_is_text")
+
+    def __init__(
+        self, fillers: list[Filler], weights: list[int], *, data_type: str, envelope: bool, seed: int
+    ) -> None:
+        self.fillers = tuple(fillers)
+        self.envelope = envelope
+        self.stamp_is_text = data_type != "binary" or envelope
+        self._table = _shuffled(self.fillers, weights, derive(seed, "payload mix"))
+        self._offsets = len(self._table)
+
+    @classmethod
+    def generated(cls, mix: Iterable[Part], data_type: str, *, envelope: bool, seed: int) -> PayloadPlan:
+        """Made-up content of the asked sizes."""
+        mix = tuple(mix)
+        fillers = [
+            _generated(part, data_type, envelope, derive(seed, "pad", at)) for at, part in enumerate(mix)
+        ]
+        return cls(fillers, [part.weight for part in mix], data_type=data_type, envelope=envelope, seed=seed)
+
+    @classmethod
+    def from_samples(
+        cls, samples: Iterable[bytes], data_type: str, *, envelope: bool, seed: int
+    ) -> PayloadPlan:
+        """Content from a file's lines, see `read_samples`; all lines equally often."""
+        fillers = [_sample(line, data_type, envelope) for line in samples]
+        return cls(fillers, [1] * len(fillers), data_type=data_type, envelope=envelope, seed=seed)
+
+    def choose(self, stream: int, seq: int) -> Filler:
+        """The content of message `seq` of `stream`. In every full turn of the table the weights hold
+        exactly.
+        """
+        return self._table[(stream * 40503 + seq) % self._offsets]
+
+
+def _shuffled(fillers: tuple[Filler, ...], weights: list[int], seed: int) -> list[Filler]:
+    common = reduce(gcd, weights)
+    deck = [filler for filler, weight in zip(fillers, weights, strict=True) for _ in range(weight // common)]
+    if len(fillers) == 1:
+        return deck[:1]
+    shuffle = random.Random(seed).shuffle
+    table: list[Filler] = []
+    while len(table) < _TABLE:  # deck by deck, so that no stretch strays far from the weights
+        shuffle(deck)
+        table += deck
+    return table
+
+
+def _generated(part: Part, data_type: str, envelope: bool, seed: int) -> Filler:
+    size = part.size_bytes
+    if data_type == "binary":
+        raw = _pad(size - STAMP_BINARY_BYTES, part.compressible, seed, alphabet=bytes(range(256)))
+        # 30 bytes are exactly 40 characters of base64, so stamp and pad may be encoded apart.
+        return Filler(b"", base64.b64encode(raw) if envelope else raw, size)
+    if data_type == "json":
+        around = len(_JSON_HEAD) + STAMP_TEXT_BYTES + len(_JSON_MIDDLE) + len(_JSON_TAIL)
+        tail = _JSON_MIDDLE + _pad(size - around, part.compressible, seed) + _JSON_TAIL
+        return Filler(_JSON_HEAD, tail, size)
+    return Filler(b"", _pad(size - STAMP_TEXT_BYTES, part.compressible, seed), size)
+
+
+def _pad(length: int, compressible: bool, seed: int, alphabet: bytes = _ALPHABET) -> bytes:
+    if compressible:
+        return (_PHRASE * (length // len(_PHRASE) + 1))[:length]
+    if len(alphabet) == 256:
+        return random.Random(seed).randbytes(length)
+    return random.Random(seed).randbytes(length).translate(alphabet * (256 // len(alphabet)))
+
+
+def read_samples(content: bytes, data_type: str) -> tuple[bytes, ...]:
+    """A payload file's lines (binary: base64, returned decoded), judged. ValueError names the first wrong
+    line.
+
+    Text and binary lose their first 40 characters or 30 bytes to the stamp; JSON objects get a first member
+    `wps`.
+    """
+    samples: list[bytes] = []
+    for number, line in enumerate(content.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            samples.append(_judged(line, data_type))
+        except ValueError as error:
+            raise ValueError(f"line {number} {error}") from None
+    if not samples:
+        raise ValueError("the file has no message")
+    return tuple(samples)
+
+
+def _judged(line: bytes, data_type: str) -> bytes:
+    if data_type == "binary":
+        try:
+            line = base64.b64decode(line.strip(), validate=True)
+        except binascii.Error:
+            raise ValueError("is not base64, as binary samples must be") from None
+    else:
+        line.decode()  # UnicodeDecodeError is a ValueError, but no sentence
+    if data_type == "json":
+        line = line.strip()
+        try:
+            value = json.loads(line)
+        except ValueError:
+            raise ValueError("is not JSON") from None
+        if not isinstance(value, dict):
+            raise ValueError("is not a JSON object, which the stamp needs")
+        if "wps" in value:
+            raise ValueError('has a member "wps", which is the stamp\'s')
+    elif len(line) < MIN_BYTES:
+        raise ValueError(f"has {len(line)} bytes; the stamp needs at least {MIN_BYTES}")
+    if len(line) > MAX_BYTES:
+        raise ValueError("is longer than 1MiB")
+    return line
+
+
+def _sample(line: bytes, data_type: str, envelope: bool) -> Filler:
+    if data_type == "binary":
+        rest = line[STAMP_BINARY_BYTES:]
+        return Filler(b"", base64.b64encode(rest) if envelope else rest, len(line))
+    if data_type == "json":
+        rest = line[1:].lstrip()
+        tail = b'"' + (b"" if rest == b"}" else b",") + rest
+        return Filler(_JSON_HEAD, tail, len(_JSON_HEAD) + STAMP_TEXT_BYTES + len(tail))
+    cut = STAMP_TEXT_BYTES
+    while cut < len(line) and line[cut] & 0xC0 == 0x80:  # never through a character; its bytes become spaces
+        cut += 1
+    text = " " * (cut - STAMP_TEXT_BYTES) + line[cut:].decode()
+    return Filler(
+        b"", json.dumps(text, ensure_ascii=False)[1:-1].encode() if envelope else text.encode(), len(line)
+    )

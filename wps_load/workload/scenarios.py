@@ -1,0 +1,154 @@
+"""The scenarios as one table: who may play them, what they measure, and what they default to.
+
+A new scenario is a row here, a branch in `population` if its topology is new, and a section in
+docs/scenarios.md.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from wps_load.workload.values import Share
+
+PROTOCOLS = ("simple", "json", "json-reliable", "protobuf", "protobuf-reliable")
+SUBPROTOCOLS = PROTOCOLS[1:]
+RELIABLE = ("json-reliable", "protobuf-reliable")
+
+JOIN_AND_PUBLISH = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
+
+_CONNECT_METRICS = (
+    "connect", "connect_token", "connect_dns", "connect_tcp", "connect_tls", "connect_upgrade",
+    "connect_ready", "disconnect",
+)  # fmt: skip
+
+
+class Topology(StrEnum):
+    """Who hears whom."""
+
+    OWN = "own"  # each user hears itself only
+    GROUPS = "groups"
+    REST_USERS = "rest-users"  # an app server sends to single users
+    REST_ALL = "rest-all"  # an app server sends to everybody
+    SILENT = "silent"  # nobody publishes
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One row. `publishers` and the group defaults hold where the option is not given; None: the option has
+    no use.
+
+    `guide`: the row of Azure's performance guide that the ready file in configs/ reproduces, if there is one.
+    """
+
+    name: str
+    does: str
+    topology: Topology
+    protocols: tuple[str, ...]
+    metrics: tuple[str, ...] = ()
+    publishers: Share | None = None
+    groups: int | None = None
+    group_size: int | None = None
+    slo: str = ""
+    guide: str | None = None
+    own_options: tuple[str, ...] = ()
+    lifetime: str = ""
+    cut: str = ""
+    slow: str = ""
+
+    @property
+    def needs_key(self) -> bool:
+        """REST calls are signed with the access key, which a Client URL or a negotiate endpoint does not
+        give.
+        """
+        return self.topology in (Topology.REST_USERS, Topology.REST_ALL)
+
+    @property
+    def publishes(self) -> bool:
+        return self.topology is not Topology.SILENT
+
+    @property
+    def users_publish(self) -> bool:
+        return self.topology in (Topology.OWN, Topology.GROUPS)
+
+
+_RTT_SLO = "rtt p99 < 1s, loss = 0"  # Azure's own definition of what a unit holds
+_DELIVERY_SLO = "delivery p99 < 1s, loss = 0"
+_ALL, _ONE = Share.parse("100%"), Share(count=1)
+_OWN_METRICS = ("rtt", "rtt_service")
+_GROUP_METRICS = (*_OWN_METRICS, "delivery")
+_REST_METRICS = ("rest_publish", "delivery")
+_GROUP_OPTIONS = ("--wps-groups", "--wps-group-size")
+
+SCENARIOS: dict[str, Scenario] = {
+    row.name: row
+    for row in (
+        Scenario(
+            "echo", "joins a group of its own and publishes to it (simple: the event handler answers)",
+            Topology.OWN, PROTOCOLS, _OWN_METRICS, publishers=_ALL, slo=_RTT_SLO,
+        ),
+        Scenario(
+            "small-group", "groups of 10 members, members publish to their group",
+            Topology.GROUPS, SUBPROTOCOLS, _GROUP_METRICS, publishers=_ALL, group_size=10,
+            slo=_DELIVERY_SLO, guide="Send to small group", own_options=_GROUP_OPTIONS,
+        ),
+        Scenario(
+            "big-group", "10 groups, members = users / 10; 30 members publish",
+            Topology.GROUPS, SUBPROTOCOLS, _GROUP_METRICS, publishers=Share(count=30), groups=10,
+            slo=_DELIVERY_SLO, guide="Send to big group", own_options=_GROUP_OPTIONS,
+        ),
+        Scenario(
+            "upstream", "sends an event, the event handler answers",
+            Topology.OWN, PROTOCOLS, _OWN_METRICS, publishers=_ALL, slo=_RTT_SLO,
+            guide="Upstream event handler (echo)",
+        ),
+        Scenario(
+            "send-to-user", "receives what an app server's REST senders send to single users",
+            Topology.REST_USERS, PROTOCOLS, _REST_METRICS, publishers=_ONE, slo=_DELIVERY_SLO,
+            guide="REST: send to user",
+        ),
+        Scenario(
+            "broadcast", "receives what an app server's REST senders send to all",
+            Topology.REST_ALL, PROTOCOLS, _REST_METRICS, publishers=_ONE, slo=_DELIVERY_SLO,
+            guide="REST: broadcast to all",
+        ),
+        Scenario("idle", "connects and stays", Topology.SILENT, PROTOCOLS),
+        Scenario(
+            "churn", "connects, lives for a random time, closes, connects anew", Topology.SILENT, PROTOCOLS,
+            own_options=("--wps-lifetime",), lifetime="10s",
+        ),
+        Scenario(
+            "recovery", "groups of 10 with a publisher in ten; sockets are cut and recovered",
+            Topology.GROUPS, RELIABLE, ("recover", *_GROUP_METRICS), publishers=Share.parse("10%"),
+            group_size=10, slo="loss = 0", own_options=("--wps-cut", *_GROUP_OPTIONS), cut="1/s reset",
+        ),
+        Scenario(
+            "slow-consumer", "one group with a publisher in ten; a share of the others reads too slowly",
+            Topology.GROUPS, SUBPROTOCOLS, _GROUP_METRICS, publishers=Share.parse("10%"), groups=1,
+            own_options=("--wps-slow", *_GROUP_OPTIONS), slow="10% 1KiB/s",
+        ),
+    )
+}  # fmt: skip
+
+
+def default_roles(scenario: str, protocol: str) -> tuple[str, ...]:
+    """The least roles that a minted token needs; sending events and receiving need none."""
+    joins = SCENARIOS[scenario].topology is Topology.GROUPS or scenario == "echo"
+    return JOIN_AND_PUBLISH if joins and protocol != "simple" else ()
+
+
+def metrics_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool = False) -> frozenset[str]:
+    """The metrics that a run of this scenario can have: an SLO on any other is refused before the run."""
+    row = SCENARIOS[scenario]
+    found = {*_CONNECT_METRICS, *row.metrics}
+    if protocol == "simple":
+        found.discard("connect_ready")
+    if default_roles(scenario, protocol):
+        found.add("join_group")
+    if ack and row.users_publish and protocol != "simple":
+        found.add("publish_ack")
+    if protocol in RELIABLE:
+        found.add("recover")
+    if no_echo:
+        found -= {"rtt", "rtt_service"}
+    return frozenset(found)
