@@ -134,7 +134,7 @@ def encode_close(code: int, reason: str = "") -> bytes:
 def parse_close(payload: bytes) -> tuple[int, str]:
     """(code, reason) of a close frame; an empty payload gives (1005, "").
 
-    Raises RemoteProtocolError: 1002 for one byte or a code that may not be sent, 1007 for a reason not in UTF-8.
+    Raises RemoteProtocolError: 1002 for one byte or an invalid code, 1007 for a reason not in UTF-8.
     """
     if not payload:
         return NO_STATUS, ""
@@ -206,7 +206,7 @@ class FrameReader:
         return out
 
     def _read(self, data: bytes, out: list[tuple[int, bytes]]) -> int:
-        """Reads frames into `out`; returns where the first unfinished one begins and sets `_needed` for it."""
+        """Reads frames into `out`; returns where an unfinished one begins and sets `_needed` for it."""
         position = 0
         end = len(data)
         max_bytes = self._max_bytes

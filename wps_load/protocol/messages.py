@@ -1,7 +1,8 @@
 """The messages of Web PubSub's subprotocols, as values. Both directions, no bytes.
 
-Source: Azure Web PubSub documentation, `json.webpubsub.azure.v1`, `protobuf.webpubsub.azure.v1` and their reliable
-variants. What the simple client (no subprotocol) sends and receives is `DataMessage`-free: raw payloads.
+Source: Azure Web PubSub documentation, `json.webpubsub.azure.v1`, `protobuf.webpubsub.azure.v1` and their
+reliable variants. A simple client (no subprotocol) has raw payloads on the wire; `simple.py` shows what it
+receives as `DataMessage`.
 """
 
 from __future__ import annotations
@@ -20,14 +21,14 @@ class DataType(StrEnum):
     PROTOBUF = "protobuf"
 
 
-# -- service to client ------------------------------------------------------------------------------------------------
+# -- service to client ---------------------------------------------------------------------------------------
 
 
 class DataMessage(NamedTuple):
     """`message`: a publication that arrived. A NamedTuple: built once a delivery, on the hot path.
 
-    `data`: str for text, bytes for binary and protobuf, the parsed value for json (str of JSON text in protobuf
-    subprotocols). `source`: the wire's `from`, "group" or "server".
+    `data`: str for text, bytes for binary and protobuf, the parsed value for json (str of JSON text in
+    protobuf subprotocols; None: absent). `source`: the wire's `from`, "group" or "server".
     """
 
     source: str
@@ -56,7 +57,7 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """`ack`: the answer to an `ackId`. `error` is the error's name (`Forbidden`, `Duplicate`, ...) or None."""
+    """`ack`: the answer to an `ackId`. `error`: its name (`Forbidden`, `Duplicate`, ...) or None."""
 
     ack_id: int
     success: bool
@@ -71,7 +72,7 @@ class Pong:
 
 Downstream = DataMessage | Connected | Disconnected | Ack | Pong
 
-# -- client to service ------------------------------------------------------------------------------------------------
+# -- client to service ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,216 @@
+"""`json.webpubsub.azure.v1` and `json.reliable.webpubsub.azure.v1`: one JSON object a text frame.
+
+Source: Azure Web PubSub, "JSON WebSocket subprotocol" and "Reliable JSON WebSocket subprotocol" references.
+The reader is tolerant, as the protocol asks of clients: any order of properties, extra ones, null for absent,
+types it does not know. What makes no sense is a RemoteProtocolError with code 1007 (RFC 6455 section 7.4.1).
+"""
+
+from __future__ import annotations
+
+import binascii
+from typing import Any, Literal
+
+import orjson
+
+from wps_load.errors import LocalProtocolError, RemoteProtocolError
+from wps_load.protocol.frames import Opcode
+from wps_load.protocol.messages import (
+    Ack,
+    Connected,
+    DataMessage,
+    DataType,
+    Disconnected,
+    Downstream,
+    JoinGroup,
+    LeaveGroup,
+    Ping,
+    Pong,
+    SendEvent,
+    SendToGroup,
+    SequenceAck,
+    Upstream,
+)
+
+# -- service to client ---------------------------------------------------------------------------------------
+
+
+def decode(payload: bytes) -> Downstream | None:
+    """One downstream message; None for a type that this client does not know (to be ignored).
+
+    Raises RemoteProtocolError 1007 for anything that is not a message.
+    """
+    try:
+        message = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        raise RemoteProtocolError(1007, "message is not JSON") from None
+    if type(message) is not dict:
+        raise RemoteProtocolError(1007, "message is not a JSON object")
+    kind = message.get("type")
+    if kind == "message":
+        return _data_message(message)
+    if kind == "ack":
+        return _ack(message)
+    if kind == "system":
+        return _system(message)
+    if kind == "pong":
+        return Pong()
+    if type(kind) is not str:
+        raise RemoteProtocolError(1007, "message without a type")
+    return None
+
+
+_new = tuple.__new__  # a NamedTuple's own constructor is twice as slow, and this one runs once a delivery
+
+
+def _data_message(message: dict[str, Any]) -> DataMessage:
+    get = message.get
+    source = get("from")
+    group = get("group")
+    if source == "group":
+        if type(group) is not str:
+            raise RemoteProtocolError(1007, "group message without a group")
+    elif source == "server":
+        group = None
+    else:
+        raise RemoteProtocolError(1007, "message from neither a group nor the server")
+    data_type = get("dataType", "json")
+    data = get("data")
+    if data_type == "text":
+        if type(data) is not str:
+            raise RemoteProtocolError(1007, "text data is not a string")
+    elif data_type == "binary" or data_type == "protobuf":
+        data = _unbase64(data)
+    elif data_type != "json":
+        raise RemoteProtocolError(1007, "message with an unknown dataType")
+    sequence_id = get("sequenceId")
+    if sequence_id is not None and (type(sequence_id) is not int or sequence_id < 0):
+        raise RemoteProtocolError(1007, "sequenceId is not a whole number")
+    return _new(DataMessage, (source, group, data_type, data, sequence_id, get("fromUserId")))
+
+
+def _unbase64(text: object) -> bytes:
+    if type(text) is str:
+        try:
+            return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
+        except ValueError:  # binascii.Error and UnicodeEncodeError are both ValueErrors
+            pass
+    raise RemoteProtocolError(1007, "binary data is not base64")
+
+
+def _ack(message: dict[str, Any]) -> Ack:
+    ack_id = message.get("ackId")
+    success = message.get("success")
+    if type(ack_id) is not int or ack_id < 0 or type(success) is not bool:
+        raise RemoteProtocolError(1007, "ack without a valid ackId or success")
+    error = message.get("error")
+    if type(error) is not dict:
+        return Ack(ack_id, success)
+    name = error.get("name")
+    return Ack(ack_id, success, name if type(name) is str else None, _text(error.get("message")))
+
+
+def _system(message: dict[str, Any]) -> Connected | Disconnected | None:
+    event = message.get("event")
+    if event == "connected":
+        connection_id = _text(message.get("connectionId"))
+        if not connection_id:
+            raise RemoteProtocolError(1007, "connected without a connectionId")
+        user_id = _text(message.get("userId")) or None
+        return Connected(connection_id, user_id, _text(message.get("reconnectionToken")) or None)
+    if event == "disconnected":
+        return Disconnected(_text(message.get("message")))
+    return None
+
+
+def _text(value: object) -> str:
+    return value if type(value) is str else ""
+
+
+# -- client to service ---------------------------------------------------------------------------------------
+
+def encode(message: Upstream) -> bytes:
+    """The text frame's payload. Raises LocalProtocolError for data that does not fit its data type."""
+    try:
+        return orjson.dumps(_upstream_object(message))
+    except orjson.JSONEncodeError as error:
+        raise LocalProtocolError(f"message cannot be written as JSON: {error}") from error
+
+
+def _upstream_object(message: Upstream) -> dict[str, object]:
+    match message:
+        case SendToGroup():
+            fields: dict[str, object] = {"type": "sendToGroup", "group": message.group}
+            if message.no_echo:
+                fields["noEcho"] = True
+            fields["dataType"] = str(message.data_type)
+            fields["data"] = _json_data(message.data_type, message.data)
+        case SendEvent():
+            fields = {"type": "event", "event": message.event, "dataType": str(message.data_type)}
+            fields["data"] = _json_data(message.data_type, message.data)
+        case JoinGroup():
+            fields = {"type": "joinGroup", "group": message.group}
+        case LeaveGroup():
+            fields = {"type": "leaveGroup", "group": message.group}
+        case SequenceAck():
+            return {"type": "sequenceAck", "sequenceId": message.sequence_id}
+        case Ping():
+            return {"type": "ping"}
+    if message.ack_id is not None:
+        fields["ackId"] = message.ack_id
+    return fields
+
+
+def _json_data(data_type: DataType, data: object) -> object:
+    if data_type is DataType.TEXT and isinstance(data, str):
+        return data
+    if data_type is DataType.BINARY and isinstance(data, bytes):
+        return binascii.b2a_base64(data, newline=False).decode("ascii")
+    if data_type is DataType.JSON and data is not None:  # the service refuses null
+        return data
+    raise LocalProtocolError(f"{type(data).__name__} cannot be sent as {data_type} in a JSON subprotocol")
+
+
+class JsonTemplate:
+    """A publication whose data alone changes: bytes around bytes, no serializer on the hot path."""
+
+    __slots__ = ("_base64", "_head", "_quote", "_tail", "opcode")
+
+    def __init__(self, head: bytes, data_type: DataType) -> None:
+        self.opcode = int(Opcode.TEXT)
+        self._base64 = data_type is DataType.BINARY
+        self._quote = data_type is DataType.TEXT
+        quoted = self._base64 or self._quote
+        self._head = head + (b'"' if quoted else b"")
+        self._tail = b'"' if quoted else b""
+
+    def encode(self, data: bytes, ack_id: int | None = None) -> bytes:
+        """`data`: UTF-8 of a text, JSON text, or raw binary. LocalProtocolError: the text is not UTF-8."""
+        if self._quote:
+            try:
+                data = orjson.dumps(data.decode())[1:-1]
+            except UnicodeDecodeError as error:
+                raise LocalProtocolError("text data is not UTF-8") from error
+        return self.encode_safe(data, ack_id)
+
+    def encode_safe(self, data: bytes, ack_id: int | None = None) -> bytes:
+        """As `encode`, for text of which the caller knows that no character needs an escape in JSON."""
+        if self._base64:
+            data = binascii.b2a_base64(data, newline=False)
+        if ack_id is None:
+            return self._head + data + self._tail + b"}"
+        return b'%b%b%b,"ackId":%d}' % (self._head, data, self._tail, ack_id)
+
+
+def publish_template(
+    kind: Literal["group", "event"], name: str, data_type: DataType, no_echo: bool = False
+) -> JsonTemplate:
+    """Publications to one group, or of one event. LocalProtocolError: protobuf data."""
+    if data_type is DataType.PROTOBUF:
+        raise LocalProtocolError("protobuf data cannot be sent in a JSON subprotocol")
+    fields: dict[str, object] = (
+        {"type": "sendToGroup", "group": name} if kind == "group" else {"type": "event", "event": name}
+    )
+    if no_echo and kind == "group":
+        fields["noEcho"] = True
+    fields["dataType"] = str(data_type)
+    return JsonTemplate(orjson.dumps(fields)[:-1] + b',"data":', data_type)

@@ -1,0 +1,301 @@
+"""One client's protocol state, for all five protocols. Pure: payloads in, messages out, time as an argument.
+
+                        `connected` came                lost, recoverable
+    NEW ------------------------------------> CONNECTED -----------------> RECOVERING
+     |                                         |     ^     recovered        |      |
+     | lost, closed        lost for good,      |     +----------------------+      | gone (1008),
+     v                     closed              v                                   v closed
+     +-------------------------------------> CLOSED <------------------------------+
+
+The picture is `_TRANSITIONS`; what is not in it raises LocalProtocolError. A simple client has no
+`connected`: its session begins CONNECTED.
+
+Three things are kept for the caller:
+
+- **Acks.** Take `next_ack_id()`, encode, `expect_ack(...)`, send. An `Ack` that `receive` returns is matched
+  with `resolve`. `Duplicate` means that the service has done it before: success.
+- **Sequence ids** (reliable). Each message counts up by one. What is not above the highest seen came before:
+  counted and dropped, but acknowledged again, since the service sends again what it believes unacknowledged.
+- **Recovery** (reliable). `lost` -> `may_recover`, connect with `recovery_query()` -> `recovered()`, send
+  what it returns. Requests without an answer are sent again under their old ack ids, so nothing is done twice.
+
+Source: Azure Web PubSub, "Reliable JSON/Protobuf WebSocket subprotocol" and "Create reliable clients".
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from types import MappingProxyType
+from typing import NamedTuple
+
+from wps_load.errors import LocalProtocolError, RemoteProtocolError
+from wps_load.protocol.codecs import Codec
+from wps_load.protocol.frames import Opcode
+from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, SequenceAck
+
+RECOVERY_WINDOW_NS = 30 * 1_000_000_000
+"""The service keeps a lost connection for at least 30 s; later attempts may or may not succeed."""
+
+ACK_AFTER_MESSAGES = 200
+"""A fifth of the 1,000 unacknowledged messages after which the service gives a connection up: at 2,000
+messages a second it leaves 400 ms for an ack on its way."""
+
+ACK_AFTER_BYTES = 3 * 1024 * 1024
+"""A fifth of the other limit, 16 MB."""
+
+ACK_AFTER_NS = 1_000_000_000
+"""The official SDKs' interval: a slow stream is acknowledged this often."""
+
+CONNECTION_GONE = 1008
+"""The close code that answers a recovery of what the service no longer has."""
+
+
+class State(Enum):
+    NEW = auto()
+    CONNECTED = auto()
+    RECOVERING = auto()
+    CLOSED = auto()
+
+
+_CONNECTED = State.CONNECTED  # an Enum's members are slow to look up, and `receive` runs once a message
+
+
+class _Event(Enum):
+    CONNECTED = auto()
+    LOST_RECOVERABLE = auto()
+    LOST = auto()
+    RECOVERED = auto()
+    CLOSED = auto()
+
+
+_TRANSITIONS = MappingProxyType(
+    {
+        (State.NEW, _Event.CONNECTED): State.CONNECTED,
+        (State.NEW, _Event.LOST): State.CLOSED,
+        (State.NEW, _Event.CLOSED): State.CLOSED,
+        (State.CONNECTED, _Event.CONNECTED): State.CONNECTED,  # after a recovery: a new token, nothing else
+        (State.CONNECTED, _Event.LOST_RECOVERABLE): State.RECOVERING,
+        (State.CONNECTED, _Event.LOST): State.CLOSED,
+        (State.CONNECTED, _Event.CLOSED): State.CLOSED,
+        (State.RECOVERING, _Event.RECOVERED): State.CONNECTED,
+        (State.RECOVERING, _Event.LOST_RECOVERABLE): State.RECOVERING,  # an attempt failed
+        (State.RECOVERING, _Event.LOST): State.CLOSED,
+        (State.RECOVERING, _Event.CLOSED): State.CLOSED,
+        (State.CLOSED, _Event.LOST_RECOVERABLE): State.CLOSED,  # the socket's end, after ours
+        (State.CLOSED, _Event.LOST): State.CLOSED,
+        (State.CLOSED, _Event.CLOSED): State.CLOSED,
+    }
+)
+
+
+class PendingAck(NamedTuple):
+    """A request whose answer has not come. `kind` and `context` are the caller's own."""
+
+    kind: str
+    context: object
+    payload: bytes | None
+
+
+class AckResult(NamedTuple):
+    """What became of a request. `ok` includes `duplicate`: done before. `error`: the service's name."""
+
+    kind: str
+    context: object
+    ok: bool
+    duplicate: bool
+    error: str | None
+
+
+class Session:
+    """See the module. Not for several threads. Counters only grow."""
+
+    __slots__ = (
+        "_ack_sent_ns",
+        "_codec",
+        "_decoders",
+        "_last_ack_id",
+        "_last_sequence_id",
+        "_lost_ns",
+        "_pending",
+        "_reconnection_token",
+        "_reliable",
+        "_unacked_bytes",
+        "_unacked_messages",
+        "connection_id",
+        "duplicates_dropped",
+        "sequence_gaps",
+        "state",
+        "unknown_acks",
+        "user_id",
+    )
+
+    def __init__(self, codec: Codec) -> None:
+        self._codec = codec
+        self._decoders = codec.decoders
+        self._reliable = codec.reliable
+        self.state = State.NEW if codec.enveloped else State.CONNECTED
+        self.connection_id: str | None = None
+        self.user_id: str | None = None
+        self._reconnection_token: str | None = None
+        self._last_ack_id = 0
+        self._pending: dict[int, PendingAck] = {}
+        self._last_sequence_id = 0
+        self._unacked_messages = 0
+        self._unacked_bytes = 0
+        self._ack_sent_ns: int | None = None
+        self._lost_ns = 0
+        self.duplicates_dropped = 0
+        """Messages that came again after a recovery (reliable); no caller has seen them twice."""
+        self.sequence_gaps = 0
+        """Sequence ids that were skipped (reliable): messages numbered by the service but never delivered."""
+        self.unknown_acks = 0
+        """Acks for an id that is not waited for."""
+
+    # -- receiving -------------------------------------------------------------------------------------------
+
+    def receive(self, opcode: int, payload: bytes) -> Downstream | None:
+        """One data frame. None: nothing for the caller (an unknown type, a duplicate of a reliable stream).
+
+        Raises RemoteProtocolError: 1003 for a frame type the subprotocol does not have, 1007 for a payload that
+        is no message, 1002 for a message before `connected`. LocalProtocolError: no connection.
+        """
+        decode = self._decoders.get(opcode)
+        if decode is None:
+            raise RemoteProtocolError(1003, f"{Opcode(opcode).name} frame in {self._codec.name}")
+        message = decode(payload)
+        if self.state is not _CONNECTED or type(message) is Connected:
+            self._receive_unusual(message)
+        elif self._reliable and type(message) is DataMessage and message.sequence_id is not None:
+            return message if self._is_fresh(message.sequence_id, len(payload)) else None
+        return message
+
+    def _receive_unusual(self, message: Downstream | None) -> None:
+        if self.state not in (State.NEW, State.CONNECTED):
+            raise LocalProtocolError(f"a message came in while the session is {self.state.name}")
+        if type(message) is Connected:
+            if self.state is State.NEW:
+                self.connection_id = message.connection_id
+                self.user_id = message.user_id
+            if message.reconnection_token is not None:
+                self._reconnection_token = message.reconnection_token
+            self._advance(_Event.CONNECTED)
+        elif type(message) is DataMessage or type(message) is Ack:
+            raise RemoteProtocolError(1002, "message before `connected`")
+
+    def _is_fresh(self, sequence_id: int, payload_bytes: int) -> bool:
+        self._unacked_messages += 1
+        self._unacked_bytes += payload_bytes
+        behind = sequence_id - self._last_sequence_id
+        if behind == 1:
+            self._last_sequence_id = sequence_id
+            return True
+        if behind <= 0:
+            self.duplicates_dropped += 1
+            return False
+        self.sequence_gaps += behind - 1
+        self._last_sequence_id = sequence_id
+        return True
+
+    # -- acks of ours ----------------------------------------------------------------------------------------
+
+    def next_ack_id(self) -> int:
+        """1, 2, 3, ... An id belongs to the logical connection and outlives its recovery."""
+        self._last_ack_id += 1
+        return self._last_ack_id
+
+    def expect_ack(self, ack_id: int, kind: str, context: object, payload: bytes | None = None) -> None:
+        """An ack for `ack_id` will come. `payload`: what is sent, kept if it may have to be sent again."""
+        self._pending[ack_id] = PendingAck(kind, context, payload if self._reliable else None)
+
+    def resolve(self, ack: Ack) -> AckResult | None:
+        """What the ack answers; None (counted) if it is not waited for: repeated, abandoned or made up."""
+        pending = self._pending.pop(ack.ack_id, None)
+        if pending is None:
+            self.unknown_acks += 1
+            return None
+        duplicate = ack.error == "Duplicate"
+        return AckResult(pending.kind, pending.context, ack.success or duplicate, duplicate, ack.error)
+
+    def abandon(self, ack_id: int) -> PendingAck | None:
+        """No longer wait for it (the caller's time limit). None if its ack has come."""
+        return self._pending.pop(ack_id, None)
+
+    def abandon_all(self) -> list[PendingAck]:
+        """Forgets all that wait and returns them, oldest first: after CLOSED no ack will come."""
+        waiting = list(self._pending.values())
+        self._pending.clear()
+        return waiting
+
+    @property
+    def pending_acks(self) -> int:
+        return len(self._pending)
+
+    # -- acks of the service's messages ----------------------------------------------------------------------
+
+    def sequence_ack_due(self, now_ns: int) -> bytes | None:
+        """The payload of a cumulative ack if it is time for one, noted as sent. To be called after reads and ticks.
+
+        Due by messages, by bytes, or a second after the last one: see the constants.
+        """
+        if not self._unacked_messages:
+            return None
+        if (
+            self._unacked_messages < ACK_AFTER_MESSAGES
+            and self._unacked_bytes < ACK_AFTER_BYTES
+            and self._ack_sent_ns is not None
+            and now_ns - self._ack_sent_ns < ACK_AFTER_NS
+        ):
+            return None
+        if self.state is not State.CONNECTED:
+            return None
+        self._unacked_messages = 0
+        self._unacked_bytes = 0
+        self._ack_sent_ns = now_ns
+        return self._codec.encode(SequenceAck(self._last_sequence_id))
+
+    # -- losing and recovering -------------------------------------------------------------------------------
+
+    def lost(self, now_ns: int, code: int = 1006) -> None:
+        """The socket ended, or an attempt to recover it failed. Then `state` says RECOVERING or CLOSED.
+
+        The recovery window is counted from the first loss, not from a failed attempt.
+        """
+        recoverable = self.recovery_query() is not None and code != CONNECTION_GONE
+        was_connected = self.state is State.CONNECTED
+        self._advance(_Event.LOST_RECOVERABLE if recoverable else _Event.LOST)
+        if was_connected:
+            self._lost_ns = now_ns
+
+    def recovery_query(self) -> dict[str, str] | None:
+        """Query parameters that recover this connection; None if it has nothing to recover with. Secret."""
+        if not self._reliable or self.connection_id is None or self._reconnection_token is None:
+            return None
+        return {
+            "awps_connection_id": self.connection_id,
+            "awps_reconnection_token": self._reconnection_token,
+        }
+
+    def may_recover(self, now_ns: int) -> bool:
+        """Is another attempt worth while? False once the window is over: `close` and connect anew."""
+        return self.state is State.RECOVERING and now_ns - self._lost_ns < RECOVERY_WINDOW_NS
+
+    def recovered(self) -> list[bytes]:
+        """The upgrade of a recovery was answered. Returns what to send again, oldest first.
+
+        The last sequence ack may have died with the socket, so the next one is due at once.
+        """
+        self._advance(_Event.RECOVERED)
+        if self._last_sequence_id:
+            self._ack_sent_ns = None
+            self._unacked_messages = max(self._unacked_messages, 1)
+        return [pending.payload for pending in self._pending.values() if pending.payload is not None]
+
+    def close(self) -> None:
+        """We end it or give it up. Nothing can be recovered then: a clean close frees the service's state."""
+        self._advance(_Event.CLOSED)
+
+    def _advance(self, event: _Event) -> None:
+        target = _TRANSITIONS.get((self.state, event))
+        if target is None:
+            raise LocalProtocolError(f"{event.name} cannot happen to a session that is {self.state.name}")
+        self.state = target
