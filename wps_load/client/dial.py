@@ -1,0 +1,202 @@
+"""From a Client URL to an upgraded WebSocket connection (RFC 6455 section 4.1), each part timed.
+
+websocket-client makes the request and checks the answer; the sockets are ours. It reads a head byte by byte,
+so it is given the head from memory, after we have read it whole: what the server sent right behind it stays
+with us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from websocket import WebSocket, WebSocketException
+
+from wps_load.client.head import MalformedHead, ResponseHead, read_head
+from wps_load.client.stream import UPGRADING, Network, Timings, open_stream, time_limit
+from wps_load.clock import now_ns
+from wps_load.errors import ConnectFailure
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectSpec:
+    """One connection to make. `url` (ws:// or wss://) and `headers` may hold tokens and stay out of repr.
+
+    `subprotocol` is the one that is offered and must be chosen; None: none is offered, and none may be
+    chosen. `timeout_s` bounds everything from the name to the answered upgrade.
+    """
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    subprotocol: str | None = None
+    timeout_s: float = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dialed:
+    """An upgraded connection. `leftover`: bytes behind the response head, which arrived at `upgraded_ns`."""
+
+    sock: Any = field(repr=False)
+    leftover: bytes = field(repr=False)
+    timings: Timings
+    subprotocol: str | None
+    upgraded_ns: int
+    secure: bool
+
+
+def dial(spec: ConnectSpec, network: Network) -> Dialed:
+    """Connects and upgrades, in the caller's greenlet. Whoever gets the socket closes it.
+
+    Raises ConnectFailure, whose label is one of `dns_failed`, `connect_refused`, `connect_timeout`,
+    `connect_reset`, `connect_unreachable`, `local_ports_exhausted`, `local_files_exhausted`, `proxy_failed`,
+    `tls_failed`, `tls_certificate`, `upgrade_timeout`, `upgrade_invalid`, `subprotocol_refused`,
+    `url_invalid`, `http_NNN`.
+    """
+    host, port, secure = _parse(spec.url)
+    timings = Timings()
+    with time_limit(spec.timeout_s, timings, host):
+        sock = open_stream(host, port, tls=secure, network=network, timings=timings)
+        try:
+            began_ns = now_ns()
+            timings.phase = UPGRADING
+            leftover, upgraded_ns = _upgrade(sock, spec, host)
+        except BaseException:
+            sock.close()
+            raise
+    timings.upgrade_ns = upgraded_ns - began_ns
+    return Dialed(sock, leftover, timings, spec.subprotocol, upgraded_ns, secure)
+
+
+def _parse(url: str) -> tuple[str, int, bool]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("ws", "wss"):
+        raise ConnectFailure(
+            "url_invalid",
+            "the Client URL is not one of the form ws://host/client/hubs/HUB or wss://...",
+            "check the Client URL or what the negotiate endpoint answers",
+            permanent=True,
+        )
+    secure = parts.scheme == "wss"
+    return host, port or (443 if secure else 80), secure
+
+
+_CHECKED: Final = ("upgrade", "connection", "sec-websocket-accept")
+
+
+class _HeadFeed:
+    """What websocket-client takes for a socket: sends the request, gives the response's head from memory."""
+
+    __slots__ = ("_at", "_sock", "_view", "arrived_ns", "head", "leftover")
+
+    def __init__(self, sock: Any) -> None:
+        self._sock = sock
+        self._view = b""
+        self._at = 0
+        self.head: ResponseHead | None = None
+        self.leftover = b""
+        self.arrived_ns = 0
+
+    def gettimeout(self) -> float:
+        return 0.0  # "non-blocking": websocket-client then calls us straight, without a select of its own
+
+    def send(self, data: bytes) -> int:
+        self._sock.sendall(data)
+        return len(data)
+
+    def recv(self, size: int) -> bytes:
+        if self.head is None:
+            self._fill()
+        piece = self._view[self._at : self._at + size]
+        self._at += size
+        return piece
+
+    def _fill(self) -> None:
+        head, self.leftover = read_head(self._sock)
+        self.arrived_ns = now_ns()
+        self.head = head
+        if head.status != 101:
+            raise _refusal(head)
+        # Only what websocket-client checks: it takes 0.6 µs a byte, and it would keep cookies for the whole
+        # process, so that one simulated client sent another's.
+        checked = [f"{name}: {head.headers[name]}\r\n" for name in _CHECKED if name in head.headers]
+        self._view = f"HTTP/1.1 101 \r\n{''.join(checked)}\r\n".encode("latin-1")
+
+    def close(self) -> None:
+        """The socket belongs to `dial`."""
+
+
+def _upgrade(sock: Any, spec: ConnectSpec, host: str) -> tuple[bytes, int]:
+    headers = [f"{name}: {value}" for name, value in spec.headers.items()]
+    if spec.subprotocol is not None:  # judged by us: websocket-client would log, and not say what was wrong
+        headers.append(f"Sec-WebSocket-Protocol: {spec.subprotocol}")
+    feed = _HeadFeed(sock)
+    try:
+        upgrade: Any = WebSocket()  # its `connect` is not annotated
+        upgrade.connect(spec.url, socket=feed, header=headers, suppress_origin=True, redirect_limit=0)
+    except OSError as error:
+        raise ConnectFailure(
+            "connect_reset",
+            f"{host} closed the connection instead of answering the upgrade",
+            "check that host and port are the service's, and what stands between",
+        ) from error
+    except (MalformedHead, WebSocketException):
+        raise ConnectFailure(  # without its cause, which quotes the peer, who may quote our token
+            "upgrade_invalid",
+            f"{host} did not answer the upgrade as RFC 6455 demands",
+            "check that host and port are those of a WebSocket service",
+        ) from None
+    assert feed.head is not None
+    chosen = feed.head.headers.get("sec-websocket-protocol")
+    if chosen != spec.subprotocol:
+        raise ConnectFailure(
+            "subprotocol_refused",
+            f"the server did not choose the subprotocol {spec.subprotocol or '(none)'} that was offered",
+            "check --wps-protocol, and which subprotocol the hub's connect event handler answers with",
+            permanent=True,
+        )
+    return feed.leftover, feed.arrived_ns
+
+
+_ADVICE: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
+    {
+        400: ("the service finds the request malformed", "check the hub's name and the URL"),
+        401: (
+            "the service does not accept the token",
+            "wrong key, wrong audience (endpoint or hub), or the token has expired",
+        ),
+        403: (
+            "the service forbids this connection",
+            "check the network rules of the resource and the answer of the hub's connect event handler",
+        ),
+        404: ("the service does not know this path", "check the endpoint and the hub: /client/hubs/HUB"),
+        429: (
+            "the service throttles: too many connections, or too many new ones a second",
+            "add units, use fewer connections, or ramp up more slowly",
+        ),
+        500: ("the service failed", "check the hub's connect event handler: unreachable or failing"),
+        502: ("a gateway before the service failed", "try again later; check the health of the resource"),
+        503: ("the service is not available", "try again later; check the health of the resource"),
+    }
+)
+_OTHER = ("the service refuses the upgrade", "check the endpoint and the resource's state")
+
+
+def _refusal(head: ResponseHead) -> ConnectFailure:
+    """The finding for an answer other than 101. 408, 425, 429 and 5xx are worth another try."""
+    what, advice = _ADVICE.get(head.status, _OTHER)
+    if 300 <= head.status < 400:
+        what, advice = "the service redirects, which is not followed", "give the final address as the target"
+    return ConnectFailure(
+        f"http_{head.status}",
+        f"{what} (status {head.status})",
+        advice,
+        permanent=head.status < 500 and head.status not in (408, 425, 429),
+        retry_after_s=head.retry_after_s,
+    )
