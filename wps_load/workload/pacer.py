@@ -153,7 +153,7 @@ def counter(description: Description) -> Callable[[int], int]:
     """
     match list(description):
         case ["constant", int(first_ns), int(num), int(den)]:
-            # floor(n * num / den) < d <=> n * num < d * den for whole d: ceil(d * den / num) such n from 0 on.
+            # For whole d, floor(n * num / den) < d <=> n < d * den / num; from 0 on, its ceiling many.
             return lambda t_ns: max(0, -(-(t_ns - first_ns) * den // num))
         case ["poisson", int(start_ns), int(mean_ns), int(seed)]:
             return _PoissonReplay(start_ns, mean_ns, seed)

@@ -90,6 +90,10 @@ class CapacityRange:
     low: int
     high: int
 
+    @property
+    def peak(self) -> int:
+        return self.high
+
     @classmethod
     def parse(cls, text: str) -> CapacityRange:
         match = re.fullmatch(r"\s*(users|rate)\s*:\s*([0-9]+)\s*\.\.\s*([0-9]+)\s*", text, re.ASCII)

@@ -1,0 +1,235 @@
+"""Settings that are right alone and wrong together: one row a rule, one sentence a fault.
+
+A rule names the options it reads; it is skipped where one of these is wrong already, so that a slip gives
+one fault.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from wps_load.errors import Fault
+from wps_load.workload.payload import MAX_BYTES, wire_bytes
+from wps_load.workload.scenarios import RELIABLE, SCENARIOS, SUBPROTOCOLS, Topology
+
+if TYPE_CHECKING:
+    from wps_load.config import RunConfig
+
+_UNITS_OF = {"Free_F1": 1, "Standard_S1": 100, "Premium_P1": 100, "Premium_P2": 1000}
+_KEY = "a connection string, whose key signs"
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a rule sees: the settings, and which options the user set to something else than the default."""
+
+    config: RunConfig
+    flags: frozenset[str]
+
+    def __contains__(self, flag: str) -> bool:
+        return flag in self.flags
+
+
+Rule = Callable[[Given], Fault | None]
+
+
+def conflicts(config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -> Iterator[Fault]:
+    """Every fault of options that do not go together. `given`, `wrong`: flags set, and flags refused
+    already.
+    """
+    seen = Given(config, given)
+    for reads, rule in _RULES:
+        if wrong.isdisjoint(reads) and (fault := rule(seen)) is not None:
+            yield fault
+    if "--wps-scenario" not in wrong:
+        yield from _unused(seen)
+
+
+def _protocol(seen: Given) -> Fault | None:
+    config, row = seen.config, SCENARIOS[seen.config.scenario]
+    if config.protocol in row.protocols:
+        return None
+    allowed = f"{config.scenario} needs one of {', '.join(row.protocols)}"
+    why = "only they can recover a connection" if row.protocols == RELIABLE else (
+        "a simple client cannot publish to a group; broadcast and send-to-user reach simple ones"
+    )  # fmt: skip
+    return Fault("--wps-protocol", config.protocol, f"{allowed}: {why}")
+
+
+def _key(seen: Given) -> Fault | None:
+    config = seen.config
+    if config.target.has_key or not SCENARIOS[config.scenario].needs_key:
+        return None
+    return Fault("--wps-scenario", config.scenario, f"it sends by REST: give {_KEY} the calls, not a URL")
+
+
+def _roles(seen: Given) -> Fault | None:
+    if "--wps-roles" not in seen or seen.config.target.has_key:
+        return None
+    return Fault(
+        "--wps-roles", None, f"a URL's token has its roles already: give {_KEY} tokens, or leave it out"
+    )
+
+
+def _unused(seen: Given) -> Iterator[Fault]:
+    """Options that this scenario has no use for: set by mistake, or in the wrong scenario."""
+    name = seen.config.scenario
+    row = SCENARIOS[name]
+    for flag in sorted({flag for other in SCENARIOS.values() for flag in other.own_options}):
+        if flag in seen and flag not in row.own_options:
+            users = [other.name for other in SCENARIOS.values() if flag in other.own_options]
+            yield Fault(flag, None, f"{name} has no use for it; it is for {', '.join(users)}")
+    for flag in ("--wps-publishers", "--wps-total-rate", "--wps-payload-file"):
+        if flag in seen and not row.publishes:
+            yield Fault(flag, None, f"{name} publishes nothing")
+
+
+def _publishers(seen: Given) -> Fault | None:
+    config, share = seen.config, seen.config.publishers
+    row, users = SCENARIOS[config.scenario], config.peak_users
+    if share is None or not row.publishes:
+        return None
+    if row.needs_key and share.count is None:
+        return Fault("--wps-publishers", str(share), f"{config.scenario} takes a number of REST senders")
+    if row.users_publish and share.count is not None and users is not None and share.count > users:
+        return Fault("--wps-publishers", str(share), f"at most the number of users, {users}")
+    return None
+
+
+def _groups(seen: Given) -> Fault | None:
+    config = seen.config
+    row, users = SCENARIOS[config.scenario], config.peak_users
+    if row.topology is not Topology.GROUPS or users is None:
+        return None
+    if users < 2:
+        return Fault(
+            "--users", str(users), f"{config.scenario} needs at least 2, else nobody hears a publisher"
+        )
+    if config.groups is not None and config.group_size is None and config.groups > users:
+        return Fault("--wps-groups", str(config.groups), f"at most the number of users, {users}")
+    if config.group_size is not None and config.group_size > users:
+        return Fault("--wps-group-size", str(config.group_size), f"at most the number of users, {users}")
+    return None
+
+
+def _no_echo(seen: Given) -> Fault | None:
+    row = SCENARIOS[seen.config.scenario]
+    if not seen.config.no_echo or row.topology is Topology.GROUPS:
+        return None
+    return Fault("--wps-no-echo", None, f"only for group scenarios; in {row.name} no user hears another user")
+
+
+def _ack(seen: Given) -> Fault | None:
+    config, row = seen.config, SCENARIOS[seen.config.scenario]
+    if not config.ack:
+        return None
+    if config.protocol == "simple":
+        return Fault("--wps-ack", None, f"simple has no acks; use one of {', '.join(SUBPROTOCOLS)}")
+    if not row.users_publish:
+        return Fault("--wps-ack", None, f"in {row.name} no user publishes")
+    return None
+
+
+def _closed_loop(seen: Given) -> Fault | None:
+    config = seen.config
+    if config.rate is not None:
+        return None
+    searched = [
+        plan for plan in (config.stages, config.capacity) if plan is not None and plan.variable == "rate"
+    ]
+    if config.total_rate is not None or searched:
+        return Fault(
+            "--wps-rate", "max", "the closed loop has no rate to set: leave out max or the total rate"
+        )
+    if config.arrival != "constant":
+        return Fault(
+            "--wps-arrival",
+            config.arrival,
+            "--wps-rate max sends when an answer comes: no arrivals to choose",
+        )
+    return None
+
+
+def _one_variable(seen: Given) -> Fault | None:
+    config = seen.config
+    if config.stages is not None and config.capacity is not None:
+        return Fault(
+            "--wps-stages and --wps-capacity", None, "only one of them: a search makes its own steps"
+        )
+    for flag, plan in (("--wps-stages", config.stages), ("--wps-capacity", config.capacity)):
+        if plan is None or plan.variable != "rate":
+            continue
+        if config.total_rate is not None:
+            return Fault(flag, None, "it sets the total rate itself: leave out --wps-total-rate")
+        if not SCENARIOS[config.scenario].publishes:
+            return Fault(flag, None, f"{config.scenario} publishes nothing: change users instead")
+    return None
+
+
+def _search(seen: Given) -> Fault | None:
+    if seen.config.capacity is None or seen.config.slo:
+        return None
+    return Fault("--wps-capacity", None, "a search needs an SLO to keep: give --wps-slo")
+
+
+def _emulator_only(seen: Given) -> Fault | None:
+    if seen.config.emulator_faults is None or seen.config.target.is_emulator:
+        return None
+    return Fault("--wps-emulator-faults", None, "only the embedded emulator obeys it: leave out the target")
+
+
+def _payload(seen: Given) -> Fault | None:
+    config = seen.config
+    if "--wps-payload" in seen and config.samples is not None:
+        return Fault("--wps-payload and --wps-payload-file", None, "only one of them")
+    sizes = (
+        [part.size_bytes for part in config.payload] if config.samples is None else map(len, config.samples)
+    )
+    if max(wire_bytes(size, config.data_type, config.protocol) for size in sizes) > MAX_BYTES:
+        flag = "--wps-payload" if config.samples is None else "--wps-payload-file"
+        return Fault(flag, None, "a message may have at most 1MiB on the wire, base64 and envelope included")
+    return None
+
+
+def _time(seen: Given) -> Fault | None:
+    config = seen.config
+    if not config.run_time_s:
+        return None
+    connecting_s = config.users / config.spawn_rate if config.users and config.spawn_rate else 0.0
+    before_s = connecting_s + config.warmup_ns / 1e9
+    if before_s < config.run_time_s:
+        return None
+    return Fault(
+        "--run-time", f"{config.run_time_s:g}s",
+        f"no time to measure: connecting takes {connecting_s:g}s, the warm-up {config.warmup_ns / 1e9:g}s",
+    )  # fmt: skip
+
+
+def _units(seen: Given) -> Fault | None:
+    config = seen.config
+    if config.units is None or config.tier is None or config.units <= _UNITS_OF[config.tier]:
+        return None
+    return Fault("--wps-units", str(config.units), f"{config.tier} has at most {_UNITS_OF[config.tier]}")
+
+
+_RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
+    (("--wps-scenario", "--wps-protocol"), _protocol),
+    (("--wps-scenario", "--wps-connection-string", "--wps-client-url", "--wps-negotiate-url"), _key),
+    (("--wps-roles", "--wps-connection-string", "--wps-client-url", "--wps-negotiate-url"), _roles),
+    (("--wps-scenario", "--wps-publishers", "--wps-stages", "--wps-capacity"), _publishers),
+    (("--wps-scenario", "--wps-groups", "--wps-group-size", "--wps-stages", "--wps-capacity"), _groups),
+    (("--wps-scenario", "--wps-no-echo"), _no_echo),
+    (("--wps-scenario", "--wps-protocol", "--wps-ack"), _ack),
+    (("--wps-rate", "--wps-total-rate", "--wps-arrival", "--wps-stages", "--wps-capacity"), _closed_loop),
+    (("--wps-scenario", "--wps-total-rate", "--wps-stages", "--wps-capacity"), _one_variable),
+    (("--wps-scenario", "--wps-slo", "--wps-capacity"), _search),
+    (
+        ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url", "--wps-emulator-faults"),
+        _emulator_only,
+    ),
+    (("--wps-payload", "--wps-payload-file", "--wps-data-type", "--wps-protocol"), _payload),
+    (("--wps-warmup",), _time),
+    (("--wps-units", "--wps-tier"), _units),
+)

@@ -1,0 +1,302 @@
+"""Every `--wps-*` option, once: its flag, default, help, and how its text is read. The table makes
+argparse's arguments, the web form and `config.load`.
+
+Options are plain strings and switches, because Locust's master packs them for its workers; `""` is "not set".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from wps_load.auth import ConnectionString, valid_hub
+from wps_load.emulator.faults import parse_faults
+from wps_load.workload.chaos import CutPlan, SlowPlan
+from wps_load.workload.payload import parse_mix
+from wps_load.workload.scenarios import PROTOCOLS, SCENARIOS
+from wps_load.workload.stages import CapacityRange, Stages
+from wps_load.workload.values import Share, duration_ns, parts, positive_duration_ns, rate, whole
+
+TIERS = {"free": "Free_F1", "standard": "Standard_S1", "premium": "Premium_P1"}
+SKUS = ("Free_F1", "Standard_S1", "Premium_P1", "Premium_P2")
+
+_ROLE = re.compile(
+    r"webpubsub\.(?:(?:joinLeaveGroup|sendToGroup)(?:\..+)?|(?:joinLeaveGroups|sendToGroups)\..+)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option. `parse` raises ValueError with what is allowed; `field` is where RunConfig keeps the value.
+
+    `default` False makes it a switch. `choices`: the only values allowed. A secret's value is never shown.
+    """
+
+    flag: str
+    field: str
+    default: str | bool
+    help: str
+    parse: Callable[[str], Any] = str
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+
+    @property
+    def dest(self) -> str:
+        """The attribute of Locust's parsed options: `wps_rate`."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    @property
+    def key(self) -> str:
+        """The key in a `--config` file and in settings: `wps-rate`."""
+        return self.flag.removeprefix("--")
+
+    @property
+    def env_var(self) -> str:
+        """`LOCUST_WPS_RATE`."""
+        return f"LOCUST_{self.dest.upper()}"
+
+    @property
+    def is_switch(self) -> bool:
+        return isinstance(self.default, bool)
+
+    @property
+    def argparse_help(self) -> str:
+        """The help with `%` doubled, as argparse formats it."""
+        return self.help.replace("%", "%%")
+
+    def read(self, text: str) -> Any:
+        """The value of a text; ValueError says what is allowed."""
+        if self.choices and text not in self.choices:
+            raise ValueError(f"one of {', '.join(self.choices)}")
+        return self.parse(text)
+
+
+def _hub(text: str) -> str:
+    if not valid_hub(text):
+        raise ValueError("a letter, then at most 127 letters, digits or any of _`,.[]")
+    return text
+
+
+def _client_url(text: str) -> str:
+    allowed = "a Client URL, wss://HOST/client/hubs/HUB?access_token=..., as the portal makes it"
+    try:
+        url = urlsplit(text.strip())
+        usable = (
+            url.scheme in ("ws", "wss") and bool(url.hostname) and "/client" in url.path and url.port != 0
+        )
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError(allowed)
+    if not any(parse_qs(url.query).get("access_token", ())):
+        raise ValueError(f"it has no access_token; needed is {allowed}")
+    return text.strip()
+
+
+def _negotiate_url(text: str) -> str:
+    try:
+        url = urlsplit(text.strip())
+        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ValueError("the app server's http:// or https:// address that answers with a client URL")
+    return text.strip()
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    if text.strip() == "none":
+        return ()
+    roles = tuple(parts(text))
+    if any(role.startswith("webpubsub.") and not _ROLE.fullmatch(role) for role in roles):
+        raise ValueError(
+            "a comma-separated list of webpubsub.joinLeaveGroup and webpubsub.sendToGroup, also with .GROUP, "
+            "webpubsub.joinLeaveGroups.PATTERN or webpubsub.sendToGroups.PATTERN; or none"
+        )
+    return roles
+
+
+def _token_lifetime_ns(text: str) -> int:
+    if (lifetime := duration_ns(text)) < 1_000_000_000:
+        raise ValueError("a duration of at least 1s, such as 60m")
+    return lifetime
+
+
+def _tier(text: str) -> str:
+    sku = TIERS.get(text.lower()) or next((sku for sku in SKUS if sku.lower() == text.lower()), None)
+    if sku is None:
+        raise ValueError(f"one of {', '.join((*TIERS, *SKUS))}")
+    return sku
+
+
+def _faults(text: str) -> str:
+    parse_faults(text)
+    return text
+
+
+def _file(text: str) -> bytes:
+    try:
+        with open(text, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise ValueError(f"a readable file ({error.strerror or 'it cannot be read'})") from None
+
+
+def _readable_path(text: str) -> str:
+    _file(text)
+    return text
+
+
+def _rate_or_max(text: str) -> Any:
+    try:
+        return None if text.strip() == "max" else rate(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or max for the closed loop") from None
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "--wps-connection-string", "connection", "",
+        "Endpoint=...;AccessKey=...;Version=1.0; of the service. Without any target: the variable "
+        "WebPubSubConnectionString, else the embedded emulator",
+        ConnectionString.parse, secret=True,
+    ),
+    Option(
+        "--wps-client-url", "client_url", "", "a ready Client URL with its token, as the portal makes it",
+        _client_url, secret=True,
+    ),
+    Option(
+        "--wps-negotiate-url", "negotiate_url", "",
+        "the app server's negotiate endpoint, asked once for each new connection", _negotiate_url,
+    ),
+    Option("--wps-hub", "hub", "bench", "hub", _hub),
+    Option(
+        "--wps-auth", "auth", "query",
+        "where the token goes: query (access_token) or header (Authorization: Bearer)",
+        choices=("query", "header"),
+    ),
+    Option(
+        "--wps-roles", "roles", "",
+        "roles of the minted token, comma-separated, or none; not set: what the scenario needs", _roles,
+    ),
+    Option(
+        "--wps-token-lifetime", "token_lifetime_ns", "60m",
+        "lifetime of the minted token", _token_lifetime_ns,
+    ),
+    Option("--wps-protocol", "protocol", "json", f"one of {', '.join(PROTOCOLS)}", choices=PROTOCOLS),
+    Option("--wps-scenario", "scenario", "echo", f"one of {', '.join(SCENARIOS)}", choices=tuple(SCENARIOS)),
+    Option(
+        "--wps-rate", "rate", "1",
+        "messages per second of each publisher, open loop; max: closed loop, the next message leaves "
+        "when the previous one has come back", _rate_or_max,
+    ),
+    Option(
+        "--wps-total-rate", "total_rate", "",
+        "messages per second of all publishers together, on all workers; replaces --wps-rate", rate,
+    ),
+    Option(
+        "--wps-arrival", "arrival", "constant", "distances between messages: constant or poisson",
+        choices=("constant", "poisson"),
+    ),
+    Option(
+        "--wps-payload", "payload", "2KiB",
+        "bytes of a message's data before base64 or envelope, at least 64B: 128B, 2KiB, or a weighted mix "
+        "512B*9,16KiB*1; :compressible after a size makes text that compresses", parse_mix,
+    ),
+    Option(
+        "--wps-payload-file", "payload_file", "",
+        "sample messages, one a line (binary: base64), instead of generated ones", _file,
+    ),
+    Option(
+        "--wps-data-type", "data_type", "text", "text, json or binary", choices=("text", "json", "binary"),
+    ),
+    Option("--wps-ack", "ack", False, "publishers ask for acks, and their latency is measured"),
+    Option("--wps-no-echo", "no_echo", False, "publishers do not get their own copy"),
+    Option("--wps-groups", "groups", "", "number of groups; not set: as the scenario says", whole),
+    Option(
+        "--wps-group-size", "group_size", "",
+        "members of each group; with --wps-groups, groups x size beyond the users puts users into "
+        "several groups",
+        whole,
+    ),
+    Option(
+        "--wps-publishers", "publishers", "",
+        "how many of the users publish, a number or a share (10%); REST scenarios: how many senders "
+        "run beside the users; not set: as the scenario says", Share.parse,
+    ),
+    Option(
+        "--wps-lifetime", "lifetime_ns", "",
+        "churn: mean lifetime of a connection (10s)", positive_duration_ns,
+    ),
+    Option(
+        "--wps-cut", "cut", "",
+        "recovery: cuts a second and kind: '1/s reset', also close or silent, or all@10s", CutPlan.parse,
+    ),
+    Option(
+        "--wps-slow", "slow", "",
+        "slow-consumer: share and speed of slow readers: '10% 1KiB/s'", SlowPlan.parse,
+    ),
+    Option(
+        "--wps-connect-timeout", "connect_timeout_ns", "15s", "from the decision to connect to usable",
+        positive_duration_ns,
+    ),
+    Option("--wps-settle", "settle_ns", "30s", "the longest wait for all users to be connected", duration_ns),
+    Option(
+        "--wps-warmup", "warmup_ns", "0s",
+        "publishing time left out of the messages' statistics", duration_ns,
+    ),
+    Option(
+        "--wps-drain", "drain_ns", "5s",
+        "how long messages in flight are waited for at the end", duration_ns,
+    ),
+    Option(
+        "--wps-slo", "slo", "",
+        "demands, comma-separated: 'rtt p99 < 250ms, loss = 0'; none for none; not set: Azure's own "
+        "definition",
+    ),
+    Option("--wps-slo-abort", "slo_abort", False, "stop early when an SLO is out of reach"),
+    Option(
+        "--wps-stages", "stages", "",
+        "steps of users:duration, 100:60s,200:60s, or of the total rate, rate:500:60s,rate:1000:60s",
+        Stages.parse,
+    ),
+    Option(
+        "--wps-capacity", "capacity", "",
+        "search for the highest users or total rate that keeps the SLO: rate:100..20000 or users:50..2000",
+        CapacityRange.parse,
+    ),
+    Option(
+        "--wps-units", "units", "",
+        "units that the target was bought with", lambda text: whole(text, 1, 1000),
+    ),
+    Option(
+        "--wps-tier", "tier", "",
+        f"tier that the target was bought as: {', '.join((*TIERS, *SKUS))}", _tier,
+    ),
+    Option(
+        "--wps-report-dir", "report_dir", "reports",
+        "each run writes a folder of its own in it; empty: no files",
+    ),
+    Option(
+        "--wps-seed", "seed", "", "everything random comes from it; not set: random, and recorded",
+        lambda text: whole(text, 0, 2**63 - 1),
+    ),
+    Option(
+        "--wps-emulator-faults", "emulator_faults", "",
+        "faults of the embedded emulator, comma-separated: delay=20ms,drop=1/100 (docs/emulator.md)", _faults,
+    ),
+    Option(
+        "--wps-ca-file", "ca_file", "",
+        "certificates to trust, PEM; not set: the system's", _readable_path,
+    ),
+    Option("--wps-insecure", "insecure", False, "do not verify TLS certificates; the report says so"),
+    Option(
+        "--wps-prometheus-port", "prometheus_port", "", "port that serves metrics to a Prometheus scraper",
+        lambda text: whole(text, 1, 65535),
+    ),
+)  # fmt: skip
+
+BY_FLAG = {option.flag: option for option in OPTIONS}
