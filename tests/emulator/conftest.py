@@ -1,0 +1,21 @@
+"""A real emulator process for the tests that need sockets; one for the whole room."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from wps_load.auth import ConnectionString
+from wps_load.emulator.process import EmulatorProcess
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[EmulatorProcess]:
+    with EmulatorProcess.start() as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def service(emulator: EmulatorProcess) -> ConnectionString:
+    return ConnectionString.parse(emulator.connection_string)

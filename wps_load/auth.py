@@ -1,0 +1,149 @@
+"""Connection strings and the tokens made from them, as the server SDKs make them.
+
+Nothing here raises with a secret in its text, and no `repr` shows one.
+Source: Azure Web PubSub documentation, "Generate client access URL"; RFC 7519 for the claims.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import jwt
+
+DEFAULT_EMULATOR_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
+"""The official local emulator's public key; good for nothing but local use."""
+
+REST_TOKEN_LIFETIME_S = 60
+
+_HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
+_FIELDS = {"endpoint": "Endpoint", "accesskey": "AccessKey", "port": "Port", "version": "Version"}
+
+
+def valid_hub(hub: str) -> bool:
+    """A letter, then at most 127 of letters, digits and ``_`,.[]`` (the data plane's own rule)."""
+    return _HUB.fullmatch(hub) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionString:
+    """`Endpoint=https://NAME.webpubsub.azure.com;AccessKey=...;Version=1.0;`, read.
+
+    `endpoint`: `scheme://host[:port]`, lower case, no trailing slash. `access_key` is text, not
+    base64-decoded.
+    """
+
+    endpoint: str
+    access_key: str = field(repr=False)
+
+    @classmethod
+    def parse(cls, text: str) -> ConnectionString:
+        """Raises ValueError with one sentence that names what is wrong or missing, never a value."""
+        fields = _split(text)
+        for name in ("endpoint", "accesskey"):
+            if not fields.get(name):
+                raise ValueError(f"the connection string has no {_FIELDS[name]}=...; part")
+        version = fields.get("version", "1.0")
+        if not version.startswith("1."):
+            raise ValueError("the connection string's Version must be 1.0")
+        return cls(_endpoint(fields["endpoint"], fields.get("port")), fields["accesskey"])
+
+    @property
+    def tls(self) -> bool:
+        return self.endpoint.startswith("https://")
+
+    def client_url(self, hub: str) -> str:
+        """`ws[s]://host/client/hubs/{hub}`, without a token."""
+        return f"ws{self.endpoint.removeprefix('http')}/client/hubs/{quote(hub)}"
+
+    def audience(self, hub: str) -> str:
+        """The `aud` of a client token: http or https scheme, no trailing slash, no query."""
+        return f"{self.endpoint}/client/hubs/{hub}"
+
+
+def _split(text: str) -> dict[str, str]:
+    fields: dict[str, str] = {}
+    for number, part in enumerate(text.strip().split(";"), 1):
+        if not part.strip():
+            continue
+        name, equals, value = part.partition("=")
+        key = name.strip().lower()
+        if not equals:
+            raise ValueError(f"part {number} of the connection string is not NAME=VALUE")
+        if key in fields:
+            raise ValueError(f"the connection string has {_FIELDS.get(key, 'a name')} twice")
+        fields[key] = value.strip()
+    if not fields:
+        raise ValueError("the connection string is empty")
+    return fields
+
+
+def _endpoint(endpoint: str, port: str | None) -> str:
+    if "://" not in endpoint:
+        endpoint = f"https://{endpoint}"
+    try:
+        parts = urlsplit(endpoint)
+        host, own_port = parts.hostname, parts.port
+    except ValueError:
+        raise ValueError(
+            "the connection string's Endpoint is not a URL: https://NAME.webpubsub.azure.com"
+        ) from None
+    if parts.scheme.lower() not in ("http", "https"):
+        raise ValueError("the connection string's Endpoint must start with https:// or http://")
+    if not host or parts.username or parts.query or parts.fragment or parts.path.strip("/"):
+        raise ValueError("the connection string's Endpoint must be scheme://host and nothing more")
+    if port:
+        if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+            raise ValueError("the connection string's Port must be a number from 1 to 65535")
+        own_port = int(port)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme.lower()}://{shown}" + (f":{own_port}" if own_port else "")
+
+
+def mint_client_token(
+    cs: ConnectionString,
+    hub: str,
+    user_id: str | None = None,
+    roles: Sequence[str] = (),
+    groups: Sequence[str] = (),
+    lifetime_s: int = 3600,
+    now_s: int = 0,
+) -> str:
+    """A client's `access_token` (HS256). `now_s`: seconds since the epoch. Some 20 µs."""
+    claims: dict[str, Any] = {"aud": cs.audience(hub), "iat": now_s, "exp": now_s + lifetime_s}
+    if user_id is not None:
+        claims["sub"] = user_id
+    if roles:
+        claims["role"] = list(roles)
+    if groups:
+        claims["webpubsub.group"] = list(groups)
+    return jwt.encode(claims, cs.access_key, algorithm="HS256")
+
+
+def mint_rest_token(cs: ConnectionString, url: str, now_s: int) -> str:
+    """A REST request's bearer token, valid for 60 s; `url`: the whole request URL, its audience."""
+    claims = {"aud": url, "iat": now_s, "exp": now_s + REST_TOKEN_LIFETIME_S}
+    return jwt.encode(claims, cs.access_key, algorithm="HS256")
+
+
+def client_url_with_token(cs: ConnectionString, hub: str, token: str) -> str:
+    """The Client URL that a negotiate endpoint hands out. Secret: it carries the token."""
+    return f"{cs.client_url(hub)}?access_token={token}"
+
+
+_SECRETS = (
+    (re.compile(r"((?:access_token|awps_reconnection_token)=)[^&\s\"'<>]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"(Bearer\s+)[^\s\"',;<>]+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"(AccessKey\s*=\s*)[^;\s\"']+", re.IGNORECASE), r"\1***"),
+    (re.compile(r"\beyJ[\w-]+\.eyJ[\w-]+\.[\w-]*"), "***"),
+)
+
+
+def redact(text: str) -> str:
+    """The text without access tokens, bearer tokens, access keys and anything else shaped like a JWT."""
+    for pattern, shown in _SECRETS:
+        text = pattern.sub(shown, text)
+    return text

@@ -1,0 +1,55 @@
+"""What the service asks of an event handler, whoever it is reached by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from wps_load.emulator.hub import Connection
+from wps_load.protocol.messages import DataType, SendEvent
+
+
+class HandlerFailed(Exception):
+    """The handler could not be reached, or answered with an error: `status` is what a connecting client is
+    told.
+    """
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"the event handler failed with {status}")
+        self.status = status
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectRequest:
+    """What a handler is told of a client that wants to connect. Without its token."""
+
+    hub: str
+    connection_id: str
+    user_id: str | None
+    claims: dict[str, list[str]] = field(repr=False)
+    query: dict[str, list[str]] = field(repr=False)
+    headers: dict[str, list[str]] = field(repr=False)
+    subprotocols: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectAnswer:
+    """What a handler decided; None leaves the token's word, or the client's offer, as it is."""
+
+    user_id: str | None = None
+    groups: tuple[str, ...] | None = None
+    roles: tuple[str, ...] | None = None
+    subprotocol: str | None = None
+    state: str | None = None
+
+
+class EventHandlers(Protocol):
+    """`connect` and `user_event` raise HandlerFailed; the others never raise."""
+
+    async def connect(self, request: ConnectRequest) -> ConnectAnswer: ...
+
+    async def connected(self, connection: Connection) -> None: ...
+
+    async def user_event(self, connection: Connection, event: SendEvent) -> tuple[DataType, bytes] | None: ...
+
+    async def disconnected(self, connection: Connection, reason: str) -> None: ...

@@ -1,0 +1,157 @@
+"""RFC 6455 framing, server side: reads masked client frames, builds unmasked server frames.
+
+Not the client's reader turned round: an instrument that is checked against its own code would share its
+mistakes.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+try:
+    from websockets.speedups import apply_mask
+except ImportError:  # no C extension for this platform
+    from websockets.utils import apply_mask
+
+from wps_load.errors import RemoteProtocolError
+
+MAX_MESSAGE_BYTES = 1 << 20
+"""The service's limit on one WebSocket message, summed over its fragments."""
+
+
+class Opcode(IntEnum):
+    CONTINUATION = 0x0
+    TEXT = 0x1
+    BINARY = 0x2
+    CLOSE = 0x8
+    PING = 0x9
+    PONG = 0xA
+
+
+TEXT = int(Opcode.TEXT)
+BINARY = int(Opcode.BINARY)
+_CONTROL = frozenset({0x8, 0x9, 0xA})
+_FIN = 0x80
+
+
+class Message(NamedTuple):
+    """A whole data message, or a control frame. `payload` is unmasked, text not yet known to be UTF-8."""
+
+    opcode: int
+    payload: bytes
+
+
+def build_frame(opcode: int, payload: bytes) -> bytes:
+    """One unmasked, unfragmented frame: the same bytes for whoever receives it."""
+    size = len(payload)
+    if size < 126:
+        return bytes((_FIN | opcode, size)) + payload
+    if size < 65536:
+        return bytes((_FIN | opcode, 126, size >> 8, size & 0xFF)) + payload
+    return bytes((_FIN | opcode, 127)) + size.to_bytes(8, "big") + payload
+
+
+def build_close(code: int, reason: str = "") -> bytes:
+    """A close frame; the reason is cut to what fits a control frame (123 bytes)."""
+    text = reason.encode()[:123].decode(errors="ignore").encode()
+    return build_frame(Opcode.CLOSE, code.to_bytes(2, "big") + text)
+
+
+def read_close(payload: bytes) -> tuple[int, str]:
+    """Code and reason of a close frame; 1005 when it names none. Raises RemoteProtocolError for what RFC
+    6455 forbids.
+    """
+    if not payload:
+        return 1005, ""
+    code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 0
+    if not (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) and not 3000 <= code <= 4999:
+        raise RemoteProtocolError(1002, "The close frame has an invalid code.")
+    try:
+        return code, payload[2:].decode()
+    except UnicodeDecodeError:
+        raise RemoteProtocolError(1007, "The close reason is not UTF-8.") from None
+
+
+class FrameReader:
+    """Bytes in, messages out. After an error it takes nothing more."""
+
+    __slots__ = ("_buffer", "_fragments", "_limit", "_opcode", "_size", "error")
+
+    def __init__(self, limit_bytes: int = MAX_MESSAGE_BYTES) -> None:
+        self._limit = limit_bytes
+        self._buffer = b""
+        self._opcode = 0
+        self._fragments: list[bytes] = []
+        self._size = 0
+        self.error: RemoteProtocolError | None = None
+
+    def feed(self, data: bytes) -> list[Message]:
+        """The messages that are now complete, in order. What breaks the protocol is left in `error`, after
+        them.
+        """
+        messages: list[Message] = []
+        if self.error is not None:
+            return messages
+        buffer = self._buffer + data if self._buffer else data
+        try:
+            rest = self._read(buffer, messages)
+        except RemoteProtocolError as error:
+            self.error = error
+            rest = len(buffer)
+        self._buffer = buffer[rest:] if rest < len(buffer) else b""
+        return messages
+
+    def _read(self, buffer: bytes, messages: list[Message]) -> int:
+        """Takes whole frames; returns how many bytes they were."""
+        at, end = 0, len(buffer)
+        while end - at >= 2:
+            first, second = buffer[at], buffer[at + 1]
+            if not second & 0x80:
+                raise RemoteProtocolError(1002, "Client frames must be masked.")
+            size = second & 0x7F
+            start = at + 2
+            if size > 125:
+                width = 2 if size == 126 else 8
+                start += width
+                if end < start:
+                    break
+                size = int.from_bytes(buffer[start - width : start], "big")
+                if size < (126 if width == 2 else 65536) or size >> 63:
+                    raise RemoteProtocolError(1002, "The frame length is not encoded as it must be.")
+            self._judge(first, size)
+            stop = start + 4 + size
+            if end < stop:
+                break
+            payload = apply_mask(buffer[start + 4 : stop], buffer[start : start + 4]) if size else b""
+            self._take(first, payload, messages)
+            at = stop
+        return at
+
+    def _judge(self, first: int, size: int) -> None:
+        """Refuses a frame by its header alone, before its payload is waited for."""
+        opcode = first & 0x0F
+        if first & 0x70:
+            raise RemoteProtocolError(1002, "Reserved bits are set, but no extension was agreed on.")
+        if opcode in _CONTROL:
+            if not first & _FIN or size > 125:
+                raise RemoteProtocolError(1002, "A control frame is fragmented or too long.")
+            return
+        if opcode > BINARY:
+            raise RemoteProtocolError(1002, "Unknown opcode.")
+        if (opcode == 0) != bool(self._opcode):
+            raise RemoteProtocolError(1002, "A fragmented message is continued wrongly.")
+        if self._size + size > self._limit:
+            raise RemoteProtocolError(1009, "The client message is too large.")
+
+    def _take(self, first: int, payload: bytes, messages: list[Message]) -> None:
+        opcode = first & 0x0F
+        if opcode in _CONTROL or (first & _FIN and opcode):
+            messages.append(Message(opcode, payload))
+            return
+        self._opcode = self._opcode or opcode
+        self._fragments.append(payload)
+        self._size += len(payload)
+        if first & _FIN:
+            messages.append(Message(self._opcode, b"".join(self._fragments)))
+            self._opcode, self._fragments, self._size = 0, [], 0

@@ -1,0 +1,326 @@
+"""One hub: connections, groups, users, rights, acks, reliable queues. No socket, no clock: time is an
+argument.
+
+It decides; bytes leave through each connection's `Link` (system messages, acks) and through the `Delivery`
+(messages, which faults may touch). Source of the rules: the subprotocols' documentation; where that is
+silent, docs/emulator.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Iterable
+from typing import Protocol
+
+from wps_load.clock import NS_PER_S
+from wps_load.emulator.delivery import Delivery
+from wps_load.emulator.delivery import Link as DeliveryLink
+from wps_load.emulator.permissions import Permissions
+from wps_load.emulator.reliable import ReliableQueue
+from wps_load.emulator.wires import Publication, Wire
+from wps_load.protocol.messages import (
+    DataType,
+    JoinGroup,
+    LeaveGroup,
+    Ping,
+    SendEvent,
+    SendToGroup,
+    SequenceAck,
+    Upstream,
+)
+
+ACK_MEMORY = 1000
+RECOVERY_WINDOW_NS = 60 * NS_PER_S
+"""Clients give up after 30 s; a service that keeps a connection longer never surprises them."""
+
+
+class Link(DeliveryLink, Protocol):
+    def close(self, code: int, reason: str) -> None: ...
+
+    def abort(self) -> None: ...
+
+
+class Connection:
+    """One client, as long as the service knows it: a reliable one outlives its sockets."""
+
+    __slots__ = (
+        "acked",
+        "alive",
+        "groups",
+        "id",
+        "link",
+        "lost_ns",
+        "permissions",
+        "queue",
+        "reconnection_token",
+        "state",
+        "user_id",
+        "wire",
+    )
+
+    def __init__(self, connection_id: str, wire: Wire, user_id: str | None, permissions: Permissions) -> None:
+        self.id = connection_id
+        self.wire = wire
+        self.user_id = user_id
+        self.permissions = permissions
+        self.groups: set[str] = set()
+        self.link: Link | None = None
+        self.queue = ReliableQueue() if wire.reliable else None
+        self.reconnection_token: str | None = None
+        self.acked: dict[int, None] = {}
+        self.alive = True
+        self.lost_ns: int | None = None
+        self.state: str | None = None
+
+
+class Hub:
+    """`gone` is told of each connection that has ended for good, with the reason."""
+
+    def __init__(
+        self,
+        name: str,
+        delivery: Delivery,
+        new_id: Callable[[], str],
+        gone: Callable[[Connection, str], None],
+    ) -> None:
+        self.name = name
+        self.connections: dict[str, Connection] = {}
+        self.groups: dict[str, dict[str, Connection]] = {}
+        self.users: dict[str, dict[str, Connection]] = {}
+        self._delivery = delivery
+        self._new_id = new_id
+        self._gone = gone
+        self._lost: dict[str, Connection] = {}
+
+    # -- a connection's life -------------------------------------------------------------------------------
+
+    def connect(
+        self,
+        connection_id: str,
+        wire: Wire,
+        link: Link,
+        user_id: str | None = None,
+        roles: Iterable[str] = (),
+        groups: Iterable[str] = (),
+    ) -> Connection:
+        """A new connection, usable at once. Its first frame is `connected`, if its kind has one."""
+        connection = Connection(connection_id, wire, user_id, Permissions(roles))
+        connection.link = link
+        if wire.reliable:
+            connection.reconnection_token = self._new_id()
+        self.connections[connection.id] = connection
+        if user_id is not None:
+            self.users.setdefault(user_id, {})[connection.id] = connection
+        hello = wire.connected(connection.id, user_id, connection.reconnection_token)
+        if hello:
+            link.write(hello)
+        for group in groups:
+            self.join(connection, group)
+        return connection
+
+    def recover(self, connection_id: str, token: str, link: Link, now_ns: int) -> Connection | None:
+        """The connection, on its new socket, with what it has not acknowledged sent again; None: gone,
+        close with 1008.
+
+        A second socket for a connection that still has one replaces it.
+        """
+        connection = self.connections.get(connection_id)
+        if connection is None or connection.queue is None or token != connection.reconnection_token:
+            return None
+        if connection.link is not None:
+            connection.link.abort()
+        self._lost.pop(connection.id, None)
+        connection.lost_ns = None
+        connection.link = link
+        for frame in connection.queue.unacked(now_ns):
+            self._delivery.replay(link, frame, now_ns)
+        return connection
+
+    def lose(self, connection: Connection, link: Link, now_ns: int, reason: str = "") -> None:
+        """Its socket ended without a close handshake. A reliable connection may come back."""
+        if connection.link is not link:
+            return
+        connection.link = None
+        if connection.queue is None:
+            self.remove(connection, reason)
+        elif connection.alive:
+            connection.lost_ns = now_ns
+            self._lost[connection.id] = connection
+
+    def expire(self, now_ns: int) -> None:
+        """Forgets connections that were lost too long ago. Call it about once a second."""
+        while self._lost:
+            oldest = next(iter(self._lost.values()))  # they are in the order of their loss
+            assert oldest.lost_ns is not None
+            if now_ns - oldest.lost_ns < RECOVERY_WINDOW_NS:
+                break
+            self.remove(oldest, "The recovery window has passed.")
+
+    def close(self, connection: Connection, reason: str, code: int = 1000) -> None:
+        """The service ends a connection: `disconnected`, then the close frame. It cannot be recovered."""
+        link = connection.link
+        self.remove(connection, reason)
+        if link is not None:
+            farewell = connection.wire.disconnected(reason)
+            if farewell:
+                link.write(farewell)
+            link.close(code, "")
+
+    def remove(self, connection: Connection, reason: str) -> None:
+        """Forgets a connection for good. Twice does nothing."""
+        if not connection.alive:
+            return
+        connection.alive = False
+        connection.link = None
+        self._lost.pop(connection.id, None)
+        self.connections.pop(connection.id, None)
+        for group in list(connection.groups):
+            self.leave(connection, group)
+        if connection.user_id is not None:
+            _discard(self.users, connection.user_id, connection.id)
+        self._gone(connection, reason)
+
+    def join(self, connection: Connection, group: str) -> None:
+        if connection.alive:
+            self.groups.setdefault(group, {})[connection.id] = connection
+            connection.groups.add(group)
+
+    def leave(self, connection: Connection, group: str) -> None:
+        if group in connection.groups:
+            connection.groups.discard(group)
+            _discard(self.groups, group, connection.id)
+
+    # -- what clients send ---------------------------------------------------------------------------------
+
+    def receive(self, connection: Connection, message: Upstream, now_ns: int) -> SendEvent | None:
+        """Does what a client asks. An event is given back: the caller asks the handler, then calls
+        `answer`.
+        """
+        if isinstance(message, SequenceAck):
+            if connection.queue is not None:
+                connection.queue.acknowledge(message.sequence_id)
+            return None
+        if isinstance(message, Ping):
+            self._send(connection, connection.wire.pong())
+            return None
+        ack_id = message.ack_id
+        if ack_id is not None and ack_id in connection.acked:
+            self._ack(connection, ack_id, "Duplicate", f"Message with ack-id: {ack_id} has been processed")
+            return None
+        if isinstance(message, SendEvent):
+            return message
+        if isinstance(message, SendToGroup):
+            self._publish(connection, message, now_ns)
+        else:
+            self._change_membership(connection, message)
+        return None
+
+    def answer(
+        self, connection: Connection, event: SendEvent, reply: tuple[DataType, bytes] | None, now_ns: int
+    ) -> None:
+        """The handler accepted an event: its reply, if it has one, is delivered before the ack."""
+        if reply is not None:
+            message = Publication("server", None, None, *reply)
+            self.deliver((connection,), message, (connection.id, None), now_ns)
+        if event.ack_id is not None:
+            self._acked(connection, event.ack_id)
+
+    def fail(self, connection: Connection, event: SendEvent) -> None:
+        """The handler failed. Simple clients are closed, as are those who cannot be told otherwise: see the
+        docs.
+        """
+        if connection.wire.subprotocol is None:
+            link = connection.link
+            self.remove(connection, "The event handler failed.")
+            if link is not None:
+                link.close(1011, "")
+        elif event.ack_id is not None:
+            self._ack(connection, event.ack_id, "InternalServerError", "Internal server error")
+
+    def _publish(self, connection: Connection, message: SendToGroup, now_ns: int) -> None:
+        group, ack_id = message.group, message.ack_id
+        if not connection.permissions.send.covers(group):
+            self._forbid(connection, ack_id, f"send to group '{group}'")
+            return
+        assert isinstance(message.data, bytes)
+        publication = Publication("group", group, connection.user_id, message.data_type, message.data)
+        members = self.groups.get(group)
+        if members:
+            excluded = (connection.id,) if message.no_echo else ()
+            self.deliver(members.values(), publication, (connection.id, group), now_ns, excluded)
+        if ack_id is not None:
+            self._acked(connection, ack_id)
+
+    def _change_membership(self, connection: Connection, message: JoinGroup | LeaveGroup) -> None:
+        joins = isinstance(message, JoinGroup)
+        if not connection.permissions.join_leave.covers(message.group):
+            self._forbid(
+                connection, message.ack_id, f"{'join' if joins else 'leave'} group '{message.group}'"
+            )
+            return
+        if joins:
+            self.join(connection, message.group)
+        else:
+            self.leave(connection, message.group)
+        if message.ack_id is not None:
+            self._acked(connection, message.ack_id)
+
+    # -- what clients receive ------------------------------------------------------------------------------
+
+    def deliver(
+        self,
+        receivers: Iterable[Connection],
+        message: Publication,
+        stream: Hashable,
+        now_ns: int,
+        excluded: Collection[str] = (),
+        ttl_ns: int | None = None,
+    ) -> None:
+        """Sends one message to many. Each distinct frame is built once and shared.
+
+        `stream` names publisher and audience, for the faults that swap a publisher's messages.
+        """
+        frames: dict[tuple[Wire, int | None], bytes] = {}
+        submit = self._delivery.submit
+        for receiver in tuple(receivers):  # an overflowing queue removes its connection from the group
+            if excluded and receiver.id in excluded:
+                continue
+            queue = receiver.queue
+            sequence_id = None if queue is None else queue.next_id
+            key = (receiver.wire, sequence_id)
+            frame = frames.get(key)
+            if frame is None:
+                frame = frames[key] = receiver.wire.message(message, sequence_id)
+            if queue is not None and not queue.add(frame, None if ttl_ns is None else now_ns + ttl_ns):
+                self.close(receiver, "Too many messages are unacknowledged.", 1008)
+                continue
+            if receiver.link is not None:
+                submit(receiver.link, frame, stream, now_ns)
+
+    def _send(self, connection: Connection, frame: bytes) -> None:
+        if connection.link is not None:
+            connection.link.write(frame)
+
+    def _acked(self, connection: Connection, ack_id: int) -> None:
+        acked = connection.acked
+        acked[ack_id] = None
+        if len(acked) > ACK_MEMORY:
+            del acked[next(iter(acked))]
+        self._ack(connection, ack_id, None, "")
+
+    def _ack(self, connection: Connection, ack_id: int, error: str | None, message: str) -> None:
+        self._send(connection, connection.wire.ack(ack_id, error, message))
+
+    def _forbid(self, connection: Connection, ack_id: int | None, deed: str) -> None:
+        if ack_id is not None:
+            self._ack(connection, ack_id, "Forbidden", f"The client does not have permission to {deed}.")
+
+
+def _discard(index: dict[str, dict[str, Connection]], key: str, connection_id: str) -> None:
+    """Removes an entry and, when it was the last one, its key: groups and users exist while they have
+    connections.
+    """
+    members = index.get(key)
+    if members is not None:
+        members.pop(connection_id, None)
+        if not members:
+            del index[key]

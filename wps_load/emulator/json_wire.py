@@ -1,0 +1,194 @@
+"""`json.webpubsub.azure.v1` and its reliable variant, the service's side: strict in what it reads."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from wps_load.emulator.frames import TEXT, build_frame
+from wps_load.emulator.names import valid_event, valid_group
+from wps_load.emulator.wires import Publication, refuse
+from wps_load.errors import RemoteProtocolError
+from wps_load.protocol.messages import (
+    DataType,
+    JoinGroup,
+    LeaveGroup,
+    Ping,
+    SendEvent,
+    SendToGroup,
+    SequenceAck,
+    Upstream,
+)
+
+_MALFORMED = "The client message is not a valid JSON protocol message."
+_MAX_ID = (1 << 64) - 1
+_MAX_TTL_S = 300
+_PING = Ping()
+_PONG = build_frame(TEXT, b'{"type":"pong"}')
+
+
+class JsonWire:
+    """Stateless; one object serves every connection."""
+
+    def __init__(self, name: str, subprotocol: str, *, reliable: bool) -> None:
+        self.name = name
+        self.subprotocol: str | None = subprotocol
+        self.reliable = reliable
+
+    def decode(self, opcode: int, payload: bytes) -> Upstream:
+        if opcode != TEXT:
+            raise RemoteProtocolError(1003, "The JSON subprotocol requires text messages.")
+        try:
+            message = orjson.loads(payload)
+        except ValueError:
+            raise refuse(_MALFORMED) from None
+        kind = message.get("type") if isinstance(message, dict) else None
+        if not isinstance(kind, str):
+            raise refuse(_MALFORMED)
+        reader = _READERS.get(kind) or _READERS.get(kind.lower())
+        if reader is None:
+            raise refuse(_MALFORMED)
+        return reader(message)
+
+    def message(self, message: Publication, sequence_id: int | None) -> bytes:
+        source, group, user_id, data_type, data = message
+        parts = [b'{"type":"message","from":"', source.encode(), b'"']
+        if group is not None:
+            parts += (b',"group":', orjson.dumps(group))
+            if user_id is not None:
+                parts += (b',"fromUserId":', orjson.dumps(user_id))
+        parts += (b',"dataType":"', data_type.value.encode(), b'","data":', _json_data(data_type, data))
+        if sequence_id is not None:
+            parts.append(b',"sequenceId":%d' % sequence_id)
+        parts.append(b"}")
+        return build_frame(TEXT, b"".join(parts))
+
+    def connected(self, connection_id: str, user_id: str | None, token: str | None) -> bytes:
+        message = {"type": "system", "event": "connected", "userId": user_id, "connectionId": connection_id}
+        if token is not None:
+            message["reconnectionToken"] = token
+        return build_frame(TEXT, orjson.dumps(message))
+
+    def disconnected(self, reason: str) -> bytes:
+        return build_frame(TEXT, orjson.dumps({"type": "system", "event": "disconnected", "message": reason}))
+
+    def ack(self, ack_id: int, error: str | None, message: str) -> bytes:
+        if error is None:
+            return build_frame(TEXT, b'{"type":"ack","ackId":%d,"success":true}' % ack_id)
+        details = orjson.dumps({"name": error, "message": message})
+        return build_frame(TEXT, b'{"type":"ack","ackId":%d,"success":false,"error":%b}' % (ack_id, details))
+
+    def pong(self) -> bytes:
+        return _PONG
+
+
+def _json_data(data_type: DataType, data: bytes) -> bytes:
+    if data_type is DataType.JSON:
+        return data
+    if data_type is DataType.TEXT:
+        return orjson.dumps(data.decode())
+    return b'"' + base64.b64encode(data) + b'"'
+
+
+def _identity(message: dict[str, Any], name: str) -> int | None:
+    """An unsigned 64-bit integer; null counts as absent. Zero is refused: SDKs count from 1."""
+    value = message.get(name)
+    if value is None:
+        return None
+    if type(value) is not int or not 0 < value <= _MAX_ID:
+        raise refuse(_MALFORMED)
+    return value
+
+
+def _group(message: dict[str, Any]) -> str:
+    group = message.get("group")
+    if not isinstance(group, str) or not valid_group(group):
+        raise refuse(_MALFORMED)
+    return group
+
+
+def _data(message: dict[str, Any]) -> tuple[DataType, bytes]:
+    kind = message.get("dataType", "json")
+    value = message.get("data")
+    if not isinstance(kind, str):
+        raise refuse(_MALFORMED)
+    if value is None and isinstance(message.get("metadata"), dict):
+        return DataType.TEXT, b""
+    kind = kind.lower()
+    if kind == "json" and value is not None:
+        return DataType.JSON, orjson.dumps(value)
+    if kind == "text" and isinstance(value, str):
+        return DataType.TEXT, _utf8(value)
+    if kind in ("binary", "protobuf") and isinstance(value, str):
+        try:
+            data = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            raise refuse(_MALFORMED) from None
+        return DataType(kind), data
+    raise refuse(_MALFORMED)
+
+
+def _utf8(value: str) -> bytes:
+    try:
+        return value.encode()
+    except UnicodeEncodeError:  # a lone surrogate
+        raise refuse(_MALFORMED) from None
+
+
+def _join(message: dict[str, Any]) -> Upstream:
+    return JoinGroup(_group(message), _identity(message, "ackId"))
+
+
+def _leave(message: dict[str, Any]) -> Upstream:
+    return LeaveGroup(_group(message), _identity(message, "ackId"))
+
+
+def _send_to_group(message: dict[str, Any]) -> Upstream:
+    no_echo = message.get("noEcho")
+    if no_echo is not None and not isinstance(no_echo, bool):
+        raise refuse(_MALFORMED)
+    ttl_s = message.get("ttlSeconds")
+    if ttl_s is not None and (type(ttl_s) is not int or not 0 <= ttl_s <= _MAX_TTL_S):
+        raise refuse(_MALFORMED)
+    data_type, data = _data(message)
+    return SendToGroup(_group(message), data_type, data, _identity(message, "ackId"), bool(no_echo))
+
+
+def _event(message: dict[str, Any]) -> Upstream:
+    event = message.get("event")
+    if not isinstance(event, str) or not valid_event(event):
+        raise refuse(_MALFORMED)
+    data_type, data = _data(message)
+    return SendEvent(event, data_type, data, _identity(message, "ackId"))
+
+
+def _sequence_ack(message: dict[str, Any]) -> Upstream:
+    sequence_id = message.get("sequenceId")
+    if type(sequence_id) is not int or not 0 <= sequence_id <= _MAX_ID:
+        raise refuse(_MALFORMED)
+    return SequenceAck(sequence_id)
+
+
+def _ping(message: dict[str, Any]) -> Upstream:
+    return _PING
+
+
+_READERS: dict[str, Callable[[dict[str, Any]], Upstream]] = {
+    "joinGroup": _join,
+    "joingroup": _join,
+    "leaveGroup": _leave,
+    "leavegroup": _leave,
+    "sendToGroup": _send_to_group,
+    "sendtogroup": _send_to_group,
+    "event": _event,
+    "sequenceAck": _sequence_ack,
+    "sequenceack": _sequence_ack,
+    "ping": _ping,
+}
+
+JSON = JsonWire("json", "json.webpubsub.azure.v1", reliable=False)
+JSON_RELIABLE = JsonWire("json-reliable", "json.reliable.webpubsub.azure.v1", reliable=True)

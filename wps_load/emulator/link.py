@@ -1,0 +1,168 @@
+"""One WebSocket after its upgrade: bytes <-> frames on asyncio's transport, nothing of Web PubSub.
+
+The transport is written to directly. A frame is the same bytes for every receiver, so fan-out costs one
+`write` each; uvloop gathers the writes of one tick into one system call per socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol, cast
+
+from wps_load.emulator.frames import FrameReader, Opcode, build_close, build_frame, read_close
+from wps_load.errors import RemoteProtocolError
+
+SEND_BUFFER_BYTES = 2 * 1024 * 1024
+SLOW_CLIENT_GRACE_S = 1.0
+SEND_BUFFER_HARD_BYTES = 64 * 1024 * 1024
+"""More than the first for longer than the grace, or more than the second at any time: a slow client,
+aborted.
+"""
+
+CLOSE_TIMEOUT_S = 5.0
+SILENT_PINGS = 3
+_PING = build_frame(Opcode.PING, b"")
+_CLOSE = int(Opcode.CLOSE)
+_PING_OPCODE = int(Opcode.PING)
+
+
+class Owner(Protocol):
+    """Who is told. `message` may raise RemoteProtocolError, which closes the link with its code."""
+
+    def message(self, link: WebSocketLink, opcode: int, payload: bytes) -> None: ...
+
+    def batch_end(self) -> None: ...
+
+    def lost(self, link: WebSocketLink, *, clean: bool) -> None: ...
+
+    def slow_client(self, link: WebSocketLink) -> None: ...
+
+
+class WebSocketLink(asyncio.Protocol):
+    """`open`: messages may still be written. `lost` is told once, when the socket is gone or the client
+    closed.
+    """
+
+    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+        self.open = True
+        self.due_ns = 0
+        self.waiting = 0
+        self._owner = owner
+        self._loop = loop
+        self._reader = FrameReader()
+        self._transport: asyncio.Transport
+        self._overfull: asyncio.TimerHandle | None = None
+        self._closing: asyncio.TimerHandle | None = None
+        self._silent_pings = 0
+        self._told = False
+
+    # -- asyncio's side ------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        self._silent_pings = 0
+        try:
+            for opcode, payload in self._reader.feed(data):
+                if opcode > 7:
+                    self._control(opcode, payload)
+                elif self.open:
+                    self._owner.message(self, opcode, payload)
+            if self._reader.error is not None:
+                raise self._reader.error
+        except RemoteProtocolError as error:
+            self._fail(error)
+        self._owner.batch_end()
+
+    def eof_received(self) -> bool:
+        return False  # the transport closes itself
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.open = False
+        for timer in (self._overfull, self._closing):
+            if timer is not None:
+                timer.cancel()
+        self._tell(clean=False)
+
+    def pause_writing(self) -> None:
+        self._overfull = self._loop.call_later(SLOW_CLIENT_GRACE_S, self._too_slow)
+
+    def resume_writing(self) -> None:
+        if self._overfull is not None:
+            self._overfull.cancel()
+            self._overfull = None
+
+    # -- the hub's side ------------------------------------------------------------------------------------
+
+    def write(self, frame: bytes) -> None:
+        """Hands a whole frame to the transport; never blocks. Nothing happens on a link that is not open."""
+        if self.open:
+            self._transport.write(frame)
+            if (
+                self._overfull is not None
+                and self._transport.get_write_buffer_size() > SEND_BUFFER_HARD_BYTES
+            ):
+                self._too_slow()
+
+    def close(self, code: int, reason: str) -> None:
+        """Starts the close handshake; what was written before still arrives."""
+        if self.open:
+            self._transport.write(build_close(code, reason))
+            self.open = False
+            self._closing = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
+
+    def abort(self) -> None:
+        """Cuts the socket, as a broken network would: no close frame, nothing flushed."""
+        self.open = False
+        self._transport.abort()
+
+    def ping(self) -> None:
+        """A heartbeat. A peer from which nothing came for several of them is given up."""
+        if self._silent_pings >= SILENT_PINGS:
+            self.abort()
+        elif self.open:
+            self._silent_pings += 1
+            self._transport.write(_PING)
+
+    def pause_reading(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    # ------------------------------------------------------------------------------------------------------
+
+    def _control(self, opcode: int, payload: bytes) -> None:
+        if opcode == _PING_OPCODE and self.open:
+            self._transport.write(build_frame(Opcode.PONG, payload))
+        elif opcode == _CLOSE:
+            code, _ = read_close(payload)
+            if self.open:
+                self._transport.write(build_close(1000 if code == 1005 else code))
+                self.open = False
+            self._transport.close()
+            self._tell(clean=True)
+
+    def _fail(self, error: RemoteProtocolError) -> None:
+        """Says why and hangs up. Half-closed first: an outright close with unread data would reset the
+        close frame.
+        """
+        if self._closing is None:
+            self.close(error.close_code, str(error))
+            self._tell(clean=True)
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+
+    def _too_slow(self) -> None:
+        self._overfull = None
+        self._owner.slow_client(self)
+        self.abort()
+
+    def _tell(self, *, clean: bool) -> None:
+        if not self._told:
+            self._told = True
+            self._owner.lost(self, clean=clean)

@@ -1,0 +1,168 @@
+"""The emulator as a program: `python -m wps_load.emulator`, `wps-load emulator`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+import ssl
+import sys
+from collections.abc import Sequence
+
+from aiohttp import web
+
+from wps_load.auth import DEFAULT_EMULATOR_KEY
+from wps_load.emulator.faults import FaultSyntaxError, parse_faults
+from wps_load.emulator.limits import Tier
+from wps_load.emulator.server import build_app
+from wps_load.emulator.service import EmulatorConfig, Service
+from wps_load.errors import ExitCode
+
+_BACKLOG = 4096
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The emulator's options, for its own parser or a subcommand's."""
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
+    parser.add_argument("--port", type=int, default=8080, help="0: any free one (default %(default)s)")
+    parser.add_argument(
+        "--access-key",
+        default=DEFAULT_EMULATOR_KEY,
+        metavar="KEY",
+        help="default: the official emulator's public key",
+    )
+    parser.add_argument(
+        "--faults", default="", metavar="SPEC", help="for example delay=20ms,drop=1/100,seed=7"
+    )
+    parser.add_argument("--units", metavar="N", help="enforce the limits of N units, or of the tier 'free'")
+    parser.add_argument(
+        "--event-handler", metavar="URL", help="CloudEvents handler; default: a built-in echo"
+    )
+    parser.add_argument("--allow-anonymous", action="store_true", help="let clients connect without a token")
+    parser.add_argument("--tls-cert", metavar="FILE", help="serve TLS with this certificate chain (PEM)")
+    parser.add_argument("--tls-key", metavar="FILE", help="the certificate's private key (PEM)")
+    parser.add_argument("--exit-with-stdin", action="store_true", help="end when standard input does")
+
+
+def run(argv: Sequence[str]) -> int:
+    """Parses and serves until it is told to end; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="wps-load emulator", description="A local Azure Web PubSub.")
+    add_arguments(parser)
+    return serve(parser.parse_args(argv))
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Serves as the options say: 0 when told to end; 2, with one sentence on stderr, if it cannot start."""
+    try:
+        config = _config(arguments)
+        tls = _tls(arguments)
+    except FaultSyntaxError as error:
+        return _usage(f"--faults: {error}")
+    except (ValueError, OSError) as error:
+        return _usage(str(error))
+    _raise_open_files()
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    return asyncio.run(_serve(arguments, config, tls))
+
+
+def _config(arguments: argparse.Namespace) -> EmulatorConfig:
+    faults = parse_faults(arguments.faults)
+    if not 0 <= arguments.port <= 65535:
+        raise ValueError(f"--port {arguments.port}: a number from 0 to 65535 is needed")
+    if not arguments.access_key:
+        raise ValueError("--access-key: a key is needed")
+    return EmulatorConfig(
+        arguments.access_key,
+        faults,
+        _tier(arguments.units),
+        arguments.event_handler,
+        arguments.allow_anonymous,
+    )
+
+
+def _tier(units: str | None) -> Tier | None:
+    if units is None:
+        return None
+    if units == "free":
+        return Tier.free()
+    try:
+        return Tier.standard(int(units))
+    except ValueError:
+        raise ValueError(f"--units {units}: a number from 1 to 1000, or 'free', is needed") from None
+
+
+def _tls(arguments: argparse.Namespace) -> ssl.SSLContext | None:
+    if arguments.tls_cert is None:
+        if arguments.tls_key is not None:
+            raise ValueError("--tls-key needs --tls-cert")
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(arguments.tls_cert, arguments.tls_key)
+    except (OSError, ssl.SSLError) as error:
+        raise ValueError(f"--tls-cert, --tls-key: cannot be used: {error}") from None
+    return context
+
+
+def _usage(sentence: str) -> int:
+    sys.stderr.write(f"wps-load emulator: {sentence}\n")
+    return ExitCode.USAGE
+
+
+def _raise_open_files() -> None:
+    """A socket a connection: the soft limit is often 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+async def _serve(arguments: argparse.Namespace, config: EmulatorConfig, tls: ssl.SSLContext | None) -> int:
+    ended = asyncio.Event()
+    _listen_for_the_end(ended, arguments.exit_with_stdin)
+    service = Service(config)
+    runner = web.AppRunner(build_app(service), access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, arguments.host, arguments.port, ssl_context=tls, backlog=_BACKLOG)
+        try:
+            await site.start()
+        except OSError as error:
+            return _usage(
+                f"cannot listen on {arguments.host}:{arguments.port}: {os.strerror(error.errno or 0)}"
+            )
+        port = runner.addresses[0][1]
+        scheme = "http" if tls is None else "https"
+        host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+        sys.stdout.write(
+            f"Connection string: Endpoint={scheme}://{host}:{port};AccessKey={config.access_key};Version=1.0;\n"
+        )
+        sys.stdout.flush()
+        await ended.wait()
+        return ExitCode.PASSED
+    finally:
+        service.close()
+        await runner.cleanup()
+
+
+def _listen_for_the_end(ended: asyncio.Event, exit_with_stdin: bool) -> None:
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, ended.set)
+    if not exit_with_stdin:
+        loop.add_signal_handler(signal.SIGINT, ended.set)
+        return
+    # A terminal's Ctrl-C reaches the whole process group, but the parent still drains: it ends us by
+    # closing the pipe.
+    loop.add_signal_handler(signal.SIGINT, lambda: None)
+
+    def readable() -> None:
+        if not os.read(0, 4096):
+            loop.remove_reader(0)
+            ended.set()
+
+    loop.add_reader(0, readable)

@@ -1,0 +1,17 @@
+"""What the service accepts as a name."""
+
+from __future__ import annotations
+
+import re
+
+_EVENT = re.compile(r"[a-z][a-z0-9_.-]{0,127}", re.IGNORECASE | re.ASCII)
+MAX_GROUP_CHARACTERS = 1024
+
+
+def valid_group(group: str) -> bool:
+    """1 to 1,024 characters, not only white space; case counts."""
+    return 0 < len(group) <= MAX_GROUP_CHARACTERS and not group.isspace()
+
+
+def valid_event(event: str) -> bool:
+    return _EVENT.fullmatch(event) is not None

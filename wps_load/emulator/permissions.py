@@ -1,0 +1,128 @@
+"""Roles of a token -> what a connection may do. Pure.
+
+Source: documentation, "Client access roles" and "Wildcard group roles" (singular roles name one literal
+group, plural ones a pattern: `?` one character but `.`, `*` zero or more but `.`, `**` zero or more, a
+backslash escapes).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+JOIN_LEAVE = "joinLeaveGroup"
+SEND = "sendToGroup"
+PERMISSIONS = (JOIN_LEAVE, SEND)
+MAX_LITERALS = 1000
+MAX_PATTERNS = 10
+MAX_STARS = 5
+MAX_PATTERN_CHARACTERS = 1024
+
+
+class TooManyRules(ValueError):
+    """More rules for one permission than the service keeps."""
+
+
+@dataclass(slots=True)
+class Grant:
+    """What one permission covers."""
+
+    everything: bool = False
+    groups: set[str] = field(default_factory=set)
+    patterns: list[re.Pattern[str]] = field(default_factory=list)
+
+    def covers(self, group: str) -> bool:
+        return (
+            self.everything
+            or group in self.groups
+            or any(pattern.fullmatch(group) for pattern in self.patterns)
+        )
+
+
+class Permissions:
+    """A connection's rights, which REST may extend and take back."""
+
+    __slots__ = ("join_leave", "send")
+
+    def __init__(self, roles: Iterable[str] = ()) -> None:
+        """Unknown roles are ignored, as are malformed patterns: they grant nothing."""
+        self.join_leave = Grant()
+        self.send = Grant()
+        for role in roles:
+            self._add(role)
+
+    def _add(self, role: str) -> None:
+        prefix, _, rest = role.partition(".")
+        kind, dot, name = rest.partition(".")
+        if prefix != "webpubsub":
+            return
+        plural = kind.endswith("Groups")
+        grant = self.of(kind.removesuffix("s") if plural else kind)
+        if grant is None:
+            return
+        if plural:
+            pattern = compile_pattern(name) if dot else None
+            if pattern is not None and len(grant.patterns) < MAX_PATTERNS:
+                grant.patterns.append(pattern)
+        elif not dot:
+            grant.everything = True
+        elif name and len(grant.groups) < MAX_LITERALS:
+            grant.groups.add(name)
+
+    def of(self, permission: str) -> Grant | None:
+        """The grant of `joinLeaveGroup` or `sendToGroup`; None for another name."""
+        return {JOIN_LEAVE: self.join_leave, SEND: self.send}.get(permission)
+
+    def grant(self, permission: str, group: str | None) -> None:
+        """Raises TooManyRules above 1,000 literal groups."""
+        grant = self.of(permission)
+        assert grant is not None
+        if group is None:
+            grant.everything = True
+        elif group not in grant.groups:
+            if len(grant.groups) >= MAX_LITERALS:
+                raise TooManyRules(f"more than {MAX_LITERALS} rules for {permission}")
+            grant.groups.add(group)
+
+    def revoke(self, permission: str, group: str | None) -> None:
+        """Without a group: all of this permission."""
+        grant = self.of(permission)
+        assert grant is not None
+        if group is None:
+            grant.everything = False
+            grant.groups.clear()
+            grant.patterns.clear()
+        else:
+            grant.groups.discard(group)
+
+    def has(self, permission: str, group: str | None) -> bool:
+        grant = self.of(permission)
+        assert grant is not None
+        return grant.everything if group is None else grant.covers(group)
+
+
+@lru_cache(maxsize=4096)  # one pattern is compiled once for all connections whose tokens carry it
+def compile_pattern(text: str) -> re.Pattern[str] | None:
+    """A role's pattern as a regular expression; None if the service would refuse it."""
+    if not text or len(text) > MAX_PATTERN_CHARACTERS:
+        return None
+    parts: list[str] = []
+    stars = at = 0
+    while at < len(text):
+        char = text[at]
+        if char == "\\":
+            at += 1
+            if at == len(text):
+                return None
+            parts.append(re.escape(text[at]))
+        elif char == "*":
+            stars += 1
+            double = text.startswith("**", at)
+            parts.append(".*" if double else "[^.]*")
+            at += double
+        else:
+            parts.append("[^.]" if char == "?" else re.escape(char))
+        at += 1
+    return None if stars > MAX_STARS else re.compile("".join(parts), re.DOTALL)

@@ -1,0 +1,121 @@
+"""Starts and ends the embedded emulator as a child process. Standard library only: its caller may be
+gevent-patched.
+"""
+
+from __future__ import annotations
+
+import json
+import select
+import subprocess
+import sys
+import time
+import urllib.request
+from types import TracebackType
+from typing import IO, Any
+
+_PREFIX = "Connection string: "
+
+
+class EmulatorFailed(Exception):
+    """The emulator did not start; the text is one sentence."""
+
+
+class EmulatorProcess:
+    """A running emulator. It ends with `stop`, and also when this process ends, however that happens.
+
+    Its standard input is a pipe of ours: when that closes, it exits. It has a session of its own, so that a
+    terminal's Ctrl-C does not reach it before the run has drained.
+    """
+
+    def __init__(self, process: subprocess.Popen[str], connection_string: str) -> None:
+        self._process = process
+        self.connection_string = connection_string
+
+    @classmethod
+    def start(
+        cls,
+        *,
+        faults: str | None = None,
+        units: int | None = None,
+        event_handler: str | None = None,
+        port: int = 0,
+        timeout_s: float = 10,
+    ) -> EmulatorProcess:
+        """Starts one and waits until it accepts connections. Raises EmulatorFailed."""
+        command = [sys.executable, "-m", "wps_load.emulator", "--exit-with-stdin", "--port", str(port)]
+        for option, value in (("--faults", faults), ("--units", units), ("--event-handler", event_handler)):
+            if value is not None:
+                command += [option, str(value)]
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=None,
+            text=True,
+            start_new_session=True,
+        )
+        assert process.stdout is not None
+        line = _read_line(process.stdout, timeout_s)
+        if not line.startswith(_PREFIX):
+            code = process.poll()
+            _end(process)
+            raise EmulatorFailed(
+                f"the emulator did not start within {timeout_s:g} s"
+                if code is None
+                else f"the emulator ended at once with exit code {code}"
+            )
+        return cls(process, line.removeprefix(_PREFIX).strip())
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def endpoint(self) -> str:
+        return self.connection_string.split(";", 1)[0].removeprefix("Endpoint=")
+
+    def stats(self) -> dict[str, Any]:
+        """What it did so far: `GET /emulator/stats`, never by way of a proxy."""
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(f"{self.endpoint}/emulator/stats", timeout=10) as response:
+            answer: dict[str, Any] = json.load(response)
+        return answer
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self) -> int:
+        """Ends it and returns its exit code. Twice does nothing more."""
+        return _end(self._process)
+
+    def __enter__(self) -> EmulatorProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def _read_line(stream: IO[str], timeout_s: float) -> str:
+    """One line, or what came until the time was up. Byte-wise `select`, as a patched process has no threads
+    to wait in.
+    """
+    deadline = time.monotonic() + timeout_s
+    while (left := deadline - time.monotonic()) > 0:
+        if select.select([stream], [], [], left)[0]:
+            return stream.readline()
+    return ""
+
+
+def _end(process: subprocess.Popen[str]) -> int:
+    if process.stdin is not None and not process.stdin.closed:
+        process.stdin.close()
+    try:
+        code = process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+    return code

@@ -1,0 +1,156 @@
+"""`protobuf.webpubsub.azure.v1` and its reliable variant, the service's side."""
+
+from __future__ import annotations
+
+import orjson
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+
+from wps_load.emulator.frames import BINARY, build_frame
+from wps_load.emulator.names import valid_event, valid_group
+from wps_load.emulator.wires import Publication, refuse
+from wps_load.errors import RemoteProtocolError
+from wps_load.protocol import webpubsub_pb2 as pb
+from wps_load.protocol.messages import (
+    DataType,
+    JoinGroup,
+    LeaveGroup,
+    Ping,
+    SendEvent,
+    SendToGroup,
+    SequenceAck,
+    Upstream,
+)
+
+_MALFORMED = "The client message is not a valid protobuf protocol message."
+_PING = Ping()
+_PONG = build_frame(BINARY, bytes.fromhex("2200"))  # DownstreamMessage { pong_message {} }
+
+
+class ProtobufWire:
+    """Stateless. JSON goes out as `text_data` holding the JSON text, as the documentation's table says."""
+
+    def __init__(self, name: str, subprotocol: str, *, reliable: bool) -> None:
+        self.name = name
+        self.subprotocol: str | None = subprotocol
+        self.reliable = reliable
+
+    def decode(self, opcode: int, payload: bytes) -> Upstream:
+        if opcode != BINARY:
+            raise RemoteProtocolError(1003, "The protobuf subprotocol requires binary messages.")
+        message = pb.UpstreamMessage()
+        try:
+            message.ParseFromString(payload)
+        except DecodeError:
+            raise refuse(_MALFORMED) from None
+        kind = message.WhichOneof("message")
+        if kind == "send_to_group_message":
+            return _send_to_group(message.send_to_group_message)
+        if kind == "event_message":
+            return _event(message.event_message)
+        if kind == "join_group_message":
+            join = message.join_group_message
+            return JoinGroup(_group(join.group), _ack_id(join))
+        if kind == "leave_group_message":
+            leave = message.leave_group_message
+            return LeaveGroup(_group(leave.group), _ack_id(leave))
+        if kind == "sequence_ack_message":
+            return SequenceAck(message.sequence_ack_message.sequence_id)
+        if kind == "ping_message":
+            return _PING
+        raise refuse(_MALFORMED)
+
+    def message(self, message: Publication, sequence_id: int | None) -> bytes:
+        down = pb.DownstreamMessage()
+        target = down.data_message
+        setattr(target, "from", message.source)
+        if message.group is not None:
+            target.group = message.group
+        if message.data_type is DataType.BINARY:
+            target.data.binary_data = message.data
+        elif message.data_type is DataType.PROTOBUF:
+            target.data.protobuf_data.ParseFromString(message.data)
+        else:
+            target.data.text_data = message.data.decode()
+        if sequence_id is not None:
+            target.sequence_id = sequence_id
+        return build_frame(BINARY, down.SerializeToString())
+
+    def connected(self, connection_id: str, user_id: str | None, token: str | None) -> bytes:
+        down = pb.DownstreamMessage()
+        hello = down.system_message.connected_message
+        hello.connection_id = connection_id
+        hello.user_id = user_id or ""
+        hello.reconnection_token = token or ""
+        return build_frame(BINARY, down.SerializeToString())
+
+    def disconnected(self, reason: str) -> bytes:
+        down = pb.DownstreamMessage()
+        down.system_message.disconnected_message.reason = reason
+        return build_frame(BINARY, down.SerializeToString())
+
+    def ack(self, ack_id: int, error: str | None, message: str) -> bytes:
+        down = pb.DownstreamMessage()
+        down.ack_message.ack_id = ack_id
+        down.ack_message.success = error is None
+        if error is not None:
+            down.ack_message.error.name = error
+            down.ack_message.error.message = message
+        return build_frame(BINARY, down.SerializeToString())
+
+    def pong(self) -> bytes:
+        return _PONG
+
+
+_Acked = (
+    pb.UpstreamMessage.SendToGroupMessage
+    | pb.UpstreamMessage.EventMessage
+    | pb.UpstreamMessage.JoinGroupMessage
+    | pb.UpstreamMessage.LeaveGroupMessage
+)
+
+
+def _ack_id(message: _Acked) -> int | None:
+    if not message.HasField("ack_id"):
+        return None
+    if message.ack_id == 0:
+        raise refuse(_MALFORMED)
+    return message.ack_id
+
+
+def _group(group: str) -> str:
+    if not valid_group(group):
+        raise refuse(_MALFORMED)
+    return group
+
+
+def _data(data: pb.MessageData) -> tuple[DataType, bytes]:
+    kind = data.WhichOneof("data")
+    if kind == "text_data":
+        return DataType.TEXT, data.text_data.encode()
+    if kind == "binary_data":
+        return DataType.BINARY, data.binary_data
+    if kind == "protobuf_data":
+        return DataType.PROTOBUF, data.protobuf_data.SerializeToString()
+    if kind == "json_data":
+        try:
+            orjson.loads(data.json_data)
+        except ValueError:
+            raise refuse(_MALFORMED) from None
+        return DataType.JSON, data.json_data.encode()
+    raise refuse(_MALFORMED)
+
+
+def _send_to_group(message: pb.UpstreamMessage.SendToGroupMessage) -> Upstream:
+    data_type, data = _data(message.data)
+    return SendToGroup(_group(message.group), data_type, data, _ack_id(message), message.no_echo)
+
+
+def _event(message: pb.UpstreamMessage.EventMessage) -> Upstream:
+    if not valid_event(message.event):
+        raise refuse(_MALFORMED)
+    data_type, data = _data(message.data)
+    return SendEvent(message.event, data_type, data, _ack_id(message))
+
+
+PROTOBUF = ProtobufWire("protobuf", "protobuf.webpubsub.azure.v1", reliable=False)
+PROTOBUF_RELIABLE = ProtobufWire("protobuf-reliable", "protobuf.reliable.webpubsub.azure.v1", reliable=True)

@@ -1,0 +1,216 @@
+"""Ties hubs, sockets, faults, limits and event handlers together: what one emulator process is, without its
+HTTP face.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from itertools import count
+
+from wps_load.clock import now_ns
+from wps_load.emulator.alarm import Alarm
+from wps_load.emulator.delivery import Delivery, DirectDelivery, FaultyDelivery, Stats
+from wps_load.emulator.event_contract import EventHandlers, HandlerFailed
+from wps_load.emulator.faults import NO_FAULTS, Dice, FaultSpec
+from wps_load.emulator.hub import Connection, Hub
+from wps_load.emulator.limits import Limits, Tier
+from wps_load.emulator.link import WebSocketLink
+from wps_load.emulator.wires import GroupOfRaw
+from wps_load.protocol.messages import SendEvent, SendToGroup, Upstream
+
+PING_INTERVAL_S = 20.0
+_PING_SLOTS = 200
+_BACKLOG_HIGH = 256
+"""Messages of one connection that may wait for its event handler before its socket is not read any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmulatorConfig:
+    access_key: str = field(repr=False)
+    faults: FaultSpec = NO_FAULTS
+    tier: Tier | None = None
+    event_handler: str | None = None
+    anonymous: bool = False
+
+
+class ServiceLink(WebSocketLink):
+    """A socket and the connection that it carries now."""
+
+    def __init__(self, service: Service, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(service, loop)
+        self.hub = hub
+        self.connection: Connection | None = None
+        self.raw_group: GroupOfRaw | None = None
+        self.slot = 0
+
+
+class Service:
+    """Owner of all links. Created inside the running loop; `close` ends everything."""
+
+    def __init__(self, config: EmulatorConfig, handlers: EventHandlers | None = None) -> None:
+        self.config = config
+        self.stats = Stats()
+        self.limits = Limits(config.tier) if config.tier else None
+        self.dice = Dice(config.faults)
+        self.handlers = handlers
+        self.hubs: dict[str, Hub] = {}
+        self._loop = asyncio.get_running_loop()
+        self.delivery: Delivery = DirectDelivery(self.stats)
+        self._alarm: Alarm | None = None
+        if config.faults.touches_deliveries:
+            self.delivery = FaultyDelivery(config.faults, self.dice, self.stats)
+            self._alarm = Alarm(self._loop, self._ring)
+        self._cuts = bool(config.faults.disconnect)
+        self._inboxes: dict[Connection, deque[Upstream]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._slots: list[set[ServiceLink]] = [set() for _ in range(_PING_SLOTS)]
+        self._numbers = count()
+        self._heartbeat: asyncio.TimerHandle | None = self._loop.call_later(0, self._beat, 0)
+
+    # -- connections ---------------------------------------------------------------------------------------
+
+    def hub(self, name: str) -> Hub:
+        """The hub of this name, whatever its case; made when first asked for."""
+        key = name.lower()
+        hub = self.hubs.get(key)
+        if hub is None:
+            hub = self.hubs[key] = Hub(name, self.delivery, new_id, self._gone)
+        return hub
+
+    def opened(self, link: ServiceLink) -> None:
+        """A link carries a connection from now on."""
+        self.stats.connections += 1
+        self.stats.connections_opened += 1
+        link.slot = next(self._numbers) % _PING_SLOTS
+        self._slots[link.slot].add(link)
+        self.batch_end()
+
+    def lost(self, link: WebSocketLink, *, clean: bool) -> None:
+        assert isinstance(link, ServiceLink)
+        self._slots[link.slot].discard(link)
+        connection, link.connection = link.connection, None
+        if connection is None:
+            return
+        self.stats.connections -= 1
+        if clean and connection.link is link:
+            link.hub.remove(connection, "")
+        else:
+            link.hub.lose(connection, link, now_ns(), "The connection was lost.")
+
+    def slow_client(self, link: WebSocketLink) -> None:
+        self.stats.slow_clients += 1
+
+    def _gone(self, connection: Connection, reason: str) -> None:
+        if self.handlers is not None:
+            self._spawn(self.handlers.disconnected(connection, reason))
+
+    # -- messages ------------------------------------------------------------------------------------------
+
+    def message(self, link: WebSocketLink, opcode: int, payload: bytes) -> None:
+        assert isinstance(link, ServiceLink)
+        connection = link.connection
+        if connection is None:
+            return
+        upstream = (link.raw_group or connection.wire).decode(opcode, payload)
+        if not isinstance(upstream, (SendToGroup, SendEvent)):
+            self._take(link.hub, connection, upstream)
+            return
+        self.stats.messages_in += 1
+        self.delivery.first_message(now_ns())
+        self._take(link.hub, connection, upstream)
+        if self._cuts and self.dice.cuts_sender():
+            self.stats.disconnected += 1
+            link.abort()
+
+    def _take(self, hub: Hub, connection: Connection, upstream: Upstream) -> None:
+        """One connection's messages are processed one after another, those that wait for the handler
+        included.
+        """
+        if self._inboxes:
+            inbox = self._inboxes.get(connection)
+            if inbox is not None:
+                inbox.append(upstream)
+                if len(inbox) == _BACKLOG_HIGH and isinstance(connection.link, ServiceLink):
+                    connection.link.pause_reading()
+                return
+        event = hub.receive(connection, upstream, now_ns())
+        if event is None:
+            return
+        if self.handlers is None:  # the built-in handler echoes
+            self.stats.upstream_calls += 1
+            assert isinstance(event.data, bytes)
+            hub.answer(connection, event, (event.data_type, event.data), now_ns())
+            return
+        self._inboxes[connection] = deque()
+        self._spawn(self._consult(hub, connection, event))
+
+    async def _consult(self, hub: Hub, connection: Connection, event: SendEvent | None) -> None:
+        """Asks the handler, then works off what came in meanwhile."""
+        assert self.handlers is not None
+        inbox = self._inboxes[connection]
+        while True:
+            if event is not None:
+                try:
+                    reply = await self.handlers.user_event(connection, event)
+                except HandlerFailed:
+                    hub.fail(connection, event)
+                else:
+                    hub.answer(connection, event, reply, now_ns())
+                self.batch_end()
+            if not inbox:
+                break
+            event = hub.receive(connection, inbox.popleft(), now_ns())
+            if len(inbox) == _BACKLOG_HIGH // 2 and isinstance(connection.link, ServiceLink):
+                connection.link.resume_reading()
+        del self._inboxes[connection]
+        self.batch_end()
+
+    def batch_end(self) -> None:
+        """Some deliveries may have been made: sees that the alarm rings for the earliest."""
+        if self._alarm is not None:
+            self._alarm.set(self.delivery.next_ns)
+
+    def _ring(self) -> None:
+        self.delivery.run(now_ns())
+        self.batch_end()
+
+    # -- upkeep --------------------------------------------------------------------------------------------
+
+    def _beat(self, slot: int) -> None:
+        """Pings one slot of links: spread, so that ten thousand pings are not one hiccup."""
+        for link in tuple(self._slots[slot]):
+            link.ping()
+        for hub in self.hubs.values():
+            hub.expire(now_ns())
+        following = (slot + 1) % _PING_SLOTS
+        self._heartbeat = self._loop.call_later(PING_INTERVAL_S / _PING_SLOTS, self._beat, following)
+
+    def spawn_connected(self, connection: Connection) -> None:
+        if self.handlers is not None:
+            self._spawn(self.handlers.connected(connection))
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def close(self) -> None:
+        """Cuts every socket (an orderly end would wait for each peer) and forgets what was under way."""
+        if self._heartbeat is not None:
+            self._heartbeat.cancel()
+        for task in self._tasks:
+            task.cancel()
+        for slot in self._slots:
+            for link in tuple(slot):
+                link.close(1001, "The emulator is shutting down.")
+        if self._alarm is not None:
+            self._alarm.close()
+
+
+def new_id() -> str:
+    """An unguessable name for a connection, a reconnection token."""
+    return secrets.token_urlsafe(18)

@@ -1,0 +1,104 @@
+"""What the five kinds of clients have in common, on the service's side: one row of `WIRES` each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from wps_load.emulator.frames import BINARY, TEXT, build_frame
+from wps_load.errors import RemoteProtocolError
+from wps_load.protocol.messages import DataType, SendEvent, SendToGroup, Upstream
+
+
+class Publication(NamedTuple):
+    """A message on its way to clients. `data`: UTF-8 text, JSON text or raw bytes, as `data_type` says."""
+
+    source: str
+    group: str | None
+    from_user_id: str | None
+    data_type: DataType
+    data: bytes
+
+
+class Wire(Protocol):
+    """One subprotocol. `decode` raises RemoteProtocolError with the close code; the others build whole
+    frames.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def subprotocol(self) -> str | None: ...
+
+    @property
+    def reliable(self) -> bool: ...
+
+    def decode(self, opcode: int, payload: bytes) -> Upstream: ...
+
+    def message(self, message: Publication, sequence_id: int | None) -> bytes: ...
+
+    def connected(self, connection_id: str, user_id: str | None, token: str | None) -> bytes: ...
+
+    def disconnected(self, reason: str) -> bytes: ...
+
+    def ack(self, ack_id: int, error: str | None, message: str) -> bytes: ...
+
+    def pong(self) -> bytes: ...
+
+
+def refuse(reason: str) -> RemoteProtocolError:
+    """A malformed message: the connection is closed with 1007."""
+    return RemoteProtocolError(1007, reason)
+
+
+class SimpleWire:
+    """No subprotocol: payloads without an envelope. What a client sends is the user event `message`."""
+
+    name = "simple"
+    subprotocol: str | None = None
+    reliable = False
+
+    def decode(self, opcode: int, payload: bytes) -> Upstream:
+        return SendEvent("message", raw_type(opcode, payload), payload)
+
+    def message(self, message: Publication, sequence_id: int | None) -> bytes:
+        text = message.data_type in (DataType.TEXT, DataType.JSON)
+        return build_frame(TEXT if text else BINARY, message.data)
+
+    def connected(self, connection_id: str, user_id: str | None, token: str | None) -> bytes:
+        return b""
+
+    def disconnected(self, reason: str) -> bytes:
+        return b""
+
+    def ack(self, ack_id: int, error: str | None, message: str) -> bytes:
+        raise AssertionError("a simple client cannot ask for acks")
+
+    def pong(self) -> bytes:
+        raise AssertionError("a simple client cannot send a ping message")
+
+
+def raw_type(opcode: int, payload: bytes) -> DataType:
+    """Text or binary, by the frame. Text that is not UTF-8 breaks RFC 6455 section 8.1."""
+    if opcode == BINARY:
+        return DataType.BINARY
+    if not payload.isascii():
+        try:
+            payload.decode()
+        except UnicodeDecodeError:
+            raise refuse("The text message is not UTF-8.") from None
+    return DataType.TEXT
+
+
+class GroupOfRaw:
+    """`webpubsub_mode=sendToGroup`: decodes a simple client's frames as publications to one group."""
+
+    def __init__(self, group: str, no_echo: bool) -> None:
+        self._group = group
+        self._no_echo = no_echo
+
+    def decode(self, opcode: int, payload: bytes) -> Upstream:
+        return SendToGroup(self._group, raw_type(opcode, payload), payload, no_echo=self._no_echo)
+
+
+SIMPLE = SimpleWire()
