@@ -1,0 +1,60 @@
+"""When to try again: exponential back-off with full jitter. Pure: says how long to wait, waits for nothing.
+
+Full jitter (a uniform draw from zero to the bound) is what spreads a crowd of clients that lost a server at
+the same instant; see Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+from wps_load.errors import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class BackoffPolicy:
+    """The bound of the n-th wait is `first_s` x 2^n, at most `longest_s`.
+
+    Raises ValueError unless 0 < first_s <= longest_s.
+    """
+
+    first_s: float = 1.0
+    longest_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.first_s <= self.longest_s:
+            raise ValueError("a back-off needs 0 < first_s <= longest_s")
+
+    def bound_s(self, attempt: int) -> float:
+        """`attempt` counts from 0."""
+        doublings = min(attempt, 62)  # beyond it only overflow would be new
+        return min(self.longest_s, self.first_s * 2.0**doublings)
+
+
+class Backoff:
+    """The waits of one client. Seed `rng` for the run and the client, and the same run waits the same times."""
+
+    __slots__ = ("_policy", "_rng", "attempts")
+
+    def __init__(self, policy: BackoffPolicy, rng: random.Random) -> None:
+        self._policy = policy
+        self._rng = rng
+        self.attempts = 0
+        """Waits since the last success."""
+
+    def next_delay_s(self, failure: Finding | None = None) -> float | None:
+        """How long to wait after `failure`; None: don't try again, it cannot help (a wrong key, a wrong URL).
+
+        A server's `Retry-After` is waited for in full, with the jitter on top: a crowd that was told the same
+        number of seconds must not come back as one.
+        """
+        if getattr(failure, "permanent", False):
+            return None
+        delay_s = self._rng.uniform(0.0, self._policy.bound_s(self.attempts))
+        self.attempts += 1
+        return delay_s + (getattr(failure, "retry_after_s", None) or 0.0)
+
+    def reset(self) -> None:
+        """To be called when a connection has become usable."""
+        self.attempts = 0

@@ -1,0 +1,116 @@
+"""The REST data plane as an app server uses it: sending to all, a group, a user, a connection.
+
+Source: Azure Web PubSub documentation, "REST API data plane"; api-version 2024-01-01. 202 means accepted,
+also for a group, user or connection that does not exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from urllib.parse import quote
+
+from wps_load.auth import REST_TOKEN_LIFETIME_S, ConnectionString, mint_rest_token
+from wps_load.client.http1 import HttpClient, Origin, Response
+from wps_load.client.stream import Network
+from wps_load.clock import unix_time_s
+from wps_load.errors import Finding
+from wps_load.protocol.messages import DataType
+
+API_VERSION: Final = "2024-01-01"
+
+_CONTENT_TYPES: Final = (
+    (DataType.TEXT, "text/plain; charset=utf-8"),
+    (DataType.JSON, "application/json"),
+    (DataType.BINARY, "application/octet-stream"),
+)
+_RENEW_BEFORE_S: Final = 10
+_MAX_TOKENS: Final = 10_000
+
+
+class RestFailure(Finding):
+    """A request that was not accepted. `retry_after_s`: what the service asked for."""
+
+    def __init__(self, label: str, message: str, advice: str, retry_after_s: float | None = None) -> None:
+        super().__init__(label, message, advice)
+        self.retry_after_s = retry_after_s
+
+
+class TokenCache:
+    """REST tokens by URL, which is their audience; each used until 10 s before it expires."""
+
+    def __init__(self, cs: ConnectionString, now_s: Callable[[], int] = unix_time_s) -> None:
+        self._cs = cs
+        self._now_s = now_s
+        self._tokens: dict[str, tuple[str, int]] = {}
+
+    def token(self, url: str) -> str:
+        now_s = self._now_s()
+        known = self._tokens.get(url)
+        if known is not None and now_s < known[1]:
+            return known[0]
+        if len(self._tokens) >= _MAX_TOKENS:
+            self._tokens.clear()  # one URL a user: with very many users a token is seldom used twice anyway
+        token = mint_rest_token(self._cs, url, now_s)
+        self._tokens[url] = (token, now_s + REST_TOKEN_LIFETIME_S - _RENEW_BEFORE_S)
+        return token
+
+
+class RestSender:
+    """An app server's sending side for one hub, over kept connections; safe to share between greenlets.
+
+    Every method blocks its greenlet until the service has answered, and raises RestFailure with the label
+    `rest_NNN`, or ConnectFailure with `rest_timeout`, `rest_reset`, `rest_invalid` or `rest_` before a label
+    of opening a connection.
+    """
+
+    def __init__(self, cs: ConnectionString, hub: str, network: Network, *, timeout_s: float = 15.0) -> None:
+        self._endpoint = cs.endpoint
+        self._base = f"/api/hubs/{quote(hub, safe='')}"
+        self._tokens = TokenCache(cs)
+        self._http = HttpClient(Origin(cs.endpoint), network, prefix="rest", timeout_s=timeout_s)
+        self._content_types = dict(_CONTENT_TYPES)
+
+    def send_to_all(self, data: bytes, data_type: DataType) -> None:
+        self._send("", data, data_type)
+
+    def send_to_group(self, group: str, data: bytes, data_type: DataType) -> None:
+        self._send(f"/groups/{quote(group, safe='')}", data, data_type)
+
+    def send_to_user(self, user_id: str, data: bytes, data_type: DataType) -> None:
+        self._send(f"/users/{quote(user_id, safe='')}", data, data_type)
+
+    def send_to_connection(self, connection_id: str, data: bytes, data_type: DataType) -> None:
+        self._send(f"/connections/{quote(connection_id, safe='')}", data, data_type)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def _send(self, audience: str, data: bytes, data_type: DataType) -> None:
+        target = f"{self._base}{audience}/:send?api-version={API_VERSION}"
+        headers = {
+            "Authorization": f"Bearer {self._tokens.token(self._endpoint + target)}",
+            "Content-Type": self._content_types[data_type],
+            "User-Agent": "wps-load",
+        }
+        response = self._http.request("POST", target, headers, data)
+        if not 200 <= response.status_code < 300:
+            raise _refused(response)
+
+
+def _refused(response: Response) -> RestFailure:
+    status = response.status_code
+    advice = "check the state of the resource"
+    if status == 401:
+        advice = "check the access key and the endpoint of the connection string"
+    elif status == 403:
+        advice = "check the network rules of the resource: they must allow REST calls from here"
+    elif status == 404:
+        advice = "check the endpoint and the hub"
+    elif status == 413:
+        advice = "send messages below 1 MB"
+    elif status == 429:
+        advice = "the service throttles: lower the rate or add units"
+    return RestFailure(
+        f"rest_{status}", f"the service refused a REST send (status {status})", advice, response.retry_after_s
+    )
