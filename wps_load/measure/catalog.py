@@ -1,7 +1,8 @@
 """The closed vocabulary of statistics: metric names, health instruments, counters, failure labels.
 
 Whatever the scale of a run, no name outside these tables reaches a table, a file or a scraper: an id, a URL
-or free text in a name would grow without bound and could leak a secret."""
+or free text in a name would grow without bound and could leak a secret.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ MESSAGE_METRICS: Final = frozenset({"rtt", "rtt_service", "delivery"})
 
 HEALTH: Final = ("send_lag", "loop_lag")
 """Times of the generator itself: due -> bytes handed to the socket; lateness of the event loop. They say
-nothing about the service: they fill `generator` in the summary and appear in no table of metrics."""
+nothing about the service: they fill `generator` in the summary and appear in no table of metrics.
+"""
 
 HISTOGRAMS: Final = frozenset(metric.name for metric in METRICS if metric.timed) | frozenset(HEALTH)
 

@@ -3,7 +3,8 @@
 Layout (HdrHistogram, 3 significant digits, lowest discernible value 1): 2048 linear buckets of 1 ns, then
 1024 for each doubling, so that no bucket is wider than 1/1024 of its value. `hdrh` does the log format and
 checks our percentiles; recording is ours: the library takes one value a call, a vectorised batch costs 0.07
-µs a value."""
+µs a value.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class Histogram:
     """Counts of ns values. `count`, `min`, `max` and `sum` are exact, of the values as clamped.
 
     `min` and `max` are None while it is empty. `clamped`: values above an hour, counted as an hour.
-    `negative`: values below 0 (two hosts' clocks), counted as 0."""
+    `negative`: values below 0 (two hosts' clocks), counted as 0.
+    """
 
     __slots__ = ("_counts", "clamped", "count", "max", "min", "negative", "sum")
 
@@ -130,7 +132,8 @@ class Histogram:
         """The value in ns below or at which `p` percent of the values lie (0 < p <= 100); None when empty.
 
         HdrHistogram's definition: the highest value equivalent to the one of rank round(p/100 * count), at
-        least 1. One thing is added: as the greatest value is known exactly, no percentile is above it."""
+        least 1. One thing is added: as the greatest value is known exactly, no percentile is above it.
+        """
         return self.percentiles((p,))[0]
 
     def percentiles(self, ps: Sequence[float]) -> list[int | None]:

@@ -2,7 +2,8 @@
 
 30 bytes, big endian: magic u8, epoch u8, run u32, stream u32, seq u32, due i64, sent i64 (ns of the master's
 monotonic clock). In text and json they are 40 characters of base64 (30 bytes need no padding), in binary they
-are raw. The words are explained in docs/architecture.md."""
+are raw. The words are explained in docs/architecture.md.
+"""
 
 from __future__ import annotations
 

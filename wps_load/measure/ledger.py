@@ -1,0 +1,352 @@
+"""The ledger: for each stream and receiver delivered, lost, duplicated, reordered; exact at both ends of a
+stream.
+
+The theory is "Exact accounting" in docs/architecture.md. One process has one ledger, with its own streams and
+its own receivers. In the drain each ledger settles the finals of *all* of them, and their totals add up to
+the run's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass
+from typing import Final, NamedTuple
+
+from wps_load.measure.intervals import IntervalSet
+from wps_load.measure.receiver import ENDLESS, Membership, Receiver, Tail, Tally
+
+GAPS_LIMIT: Final = 4_000_000
+"""Missing intervals that a ledger holds at most, all pairs together: 64 MB. See `LedgerTotals.unrecorded`."""
+
+
+class StreamFinal(NamedTuple):
+    """What became of one stream on the publisher's side: plain values, which msgpack carries as a list.
+
+    `count`: numbers taken. `failed`: flat ascending bounds lo0, hi0, lo1, hi1, ... of those never handed to a
+    socket.
+    """
+
+    stream: int
+    audience: int
+    owner: int | None
+    no_echo: bool
+    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
+    failed: tuple[int, ...]
+
+    @classmethod
+    def from_wire(cls, wire: Sequence[object]) -> StreamFinal:
+        """From the list that came over the wire. Raises ValueError when it has another shape."""
+        stream, audience, owner, no_echo, count, failed = wire
+        if not (isinstance(stream, int) and isinstance(audience, int) and isinstance(count, int)):
+            raise ValueError("not a stream's final")
+        if not (owner is None or isinstance(owner, int)) or not isinstance(failed, list | tuple):
+            raise ValueError("not a stream's final")
+        return cls(stream, audience, owner, bool(no_echo), count, tuple(failed))
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerTotals:
+    """The messages of an epoch. `expected` and `lost` are None before `settle`: unknown is not 0.
+
+    expected = delivered + lost, always. `unrecorded`: missing messages beyond GAPS_LIMIT gaps; they are in
+    `lost`, and a late arrival of one is counted as a duplicate. Where it is not 0, the numbers are bounds.
+    """
+
+    published: int
+    send_failed: int
+    expected: int | None
+    delivered: int
+    lost: int | None
+    duplicated: int
+    reordered: int
+    foreign: int = 0
+    unrecorded: int = 0
+
+    def plus(self, other: LedgerTotals) -> LedgerTotals:
+        """The sums; an unknown makes its sum unknown."""
+        pairs = zip(self.to_wire(), other.to_wire(), strict=True)
+        return self.from_wire([None if a is None or b is None else a + b for a, b in pairs])
+
+    def to_wire(self) -> list[int | None]:
+        return list(astuple(self))
+
+    @classmethod
+    def from_wire(cls, wire: Sequence[int | None]) -> LedgerTotals:
+        return cls(*wire)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """Before the drain. `missing`: numbers skipped so far that did not come yet; they may be on their way, or
+    due while a receiver was away. `missing_opened`: how many were ever skipped. Of those skipped until some
+    instant, at least `missing - (missing_opened - missing_opened then)` are missing still.
+    """
+
+    published: int
+    delivered: int
+    duplicated: int
+    reordered: int
+    missing: int
+    missing_opened: int
+
+
+class OutStream:
+    """One stream's numbers. `seq` is the next one: a hot caller may read and increment it itself."""
+
+    __slots__ = ("_failed", "audience", "no_echo", "owner", "seq", "stream")
+
+    def __init__(self, stream: int, audience: int, owner: int | None, no_echo: bool) -> None:
+        self.stream = stream
+        self.audience = audience
+        self.owner = owner
+        self.no_echo = no_echo
+        self.seq = 0
+        self._failed: IntervalSet | None = None
+
+    def take(self) -> int:
+        """The next sequence number."""
+        seq = self.seq
+        self.seq = seq + 1
+        return seq
+
+    def failed(self, seq: int) -> None:
+        """`seq` was never handed to the socket: nobody can expect it. Twice is once."""
+        if self._failed is None:
+            self._failed = IntervalSet()
+        self._failed.add(seq)
+
+    @property
+    def send_failed(self) -> int:
+        return self._failed.size if self._failed is not None else 0
+
+    def restart(self) -> None:
+        """A new epoch: numbers start anew."""
+        self.seq = 0
+        self._failed = None
+
+    def final(self) -> StreamFinal:
+        failed = tuple(self._failed.to_list()) if self._failed is not None else ()
+        return StreamFinal(self.stream, self.audience, self.owner, self.no_echo, self.seq, failed)
+
+
+CountBefore = Callable[[StreamFinal, int], int]
+"""(final, t) -> how many of the stream's numbers were due before t: what the schedule says."""
+
+
+class Ledger:
+    """All accounting of one process. `run`: the id in our stamps; a caller adds other runs' messages to
+    `foreign`, and ignores messages whose epoch is not `epoch`.
+    """
+
+    def __init__(self, run: int, *, gaps_limit: int = GAPS_LIMIT) -> None:
+        self.run = run
+        self.epoch = 0
+        self.foreign = 0
+        self._gaps_limit = gaps_limit
+        self._tally = Tally(gaps_limit)
+        self._streams: dict[int, OutStream] = {}
+        self._receivers: dict[int, Receiver] = {}
+        self._members: dict[int, list[Receiver]] = {}
+        self._settled = False
+
+    def new_epoch(self, epoch: int, closed_before_ns: int = 0) -> None:
+        """Forgets counts and starts the streams at 0. Memberships stay, but for windows that ended before
+        `closed_before_ns`: give the instant at which the epoch began.
+        """
+        self.epoch = epoch
+        self.foreign = 0
+        self._settled = False
+        tally = self._tally
+        tally.__init__(self._gaps_limit)  # type: ignore[misc]  # the receivers hold this very object
+        for stream in self._streams.values():
+            stream.restart()
+        for receiver in self._receivers.values():
+            receiver.forget(closed_before_ns)
+
+    # -- both sides ------------------------------------------------------------------------------------------
+
+    def open_stream(self, stream: int, audience: int, owner: int | None, no_echo: bool) -> OutStream:
+        """The publisher's side; the same stream again (a reconnect) continues its numbers.
+
+        `owner`: the publisher's index, None for REST senders. Raises ValueError when the stream is open with
+        another audience.
+        """
+        out = self._streams.get(stream)
+        if out is None:
+            out = self._streams[stream] = OutStream(stream, audience, owner, no_echo)
+        elif (out.audience, out.owner, out.no_echo) != (audience, owner, no_echo):
+            raise ValueError(f"stream {stream} is open with another audience or owner")
+        return out
+
+    def receiver(self, index: int) -> Receiver:
+        """The receiver's side; the same index again (a reconnect) is the same receiver."""
+        receiver = self._receivers.get(index)
+        if receiver is None:
+            receiver = self._receivers[index] = Receiver(index, self._tally, self._enrol)
+        return receiver
+
+    def _enrol(self, audience: int, receiver: Receiver) -> None:
+        self._members.setdefault(audience, []).append(receiver)
+
+    # -- numbers ---------------------------------------------------------------------------------------------
+
+    def running(self) -> Running:
+        """The live numbers."""
+        tally = self._tally
+        return Running(
+            published=self._taken() - self._send_failed(),
+            delivered=tally.fresh,
+            duplicated=tally.duplicated,
+            reordered=tally.reordered,
+            missing=tally.missing,
+            missing_opened=tally.missing_opened,
+        )
+
+    def outstanding(self) -> int:
+        """After `settle`: expected messages that did not come yet. Costs nothing; the drain ends when it is
+        0.
+        """
+        return self._tally.outstanding
+
+    def totals(self) -> LedgerTotals:
+        """What holds at this moment; complete after `settle` and the drain."""
+        tally = self._tally
+        failed = self._send_failed()
+        lost = tally.outstanding + tally.unrecorded if self._settled else None
+        return LedgerTotals(
+            published=self._taken() - failed,
+            send_failed=failed,
+            expected=None if lost is None else tally.fresh + lost,
+            delivered=tally.fresh,
+            lost=lost,
+            duplicated=tally.duplicated,
+            reordered=tally.reordered,
+            foreign=self.foreign,
+            unrecorded=tally.unrecorded,
+        )
+
+    def _taken(self) -> int:
+        return sum([out.seq for out in self._streams.values()])
+
+    def _send_failed(self) -> int:
+        return sum([out.send_failed for out in self._streams.values() if out._failed is not None])
+
+    # -- the end ---------------------------------------------------------------------------------------------
+
+    def finals(self) -> list[StreamFinal]:
+        """This process's streams, once publishing has stopped."""
+        return [out.final() for out in self._streams.values()]
+
+    def settle(self, finals: Iterable[StreamFinal], count_before: CountBefore, drain_ns: int) -> None:
+        """Decides what each receiver must have got, from the finals of all processes. Again: starts over.
+
+        `drain_ns`: how long before a planned end a message may have been due without being expected.
+        """
+        for receiver in self._receivers.values():
+            receiver.unwatch()
+        self._tally.outstanding = 0
+        self._settled = True
+        known = set()
+        times: dict[int, list[int]] = {}
+        for final in finals:
+            known.add(final.stream)
+            members = self._members.get(final.audience)
+            if members is None or final.count == 0:
+                continue
+            if final.audience not in times:
+                times[final.audience] = _instants(members, final.audience, drain_ns)
+            before = _evaluate(lambda t, final=final: count_before(final, t), times[final.audience])  # type: ignore[misc]
+            _settle_stream(final, members, before, drain_ns)
+        for receiver in self._receivers.values():
+            for stream in receiver.gapped():
+                if stream not in known:  # its publisher's process died: what is known is what came
+                    receiver.watch(stream, IntervalSet([(0, receiver.seen(stream))]), ())
+
+
+def _settle_stream(
+    final: StreamFinal, members: Sequence[Receiver], before: dict[int, int], drain_ns: int
+) -> None:
+    published = IntervalSet.from_list(final.failed).complement(0, final.count)
+    parts: dict[tuple[int, int], IntervalSet] = {(0, final.count): published}
+
+    def part(lo: int, hi: int) -> IntervalSet:
+        """The published numbers in [lo, hi); shared, as most members have the same windows."""
+        found = parts.get((lo, hi))
+        if found is None:
+            found = parts[lo, hi] = IntervalSet(published.within(lo, hi))
+        return found
+
+    for receiver in members:
+        if final.no_echo and receiver.index == final.owner:
+            continue
+        if receiver.complete(final.stream, final.count):
+            continue
+        membership = receiver.memberships[final.audience]
+        if not membership.past and membership.since is not None:
+            firm = part(min(before[membership.since], final.count), final.count)
+            tails: tuple[Tail, ...] = ()
+        else:
+            firm, tails = _expected(membership, before, final.count, drain_ns, part)
+        receiver.watch(final.stream, firm, tails)
+
+
+def _expected(
+    membership: Membership,
+    before: dict[int, int],
+    count: int,
+    drain_ns: int,
+    part: Callable[[int, int], IntervalSet],
+) -> tuple[IntervalSet, tuple[Tail, ...]]:
+    """What several windows make expected: firmly, and in the tails of those that ended by plan.
+
+    A message that was still sent to a member on its way out shows that the tail before it was due as well.
+    After a rejoin it shows nothing about the time before, so there a tail is judged by the messages due
+    before its end.
+    """
+    firm = IntervalSet()
+    tails = []
+    for joined, left, planned in membership.past:
+        lo, hi = min(before[joined], count), min(before[left], count)
+        sure = max(lo, min(before[left - drain_ns], count)) if planned else hi
+        for interval in part(lo, sure):
+            firm.append(*interval)
+        if sure < hi and (tail := part(sure, hi)):
+            final_exit = membership.since is None and left == membership.past[-1][1]
+            tails.append((tail, ENDLESS if final_exit else hi))
+    if membership.since is not None:
+        for interval in part(min(before[membership.since], count), count):
+            firm.append(*interval)
+    return firm, tuple(tails)
+
+
+def _instants(members: Iterable[Receiver], audience: int, drain_ns: int) -> list[int]:
+    """Every instant at which `_expected` asks the schedule, ascending."""
+    instants = set()
+    for receiver in members:
+        membership = receiver.memberships[audience]
+        if membership.since is not None:
+            instants.add(membership.since)
+        for joined, left, planned in membership.past:
+            instants.update((joined, left, left - drain_ns) if planned else (joined, left))
+    return sorted(instants)
+
+
+def _evaluate(rising: Callable[[int], int], points: Sequence[int]) -> dict[int, int]:
+    """`rising` at each of the ascending `points`, with few calls: between two equal values all are equal.
+
+    A Poisson schedule is replayed for each call, and thousands of members join before the first message is
+    due.
+    """
+    if not points:
+        return {}
+    values = {points[0]: rising(points[0]), points[-1]: rising(points[-1])}
+    spans = [(0, len(points) - 1)]
+    while spans:
+        a, b = spans.pop()
+        if values[points[a]] == values[points[b]]:
+            values.update(dict.fromkeys(points[a:b], values[points[a]]))
+        elif b - a > 1:
+            middle = (a + b) // 2
+            values[points[middle]] = rising(points[middle])
+            spans += [(a, middle), (middle, b)]
+    return values

@@ -1,0 +1,253 @@
+"""What one receiver has got of each stream, and when it was a member of what.
+
+The theory is "Exact accounting" in docs/architecture.md. This is the hot path of every delivery: the message
+that comes in order costs one lookup and one store, and everything else is told apart in `_irregular`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from wps_load.measure.intervals import IntervalSet
+
+FRESH: Final = 0
+REORDERED: Final = 1
+"""Fresh too, but below the highest sequence number seen of its stream at this receiver."""
+DUPLICATE: Final = 2
+
+_WATCHED: Final = -1  # no sequence number is equal to it, so a watched pair always takes the irregular way
+ENDLESS: Final = 1 << 62
+
+
+class Tally:
+    """The sums over all receivers of a ledger, kept as messages come so that reading them costs nothing."""
+
+    __slots__ = (
+        "duplicated",
+        "fresh",
+        "gaps",
+        "gaps_limit",
+        "missing",
+        "missing_opened",
+        "outstanding",
+        "reordered",
+        "unrecorded",
+    )
+
+    def __init__(self, gaps_limit: int) -> None:
+        self.fresh = 0
+        self.reordered = 0
+        self.duplicated = 0
+        self.missing = 0
+        self.missing_opened = 0
+        self.outstanding = 0
+        self.unrecorded = 0
+        self.gaps = 0
+        self.gaps_limit = gaps_limit
+
+
+class _Gaps(IntervalSet):
+    """The missing numbers of a pair. Those below `first` were never in `Tally.missing`: see `_open_gap`."""
+
+    __slots__ = ("first",)
+
+    def __init__(self, first: int) -> None:
+        super().__init__()
+        self.first = first
+
+
+class Membership:
+    """Windows [joined, left) of one receiver in one audience. `past`: (joined, left, by plan), ascending."""
+
+    __slots__ = ("past", "since")
+
+    def __init__(self) -> None:
+        self.since: int | None = None
+        self.past: list[tuple[int, int, bool]] = []
+
+
+Tail = tuple[IntervalSet, int]
+"""Numbers due shortly before a planned end: each is expected only if a higher one, below the bound, came."""
+
+
+class Watch:
+    """A pair of which something is outstanding after `settle`. `firm`: expected whether it came or not."""
+
+    __slots__ = ("firm", "next", "outstanding", "tails")
+
+    def __init__(
+        self, after: int, gaps: IntervalSet | None, firm: IntervalSet, tails: tuple[Tail, ...]
+    ) -> None:
+        self.next = after
+        self.firm = firm
+        self.tails = tails
+        self.outstanding = self._absent(firm, gaps) + self._tails_absent(gaps)
+
+    def arrived(self, seq: int, gaps: IntervalSet | None) -> int:
+        """Takes note of a fresh arrival; returns by how much the outstanding messages changed."""
+        before = self.outstanding
+        if self.tails:
+            self.outstanding = self._absent(self.firm, gaps) + self._tails_absent(gaps)
+        elif seq in self.firm:
+            self.outstanding -= 1
+        return self.outstanding - before
+
+    def _absent(self, numbers: IntervalSet, gaps: IntervalSet | None) -> int:
+        """How many of `numbers` did not come."""
+        count = numbers.count_within(self.next, ENDLESS)
+        for lo, hi in gaps or ():
+            count += numbers.count_within(lo, hi)
+        return count
+
+    def _tails_absent(self, gaps: IntervalSet | None) -> int:
+        count = 0
+        for tail, bound in self.tails:
+            highest = min(self.next, bound) - 1
+            gap = gaps.start_of(highest) if gaps else None
+            if gap is not None:
+                highest = gap - 1
+            count += self._absent(IntervalSet(tail.within(0, highest)), gaps)
+        return count
+
+
+class Receiver:
+    """One simulated connection's side of the ledger; survives reconnects. Made by `Ledger.receiver`."""
+
+    __slots__ = ("_enrol", "_gaps", "_next", "_tally", "_watched", "index", "memberships")
+
+    def __init__(self, index: int, tally: Tally, enrol: Callable[[int, Receiver], None]) -> None:
+        self.index = index
+        self.memberships: dict[int, Membership] = {}
+        self._tally = tally
+        self._enrol = enrol
+        self._next: dict[int, int] = {}
+        self._gaps: dict[int, _Gaps] = {}
+        self._watched: dict[int, Watch] | None = None
+
+    # -- arrivals (hot) --------------------------------------------------------------------------------------
+
+    def arrive(self, stream: int, seq: int) -> int:
+        """Accounts for one message of this epoch: FRESH, REORDERED (fresh as well) or DUPLICATE."""
+        after = self._next
+        if seq == after.get(stream, 0):
+            after[stream] = seq + 1
+            self._tally.fresh += 1
+            return FRESH
+        return self._irregular(stream, seq)
+
+    def _irregular(self, stream: int, seq: int) -> int:
+        tally = self._tally
+        watch = self._watched.get(stream) if self._watched else None
+        after = self._next.get(stream, 0) if watch is None else watch.next
+        if seq >= after:
+            if seq > after:
+                self._open_gap(stream, after, seq)
+            if watch is None:
+                self._next[stream] = seq + 1
+            else:
+                watch.next = seq + 1
+            verdict = FRESH
+        elif self._fill_gap(stream, seq):
+            tally.reordered += 1
+            verdict = REORDERED
+        else:
+            tally.duplicated += 1
+            return DUPLICATE
+        tally.fresh += 1
+        if watch is not None:
+            tally.outstanding += watch.arrived(seq, self._gaps.get(stream))
+        return verdict
+
+    def _open_gap(self, stream: int, lo: int, hi: int) -> None:
+        tally = self._tally
+        if tally.gaps >= tally.gaps_limit:
+            tally.unrecorded += hi - lo
+            return
+        # What came before the first arrival may have been sent before this receiver joined. Whether it was
+        # expected is known in the end only, so the live count of missing messages leaves it out.
+        first_arrival = stream not in self._next
+        gaps = self._gaps.get(stream)
+        if gaps is None:
+            gaps = self._gaps[stream] = _Gaps(hi if first_arrival else 0)
+        gaps.append(lo, hi)
+        tally.gaps += 1
+        if not first_arrival:
+            tally.missing += hi - lo
+            tally.missing_opened += hi - lo
+
+    def _fill_gap(self, stream: int, seq: int) -> bool:
+        gaps = self._gaps.get(stream)
+        if gaps is None:
+            return False
+        before = len(gaps)
+        if not gaps.discard(seq):
+            return False
+        self._tally.gaps += len(gaps) - before
+        if seq >= gaps.first:
+            self._tally.missing -= 1
+        if not gaps:
+            del self._gaps[stream]
+        return True
+
+    # -- membership ------------------------------------------------------------------------------------------
+
+    def joined(self, audience: int, at_ns: int) -> None:
+        """Membership of `audience` was confirmed at `at_ns`. Does nothing while a window is open."""
+        membership = self.memberships.get(audience)
+        if membership is None:
+            membership = self.memberships[audience] = Membership()
+            self._enrol(audience, self)
+        if membership.since is None:
+            membership.since = at_ns
+
+    def left(self, audience: int, at_ns: int, planned: bool) -> None:
+        """Membership ended: by plan (leave, stop, churn), or unasked (the socket was lost)."""
+        membership = self.memberships.get(audience)
+        if membership is not None and membership.since is not None:
+            membership.past.append((membership.since, at_ns, planned))
+            membership.since = None
+
+    def left_all(self, at_ns: int, planned: bool) -> None:
+        """As `left`, for each audience: the connection ended."""
+        for audience in self.memberships:
+            self.left(audience, at_ns, planned)
+
+    # -- the ledger's side -----------------------------------------------------------------------------------
+
+    def complete(self, stream: int, count: int) -> bool:
+        """Whether all of [0, count) came, told from the two lookups that the common case needs."""
+        return self._next.get(stream, 0) == count and stream not in self._gaps
+
+    def watch(self, stream: int, firm: IntervalSet, tails: tuple[Tail, ...]) -> None:
+        """From now on counts what of `firm` and `tails` is outstanding."""
+        watch = Watch(self._next.get(stream, 0), self._gaps.get(stream), firm, tails)
+        if watch.outstanding == 0 and not tails:
+            return
+        if self._watched is None:
+            self._watched = {}
+        self._watched[stream] = watch
+        self._next[stream] = _WATCHED
+        self._tally.outstanding += watch.outstanding
+
+    def unwatch(self) -> None:
+        """Undoes each `watch`; the tally's outstanding is the ledger's to reset."""
+        for stream, watch in (self._watched or {}).items():
+            self._next[stream] = watch.next
+        self._watched = None
+
+    def gapped(self) -> list[int]:
+        """The streams of which something below the highest number seen is missing."""
+        return list(self._gaps)
+
+    def seen(self, stream: int) -> int:
+        """The highest number seen of `stream`, plus one; not for a watched pair."""
+        return self._next.get(stream, 0)
+
+    def forget(self, closed_before_ns: int) -> None:
+        """Starts an epoch: no counts; windows that ended before `closed_before_ns` can't matter any more."""
+        self._next.clear()
+        self._gaps.clear()
+        self._watched = None
+        for membership in self.memberships.values():
+            membership.past = [window for window in membership.past if window[1] >= closed_before_ns]

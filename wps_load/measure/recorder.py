@@ -1,0 +1,87 @@
+"""Where a process puts what it measures: a list append a value, folded into histograms once a tick."""
+
+from __future__ import annotations
+
+from wps_load.measure import catalog
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.snapshot import Snapshot
+
+
+class Recorder:
+    """Times, failures and counters of one process: what came since the last `take`, and the total.
+
+    The hot path appends to a plain list (0.05 µs, against 2 µs for a histogram's call) that keeps its
+    identity, so callers hold on to it. Someone must call `flush` or `take` about once a second: until then a
+    value costs 40 bytes.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, list[int]] = {}
+        self._interval = Snapshot()
+        self._total = Snapshot()
+
+    def buffer(self, name: str) -> list[int]:
+        """The list that takes ns values of `name`: append to it. Always the same object.
+
+        Raises ValueError for a name that the catalogue does not have.
+        """
+        found = self._buffers.get(name)
+        if found is None:
+            if name not in catalog.HISTOGRAMS:
+                raise ValueError(f"no metric with times is called {name!r}")
+            found = self._buffers[name] = []
+        return found
+
+    def fail(self, metric: str, label: str, n: int = 1) -> None:
+        """Counts failures of `metric`. A label outside the vocabulary is counted as `other`: never lost, and
+        no free text gets through. Raises ValueError for an unknown metric.
+        """
+        failures = self._interval.failures
+        key = (metric, label)
+        if key not in failures:
+            if metric not in catalog.METRIC_BY_NAME:
+                raise ValueError(f"no metric is called {metric!r}")
+            key = (metric, catalog.bounded_label(label))
+        failures[key] = failures.get(key, 0) + n
+
+    def count(self, name: str, n: int = 1) -> None:
+        """Adds to a counter. Raises ValueError for a name that the catalogue does not have."""
+        counters = self._interval.counters
+        if name not in counters:
+            if name not in catalog.COUNTERS:
+                raise ValueError(f"no counter is called {name!r}")
+            counters[name] = 0
+        counters[name] += n
+
+    def flush(self) -> None:
+        """Folds the buffers into the interval's histograms and empties them in place."""
+        histograms = self._interval.histograms
+        for name, values in self._buffers.items():
+            if values:
+                if name not in histograms:
+                    histograms[name] = Histogram()
+                histograms[name].record_many(values)
+                values.clear()
+
+    def take(self) -> Snapshot:
+        """What came since the last `take`; the caller owns it. It is in `total` from now on as before."""
+        self.flush()
+        taken = self._interval
+        self._interval = Snapshot()
+        self._total.merge(taken)
+        return taken
+
+    def total(self) -> Snapshot:
+        """Everything since the start or the last `reset`, as a copy."""
+        self.flush()
+        everything = Snapshot()
+        everything.merge(self._total)
+        everything.merge(self._interval)
+        return everything
+
+    def reset(self) -> None:
+        """Forgets everything; the buffers stay the same objects."""
+        for values in self._buffers.values():
+            values.clear()
+        self._interval = Snapshot()
+        self._total = Snapshot()
