@@ -17,7 +17,7 @@ Three things are kept for the caller:
 - **Sequence ids** (reliable). Each message counts up by one. What is not above the highest seen came before:
   counted and dropped, but acknowledged again, since the service sends again what it believes unacknowledged.
 - **Recovery** (reliable). `lost` -> `may_recover`, connect with `recovery_query()` -> `recovered()`, send
-  what it returns. Requests without an answer are sent again under their old ack ids, so nothing is done twice.
+  what it returns. Requests without an answer are sent again under their old ack ids: nothing is done twice.
 
 Source: Azure Web PubSub, "Reliable JSON/Protobuf WebSocket subprotocol" and "Create reliable clients".
 """
@@ -156,8 +156,8 @@ class Session:
     def receive(self, opcode: int, payload: bytes) -> Downstream | None:
         """One data frame. None: nothing for the caller (an unknown type, a duplicate of a reliable stream).
 
-        Raises RemoteProtocolError: 1003 for a frame type the subprotocol does not have, 1007 for a payload that
-        is no message, 1002 for a message before `connected`. LocalProtocolError: no connection.
+        Raises RemoteProtocolError: 1003 for a frame type the subprotocol does not have, 1007 for a payload
+        that is no message, 1002 for a message before `connected`. LocalProtocolError: no connection.
         """
         decode = self._decoders.get(opcode)
         if decode is None:
@@ -233,7 +233,7 @@ class Session:
     # -- acks of the service's messages ----------------------------------------------------------------------
 
     def sequence_ack_due(self, now_ns: int) -> bytes | None:
-        """The payload of a cumulative ack if it is time for one, noted as sent. To be called after reads and ticks.
+        """The payload of a cumulative ack if it is time for one, noted as sent. Call after reads and ticks.
 
         Due by messages, by bytes, or a second after the last one: see the constants.
         """
