@@ -13,7 +13,30 @@ from dataclasses import astuple, dataclass
 from typing import Final, NamedTuple
 
 from wps_load.measure.intervals import IntervalSet
-from wps_load.measure.receiver import ENDLESS, Membership, Receiver, Tail, Tally
+from wps_load.measure.receiver import (
+    DUPLICATE,
+    ENDLESS,
+    FRESH,
+    REORDERED,
+    Membership,
+    Receiver,
+    Tail,
+    Tally,
+)
+
+__all__ = [
+    "DUPLICATE",
+    "FRESH",
+    "GAPS_LIMIT",
+    "REORDERED",
+    "CountBefore",
+    "Ledger",
+    "LedgerTotals",
+    "OutStream",
+    "Receiver",
+    "Running",
+    "StreamFinal",
+]
 
 GAPS_LIMIT: Final = 4_000_000
 """Missing intervals that a ledger holds at most, all pairs together: 64 MB. See `LedgerTotals.unrecorded`."""
