@@ -13,64 +13,74 @@ own tools (Java's HistogramLogProcessor, hdrh's HistogramLogReader, the plotters
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
+from wps_load.measure.snapshot import Snapshot
 
 _LEGEND: Final = '"StartTimestamp","Interval_Length","Interval_Max","Interval_Compressed_Histogram"'
 
 
-class Interval(NamedTuple):
-    """One line: `tag` is the metric's name; `start_s` counts from the start of the run."""
+class LogEntry(NamedTuple):
+    """One line: `tag` is the metric's name; `started_s` counts from the start of the run."""
 
     tag: str
-    start_s: float
+    started_s: float
     length_s: float
     histogram: Histogram
 
 
-def log_header(started_at: datetime, comment: str = "") -> str:
-    """The head of a log; `started_at` must be aware. `comment`: one line, for people."""
+def log_header(started_at: datetime) -> str:
+    """The head of a log; `started_at` must be aware."""
     epoch_s = started_at.timestamp()
-    lines = [f"#{line}\n" for line in comment.splitlines()[:1]]
-    lines += [
-        "#[Histogram log format version 1.3]\n",
-        f"#[BaseTime: {epoch_s:.3f} (seconds since epoch)]\n",
-        f"#[StartTime: {epoch_s:.3f} (seconds since epoch), {started_at.isoformat(timespec='milliseconds')}]\n",
-        _LEGEND + "\n",
-    ]
-    return "".join(lines)
+    text = started_at.isoformat(timespec="milliseconds")
+    return (
+        "#[Histogram log format version 1.3]\n"
+        f"#[BaseTime: {epoch_s:.3f} (seconds since epoch)]\n"
+        f"#[StartTime: {epoch_s:.3f} (seconds since epoch), {text}]\n"
+        f"{_LEGEND}\n"
+    )
 
 
-def log_line(interval: Interval) -> str:
-    """One interval's line. Raises ValueError for a tag that the format can't carry, or a negative time."""
-    if not interval.tag or any(char in interval.tag for char in ", \r\n\t"):
-        raise ValueError(f"not a tag: {interval.tag!r}")
-    if interval.start_s < 0 or interval.length_s < 0:
+def interval_lines(started_s: float, length_s: float, interval: Snapshot) -> str:
+    """A line for each histogram of one interval that has values, in the order of their names."""
+    return "".join(
+        log_line(LogEntry(name, started_s, length_s, histogram))
+        for name, histogram in sorted(interval.histograms.items())
+        if histogram.count
+    )
+
+
+def log_line(entry: LogEntry) -> str:
+    """One line. Raises ValueError for a tag that the format can't carry, or a negative time."""
+    if not entry.tag or any(char in entry.tag for char in ", \r\n\t"):
+        raise ValueError(f"not a tag: {entry.tag!r}")
+    if entry.started_s < 0 or entry.length_s < 0:
         raise ValueError("an interval before the start of the run")
-    max_ms = (interval.histogram.max or 0) / NS_PER_MS
-    blob = interval.histogram.encode().decode("ascii")
-    return f"Tag={interval.tag},{interval.start_s:.3f},{interval.length_s:.3f},{max_ms:.6f},{blob}\n"
+    max_ms = (entry.histogram.max or 0) / NS_PER_MS
+    blob = entry.histogram.encode().decode("ascii")
+    return f"Tag={entry.tag},{entry.started_s:.3f},{entry.length_s:.3f},{max_ms:.6f},{blob}\n"
 
 
-def read_log(lines: Iterable[str]) -> Iterator[Interval]:
-    """The intervals of a log that `log_line` wrote; a line without a tag has the tag "".
+def read_log(text: str) -> list[LogEntry]:
+    """The lines of a log; one without a tag has the tag "".
 
     Raises ValueError, naming the line, for one that is no interval. Counts are exact; a histogram's min, max
     and sum are those of its buckets.
     """
-    for number, line in enumerate(lines, 1):
-        text = line.strip()
-        if not text or text.startswith(("#", '"')):
+    entries = []
+    for number, line in enumerate(text.splitlines(), 1):
+        rest = line.strip()
+        if not rest or rest.startswith(("#", '"')):
             continue
         tag = ""
-        if text.startswith("Tag="):
-            tag, _, text = text[4:].partition(",")
+        if rest.startswith("Tag="):
+            tag, _, rest = rest[4:].partition(",")
         try:
-            start, length, _, blob = text.split(",")
-            yield Interval(tag, float(start), float(length), Histogram.decode(blob))
+            started, length, _, blob = rest.split(",")
+            entries.append(LogEntry(tag, float(started), float(length), Histogram.decode(blob)))
         except ValueError as error:
             raise ValueError(f"line {number} is no interval of a histogram log") from error
+    return entries
