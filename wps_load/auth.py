@@ -59,10 +59,6 @@ class ConnectionString:
         """`ws[s]://host/client/hubs/{hub}`, without a token."""
         return f"ws{self.endpoint.removeprefix('http')}/client/hubs/{quote(hub)}"
 
-    def audience(self, hub: str) -> str:
-        """The `aud` of a client token: http or https scheme, no trailing slash, no query."""
-        return f"{self.endpoint}/client/hubs/{hub}"
-
 
 def _split(text: str) -> dict[str, str]:
     fields: dict[str, str] = {}
@@ -111,9 +107,12 @@ def mint_client_token(
     groups: Sequence[str] = (),
     lifetime_s: int = 3600,
     now_s: int = 0,
+    path: str = "/client/hubs/",
 ) -> str:
-    """A client's `access_token` (HS256). `now_s`: seconds since the epoch. Some 20 µs."""
-    claims: dict[str, Any] = {"aud": cs.audience(hub), "iat": now_s, "exp": now_s + lifetime_s}
+    """A client's `access_token` (HS256). `now_s`: seconds since the epoch. `path`: MQTT's clients have
+    another.
+    """
+    claims: dict[str, Any] = {"aud": f"{cs.endpoint}{path}{hub}", "iat": now_s, "exp": now_s + lifetime_s}
     if user_id is not None:
         claims["sub"] = user_id
     if roles:

@@ -46,6 +46,7 @@ class Connection:
         "acked",
         "alive",
         "groups",
+        "hub_name",
         "id",
         "link",
         "lost_ns",
@@ -57,7 +58,10 @@ class Connection:
         "wire",
     )
 
-    def __init__(self, connection_id: str, wire: Wire, user_id: str | None, permissions: Permissions) -> None:
+    def __init__(
+        self, hub_name: str, connection_id: str, wire: Wire, user_id: str | None, permissions: Permissions
+    ) -> None:
+        self.hub_name = hub_name
         self.id = connection_id
         self.wire = wire
         self.user_id = user_id
@@ -70,6 +74,10 @@ class Connection:
         self.alive = True
         self.lost_ns: int | None = None
         self.state: str | None = None
+
+    @property
+    def protocol(self) -> str | None:
+        return self.wire.subprotocol
 
 
 class Hub:
@@ -103,7 +111,7 @@ class Hub:
         groups: Iterable[str] = (),
     ) -> Connection:
         """A new connection, usable at once. Its first frame is `connected`, if its kind has one."""
-        connection = Connection(connection_id, wire, user_id, Permissions(roles))
+        connection = Connection(self.name, connection_id, wire, user_id, Permissions(roles))
         connection.link = link
         if wire.reliable:
             connection.reconnection_token = self._new_id()

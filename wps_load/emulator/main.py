@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import os
 import resource
-import signal
 import ssl
 import sys
 from collections.abc import Sequence
@@ -15,6 +14,8 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
+from wps_load.emulator.ending import use_uvloop, wait_for_the_end
+from wps_load.emulator.event_handlers import HttpEventHandlers
 from wps_load.emulator.faults import FaultSyntaxError, parse_faults
 from wps_load.emulator.limits import Tier
 from wps_load.emulator.server import build_app
@@ -64,10 +65,7 @@ def serve(arguments: argparse.Namespace) -> int:
     except (ValueError, OSError) as error:
         return _usage(str(error))
     _raise_open_files()
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+    use_uvloop()
     return asyncio.run(_serve(arguments, config, tls))
 
 
@@ -77,6 +75,9 @@ def _config(arguments: argparse.Namespace) -> EmulatorConfig:
         raise ValueError(f"--port {arguments.port}: a number from 0 to 65535 is needed")
     if not arguments.access_key:
         raise ValueError("--access-key: a key is needed")
+    handler = arguments.event_handler
+    if handler is not None and not handler.startswith(("http://", "https://")):
+        raise ValueError("--event-handler: a URL that starts with http:// or https:// is needed")
     return EmulatorConfig(
         arguments.access_key,
         faults,
@@ -123,9 +124,10 @@ def _raise_open_files() -> None:
 
 
 async def _serve(arguments: argparse.Namespace, config: EmulatorConfig, tls: ssl.SSLContext | None) -> int:
-    ended = asyncio.Event()
-    _listen_for_the_end(ended, arguments.exit_with_stdin)
+    ended = wait_for_the_end(with_stdin=arguments.exit_with_stdin)
     service = Service(config)
+    handlers = _event_handlers(config, arguments, service)
+    service.handlers = handlers
     runner = web.AppRunner(build_app(service), access_log=None, handle_signals=False)
     await runner.setup()
     try:
@@ -148,21 +150,13 @@ async def _serve(arguments: argparse.Namespace, config: EmulatorConfig, tls: ssl
     finally:
         service.close()
         await runner.cleanup()
+        if handlers is not None:
+            await handlers.close()
 
 
-def _listen_for_the_end(ended: asyncio.Event, exit_with_stdin: bool) -> None:
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, ended.set)
-    if not exit_with_stdin:
-        loop.add_signal_handler(signal.SIGINT, ended.set)
-        return
-    # A terminal's Ctrl-C reaches the whole process group, but the parent still drains: it ends us by
-    # closing the pipe.
-    loop.add_signal_handler(signal.SIGINT, lambda: None)
-
-    def readable() -> None:
-        if not os.read(0, 4096):
-            loop.remove_reader(0)
-            ended.set()
-
-    loop.add_reader(0, readable)
+def _event_handlers(
+    config: EmulatorConfig, arguments: argparse.Namespace, service: Service
+) -> HttpEventHandlers | None:
+    if config.event_handler is None:
+        return None
+    return HttpEventHandlers(config.event_handler, config.access_key, arguments.host, service.stats)

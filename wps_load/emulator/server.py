@@ -12,6 +12,7 @@ from wps_load.clock import now_ns
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
 from wps_load.emulator.hub import Hub
 from wps_load.emulator.names import valid_group
+from wps_load.emulator.rest import add_rest_routes
 from wps_load.emulator.service import Service, ServiceLink, new_id
 from wps_load.emulator.subprotocols import choose
 from wps_load.emulator.tokens import ClientClaims, Unauthorized, check_client_token
@@ -33,6 +34,7 @@ def build_app(service: Service) -> web.Application:
     app.router.add_get("/client", _client)
     app.router.add_get("/api/health", _health)
     app.router.add_get("/emulator/stats", _stats)
+    add_rest_routes(app, service)
     return app
 
 

@@ -152,21 +152,27 @@ class Service:
         """Asks the handler, then works off what came in meanwhile."""
         assert self.handlers is not None
         inbox = self._inboxes[connection]
-        while True:
-            if event is not None:
-                try:
-                    reply = await self.handlers.user_event(connection, event)
-                except HandlerFailed:
-                    hub.fail(connection, event)
-                else:
-                    hub.answer(connection, event, reply, now_ns())
-                self.batch_end()
-            if not inbox:
-                break
-            event = hub.receive(connection, inbox.popleft(), now_ns())
-            if len(inbox) == _BACKLOG_HIGH // 2 and isinstance(connection.link, ServiceLink):
-                connection.link.resume_reading()
-        del self._inboxes[connection]
+        try:
+            while True:
+                if event is not None:
+                    await self._ask_handler(hub, connection, event)
+                if not inbox:
+                    return
+                event = hub.receive(connection, inbox.popleft(), now_ns())
+                if len(inbox) == _BACKLOG_HIGH // 2 and isinstance(connection.link, ServiceLink):
+                    connection.link.resume_reading()
+        finally:
+            del self._inboxes[connection]
+            self.batch_end()
+
+    async def _ask_handler(self, hub: Hub, connection: Connection, event: SendEvent) -> None:
+        assert self.handlers is not None
+        try:
+            reply = await self.handlers.user_event(connection, event)
+        except HandlerFailed:
+            hub.fail(connection, event)
+        else:
+            hub.answer(connection, event, reply, now_ns())
         self.batch_end()
 
     def batch_end(self) -> None:
