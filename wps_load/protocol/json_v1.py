@@ -83,7 +83,10 @@ def _data_message(get: Callable[..., Any]) -> DataMessage:
     sequence_id = get("sequenceId")
     if sequence_id is not None and (type(sequence_id) is not int or sequence_id < 0):
         raise RemoteProtocolError(1007, "sequenceId is not a whole number")
-    return _new(DataMessage, (source, group, data_type, data, sequence_id, get("fromUserId")))
+    user_id = get("fromUserId")
+    if type(user_id) is not str:  # null: an anonymous sender
+        user_id = None
+    return _new(DataMessage, (source, group, data_type, data, sequence_id, user_id))
 
 
 def _unbase64(text: object) -> bytes:
@@ -129,8 +132,12 @@ def _text(value: object) -> str:
 
 def encode(message: Upstream) -> bytes:
     """The text frame's payload. Raises LocalProtocolError for data that does not fit its data type."""
+    return _dumps(_upstream_object(message))
+
+
+def _dumps(fields: dict[str, object]) -> bytes:
     try:
-        return orjson.dumps(_upstream_object(message))
+        return orjson.dumps(fields)
     except orjson.JSONEncodeError as error:
         raise LocalProtocolError(f"message cannot be written as JSON: {error}") from error
 
@@ -212,4 +219,4 @@ def publish_template(
     if no_echo and kind == "group":
         fields["noEcho"] = True
     fields["dataType"] = str(data_type)
-    return JsonTemplate(orjson.dumps(fields)[:-1] + b',"data":', data_type)
+    return JsonTemplate(_dumps(fields)[:-1] + b',"data":', data_type)

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from protocol_vectors import PROTOBUF_DOWNSTREAM, PROTOBUF_UNKNOWN, PROTOBUF_UPSTREAM
+
+from wps_load.errors import LocalProtocolError, RemoteProtocolError
+from wps_load.protocol import protobuf_v1
+from wps_load.protocol.messages import (
+    Ack,
+    Connected,
+    DataMessage,
+    DataType,
+    Disconnected,
+    JoinGroup,
+    Pong,
+    SendEvent,
+    SendToGroup,
+    SequenceAck,
+)
+from wps_load.protocol.webpubsub_pb2 import DownstreamMessage, UpstreamMessage
+
+DOWNSTREAM = (DataMessage, Connected, Disconnected, Ack, Pong, type(None))
+ANY = b"\x0a\x03t/x\x12\x02\x08\x01"
+uint64 = st.integers(0, 2**64 - 1)
+
+
+@pytest.mark.parametrize(("wire", "message"), PROTOBUF_UPSTREAM)
+def test_writes_the_specification_byte_for_byte(wire, message):
+    assert protobuf_v1.encode(message) == bytes.fromhex(wire)
+
+
+@pytest.mark.parametrize(("wire", "message"), PROTOBUF_DOWNSTREAM)
+def test_reads_the_specification(wire, message):
+    assert protobuf_v1.decode(bytes.fromhex(wire)) == message
+
+
+@pytest.mark.parametrize("wire", PROTOBUF_UNKNOWN)
+def test_unknown_kinds_are_ignored(wire):
+    assert protobuf_v1.decode(bytes.fromhex(wire)) is None
+
+
+@pytest.mark.parametrize(("wire", "message"), PROTOBUF_DOWNSTREAM)
+def test_a_cut_message_is_no_other_message(wire, message):
+    whole = bytes.fromhex(wire)
+    for end in range(1, len(whole)):
+        with pytest.raises(RemoteProtocolError) as caught:
+            protobuf_v1.decode(whole[:end])
+        assert caught.value.close_code == 1007
+
+
+def data_message(
+    source: str, group: str | None, field: str, data: object, sequence_id: int | None = None
+) -> bytes:
+    """Written by the library."""
+    wire = DownstreamMessage()
+    setattr(wire.data_message, "from", source)
+    if group is not None:
+        wire.data_message.group = group
+    if field == "protobuf_data":
+        wire.data_message.data.protobuf_data.MergeFromString(data)
+    elif field:
+        setattr(wire.data_message.data, field, data)
+    if sequence_id is not None:
+        wire.data_message.sequence_id = sequence_id
+    return wire.SerializeToString()
+
+
+data_fields = st.one_of(
+    st.tuples(st.just("text"), st.text(max_size=300)),
+    st.tuples(st.just("binary"), st.binary(max_size=300)),
+    st.tuples(st.just("json"), st.text(max_size=300)),
+    st.just(("protobuf", ANY)),
+)
+
+
+@given(st.none() | st.text(max_size=200), data_fields, st.none() | uint64)
+def test_reads_every_kind_of_data(group, data, sequence_id):
+    data_type, value = data
+    source = "server" if group is None else "group"
+    wire = data_message(source, group, f"{data_type}_data", value, sequence_id)
+    assert protobuf_v1.decode(wire) == DataMessage(source, group, data_type, value, sequence_id)
+
+
+@given(st.permutations(range(4)), uint64)
+def test_order_of_fields_and_unknown_ones_do_not_matter(order, sequence_id):
+    sequence = UpstreamMessage.SequenceAckMessage(sequence_id=sequence_id).SerializeToString()
+    fields = [b"\x0a\x05group", b"\x12\x01g", b"\x1a\x03\x0a\x01x"]
+    fields.append(b"\x20" + sequence[1:] if sequence else b"\x20\x00")
+    body = b"".join(fields[i] for i in order) + b"\x7a\x02hi"  # field 15 is not in the schema
+    wire = b"\x12" + bytes([len(body)]) + body
+    assert protobuf_v1.decode(wire) == DataMessage("group", "g", "text", "x", sequence_id)
+
+
+def test_the_end_of_a_stream_has_no_data():
+    message = protobuf_v1.decode(data_message("group", "g", "", None))
+    assert message == DataMessage("group", "g", "json", None)
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
+        data_message("moon", "g", "text_data", "x"),
+        b"\x1a\x02\x0a\x00",  # connected without a connection id
+        b"\xff",
+        b"\x12\x05\x0a\x03\xff\xfe\xfd",  # `from` that is not UTF-8
+        b"\x12\x12\x0a\x05group\x12\x01g\x1a\x06\x0a\x04\xff\xff\xff\xff",  # text that is not UTF-8
+    ],
+)
+def test_malformed_messages_break_the_protocol(wire):
+    with pytest.raises(RemoteProtocolError) as caught:
+        protobuf_v1.decode(wire)
+    assert caught.value.close_code == 1007
+
+
+@given(st.binary(max_size=100) | st.binary(max_size=60).map(lambda body: bytes([0x12, len(body)]) + body))
+def test_any_bytes_give_a_message_or_a_protocol_error(payload):
+    try:
+        message = protobuf_v1.decode(payload)
+    except RemoteProtocolError:
+        return
+    assert isinstance(message, DOWNSTREAM)
+
+
+@given(st.data())
+def test_a_mutated_message_gives_what_the_library_reads_or_a_protocol_error(data):
+    wire = bytearray(data_message("group", "room", "text_data", "hello", 300))
+    for _ in range(data.draw(st.integers(1, 3))):
+        wire[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))
+    payload = bytes(wire)
+    try:
+        message = protobuf_v1.decode(payload)
+    except RemoteProtocolError:
+        return
+    if isinstance(message, DataMessage) and message.data_type == "text":
+        read = DownstreamMessage.FromString(payload).data_message
+        assert message.data == read.data.text_data
+        assert message.source == getattr(read, "from")
+        assert message.sequence_id == (read.sequence_id if read.HasField("sequence_id") else None)
+
+
+ack_ids = st.none() | uint64
+samples = st.sampled_from(
+    [
+        (DataType.TEXT, "héllo"),
+        (DataType.TEXT, "x" * 130),
+        (DataType.JSON, '{"a":1}'),
+        (DataType.BINARY, bytes(20000)),
+        (DataType.BINARY, b""),
+        (DataType.PROTOBUF, ANY),
+    ]
+)
+
+
+@given(st.sampled_from(["group", "event"]), st.text(max_size=150), samples, ack_ids, st.booleans())
+def test_template_means_the_same_as_the_library(kind, name, sample, ack_id, no_echo):
+    data_type, data = sample
+    message: SendToGroup | SendEvent
+    if kind == "group":
+        message = SendToGroup(name, data_type, data, ack_id, no_echo)
+    else:
+        message = SendEvent(name, data_type, data, ack_id)
+    template = protobuf_v1.publish_template(kind, name, data_type, no_echo)
+    raw = data.encode() if isinstance(data, str) else data
+    expected = UpstreamMessage.FromString(protobuf_v1.encode(message))
+    for _ in range(2):  # the second one from the kept head
+        assert UpstreamMessage.FromString(template.encode(raw, ack_id)) == expected
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        SendToGroup("g", DataType.TEXT, b"bytes"),
+        SendToGroup("g", DataType.JSON, {"a": 1}),
+        SendToGroup("g", DataType.BINARY, "text"),
+        SendToGroup("g", DataType.PROTOBUF, b"\xff"),
+        SendEvent("e", DataType.TEXT, "\ud800"),
+        JoinGroup("g", 2**64),
+        SequenceAck(-1),
+    ],
+)
+def test_what_cannot_be_written_is_our_error(message):
+    with pytest.raises(LocalProtocolError):
+        protobuf_v1.encode(message)
+
+
+def test_template_refuses_what_protobuf_cannot_hold():
+    template = protobuf_v1.publish_template("group", "g", DataType.TEXT)
+    with pytest.raises(LocalProtocolError):
+        template.encode(b"\xff")
+    with pytest.raises(LocalProtocolError):
+        template.encode(b"x", -1)
