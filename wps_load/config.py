@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from wps_load.auth import ConnectionString
 from wps_load.config_rules import conflicts
 from wps_load.errors import ConfigError, Fault
+from wps_load.measure import thresholds
+from wps_load.measure.thresholds import Slo
 from wps_load.options import BY_FLAG, OPTIONS, Option
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import Part, PayloadPlan, read_samples
@@ -106,6 +108,7 @@ class RunConfig:
     warmup_ns: int
     drain_ns: int
     slo: str
+    slos: tuple[Slo, ...]
     slo_abort: bool
     stages: Stages | None
     capacity: CapacityRange | None
@@ -147,8 +150,9 @@ class RunConfig:
         """Messages per second of each of `publishers`; None is the closed loop."""
         return self.total_rate / max(1, publishers) if self.total_rate is not None else self.rate
 
-    def payload_plan(self, *, envelope: bool) -> PayloadPlan:
-        """The run's messages; `envelope` True for JSON subprotocols, False for raw data and REST bodies."""
+    def payload_plan(self) -> PayloadPlan:
+        """The run's messages: escaped where a JSON subprotocol publishes them, raw otherwise (REST too)."""
+        envelope = self.protocol.startswith("json") and not self.scenario_row.needs_key
         if self.samples is not None:
             return PayloadPlan.from_samples(self.samples, self.data_type, envelope=envelope, seed=self.seed)
         return PayloadPlan.generated(self.payload, self.data_type, envelope=envelope, seed=self.seed)
@@ -220,6 +224,7 @@ def load(
         if text and found[option.field] is None and flag not in reader.wrong:
             found[option.field] = option.read(text)
     found["slo"] = "" if found["slo"] == "none" else found["slo"] or row.slo
+    found["slos"] = thresholds.parse(found["slo"])
     if found["roles"] is None:
         found["roles"] = default_roles(found["scenario"], found["protocol"])
     for name in ("connection", "client_url", "negotiate_url"):

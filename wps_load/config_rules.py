@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wps_load.errors import Fault
+from wps_load.measure import thresholds
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
-from wps_load.workload.scenarios import RELIABLE, SCENARIOS, SUBPROTOCOLS, Topology
+from wps_load.workload.scenarios import RELIABLE, SCENARIOS, SUBPROTOCOLS, Topology, metrics_of
 
 if TYPE_CHECKING:
     from wps_load.config import RunConfig
@@ -168,6 +169,13 @@ def _one_variable(seen: Given) -> Fault | None:
     return None
 
 
+def _slos(seen: Given) -> Fault | None:
+    config = seen.config
+    metrics = metrics_of(config.scenario, config.protocol, ack=config.ack, no_echo=config.no_echo)
+    why = [text for slo in config.slos if (text := thresholds.check(slo, metrics)) is not None]
+    return Fault("--wps-slo", config.slo, "; ".join(why)) if why else None
+
+
 def _search(seen: Given) -> Fault | None:
     if seen.config.capacity is None or seen.config.slo:
         return None
@@ -224,6 +232,7 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-scenario", "--wps-protocol", "--wps-ack"), _ack),
     (("--wps-rate", "--wps-total-rate", "--wps-arrival", "--wps-stages", "--wps-capacity"), _closed_loop),
     (("--wps-scenario", "--wps-total-rate", "--wps-stages", "--wps-capacity"), _one_variable),
+    (("--wps-scenario", "--wps-protocol", "--wps-slo", "--wps-ack", "--wps-no-echo"), _slos),
     (("--wps-scenario", "--wps-slo", "--wps-capacity"), _search),
     (
         ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url", "--wps-emulator-faults"),

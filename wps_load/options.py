@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from wps_load.auth import ConnectionString, valid_hub
 from wps_load.emulator.faults import parse_faults
+from wps_load.measure import thresholds
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import parse_mix
 from wps_load.workload.scenarios import PROTOCOLS, SCENARIOS
@@ -137,6 +138,11 @@ def _faults(text: str) -> str:
     return text
 
 
+def _slo(text: str) -> str:
+    thresholds.parse(text)
+    return text
+
+
 def _file(text: str) -> bytes:
     try:
         with open(text, "rb") as file:
@@ -255,7 +261,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-slo", "slo", "",
         "demands, comma-separated: 'rtt p99 < 250ms, loss = 0'; none for none; not set: Azure's own "
-        "definition",
+        "definition", _slo,
     ),
     Option("--wps-slo-abort", "slo_abort", False, "stop early when an SLO is out of reach"),
     Option(

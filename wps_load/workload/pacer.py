@@ -188,8 +188,12 @@ def _closed_before(seqs: Sequence[int], dues: Sequence[int], count: int, t_ns: i
         return 0
     if at == len(dues):
         return count
-    unknown = seqs[at] - seqs[at - 1] - 1
-    return seqs[at - 1] + 1 + unknown * (t_ns - 1 - dues[at - 1]) // (dues[at] - dues[at - 1])
+    low_ns, high_ns = (
+        dues[at - 1],
+        dues[at],
+    )  # low < t <= high; just after low one more is due, at high all between
+    between = seqs[at] - seqs[at - 1] - 1
+    return seqs[at - 1] + 1 + between * (t_ns - low_ns - 1) // max(1, high_ns - low_ns - 1)
 
 
 class Schedule:

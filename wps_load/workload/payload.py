@@ -204,7 +204,10 @@ def _judged(line: bytes, data_type: str) -> bytes:
         except binascii.Error:
             raise ValueError("is not base64, as binary samples must be") from None
     else:
-        line.decode()  # UnicodeDecodeError is a ValueError, but no sentence
+        try:
+            line.decode()
+        except UnicodeDecodeError:
+            raise ValueError("is not UTF-8") from None
     if data_type == "json":
         line = line.strip()
         try:

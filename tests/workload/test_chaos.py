@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+from fractions import Fraction
+from itertools import islice
+
+import pytest
+
+from wps_load.workload.chaos import CutPlan, SlowPlan, lifetimes_ns
+from wps_load.workload.values import Share
+
+
+@pytest.mark.parametrize(
+    ("text", "plan"),
+    [
+        ("1/s reset", CutPlan("reset", per_s=Fraction(1))),
+        ("0.5/s silent", CutPlan("silent", per_s=Fraction(1, 2))),
+        ("close 2/s", CutPlan("close", per_s=Fraction(2))),
+        ("close", CutPlan("close", per_s=Fraction(1))),
+        ("3/s", CutPlan("reset", per_s=Fraction(3))),
+        ("all@10s", CutPlan("reset", all_at_ns=10 * 10**9)),
+        ("all@10s silent", CutPlan("silent", all_at_ns=10 * 10**9)),
+    ],
+)
+def test_cuts(text: str, plan: CutPlan) -> None:
+    assert CutPlan.parse(text) == plan
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0/s reset", "1/s reset close", "1/s 2/s", "1/m reset", "all@", "all", "kill"]
+)
+def test_what_is_no_cut_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="1/s reset"):
+        CutPlan.parse(text)
+
+
+def test_slow_readers() -> None:
+    assert SlowPlan.parse("10% 1KiB/s") == SlowPlan(Share(fraction=Fraction(1, 10)), 1024)
+    assert SlowPlan.parse("5 512B/s") == SlowPlan(Share(count=5), 512)
+    for text in ("", "10%", "10% 1KiB", "10% 0B/s", "0% 1KiB/s", "1KiB/s 10%"):
+        with pytest.raises(ValueError, match="10% 1KiB/s"):
+            SlowPlan.parse(text)
+
+
+def test_lifetimes_have_their_mean_and_come_from_seed_and_index() -> None:
+    lives = list(islice(lifetimes_ns(10**9, seed=1, index=7), 20_000))
+    assert sum(lives) / len(lives) == pytest.approx(10**9, rel=0.03)
+    assert min(lives) >= 0
+    assert list(islice(lifetimes_ns(10**9, 1, 7), 5)) == lives[:5]
+    assert list(islice(lifetimes_ns(10**9, 1, 8), 5)) != lives[:5]
