@@ -7,7 +7,7 @@ receives as `DataMessage`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -45,7 +45,7 @@ class Connected:
 
     connection_id: str
     user_id: str | None = None
-    reconnection_token: str | None = None
+    reconnection_token: str | None = field(default=None, repr=False)  # a secret
 
 
 @dataclass(frozen=True, slots=True)
