@@ -91,30 +91,28 @@ class RestStream:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Groups and publishers of a number of users. `size` None: groups are dealt out in turn (index mod
-    groups).
+    """Groups and publishers of a number of users.
+
+    `size` None: the groups are dealt out in turn (index mod groups). Else the groups' seats stand in a row,
+    `seats` of them, `size` to a group, and the users take seats in turn until all are taken.
     """
 
     users: int
     groups: int
     size: int | None
-    publishers: int
+    seats: int
+    publishers: int = 0
 
     @property
     def members(self) -> int:
         """How many users are in a group at all."""
-        return self.users if self.size is None else min(self.users, self.groups * self.size)
+        return min(self.users, self.seats)
 
     def groups_of(self, index: int) -> tuple[int, ...]:
-        """The groups of a user: several where groups x size exceeds users, none beyond it.
-
-        With a size, the groups' seats are laid out in a row, and the users take seats in turn until all are
-        taken.
-        """
+        """The groups of a user: several where there are more seats than users, none where there are fewer."""
         if self.size is None:
             return (index % self.groups,)
-        seats = range(index, self.groups * self.size, self.users)
-        return tuple(sorted({seat // self.size for seat in seats}))
+        return tuple(sorted({seat // self.size for seat in range(index, self.seats, max(1, self.users))}))
 
     def place(self, index: int) -> int:
         """The user's place in a row in which members of the same group stand together."""
@@ -129,19 +127,21 @@ def layout(config: Settings, users: int) -> Layout:
     row = SCENARIOS[config.scenario]
     share = config.publishers or row.publishers
     if row.topology is not Topology.GROUPS:
-        publishers = share.of(users) if share is not None and row.users_publish and users else 0
-        return Layout(users, users, 1, publishers)
+        plan = Layout(users, users, 1, users)
+        return plan if share is None or not row.users_publish else replace(plan, publishers=share.of(users))
     groups, size = config.groups, config.group_size
     if groups is None and size is None:
         size = row.group_size
         if row.groups is not None:  # of few users, no more groups than leave everybody somebody to hear
             groups = min(row.groups, max(1, users // 2))
-    if size is not None:
+    if size is None:
+        plan = Layout(users, groups or 1, None, users)
+    elif groups is None:  # the last group may be smaller
+        plan = Layout(users, max(1, -(-users // size)), size, users)
+    else:
         size = min(size, max(1, users))
-    if groups is None:
-        groups = max(1, -(-users // size)) if size is not None else 1
-    plan = Layout(users, groups, size, 0)
-    return replace(plan, publishers=share.of(plan.members) if share is not None and users else 0)
+        plan = Layout(users, groups, size, groups * size)
+    return plan if share is None else replace(plan, publishers=share.of(plan.members))
 
 
 def publisher_count(config: Settings, users: int) -> int:
