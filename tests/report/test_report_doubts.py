@@ -1,0 +1,123 @@
+"""Each doubt: raised just above its limit, silent at it, at the contract's level."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from report_runs import facts
+
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.report.doubts import CHECKS, thin_percentiles
+from wps_load.report.model import ConnectionCounts, GeneratorHealth, RunState
+from wps_load.report.summary import build_summary
+
+
+def levels(**changes: Any) -> dict[str, str]:
+    """Name -> level of the doubts about a run that is sound but for `changes`."""
+    made = {"rate": 2000, "measure_s": 30, **changes}
+    found = {doubt["name"]: doubt["level"] for doubt in build_summary(facts(**made))["doubts"]}
+    found.pop("few_samples", None) if "rate" not in changes else None
+    return found
+
+
+def health(**values: Any) -> dict[str, Any]:
+    return {"generator": GeneratorHealth(**values)}
+
+
+def totals(published: int, send_failed: int = 0, unrecorded: int = 0) -> LedgerTotals:
+    return LedgerTotals(published, send_failed, published, published, 0, 0, 0, unrecorded=unrecorded)
+
+
+def connections(opened: int, failed: int) -> dict[str, Any]:
+    return {"connections": ConnectionCounts(target=50, opened=opened, failed=failed, peak=opened)}
+
+
+def test_a_sound_run_has_none() -> None:
+    assert levels() == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({"state": RunState.RUNNING}, {"interrupted": "error"}),
+        ({"state": RunState.STOPPED}, {"stopped_early": "warning"}),
+        (health(workers_lost=1), {"worker_lost": "error"}),
+        ({"totals": None}, {"no_messages": "error"}),
+        ({"totals": totals(0), "offered": 0}, {"no_messages": "error"}),
+        ({"totals": None, "has_messages": False}, {}),
+        (connections(25, 25), {}),
+        (connections(25, 26), {"connections_failed": "error"}),
+        ({"offered": 60_000, "totals": totals(59_400)}, {}),
+        ({"offered": 60_000, "totals": totals(59_399)}, {"rate_missed": "error"}),
+        ({"offered": 60_000, "totals": totals(50_000), "closed_loop": True}, {}),
+        (health(send_lag_ms_p99=10.0), {}),
+        (health(send_lag_ms_p99=10.1), {"send_lag": "error"}),
+        (health(send_lag_ms_p99=10.1) | {"median_ms": 150.0}, {}),
+        (health(send_lag_ms_p99=10.1) | {"closed_loop": True}, {"send_lag": "warning"}),
+        (health(cpu_percent_max=90.0), {}),
+        (health(cpu_percent_max=90.1), {"cpu": "warning"}),
+        (health(cpu_percent_max=99.0) | {"closed_loop": True}, {"cpu": "warning"}),
+        (health(loop_lag_ms_p99=10.1), {"loop_lag": "warning"}),
+        (health(send_stalls=1), {"send_stalled": "warning"}),
+        (health(gc_pause_ms_max=10.1), {"gc_pauses": "warning"}),
+        ({"totals": totals(60_000, unrecorded=1)}, {"ledger_full": "warning"}),
+        ({"tls_verified": False}, {"tls_unverified": "warning"}),
+        ({"tls_verified": True}, {}),
+    ],
+)
+def test_limits(changes: dict[str, Any], found: dict[str, str]) -> None:
+    assert levels(**changes) == found
+
+
+def test_clock_error_is_judged_by_the_delivery_it_blurs() -> None:
+    run = facts(**health(clock_error_ms=1.0))
+    assert build_summary(run)["doubts"][0]["name"] == "few_samples"
+    histograms = run.snapshot.histograms
+    histograms["delivery"] = histograms["rtt"]
+    blurred = replace(run, **health(clock_error_ms=1.3))
+    names = [doubt["name"] for doubt in build_summary(blurred)["doubts"]]
+    assert names[0] == "clock_error"
+
+
+@pytest.mark.parametrize(("factor", "word"), [(3.0, "fell"), (1 / 3, "rose")])
+def test_drift_is_seen_both_ways(factor: float, word: str) -> None:
+    course = np.concatenate([np.full(10, factor), np.ones(20)])
+    doubt = next(d for d in build_summary(facts(levels=course))["doubts"] if d["name"] == "drift")
+    assert (doubt["level"], word in doubt["message"]) == ("warning", True)
+
+
+def test_noise_is_no_drift() -> None:
+    noisy = 1 + 0.05 * np.random.default_rng(5).normal(size=30)
+    assert "drift" not in levels(levels=noisy)
+
+
+@pytest.mark.parametrize(
+    ("count", "thin"),
+    [(0, []), (1000, ["p99_9", "p99_99"]), (999, ["p99", "p99_9", "p99_99"]), (100_000, [])],
+)
+def test_ten_samples_beyond(count: int, thin: list[str]) -> None:
+    assert thin_percentiles({"count": count + 7, "failures": 7}) == thin
+
+
+def test_few_samples_names_the_percentiles() -> None:
+    doubt = next(d for d in build_summary(facts(rate=10))["doubts"] if d["name"] == "few_samples")
+    assert "rtt p99, p99.9, p99.99 (300 samples)" in doubt["message"]
+
+
+def test_errors_come_first_and_each_has_advice() -> None:
+    everything = facts(
+        rate=10,
+        state=RunState.STOPPED,
+        tls_verified=False,
+        generator=GeneratorHealth(workers_lost=2, cpu_percent_max=100.0, loop_lag_ms_p99=50.0, send_stalls=2),
+    )
+    found = build_summary(everything)["doubts"]
+    assert [doubt["level"] for doubt in found] == sorted(doubt["level"] for doubt in found)
+    assert all(doubt["advice"] and doubt["message"].endswith(".") for doubt in found)
+
+
+def test_the_list_is_closed() -> None:
+    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 15

@@ -1,0 +1,342 @@
+"""Reasons not to trust a run: a closed list, each with advice.
+
+A doubt is about the measurement, not about the service. Level "error" makes the run invalid; "warning" asks
+the reader to look. One function a doubt, `Evidence -> Doubt | None`, and one row of `CHECKS`; docs/metrics.md
+has the list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from wps_load.report.model import RunFacts, RunState
+from wps_load.report.stats import Drift, drift
+
+Level = Literal["warning", "error"]
+Row = Mapping[str, float | int | None]
+
+CPU_LIMIT_PERCENT = 90.0
+LOOP_LAG_LIMIT_MS = 10.0
+GC_PAUSE_LIMIT_MS = 10.0
+SEND_LAG_LIMIT_MS = 10.0
+SEND_LAG_SHARE = 0.10
+RATE_MISSED_SHARE = 0.01
+CLOCK_ERROR_SHARE = 0.10
+SAMPLES_BEYOND = 10
+"""A percentile with fewer samples above it is the work of single messages: p99 wants 1,000, p99.9 wants
+10,000."""
+
+PERCENTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99_9": 0.999, "p99_99": 0.9999}
+MESSAGE_METRICS = ("rtt", "delivery", "rest_publish", "recover")
+"""The latencies that scenarios are about, the most telling first; `connect` takes their place where there are
+none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    name: str
+    level: Level
+    message: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the checks look at: the facts, and the rows of `metrics` already computed."""
+
+    facts: RunFacts
+    metrics: Mapping[str, Row]
+
+    @property
+    def p50_ms(self) -> float | None:
+        """The median of the run's main latency."""
+        name = headline(self.metrics)
+        return None if name is None else self.metrics[name]["p50"]
+
+
+def headline(metrics: Mapping[str, Row]) -> str | None:
+    """The metric that a run is about: the first of `MESSAGE_METRICS` with data, else `connect`."""
+    return next((name for name in (*MESSAGE_METRICS, "connect") if samples(metrics.get(name) or {})), None)
+
+
+def samples(row: Row) -> int:
+    """How many values a row's times rest on: its count is of attempts, and a failure has no time."""
+    return int((row.get("count") or 0) - (row.get("failures") or 0))
+
+
+def thin_percentiles(row: Row) -> list[str]:
+    """The percentiles of a row that have fewer than `SAMPLES_BEYOND` samples above them. Empty when there is
+    no data."""
+    count = samples(row)
+    # 1 - 0.99 is a little more than 0.01 in binary; the rounding keeps 1,000 samples enough for p99.
+    return [
+        name
+        for name, share in PERCENTILES.items()
+        if count and round(count * (1 - share), 6) < SAMPLES_BEYOND
+    ]
+
+
+def interrupted(seen: Evidence) -> Doubt | None:
+    if seen.facts.state is RunState.RUNNING:
+        return Doubt(
+            "interrupted",
+            "error",
+            f"The run did not reach its end; these are the figures {seen.facts.duration_s:.0f} s into it, "
+            "and messages "
+            "in flight were not waited for.",
+            "Find out what ended the process (the kernel's out-of-memory killer, a timeout of the job) and "
+            "run again.",
+        )
+    if seen.facts.state is RunState.STOPPED:
+        return Doubt(
+            "stopped_early",
+            "warning",
+            f"The run was stopped after {seen.facts.duration_s:.0f} s, before its time.",
+            "Messages in flight were waited for; the figures hold for the part that ran.",
+        )
+    return None
+
+
+def worker_lost(seen: Evidence) -> Doubt | None:
+    lost = seen.facts.generator.workers_lost
+    if not lost:
+        return None
+    return Doubt(
+        "worker_lost",
+        "error",
+        f"{lost} worker{'s' if lost > 1 else ''} went missing during the run; the load was lower than "
+        "asked, and what "
+        "they had measured since their last snapshot is not in here.",
+        "Look in the worker's own log; memory and the limit of open files are the usual causes.",
+    )
+
+
+def no_messages(seen: Evidence) -> Doubt | None:
+    facts = seen.facts
+    published = None if facts.totals is None else facts.totals.published
+    if not facts.has_messages or published or facts.state is RunState.RUNNING:
+        return None
+    return Doubt(
+        "no_messages",
+        "error",
+        "No message was published in the measure phase, so there is nothing to judge.",
+        "Were there publishers and a rate (--wps-publishers, --wps-rate)? Did connect and join succeed? "
+        "Is -t longer than settle and warm-up?",
+    )
+
+
+def connections_failed(seen: Evidence) -> Doubt | None:
+    opened, failed = seen.facts.connections.opened, seen.facts.connections.failed
+    if opened is None or failed is None or failed <= opened:
+        return None
+    return Doubt(
+        "connections_failed",
+        "error",
+        f"{failed:,} of {opened + failed:,} attempts to connect failed; the rest had a different test from "
+        "the one asked for.",
+        "See the failures of `connect` by label. `wps-load doctor` checks the way to the target; a unit of "
+        "the service "
+        "takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
+    )
+
+
+def rate_missed(seen: Evidence) -> Doubt | None:
+    facts = seen.facts
+    if facts.closed_loop or facts.totals is None or not facts.offered or facts.state is RunState.RUNNING:
+        return None
+    missed = facts.offered - facts.totals.published
+    if missed <= RATE_MISSED_SHARE * facts.offered:
+        return None
+    failed = facts.totals.send_failed
+    return Doubt(
+        "rate_missed",
+        "error",
+        f"{facts.offered:,} messages were due but only {facts.totals.published:,} were sent "
+        f"({missed / facts.offered:.1%} missing{f'; {failed:,} had no open connection' if failed else ''}).",
+        "The generator or its connections could not keep the schedule: add workers (--processes -1), lower "
+        "the rate, or "
+        "see why connections were lost.",
+    )
+
+
+def send_lag(seen: Evidence) -> Doubt | None:
+    lag, p50 = seen.facts.generator.send_lag_ms_p99, seen.p50_ms
+    if lag is None or p50 is None or lag <= SEND_LAG_LIMIT_MS or lag <= SEND_LAG_SHARE * p50:
+        return None
+    return Doubt(
+        "send_lag",
+        "warning" if seen.facts.closed_loop else "error",
+        f"One message in a hundred left {lag:.1f} ms or more after it was due, which is {lag / p50:.0%} of "
+        "the median "
+        f"latency ({p50:.1f} ms): the latencies contain the generator's own delay.",
+        "Add workers (--processes -1), or give the generator a machine of its own.",
+    )
+
+
+def cpu(seen: Evidence) -> Doubt | None:
+    percent = seen.facts.generator.cpu_percent_max
+    if percent is None or percent <= CPU_LIMIT_PERCENT:
+        return None
+    return Doubt(
+        "cpu",
+        "warning",
+        f"A worker used {percent:.0f} % of a core in its busiest second; above {CPU_LIMIT_PERCENT:.0f} % it "
+        "may be the "
+        "bottleneck.",
+        "A closed loop uses what it gets: compare at a fixed --wps-rate."
+        if seen.facts.closed_loop
+        else "Add workers (--processes -1), or lower the rate.",
+    )
+
+
+def loop_lag(seen: Evidence) -> Doubt | None:
+    lag = seen.facts.generator.loop_lag_ms_p99
+    if lag is None or lag <= LOOP_LAG_LIMIT_MS:
+        return None
+    return Doubt(
+        "loop_lag",
+        "warning",
+        f"The event loop of a worker was late by {lag:.1f} ms or more, one time in a hundred.",
+        "Look for blocking code in other User classes and listeners, for other load on the machine, or add "
+        "workers.",
+    )
+
+
+def send_stalled(seen: Evidence) -> Doubt | None:
+    stalls = seen.facts.generator.send_stalls
+    if not stalls:
+        return None
+    return Doubt(
+        "send_stalled",
+        "warning",
+        f"Send buffers were full {stalls:,} time{'s' if stalls > 1 else ''}: the service or the network "
+        "took the bytes more slowly "
+        "than they were due.",
+        "It counts in the latency, as it should. Check the uplink's bandwidth before blaming the service.",
+    )
+
+
+def ledger_full(seen: Evidence) -> Doubt | None:
+    totals = seen.facts.totals
+    if totals is None or not totals.unrecorded:
+        return None
+    return Doubt(
+        "ledger_full",
+        "warning",
+        f"More was missing than the ledger keeps: {totals.unrecorded:,} lost messages were counted without "
+        "their place, so "
+        "a late arrival among them counts as a duplicate.",
+        "The losses are real; look for their cause first. The counts are exact again when less is lost.",
+    )
+
+
+def gc_pauses(seen: Evidence) -> Doubt | None:
+    pause = seen.facts.generator.gc_pause_ms_max
+    if pause is None or pause <= GC_PAUSE_LIMIT_MS:
+        return None
+    return Doubt(
+        "gc_pauses",
+        "warning",
+        f"Python's garbage collector stopped a worker for {pause:.1f} ms.",
+        "High percentiles may show it. More workers with fewer users each make the pauses shorter.",
+    )
+
+
+def clock_error(seen: Evidence) -> Doubt | None:
+    bound = seen.facts.generator.clock_error_ms
+    p50 = (seen.metrics.get("delivery") or {}).get("p50")
+    if bound is None or p50 is None or bound <= CLOCK_ERROR_SHARE * p50:
+        return None
+    return Doubt(
+        "clock_error",
+        "warning",
+        f"The clocks of the workers' hosts are known to ±{bound:.2f} ms only, more than a tenth of the "
+        "median `delivery` "
+        f"({p50:.2f} ms).",
+        "Run all workers on one host, or read `rtt`, which needs one clock only.",
+    )
+
+
+def few_samples(seen: Evidence) -> Doubt | None:
+    main = headline(seen.metrics)
+    judged = {slo.subject for slo in seen.facts.slos} & set(seen.metrics)
+    shown = {*MESSAGE_METRICS, *([main] if main else [])} & set(seen.metrics)
+    names = sorted(judged | shown)
+    thin = {name: thin_percentiles(seen.metrics[name]) for name in names}
+    if not any(thin.values()):
+        return None
+    parts = (
+        f"{name} {', '.join(p.replace('_', '.') for p in percentiles)} ({samples(seen.metrics[name]):,} "
+        "samples)"
+        for name, percentiles in thin.items()
+        if percentiles
+    )
+    return Doubt(
+        "few_samples",
+        "warning",
+        f"Percentiles with fewer than {SAMPLES_BEYOND} samples above them: {'; '.join(parts)}.",
+        "They change from run to run by chance. Run longer or at a higher rate, or read a lower percentile.",
+    )
+
+
+def drifted(seen: Evidence) -> Doubt | None:
+    found = measured_drift(seen)
+    if found is None:
+        return None
+    name = headline(seen.metrics)
+    course = (
+        f"from {found.first:.2f} ms in the first third of the measurement to {found.last:.2f} ms in the last"
+    )
+    if found.last < found.first:
+        message = f"The median `{name}` fell {course}: the warm-up was too short."
+        advice = "Add a warm-up (--wps-warmup 10s), or run longer."
+    else:
+        message = f"The median `{name}` rose {course}: the run had no steady state."
+        advice = "Queues may be growing at this rate. Run longer, or lower the rate."
+    return Doubt("drift", "warning", message, advice)
+
+
+def measured_drift(seen: Evidence) -> Drift | None:
+    """`stats.drift` over the medians of each second of the measure phase."""
+    name = headline(seen.metrics)
+    rows = [row for row in seen.facts.timeline if row.get("phase") == "measure"]
+    medians = [value for row in rows if isinstance(value := row.get(f"{name}_p50"), (int, float))]
+    return drift(medians)
+
+
+def tls_unverified(seen: Evidence) -> Doubt | None:
+    if seen.facts.tls_verified is not False:
+        return None
+    return Doubt(
+        "tls_unverified",
+        "warning",
+        "Certificates were not verified (--wps-insecure): anybody on the way could have answered.",
+        "Give the authority's certificate with --wps-ca-file instead.",
+    )
+
+
+CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
+    interrupted,
+    worker_lost,
+    no_messages,
+    connections_failed,
+    rate_missed,
+    send_lag,
+    cpu,
+    loop_lag,
+    send_stalled,
+    ledger_full,
+    gc_pauses,
+    clock_error,
+    drifted,
+    few_samples,
+    tls_unverified,
+)
+
+
+def find_doubts(seen: Evidence) -> list[Doubt]:
+    """All doubts about a run, errors first."""
+    found = [doubt for check in CHECKS if (doubt := check(seen)) is not None]
+    return sorted(found, key=lambda doubt: doubt.level != "error")

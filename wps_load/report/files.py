@@ -1,0 +1,134 @@
+"""A run's folder: made before the run, snapshots during it, everything at its end. The only writer in this
+room.
+
+A file appears whole or not at all: it is written beside its place and renamed (atomic within a file system,
+POSIX rename). So whoever looks into the folder at any time, or after the process was killed, finds complete
+files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from wps_load.errors import ConfigError, Fault
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.histogram_log import log_header
+from wps_load.report import html, junit, markdown, timeline
+from wps_load.report.model import RunFacts
+from wps_load.report.summary import Summary, build_summary
+
+_STEP_SUMMARY_LIMIT = 1024 * 1024
+"""GitHub refuses a step summary above 1 MiB, and with it the step's whole summary."""
+
+
+def prepare(report_dir: str, scenario: str, now: datetime) -> Path | None:
+    """Makes the run's folder `<report_dir>/<UTC time>-<scenario>`, or returns None for an empty `report_dir`.
+
+    Called before anything connects: raises ConfigError when the folder cannot be made or written to. A second
+    run in the same second gets a folder of its own (`-2`, `-3`, ...).
+    """
+    if not report_dir:
+        return None
+    stem = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{scenario}"
+    try:
+        Path(report_dir).mkdir(parents=True, exist_ok=True)
+        folder = _fresh(Path(report_dir), stem)
+        probe = folder / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        fault = Fault(
+            "--wps-report-dir", report_dir, f"a folder that can be written to ({reason}); empty for no files"
+        )
+        raise ConfigError([fault]) from error
+    return folder
+
+
+def _fresh(parent: Path, stem: str) -> Path:
+    for attempt in range(1, 1000):
+        folder = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(17, "a thousand runs began in this second", str(parent / stem))
+
+
+def write_run(folder: Path, facts: RunFacts) -> Summary:
+    """Writes all files of a finished run and returns the summary. Raises OSError when the disk is full or
+    gone."""
+    summary = build_summary(facts)
+    write_snapshot(folder, facts, summary)
+    write_rendered(folder, summary, facts.snapshot.histograms)
+    return summary
+
+
+def write_snapshot(folder: Path, facts: RunFacts, summary: Summary | None = None) -> None:
+    """Writes what cannot be made again if the process dies: summary, histograms, timeline, settings. Some ms.
+
+    The page is left out, as rendering it would delay messages; `wps-load report FOLDER` makes it from these.
+    The summary's own text is there for whoever looks into the folder of a killed run.
+    """
+    summary = summary or build_summary(facts)
+    _put(folder / "settings.json", _json(summary["run"]["settings"]))
+    _put(folder / "histograms.hlog", _log(facts))
+    _put(folder / "timeline.csv", timeline.to_csv(facts.timeline))
+    _put(folder / "summary.md", markdown.render(summary).encode())
+    _put(folder / "summary.json", _json(summary))
+
+
+def write_rendered(folder: Path, summary: Summary, histograms: Mapping[str, Histogram]) -> None:
+    """Writes what is made from the summary alone: report.html, summary.md, junit.xml."""
+    renderers: dict[str, Callable[[], bytes]] = {
+        "summary.md": lambda: markdown.render(summary).encode(),
+        "junit.xml": lambda: junit.render(summary),
+        "report.html": lambda: html.render(summary, histograms),
+    }
+    for name, renderer in renderers.items():
+        _put(folder / name, renderer())
+
+
+def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:
+    """Appends summary.md to the file of `$GITHUB_STEP_SUMMARY`, in a GitHub job; whether it did.
+
+    A summary that would not fit any more, or a file that cannot be written, is left out: a report must not
+    fail a job.
+    """
+    path = environ.get("GITHUB_STEP_SUMMARY")
+    if not path:
+        return False
+    text = markdown.render(summary).encode() + b"\n"
+    try:
+        with open(path, "ab") as file:
+            if file.tell() + len(text) > _STEP_SUMMARY_LIMIT:
+                return False
+            file.write(text)
+    except OSError:
+        return False
+    return True
+
+
+def _log(facts: RunFacts) -> bytes:
+    return "".join([log_header(facts.started_at), *facts.interval_log]).encode()
+
+
+def _json(document: object) -> bytes:
+    return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+
+
+def _put(path: Path, content: bytes) -> None:
+    """Writes `content` to `path` in one step for every reader. No fsync: a killed process, not a power cut,
+    is the risk, and a sync may take longer than a message's latency."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,73 @@
+"""junit.xml: one testcase for the run's validity and one for each SLO, as CI servers show them.
+
+The common dialect (testsuites/testsuite/testcase with failure, error, properties), which Jenkins, GitLab,
+Azure Pipelines and GitHub's actions read. An invalid run is an `error` (the test itself broke), an unmet SLO
+a `failure`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from wps_load.report import tables
+
+# What XML 1.0 cannot carry, not even as a reference (section 2.2, Char).
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def render(summary: Mapping[str, Any]) -> bytes:
+    """The document in UTF-8, with its XML declaration."""
+    run = summary["run"]
+    errors = [doubt for doubt in summary["doubts"] if doubt["level"] == "error"]
+    unmet = [slo for slo in summary["slo"] if slo["verdict"] != "pass"]
+    counts = {
+        "tests": str(1 + len(summary["slo"])),
+        "failures": str(len(unmet)),
+        "errors": "1" if errors else "0",
+        "skipped": "0",
+        "time": f"{run['duration_s']:.3f}",
+    }
+    root = ET.Element("testsuites", {"name": "wps-load", **counts})
+    started = run["started_at"].split("+")[0].removesuffix("Z")
+    suite = ET.SubElement(
+        root, "testsuite", {"name": f"wps-load.{run['scenario']}", **counts, "timestamp": started}
+    )
+    properties = ET.SubElement(suite, "properties")
+    for name in ("id", "scenario", "protocol", "target", "settings_hash", "seed"):
+        ET.SubElement(properties, "property", {"name": name, "value": _text(str(run[name]))})
+    class_name = f"wps-load.{run['scenario']}.{run['protocol']}"
+
+    case = _testcase(suite, class_name, "the run is valid")
+    if errors:
+        body = "\n".join(f"{doubt['name']}: {doubt['message']} {doubt['advice']}" for doubt in errors)
+        _outcome(case, "error", tables.verdict_sentence(summary), "invalid", body)
+    for slo in summary["slo"]:
+        case = _testcase(suite, class_name, slo["expression"])
+        if slo["verdict"] != "pass":
+            found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
+            _outcome(case, "failure", found, slo["verdict"], f"{slo['expression']}: {found}")
+    warnings = [
+        f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"
+    ]
+    if warnings:
+        ET.SubElement(suite, "system-out").text = _text("\n".join(warnings))
+    ET.indent(root)
+    text = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+
+
+def _testcase(suite: ET.Element, class_name: str, name: str) -> ET.Element:
+    return ET.SubElement(
+        suite, "testcase", {"classname": _text(class_name), "name": _text(name), "time": "0"}
+    )
+
+
+def _outcome(case: ET.Element, kind: str, message: str, type_: str, body: str) -> None:
+    ET.SubElement(case, kind, {"message": _text(message), "type": type_}).text = _text(body)
+
+
+def _text(text: str) -> str:
+    return _NOT_XML.sub("\ufffd", text)

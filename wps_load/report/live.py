@@ -1,0 +1,98 @@
+"""The line that moves while a run goes on. Pure text: whoever owns the terminal writes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wps_load.report.tables import DASH, millis, seconds
+
+_FULL, _EMPTY = "█", "░"
+_PARTS = " ▏▎▍▌▋▊▉"
+_BAR_WIDTH = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveState:
+    """Where a run is. `elapsed_s` and `total_s` are of the whole run; without a time limit `total_s` is None.
+
+    `metric`: the latency shown (`rtt`, `delivery`, ...), over the last seconds. `limit_ms` and
+    `limit_percentile`: the SLO on it, if there is one, such as 1000.0 and "p99". `lost`: gaps seen so far.
+    """
+
+    phase: str
+    elapsed_s: float
+    total_s: float | None
+    connections: int
+    target: int
+    published_per_s: float | None
+    delivered_per_s: float | None
+    metric: str
+    p50_ms: float | None
+    p99_ms: float | None
+    lost: int | None
+    limit_ms: float | None = None
+    limit_percentile: str | None = None
+
+
+def live_line(state: LiveState, width: int | None) -> str:
+    """The state in one line without a line end: for a terminal of `width` columns, never wider and with a
+    bar; for None (a file, a CI log) complete and without a bar.
+
+    What does not fit is left out from the right, by whole parts, the least important last in the line.
+    """
+    parts = _parts(state)
+    if width is None:
+        return " | ".join([_clock(state), *parts])
+    head = f"{_bar(state)} {_clock(state)}" if state.total_s else _clock(state)
+    line = head if len(head) <= width else _clock(state)[:width]
+    for part in parts:
+        if len(line) + len(part) + 2 > width:
+            break
+        line += f"  {part}"
+    return line
+
+
+def progress_bar(share: float, width: int = _BAR_WIDTH) -> str:
+    """A bar of `width` characters, to an eighth of a character; a share outside 0..1 is taken as its nearest
+    end."""
+    eighths = round(min(max(share, 0.0), 1.0) * width * 8)
+    full, rest = divmod(eighths, 8)
+    part = _PARTS[rest] if rest else ""
+    return _FULL * full + part + _EMPTY * (width - full - len(part))
+
+
+def _bar(state: LiveState) -> str:
+    return progress_bar(state.elapsed_s / state.total_s if state.total_s else 0.0)
+
+
+def _clock(state: LiveState) -> str:
+    if state.total_s is None:
+        return f"{state.phase} {seconds(round(state.elapsed_s))}"
+    left = max(state.total_s - state.elapsed_s, 0.0)
+    return f"{state.phase} {seconds(round(left))} left"
+
+
+def _parts(state: LiveState) -> list[str]:
+    lost = DASH if state.lost is None else f"{state.lost:,}"
+    return [
+        f"{state.connections:,}/{state.target:,} connections",
+        _latency(state),
+        f"lost {lost}",
+        f"out {_rate(state.published_per_s)}",
+        f"in {_rate(state.delivered_per_s)}",
+    ]
+
+
+def _latency(state: LiveState) -> str:
+    text = f"{state.metric} p50 {millis(state.p50_ms)} p99 {millis(state.p99_ms)} ms"
+    if state.limit_ms is None or state.limit_percentile not in ("p50", "p99"):
+        return text
+    value = state.p99_ms if state.limit_percentile == "p99" else state.p50_ms
+    if value is None:
+        return text
+    sign = "✓" if value <= state.limit_ms else "✗"
+    return f"{text} {sign} {state.limit_percentile} {millis(state.limit_ms)}"
+
+
+def _rate(per_s: float | None) -> str:
+    return DASH if per_s is None else f"{per_s:,.0f}/s" if per_s >= 10 or per_s == 0 else f"{per_s:.1f}/s"

@@ -1,0 +1,140 @@
+"""A run's folder, read back: enough to render it again and to compare it.
+
+Whatever is wrong with a folder is said in one sentence; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wps_load.errors import WpsLoadError
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.histogram_log import LogEntry, read_log
+from wps_load.report.summary import SCHEMA, Summary
+
+_SECTIONS = (
+    "run",
+    "verdict",
+    "doubts",
+    "slo",
+    "connections",
+    "messages",
+    "bytes",
+    "rates",
+    "metrics",
+    "failures",
+)
+_LATER_SECTIONS = ("generator", "phases", "timeline", "capacity")
+
+
+class BrokenRun(WpsLoadError):
+    """A folder or file that is no run of ours; the message says why, in one sentence. Exit code 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Second:
+    """One interval of a metric. `histogram` None: nothing was measured in it."""
+
+    started_s: float
+    length_s: float
+    histogram: Histogram | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as its files tell it. `name`: the folder's. `log`: the intervals of each metric, ascending."""
+
+    name: str
+    summary: Summary
+    log: Mapping[str, Sequence[Second]] = field(default_factory=dict)
+
+    @property
+    def histograms(self) -> dict[str, Histogram]:
+        """Each metric's whole run."""
+        found: dict[str, Histogram] = {}
+        for name, seconds in self.log.items():
+            whole = found[name] = Histogram()
+            for second in seconds:
+                if second.histogram is not None:
+                    whole.merge(second.histogram)
+        return found
+
+    def count(self, metric: str) -> int:
+        row = self.summary["metrics"].get(metric)
+        return 0 if row is None else row["count"] - row["failures"]
+
+    def seconds(self, metric: str) -> list[Second]:
+        """The intervals from the first with a value to the last, with empty ones where the log has none."""
+        found: list[Second] = []
+        for second in self.log.get(metric, ()):
+            if found:
+                found += _between(found[-1], second)
+            found.append(second)
+        return found
+
+
+def _between(last: Second, following: Second) -> list[Second]:
+    end = last.started_s + last.length_s
+    length = last.length_s or 1.0
+    empty = max(0, round((following.started_s - end) / length))
+    return [Second(end + i * length, length, None) for i in range(min(empty, 100_000))]
+
+
+def load_run(path: Path) -> Run:
+    """Reads a run's folder, or its summary.json alone. Raises BrokenRun."""
+    folder = path if path.is_dir() else path.parent
+    summary = load_summary(path / "summary.json" if path.is_dir() else path)
+    name = folder.resolve().name if path.is_dir() or path.name == "summary.json" else path.name
+    log_path = folder / "histograms.hlog"
+    if not path.is_dir() and (path.name != "summary.json" or not log_path.exists()):
+        return Run(name, summary)
+    try:
+        return Run(name, summary, _by_metric(read_log(_read(log_path))))
+    except ValueError as error:
+        raise BrokenRun(f"{log_path} is not a histogram log: {error}.") from error
+
+
+def _by_metric(entries: Iterable[LogEntry]) -> dict[str, list[Second]]:
+    found: dict[str, list[Second]] = {}
+    for entry in entries:
+        found.setdefault(entry.tag, []).append(Second(entry.started_s, entry.length_s, entry.histogram))
+    return found
+
+
+def load_summary(path: Path) -> Summary:
+    """Reads a summary.json. Raises BrokenRun for a file that is none, or of another version."""
+    text = _read(path)
+    try:
+        document = json.loads(text)
+    except ValueError as error:
+        raise BrokenRun(f"{path} is not JSON: {error}.") from error
+    if not isinstance(document, dict) or "schema" not in document:
+        raise BrokenRun(f"{path} is not a summary of wps-load: it names no schema.")
+    if document["schema"] != SCHEMA:
+        raise BrokenRun(
+            f"{path} has schema {_shown(document['schema'])}, but this version of wps-load reads {SCHEMA}: "
+            "use the version that "
+            "wrote it, or run again."
+        )
+    missing = [name for name in (*_SECTIONS, *_LATER_SECTIONS) if name not in document]
+    if missing:
+        raise BrokenRun(f"{path} is incomplete: it has no {', '.join(missing)}.")
+    return document
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError as error:
+        raise BrokenRun(f"{path} does not exist: {path.parent} is not the folder of a run.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise BrokenRun(f"{path} cannot be read: {reason}.") from error
+
+
+def _shown(value: Any) -> str:
+    return repr(value)[:60]

@@ -1,0 +1,69 @@
+"""summary.md: what a person wants to know of a run, short enough for a GitHub step summary (1 MiB at
+most)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wps_load.report import tables
+from wps_load.report.tables import Cell, Table
+
+_MARK = {"pass": "✅", "fail": "❌", "invalid": "⚠️"}
+_LEVEL = {"error": "⚠️ **{name}**", "warning": "**{name}**"}
+_FAILURES_SHOWN = 20
+
+
+def render(summary: Mapping[str, Any]) -> str:
+    """GitHub-flavoured Markdown."""
+    word = tables.VERDICT_WORDS[summary["verdict"]]
+    parts = [
+        f"## {_MARK[summary['verdict']]} {word}: {escape(summary['run']['scenario'])} over "
+        f"{escape(summary['run']['protocol'])}",
+        escape(tables.verdict_sentence(summary)),
+        escape(tables.what_ran(summary)),
+        doubts(summary),
+    ]
+    if summary["slo"]:
+        parts += ["### Demands", rendered(tables.slo_table(summary))]
+    if summary["metrics"]:
+        parts += ["### Latency", rendered(tables.metrics_table(summary))]
+    parts += ["### Messages", rendered(tables.messages_table(summary))]
+    parts += ["### Connections", rendered(tables.connections_table(summary))]
+    if summary["failures"]:
+        parts += ["### Failures", failures(summary)]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def doubts(summary: Mapping[str, Any]) -> str:
+    lines = [
+        f"- {_LEVEL[d['level']].format(name=d['name'].replace('_', ' '))}: {escape(d['message'])} "
+        f"{escape(d['advice'])}"
+        for d in summary["doubts"]
+    ]
+    return "\n".join(["### Doubts", "", *lines]) if lines else ""
+
+
+def failures(summary: Mapping[str, Any]) -> str:
+    found = tables.failures_table(summary)
+    shown = Table(found.header, found.rows[:_FAILURES_SHOWN], found.numeric_from)
+    more = len(found.rows) - len(shown.rows)
+    return rendered(shown) + (f"\n\nand {more} more labels" if more > 0 else "")
+
+
+def rendered(table: Table) -> str:
+    """A pipe table; numbers to the right; figures that too few samples carry in italics."""
+    rule = ["---" if i < table.numeric_from else "---:" for i in range(len(table.header))]
+    lines = [table.header, rule, *(tuple(map(_cell, row)) for row in table.rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(cell: Cell) -> str:
+    text = escape(cell.text)
+    return f"*{text}*" if cell.faint and text != tables.DASH else text
+
+
+def escape(text: str) -> str:
+    """Text as text: neither HTML nor a table's end. A target or a setting may contain anything."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
+    return " ".join(text.replace("`", "\\`").replace("*", "\\*").split())

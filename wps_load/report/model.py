@@ -1,0 +1,120 @@
+"""What a run hands over when it ends, and once in a while before: `RunFacts`, all that a report is made of.
+
+Facts, not judgements: `doubts` and `summary` judge them. None means unknown and stays unknown in every file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.snapshot import Snapshot
+from wps_load.measure.thresholds import Slo
+
+TimelineRow = Mapping[str, object]
+"""One second of the run; `timeline.timeline_row` makes it, and is where its columns are named."""
+
+
+class RunState(Enum):
+    """How far the run had come when the facts were taken."""
+
+    RUNNING = "running"
+    """A snapshot from the middle of the run. What a killed process leaves behind."""
+    STOPPED = "stopped"
+    """Ended before its time (Ctrl-C, SIGTERM, an SLO out of reach), but drained."""
+    FINISHED = "finished"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionCounts:
+    """`target`: users asked for. `opened` and `failed` count attempts. `dropped`: ended unasked. `cut` and
+    `closed_by_plan`: the scenario's own doing. `peak`: the most that were open at one instant."""
+
+    target: int | None = None
+    opened: int | None = None
+    failed: int | None = None
+    dropped: int | None = None
+    reconnected: int | None = None
+    recovered: int | None = None
+    cut: int | None = None
+    closed_by_plan: int | None = None
+    peak: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GeneratorHealth:
+    """How the machine that made the load was doing; the worst of all workers.
+
+    `cpu_percent_max`: of one core, the busiest worker's busiest second. `send_lag`: from a message's due time
+    to its bytes leaving. `send_stalls`: times a socket's send buffer was full. `gc_pause_ms_max`: the longest
+    pause of the garbage collector. `clock_error_ms`: bound of the clock offset between workers of several
+    hosts.
+    """
+
+    workers: int | None = None
+    workers_lost: int = 0
+    cpu_percent_max: float | None = None
+    loop_lag_ms_p99: float | None = None
+    send_lag_ms_p99: float | None = None
+    rss_bytes_max: int | None = None
+    send_stalls: int | None = None
+    gc_pause_ms_max: float | None = None
+    clock_error_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """`name`: connect, settle, warmup, measure, drain. Seconds since the start of the run."""
+
+    name: str
+    started_s: float
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFacts:
+    """A run, finished or not. `target` and `settings` are free of secrets: config made them so.
+
+    `offered`: messages due in the measure phase. `totals`: the ledger's, settled. `measure_s`: length of the
+    measure phase, the divisor of every rate. `snapshot`: histograms and failures of the whole run.
+    `interval_log`: pieces of the HdrHistogram log, each what `histogram_log.interval_lines` made of a second.
+    `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there
+    is no TLS.
+    """
+
+    run_id: str
+    started_at: datetime
+    duration_s: float
+    scenario: str
+    protocol: str
+    target: str
+    settings: Mapping[str, object]
+    settings_hash: str
+    seed: int | None
+    versions: Mapping[str, str]
+    host: Mapping[str, object]
+    state: RunState = RunState.FINISHED
+    closed_loop: bool = False
+    has_messages: bool = True
+    tls_verified: bool | None = None
+    connections: ConnectionCounts = field(default_factory=ConnectionCounts)
+    offered: int | None = None
+    totals: LedgerTotals | None = None
+    billed_outbound: int | None = None
+    bytes_sent: int | None = None
+    bytes_received: int | None = None
+    measure_s: float | None = None
+    snapshot: Snapshot = field(default_factory=Snapshot)
+    interval_log: Sequence[str] = ()
+    timeline: Sequence[TimelineRow] = ()
+    phases: Sequence[Phase] = ()
+    generator: GeneratorHealth = field(default_factory=GeneratorHealth)
+    slos: Sequence[Slo] = ()
+    capacity: Mapping[str, object] | None = None
+
+    def __post_init__(self) -> None:
+        if self.started_at.tzinfo is None:
+            raise ValueError("started_at needs a time zone")

@@ -1,0 +1,158 @@
+"""Facts -> summary.json's document ("wps-load.summary/1"), its verdict and the exit code.
+
+The document is what every renderer reads, so that `wps-load report FOLDER` shows what the run itself showed.
+summary.schema.json is its grammar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Literal
+
+from wps_load.errors import ExitCode, worst
+from wps_load.measure.catalog import METRICS
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.thresholds import SloResult, evaluate
+from wps_load.report.doubts import Doubt, Evidence, Row, find_doubts
+from wps_load.report.model import RunFacts
+
+SCHEMA = "wps-load.summary/1"
+Summary = dict[str, Any]
+"""The document as json.loads gives it."""
+
+Verdict = Literal["pass", "fail", "invalid"]
+
+
+def build_summary(facts: RunFacts) -> Summary:
+    """The whole document. Unknown is None, never 0; times in ms."""
+    metrics = metric_rows(facts)
+    doubts = find_doubts(Evidence(facts, metrics))
+    source = FactsSource(facts)
+    slos = [evaluate(slo, source) for slo in facts.slos]
+    return {
+        "schema": SCHEMA,
+        "run": _run(facts),
+        "verdict": verdict(doubts, slos),
+        "doubts": [asdict(doubt) for doubt in doubts],
+        "slo": [{"expression": s.expression, "value": s.value, "verdict": s.verdict} for s in slos],
+        "connections": asdict(facts.connections),
+        "messages": _messages(facts),
+        "bytes": {"sent": facts.bytes_sent, "received": facts.bytes_received},
+        "rates": _rates(facts),
+        "metrics": metrics,
+        "failures": [
+            {"metric": metric, "label": label, "count": count}
+            for (metric, label), count in sorted(
+                facts.snapshot.failures.items(), key=lambda item: (-item[1], item[0])
+            )
+        ],
+        "generator": {name: getattr(facts.generator, name) for name in GENERATOR_KEYS},
+        "phases": [asdict(phase) for phase in facts.phases],
+        "timeline": [dict(row) for row in facts.timeline],
+        "capacity": None if facts.capacity is None else dict(facts.capacity),
+    }
+
+
+GENERATOR_KEYS = ("workers", "cpu_percent_max", "loop_lag_ms_p99", "send_lag_ms_p99", "rss_bytes_max")
+
+
+class FactsSource:
+    """The numbers of a run as `thresholds.evaluate` asks for them (`SloSource`)."""
+
+    def __init__(self, facts: RunFacts) -> None:
+        self._facts = facts
+
+    def row(self, metric: str) -> Row | None:
+        return self._facts.snapshot.row(metric)
+
+    @property
+    def messages(self) -> LedgerTotals | None:
+        return self._facts.totals
+
+    @property
+    def connected_share(self) -> float | None:
+        """The most connections that were open at once, as a share of those asked for."""
+        found = self._facts.connections
+        return found.peak / found.target if found.peak is not None and found.target else None
+
+    @property
+    def measure_s(self) -> float | None:
+        return self._facts.measure_s
+
+
+def verdict(doubts: Sequence[Doubt], slos: Sequence[SloResult]) -> Verdict:
+    """An error-level doubt makes a run invalid, whatever its SLOs say. No data is never a pass."""
+    if any(doubt.level == "error" for doubt in doubts):
+        return "invalid"
+    return "pass" if all(slo.verdict == "pass" for slo in slos) else "fail"
+
+
+def exit_code(summary: Mapping[str, Any], request_failures: bool, exit_code_on_error: int) -> int:
+    """The code of a process that has finished a run: an `ExitCode`, or the user's own number for request
+    failures.
+
+    `request_failures`: Locust's table has failures. `exit_code_on_error`: Locust's option; 0 turns that rule
+    off.
+    """
+    codes = [ExitCode.PASSED]
+    if summary["verdict"] == "invalid":
+        codes.append(ExitCode.INVALID)
+    if any(slo["verdict"] != "pass" for slo in summary["slo"]):
+        codes.append(ExitCode.SLO_FAILED)
+    if request_failures and exit_code_on_error:
+        codes.append(ExitCode.REQUEST_FAILURES)
+    code = worst(codes)
+    return exit_code_on_error if code is ExitCode.REQUEST_FAILURES else code
+
+
+def metric_rows(facts: RunFacts) -> dict[str, dict[str, float | int | None]]:
+    """A row for each metric that has a value or a failure, in the catalogue's order."""
+    rows = {metric.name: facts.snapshot.row(metric.name) for metric in METRICS}
+    return {name: row for name, row in rows.items() if row["count"]}
+
+
+def _run(facts: RunFacts) -> Summary:
+    return {
+        "id": facts.run_id,
+        "started_at": facts.started_at.isoformat(timespec="milliseconds"),
+        "duration_s": round(facts.duration_s, 3),
+        "scenario": facts.scenario,
+        "protocol": facts.protocol,
+        "target": facts.target,
+        "settings": dict(facts.settings),
+        "settings_hash": facts.settings_hash,
+        "seed": facts.seed,
+        "versions": dict(facts.versions),
+        "host": dict(facts.host),
+    }
+
+
+def _messages(facts: RunFacts) -> Summary:
+    names = (
+        "published",
+        "send_failed",
+        "expected",
+        "delivered",
+        "lost",
+        "duplicated",
+        "reordered",
+        "foreign",
+    )
+    return {
+        "offered": facts.offered,
+        **{name: None if facts.totals is None else getattr(facts.totals, name) for name in names},
+        "billed_outbound": facts.billed_outbound,
+    }
+
+
+def _rates(facts: RunFacts) -> Summary:
+    def rate(count: int | None) -> float | None:
+        return round(count / facts.measure_s, 3) if count is not None and facts.measure_s else None
+
+    totals = facts.totals
+    return {
+        "offered_per_s": rate(facts.offered),
+        "published_per_s": rate(None if totals is None else totals.published),
+        "delivered_per_s": rate(None if totals is None else totals.delivered),
+    }

@@ -1,0 +1,247 @@
+"""What every report says, whatever its dialect: sentences and tables of texts made from the summary document.
+
+Markdown and HTML only say how a row looks. None is shown as a dash: unknown, not zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wps_load.report.doubts import thin_percentiles
+
+DASH = "–"
+PERCENTILE_COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "p99_99")
+VERDICT_WORDS = {"pass": "Passed", "fail": "Failed", "invalid": "Invalid"}
+SLO_WORDS = {"pass": "met", "fail": "not met", "no_data": "no data"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """`faint`: a figure that too few samples carry."""
+
+    text: str
+    faint: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """`numeric_from`: the column from which on the cells are numbers, aligned right."""
+
+    header: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    numeric_from: int = 1
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str | Cell]], numeric_from: int = 1) -> Table:
+    cells = tuple(tuple(c if isinstance(c, Cell) else Cell(c) for c in row) for row in rows)
+    return Table(tuple(header), cells, numeric_from)
+
+
+# -- numbers -------------------------------------------------------------------------------------------------
+
+
+def number(value: float | int | None) -> str:
+    """A count with thousands separators, or three significant digits of a fraction."""
+    if value is None:
+        return DASH
+    if isinstance(value, int) or abs(value) >= 1000 or value == int(value):
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def millis(value: float | None) -> str:
+    """Milliseconds with three significant digits, never in exponents, microseconds at the finest."""
+    if value is None:
+        return DASH
+    decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
+    return f"{value:,.{decimals}f}"
+
+
+def size(value: float | None) -> str:
+    """Bytes in binary units."""
+    if value is None:
+        return DASH
+    for unit in ("B", "KiB", "MiB"):
+        if abs(value) < 1024:
+            return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
+        value /= 1024
+    return f"{value:,.2f} GiB"
+
+
+def seconds(value: float | None) -> str:
+    """A duration as a person says it: `42.5 s`, `3 min 20 s`, `1 h 2 min`."""
+    if value is None:
+        return DASH
+    if value < 60:
+        return f"{value:.1f} s".replace(".0 s", " s")
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+# -- sentences -----------------------------------------------------------------------------------------------
+
+
+def verdict_sentence(summary: Mapping[str, Any]) -> str:
+    """The verdict and its reason, in one sentence."""
+    slos = summary["slo"]
+    if summary["verdict"] == "invalid":
+        names = [doubt["name"].replace("_", " ") for doubt in summary["doubts"] if doubt["level"] == "error"]
+        return f"The figures of this run cannot be trusted: {', '.join(names)}."
+    if summary["verdict"] == "fail":
+        unmet = [slo["expression"] for slo in slos if slo["verdict"] != "pass"]
+        return f"{len(unmet)} of {len(slos)} demands not met: {', '.join(unmet)}."
+    if not slos:
+        return "No demand (SLO) was made of this run, and nothing speaks against its figures."
+    return (
+        f"All {len(slos)} demands were met."
+        if len(slos) > 1
+        else f"The demand {slos[0]['expression']} was met."
+    )
+
+
+def what_ran(summary: Mapping[str, Any]) -> str:
+    """Scenario, protocol, size and target in one sentence."""
+    run, connections = summary["run"], summary["connections"]
+    users = number(connections["target"])
+    return (
+        f"{run['scenario']} over {run['protocol']}, {users} connections, against {run['target']}, "
+        f"for {seconds(run['duration_s'])}."
+    )
+
+
+# -- tables --------------------------------------------------------------------------------------------------
+
+
+def slo_table(summary: Mapping[str, Any]) -> Table:
+    rows = [[s["expression"], SLO_WORDS[s["verdict"]], slo_value(s)] for s in summary["slo"]]
+    return table(("demand", "verdict", "measured"), rows, numeric_from=2)
+
+
+def slo_value(slo: Mapping[str, Any]) -> str:
+    value = slo["value"]
+    return DASH if value is None else value if isinstance(value, str) else number(value)
+
+
+def metrics_table(summary: Mapping[str, Any]) -> Table:
+    header = (
+        "metric (ms)",
+        "count",
+        "failures",
+        "min",
+        "mean",
+        *(p.replace("_", ".") for p in PERCENTILE_COLUMNS),
+        "max",
+    )
+    rows = []
+    for name, row in summary["metrics"].items():
+        thin = set(thin_percentiles(row))
+        percentiles = [Cell(millis(row[p]), faint=p in thin) for p in PERCENTILE_COLUMNS]
+        rows.append(
+            [
+                name,
+                number(row["count"]),
+                number(row["failures"]),
+                millis(row["min"]),
+                millis(row["mean"]),
+                *percentiles,
+                millis(row["max"]),
+            ]
+        )
+    return table(header, rows)
+
+
+CONNECTION_WORDS = {
+    "target": "asked for",
+    "opened": "opened",
+    "failed": "failed attempts",
+    "dropped": "ended unasked",
+    "reconnected": "reconnected",
+    "recovered": "recovered",
+    "cut": "cut by the scenario",
+    "closed_by_plan": "closed by plan",
+    "peak": "most at once",
+}
+
+
+def connections_table(summary: Mapping[str, Any]) -> Table:
+    found = summary["connections"]
+    return table(
+        ("connections", "count"), [[words, number(found[key])] for key, words in CONNECTION_WORDS.items()]
+    )
+
+
+MESSAGE_WORDS = {
+    "offered": "due",
+    "published": "published",
+    "send_failed": "due, but never sent",
+    "expected": "deliveries expected",
+    "delivered": "delivered",
+    "lost": "lost",
+    "duplicated": "further copies",
+    "reordered": "out of order",
+    "foreign": "of other runs",
+    "billed_outbound": "billed outbound",
+}
+
+
+def messages_table(summary: Mapping[str, Any]) -> Table:
+    found, rates = summary["messages"], summary["rates"]
+    per_s = {"offered": "offered_per_s", "published": "published_per_s", "delivered": "delivered_per_s"}
+    rows = [
+        [words, number(found[key]), number(rates[per_s[key]]) if key in per_s else ""]
+        for key, words in MESSAGE_WORDS.items()
+    ]
+    return table(("messages", "count", "per second"), rows)
+
+
+def failures_table(summary: Mapping[str, Any]) -> Table:
+    rows = [[f["metric"], f["label"], number(f["count"])] for f in summary["failures"]]
+    return table(("metric", "label", "count"), rows, numeric_from=2)
+
+
+def generator_table(summary: Mapping[str, Any]) -> Table:
+    found = summary["generator"]
+    rows = [
+        ["workers", number(found["workers"])],
+        ["busiest second of a worker, % of a core", number(found["cpu_percent_max"])],
+        ["event-loop lag, p99, ms", millis(found["loop_lag_ms_p99"])],
+        ["send lag (due to sent), p99, ms", millis(found["send_lag_ms_p99"])],
+        ["resident memory of the largest worker", size(found["rss_bytes_max"])],
+        ["bytes sent / received", f"{size(summary['bytes']['sent'])} / {size(summary['bytes']['received'])}"],
+    ]
+    return table(("generator", ""), rows)
+
+
+def settings_table(summary: Mapping[str, Any]) -> Table:
+    rows = [[name, shown(value)] for name, value in summary["run"]["settings"].items()]
+    return table(("setting", "value"), rows, numeric_from=2)
+
+
+def environment_table(summary: Mapping[str, Any]) -> Table:
+    run = summary["run"]
+    rows = [["run", run["id"]], ["started", run["started_at"]], ["seed", shown(run["seed"])]]
+    rows += [[name, shown(value)] for name, value in (*run["versions"].items(), *run["host"].items())]
+    rows += [["settings hash", run["settings_hash"]]]
+    return table(("environment", ""), rows, numeric_from=2)
+
+
+def shown(value: object) -> str:
+    """A setting's value as a person writes it."""
+    if value is None:
+        return DASH
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(shown(item) for item in value)
+    return str(value)
+
+
+def is_closed_loop(summary: Mapping[str, Any]) -> bool:
+    """Whether the run's publishers waited for each answer (`--wps-rate max`)."""
+    settings: Mapping[str, object] = summary["run"]["settings"]
+    return settings.get("wps-rate") == "max" and not settings.get("wps-total-rate")

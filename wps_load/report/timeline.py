@@ -1,0 +1,93 @@
+"""The course of a run, one row a second: the columns of `timeline` in summary.json and of timeline.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping, Sequence
+
+from wps_load.clock import NS_PER_MS
+from wps_load.measure.catalog import METRIC_BY_NAME
+from wps_load.measure.snapshot import Snapshot
+
+FIXED_COLUMNS = (
+    "t_s",
+    "interval_s",
+    "phase",
+    "users",
+    "offered",
+    "published",
+    "delivered",
+    "lost",
+    "connect_opened",
+    "connect_failed",
+    "loop_lag_ms_p99",
+    "send_lag_ms_p99",
+    "cpu_percent",
+)
+QUANTILES = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0))
+
+
+def timeline_row(
+    *,
+    t_s: float,
+    interval_s: float,
+    phase: str,
+    users: int | None,
+    interval: Snapshot,
+    offered: int | None,
+    published: int | None,
+    delivered: int | None,
+    lost: int | None,
+    loop_lag_ms_p99: float | None = None,
+    send_lag_ms_p99: float | None = None,
+    cpu_percent: float | None = None,
+) -> dict[str, object]:
+    """The row of the interval that ended `t_s` seconds after the start and lasted `interval_s`.
+
+    `users` is the number of connections open at its end; the counts are those of the interval alone. `lost`
+    is what looks lost so far, gaps in the sequence numbers, and may turn negative for an interval in which
+    stragglers came in. `interval` has the interval's own histograms; metrics without a value in it get no
+    column in this row.
+    """
+    connect = interval.histograms.get("connect")
+    row: dict[str, object] = {
+        "t_s": round(t_s, 3),
+        "interval_s": round(interval_s, 3),
+        "phase": phase,
+        "users": users,
+        "offered": offered,
+        "published": published,
+        "delivered": delivered,
+        "lost": lost,
+        "connect_opened": 0 if connect is None else connect.count,
+        "connect_failed": sum(n for (metric, _), n in interval.failures.items() if metric == "connect"),
+        "loop_lag_ms_p99": loop_lag_ms_p99,
+        "send_lag_ms_p99": send_lag_ms_p99,
+        "cpu_percent": cpu_percent,
+    }
+    for name, histogram in interval.histograms.items():
+        if histogram.count == 0 or name not in METRIC_BY_NAME:
+            continue
+        row[f"{name}_count"] = histogram.count
+        values = histogram.percentiles([percent for _, percent in QUANTILES])
+        for (label, _), value in zip(QUANTILES, values, strict=True):
+            row[f"{name}_{label}"] = None if value is None else round(value / NS_PER_MS, 3)
+    return row
+
+
+def columns(rows: Iterable[Mapping[str, object]]) -> list[str]:
+    """All columns of the rows: the fixed ones first, then the metrics' in the order of their appearance."""
+    seen = dict.fromkeys(FIXED_COLUMNS)
+    for row in rows:
+        seen.update(dict.fromkeys(row))
+    return list(seen)
+
+
+def to_csv(rows: Sequence[Mapping[str, object]]) -> bytes:
+    """RFC 4180 with a header line; an unknown value is an empty field."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns(rows), restval="", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue().encode()
