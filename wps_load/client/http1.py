@@ -59,7 +59,7 @@ class Origin:
 
 
 class HttpClient:
-    """Keeps connections to one origin. `prefix` begins the labels of its failures: `negotiate_timeout`, ..."""
+    """Keeps connections to one origin. `prefix` begins its failures' labels: `negotiate_timeout`, ..."""
 
     def __init__(self, origin: Origin, network: Network, *, prefix: str, timeout_s: float) -> None:
         self._origin = origin
@@ -127,9 +127,9 @@ class HttpClient:
             # an interim response (1xx) completes a message too; the final one follows on the same parser
             while not response.message_complete or response.status_code < 200:
                 chunk = sock.recv(_CHUNK_BYTES)
-                response.feed(chunk)
-                if not chunk and not response.message_complete:
+                if not chunk and not _ends_at_close(response):
                     raise ConnectionResetError("closed before the response was complete")
+                response.feed(chunk)
                 if len(response.body) > MAX_BODY_BYTES:
                     raise HTTPParseError("response too long")
         except HTTPParseError:
@@ -157,8 +157,13 @@ def _head(
     return method, head + (body or b"")
 
 
+def _ends_at_close(response: Response) -> bool:
+    """A body of unknown length ends where the connection does (RFC 9112 section 6.3)."""
+    return response.headers_complete and not {"content-length", "transfer-encoding"} & set(response.info())
+
+
 def _quiet(sock: Any) -> bool:
-    """Is a kept connection still good? If the server closed it, or talks unasked, there is something to read."""
+    """Is a kept connection still good? One that the server closed, or talks on unasked, is readable."""
     try:
         sock._sock.recv(1, socket.MSG_PEEK)  # gevent's own recv would wait, and a TLS socket takes no flags
     except BlockingIOError:

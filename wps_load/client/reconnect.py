@@ -33,7 +33,7 @@ class BackoffPolicy:
 
 
 class Backoff:
-    """The waits of one client. Seed `rng` for the run and the client, and the same run waits the same times."""
+    """The waits of one client. Seed `rng` by run and client: the same run waits the same times."""
 
     __slots__ = ("_policy", "_rng", "attempts")
 
@@ -44,7 +44,7 @@ class Backoff:
         """Waits since the last success."""
 
     def next_delay_s(self, failure: Finding | None = None) -> float | None:
-        """How long to wait after `failure`; None: don't try again, it cannot help (a wrong key, a wrong URL).
+        """How long to wait after `failure`; None: don't, it cannot help (a wrong key, a wrong URL).
 
         A server's `Retry-After` is waited for in full, with the jitter on top: a crowd that was told the same
         number of seconds must not come back as one.

@@ -1,0 +1,369 @@
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Callable
+from email.utils import format_datetime
+
+import gevent
+import gevent.event
+import gevent.socket
+import pytest
+from loopback import PATIENCE_S, Server, header, upgrade_answer
+
+from wps_load.client import stream
+from wps_load.client.dial import ConnectSpec, Dialed, dial
+from wps_load.client.head import ResponseHead, parse_retry_after
+from wps_load.client.stream import Network, Resolver
+from wps_load.clock import NS_PER_S, now_ns, utc_now
+from wps_load.errors import ConnectFailure
+
+JSON = "json.webpubsub.azure.v1"
+
+
+def fails(spec: ConnectSpec, network: Network | None = None) -> ConnectFailure:
+    with pytest.raises(ConnectFailure) as caught:
+        dial(spec, network or Network.create())
+    failure = caught.value
+    everything = f"{failure}{failure!r}{failure.label}{failure.message}{failure.advice}{failure.__cause__!r}"
+    assert "SECRET" not in everything
+    assert failure.advice
+    return failure
+
+
+def answering(answer: bytes) -> Server:
+    return Server(lambda sock, head: sock.sendall(answer))
+
+
+def upgrading(subprotocol: str | None = None, extra: str = "", tail: bytes = b"") -> Server:
+    return Server(lambda sock, head: sock.sendall(upgrade_answer(head, subprotocol, extra) + tail))
+
+
+def connected(server: Server, **spec: object) -> Dialed:
+    began_ns = now_ns()
+    dialed = dial(ConnectSpec(server.url(), **spec), Network.create())  # type: ignore[arg-type]
+    dialed.sock.close()
+    assert began_ns <= dialed.upgraded_ns <= now_ns()
+    return dialed
+
+
+# -- what goes out, what comes back ----------------------------------------------------------------
+
+
+def test_the_request_is_an_upgrade_with_token_subprotocol_and_headers() -> None:
+    with upgrading(JSON) as server:
+        dialed = connected(server, subprotocol=JSON, headers={"Authorization": "Bearer T"})
+    head = server.heads[0]
+    assert head.startswith("GET /client/hubs/bench?access_token=SECRET HTTP/1.1\r\n")
+    assert header(head, "Sec-WebSocket-Protocol") == JSON
+    assert header(head, "Sec-WebSocket-Version") == "13"
+    assert header(head, "Authorization") == "Bearer T"
+    assert header(head, "Host") == f"127.0.0.1:{server.port}"
+    assert header(head, "Origin") is None
+    assert dialed.subprotocol == JSON
+
+
+def test_parts_are_timed_and_absent_ones_are_unknown() -> None:
+    with upgrading() as server:
+        timings = connected(server).timings
+    assert timings.tls_ns is None
+    for part in (timings.dns_ns, timings.tcp_ns, timings.upgrade_ns):
+        assert part is not None
+        assert 0 < part < PATIENCE_S * NS_PER_S
+
+
+def test_bytes_behind_the_head_are_handed_over() -> None:
+    with upgrading(tail=b"\x81\x02hi") as server:
+        assert connected(server).leftover == b"\x81\x02hi"
+
+
+def test_a_head_that_comes_byte_by_byte() -> None:
+    def script(sock, head: str) -> None:
+        for byte in upgrade_answer(head):
+            sock.sendall(bytes([byte]))
+            gevent.sleep(0)
+
+    with Server(script) as server:
+        assert connected(server).leftover == b""
+
+
+def test_cookies_of_one_client_do_not_reach_another() -> None:
+    with upgrading(extra="Set-Cookie: affinity=1; Domain=127.0.0.1\r\n") as server:
+        connected(server)
+        connected(server)
+    assert header(server.heads[1], "Cookie") is None
+
+
+def test_no_secret_in_repr() -> None:
+    spec = ConnectSpec("ws://h/?access_token=SECRET", {"Authorization": "Bearer SECRET"})
+    assert "SECRET" not in repr(spec)
+    with upgrading(tail=b"SECRET") as server:
+        assert "SECRET" not in repr(connected(server))
+
+
+def test_nagle_is_off() -> None:
+    with upgrading() as server:
+        dialed = dial(ConnectSpec(server.url()), Network.create())
+        assert dialed.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        dialed.sock.close()
+
+
+# -- refusals of the service ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("status", "permanent", "words"),
+    [
+        (302, True, "redirects"),
+        (400, True, "malformed"),
+        (401, True, "token"),
+        (403, True, "forbids"),
+        (404, True, "path"),
+        (408, False, "refuses"),
+        (418, True, "refuses"),
+        (429, False, "throttles"),
+        (500, False, "failed"),
+        (503, False, "not available"),
+    ],
+)
+def test_a_status_is_a_label(status: int, permanent: bool, words: str) -> None:
+    answer = (
+        f"HTTP/1.1 {status} Text\r\nLocation: ws://x/?access_token=SECRET\r\nContent-Length: 6\r\n\r\nSECRET"
+    )
+    with answering(answer.encode()) as server:
+        failure = fails(ConnectSpec(server.url()))
+    assert failure.label == f"http_{status}"
+    assert failure.permanent is permanent
+    assert words in failure.message
+    assert failure.retry_after_s is None
+
+
+def test_wrong_key_audience_or_expiry_is_said() -> None:
+    with answering(b"HTTP/1.1 401 Unauthorized\r\n\r\n") as server:
+        advice = fails(ConnectSpec(server.url())).advice
+    assert "key" in advice
+    assert "audience" in advice
+    assert "expired" in advice
+
+
+def test_retry_after_is_kept() -> None:
+    with answering(b"HTTP/1.1 429 Too Many\r\nRetry-After: 7\r\n\r\n") as server:
+        assert fails(ConnectSpec(server.url())).retry_after_s == 7.0
+
+
+def test_retry_after_as_a_date() -> None:
+    far = format_datetime(utc_now().replace(year=utc_now().year + 1), usegmt=True)
+    past = "Wed, 21 Oct 2015 07:28:00 GMT"
+    assert (parse_retry_after(far) or 0) > 300 * 24 * 3600
+    assert parse_retry_after(past) == 0.0
+    assert parse_retry_after("soon") is None
+    assert parse_retry_after(None) is None
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH\r\n\r\n",
+        b"HTTP/1.1 abc\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: SECRET\r\n\r\n",
+        b"HTTP/1.1 101 x\r\nX: " + b"y" * 70_000,
+    ],
+)
+def test_an_answer_that_is_no_upgrade(answer: bytes) -> None:
+    with answering(answer) as server:
+        assert fails(ConnectSpec(server.url())).label == "upgrade_invalid"
+
+
+@pytest.mark.parametrize("offered", [None, JSON])
+@pytest.mark.parametrize("chosen", [None, "other"])
+def test_a_subprotocol_that_was_not_offered(offered: str | None, chosen: str | None) -> None:
+    with upgrading(chosen) as server:
+        if offered == chosen:
+            assert connected(server).subprotocol is None
+            return
+        failure = fails(ConnectSpec(server.url(), subprotocol=offered))
+    assert failure.label == "subprotocol_refused"
+    assert failure.permanent
+
+
+def test_a_peer_that_hangs_up_instead_of_answering() -> None:
+    with answering(b"HTTP/1.1 101 Swi") as server:
+        assert fails(ConnectSpec(server.url())).label == "connect_reset"
+
+
+def test_a_server_that_never_answers_the_upgrade() -> None:
+    released = gevent.event.Event()
+    with Server(lambda sock, head: released.wait(PATIENCE_S)) as server:
+        failure = fails(ConnectSpec(server.url(), timeout_s=0.05))
+        released.set()
+    assert failure.label == "upgrade_timeout"
+    assert "0.05 s" in failure.message
+    assert not failure.permanent
+
+
+def test_a_head_without_end_does_not_outlast_the_limit() -> None:
+    def drip(sock, head: str) -> None:
+        try:
+            sock.sendall(b"HTTP/1.1 101 x\r\nX: ")
+            while True:
+                sock.sendall(b"y")
+                gevent.sleep(0.001)
+        except OSError:
+            pass  # the client gave up
+
+    with Server(drip) as server:
+        assert fails(ConnectSpec(server.url(), timeout_s=0.05)).label == "upgrade_timeout"
+
+
+# -- the way there ----------------------------------------------------------------
+
+
+def test_nothing_listens() -> None:
+    with answering(b"") as server:
+        url = server.url()
+    failure = fails(ConnectSpec(url))
+    assert failure.label == "connect_refused"
+    assert str(server.port) in failure.message
+
+
+def test_a_full_backlog_is_a_timeout() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        waiting = [gevent.socket.socket() for _ in range(4)]
+        for sock in waiting:
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", port))
+        failure = fails(ConnectSpec(f"ws://127.0.0.1:{port}/", timeout_s=0.1))
+        for sock in waiting:
+            sock.close()
+    assert failure.label == "connect_timeout"
+    assert "TCP" in failure.message
+
+
+def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(stream.gevent.socket, "getaddrinfo", unknown)
+    failure = fails(ConnectSpec("ws://no.such.example/?access_token=SECRET"))
+    assert failure.label == "dns_failed"
+    assert "no.such.example" in failure.message
+
+
+@pytest.mark.parametrize("url", ["http://h/", "ws:///x", "nonsense SECRET", "ws://h:port/", "ws://[::1/"])
+def test_what_is_no_client_url(url: str) -> None:
+    failure = fails(ConnectSpec(url))
+    assert failure.label == "url_invalid"
+    assert failure.permanent
+
+
+@pytest.mark.parametrize(
+    ("code", "label"),
+    [
+        (errno.EADDRNOTAVAIL, "local_ports_exhausted"),
+        (errno.EMFILE, "local_files_exhausted"),
+        (errno.ENFILE, "local_files_exhausted"),
+        (errno.ENETUNREACH, "connect_unreachable"),
+        (errno.ECONNRESET, "connect_reset"),
+        (errno.ETIMEDOUT, "connect_timeout"),
+    ],
+)
+def test_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch, code: int, label: str) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(code, "as the kernel says")
+
+    monkeypatch.setattr(stream, "_connect", refuse)
+    assert fails(ConnectSpec("ws://127.0.0.1:1/")).label == label
+
+
+def test_the_limit_of_a_caller_passes_through() -> None:
+    released = gevent.event.Event()
+    with Server(lambda sock, head: released.wait(PATIENCE_S)) as server:
+        with pytest.raises(gevent.Timeout) as caught, gevent.Timeout(0.05) as own:
+            dial(ConnectSpec(server.url()), Network.create())
+        released.set()
+    assert caught.value is own
+
+
+# -- names ----------------------------------------------------------------
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Names given by hand; returns the list of questions asked."""
+    asked: list[str] = []
+
+    def install(*addresses: tuple[int, tuple[str, int]]) -> list[str]:
+        def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
+            asked.append(host)
+            gevent.sleep(0)
+            return [(family, 1, 6, "", address) for family, address in addresses]
+
+        monkeypatch.setattr(stream.gevent.socket, "getaddrinfo", getaddrinfo)
+        return asked
+
+    return install
+
+
+def test_a_name_is_asked_once_and_by_all_together(names: Callable[..., list[str]]) -> None:
+    asked = names((socket.AF_INET, ("127.0.0.1", 9)))
+    resolver = Resolver()
+    waiting = [gevent.spawn(resolver.resolve, "h.example", 9) for _ in range(3)]
+    gevent.joinall(waiting, timeout=PATIENCE_S, raise_error=True)
+    assert resolver.known("h.example", 9) == [(socket.AF_INET, ("127.0.0.1", 9))]
+    assert asked == ["h.example"]
+
+
+def test_a_known_name_has_no_dns_time(names: Callable[..., list[str]]) -> None:
+    with upgrading() as server:
+        names((socket.AF_INET, ("127.0.0.1", server.port)))
+        network = Network.create()
+        spec = ConnectSpec(f"ws://h.example:{server.port}/")
+        first, second = dial(spec, network), dial(spec, network)
+        first.sock.close()
+        second.sock.close()
+    assert first.timings.dns_ns is not None
+    assert second.timings.dns_ns is None
+
+
+def test_every_address_is_tried(names: Callable[..., list[str]]) -> None:
+    with upgrading() as server, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, not listening: refuses
+        names(
+            (socket.AF_INET, unused.getsockname()),
+            (socket.AF_INET, ("127.0.0.1", server.port)),
+        )
+        dial(ConnectSpec("ws://h.example/"), Network.create()).sock.close()
+
+
+def test_addresses_of_a_family_take_turns(names: Callable[..., list[str]]) -> None:
+    names((socket.AF_INET, ("10.0.0.1", 1)), (socket.AF_INET, ("10.0.0.2", 1)))
+    resolver = Resolver()
+    resolver.resolve("h", 1)
+    firsts = [(resolver.known("h", 1) or [])[0][1][0] for _ in range(4)]
+    assert firsts == ["10.0.0.1", "10.0.0.2"] * 2
+
+
+def test_another_family_stays_behind(names: Callable[..., list[str]]) -> None:
+    names((socket.AF_INET6, ("::2", 1)), (socket.AF_INET, ("10.0.0.2", 1)))
+    resolver = Resolver()
+    resolver.resolve("h", 1)
+    assert [(resolver.known("h", 1) or [])[0][0] for _ in range(3)] == [socket.AF_INET6] * 3
+
+
+def test_a_failure_to_resolve_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[object] = [OSError(-2, "unknown"), [(socket.AF_INET, ("127.0.0.1", 1))]]
+    monkeypatch.setattr(stream, "_look_up", lambda host, port: answers.pop(0))
+    resolver = Resolver()
+    with pytest.raises(ConnectFailure):
+        resolver.resolve("h", 1)
+    assert resolver.resolve("h", 1)
+
+
+def test_repeated_headers_are_joined() -> None:
+    head = ResponseHead.parse(b"HTTP/1.1 101 x\r\nConnection: keep-alive\r\nconnection: Upgrade\r\n\r\n")
+    assert head.headers["connection"] == "keep-alive, Upgrade"
