@@ -362,7 +362,7 @@ def _evaluate(rising: Callable[[int], int], points: Sequence[int]) -> dict[int, 
     """
     if not points:
         return {}
-    values = {points[0]: rising(points[0]), points[-1]: rising(points[-1])}
+    values = {point: rising(point) for point in {points[0], points[-1]}}
     spans = [(0, len(points) - 1)]
     while spans:
         a, b = spans.pop()

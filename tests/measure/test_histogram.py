@@ -1,0 +1,154 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hdrh.histogram import HdrHistogram
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wps_load.measure.histogram import MAX_NS, Histogram
+
+# Latencies of every size, from the linear buckets to the clamp
+values_ns = st.one_of(
+    st.integers(0, 5000), st.integers(0, MAX_NS), st.integers(0, 41).map(lambda bits: (1 << bits) - 1)
+)
+many = st.lists(values_ns, max_size=60)
+some = st.lists(values_ns, min_size=1, max_size=60)
+PERCENTILES = (0.1, 1, 25, 50, 75, 90, 95, 99, 99.9, 99.99, 100)
+
+
+def of(values: list[int]) -> Histogram:
+    histogram = Histogram()
+    histogram.record_many(values)
+    return histogram
+
+
+@given(many, many)
+def test_merging_is_recording_both(first: list[int], second: list[int]) -> None:
+    merged = of(first)
+    merged.merge(of(second))
+    assert merged == of(first + second)
+
+
+@given(many)
+def test_a_batch_is_its_values_one_by_one(values: list[int]) -> None:
+    single = Histogram()
+    for value in values:
+        single.record(value)
+    assert single == of(values)
+
+
+@given(values_ns, st.integers(0, 50))
+def test_recording_n_times_at_once(value: int, n: int) -> None:
+    at_once = Histogram()
+    at_once.record(value, n)
+    assert at_once == of([value] * n)
+
+
+@given(some)
+def test_count_extremes_sum_and_mean_are_exact(values: list[int]) -> None:
+    histogram = of(values)
+    assert (histogram.count, histogram.min, histogram.max, histogram.sum) == (
+        len(values),
+        min(values),
+        max(values),
+        sum(values),
+    )
+    assert histogram.mean == sum(values) / len(values)
+
+
+@given(some)
+def test_percentiles_are_the_librarys_but_never_above_the_maximum(values: list[int]) -> None:
+    library = HdrHistogram(1, MAX_NS, 3)
+    for value in values:
+        assert library.record_value(value)
+    assert of(values).percentiles(PERCENTILES) == [
+        min(library.get_value_at_percentile(p), max(values)) for p in PERCENTILES
+    ]
+
+
+@given(some, st.sampled_from(PERCENTILES))
+def test_percentiles_are_within_a_thousandth_of_the_value_of_that_rank(values: list[int], p: float) -> None:
+    rank = max(1, int(p * len(values) / 100 + 0.5))
+    truth = sorted(values)[rank - 1]
+    found = of(values).percentile(p)
+    assert found is not None
+    assert truth <= found <= truth + truth / 1000
+
+
+def test_percentiles_agree_with_numpy() -> None:
+    values = np.random.default_rng(1).lognormal(17, 0.7, 20_000).astype(np.int64).tolist()
+    histogram = of(values)
+    for p in (50.0, 90.0, 99.0, 99.9):
+        assert histogram.percentile(p) == pytest.approx(
+            np.percentile(values, p, method="nearest"), rel=1.5e-3
+        )
+    assert histogram.stddev == pytest.approx(np.std(values), rel=1e-3)
+
+
+@given(some)
+def test_buckets_in_use(values: list[int]) -> None:
+    buckets = list(of(values).nonzero())
+    assert sum(n for _, n in buckets) == len(values)
+    assert [value for value, _ in buckets] == sorted({value for value, _ in buckets})
+    in_order = [value for value, n in buckets for _ in range(n)]
+    for found, truth in zip(in_order, sorted(values), strict=True):
+        assert abs(found - truth) <= truth / 1000
+
+
+@given(some, values_ns)
+def test_what_is_above_a_limit(values: list[int], limit: int) -> None:
+    above = of(values).count_above(limit)
+    assert above <= sum(value > limit for value in values)
+    assert above >= sum(value > limit * 1.001 + 1 for value in values)
+
+
+@given(many)
+def test_the_librarys_encoding_keeps_the_counts(values: list[int]) -> None:
+    histogram = of(values)
+    again = Histogram.decode(histogram.encode())
+    assert again.encode() == histogram.encode()
+    assert again.count == histogram.count
+    assert HdrHistogram.decode(histogram.encode()).get_total_count() == len(values)
+    if values:
+        assert again.mean == pytest.approx(histogram.mean, rel=1e-3)
+
+
+@given(st.lists(st.integers(-5, 2 * MAX_NS), max_size=30))
+def test_the_wire_form_keeps_everything(values: list[int]) -> None:
+    assert Histogram.from_wire(of(values).to_wire()) == of(values)
+
+
+def test_values_out_of_range_are_clamped_and_counted() -> None:
+    histogram = of([-3, 5, MAX_NS, MAX_NS + 1, 1 << 80])
+    histogram.record(-1, 2)
+    histogram.record(MAX_NS * 2)
+    assert (histogram.negative, histogram.clamped, histogram.count) == (3, 3, 8)
+    assert (histogram.min, histogram.max) == (0, MAX_NS)
+    assert of([-3, 1 << 80]).clamped == 1
+
+
+def test_empty_is_unknown() -> None:
+    empty = Histogram()
+    assert (empty.min, empty.max, empty.mean, empty.stddev, empty.percentile(99)) == (None,) * 5
+    assert list(empty.nonzero()) == []
+    assert Histogram.from_wire(empty.to_wire()) == empty
+
+
+def test_one_value_has_no_spread() -> None:
+    assert math.isclose(of([1_000_000] * 3).stddev or 0.0, 0.0, abs_tol=500)
+
+
+def test_a_copy_is_its_own() -> None:
+    original = of([1, 2])
+    twin = original.copy()
+    twin.record(3)
+    assert original == of([1, 2])
+
+
+@pytest.mark.parametrize("blob", [b"", b"HISTFAAAA", b"!!", HdrHistogram(1, 1000, 2).encode()])
+def test_a_foreign_encoding_is_refused(blob: bytes) -> None:
+    with pytest.raises(ValueError, match="HdrHistogram"):
+        Histogram.decode(blob)
