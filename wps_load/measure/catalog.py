@@ -89,6 +89,8 @@ FIXED_LABELS: Final = frozenset(
         "connect_unreachable",
         "connect_failed",
         "connected_timeout",
+        "connected_lost",
+        "url_invalid",
         "dns_failed",
         "tls_failed",
         "tls_certificate",

@@ -146,7 +146,7 @@ def _parse_one(part: str) -> Slo:
     if sign not in kind.operators.split():
         raise refuse("operator", f"{sign!r} makes no demand here: one of {kind.operators}")
     if unit not in kind.units and not (slo.limit == 0 and unit == "" and "%" in kind.units):
-        raise refuse("unit", f"a value such as {kind.example} is wanted, not '{found['number']}{unit}'")
+        raise refuse("number", f"a value such as {kind.example} is wanted, not '{found['number']}{unit}'")
     if unit == "%" and slo.limit > 100:
         raise refuse("number", "more than 100 %")
     return slo

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wps_load.measure import catalog
+
+METRICS = """
+    connect connect_token connect_dns connect_tcp connect_tls connect_upgrade connect_ready join_group
+    publish_ack rtt rtt_service delivery rest_publish recover disconnect
+"""
+LABELS = """
+    connect_refused connect_timeout connect_reset dns_failed tls_failed tls_certificate proxy_failed
+    http_401 http_503 upgrade_timeout upgrade_invalid subprotocol_refused
+    closed_1006 closed_1008 closed_4500 protocol_error_1002 ack_forbidden ack_timeout
+    negotiate_http_500 negotiate_invalid token_expired send_failed send_stalled
+    join_forbidden join_timeout rest_429 rest_timeout proxy_http_407 recover_refused other
+"""
+
+
+def test_the_metrics_are_the_contracts() -> None:
+    assert [metric.name for metric in catalog.METRICS] == METRICS.split()
+    assert [metric.name for metric in catalog.METRICS if not metric.timed] == ["disconnect"]
+
+
+@pytest.mark.parametrize("label", LABELS.split())
+def test_labels_of_the_vocabulary(label: str) -> None:
+    assert catalog.bounded_label(label) == label
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "http_600",
+        "http_40",
+        "closed_99999",
+        "closed_",
+        "ack_User alice",
+        "wss://host/?access_token=eyJ",
+        "ack_" + "x" * 200,
+        "user_17",
+        "http_401\n",
+    ],
+)
+def test_anything_else_is_other(text: str) -> None:
+    assert catalog.bounded_label(text) == "other"
+
+
+@pytest.mark.parametrize(
+    ("error", "label"),
+    [
+        ("Forbidden", "ack_forbidden"),
+        ("Duplicate", "ack_duplicate"),
+        ("InternalServerError", "ack_internal_server_error"),
+        ("eyJhbGciOi", "ack_other"),
+        ("", "ack_other"),
+        (None, "ack_other"),
+    ],
+)
+def test_ack_errors(error: str | None, label: str) -> None:
+    assert catalog.ack_label(error) == label
+
+
+@given(st.text(), st.sampled_from(["ack", "join"]))
+def test_a_peers_error_name_never_widens_the_vocabulary(error: str, prefix: str) -> None:
+    allowed = {f"{prefix}_{name}" for name in (*catalog.ACK_ERRORS, "other")}
+    label = catalog.ack_label(error, prefix)
+    assert label in allowed
+    assert catalog.is_label(label)
+
+
+@given(st.integers(), st.sampled_from(["http", "rest", "negotiate_http"]))
+def test_statuses(status: int, prefix: str) -> None:
+    label = catalog.http_label(status, prefix)
+    assert label == (f"{prefix}_{status}" if 100 <= status <= 599 else f"{prefix}_other")
+    assert catalog.is_label(label)
