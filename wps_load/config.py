@@ -150,9 +150,8 @@ class RunConfig:
         """Messages per second of each of `publishers`; None is the closed loop."""
         return self.total_rate / max(1, publishers) if self.total_rate is not None else self.rate
 
-    def payload_plan(self) -> PayloadPlan:
-        """The run's messages: escaped where a JSON subprotocol publishes them, raw otherwise (REST too)."""
-        envelope = self.protocol.startswith("json") and not self.scenario_row.needs_key
+    def payload_plan(self, *, envelope: bool) -> PayloadPlan:
+        """The run's messages; `envelope` True for JSON subprotocols, False for raw data and REST bodies."""
         if self.samples is not None:
             return PayloadPlan.from_samples(self.samples, self.data_type, envelope=envelope, seed=self.seed)
         return PayloadPlan.generated(self.payload, self.data_type, envelope=envelope, seed=self.seed)

@@ -40,7 +40,7 @@ def conflicts(config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -
     """Every fault of options that do not go together. `given`, `wrong`: flags set, and flags refused
     already.
     """
-    seen = Given(config, given)
+    seen = Given(config, given - wrong)
     for reads, rule in _RULES:
         if wrong.isdisjoint(reads) and (fault := rule(seen)) is not None:
             yield fault
@@ -203,7 +203,8 @@ def _payload(seen: Given) -> Fault | None:
 
 def _time(seen: Given) -> Fault | None:
     config = seen.config
-    if not config.run_time_s:
+    changing = config.stages is not None or config.capacity is not None
+    if not config.run_time_s or changing or not SCENARIOS[config.scenario].publishes:
         return None
     connecting_s = config.users / config.spawn_rate if config.users and config.spawn_rate else 0.0
     before_s = connecting_s + config.warmup_ns / 1e9
@@ -239,6 +240,6 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
         _emulator_only,
     ),
     (("--wps-payload", "--wps-payload-file", "--wps-data-type", "--wps-protocol"), _payload),
-    (("--wps-warmup",), _time),
+    (("--wps-scenario", "--wps-warmup", "--wps-stages", "--wps-capacity"), _time),
     (("--wps-units", "--wps-tier"), _units),
 )

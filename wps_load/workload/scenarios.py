@@ -149,6 +149,6 @@ def metrics_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool
         found.add("publish_ack")
     if protocol in RELIABLE:
         found.add("recover")
-    if no_echo:
+    if no_echo and row.topology is Topology.GROUPS:
         found -= {"rtt", "rtt_service"}
     return frozenset(found)
