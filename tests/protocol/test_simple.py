@@ -37,9 +37,10 @@ def test_text_that_is_not_utf8_breaks_the_protocol():
         SendEvent("other", DataType.TEXT, "x"),
         SendEvent("message", DataType.TEXT, "x", 1),
         SendEvent("message", DataType.JSON, {"a": 1}),
+        SendEvent("message", DataType.TEXT, "\ud800"),
     ],
 )
-def test_everything_else_needs_a_subprotocol(message):
+def test_everything_else_is_refused(message):
     with pytest.raises(LocalProtocolError):
         simple.encode(message)
 

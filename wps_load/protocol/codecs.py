@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, Protocol
 
-from wps_load.protocol import json_v1, protobuf_v1, simple
+from wps_load.protocol import json_v1, protobuf_fast, protobuf_v1, simple
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import DataType, Downstream, Upstream
 
@@ -89,7 +89,7 @@ def _protobuf(name: str, subprotocol: str, *, reliable: bool) -> Codec:
         binary_opcode=_BINARY,
         decoders=MappingProxyType({_BINARY: protobuf_v1.decode}),
         encode=protobuf_v1.encode,
-        publish_template=protobuf_v1.publish_template,
+        publish_template=protobuf_fast.publish_template,
     )
 
 

@@ -8,12 +8,10 @@ client, emulator): what comes in `text_data` can only be told as text; what we s
 from __future__ import annotations
 
 from operator import attrgetter
-from typing import Literal
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
-from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import (
     Ack,
     Connected,
@@ -30,6 +28,7 @@ from wps_load.protocol.messages import (
     SequenceAck,
     Upstream,
 )
+from wps_load.protocol.protobuf_fast import read_delivery
 from wps_load.protocol.webpubsub_pb2 import DownstreamMessage, MessageData, UpstreamMessage
 
 # -- service to client ---------------------------------------------------------------------------------------
@@ -43,6 +42,9 @@ def decode(payload: bytes) -> Downstream | None:
 
     Raises RemoteProtocolError 1007 for anything that is not a message.
     """
+    delivery = read_delivery(payload)  # nearly all of a load's messages; what it cannot read goes on
+    if delivery is not None:
+        return delivery
     try:
         message = _parse(payload)
     except DecodeError:
@@ -172,88 +174,3 @@ def _write_data(wire: MessageData, data_type: DataType, data: object) -> None:
     else:
         kind = type(data).__name__
         raise LocalProtocolError(f"{kind} cannot be sent as {data_type} in a protobuf subprotocol")
-
-
-_DATA_FIELD = {
-    DataType.TEXT: b"\x0a",
-    DataType.BINARY: b"\x12",
-    DataType.PROTOBUF: b"\x1a",
-    DataType.JSON: b"\x22",
-}
-_MAX_CACHED_HEADS = 4096
-
-
-class ProtobufTemplate:
-    """A publication whose data alone changes: the library's bytes, built by hand in a third of its time.
-
-    All that stands before the data depends on lengths only, so it is kept by lengths. Writers may choose the
-    order of fields: the ack id comes last.
-    """
-
-    __slots__ = ("_ack_tag", "_constant", "_data_tag", "_data_type", "_heads", "_outer_tag", "opcode")
-
-    def __init__(
-        self, outer_tag: bytes, constant: bytes, ack_tag: bytes, data_tag: bytes, data_type: DataType
-    ) -> None:
-        self.opcode = int(Opcode.BINARY)
-        self._outer_tag = outer_tag
-        self._constant = constant
-        self._ack_tag = ack_tag
-        self._data_tag = data_tag
-        self._data_type = data_type
-        self._heads: dict[tuple[int, int], bytes] = {}
-
-    def encode(self, data: bytes, ack_id: int | None = None) -> bytes:
-        """`data`: UTF-8 of a text, JSON text, raw binary, serialized Any. LocalProtocolError: not UTF-8."""
-        if self._data_type in (DataType.TEXT, DataType.JSON) and not data.isascii():
-            try:
-                data.decode()
-            except UnicodeDecodeError as error:
-                raise LocalProtocolError(f"{self._data_type} data is not UTF-8") from error
-        return self.encode_safe(data, ack_id)
-
-    def encode_safe(self, data: bytes, ack_id: int | None = None) -> bytes:
-        """As `encode`, for text that the caller knows to be ASCII."""
-        ack = b"" if ack_id is None else self._ack_tag + _varint(ack_id)
-        lengths = (len(data), len(ack))
-        head = self._heads.get(lengths)
-        if head is None:
-            head = self._head(*lengths)
-        return head + data + ack
-
-    def _head(self, data_bytes: int, ack_bytes: int) -> bytes:
-        value = _DATA_FIELD[self._data_type] + _varint(data_bytes)
-        field = self._data_tag + _varint(len(value) + data_bytes) + value
-        body_bytes = len(self._constant) + len(field) + data_bytes + ack_bytes
-        head = self._outer_tag + _varint(body_bytes) + self._constant + field
-        if len(self._heads) < _MAX_CACHED_HEADS:
-            self._heads[data_bytes, ack_bytes] = head
-        return head
-
-
-def _varint(value: int) -> bytes:
-    """Base-128, lowest group first (protobuf's "Encoding" page). Raises LocalProtocolError below 0."""
-    if value < 0:
-        raise LocalProtocolError(f"{value} is not an unsigned number")
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _string_field(tag: bytes, text: str) -> bytes:
-    raw = text.encode()
-    return tag + _varint(len(raw)) + raw
-
-
-def publish_template(
-    kind: Literal["group", "event"], name: str, data_type: DataType, no_echo: bool = False
-) -> ProtobufTemplate:
-    """Publications to one group, or of one event."""
-    constant = _string_field(b"\x0a", name)
-    if kind == "group":
-        constant += b"\x20\x01" if no_echo else b""
-        return ProtobufTemplate(b"\x0a", constant, b"\x10", b"\x1a", data_type)
-    return ProtobufTemplate(b"\x2a", constant, b"\x18", b"\x12", data_type)

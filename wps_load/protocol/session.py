@@ -30,7 +30,6 @@ from typing import NamedTuple
 
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.codecs import Codec
-from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, SequenceAck
 
 RECOVERY_WINDOW_NS = 30 * 1_000_000_000
@@ -161,7 +160,7 @@ class Session:
         """
         decode = self._decoders.get(opcode)
         if decode is None:
-            raise RemoteProtocolError(1003, f"{Opcode(opcode).name} frame in {self._codec.name}")
+            raise RemoteProtocolError(1003, f"frame of opcode {opcode} in the protocol {self._codec.name}")
         message = decode(payload)
         if self.state is not _CONNECTED or type(message) is Connected:
             self._receive_unusual(message)

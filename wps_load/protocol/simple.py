@@ -36,9 +36,12 @@ def encode(message: Upstream) -> bytes:
         raise LocalProtocolError("a simple client sends raw messages only: the event 'message', without ack")
     if isinstance(message.data, bytes):
         return message.data
-    if isinstance(message.data, str):
+    if not isinstance(message.data, str):
+        raise LocalProtocolError("a simple client sends str or bytes")
+    try:
         return message.data.encode()
-    raise LocalProtocolError("a simple client sends str or bytes")
+    except UnicodeEncodeError as error:
+        raise LocalProtocolError("text that UTF-8 cannot hold") from error
 
 
 class SimpleTemplate:
