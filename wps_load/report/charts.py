@@ -10,6 +10,7 @@ from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.thresholds import parse
 from wps_load.report.doubts import headline, samples
+from wps_load.report.timeline import FIXED_COLUMNS
 
 MAX_POINTS = 1500
 """Longer timelines are thinned to this many points: more than a screen has pixels, few enough to move
@@ -35,7 +36,7 @@ def chart_data(summary: Mapping[str, Any], histograms: Mapping[str, Histogram]) 
     return {
         "headline": name,
         "limits": [limit for slo in summary["slo"] for limit in latency_limits(slo["expression"], name)],
-        "timeline": thinned(summary["timeline"]),
+        "timeline": thinned(summary["timeline"], _drawn(name)),
         "phases": summary["phases"],
         "distributions": [
             {"name": name, **percentile_curve(histograms[name])}
@@ -57,12 +58,17 @@ def latency_limits(expression: str, metric: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def thinned(rows: Sequence[Mapping[str, Any]], limit: int = MAX_POINTS) -> Columns:
-    """The timeline as columns, at most `limit` long: counts become rates per second; of several rows that
+def _drawn(metric: str | None) -> list[str]:
+    """The columns of the timeline that report.js draws."""
+    percentiles = [] if metric is None else [f"{metric}_{p}" for p in ("p50", "p90", "p99")]
+    return [name for name in FIXED_COLUMNS if name not in ("interval_s", "phase")] + percentiles
+
+
+def thinned(rows: Sequence[Mapping[str, Any]], names: Sequence[str], limit: int = MAX_POINTS) -> Columns:
+    """Columns of the timeline, at most `limit` long: counts become rates per second; of several rows that
     fall together counts are summed, and of everything else the largest stays, so that no spike disappears."""
     step = max(1, -(-len(rows) // limit))
     groups = [rows[i : i + step] for i in range(0, len(rows), step)]
-    names = dict.fromkeys(name for row in rows for name, value in row.items() if not isinstance(value, str))
     columns: Columns = {name: [_together(group, name) for group in groups] for name in names}
     columns["t_s"] = [group[-1]["t_s"] for group in groups]
     return columns

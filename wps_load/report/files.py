@@ -8,11 +8,12 @@ files.
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+
+import orjson
 
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.histogram import Histogram
@@ -61,37 +62,37 @@ def _fresh(parent: Path, stem: str) -> Path:
 
 
 def write_run(folder: Path, facts: RunFacts) -> Summary:
-    """Writes all files of a finished run and returns the summary. Raises OSError when the disk is full or
-    gone."""
+    """Writes all files of a finished run and returns the summary. Raises OSError, on a full disk for one."""
     summary = build_summary(facts)
-    write_snapshot(folder, facts, summary)
+    _write_data(folder, facts, summary)
     write_rendered(folder, summary, facts.snapshot.histograms)
     return summary
 
 
-def write_snapshot(folder: Path, facts: RunFacts, summary: Summary | None = None) -> None:
-    """Writes what cannot be made again if the process dies: summary, histograms, timeline, settings. Some ms.
+def write_snapshot(folder: Path, facts: RunFacts) -> None:
+    """Writes all files in the middle of a run (`RunState.RUNNING`), for the case that the process is killed.
 
-    The page is left out, as rendering it would delay messages; `wps-load report FOLDER` makes it from these.
-    The summary's own text is there for whoever looks into the folder of a killed run.
+    It runs beside the load, so it must be quick: the page has tables only, as plotly's 5 MB and the charts'
+    data would take longer than a message may wait. `wps-load report FOLDER` adds the charts.
     """
-    summary = summary or build_summary(facts)
-    _put(folder / "settings.json", _json(summary["run"]["settings"]))
-    _put(folder / "histograms.hlog", _log(facts))
-    _put(folder / "timeline.csv", timeline.to_csv(facts.timeline))
+    summary = build_summary(facts)
+    _write_data(folder, facts, summary)
+    write_rendered(folder, summary, None)
+
+
+def write_rendered(folder: Path, summary: Summary, histograms: Mapping[str, Histogram] | None) -> None:
+    """Writes what is made from the summary: report.html, without charts where `histograms` is None,
+    summary.md and junit.xml."""
     _put(folder / "summary.md", markdown.render(summary).encode())
+    _put(folder / "junit.xml", junit.render(summary))
+    _put(folder / "report.html", html.render(summary, histograms))
+
+
+def _write_data(folder: Path, facts: RunFacts, summary: Summary) -> None:
+    _put(folder / "settings.json", _json(summary["run"]["settings"]))
+    _put(folder / "timeline.csv", timeline.to_csv(facts.timeline))
+    _put(folder / "histograms.hlog", "".join([log_header(facts.started_at), *facts.interval_log]).encode())
     _put(folder / "summary.json", _json(summary))
-
-
-def write_rendered(folder: Path, summary: Summary, histograms: Mapping[str, Histogram]) -> None:
-    """Writes what is made from the summary alone: report.html, summary.md, junit.xml."""
-    renderers: dict[str, Callable[[], bytes]] = {
-        "summary.md": lambda: markdown.render(summary).encode(),
-        "junit.xml": lambda: junit.render(summary),
-        "report.html": lambda: html.render(summary, histograms),
-    }
-    for name, renderer in renderers.items():
-        _put(folder / name, renderer())
 
 
 def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:
@@ -114,12 +115,8 @@ def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:
     return True
 
 
-def _log(facts: RunFacts) -> bytes:
-    return "".join([log_header(facts.started_at), *facts.interval_log]).encode()
-
-
 def _json(document: object) -> bytes:
-    return (json.dumps(document, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode()
+    return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
 def _put(path: Path, content: bytes) -> None:

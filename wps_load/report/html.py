@@ -8,14 +8,15 @@ script.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import cache
 from html import escape
 from importlib.resources import files
 from string import Template
 from typing import Any
 
+import orjson
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from wps_load.measure.histogram import Histogram
@@ -24,34 +25,42 @@ from wps_load.report.charts import chart_data
 from wps_load.report.sections import doubts, figures, sections
 
 _MARK = {"pass": "✓", "fail": "✗", "invalid": "!"}
-_CLOSE_DETAILS = 'for (const d of document.querySelectorAll("details")) d.open = false;'
-"""Without scripts the tables stay open; with them the charts come first."""
 
 
-def render(summary: Mapping[str, Any], histograms: Mapping[str, Histogram]) -> bytes:
-    """The whole page in UTF-8."""
+def render(summary: Mapping[str, Any], histograms: Mapping[str, Histogram] | None) -> bytes:
+    """The whole page in UTF-8; without the histograms, tables only: small, and quick to make."""
     run = summary["run"]
     word = tables.VERDICT_WORDS[summary["verdict"]]
-    data = chart_data(summary, histograms)
-    page = Template(_asset("report.html")).substitute(
+    started = datetime.fromisoformat(run["started_at"]).astimezone(UTC)
+    return _filled(
+        "report.html",
         title=escape(f"{word}: {run['scenario']} over {run['protocol']} · wps-load"),
         css=_asset("report.css"),
         verdict=summary["verdict"],
         verdict_word=word,
         mark=_MARK[summary["verdict"]],
-        started=escape(run["started_at"]),
+        started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
         sentence=escape(tables.verdict_sentence(summary)),
         what=escape(tables.what_ran(summary)),
         doubts=doubts(summary),
         figures=figures(summary),
-        sections="\n".join(sections(summary, data)),
+        sections="\n".join(sections(summary)),
         version=escape(str(run["versions"].get("wps-load", ""))),
-        data=script_json(data),
-        close_details=_CLOSE_DETAILS,
-        plotly=_plotly(),
-        script=_asset("report.js"),
-    )
-    return page.encode()
+        scripts=_no_charts() if histograms is None else _charts(summary, histograms),
+    ).encode()
+
+
+def _charts(summary: Mapping[str, Any], histograms: Mapping[str, Histogram]) -> str:
+    data = script_json(chart_data(summary, histograms))
+    return _filled("scripts.html", data=data, plotly=_plotly(), script=_asset("report.js"))
+
+
+def _no_charts() -> str:
+    return "<style>.chart { display: none }</style>"
+
+
+def _filled(asset: str, **values: str) -> str:
+    return Template(_asset(asset)).substitute(values)
 
 
 @cache
@@ -68,6 +77,4 @@ def _plotly() -> str:
 
 def script_json(data: object) -> str:
     """JSON that may stand in a script element: no `<` at all, so neither `</script` nor `<!--`."""
-    return json.dumps(data, ensure_ascii=False, separators=(",", ":"), allow_nan=False).replace(
-        "<", "\\u003c"
-    )
+    return orjson.dumps(data).decode().replace("<", r"\u003c")

@@ -14,21 +14,8 @@ from typing import Any
 from wps_load.errors import WpsLoadError
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.histogram_log import LogEntry, read_log
+from wps_load.report.schema import first_fault
 from wps_load.report.summary import SCHEMA, Summary
-
-_SECTIONS = (
-    "run",
-    "verdict",
-    "doubts",
-    "slo",
-    "connections",
-    "messages",
-    "bytes",
-    "rates",
-    "metrics",
-    "failures",
-)
-_LATER_SECTIONS = ("generator", "phases", "timeline", "capacity")
 
 
 class BrokenRun(WpsLoadError):
@@ -120,9 +107,8 @@ def load_summary(path: Path) -> Summary:
             "use the version that "
             "wrote it, or run again."
         )
-    missing = [name for name in (*_SECTIONS, *_LATER_SECTIONS) if name not in document]
-    if missing:
-        raise BrokenRun(f"{path} is incomplete: it has no {', '.join(missing)}.")
+    if fault := first_fault(document):
+        raise BrokenRun(f"{path} is broken: {fault}.")
     return document
 
 

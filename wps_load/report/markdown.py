@@ -25,7 +25,7 @@ def render(summary: Mapping[str, Any]) -> str:
         doubts(summary),
     ]
     if summary["slo"]:
-        parts += ["### Demands", rendered(tables.slo_table(summary))]
+        parts += ["### SLOs", rendered(tables.slo_table(summary))]
     if summary["metrics"]:
         parts += ["### Latency", rendered(tables.metrics_table(summary))]
     parts += ["### Messages", rendered(tables.messages_table(summary))]

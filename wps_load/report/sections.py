@@ -7,15 +7,16 @@ without scripts. Every text passes through `escape`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
 from wps_load.report import tables
-from wps_load.report.charts import thinned
+from wps_load.report.charts import connect_anatomy, thinned
 from wps_load.report.command import reproduce
 from wps_load.report.doubts import headline
-from wps_load.report.tables import Cell, Table
+from wps_load.report.elements import chart, details, pairs, section, table
+from wps_load.report.tables import Table
 
 _TIMELINE_ROWS = 120
 """As many rows of the timeline as a person would scroll through; timeline.csv has them all."""
@@ -60,27 +61,27 @@ def figures(summary: Summary) -> str:
     return f'<dl class="figures">{"".join(cells)}</dl>'
 
 
-def sections(summary: Summary, data: Mapping[str, Any]) -> list[str]:
+def sections(summary: Summary) -> list[str]:
     """All sections; one that has nothing to show is left out."""
     return [
-        section
-        for section in (
-            demands(summary),
+        found
+        for found in (
+            slos(summary),
             latency(summary),
             distribution(summary),
             messages(summary),
             connections(summary),
-            anatomy(summary, data),
+            anatomy(summary),
             failures(summary),
             generator(summary),
             settings(summary),
         )
-        if section
+        if found
     ]
 
 
-def demands(summary: Summary) -> str:
-    return _section("Demands", "", _table(tables.slo_table(summary))) if summary["slo"] else ""
+def slos(summary: Summary) -> str:
+    return section("SLOs", "", table(tables.slo_table(summary))) if summary["slo"] else ""
 
 
 def latency(summary: Summary) -> str:
@@ -103,8 +104,8 @@ def latency(summary: Summary) -> str:
         )
     percentiles = {f"{name}_{p}": f"{p}, ms" for p in ("p50", "p90", "p99")}
     rows = _time_table(summary, {"t_s": "second", f"{name}_count": "per second", **percentiles})
-    return _section(
-        "Latency over time", note, _chart("latency", f"{name} over time") + _details("As a table", rows)
+    return section(
+        "Latency over time", note, chart("latency", f"{name} over time") + details("As a table", rows)
     )
 
 
@@ -116,8 +117,8 @@ def distribution(summary: Summary) -> str:
         "percentiles with fewer "
         "than ten samples above them."
     )
-    body = _chart("distribution", "latency by percentile", "tall") if headline(summary["metrics"]) else ""
-    return _section("Latency distribution", note, body + _table(tables.metrics_table(summary)))
+    body = chart("distribution", "latency by percentile", "tall") if headline(summary["metrics"]) else ""
+    return section("Latency distribution", note, body + table(tables.metrics_table(summary)))
 
 
 def messages(summary: Summary) -> str:
@@ -127,11 +128,11 @@ def messages(summary: Summary) -> str:
     rows = _time_table(summary, {**columns, "lost": "missing/s"})
     note = "A delivery is lost when a member who should have had the message never did, even after the drain."
     body = (
-        _chart("messages", "messages over time")
-        + _details("As a table", rows)
-        + _table(tables.messages_table(summary))
+        chart("messages", "messages over time")
+        + details("As a table", rows)
+        + pairs(tables.messages_table(summary))
     )
-    return _section("Messages", note, body)
+    return section("Messages", note, body)
 
 
 def connections(summary: Summary) -> str:
@@ -139,28 +140,29 @@ def connections(summary: Summary) -> str:
         summary,
         {"t_s": "second", "users": "open", "connect_opened": "opened/s", "connect_failed": "failed/s"},
     )
-    body = _chart("connections", "connections over time") + _details("As a table", rows)
-    return _section("Connections", "", body + _table(tables.connections_table(summary)))
+    body = chart("connections", "connections over time") + details("As a table", rows)
+    return section("Connections", "", body + pairs(tables.connections_table(summary)))
 
 
-def anatomy(summary: Summary, data: Mapping[str, Any]) -> str:
-    if not data["anatomy"]:
+def anatomy(summary: Summary) -> str:
+    parts = connect_anatomy(summary["metrics"])
+    if not parts:
         return ""
-    rows = [[part["label"], tables.millis(part["ms"])] for part in data["anatomy"]]
+    rows = [[part["label"], tables.millis(part["ms"])] for part in parts]
     note = "Means, because only means add up; the table of metrics has each part’s percentiles."
-    body = _chart("anatomy", "the parts of a connect", "low") + _details(
+    body = chart("anatomy", "the parts of a connect", "low") + details(
         "As a table", tables.table(("part", "ms"), rows)
     )
-    return _section("Anatomy of a connect", note, body)
+    return section("Anatomy of a connect", note, body)
 
 
 def failures(summary: Summary) -> str:
     if not summary["failures"]:
         return ""
-    return _section(
+    return section(
         "Failures",
         "",
-        _chart("failures", "failures by label", "low") + _table(tables.failures_table(summary)),
+        chart("failures", "failures by label", "low") + table(tables.failures_table(summary)),
     )
 
 
@@ -172,67 +174,25 @@ def generator(summary: Summary) -> str:
         "send_lag_ms_p99": "send lag, ms",
     }
     note = "The load generator itself: when it is late, its own delay is in the latencies."
-    body = _table(tables.generator_table(summary))
+    body = pairs(tables.generator_table(summary))
     if any(row.get(name) is not None for row in summary["timeline"] for name in list(columns)[1:]):
-        rows = _details("As a table", _time_table(summary, columns))
-        body = _chart("generator", "the generator over time") + rows + body
-    return _section("Generator", note, body)
+        rows = details("As a table", _time_table(summary, columns))
+        body = chart("generator", "the generator over time") + rows + body
+    return section("Generator", note, body)
 
 
 def settings(summary: Summary) -> str:
     body = f"<pre>{escape(reproduce(summary))}</pre>"
     body += (
         '<div class="columns">'
-        + _table(tables.settings_table(summary))
-        + _table(tables.environment_table(summary))
+        + table(tables.settings_table(summary))
+        + table(tables.environment_table(summary))
     )
-    return _section("To run it again", "Secrets are not kept: set them in the environment.", body + "</div>")
-
-
-# -- pieces --------------------------------------------------------------------------------------------------
-
-
-def _section(title: str, note: str, body: str) -> str:
-    said = f'<p class="note">{note}</p>' if note else ""
-    return f"<section><h2>{title}</h2>{said}{body}</section>"
-
-
-def _chart(name: str, label: str, size: str = "") -> str:
-    return (
-        f'<div class="chart {size}" id="chart-{name}" role="img" aria-label="Chart: {escape(label)}"></div>'
-    )
-
-
-def _details(label: str, found: Table) -> str:
-    return f"<details open><summary>{label}</summary>{_table(found)}</details>"
-
-
-def _table(found: Table) -> str:
-    head = "".join(
-        f'<th scope="col"{_numeric(i, found)}>{escape(text)}</th>' for i, text in enumerate(found.header)
-    )
-    body = "".join(f"<tr>{''.join(_cells(row, found))}</tr>" for row in found.rows)
-    return (
-        '<div class="wide" tabindex="0" role="region" aria-label="Table: '
-        f'{escape(found.header[0])}"><table><thead><tr>{head}'
-        f"</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _cells(row: Sequence[Cell], found: Table) -> list[str]:
-    cells = [f'<th scope="row">{escape(row[0].text)}</th>']
-    for i, cell in enumerate(row[1:], 1):
-        text = escape(cell.text)
-        cells.append(f"<td{_numeric(i, found)}>{f'<i class=faint>{text}</i>' if cell.faint else text}</td>")
-    return cells
-
-
-def _numeric(column: int, found: Table) -> str:
-    return ' class="num"' if column >= found.numeric_from else ""
+    return section("To run it again", "Secrets are not kept: set them in the environment.", body + "</div>")
 
 
 def _time_table(summary: Summary, columns: Mapping[str, str]) -> Table:
-    found = thinned(summary["timeline"], _TIMELINE_ROWS)
-    kept = {name: label for name, label in columns.items() if name in found}
-    rows = [[tables.number(found[name][i]) for name in kept] for i in range(len(found["t_s"]))]
-    return tables.table(tuple(kept.values()), rows, numeric_from=0)
+    """Some columns of the timeline, thinned to what a person would scroll through."""
+    found = thinned(summary["timeline"], list(columns), _TIMELINE_ROWS)
+    rows = [[tables.number(value) for value in row] for row in zip(*found.values(), strict=True)]
+    return tables.table(tuple(columns.values()), rows, numeric_from=0)

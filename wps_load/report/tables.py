@@ -14,15 +14,16 @@ from wps_load.report.doubts import thin_percentiles
 DASH = "–"
 PERCENTILE_COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "p99_99")
 VERDICT_WORDS = {"pass": "Passed", "fail": "Failed", "invalid": "Invalid"}
-SLO_WORDS = {"pass": "met", "fail": "not met", "no_data": "no data"}
+SLO_WORDS = {"pass": "✓ met", "fail": "✗ not met", "no_data": "✗ no data"}
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`faint`: a figure that too few samples carry."""
+    """`faint`: a figure that too few samples carry. `tone`: "pass" or "fail", where the text is a verdict."""
 
     text: str
     faint: bool = False
+    tone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +95,40 @@ def verdict_sentence(summary: Mapping[str, Any]) -> str:
         return f"The figures of this run cannot be trusted: {', '.join(names)}."
     if summary["verdict"] == "fail":
         unmet = [slo["expression"] for slo in slos if slo["verdict"] != "pass"]
-        return f"{len(unmet)} of {len(slos)} demands not met: {', '.join(unmet)}."
+        return f"{len(unmet)} of {len(slos)} SLOs not met: {', '.join(unmet)}."
     if not slos:
-        return "No demand (SLO) was made of this run, and nothing speaks against its figures."
-    return (
-        f"All {len(slos)} demands were met."
-        if len(slos) > 1
-        else f"The demand {slos[0]['expression']} was met."
-    )
+        return "No SLO was set, and nothing speaks against the figures of this run."
+    return f"All {len(slos)} SLOs were met." if len(slos) > 1 else f"{slos[0]['expression']} was met."
 
 
 def what_ran(summary: Mapping[str, Any]) -> str:
-    """Scenario, protocol, size and target in one sentence."""
-    run, connections = summary["run"], summary["connections"]
-    users = number(connections["target"])
-    return (
-        f"{run['scenario']} over {run['protocol']}, {users} connections, against {run['target']}, "
-        f"for {seconds(run['duration_s'])}."
-    )
+    """What was run against what: scenario, protocol, size, load, target and duration in one sentence."""
+    run = summary["run"]
+    parts = [
+        f"{run['scenario']} over {run['protocol']}",
+        f"{number(summary['connections']['target'])} connections",
+    ]
+    if summary["messages"]["published"]:
+        parts += [_load(run["settings"]), f"payload {shown(run['settings'].get('wps-payload'))}"]
+    return f"{', '.join(parts)}, against {run['target']}, for {seconds(run['duration_s'])}."
+
+
+def _load(settings: Mapping[str, Any]) -> str:
+    if (total := settings.get("wps-total-rate")) is not None:
+        return f"{total} messages/s in total"
+    rate = settings.get("wps-rate")
+    return "closed loop" if rate == "max" else f"{shown(rate)} messages/s for each publisher"
 
 
 # -- tables --------------------------------------------------------------------------------------------------
 
 
 def slo_table(summary: Mapping[str, Any]) -> Table:
-    rows = [[s["expression"], SLO_WORDS[s["verdict"]], slo_value(s)] for s in summary["slo"]]
-    return table(("demand", "verdict", "measured"), rows, numeric_from=2)
+    rows = []
+    for slo in summary["slo"]:
+        tone = "pass" if slo["verdict"] == "pass" else "fail"
+        rows.append([slo["expression"], Cell(SLO_WORDS[slo["verdict"]], tone=tone), slo_value(slo)])
+    return table(("SLO", "verdict", "measured"), rows, numeric_from=2)
 
 
 def slo_value(slo: Mapping[str, Any]) -> str:

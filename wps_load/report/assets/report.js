@@ -69,9 +69,9 @@
     ],
     messages: () => [
       [
-        line("offered", "due", 6, { dash: "dot" }), line("published", "published", 1), line("delivered", "delivered", 3),
+        line("offered", "due", 6, { width: 6 }), line("published", "published", 1), line("delivered", "delivered", 3),
         line("lost", "missing so far", 4),
-      ].filter((trace) => (trace.y || []).some((v) => v !== null)),
+      ].filter((trace) => trace.y.some((v) => v !== null)).map((trace) => ({ ...trace, opacity: trace.name === "due" ? 0.35 : 1 })),
       overTime("messages per second"),
     ],
     latency: () => {
@@ -127,7 +127,7 @@
     },
     generator: () => [
       [line("cpu_percent", "CPU, % of a core", 1), { ...line("loop_lag_ms_p99", "loop lag p99, ms", 2), yaxis: "y2" }, { ...line("send_lag_ms_p99", "send lag p99, ms", 5), yaxis: "y2" }]
-        .filter((trace) => (trace.y || []).some((v) => v !== null)),
+        .filter((trace) => trace.y.some((v) => v !== null)),
       overTime("% of a core", { yaxis2: { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, automargin: true, title: { text: "ms", font: { color: colour("soft") } }, tickfont: { color: colour("soft") } } }),
     ],
   };

@@ -1,0 +1,171 @@
+"""The run's folder: made before the run, whole at any time, read back as it was written."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
+from hdrh.log import HistogramLogReader  # type: ignore[import-untyped]
+from report_runs import facts
+
+from wps_load.errors import ConfigError
+from wps_load.measure.histogram import MAX_NS
+from wps_load.report import files
+from wps_load.report.load import BrokenRun, load_run
+from wps_load.report.model import RunState
+
+NOW = datetime(2026, 3, 14, 10, 26, 53, tzinfo=timezone(timedelta(hours=1)))
+CONTRACT = {
+    "report.html",
+    "summary.json",
+    "summary.md",
+    "junit.xml",
+    "timeline.csv",
+    "histograms.hlog",
+    "settings.json",
+}
+
+
+def test_prepare_names_by_utc_and_never_twice(tmp_path: Path) -> None:
+    first, second = (files.prepare(str(tmp_path / "a" / "b"), "echo", NOW) for _ in range(2))
+    assert first is not None
+    assert second is not None
+    assert (first.name, second.name) == ("20260314T092653Z-echo", "20260314T092653Z-echo-2")
+    assert list(first.iterdir()) == []
+
+
+def test_no_folder_wanted() -> None:
+    assert files.prepare("", "echo", NOW) is None
+
+
+def test_unusable_folder_is_refused_before_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError) as caught:
+        files.prepare(str(tmp_path / "file" / "sub"), "echo", NOW)
+    (fault,) = caught.value.faults
+    assert fault.option == "--wps-report-dir"
+    assert "Not a directory" in fault.allowed
+
+
+def test_a_finished_run_has_all_files_and_no_leftovers(tmp_path: Path) -> None:
+    summary = files.write_run(tmp_path, facts())
+    assert {path.name for path in tmp_path.iterdir()} == CONTRACT
+    assert json.loads((tmp_path / "summary.json").read_text()) == json.loads(json.dumps(summary))
+    assert json.loads((tmp_path / "settings.json").read_text())["wps-rate"] == "2"
+
+
+def test_the_log_is_read_by_hdrhistogram(tmp_path: Path) -> None:
+    run = facts()
+    files.write_run(tmp_path, run)
+    reader = HistogramLogReader(str(tmp_path / "histograms.hlog"), HdrHistogram(1, MAX_NS, 3))
+    counts: dict[str, int] = {}
+    while (interval := reader.get_next_interval_histogram()) is not None:
+        counts[interval.get_tag()] = counts.get(interval.get_tag(), 0) + interval.get_total_count()
+    reader.input_file.close()
+    assert counts == {name: histogram.count for name, histogram in run.snapshot.histograms.items()}
+    assert reader.get_start_time_sec() == run.started_at.timestamp()
+
+
+def test_the_timeline_has_every_second(tmp_path: Path) -> None:
+    files.write_run(tmp_path, facts())
+    rows = list(csv.DictReader(io.StringIO((tmp_path / "timeline.csv").read_text(), newline="")))
+    assert [row["t_s"] for row in rows][:2] == ["1.0", "2.0"]
+    assert rows[0]["rtt_p50"] == ""
+    assert sum(int(row["published"]) for row in rows) == 3000
+
+
+def test_a_killed_run_leaves_a_report(tmp_path: Path) -> None:
+    files.write_snapshot(tmp_path, facts(state=RunState.RUNNING))
+    assert {path.name for path in tmp_path.iterdir()} == CONTRACT
+    found = load_run(tmp_path)
+    assert found.summary["verdict"] == "invalid"
+    assert found.summary["doubts"][0]["name"] == "interrupted"
+    assert "did not reach its end" in (tmp_path / "report.html").read_text()
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write_run(tmp_path, facts())
+    before = (tmp_path / "summary.json").read_bytes()
+
+    def full(self: Path, data: bytes) -> int:
+        with open(self, "wb") as file:
+            file.write(data[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_snapshot(tmp_path, facts(seed=2))
+    assert (tmp_path / "summary.json").read_bytes() == before
+    assert {path.name for path in tmp_path.iterdir()} == CONTRACT
+
+
+def test_rendered_again_from_the_folder_alone(tmp_path: Path) -> None:
+    files.write_run(tmp_path, facts(failures={("connect", "http_429"): 3}))
+    written = {name: (tmp_path / name).read_bytes() for name in ("report.html", "summary.md", "junit.xml")}
+    for name in written:
+        (tmp_path / name).unlink()
+    run = load_run(tmp_path)
+    files.write_rendered(tmp_path, run.summary, run.histograms)
+    assert (tmp_path / "summary.md").read_bytes() == written["summary.md"]
+    assert (tmp_path / "junit.xml").read_bytes() == written["junit.xml"]
+    assert len((tmp_path / "report.html").read_bytes()) == pytest.approx(
+        len(written["report.html"]), rel=0.001
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "does not exist"),
+        ("{", "is not JSON"),
+        ("[]", "names no schema"),
+        (
+            '{"schema": "wps-load.summary/0"}',
+            "has schema 'wps-load.summary/0', but this version of wps-load reads",
+        ),
+        ('{"schema": "wps-load.summary/1", "run": {}}', "is broken: the document has no verdict"),
+        (b"\xff\xfe", "cannot be read: it is not text"),
+    ],
+)
+def test_broken_summary_is_refused_with_its_reason(
+    tmp_path: Path, content: str | bytes | None, reason: str
+) -> None:
+    if content is not None:
+        raw = content if isinstance(content, bytes) else content.encode()
+        (tmp_path / "summary.json").write_bytes(raw)
+    with pytest.raises(BrokenRun, match=reason):
+        load_run(tmp_path)
+
+
+def test_broken_summary_inside(tmp_path: Path) -> None:
+    files.write_run(tmp_path, facts())
+    document = json.loads((tmp_path / "summary.json").read_text())
+    document["metrics"]["rtt"] = 5
+    (tmp_path / "summary.json").write_text(json.dumps(document))
+    with pytest.raises(BrokenRun, match=r"is broken: metrics\.rtt is not object"):
+        load_run(tmp_path)
+
+
+def test_broken_log_is_refused(tmp_path: Path) -> None:
+    files.write_run(tmp_path, facts())
+    (tmp_path / "histograms.hlog").write_text("Tag=rtt,0,1,garbage\n")
+    with pytest.raises(BrokenRun, match="is not a histogram log: line 1"):
+        load_run(tmp_path)
+
+
+def test_step_summary_is_appended(tmp_path: Path) -> None:
+    summary = files.write_run(tmp_path, facts())
+    target = tmp_path / "step.md"
+    target.write_text("before\n")
+    assert files.append_step_summary({"GITHUB_STEP_SUMMARY": str(target)}, summary)
+    assert target.read_text().startswith("before\n## ✅ Passed")
+    assert not files.append_step_summary({}, summary)
+    assert not files.append_step_summary({"GITHUB_STEP_SUMMARY": str(tmp_path / "no" / "where")}, summary)
+    target.write_bytes(b"x" * 1024 * 1024)
+    assert not files.append_step_summary({"GITHUB_STEP_SUMMARY": str(target)}, summary)
+    assert target.stat().st_size == 1024 * 1024

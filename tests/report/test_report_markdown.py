@@ -1,0 +1,64 @@
+"""summary.md as a reader of a pull request sees it."""
+
+from __future__ import annotations
+
+import pytest
+from report_runs import facts
+
+from wps_load.report import markdown
+from wps_load.report.model import GeneratorHealth
+from wps_load.report.summary import build_summary
+
+
+def test_passed() -> None:
+    text = markdown.render(build_summary(facts(rate=10, measure_s=10)))
+    assert text.startswith(
+        "## ✅ Passed: echo over json\n\n"
+        "All 3 SLOs were met.\n\n"
+        "echo over json, 50 connections, 2 messages/s for each publisher, payload 2KiB, "
+        "against embedded emulator at http://127.0.0.1:41873, for 13 s.\n\n"
+        "### Doubts\n\n"
+        "- **few samples**: Percentiles with fewer than 10 samples above them: "
+        "rtt p95, p99, p99.9, p99.99 (100 samples). "
+    )
+    assert "| loss = 0 | ✓ met | 0 |" in text
+
+
+def test_every_table_is_rectangular() -> None:
+    failures = {("connect", f"http_{400 + i}"): i + 1 for i in range(30)}
+    text = markdown.render(build_summary(facts(failures=failures)))
+    for block in text.split("\n\n"):
+        if block.startswith("|"):
+            assert len({line.replace("\\|", "").count("|") for line in block.splitlines()}) == 1
+    assert "and 10 more labels" in text
+
+
+def test_invalid_says_so_first() -> None:
+    text = markdown.render(build_summary(facts(generator=GeneratorHealth(workers_lost=1))))
+    assert text.startswith(
+        "## ⚠️ Invalid: echo over json\n\nThe figures of this run cannot be trusted: worker lost."
+    )
+    assert "- ⚠️ **worker lost**: 1 worker went missing" in text
+
+
+def test_failed_names_what_was_not_met() -> None:
+    text = markdown.render(build_summary(facts(slo="rtt p99 < 1ms, loss = 0")))
+    assert "1 of 2 SLOs not met: rtt p99 &lt; 1ms." in text
+
+
+def test_it_fits_a_step_summary_after_any_run() -> None:
+    failures = {("connect", f"closed_{1000 + i}"): 1 for i in range(3000)}
+    assert len(markdown.render(build_summary(facts(failures=failures))).encode()) < 20_000
+
+
+@pytest.mark.parametrize(
+    ("text", "safe"),
+    [
+        ("a|b", "a\\|b"),
+        ("<script>", "&lt;script>"),
+        ("two\nlines", "two lines"),
+        ("*bold* `code`", "\\*bold\\* \\`code\\`"),
+    ],
+)
+def test_escape(text: str, safe: str) -> None:
+    assert markdown.escape(text) == safe
