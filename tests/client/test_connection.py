@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
 import struct
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +19,7 @@ from wsproto import events as ws
 from wsproto.connection import Connection as Oracle
 from wsproto.connection import ConnectionType
 
-from wps_load.client.connection import Cut
+from wps_load.client.connection import Connection, Cut
 from wps_load.clock import now_ns
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol.frames import FrameWriter
@@ -424,6 +426,42 @@ def test_a_bug_in_on_writable_is_told(link, writer: FrameWriter) -> None:
     assert client.wait_closed()[0].code == 1011
     reading.kill()
     assert len(bugs) == 1
+
+
+def test_a_ping_after_our_close_frame_is_not_answered(link) -> None:
+    client, peer = link()
+    client.start()
+    client.connection.close()
+    assert isinstance(peer.next(), ws.CloseConnection)
+    peer.sock.sendall(b"\x89\x00\x88\x02\x03\xe8")
+    assert client.wait_closed()[0].code == 1000
+    client.connection.release()
+    with gevent.Timeout(PATIENCE_S):
+        assert peer.sock.recv(100) == b""
+
+
+def test_an_ended_connection_needs_no_garbage_collector(link) -> None:
+    class Owner:
+        def on_message(self, *_: object) -> None: ...
+
+    client, _ = link()
+    owner = Owner()
+    told: list[object] = []
+    connection = Connection(
+        client.dialed, owner.on_message, lambda *lost: told.append(lost), on_writable=lambda: None
+    )
+    gone = weakref.ref(owner)
+    connection.start(b"", 0)
+    gc.collect()
+    gc.disable()
+    try:
+        connection.cut(Cut.RESET)
+        gevent.idle()
+        del owner, connection
+        assert gone() is None
+    finally:
+        gc.enable()
+    assert told
 
 
 # -- chaos ----------------------------------------------------------------

@@ -306,7 +306,8 @@ class Connection:
 
     def _on_control(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.PING:
-            self.outbox.send_control(_control(Opcode.PONG, payload))
+            if self._state is _State.OPEN:  # nothing follows a close frame
+                self.outbox.send_control(_control(Opcode.PONG, payload))
         elif opcode == Opcode.CLOSE:
             code, reason = parse_close(payload)
             answer = b"" if code == NO_STATUS else encode_close(code)

@@ -7,7 +7,7 @@ with us.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
@@ -93,12 +93,11 @@ _CHECKED: Final = ("upgrade", "connection", "sec-websocket-accept")
 class _HeadFeed:
     """What websocket-client takes for a socket: sends the request, gives the response's head from memory."""
 
-    __slots__ = ("_at", "_sock", "_view", "arrived_ns", "head", "leftover")
+    __slots__ = ("_pieces", "_sock", "arrived_ns", "head", "leftover")
 
     def __init__(self, sock: Any) -> None:
         self._sock = sock
-        self._view = b""
-        self._at = 0
+        self._pieces: Iterator[bytes] = iter(())
         self.head: ResponseHead | None = None
         self.leftover = b""
         self.arrived_ns = 0
@@ -110,12 +109,13 @@ class _HeadFeed:
         self._sock.sendall(data)
         return len(data)
 
-    def recv(self, size: int) -> bytes:
+    def recv(self, _size: int) -> bytes:
+        """A line, then its line feed. websocket-client asks for single bytes, joins what it gets, and looks
+        for a piece that is a line feed: at 0.6 µs a piece, whole lines save a fifth of a connect.
+        """
         if self.head is None:
             self._fill()
-        piece = self._view[self._at : self._at + size]
-        self._at += size
-        return piece
+        return next(self._pieces, b"")
 
     def _fill(self) -> None:
         head, self.leftover = read_head(self._sock)
@@ -123,10 +123,12 @@ class _HeadFeed:
         self.head = head
         if head.status != 101:
             raise _refusal(head)
-        # Only what websocket-client checks: it takes 0.6 µs a byte, and it would keep cookies for the whole
-        # process, so that one simulated client sent another's.
-        checked = [f"{name}: {head.headers[name]}\r\n" for name in _CHECKED if name in head.headers]
-        self._view = f"HTTP/1.1 101 \r\n{''.join(checked)}\r\n".encode("latin-1")
+        # Only what websocket-client checks: it would keep cookies for the whole process, so that one
+        # simulated
+        # client sent another's.
+        checked = [f"{name}: {head.headers[name]}" for name in _CHECKED if name in head.headers]
+        lines = ["HTTP/1.1 101 ", *checked, ""]
+        self._pieces = iter([piece for line in lines for piece in (f"{line}\r".encode("latin-1"), b"\n")])
 
     def close(self) -> None:
         """The socket belongs to `dial`."""
