@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from email.utils import format_datetime
 
 import gevent
@@ -228,7 +228,9 @@ def test_nothing_listens() -> None:
     assert str(server.port) in failure.message
 
 
-def test_a_full_backlog_is_a_timeout() -> None:
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """Listens, but its backlog is full: the kernel drops every SYN."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(0)
@@ -237,11 +239,24 @@ def test_a_full_backlog_is_a_timeout() -> None:
         for sock in waiting:
             sock.setblocking(False)
             sock.connect_ex(("127.0.0.1", port))
-        failure = fails(ConnectSpec(f"ws://127.0.0.1:{port}/", timeout_s=0.1))
+        yield port
         for sock in waiting:
             sock.close()
+
+
+def test_a_host_that_drops_packets_is_a_timeout(dead_port: int) -> None:
+    failure = fails(ConnectSpec(f"ws://127.0.0.1:{dead_port}/", timeout_s=0.1))
     assert failure.label == "connect_timeout"
     assert "TCP" in failure.message
+
+
+def test_a_dead_address_does_not_use_up_the_limit(
+    dead_port: int, names: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stream, "_ADDRESS_LIMIT_S", 0.05)
+    with upgrading() as server:
+        names((socket.AF_INET, ("127.0.0.1", dead_port)), (socket.AF_INET, ("127.0.0.1", server.port)))
+        dial(ConnectSpec("ws://h.example/"), Network.create()).sock.close()
 
 
 def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:

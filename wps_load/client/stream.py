@@ -7,7 +7,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 import gevent  # type: ignore[import-untyped]
 import gevent.socket  # type: ignore[import-untyped]
@@ -127,7 +127,7 @@ def time_limit(timeout_s: float, timings: Timings, host: str) -> Iterator[None]:
         timeout.close()
 
 
-UPGRADING = "waiting for the answer to the upgrade"
+UPGRADING: Final = "waiting for the answer to the upgrade"
 
 
 def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: Timings) -> Any:
@@ -163,30 +163,40 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
     return sock
 
 
+_ADDRESS_LIMIT_S: Final = 3.0
+"""The longest wait for an address while there is another one to try: one dead address must not use up the
+limit.
+"""
+
+
 def _connect_any(addresses: list[Address], host: str, port: int, *, via_proxy: bool) -> Any:
     """The first address that answers; the last one's failure if none does."""
     failure: OSError | None = None
+    left = len(addresses)
     for family, address in addresses:
+        left -= 1
         try:
-            return _connect(family, address)
+            return _connect(family, address, _ADDRESS_LIMIT_S if left else None)
         except OSError as error:
             failure = error
     assert failure is not None, "getaddrinfo never answers with an empty list"
     raise _connect_failure(failure, host, port, via_proxy=via_proxy) from failure
 
 
-def _connect(family: int, address: Any) -> Any:
+def _connect(family: int, address: Any, limit_s: float | None) -> Any:
     sock = gevent.socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.settimeout(limit_s)
         sock.connect(address)
+        sock.settimeout(None)
     except BaseException:
         sock.close()
         raise
     return sock
 
 
-_LOCAL_LIMITS = {
+_LOCAL_LIMITS: Final = {
     errno.EADDRNOTAVAIL: (
         "local_ports_exhausted",
         "this machine has no free local port left",
