@@ -108,6 +108,31 @@ def test_any_body_is_read_as_the_library_reads_it(inner, tail):
     assert message is None or message == library_reads(wire)
 
 
+def cut_length(size: int) -> bytes:
+    """A length of three bytes without its last one: the next byte of the message would be taken for it."""
+    return bytes([0x80 | size - 16_512, 0x81])
+
+
+def with_cut_lengths() -> bytes:
+    text = b"\x0a" + cut_length(16_600) + b"a" * 16_600
+    body = b"\x0a\x05group\x12\x01g\x1a" + cut_length(len(text)) + text
+    return b"\x12" + cut_length(len(body)) + body
+
+
+MALFORMED = {
+    "lengths without their last byte": with_cut_lengths(),
+    "a group's length of two bytes": b"\x12\x92\x01\x0a\x05group\x12\x84" + b"g" * 132 + b"\x1a\x03\x0a\x01x",
+    "a sequence id without an end": b"\x12\x11\x0a\x05group\x12\x01g\x1a\x03\x0a\x01x\x20\xff",
+    "data beyond the end": b"\x12\x0f\x0a\x05group\x12\x01g\x1a\x09\x0a\x07x",
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_malformed_lengths_are_not_read_by_hand(name):
+    assert library_reads(MALFORMED[name]) is None
+    assert protobuf_fast.read_delivery(MALFORMED[name]) is None
+
+
 samples = st.sampled_from(
     [
         (DataType.TEXT, "héllo"),
