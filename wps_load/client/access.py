@@ -1,0 +1,85 @@
+"""Where a new connection's Client URL comes from: a minted token, a ready URL, or a negotiate endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from wps_load.auth import ConnectionString, client_url_with_token, mint_client_token
+from wps_load.client.negotiate import Negotiator
+from wps_load.clock import unix_time_s
+
+TOKEN_PARAMETER = "access_token"
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """How to connect once. Both parts may hold a token and stay out of repr."""
+
+    url: str = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+class Access(Protocol):
+    def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
+        """A Client URL for a new connection; may wait for the network. Raises ConnectFailure."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class MintedAccess:
+    """A token per connection, signed with the access key. `groups` go into the token for those who cannot join."""
+
+    connection_string: ConnectionString
+    hub: str
+    roles: tuple[str, ...]
+    lifetime_s: int
+    in_header: bool
+
+    def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
+        source = self.connection_string
+        token = mint_client_token(source, self.hub, user_id, self.roles, groups, self.lifetime_s, unix_time_s())
+        if self.in_header:
+            return Grant(source.client_url(self.hub), {"Authorization": f"Bearer {token}"})
+        return Grant(client_url_with_token(source, self.hub, token))
+
+
+@dataclass(frozen=True, slots=True)
+class UrlAccess:
+    """A ready Client URL, the same for every connection."""
+
+    url: str = field(repr=False)
+    in_header: bool
+
+    def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
+        return _placed(self.url, self.in_header)
+
+
+@dataclass(frozen=True, slots=True)
+class NegotiatedAccess:
+    """The app server's negotiate endpoint, asked once for each new connection."""
+
+    negotiator: Negotiator
+    in_header: bool
+
+    def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
+        return _placed(self.negotiator.client_url(), self.in_header)
+
+
+def _placed(url: str, in_header: bool) -> Grant:
+    if not in_header:
+        return Grant(url)
+    parts = urlsplit(url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    token = next((value for name, value in query if name == TOKEN_PARAMETER), "")
+    rest = urlencode([pair for pair in query if pair[0] != TOKEN_PARAMETER])
+    return Grant(urlunsplit(parts._replace(query=rest)), {"Authorization": f"Bearer {token}"})
+
+
+def recovery_grant(grant: Grant, query: Mapping[str, str]) -> Grant:
+    """The URL that recovers a connection: the same path, the recovery parameters, no access token."""
+    parts = urlsplit(grant.url)
+    kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != TOKEN_PARAMETER]
+    return Grant(urlunsplit(parts._replace(query=urlencode([*kept, *query.items()]))))

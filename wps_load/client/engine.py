@@ -1,0 +1,346 @@
+"""All of one process's simulated clients, and what they share: scheduler, ledger, recorder, network, codec.
+
+Knows no Locust and no other process. Instants that come from the coordinator are in its clock; `offset_ns` is that clock
+minus ours (0 on one host). Stamps, memberships and the ledger use the coordinator's time, schedules ours.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from wps_load.client.access import Access
+from wps_load.client.connection import Connection
+from wps_load.client.link import Link
+from wps_load.client.member import Member
+from wps_load.client.publisher import Publisher, Stint
+from wps_load.client.scheduler import Scheduler
+from wps_load.client.stream import Network
+from wps_load.config import RunConfig
+from wps_load.errors import ConnectFailure, ConnectionLost
+from wps_load.measure.catalog import ack_label
+from wps_load.measure.ledger import Ledger, LedgerTotals, StreamFinal
+from wps_load.measure.recorder import Recorder
+from wps_load.measure.stamp import pack_binary, pack_text
+from wps_load.protocol.codecs import CODECS, Template
+from wps_load.protocol.frames import FrameWriter
+from wps_load.protocol.messages import DataType
+from wps_load.workload.chaos import lifetimes_ns
+from wps_load.workload.pacer import Schedule, ScheduleCounter, make_pacer
+from wps_load.workload.population import Role, phase, publisher_count, role
+from wps_load.workload.seeding import derive
+
+logger = logging.getLogger(__name__)
+
+INDEX_BITS = 22
+"""A user's stream is (incarnation << INDEX_BITS) | index: below 2^30, where the REST senders' streams begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """One stretch of publishing, in our clock: sequence numbers start from 0, the ledger counts it apart."""
+
+    number: int
+    start_ns: int
+    until_ns: int
+
+
+class Engine:
+    """`users`: how many connections the topology is laid out for. `number`: the run's 32 bits in each stamp."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        *,
+        run_id: str,
+        number: int,
+        users: int,
+        access: Access,
+        network: Network,
+        on_warning: Callable[[str, str], None],
+    ) -> None:
+        self.config = config
+        self.run_id = run_id
+        self.number = number
+        self.users = users
+        self.access = access
+        self.network = network
+        self.offset_ns = 0
+        self.codec = CODECS[config.protocol]
+        self.closed_loop = config.closed_loop
+        self.wants_acks = self.codec.enveloped and (config.ack or config.scenario == "recovery")
+        self.data_type = DataType(config.data_type)
+        # binary data goes to the template raw: it is the template that writes base64 where the envelope is JSON
+        escaped = config.protocol.startswith("json") and self.data_type is not DataType.BINARY
+        self.payloads = config.payload_plan(envelope=escaped)
+        self.pack_stamp = pack_text if self.payloads.stamp_is_text else pack_binary
+        self.frame = FrameWriter().frame
+        self.scheduler = Scheduler()
+        self.ledger = Ledger(number)
+        self.recorder = Recorder()
+        self.rtt = self.recorder.buffer("rtt")
+        self.rtt_service = self.recorder.buffer("rtt_service")
+        self.delivery = self.recorder.buffer("delivery")
+        self.send_lag = self.recorder.buffer("send_lag")
+        self.members: dict[int, Member] = {}
+        self.settled = 0
+        self.open_links: set[Link] = set()
+        self.epoch = 0
+        self._on_warning = on_warning
+        self._epochs: list[Epoch] = []
+        self._publishers: dict[int, Publisher] = {}
+        self._publisher_count = publisher_count(config, users)
+        self._lifetimes: dict[int, Any] = {}
+        self._bytes = [0, 0]
+        self._stalls = [0, 0]
+
+    # -- members -------------------------------------------------------------------------------------------------------
+
+    def admit(self, index: int, incarnation: int, slot_ns: int) -> Member:
+        """A new simulated client for `index`, due to connect at `slot_ns` of our clock."""
+        part = role(self.config, self.run_id, index, max(self.users, 1))
+        member = Member(self, part, incarnation << INDEX_BITS | index, slot_ns)
+        self.members[index] = member
+        return member
+
+    def dismiss(self, member: Member) -> None:
+        """A client ends by plan."""
+        if self.members.get(member.role.index) is member:
+            del self.members[member.role.index]
+        if member.publisher is not None:
+            self._publishers.pop(member.stream, None)
+            self._retire(member.publisher)
+        member.stop()
+
+    def publisher_of(self, part: Role, stream: int) -> Publisher | None:
+        """The publisher that this role asks for, at work in the epochs that are on or to come."""
+        publication = part.publication
+        if publication is None:
+            return None
+        publisher = Publisher(
+            self,
+            stream=stream,
+            audience=publication.audience,
+            kind="event" if publication.kind == "raw" else publication.kind,
+            name=publication.name,
+            no_echo=publication.no_echo,
+            owner=part.index,
+            phase=phase(publication.ordinal),
+            seed=derive(self.config.seed, "arrivals", stream),
+        )
+        self._publishers[stream] = publisher
+        for epoch in self._epochs:
+            self._employ(publisher, epoch)
+        return publisher
+
+    def template(self, kind: str, name: str, no_echo: bool) -> Template:
+        return self.codec.publish_template("group" if kind == "group" else "event", name, self.data_type, no_echo)
+
+    def random(self, index: int, use: str) -> random.Random:
+        return random.Random(derive(self.config.seed, use, index))
+
+    def lifetime_ns(self, index: int) -> int | None:
+        """How long the next connection of this user lives (`churn`); None: until it is lost."""
+        if self.config.scenario != "churn" or self.config.lifetime_ns is None:
+            return None
+        lives = self._lifetimes.get(index)
+        if lives is None:
+            lives = self._lifetimes[index] = lifetimes_ns(self.config.lifetime_ns, self.config.seed, index)
+        return int(next(lives))
+
+    # -- epochs --------------------------------------------------------------------------------------------------------
+
+    def plan(self, epoch: Epoch) -> None:
+        """Publishing in this epoch, from its start on; announced before its start, or as soon as we know of it."""
+        self._epochs = [each for each in self._epochs if each.number < epoch.number and each.until_ns > epoch.start_ns]
+        self._epochs.append(epoch)
+        self.scheduler.call_at(epoch.start_ns, lambda _: self._enter(epoch.number), first=True)
+        for publisher in self._publishers.values():
+            self._employ(publisher, epoch)
+
+    def _employ(self, publisher: Publisher, epoch: Epoch) -> None:
+        """`publisher` works in `epoch`: its first message is due a phase after the start, or after now if that is later."""
+        rate = self.config.publisher_rate(self._publisher_count)
+        start_ns = epoch.start_ns
+        pacer = make_pacer(self.config.arrival, start_ns, rate, phase=publisher.phase, seed=publisher.seed)
+        out = self.ledger.open_stream(publisher.stream, publisher.audience, publisher.owner, publisher.no_echo)
+        stint = Stint(publisher, Schedule(pacer), out, epoch.until_ns)
+        if stint.closed is not None:
+            first_ns = start_ns + int(publisher.phase * 1_000_000)
+        else:
+            first_ns = stint.schedule.next_due()
+        self.scheduler.call_at(start_ns, lambda _: self._begin(publisher, stint, epoch, first_ns), first=True)
+
+    def _begin(self, publisher: Publisher, stint: Stint, epoch: Epoch, first_ns: int) -> None:
+        self._enter(epoch.number)
+        if self.epoch != epoch.number or self._publishers.get(publisher.stream) is not publisher:
+            return
+        publisher.begin(stint)
+        if stint.closed is not None:
+            self.scheduler.call_at(first_ns, stint.start_closed)
+        elif first_ns < stint.until_ns:
+            self.scheduler.call_at(first_ns, stint.due)
+
+    def _enter(self, number: int) -> None:
+        if number > self.epoch:
+            began = next((each.start_ns for each in self._epochs if each.number == number), 0)
+            self.epoch = number
+            self.ledger.new_epoch(number, began + self.offset_ns)
+            self.send_lag.clear()
+
+    def follow_epoch(self, stamped: int) -> bool:
+        """A message of another epoch has come: true if it is one that we should be in by now."""
+        ahead = (stamped - self.epoch) & 0xFF
+        if not 0 < ahead < 128:
+            return False
+        self._enter(self.epoch + ahead)
+        return True
+
+    def end_at(self, at_ns: int) -> None:
+        """No message that is due at `at_ns` of our clock or later is published."""
+        self._epochs = [Epoch(each.number, each.start_ns, min(each.until_ns, at_ns)) for each in self._epochs]
+        for publisher in self._publishers.values():
+            if publisher.stint is not None:
+                publisher.stint.until_ns = min(publisher.stint.until_ns, at_ns)
+
+    def stop_publishing(self) -> None:
+        """Publishing is over: what was due and has not left has failed."""
+        self.scheduler.drop(lambda callback: isinstance(getattr(callback, "__self__", None), Stint))
+        for publisher in self._publishers.values():
+            publisher.give_up()
+
+    def _retire(self, publisher: Publisher) -> None:
+        publisher.give_up()
+        if publisher.stint is not None:
+            publisher.stint.until_ns = 0
+
+    # -- what members tell -----------------------------------------------------------------------------------------------
+
+    def connect_succeeded(self, member: Member, took_ns: int, *, again: bool) -> None:
+        self.recorder.buffer("connect").append(took_ns)
+        self.recorder.count("connections_opened")
+        if again:
+            self.recorder.count("connections_reconnected")
+        if member.link is not None:
+            self.open_links.add(member.link)
+
+    def connect_failed(self, failure: ConnectFailure) -> None:
+        self.recorder.count("connections_failed")
+        self.failed("connect", failure.label, failure.message, failure.advice)
+
+    def link_recovered(self, member: Member) -> None:
+        if member.link is not None:
+            self.open_links.add(member.link)
+
+    def link_closed(self, link: Link, lost: ConnectionLost, *, counted: bool) -> None:
+        """`counted`: it ended unasked, and the service is to be told so in the report."""
+        self.open_links.discard(link)
+        self._bytes[0] += link.connection.outbox.bytes_sent
+        self._bytes[1] += link.connection.bytes_received
+        self._stalls[0] += link.connection.outbox.stalls
+        self._stalls[1] += link.connection.outbox.stalled_ns
+        if counted:
+            self.recorder.count("connections_dropped")
+            cause = lost.__cause__
+            label = getattr(cause, "label", None) or lost.label
+            self.failed("disconnect", label, f"a connection ended unasked: {getattr(cause, 'message', lost.message)}")
+
+    def publish_acked(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
+        due_ns, epoch = cast(tuple[int, int], context)
+        if epoch != self.epoch:
+            return
+        if ok:
+            self.recorder.buffer("publish_ack").append(arrival_ns - due_ns)
+        else:
+            self.failed(
+                "publish_ack",
+                ack_label(error),
+                f"the service refused a publication ({ack_label(error)})",
+                "give the token the role webpubsub.sendToGroup (--wps-roles), or check the event handler",
+            )
+
+    def foreign(self, *, unstamped: bool) -> None:
+        """A message that is none of this run's."""
+        self.ledger.foreign += 1
+        if unstamped:
+            self.recorder.count("messages_unstamped")
+
+    def failed(self, metric: str, label: str, message: str, advice: str = "") -> None:
+        """Counts a failure, and warns once of its kind."""
+        self.recorder.fail(metric, label)
+        self._on_warning(f"{metric}/{label}", f"{message}{'; ' + advice if advice else ''} [{metric}: {label}]")
+
+    # -- accounts --------------------------------------------------------------------------------------------------------
+
+    def traffic(self) -> tuple[int, int]:
+        """(bytes sent, bytes received) so far, headers of frames included, the upgrade not."""
+        live: Iterable[Connection] = [link.connection for link in self.open_links]
+        sent, received = self._bytes
+        return (
+            sent + sum(connection.outbox.bytes_sent for connection in live),
+            received + sum(connection.bytes_received for connection in live),
+        )
+
+    def stalls(self) -> tuple[int, int]:
+        """(how often a peer stopped reading, ns spent so)."""
+        live = [link.connection.outbox for link in self.open_links]
+        count, spent = self._stalls
+        return count + sum(box.stalls for box in live), spent + sum(box.stalled_ns for box in live)
+
+    def finals(self) -> list[Any]:
+        """Each stream's final with its schedule, as plain data: `[final, segments, offset_ns]`."""
+        stints = {stream: publisher.stint for stream, publisher in self._publishers.items()}
+        found = []
+        for final in self.ledger.finals():
+            stint = stints.get(final.stream)
+            segments = [] if stint is None else stint.schedule.describe()
+            found.append([list(final), segments, self.offset_ns])
+        return found
+
+    def offered(self, end_ns: int) -> int:
+        """Messages that were due in the present epoch, sent or not."""
+        stints = [publisher.stint for publisher in self._publishers.values()]
+        present = sum(stint.due_before_end(end_ns) for stint in stints if stint is not None)
+        working = {stint.out.stream for stint in stints if stint is not None}
+        return present + sum(final.count for final in self.ledger.finals() if final.stream not in working)
+
+    def settle(self, streams: Sequence[Any], drain_ns: int) -> None:
+        """All agents' finals: from now on `ledger.outstanding` says what is still to come."""
+        counters: dict[int, tuple[ScheduleCounter, int]] = {}
+        finals = []
+        for wire, segments, offset_ns in streams:
+            final = StreamFinal.from_wire(wire)
+            finals.append(final)
+            counters[final.stream] = ScheduleCounter(segments), offset_ns
+
+        def count_before(final: StreamFinal, t_ns: int) -> int:
+            counter, offset_ns = counters[final.stream]
+            return counter.before(t_ns - offset_ns)
+
+        self.ledger.settle(finals, count_before, drain_ns)
+
+    def held_back(self) -> int:
+        """Messages that were due and wait because their peer reads nothing."""
+        return sum(publisher.unsent() for publisher in self._publishers.values())
+
+    def send_failures(self) -> int:
+        """Messages of the present epoch that were due and never handed to a socket."""
+        return self.ledger.totals().send_failed
+
+    def totals(self) -> LedgerTotals:
+        return self.ledger.totals()
+
+    def acknowledge(self, now_ns: int) -> None:
+        """Reliable subprotocols: sequence acks that time, not a message, makes due. Call it a few times a second."""
+        if self.codec.reliable:
+            for link in list(self.open_links):
+                link.acknowledge(now_ns)
+
+    def close(self) -> None:
+        """Ends every connection as planned, and the scheduler."""
+        for member in list(self.members.values()):
+            self.dismiss(member)
+        self.scheduler.close()

@@ -1,0 +1,175 @@
+"""One established connection of a member, with its protocol session: what arrives on it, and what leaves.
+
+Everything here runs in the hub. `_on_message` is the hot path of the whole program: once for each message that arrives.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from gevent.event import Event  # type: ignore[import-untyped]
+
+from wps_load.client.connection import Connection, Cut
+from wps_load.client.dial import Dialed
+from wps_load.clock import now_ns
+from wps_load.errors import ConnectionLost
+from wps_load.measure.catalog import ack_label
+from wps_load.measure.ledger import DUPLICATE
+from wps_load.measure.stamp import read_binary, read_json, read_text
+from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, JoinGroup, Upstream
+from wps_load.protocol.session import Session, State
+
+if TYPE_CHECKING:
+    from wps_load.client.engine import Engine
+    from wps_load.client.member import Member
+    from wps_load.client.publisher import Publisher
+
+_READERS = {"text": read_text, "json": read_json, "binary": read_binary}
+
+
+class Link:
+    """`connected`: set when the session is usable, or the connection has ended. `ended`: the latter.
+
+    `stalled`: the publisher's message that may have left in part only, if the connection stalled on one.
+    """
+
+    __slots__ = (
+        "_arrive",
+        "_delivery",
+        "_engine",
+        "_member",
+        "_receive",
+        "_reliable",
+        "_rtt",
+        "_rtt_service",
+        "_stream",
+        "connected",
+        "connection",
+        "ended",
+        "lost_ns",
+        "session",
+        "stalled",
+    )
+
+    def __init__(self, engine: Engine, member: Member, session: Session, dialed: Dialed) -> None:
+        self._engine = engine
+        self._member = member
+        self.session = session
+        self._receive = session.receive
+        self._reliable = engine.codec.reliable
+        self._arrive = member.receiver.arrive
+        self._stream = member.stream
+        self._rtt = engine.rtt
+        self._rtt_service = engine.rtt_service
+        self._delivery = engine.delivery
+        self.connected = Event()
+        self.ended = Event()
+        self.lost_ns = 0
+        self.stalled: tuple[Publisher, int] | None = None
+        self.connection = Connection(dialed, self._on_message, self._on_close, on_writable=self._on_writable)
+
+    # -- out -----------------------------------------------------------------------------------------------------------
+
+    def send(self, payload: bytes) -> bool:
+        """One data frame of the subprotocol; False: the connection takes nothing any more."""
+        engine = self._engine
+        return self.connection.send(engine.frame(engine.codec.opcode, payload))
+
+    def request(self, message: Upstream, ack_id: int, kind: str, context: object) -> bool:
+        """Sends a request whose ack will be told to the member."""
+        payload = self._engine.codec.encode(message)
+        self.session.expect_ack(ack_id, kind, context, payload)
+        return self.send(payload)
+
+    def join(self, group: str, audience: int) -> None:
+        ack_id = self.session.next_ack_id()
+        self.request(JoinGroup(group, ack_id), ack_id, "join", (now_ns(), audience))
+
+    def acknowledge(self, at_ns: int) -> None:
+        """Reliable: tells the service what has come, when it is time to."""
+        payload = self.session.sequence_ack_due(at_ns)
+        if payload is not None:
+            self.send(payload)
+
+    def discard(self) -> None:
+        """Ends a connection that never became usable; nobody is told."""
+        self._member.link = None
+        self.connection.cut(Cut.RESET)
+
+    # -- in ------------------------------------------------------------------------------------------------------------
+
+    def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
+        message = self._receive(opcode, payload)
+        if type(message) is not DataMessage:
+            if message is not None:
+                self._on_protocol(message, arrival_ns)
+            return
+        engine = self._engine
+        read = _READERS.get(message[2])
+        stamp = None if read is None else read(message[3])
+        if stamp is None:
+            engine.foreign(unstamped=True)
+            return
+        epoch, run, stream, seq, due_ns, sent_ns = stamp
+        if run != engine.number:
+            engine.foreign(unstamped=False)
+        elif epoch != engine.epoch & 0xFF and not engine.follow_epoch(epoch):
+            engine.recorder.count("messages_outdated")
+        elif self._arrive(stream, seq) != DUPLICATE:
+            at_ns = arrival_ns + engine.offset_ns
+            if stream == self._stream:
+                self._rtt.append(at_ns - due_ns)
+                self._rtt_service.append(at_ns - sent_ns)
+                if engine.closed_loop:
+                    self._member.came_back(arrival_ns)
+            else:
+                self._delivery.append(at_ns - due_ns)
+        if self._reliable:
+            self.acknowledge(arrival_ns)
+
+    def _on_protocol(self, message: Downstream, arrival_ns: int) -> None:
+        if type(message) is Ack:
+            answered = self.session.resolve(message)
+            if answered is None:
+                return
+            if answered.kind == "join":
+                self._on_joined(answered.context, answered.ok, answered.error, arrival_ns)
+            elif answered.kind == "publish":
+                self._engine.publish_acked(answered.context, answered.ok, answered.error, arrival_ns)
+        elif type(message) is Connected:
+            self.connected.set()
+
+    def _on_joined(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
+        requested_ns, audience = cast(tuple[int, int], context)
+        if ok:
+            self._engine.recorder.buffer("join_group").append(arrival_ns - requested_ns)
+        else:
+            self._engine.failed(
+                "join_group",
+                ack_label(error, "join"),
+                "the service refused a join",
+                "give the token the role webpubsub.joinLeaveGroup (--wps-roles)",
+            )
+        self._member.joined(audience, arrival_ns if ok else None)
+
+    def _on_writable(self) -> None:
+        self.stalled = None
+        self._member.writable()
+
+    def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
+        self.lost_ns = now_ns()
+        if self._member.link is self:
+            self._member.link_lost(self, lost, asked)
+        self.connected.set()
+        self.ended.set()
+
+    def settle_stalled(self) -> None:
+        """The connection is gone for good: what had left in part only was never published."""
+        if self.stalled is not None and self.connection.unsent_frames:
+            publisher, seq = self.stalled
+            publisher.fail(seq)
+        self.stalled = None
+
+    @property
+    def recoverable(self) -> bool:
+        return self.session.state is State.RECOVERING

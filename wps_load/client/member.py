@@ -1,0 +1,299 @@
+"""One simulated client: connects in its slot, joins, receives, publishes, is lost, recovers or connects anew.
+
+`run` is its life, in a greenlet of its own that sleeps while the connection is up: what arrives is handled in the hub, by its
+`Link`. A member is the same receiver and the same publisher through all of its connections.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import gevent  # type: ignore[import-untyped]
+
+from wps_load.client.access import Grant, recovery_grant
+from wps_load.client.connection import Cut
+from wps_load.client.dial import ConnectSpec, Dialed, dial
+from wps_load.client.link import Link
+from wps_load.client.publisher import Publisher
+from wps_load.client.reconnect import Backoff, BackoffPolicy
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.errors import ConnectFailure, ConnectionLost
+from wps_load.protocol.session import CONNECTION_GONE, Session, State
+from wps_load.workload.population import Role
+
+if TYPE_CHECKING:
+    from wps_load.client.engine import Engine
+
+RECOVERY_RETRY_S = 1.0
+"""The official SDKs' interval between attempts to recover."""
+RECOVERY_PROOF_S = 0.5
+"""A recovery is refused by a close frame (1008) right behind the upgrade; after so long without one, it holds."""
+RECOVERY_ATTEMPT_S = 5.0
+
+
+class Member:
+    """`slot_ns`: the instant at which its first connection is due, in this worker's clock."""
+
+    __slots__ = (
+        "_backoff",
+        "_engine",
+        "_grant",
+        "_joining",
+        "_planned",
+        "_settled",
+        "_slot_ns",
+        "_was_up",
+        "link",
+        "publisher",
+        "receiver",
+        "role",
+        "stream",
+    )
+
+    def __init__(self, engine: Engine, role: Role, stream: int, slot_ns: int) -> None:
+        self._engine = engine
+        self.role = role
+        self.stream = stream
+        self._slot_ns = slot_ns
+        self.receiver = engine.ledger.receiver(role.index)
+        self.publisher: Publisher | None = engine.publisher_of(role, stream)
+        self.link: Link | None = None
+        self._grant: Grant | None = None
+        self._joining = 0
+        self._planned = False
+        self._settled = False
+        self._was_up = False
+        self._backoff = Backoff(BackoffPolicy(), engine.random(role.index, "backoff"))
+
+    # -- life ------------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until `stop`, GreenletExit, or a failure that trying again cannot mend."""
+        due_ns = self._slot_ns
+        gevent.sleep(max(0.0, (due_ns - now_ns()) / NS_PER_S))
+        while not self._planned:
+            failure = self._connect(due_ns)
+            if failure is not None:
+                self._settle()
+                delay_s = self._backoff.next_delay_s(failure)
+                if delay_s is None:
+                    return
+                gevent.sleep(delay_s)
+            else:
+                self._backoff.reset()
+                by_plan = self._live()
+                if not by_plan and not self._planned:
+                    gevent.sleep(self._backoff.next_delay_s() or 0.0)
+            due_ns = now_ns()
+
+    def stop(self) -> None:
+        """Ends the connection as planned: nothing that it misses from now on is lost."""
+        self._planned = True
+        self._close()
+
+    def cut(self, kind: Cut) -> bool:
+        """The scenario breaks this connection; what follows is not the service's doing. False: there was none."""
+        if self.link is None:
+            return False
+        self._engine.recorder.count("connections_cut")
+        self.link.connection.cut(kind)
+        return True
+
+    def _close(self) -> None:
+        link = self.link
+        if link is None:
+            return
+        self._engine.recorder.count("connections_closed_by_plan")
+        self._leave(now_ns(), planned=True)
+        link.connection.close()
+
+    def _live(self) -> bool:
+        """Stays until the connection ends for good, recovering where that is possible. True: it ended by plan."""
+        while (link := self.link) is not None:
+            lifetime_ns = self._engine.lifetime_ns(self.role.index)
+            if lifetime_ns is not None and not link.ended.wait(lifetime_ns / NS_PER_S):
+                self._close()
+                link.ended.wait()
+                return True
+            link.ended.wait()
+            if not link.recoverable or not self._recover(link):
+                return False
+        return False
+
+    # -- connecting --------------------------------------------------------------------------------------------------------
+
+    def _connect(self, due_ns: int) -> ConnectFailure | None:
+        """One attempt, from due time to usable, each part timed. None: it is up."""
+        engine = self._engine
+        deadline_ns = now_ns() + engine.config.connect_timeout_ns
+        try:
+            asked_ns = now_ns()
+            grant = engine.access.grant(self.role.user_id, () if engine.codec.enveloped else self.role.groups)
+            engine.recorder.buffer("connect_token").append(now_ns() - asked_ns)
+            dialed = self._dial(grant, deadline_ns)
+            link = self._open(dialed, Session(engine.codec))
+            if engine.codec.enveloped:
+                self._await_connected(link, deadline_ns)
+                engine.recorder.buffer("connect_ready").append(now_ns() - dialed.upgraded_ns)
+        except ConnectFailure as failure:
+            engine.connect_failed(failure)
+            return failure
+        engine.connect_succeeded(self, now_ns() - due_ns, again=self._was_up)
+        self._was_up = True
+        self._grant = grant
+        self._enter(link)
+        return None
+
+    def _dial(self, grant: Grant, deadline_ns: int) -> Dialed:
+        engine = self._engine
+        left_s = max(0.001, (deadline_ns - now_ns()) / NS_PER_S)
+        dialed = dial(ConnectSpec(grant.url, grant.headers, engine.codec.subprotocol, left_s), engine.network)
+        parts = dialed.timings
+        for name, part_ns in (
+            ("connect_dns", parts.dns_ns),
+            ("connect_tcp", parts.tcp_ns),
+            ("connect_tls", parts.tls_ns),
+            ("connect_upgrade", parts.upgrade_ns),
+        ):
+            if part_ns is not None:
+                engine.recorder.buffer(name).append(part_ns)
+        return dialed
+
+    def _open(self, dialed: Dialed, session: Session) -> Link:
+        link = self.link = Link(self._engine, self, session, dialed)
+        link.connection.start(dialed.leftover, dialed.upgraded_ns)
+        return link
+
+    def _await_connected(self, link: Link, deadline_ns: int) -> None:
+        """Raises ConnectFailure when `connected`, a PubSub client's first message, does not come."""
+        if link.connected.wait(max(0.001, (deadline_ns - now_ns()) / NS_PER_S)) and self.link is link:
+            return
+        if link.ended.is_set():
+            raise ConnectFailure(
+                "connected_lost",
+                "the service closed the connection before it said `connected`",
+                "check the hub's connect event handler and the state of the resource",
+            )
+        link.discard()
+        raise ConnectFailure(
+            "connected_timeout",
+            "the upgrade was answered, but no `connected` message came in the time of --wps-connect-timeout",
+            "check that the target is Web PubSub and that --wps-protocol is one that its hub speaks",
+        )
+
+    def _enter(self, link: Link) -> None:
+        """Up: a member of what needs no join at once, of its groups when each is acked; then it may publish."""
+        groups = self.role.groups if self._engine.codec.enveloped else ()
+        by_ack = set(self.role.audiences[: len(groups)])
+        at_ns = now_ns() + self._engine.offset_ns
+        for audience in set(self.role.audiences) - by_ack:
+            self.receiver.joined(audience, at_ns)
+        self._joining = len(groups)
+        for group, audience in zip(groups, self.role.audiences, strict=False):
+            link.join(group, audience)
+        if not groups:
+            self._usable(link)
+
+    def joined(self, audience: int, at_ns: int | None) -> None:
+        """A join was answered; `at_ns` None: it was refused."""
+        if at_ns is not None:
+            self.receiver.joined(audience, at_ns + self._engine.offset_ns)
+        self._joining -= 1
+        if self._joining == 0 and self.link is not None:
+            self._usable(self.link)
+
+    def _usable(self, link: Link) -> None:
+        if self.publisher is not None:
+            self.publisher.linked(link)
+        self._settle()
+
+    def _settle(self) -> None:
+        if not self._settled:
+            self._settled = True
+            self._engine.settled += 1
+
+    # -- the link tells ------------------------------------------------------------------------------------------------------
+
+    def writable(self) -> None:
+        if self.publisher is not None:
+            self.publisher.drained()
+
+    def came_back(self, at_ns: int) -> None:
+        """Closed loop: the message in flight is back."""
+        if self.publisher is not None:
+            self.publisher.came_back(at_ns)
+
+    def link_lost(self, link: Link, lost: ConnectionLost, asked: bool) -> None:
+        """The connection has ended, asked (by plan, or cut by the scenario) or not."""
+        self.link = None
+        engine = self._engine
+        was_usable = link.session.state is not State.NEW
+        by_plan = asked and lost.code != 1006
+        if by_plan or self._planned:
+            link.session.close()
+        else:
+            link.session.lost(link.lost_ns, lost.code)
+        engine.link_closed(link, lost, counted=was_usable and not asked)
+        holds = link.recoverable
+        if not holds:
+            link.settle_stalled()
+            self._leave(link.lost_ns, planned=by_plan or self._planned)
+        if self.publisher is not None:
+            self.publisher.lost(holds=holds)
+
+    def _leave(self, at_ns: int, *, planned: bool) -> None:
+        self.receiver.left_all(at_ns + self._engine.offset_ns, planned)
+
+    # -- recovery ------------------------------------------------------------------------------------------------------------
+
+    def _recover(self, lost: Link) -> bool:
+        """Reliable subprotocols: continues the lost connection. False: it is gone; connect anew."""
+        engine, session = self._engine, lost.session
+        while session.may_recover(now_ns()) and not self._planned:
+            recovered_ns = self._try_recovery(session)
+            if recovered_ns is not None:
+                engine.recorder.buffer("recover").append(recovered_ns - lost.lost_ns)
+                engine.recorder.count("connections_recovered")
+                return True
+            if session.state is State.RECOVERING:
+                gevent.sleep(RECOVERY_RETRY_S)
+        refused = session.state is State.CLOSED
+        if not self._planned:
+            engine.failed(
+                "recover",
+                "recover_refused" if refused else "recover_timeout",
+                "a lost connection could not be recovered",
+                "the service keeps it for 30 s, and up to 1,000 unacknowledged messages",
+            )
+        session.close()
+        lost.settle_stalled()
+        if self.publisher is not None:
+            self.publisher.lost(holds=False)
+        self._leave(lost.lost_ns, planned=self._planned)
+        return False
+
+    def _try_recovery(self, session: Session) -> int | None:
+        """One attempt: the instant of the answered upgrade, or None. `session.state` says whether to go on."""
+        query = session.recovery_query()
+        assert self._grant is not None
+        assert query is not None
+        engine = self._engine
+        grant = recovery_grant(self._grant, query)
+        try:
+            dialed = dial(
+                ConnectSpec(grant.url, grant.headers, engine.codec.subprotocol, RECOVERY_ATTEMPT_S), engine.network
+            )
+        except ConnectFailure as failure:
+            # older services answer 404 for what is gone; other refusals of the request itself are as final
+            session.lost(now_ns(), CONNECTION_GONE if failure.permanent else 1006)
+            return None
+        unanswered = session.recovered()
+        link = self._open(dialed, session)
+        for payload in unanswered:
+            link.send(payload)
+        if link.ended.wait(RECOVERY_PROOF_S):
+            return None
+        engine.link_recovered(self)
+        if self.publisher is not None:
+            self.publisher.linked(link)
+        return dialed.upgraded_ns

@@ -1,0 +1,213 @@
+"""A publisher: puts a stream's messages on their way at their due times, whatever the service does.
+
+A message whose time has come leaves at once if its connection can take it. If the peer has stopped reading, it waits
+unencoded, so that its `sent` stamp tells the truth when it leaves; if there is no connection, it has failed
+(`send_failed`), and is neither published nor lost. Its latency counts from the due time in every case.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from wps_load.clock import now_ns
+from wps_load.measure.ledger import OutStream
+from wps_load.protocol.codecs import Template
+from wps_load.workload.pacer import ClosedPacer, Schedule, ScheduleCounter
+
+if TYPE_CHECKING:
+    from wps_load.client.engine import Engine
+    from wps_load.client.link import Link
+
+BACKLOG_MESSAGES = 10_000
+"""What one publisher holds back while its peer reads nothing; the oldest one fails when another one comes."""
+
+
+class Publisher:
+    """One stream. The scheduler calls `stint.due`; the member tells when its link comes, drains and goes."""
+
+    __slots__ = (
+        "_ack",
+        "_backlog",
+        "_choose",
+        "_engine",
+        "_pack",
+        "_template",
+        "audience",
+        "holds",
+        "link",
+        "no_echo",
+        "owner",
+        "phase",
+        "seed",
+        "stint",
+        "stream",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        stream: int,
+        audience: int,
+        kind: str,
+        name: str,
+        no_echo: bool,
+        owner: int,
+        phase: float,
+        seed: int,
+    ) -> None:
+        self._engine = engine
+        self.stream = stream
+        self.audience = audience
+        self.no_echo = no_echo
+        self.owner = owner
+        self.phase = phase
+        self.seed = seed
+        self.link: Link | None = None
+        self.holds = False
+        """There is no link, but there will be one that continues it (recovery): keep messages meanwhile."""
+        self._template: Template = engine.template(kind, name, no_echo)
+        self._ack = engine.wants_acks
+        self._choose = engine.payloads.choose
+        self._pack = engine.pack_stamp
+        self._backlog: deque[tuple[int, int]] = deque()
+        self.stint: Stint | None = None
+
+    # -- stints --------------------------------------------------------------------------------------------------------
+
+    def begin(self, stint: Stint) -> None:
+        """A new epoch of the ledger: sequence numbers start again from 0, what is held back is forgotten."""
+        self._backlog.clear()
+        self.stint = stint
+
+    def unsent(self) -> int:
+        """Messages that were due and wait for their peer to read."""
+        return len(self._backlog)
+
+    def give_up(self) -> None:
+        """What is held back fails."""
+        while self._backlog:
+            self.fail(self._backlog.popleft()[0])
+
+    # -- messages ------------------------------------------------------------------------------------------------------
+
+    def publish(self, due_ns: int) -> None:
+        """The message that is due at `due_ns`, in this worker's clock."""
+        stint = self.stint
+        assert stint is not None
+        seq = stint.out.take()
+        link = self.link
+        if link is not None and link.connection.outbox.writable and not self._backlog:
+            self._transmit(link, seq, due_ns)
+        elif link is not None or self.holds:
+            self._backlog.append((seq, due_ns))
+            if len(self._backlog) > BACKLOG_MESSAGES:
+                self.fail(self._backlog.popleft()[0])
+        else:
+            self.fail(seq)
+
+    def _transmit(self, link: Link, seq: int, due_ns: int) -> None:
+        engine = self._engine
+        sent_ns = now_ns()
+        offset = engine.offset_ns
+        stamp = self._pack(engine.epoch, engine.number, self.stream, seq, due_ns + offset, sent_ns + offset)
+        data = self._choose(self.stream, seq).wrap(stamp)
+        template = self._template
+        if self._ack:
+            session = link.session
+            ack_id = session.next_ack_id()
+            payload = template.encode_safe(data, ack_id)
+            session.expect_ack(ack_id, "publish", (due_ns, engine.epoch), payload)
+        else:
+            payload = template.encode_safe(data)
+        if link.connection.send(engine.frame(template.opcode, payload)):
+            engine.send_lag.append(sent_ns - due_ns)
+            if not link.connection.outbox.writable:
+                link.stalled = self, seq
+        else:
+            self.fail(seq)
+
+    def linked(self, link: Link) -> None:
+        """There is a connection to publish on."""
+        self.link = link
+        self.holds = False
+        self.drained()
+        stint = self.stint
+        if stint is not None and stint.closed is not None and stint.last_due_ns is None:
+            stint.advance(now_ns())
+
+    def drained(self) -> None:
+        """The connection takes messages again."""
+        backlog = self._backlog
+        while backlog:
+            link = self.link
+            if link is None or not link.connection.outbox.writable:
+                return
+            self._transmit(link, *backlog.popleft())
+
+    def lost(self, *, holds: bool) -> None:
+        """The link is gone. `holds`: it may be recovered."""
+        self.link = None
+        self.holds = holds
+        if not holds:
+            self.give_up()
+            if self.stint is not None:
+                self.stint.last_due_ns = None
+
+    def fail(self, seq: int) -> None:
+        """A message that was not, or not wholly, handed to the socket."""
+        if self.stint is not None:
+            self.stint.out.failed(seq)
+
+    def came_back(self, at_ns: int) -> None:
+        """Closed loop: the previous message is back (or given up) at `at_ns`; the next one leaves."""
+        stint = self.stint
+        if stint is not None and stint.closed is not None:
+            stint.advance(at_ns)
+
+
+class Stint:
+    """A publisher's part in one epoch: its schedule, and where it ends."""
+
+    __slots__ = ("_next_due", "_publish", "closed", "last_due_ns", "out", "publisher", "schedule", "until_ns")
+
+    def __init__(self, publisher: Publisher, schedule: Schedule, out: OutStream, until_ns: int) -> None:
+        self.publisher = publisher
+        self.schedule = schedule
+        self.out = out
+        self.until_ns = until_ns
+        self.closed = schedule.pacer if isinstance(schedule.pacer, ClosedPacer) else None
+        self.last_due_ns: int | None = None
+        """Closed loop: when the message in flight was due; None: nothing is in flight."""
+        self._next_due: Callable[[], int] = schedule.next_due
+        self._publish = publisher.publish
+
+    def due(self, due_ns: int) -> int | None:
+        """Open loop, called by the scheduler: publishes the message that is due and tells when the next one is."""
+        if due_ns >= self.until_ns:
+            return None
+        self._publish(due_ns)
+        return self._next_due()
+
+    def start_closed(self, due_ns: int) -> None:
+        """Closed loop, called by the scheduler: the first message."""
+        if self.publisher.link is not None:
+            self.advance(due_ns)
+
+    def advance(self, at_ns: int) -> None:
+        """Closed loop: publishes the next message, due at `at_ns`."""
+        assert self.closed is not None
+        if at_ns >= self.until_ns or self.publisher.stint is not self:
+            self.last_due_ns = None
+            return
+        self.closed.came_back(at_ns)
+        self.last_due_ns = self._next_due()
+        self._publish(self.last_due_ns)
+
+    def due_before_end(self, end_ns: int) -> int:
+        """How many messages the schedule had due before `end_ns`: what was offered, sent or not."""
+        if self.closed is not None:
+            return self.out.seq
+        return ScheduleCounter(self.schedule.describe()).before(min(end_ns, self.until_ns))

@@ -1,0 +1,207 @@
+"""The agent: one process's part in a run. Does what the coordinator says with its engine, and reports once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+from gevent.event import AsyncResult  # type: ignore[import-untyped]
+
+from wps_load.client.engine import Engine, Epoch
+from wps_load.client.member import Member
+from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.measure.snapshot import Snapshot
+from wps_load.swarm.bus import Bus, Data
+from wps_load.swarm.clocks import host_identity
+from wps_load.swarm.health import Health
+
+BEAT_S = 0.1
+END_GRACE_NS = 100 * NS_PER_MS
+"""After the end of publishing: a message that was due just before it may still leave. What has not left then never will."""
+
+
+class Agent:
+    """`started_ns`: the run's start in the coordinator's clock, from which seconds are counted.
+
+    `on_interval(snapshot)`: what came since the last one, for Locust's own tables.
+    """
+
+    def __init__(
+        self, engine: Engine, bus: Bus, started_ns: int, *, on_interval: Callable[[Snapshot], None]
+    ) -> None:
+        self.engine = engine
+        self._bus = bus
+        self._started_ns = started_ns
+        self._on_interval = on_interval
+        self._health = Health(engine.scheduler, engine.recorder)
+        self._waiting: list[AsyncResult] = []
+        self._granted: list[list[int]] = []
+        self._claiming = False
+        self._told_settled = 0
+        self._second = 0
+        self._end_ns: int | None = None
+        self._before = self._accounts()
+        self._before_epoch = engine.epoch
+        self._traffic = (0, 0)
+        self._stalls = (0, 0)
+        self._closed = False
+        self._finishing: Any = None
+        bus.on_agent = self._received
+        self._health.start()
+        self._beat = gevent.spawn(self._beats)
+        self._send("hello", {"host": host_identity()})
+
+    def _send(self, kind: str, data: Data) -> None:
+        self._bus.to_coordinator(kind, {**data, "run": self.engine.number})
+
+    # -- users ---------------------------------------------------------------------------------------------------------
+
+    def admit(self) -> Member:
+        """A new simulated client, in the caller's greenlet: waits for the coordinator to give it an index and a slot."""
+        result = AsyncResult()
+        self._waiting.append(result)
+        if not self._claiming:
+            # one claim for all users that Locust spawns in this turn of the loop
+            self._claiming = True
+            gevent.get_hub().loop.run_callback(gevent.spawn, self._claim)
+        index, incarnation, slot_ns = result.get()
+        return self.engine.admit(index, incarnation, slot_ns - self.engine.offset_ns)
+
+    def _claim(self) -> None:
+        self._claiming = False
+        self._send("claim", {"count": len(self._waiting)})
+
+    def dismiss(self, member: Member) -> None:
+        """Locust stops this user."""
+        self.engine.dismiss(member)
+        if not self._closed:
+            self._send("release", {"index": member.role.index})
+
+    # -- the coordinator says --------------------------------------------------------------------------------------------
+
+    def _received(self, kind: str, data: Data) -> None:
+        engine = self.engine
+        if kind == "grant":
+            waiting, self._waiting = self._waiting, self._waiting[len(data["slots"]) :]
+            for result, slot in zip(waiting, data["slots"], strict=False):
+                result.set(slot)
+        elif kind == "stint":
+            engine.plan(Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"])))
+        elif kind == "reset":
+            self._reset(self._local(data["at_ns"]), data["epoch"])
+        elif kind == "ping":
+            self._send("pong", {"sent_ns": data["sent_ns"], "agent_ns": now_ns()})
+        elif kind == "clock":
+            engine.offset_ns = data["offset_ns"]
+        elif kind == "end":
+            self._end_ns = data["at_ns"]
+            engine.end_at(self._local(data["at_ns"]))
+            gevent.spawn(self._end_publishing, self._local(data["at_ns"]))
+        elif kind == "expect":
+            self._finishing = gevent.spawn(self._finish, data["streams"], data["drain_ns"])
+
+    def _local(self, at_ns: int) -> int:
+        return at_ns - self.engine.offset_ns
+
+    def _end_publishing(self, end_ns: int) -> None:
+        gevent.sleep(max(0.0, (end_ns + END_GRACE_NS - now_ns()) / NS_PER_S))
+        self.engine.stop_publishing()
+        self._send("finals", {"streams": self.engine.finals()})
+
+    def _finish(self, streams: list[Any], drain_ns: int) -> None:
+        """Waits for the messages in flight, then sends the accounts."""
+        engine = self.engine
+        engine.settle(streams, drain_ns)
+        deadline_ns = now_ns() + drain_ns
+        while engine.ledger.outstanding() and now_ns() < deadline_ns:
+            gevent.sleep(0.01)
+        self._tick(partial=True)
+        end_ns = self._end_ns if self._end_ns is not None else now_ns() + engine.offset_ns
+        self._send(
+            "final",
+            {"totals": engine.totals().to_wire(), "offered": engine.offered(self._local(end_ns))},
+        )
+
+    def _reset(self, at_ns: int, epoch: int | None) -> None:
+        def now_reset(_: int) -> None:
+            self.engine.recorder.reset()
+            self._traffic = self.engine.traffic()
+            self._stalls = self.engine.stalls()
+
+        self.engine.scheduler.call_at(at_ns, now_reset, first=True)
+        if epoch is not None:
+            self.engine.plan(Epoch(epoch, at_ns, 1 << 62))
+
+    # -- beats -----------------------------------------------------------------------------------------------------------
+
+    def _beats(self) -> None:
+        while not self._closed:
+            gevent.sleep(BEAT_S)
+            engine = self.engine
+            engine.acknowledge(now_ns())
+            if engine.settled != self._told_settled:
+                self._told_settled = engine.settled
+                self._send("status", {"settled": engine.settled})
+            if now_ns() + engine.offset_ns >= self._started_ns + (self._second + 1) * NS_PER_S:
+                self._tick(partial=False)
+
+    def _tick(self, *, partial: bool) -> None:
+        """Reports what came since the last report, as the figures of the second that has just ended."""
+        engine = self.engine
+        self._second = (now_ns() + engine.offset_ns - self._started_ns) // NS_PER_S
+        self._count_traffic()
+        interval = engine.recorder.take()
+        now = self._accounts()
+        if engine.epoch != self._before_epoch:  # a new epoch's accounts start from 0
+            self._before = dict.fromkeys(now, 0)
+            self._before_epoch = engine.epoch
+        deltas = {name: value - self._before[name] for name, value in now.items()}
+        self._before = now
+        self._send(
+            "tick",
+            {
+                "second": self._second,
+                "partial": partial,
+                "open": len(engine.open_links),
+                "epoch": engine.epoch,
+                "snapshot": interval.to_wire(),
+                "deltas": deltas,
+                "totals": now,
+                "health": self._health.second(),
+            },
+        )
+        self._on_interval(interval)
+
+    def _accounts(self) -> dict[str, int]:
+        """The present epoch's messages so far. `missing`: gaps that are not filled yet."""
+        running = self.engine.ledger.running()
+        held = self.engine.held_back()
+        return {
+            "offered": running.published + self.engine.send_failures(),
+            "published": running.published - held,
+            "delivered": running.delivered,
+            "missing": running.missing,
+        }
+
+    def _count_traffic(self) -> None:
+        recorder = self.engine.recorder
+        sent, received = self.engine.traffic()
+        recorder.count("bytes_sent", sent - self._traffic[0])
+        recorder.count("bytes_received", received - self._traffic[1])
+        self._traffic = sent, received
+        stalls, stalled_ns = self.engine.stalls()
+        recorder.count("send_stalls", stalls - self._stalls[0])
+        recorder.count("send_stall_ns", stalled_ns - self._stalls[1])
+        self._stalls = stalls, stalled_ns
+
+    def close(self) -> None:
+        """The run is over: every connection ends by plan. Again: does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        self._health.stop()
+        self._on_interval(self.engine.recorder.take())
+        self.engine.close()
+        for result in self._waiting:
+            result.set_exception(gevent.GreenletExit())

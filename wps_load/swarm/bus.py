@@ -1,0 +1,106 @@
+"""How the coordinator (master, or the only process) and the agents (processes with users) talk.
+
+Direct calls where both live in one process, Locust's custom messages otherwise; coordinator and agents can't tell the
+difference. Data is what msgpack carries: None, bool, int, float, str, bytes, lists and dicts with str keys.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+Data = dict[str, Any]
+ToCoordinator = Callable[[str, str, Data], None]
+"""`(agent id, kind, data)`"""
+ToAgent = Callable[[str, Data], None]
+"""`(kind, data)`"""
+
+LOCAL_AGENT = "local"
+_TO_COORDINATOR = "wps_to_coordinator"
+_TO_AGENT = "wps_to_agent"
+
+
+class Bus(Protocol):
+    """`on_coordinator`, `on_agent`: who receives; either may be None (a master has no agent)."""
+
+    on_coordinator: ToCoordinator | None
+    on_agent: ToAgent | None
+
+    def to_coordinator(self, kind: str, data: Data) -> None: ...
+
+    def to_agents(self, kind: str, data: Data, agent: str | None = None) -> None:
+        """To one agent, or to all that there are."""
+        ...
+
+    def agents(self) -> set[str]:
+        """The agents that are alive, as far as is known."""
+        ...
+
+
+class LocalBus:
+    """Both in one process."""
+
+    def __init__(self) -> None:
+        self.on_coordinator: ToCoordinator | None = None
+        self.on_agent: ToAgent | None = None
+
+    def to_coordinator(self, kind: str, data: Data) -> None:
+        if self.on_coordinator is not None:
+            self.on_coordinator(LOCAL_AGENT, kind, data)
+
+    def to_agents(self, kind: str, data: Data, agent: str | None = None) -> None:
+        if self.on_agent is not None:
+            self.on_agent(kind, data)
+
+    def agents(self) -> set[str]:
+        return {LOCAL_AGENT}
+
+
+class MasterBus:
+    """The coordinator's end in a Locust master."""
+
+    def __init__(self, runner: Any) -> None:
+        self.on_coordinator: ToCoordinator | None = None
+        self.on_agent: ToAgent | None = None
+        self._runner = runner
+        runner.register_message(_TO_COORDINATOR, self._received)
+
+    def to_coordinator(self, kind: str, data: Data) -> None:
+        raise AssertionError("a master has no agent")
+
+    def to_agents(self, kind: str, data: Data, agent: str | None = None) -> None:
+        if agent is None:
+            for each in self.agents():
+                self._runner.send_message(_TO_AGENT, {"kind": kind, "data": data}, each)
+        elif agent in self._runner.clients:
+            self._runner.send_message(_TO_AGENT, {"kind": kind, "data": data}, agent)
+
+    def agents(self) -> set[str]:
+        return {node.id for node in self._runner.clients.all if node.state != "missing"}
+
+    def _received(self, environment: Any, msg: Any) -> None:
+        if self.on_coordinator is not None:
+            self.on_coordinator(msg.node_id, msg.data["kind"], msg.data["data"])
+
+
+class WorkerBus:
+    """An agent's end in a Locust worker."""
+
+    def __init__(self, runner: Any) -> None:
+        self.on_coordinator: ToCoordinator | None = None
+        self.on_agent: ToAgent | None = None
+        self._runner = runner
+        runner.register_message(_TO_AGENT, self._received)
+
+    def to_coordinator(self, kind: str, data: Data) -> None:
+        self._runner.send_message(_TO_COORDINATOR, {"kind": kind, "data": data})
+
+    def to_agents(self, kind: str, data: Data, agent: str | None = None) -> None:
+        raise AssertionError("a worker has no coordinator")
+
+    def agents(self) -> set[str]:
+        return {self._runner.client_id}
+
+    def _received(self, environment: Any, msg: Any) -> None:
+        if self.on_agent is not None:
+            self.on_agent(msg.data["kind"], msg.data["data"])

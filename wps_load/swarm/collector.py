@@ -1,0 +1,182 @@
+"""Puts the agents' reports together: the whole run's snapshot, and one timeline row a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from wps_load.clock import NS_PER_MS, NS_PER_S
+from wps_load.config import RunConfig
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.snapshot import Snapshot
+from wps_load.report.timeline import timeline_row
+from wps_load.swarm.bus import Data
+
+_DELTAS = ("offered", "published", "delivered", "missing")
+
+
+@dataclass(slots=True)
+class Second:
+    """What all agents have reported of one second so far."""
+
+    interval: Snapshot = field(default_factory=Snapshot)
+    deltas: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_DELTAS, 0))
+    open: dict[str, int] = field(default_factory=dict)
+    cpu_percent: float = 0.0
+
+
+class Collector:
+    """`on_second(self)` after each row. Totals of messages are complete when every agent has finished."""
+
+    def __init__(
+        self, started_ns: int, config: RunConfig, on_second: Callable[[Collector], None] = lambda _: None
+    ) -> None:
+        self.phases: list[tuple[str, int]] = []
+        self.rows: list[dict[str, object]] = []
+        self.intervals: list[tuple[float, float, Snapshot]] = []
+        """(from, to, what came in between), seconds since the start: for the HdrHistogram log."""
+        self.total = Snapshot()
+        self.peak_open = 0
+        self.cpu_percent_max = 0.0
+        self.rss_bytes_max = 0
+        self.gc_pause_ns_max = 0
+        self._started_ns = started_ns
+        self._config = config
+        self._on_second = on_second
+        self._reported: dict[str, int] = {}
+        self._open: dict[str, int] = {}
+        self._running: dict[str, tuple[int, dict[str, int]]] = {}
+        self._pending: dict[int, Second] = {}
+        self._finals: dict[str, LedgerTotals] = {}
+        self._offered: dict[str, int] = {}
+        self._last_row = 0
+        self._reset_ns = 0
+
+    def join(self, agent: str) -> None:
+        self._reported.setdefault(agent, self._last_row)
+
+    def leave(self, agent: str) -> None:
+        """An agent is lost: no second waits for it any more."""
+        self._reported.pop(agent, None)
+        self._open.pop(agent, None)
+        self._write_rows()
+
+    def add(self, agent: str, data: Data) -> None:
+        """One agent's report of the second that has just ended, or in the drain of a part of one."""
+        second = max(data["second"], self._last_row + 1)
+        interval = Snapshot.from_wire(data["snapshot"])
+        self.total.merge(interval)
+        found = self._pending.setdefault(second, Second())
+        found.interval.merge(interval)
+        for name, delta in data["deltas"].items():
+            found.deltas[name] += delta
+        self._open[agent] = found.open[agent] = data["open"]
+        self._running[agent] = data["epoch"], data["totals"]
+        health = data["health"]
+        found.cpu_percent = max(found.cpu_percent, health["cpu_percent"])
+        if not data["partial"]:  # of a few milliseconds the kernel's accounts are too coarse
+            self.cpu_percent_max = max(self.cpu_percent_max, health["cpu_percent"])
+        self.rss_bytes_max = max(self.rss_bytes_max, health["rss_bytes"])
+        self.gc_pause_ns_max = max(self.gc_pause_ns_max, health["gc_pause_ns"])
+        self.peak_open = max(self.peak_open, sum(self._open.values()))
+        if agent in self._reported:
+            self._reported[agent] = second
+        self._write_rows()
+
+    def finish(self, agent: str, data: Data) -> None:
+        """An agent's last word."""
+        self._finals[agent] = LedgerTotals.from_wire(data["totals"])
+        self._offered[agent] = data["offered"]
+
+    def reset(self, at_ns: int) -> None:
+        """Statistics start anew at `at_ns`; the timeline goes on."""
+        self.total = Snapshot()
+        self.cpu_percent_max = 0.0
+        self.gc_pause_ns_max = 0
+
+    def close(self) -> None:
+        """No more reports: what is pending becomes rows."""
+        self._reported.clear()
+        self._write_rows(everything=True)
+
+    # -- totals ----------------------------------------------------------------------------------------------------------
+
+    @property
+    def open(self) -> int:
+        """Connections open by the agents' last reports."""
+        return sum(self._open.values())
+
+    def running(self, name: str) -> int:
+        """`offered`, `published`, `delivered` or `missing` of the newest epoch so far."""
+        newest = max((epoch for epoch, _ in self._running.values()), default=0)
+        return sum(totals[name] for epoch, totals in self._running.values() if epoch == newest)
+
+    def totals(self) -> LedgerTotals | None:
+        """All agents' accounts. Of a lost agent what it last reported: its own part is expected as far as it came."""
+        if not self._finals:
+            return None
+        found = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
+        for totals in self._finals.values():
+            found = found.plus(totals)
+        for agent, (_, totals_so_far) in self._running.items():
+            if agent not in self._finals:
+                delivered = totals_so_far["delivered"]
+                failed = totals_so_far["offered"] - totals_so_far["published"]
+                found = found.plus(
+                    LedgerTotals(totals_so_far["published"], failed, delivered, delivered, 0, 0, 0)
+                )
+        return found
+
+    def offered(self) -> int | None:
+        """Messages due in the measured epoch, sent or not."""
+        if not self._offered:
+            return None
+        lost = [totals["offered"] for agent, (_, totals) in self._running.items() if agent not in self._offered]
+        return sum(self._offered.values()) + sum(lost)
+
+    # -- rows ------------------------------------------------------------------------------------------------------------
+
+    def _write_rows(self, *, everything: bool = False) -> None:
+        """Makes rows of the seconds that every agent has reported."""
+        complete = max(self._pending, default=0) if everything else min(self._reported.values(), default=0)
+        for second in sorted(self._pending):
+            if second > complete:
+                break
+            self._write_row(second, self._pending.pop(second))
+
+    def _write_row(self, number: int, second: Second) -> None:
+        interval_s = float(number - self._last_row)
+        self._last_row = number
+        lag = second.interval.histograms.get("loop_lag")
+        send_lag = second.interval.histograms.get("send_lag")
+        self.rows.append(
+            timeline_row(
+                t_s=float(number),
+                interval_s=interval_s,
+                phase=self._phase_at(number),
+                users=sum({**self._open, **second.open}.values()),
+                interval=second.interval,
+                offered=second.deltas["offered"],
+                published=second.deltas["published"],
+                delivered=second.deltas["delivered"],
+                lost=second.deltas["missing"],
+                loop_lag_ms_p99=_p99_ms(lag),
+                send_lag_ms_p99=_p99_ms(send_lag),
+                cpu_percent=second.cpu_percent,
+            )
+        )
+        self.intervals.append((number - interval_s, float(number), second.interval))
+        self._on_second(self)
+
+    def _phase_at(self, second: int) -> str:
+        """The phase that most of the second that ends at `second` was in."""
+        middle = self._started_ns + second * NS_PER_S - NS_PER_S // 2
+        return next((name for name, at in reversed(self.phases) if at <= middle), "connect")
+
+
+def _p99_ms(histogram: Any) -> float | None:
+    if histogram is None or not histogram.count:
+        return None
+    value = histogram.percentile(99.0)
+    return None if value is None else round(value / NS_PER_MS, 3)

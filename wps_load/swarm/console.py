@@ -1,0 +1,38 @@
+"""What a run says on the terminal, beside Locust's own output: on standard error, one line at a time."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TextIO
+
+from wps_load.report.live import LiveState, live_line
+
+PLAIN_EVERY_S = 5
+"""Where no terminal is, a line each second would fill a CI log."""
+
+
+class Console:
+    """`live` rewrites its own line on a terminal and prints plain lines elsewhere; `say` prints a sentence."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream if stream is not None else sys.stderr
+        self._terminal = self._stream.isatty()
+        self._plain_printed: int | None = None
+
+    def say(self, text: str) -> None:
+        self._stream.write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
+        self._stream.flush()
+
+    def live(self, state: LiveState) -> None:
+        if self._terminal:
+            width = shutil.get_terminal_size().columns - 1
+            # the cursor goes back to the line's beginning, so that Locust's table overwrites it
+            self._stream.write(f"\r\x1b[K{live_line(state, width)}\r")
+        else:
+            step = int(state.elapsed_s) // PLAIN_EVERY_S
+            if step == self._plain_printed:
+                return
+            self._plain_printed = step
+            self._stream.write(live_line(state, None) + "\n")
+        self._stream.flush()

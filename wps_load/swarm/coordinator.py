@@ -1,0 +1,271 @@
+"""Conducts one run: phases, slots, the drain. One in the master, or in the only process; the agents follow.
+
+    connect -> settle -> (warm-up) -> measure -> drain
+
+Phase changes are instants in the future, in the coordinator's clock, so that all agents change at the same one.
+The drain: "end" (stop publishing at an instant) -> every agent's "finals" (what its publishers sent) -> "expect" (all
+finals, to every agent) -> every agent's "final" (its accounts, when nothing is outstanding or the time is up).
+An agent that does not answer in time, or is gone, is *lost*: its last snapshot counts, and the run is invalid.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+from gevent.event import Event  # type: ignore[import-untyped]
+
+from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.config import RunConfig
+from wps_load.swarm.bus import Bus, Data
+from wps_load.swarm.clocks import ClockSync
+from wps_load.swarm.collector import Collector
+from wps_load.swarm.slots import SlotAllocator
+
+logger = logging.getLogger(__name__)
+
+LEAD_NS = 200 * NS_PER_MS
+"""Between deciding a phase change and its instant: ample for a message to every worker of a site."""
+ANSWER_NS = 5 * NS_PER_S
+"""How long an agent may take to answer in the drain, beyond the drain itself."""
+FOREVER_NS = 1 << 62
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What is fixed when a run starts. `number`: the 32 bits of the run's id that every stamp carries."""
+
+    run_id: str
+    number: int
+    config: RunConfig
+    users: int
+    started_ns: int
+    run_time_ns: int | None = None
+
+
+@dataclass(slots=True)
+class AgentState:
+    """What the coordinator knows of one agent."""
+
+    agent: str
+    host: str
+    claimed: int = 0
+    settled: int = 0
+    finals: list[Any] | None = None
+    finished: bool = False
+    indices: set[int] = field(default_factory=set)
+
+
+class Coordinator:
+    """`spawn_rate()`: users per second as of now. `expected_users()`: how many of our users Locust was asked for."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        bus: Bus,
+        *,
+        spawn_rate: Callable[[], float],
+        expected_users: Callable[[], int],
+        on_second: Callable[[Collector], None] = lambda collector: None,
+    ) -> None:
+        self.plan = plan
+        self.collector = Collector(plan.started_ns, plan.config, on_second)
+        self.agents: dict[str, AgentState] = {}
+        self.lost: set[str] = set()
+        self.clocks = ClockSync()
+        self.epoch = 0
+        self.phases: list[tuple[str, int]] = []
+        self._bus = bus
+        self._spawn_rate = spawn_rate
+        self._expected_users = expected_users
+        self._slots = SlotAllocator()
+        self._spawned = Event()
+        self._stopping = False
+        self._drained = Event()
+        self._stints: list[Data] = []
+        self.measure_start_ns: int | None = None
+        self.measure_end_ns: int | None = None
+        self.ended_ns: int | None = None
+        bus.on_coordinator = self._received
+        self._greenlets = [gevent.spawn(self._conduct), gevent.spawn(self._watch)]
+
+    # -- phases ------------------------------------------------------------------------------------------------------
+
+    def spawning_complete(self) -> None:
+        self._spawned.set()
+
+    @property
+    def phase(self) -> str:
+        """The phase of this instant."""
+        now = now_ns()
+        return next((name for name, at in reversed(self.phases) if at <= now), "connect")
+
+    @property
+    def planned_end_ns(self) -> int | None:
+        """Where `-t` puts the beginning of the drain."""
+        run_time_ns = self.plan.run_time_ns
+        return None if run_time_ns is None else self.plan.started_ns + run_time_ns
+
+    @property
+    def measured_s(self) -> float | None:
+        """Length of the measure phase so far, which every rate is divided by; None before it begins."""
+        begin = self.measure_start_ns
+        if begin is None:
+            return None
+        end = now_ns() if self.measure_end_ns is None else self.measure_end_ns
+        return max(0, end - begin) / NS_PER_S or None
+
+    def _enter(self, phase: str, at_ns: int) -> None:
+        self.phases.append((phase, at_ns))
+        self.collector.phases = self.phases
+
+    def _conduct(self) -> None:
+        self._enter("connect", self.plan.started_ns)
+        while not self._spawned.wait(_POLL_S) and not self._stopping:
+            pass
+        self._enter("settle", now_ns())
+        deadline = now_ns() + self.plan.config.settle_ns
+        while not self._settled() and now_ns() < deadline and not self._stopping:
+            gevent.sleep(_POLL_S)
+        if not self._stopping:
+            self._publish()
+
+    def _settled(self) -> bool:
+        states = self.agents.values()
+        claimed = sum(state.claimed for state in states)
+        return claimed >= self._expected_users() and sum(state.settled for state in states) >= claimed
+
+    def _publish(self) -> None:
+        """Sets the instants of warm-up and measure, and tells the agents."""
+        begin = now_ns() + LEAD_NS
+        measure = begin + self.plan.config.warmup_ns
+        if measure > begin:
+            self._enter("warmup", begin)
+            self._stint(epoch=0, start_ns=begin, until_ns=measure)
+        self._enter("measure", measure)
+        self.epoch = 1
+        self.measure_start_ns = measure
+        end = self.planned_end_ns
+        self._stint(epoch=1, start_ns=measure, until_ns=FOREVER_NS if end is None else max(end, measure))
+
+    def _stint(self, *, epoch: int, start_ns: int, until_ns: int) -> None:
+        stint = {"epoch": epoch, "start_ns": start_ns, "until_ns": until_ns}
+        self._stints.append(stint)
+        self._bus.to_agents("stint", stint)
+
+    def reset(self) -> None:
+        """Statistics start anew everywhere, at one instant. In Locust's own words: reset stats."""
+        at = now_ns() + LEAD_NS
+        begun = self.measure_start_ns is not None and self.measure_start_ns <= at
+        if begun:
+            self.epoch += 1
+            self.measure_start_ns = at
+        self.collector.reset(at)
+        self._bus.to_agents("reset", {"at_ns": at, "epoch": self.epoch if begun else None})
+
+    # -- agents ------------------------------------------------------------------------------------------------------
+
+    def _received(self, agent: str, kind: str, data: Data) -> None:
+        state = self.agents.get(agent)
+        if kind == "hello":
+            self._hello(agent, data)
+        elif state is None or data.get("run") != self.plan.number:
+            return  # of an earlier run, or from before a worker said hello
+        elif kind == "claim":
+            self._claim(state, data["count"])
+        elif kind == "release":
+            state.indices.discard(data["index"])
+            state.claimed -= 1
+            self._slots.release(data["index"])
+        elif kind == "status":
+            state.settled = data["settled"]
+        elif kind == "tick":
+            self.collector.add(agent, data)
+        elif kind == "pong":
+            self.clocks.pong(agent, data, now_ns())
+        elif kind == "finals":
+            state.finals = data["streams"]
+        elif kind == "final":
+            self.collector.finish(agent, data)
+            state.finished = True
+
+    def _hello(self, agent: str, data: Data) -> None:
+        self.agents[agent] = AgentState(agent, data["host"])
+        self.clocks.hello(agent, data["host"])
+        self.collector.join(agent)
+        for stint in self._stints:
+            self._bus.to_agents("stint", stint, agent)
+
+    def _claim(self, state: AgentState, count: int) -> None:
+        slots = self._slots.claim(count, now_ns(), self._spawn_rate())
+        state.claimed += count
+        state.indices.update(slot.index for slot in slots)
+        granted = [[slot.index, slot.incarnation, slot.due_ns] for slot in slots]
+        self._bus.to_agents("grant", {"slots": granted}, state.agent)
+
+    def _watch(self) -> None:
+        """Clock exchanges, and agents that went away."""
+        while not self._drained.is_set():
+            for agent in self.clocks.due(now_ns()):
+                self._bus.to_agents("ping", {"sent_ns": now_ns()}, agent)
+            for agent, offset_ns in self.clocks.changed():
+                self._bus.to_agents("clock", {"offset_ns": offset_ns}, agent)
+            self._note_lost()
+            gevent.sleep(0.1)
+
+    def _note_lost(self) -> None:
+        for agent in set(self.agents) - self._bus.agents() - self.lost:
+            if not self.agents[agent].finished:
+                logger.error("A worker was lost; its figures end with its last snapshot and the run is invalid.")
+                self.lost.add(agent)
+                self.collector.leave(agent)
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    @property
+    def drained(self) -> bool:
+        return bool(self._drained.is_set())
+
+    def drain(self) -> None:
+        """Stops publishing, waits for messages in flight and for every agent's accounts. Again: does nothing."""
+        if self._stopping:
+            self._drained.wait()
+            return
+        self._stopping = True
+        self.measure_end_ns = self._end_instant()
+        self._enter("drain", self.measure_end_ns)
+        self._bus.to_agents("end", {"at_ns": self.measure_end_ns})
+        self._await(lambda state: state.finals is not None, self.measure_end_ns + ANSWER_NS)
+        streams = [stream for state in self.agents.values() for stream in state.finals or ()]
+        self._bus.to_agents("expect", {"streams": streams, "drain_ns": self.plan.config.drain_ns})
+        self._await(lambda state: state.finished, now_ns() + self.plan.config.drain_ns + ANSWER_NS)
+        self.ended_ns = now_ns()
+        self._drained.set()
+        gevent.killall([each for each in self._greenlets if each is not gevent.getcurrent()], block=False)
+        self.collector.close()
+
+    def _end_instant(self) -> int:
+        soon = now_ns() + LEAD_NS // 4
+        planned = self.planned_end_ns
+        # Locust's own -t fires some milliseconds off the instant that was planned; the plan wins.
+        if planned is not None and abs(planned - soon) < NS_PER_S:
+            return planned
+        return soon if planned is None else min(soon, planned)
+
+    def _await(self, answered: Callable[[AgentState], bool], deadline_ns: int) -> None:
+        while now_ns() < deadline_ns:
+            self._note_lost()
+            if not self._silent(answered):
+                return
+            gevent.sleep(_POLL_S)
+        for name in self._silent(answered):
+            logger.error("A worker did not answer in the drain; the run is invalid.")
+            self.lost.add(name)
+            self.collector.leave(name)
+
+    def _silent(self, answered: Callable[[AgentState], bool]) -> list[str]:
+        return [name for name, state in self.agents.items() if name not in self.lost and not answered(state)]

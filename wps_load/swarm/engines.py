@@ -1,0 +1,48 @@
+"""Makes a process's engine from a run's settings: where Client URLs come from, how the network is reached."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from wps_load.client.access import Access, MintedAccess, NegotiatedAccess, UrlAccess
+from wps_load.client.engine import Engine
+from wps_load.client.negotiate import Negotiator
+from wps_load.client.stream import Network
+from wps_load.clock import NS_PER_S
+from wps_load.config import RunConfig, TargetKind
+
+
+def make_engine(
+    config: RunConfig, identity: Mapping[str, Any], on_warning: Callable[[str, str], None]
+) -> Engine:
+    """Raises ConfigError for a proxy or a CA file that cannot be used."""
+    network = make_network(config)
+    return Engine(
+        config,
+        run_id=identity["run_id"],
+        number=identity["number"],
+        users=identity["users"],
+        access=make_access(config, network),
+        network=network,
+        on_warning=on_warning,
+    )
+
+
+def make_network(config: RunConfig) -> Network:
+    return Network.create(ca_file=config.ca_file, insecure=config.insecure, environ=os.environ)
+
+
+def make_access(config: RunConfig, network: Network) -> Access:
+    target = config.target
+    in_header = config.auth == "header"
+    if target.kind is TargetKind.CLIENT_URL:
+        return UrlAccess(target.url, in_header)
+    if target.kind is TargetKind.NEGOTIATE:
+        timeout_s = config.connect_timeout_ns / NS_PER_S
+        return NegotiatedAccess(Negotiator(target.url, network, timeout_s=timeout_s), in_header)
+    assert target.connection is not None, "the emulator runs before users do"
+    return MintedAccess(
+        target.connection, config.hub, config.roles, config.token_lifetime_ns // NS_PER_S, in_header
+    )

@@ -1,0 +1,131 @@
+"""A run's facts for its report, from what coordinator and collector know."""
+
+from __future__ import annotations
+
+import os
+import platform
+from datetime import datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.config import RunConfig
+from wps_load.measure import thresholds
+from wps_load.measure.histogram_log import interval_lines
+from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState
+from wps_load.swarm.collector import Collector
+from wps_load.swarm.coordinator import Coordinator
+
+BILLED_BYTES = 2048
+"""Azure bills outbound traffic in messages of 2 KB."""
+_PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjson")
+
+
+def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, target_users: int) -> RunFacts:
+    """The facts as of now: of a finished run, or in its middle (`RunState.RUNNING`)."""
+    plan, collector = coordinator.plan, coordinator.collector
+    config = plan.config
+    totals = collector.totals()
+    end_ns = coordinator.ended_ns or now_ns()
+    counters = collector.total.counters
+    received = counters.get("bytes_received", 0)
+    return RunFacts(
+        run_id=plan.run_id,
+        started_at=started_at,
+        duration_s=(end_ns - plan.started_ns) / NS_PER_S,
+        scenario=config.scenario,
+        protocol=config.protocol,
+        target=config.target.describe(),
+        settings=config.settings(),
+        settings_hash=config.settings_hash,
+        seed=config.seed,
+        versions=_versions(),
+        host=_host(),
+        state=state,
+        closed_loop=config.closed_loop,
+        has_messages=config.scenario_row.publishes,
+        tls_verified=_tls_verified(config),
+        connections=_connections(collector, target_users),
+        offered=collector.offered() if coordinator.measure_start_ns is not None else None,
+        totals=totals if coordinator.measure_start_ns is not None else None,
+        billed_outbound=-(-received // BILLED_BYTES),
+        bytes_sent=counters.get("bytes_sent", 0),
+        bytes_received=received,
+        measure_s=coordinator.measured_s,
+        snapshot=collector.total,
+        interval_log="".join(interval_lines(start, end - start, part) for start, end, part in collector.intervals),
+        timeline=collector.rows,
+        phases=_phases(coordinator, end_ns),
+        generator=_health(coordinator),
+        slos=thresholds.parse(config.slo) if config.slo else (),
+    )
+
+
+def _connections(collector: Collector, target: int) -> ConnectionCounts:
+    counters = collector.total.counters
+
+    def counted(name: str) -> int:
+        return counters.get(f"connections_{name}", 0)
+
+    return ConnectionCounts(
+        target=target,
+        opened=counted("opened"),
+        failed=counted("failed"),
+        dropped=counted("dropped"),
+        reconnected=counted("reconnected"),
+        recovered=counted("recovered"),
+        cut=counted("cut"),
+        closed_by_plan=counted("closed_by_plan"),
+        peak=collector.peak_open,
+    )
+
+
+def _health(coordinator: Coordinator) -> GeneratorHealth:
+    collector = coordinator.collector
+    error_ns = coordinator.clocks.error_ns(now_ns())
+    return GeneratorHealth(
+        workers=len(coordinator.agents),
+        workers_lost=len(coordinator.lost),
+        cpu_percent_max=collector.cpu_percent_max,
+        loop_lag_ms_p99=_p99_ms(collector, "loop_lag"),
+        send_lag_ms_p99=_p99_ms(collector, "send_lag"),
+        rss_bytes_max=collector.rss_bytes_max,
+        send_stalls=collector.total.counters.get("send_stalls", 0),
+        gc_pause_ms_max=collector.gc_pause_ns_max / NS_PER_MS,
+        clock_error_ms=None if error_ns is None else error_ns / NS_PER_MS,
+    )
+
+
+def _p99_ms(collector: Collector, name: str) -> float | None:
+    histogram = collector.total.histograms.get(name)
+    value = histogram.percentile(99.0) if histogram is not None else None
+    return None if value is None else value / NS_PER_MS
+
+
+def _phases(coordinator: Coordinator, end_ns: int) -> list[Phase]:
+    started = coordinator.plan.started_ns
+    known = [(name, at) for name, at in coordinator.phases if at <= end_ns]
+    ends = [at for _, at in known[1:]] + [end_ns]
+    return [
+        Phase(name, (at - started) / NS_PER_S, (end - at) / NS_PER_S)
+        for (name, at), end in zip(known, ends, strict=True)
+    ]
+
+
+def _tls_verified(config: RunConfig) -> bool | None:
+    target = config.target
+    secure = target.connection.tls if target.connection is not None else target.url.startswith(("wss://", "https://"))
+    return (not config.insecure) if secure else None
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _host() -> dict[str, object]:
+    return {"system": platform.system(), "machine": platform.machine(), "cpus": os.cpu_count()}

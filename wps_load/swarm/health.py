@@ -1,0 +1,60 @@
+"""How the generator itself is doing: CPU, memory, lateness of the event loop, pauses of the garbage collector."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+
+import psutil  # type: ignore[import-untyped]
+
+from wps_load.client.scheduler import Scheduler
+from wps_load.clock import NS_PER_MS, now_ns
+from wps_load.measure.recorder import Recorder
+
+PROBE_NS = 10 * NS_PER_MS
+"""The loop's lateness is sampled a hundred times a second."""
+
+
+class Health:
+    """Of this process. `start` when a run begins; `second` once a second; `stop`."""
+
+    def __init__(self, scheduler: Scheduler, recorder: Recorder) -> None:
+        self._scheduler = scheduler
+        self._recorder = recorder
+        self._process = psutil.Process(os.getpid())
+        self._gc_began_ns = 0
+        self._gc_pause_ns = 0
+        self._running = False
+
+    def start(self) -> None:
+        self._running = True
+        self._process.cpu_percent()
+        self._lag = self._recorder.buffer("loop_lag")
+        self._scheduler.call_at(now_ns() + PROBE_NS, self._probe)
+        gc.callbacks.append(self._on_gc)
+
+    def stop(self) -> None:
+        if self._running:
+            self._running = False
+            gc.callbacks.remove(self._on_gc)
+
+    def second(self) -> dict[str, Any]:
+        """`cpu_percent` of one core and `gc_pause_ns` (the longest) since the last call, `rss_bytes` now."""
+        pause, self._gc_pause_ns = self._gc_pause_ns, 0
+        return {
+            "cpu_percent": self._process.cpu_percent(),
+            "rss_bytes": self._process.memory_info().rss,
+            "gc_pause_ns": pause,
+        }
+
+    def _probe(self, due_ns: int) -> int | None:
+        now = now_ns()
+        self._lag.append(now - due_ns)
+        return max(due_ns, now) + PROBE_NS if self._running else None
+
+    def _on_gc(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._gc_began_ns = now_ns()
+        else:
+            self._gc_pause_ns = max(self._gc_pause_ns, now_ns() - self._gc_began_ns)

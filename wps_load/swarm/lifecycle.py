@@ -1,0 +1,258 @@
+"""Our part in Locust's life, one object a process: options judged, emulator started, runs begun, drained and reported.
+
+What Locust does, and where that bites, is in docs/decisions/0002-locust.md.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import sys
+from functools import cache
+from typing import Any
+
+import orjson
+from locust import stats as locust_stats
+from locust.env import Environment
+from locust.runners import MasterRunner, WorkerRunner
+
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.config import RunConfig
+from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
+from wps_load.errors import ConfigError, ExitCode
+from wps_load.swarm import options, signals
+from wps_load.swarm.agent import Agent
+from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
+from wps_load.swarm.console import Console
+from wps_load.swarm.coordinator import Coordinator, RunPlan
+from wps_load.swarm.engines import make_engine
+from wps_load.swarm.limits import raise_open_files
+from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.stats import LocustTable, bucket_response_time, make_precise
+
+logger = logging.getLogger(__name__)
+
+RUN_ATTRIBUTE = "wps_run"
+"""An attribute of Locust's parsed options, which travel to the workers when users are spawned: the run's identity."""
+
+
+@cache
+def install(events: Any) -> None:
+    """Hooks us into a Locust process; again for the same events: does nothing. Before Locust parses its options."""
+
+    def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
+        Lifecycle(environment, runner, web_ui)
+
+    events.init_command_line_parser.add_listener(options.add_arguments)
+    events.init.add_listener(on_init)
+
+
+def lifecycle_of(environment: Environment) -> Lifecycle:
+    """The process's lifecycle, which `init` has left with the environment."""
+    found = getattr(environment, "wps_lifecycle", None)
+    assert isinstance(found, Lifecycle), "wps_load is not installed in this environment"
+    return found
+
+
+class Lifecycle:
+    """Of a local process, a master or a worker. At most one run at a time."""
+
+    def __init__(self, environment: Environment, runner: Any, web_ui: Any) -> None:
+        environment.wps_lifecycle = self  # type: ignore[attr-defined]
+        self.environment = environment
+        self.runner = runner
+        self.conducts = not isinstance(runner, WorkerRunner)
+        self.has_users = not isinstance(runner, MasterRunner)
+        self.console = Console()
+        self.agent: Agent | None = None
+        self.coordinator: Coordinator | None = None
+        self.reporter: Reporter | None = None
+        self._emulator: EmulatorProcess | None = None
+        self._warned: set[str] = set()
+        self._bus: Bus = self._make_bus()
+        raise_open_files()
+        locust_stats.bucket_response_time = bucket_response_time  # type: ignore[assignment]
+        events: Any = environment.events
+        events.test_start.add_listener(self._on_test_start)
+        events.spawning_complete.add_listener(self._on_spawning_complete)
+        events.test_stopping.add_listener(self._on_test_stopping)
+        events.test_stop.add_listener(self._on_test_stop)
+        events.reset_stats.add_listener(self._on_reset)
+        events.quitting.add_listener(self._on_quitting)
+        if self.conducts:
+            signals.interrupt_politely()
+            if web_ui is None:
+                self._judge_or_exit()
+            else:
+                from wps_load.swarm.web import extend
+
+                extend(web_ui, self)
+        else:
+            signals.wait_for_master(self)
+
+    def _make_bus(self) -> Bus:
+        if isinstance(self.runner, MasterRunner):
+            return MasterBus(self.runner)
+        return WorkerBus(self.runner) if isinstance(self.runner, WorkerRunner) else LocalBus()
+
+    # -- options -------------------------------------------------------------------------------------------------------
+
+    @property
+    def parsed(self) -> dict[str, Any]:
+        return vars(self.environment.parsed_options)
+
+    def judge(self, changed: dict[str, Any] | None = None) -> RunConfig:
+        """The run that the options ask for, `changed` by the web form. Raises ConfigError with every fault."""
+        return options.read({**self.parsed, **(changed or {})})
+
+    def _judge_or_exit(self) -> None:
+        """Headless: a wrong option ends the process before anything connects."""
+        try:
+            config = self.judge()
+            self._prepare_run(config)
+        except ConfigError as error:
+            for fault in error.faults:
+                self.console.say(f"wps-load: {fault}")
+            sys.exit(int(ExitCode.USAGE))
+        except EmulatorFailed as error:
+            self.console.say(f"wps-load: {error}")
+            sys.exit(int(ExitCode.USAGE))
+
+    # -- start ---------------------------------------------------------------------------------------------------------
+
+    def _prepare_run(self, config: RunConfig) -> None:
+        """Target, SLOs and report folder: all that can fail before the first connection."""
+        self._stop_emulator()
+        if config.target.is_emulator:
+            self._emulator = EmulatorProcess.start(faults=config.emulator_faults, units=config.units)
+            config = config.with_emulator(self._emulator.connection_string)
+        self.reporter = Reporter(config, self.console, self.environment)
+        self.reporter.announce()
+
+    def _on_test_start(self, **_: Any) -> None:
+        make_precise(self.environment.stats)
+        if self.conducts:
+            self._begin()
+        if self.has_users:
+            self._join()
+
+    def _begin(self) -> None:
+        if self.reporter is None or self.reporter.used:
+            try:
+                self._prepare_run(self.judge())
+            except (ConfigError, EmulatorFailed) as error:
+                logger.error("%s", error)
+                return
+        reporter = self.reporter
+        assert reporter is not None
+        config = reporter.config
+        run_time = config.run_time_s
+        plan = RunPlan(
+            run_id=secrets.token_hex(4),
+            number=secrets.randbits(32),
+            config=config,
+            users=config.peak_users or self.runner.target_user_count or 1,
+            started_ns=now_ns(),
+            run_time_ns=int(run_time * NS_PER_S) if run_time else None,
+        )
+        emulator = self._emulator.connection_string if self._emulator is not None else ""
+        identity = {
+            "run_id": plan.run_id,
+            "number": plan.number,
+            "users": plan.users,
+            "seed": config.seed,
+            "started_ns": plan.started_ns,
+            "emulator": emulator,
+        }
+        setattr(self.environment.parsed_options, RUN_ATTRIBUTE, orjson.dumps(identity).decode())
+        self.coordinator = Coordinator(
+            plan,
+            self._bus,
+            spawn_rate=self._spawn_rate,
+            expected_users=self._expected_users,
+            on_second=reporter.second,
+        )
+        reporter.begin(self.coordinator)
+
+    def _join(self) -> None:
+        """This process has users: makes their engine."""
+        identity = orjson.loads(getattr(self.environment.parsed_options, RUN_ATTRIBUTE, "") or "null")
+        if identity is None:
+            return
+        config = options.read({**self.parsed, "wps_seed": str(identity["seed"])})
+        if identity["emulator"]:
+            config = config.with_emulator(identity["emulator"])
+        self._warned.clear()
+        engine = make_engine(config, identity, self._warn)
+        table = LocustTable(self.environment, frozenset({self._primary(config), "connect"}))
+        self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=table.add)
+
+    def _primary(self, config: RunConfig) -> str:
+        return "rtt" if "rtt" in config.scenario_row.metrics and not config.no_echo else "delivery"
+
+    def _warn(self, kind: str, sentence: str) -> None:
+        """Each kind of failure is told once a run; how often it was, the tables say."""
+        if kind not in self._warned:
+            self._warned.add(kind)
+            logger.warning("%s", sentence)
+
+    def _spawn_rate(self) -> float:
+        rate = getattr(self.runner, "spawn_rate", None) or self.parsed.get("spawn_rate")
+        return float(rate or 1.0)
+
+    def _expected_users(self) -> int:
+        """How many users of ours Locust has been asked for."""
+        from wps_load.swarm.users import ScenarioUser
+
+        counts = self.runner.target_user_classes_count or {}
+        ours = {cls.__name__ for cls in self.runner.user_classes if issubclass(cls, ScenarioUser)}
+        return sum(count for name, count in counts.items() if name in ours)
+
+    def _on_spawning_complete(self, **_: Any) -> None:
+        if self.coordinator is not None:
+            self.coordinator.spawning_complete()
+            if self.environment.reset_stats:  # Locust resets its own without telling
+                self.coordinator.reset()
+
+    def _on_reset(self, **_: Any) -> None:
+        if self.coordinator is not None:
+            self.coordinator.reset()
+
+    # -- end -----------------------------------------------------------------------------------------------------------
+
+    def _on_test_stopping(self, **_: Any) -> None:
+        self.finish()
+
+    def finish(self) -> None:
+        """Drains and reports, if a run is on and nobody has."""
+        coordinator, reporter = self.coordinator, self.reporter
+        if coordinator is None or reporter is None:
+            return
+        coordinator.drain()
+        self.coordinator = None
+        reporter.finish(coordinator)
+
+    def _on_test_stop(self, **_: Any) -> None:
+        if self.agent is not None:
+            self.agent.close()
+            self.agent = None
+
+    def _on_quitting(self, **_: Any) -> None:
+        self.finish()
+        if self.agent is not None:
+            self.agent.close()
+        if self.conducts:
+            self.environment.process_exit_code = self._exit_code()
+            self._stop_emulator()
+
+    def _exit_code(self) -> int:
+        """The worst of ours and Locust's own rule for failures."""
+        if self.reporter is None:
+            return int(ExitCode.PASSED)
+        failures = bool(self.runner.errors or self.runner.exceptions)
+        return self.reporter.exit_code(failures, int(self.parsed.get("exit_code_on_error", 1)))
+
+    def _stop_emulator(self) -> None:
+        if self._emulator is not None:
+            self._emulator.stop()
+            self._emulator = None

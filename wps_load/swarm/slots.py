@@ -1,0 +1,55 @@
+"""Dense indices and connection slots, handed out by the coordinator. Pure.
+
+Locust has no global index of a user and spawns in bursts of `r` once a second. Here each connection gets the smallest
+free index, an *incarnation* (how often that index was used before, so that streams of two connections never share a
+number), and a slot 1/r after the one before: the instant at which it is due to connect.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass, field
+
+from wps_load.clock import NS_PER_S
+
+MAX_INDEX = 1 << 22
+"""Indices stay below this, so that (incarnation, index) fits the stream numbers below 2^30."""
+
+
+@dataclass(slots=True)
+class Slot:
+    index: int
+    incarnation: int
+    due_ns: int
+
+
+@dataclass(slots=True)
+class SlotAllocator:
+    """`claim` is called as users are spawned, `release` as they end, `abandon` when their worker died."""
+
+    _next: int = 0
+    _free: list[int] = field(default_factory=list)
+    _incarnations: dict[int, int] = field(default_factory=dict)
+    _last_due_ns: int | None = None
+    high_water: int = 0
+
+    def claim(self, count: int, now_ns: int, per_second: float) -> list[Slot]:
+        """`count` slots, 1/`per_second` apart, none before `now_ns`."""
+        gap_ns = int(NS_PER_S / per_second) if per_second > 0 else 0
+        slots = []
+        for _ in range(count):
+            if self._free:
+                index = heapq.heappop(self._free)
+            else:
+                index = self._next
+                self._next += 1
+            incarnation = self._incarnations.get(index, -1) + 1
+            self._incarnations[index] = incarnation
+            due_ns = now_ns if self._last_due_ns is None else max(now_ns, self._last_due_ns + gap_ns)
+            self._last_due_ns = due_ns
+            slots.append(Slot(index, incarnation, due_ns))
+        self.high_water = max(self.high_water, self._next)
+        return slots
+
+    def release(self, index: int) -> None:
+        heapq.heappush(self._free, index)

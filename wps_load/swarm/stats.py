@@ -1,0 +1,194 @@
+"""Our figures in Locust's own table: interval snapshots merged into its entries, a tick at a time.
+
+`events.request.fire` costs some 10 µs a call, so it is not called for each message. When somebody else listens to
+`events.request` (a CSV logger, OpenTelemetry), each sample is fired for them instead, from a greenlet, and nothing is merged.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from locust.stats import EntriesDict, RequestStats, StatsEntry, StatsError
+
+from wps_load.clock import NS_PER_MS, utc_now
+from wps_load.measure.catalog import METRIC_BY_NAME
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.snapshot import Snapshot
+
+REQUEST_TYPE = "WPS"
+_FIRED_AT_ONCE = 500
+
+
+def bucket_response_time(response_time: float) -> float:
+    """Locust's bucket of a time in ms: three significant digits, and at least 0.01 ms below 10 ms."""
+    if response_time < 10:
+        return round(response_time, 2)
+    if response_time < 100:
+        return round(response_time, 1)
+    if response_time < 1_000:
+        return float(round(response_time))
+    if response_time < 10_000:
+        return float(round(response_time, -1))
+    return float(round(response_time, -2))
+
+
+class PreciseEntry(StatsEntry):
+    """A row that shows tenths of a millisecond, where Locust's own shows whole ones."""
+
+    def to_string(self, current: bool = True) -> str:
+        line: str = super().to_string(current)
+        # Locust formats four times of seven characters between the bars: "|%7d %7d %7d%7d |"
+        head, _, rest = line.partition("|")
+        _, _, tail = rest.partition("|")
+        times = (
+            self.avg_response_time,
+            self.min_response_time or 0,
+            self.max_response_time,
+            self.median_response_time or 0,
+        )
+        return f"{head}|{times[0]:7.1f} {times[1]:7.1f} {times[2]:7.1f}{times[3]:7.1f} |{tail}"
+
+    def percentile(self) -> str:
+        from locust import stats
+
+        line: str = super().percentile()
+        columns = len(stats.PERCENTILES_TO_REPORT) * 7 - 1
+        times = " ".join(f"{self.get_response_time_percentile(p):6.1f}" for p in stats.PERCENTILES_TO_REPORT)
+        return line[: -columns - 7] + times + line[-7:]
+
+    def to_dict(self, escape_string_values: bool = False) -> dict[str, Any]:
+        row: dict[str, Any] = super().to_dict(escape_string_values)
+        row["min_response_time"] = round(self.min_response_time or 0, 2)
+        row["max_response_time"] = round(self.max_response_time, 2)
+        return row
+
+
+class PreciseEntries(EntriesDict):
+    """Locust's entries, with our rows shown precisely."""
+
+    def __missing__(self, key: tuple[str, str]) -> StatsEntry:
+        if key[1] != REQUEST_TYPE:
+            return cast(StatsEntry, super().__missing__(key))  # type: ignore[no-untyped-call]
+        stats = self.request_stats
+        entry = self[key] = PreciseEntry(
+            stats, key[0], key[1], use_response_times_cache=stats.use_response_times_cache
+        )
+        return entry
+
+
+def make_precise(stats: RequestStats) -> None:
+    """For a run that is about to start; Locust has just cleared its entries."""
+    stats.entries = PreciseEntries(stats)  # type: ignore[no-untyped-call]
+    stats.total = PreciseEntry(
+        stats, "Aggregated", "", use_response_times_cache=stats.use_response_times_cache
+    )
+
+
+class LocustTable:
+    """Merges intervals into one environment's table. `aggregated`: the metrics that its last row takes."""
+
+    def __init__(self, environment: Any, aggregated: frozenset[str]) -> None:
+        self._environment = environment
+        self._aggregated = aggregated
+
+    def add(self, interval: Snapshot) -> None:
+        if self._others_listen():
+            import gevent  # type: ignore[import-untyped]
+
+            gevent.spawn(self._fire, interval)
+            return
+        for name, histogram in interval.histograms.items():
+            if name in METRIC_BY_NAME and histogram.count:
+                self._merge(name, _timed(histogram))
+        for (metric, label), count in interval.failures.items():
+            self._merge(metric, _Addition(failed=count))
+            self._merge_error(metric, label, count)
+
+    def _others_listen(self) -> bool:
+        # the one that Locust's runner adds for its own statistics is always there
+        return len(self._environment.events.request._handlers) > 1
+
+    def _merge(self, name: str, addition: _Addition) -> None:
+        stats = self._environment.stats
+        targets = [stats.get(name, REQUEST_TYPE)]
+        if name in self._aggregated:
+            targets.append(stats.total)
+        for entry in targets:
+            entry.extend(addition.as_entry(stats, name))
+
+    def _merge_error(self, metric: str, label: str, count: int) -> None:
+        errors = self._environment.stats.errors
+        key = StatsError.create_key(REQUEST_TYPE, metric, label)
+        error = errors.get(key)
+        if error is None:
+            error = errors[key] = StatsError(REQUEST_TYPE, metric, label)
+        error.occurred()
+        error.occurrences += count - 1
+
+    def _fire(self, interval: Snapshot) -> None:
+        """Each sample by itself, for listeners that want them so; other greenlets get their turn in between."""
+        import gevent
+
+        fire = self._environment.events.request.fire
+        fired = 0
+        for name, histogram in interval.histograms.items():
+            if name not in METRIC_BY_NAME:
+                continue
+            for value_ns, count in histogram.nonzero():
+                for _ in range(count):
+                    fire(
+                        request_type=REQUEST_TYPE,
+                        name=name,
+                        response_time=value_ns / NS_PER_MS,
+                        response_length=0,
+                        exception=None,
+                        context={},
+                    )
+                    fired += 1
+                    if fired % _FIRED_AT_ONCE == 0:
+                        gevent.sleep(0)
+        for (metric, label), count in interval.failures.items():
+            for _ in range(count):
+                fire(
+                    request_type=REQUEST_TYPE,
+                    name=metric,
+                    response_time=None,
+                    response_length=0,
+                    exception=label,
+                    context={},
+                )
+
+
+class _Addition:
+    """What an interval adds to a row of the table."""
+
+    def __init__(self, times: dict[float, int] | None = None, histogram: Histogram | None = None, failed: int = 0) -> None:
+        self.times = times or {}
+        self.histogram = histogram
+        self.failed = failed
+
+    def as_entry(self, stats: RequestStats, name: str) -> Any:
+        now = utc_now().timestamp()
+        timed = self.histogram.count if self.histogram is not None else 0
+        entry: Any = StatsEntry(stats, name, REQUEST_TYPE)
+        entry.start_time = entry.last_request_timestamp = now
+        entry.num_requests = timed + self.failed
+        entry.num_none_requests = self.failed
+        entry.num_failures = self.failed
+        entry.num_reqs_per_sec = {int(now): timed + self.failed}
+        if self.failed:
+            entry.num_fail_per_sec = {int(now): self.failed}
+        if self.histogram is not None and self.histogram.min is not None and self.histogram.max is not None:
+            entry.response_times = self.times
+            entry.total_response_time = self.histogram.sum / NS_PER_MS
+            entry.min_response_time = self.histogram.min / NS_PER_MS
+            entry.max_response_time = self.histogram.max / NS_PER_MS
+        return entry
+
+
+def _timed(histogram: Histogram) -> _Addition:
+    times: dict[float, int] = {}
+    for value_ns, count in histogram.nonzero():
+        key = bucket_response_time(value_ns / NS_PER_MS)
+        times[key] = times.get(key, 0) + count
+    return _Addition(times, histogram)

@@ -1,0 +1,51 @@
+"""Locust's user classes of ours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import locust
+from gevent.event import Event  # type: ignore[import-untyped]
+from locust import User, task
+
+from wps_load.client.member import Member
+from wps_load.swarm.lifecycle import install, lifecycle_of
+
+
+class InstalledUser(User):
+    """A subclass in a locustfile hooks us into Locust: options must be known before Locust parses them."""
+
+    abstract = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        install(locust.events)
+
+    def stop(self, force: bool = False) -> bool:
+        """At once: what a user of ours waits for has no end that Locust's --stop-timeout could wait for."""
+        return bool(super().stop(force=True))
+
+
+class ScenarioUser(InstalledUser):
+    """One simulated Web PubSub client, playing the part that `--wps-scenario` gives it."""
+
+    abstract = True
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._member: Member | None = None
+
+    @task
+    def live(self) -> None:
+        """The whole life of the client: one task without an end."""
+        agent = lifecycle_of(self.environment).agent
+        if agent is not None:
+            self._member = agent.admit()
+            self._member.run()
+        Event().wait()
+
+    def on_stop(self) -> None:
+        agent = lifecycle_of(self.environment).agent
+        if self._member is not None and agent is not None:
+            agent.dismiss(self._member)
+            self._member = None
