@@ -220,6 +220,10 @@ def test_no_secret_is_shown() -> None:
     assert settings["wps-client-url"] is None
 
 
+def test_a_wrong_negotiate_url_is_shown_without_its_query() -> None:
+    assert refused(negotiate_url="app.example/negotiate?code=hidden").value == "app.example/negotiate"
+
+
 # -- what belongs together ---------------------------------------------------------------------------------
 
 

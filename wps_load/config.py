@@ -1,7 +1,6 @@
 """What a run is to do: the options' texts, read and judged at once, as one frozen `RunConfig`.
 
-`load` collects every fault before it raises, so that a user mends all of them in one go. Nothing here
-connects.
+`load` collects every fault before it raises, so that a user mends them in one go. Nothing here connects.
 """
 
 from __future__ import annotations
@@ -11,10 +10,8 @@ import json
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from fractions import Fraction
 from typing import Any
-from urllib.parse import urlsplit
 
 from wps_load.auth import ConnectionString
 from wps_load.config_rules import conflicts
@@ -22,64 +19,24 @@ from wps_load.errors import ConfigError, Fault
 from wps_load.measure import thresholds
 from wps_load.measure.thresholds import Slo
 from wps_load.options import BY_FLAG, OPTIONS, Option
+from wps_load.target import AZURE_VARIABLE, Target, TargetKind, choose_target, without_secrets
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import Part, PayloadPlan, read_samples
 from wps_load.workload.scenarios import SCENARIOS, Scenario, default_roles
 from wps_load.workload.stages import CapacityRange, Stages
 from wps_load.workload.values import Share
 
-__all__ = ["OPTIONS", "Option", "RunConfig", "Target", "TargetKind", "load"]
+__all__ = ["AZURE_VARIABLE", "OPTIONS", "Option", "RunConfig", "Target", "TargetKind", "load"]
 
-AZURE_VARIABLE = "WebPubSubConnectionString"
-"""What Azure's samples use; read only when no target option is given."""
 REDACTED = "[redacted]"
-
-_TARGET_FLAGS = ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url")
-_LEVELS = ("flag", "file", "environment")
-
-
-class TargetKind(StrEnum):
-    CONNECTION_STRING = "connection-string"
-    CLIENT_URL = "client-url"
-    NEGOTIATE = "negotiate"
-    EMULATOR = "emulator"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What is tested. `connection` is set for a connection string, and for the emulator once it runs
-    (`RunConfig.with_emulator`); `url` is the Client URL or negotiate URL, a secret."""
-
-    kind: TargetKind
-    connection: ConnectionString | None = field(default=None, repr=False)
-    url: str = field(default="", repr=False)
-
-    @property
-    def is_emulator(self) -> bool:
-        return self.kind is TargetKind.EMULATOR
-
-    @property
-    def has_key(self) -> bool:
-        """Whether tokens and REST calls can be signed."""
-        return self.kind in (TargetKind.CONNECTION_STRING, TargetKind.EMULATOR)
-
-    def describe(self) -> str:
-        """For a person, without secrets: scheme, host and path at most."""
-        if self.is_emulator:
-            return "embedded emulator" + (f" at {self.connection.endpoint}" if self.connection else "")
-        if self.connection:
-            return self.connection.endpoint
-        return _without_secrets(self.url) + (" (negotiated)" if self.kind is TargetKind.NEGOTIATE else "")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """One run's settings. Times in ns, rates in messages per second as exact fractions; None: not set or no
-    limit.
+    """One run's settings. Times in ns, rates in messages per second as exact fractions; None: not set.
 
     `rate` None is the closed loop (`--wps-rate max`); `total_rate` replaces `rate`. `publishers`, `groups`
-    and `group_size` None: the scenario's default, see `workload.population.layout`. `report_dir` None: no
-    files.
+    and `group_size` None: the scenario's default (`workload.population.layout`). `report_dir` None: no files.
     """
 
     target: Target
@@ -213,7 +170,7 @@ def load(
     """
     reader = _Reader(values)
     found = {option.field: reader.read(option) for option in OPTIONS}
-    target = _target(found, environ, sources or {}, reader.faults)
+    target = choose_target(found, environ, sources or {}, reader.faults)
     row = SCENARIOS[found["scenario"]]
     found["samples"] = reader.samples(found.pop("payload_file"), found["data_type"])
     if found["seed"] is None:
@@ -268,7 +225,10 @@ class _Reader:
         try:
             return option.read(text)
         except ValueError as error:
-            self._fault(option, None if option.secret else text, str(error))
+            shown = (
+                text.partition("?")[0] if option.field == "negotiate_url" else text
+            )  # a query may hold a secret
+            self._fault(option, None if option.secret else shown, str(error))
             return option.read(str(option.default)) if option.default else None
 
     def _switch(self, option: Option, raw: Any) -> bool:
@@ -296,33 +256,6 @@ class _Reader:
         self.faults.append(Fault(option.flag, value, allowed))
 
 
-def _target(
-    found: Mapping[str, Any], environ: Mapping[str, str], sources: Mapping[str, str], faults: list[Fault]
-) -> Target:
-    """The one target given at the best level; the embedded emulator where none is."""
-    given = [BY_FLAG[flag] for flag in _TARGET_FLAGS if found[BY_FLAG[flag].field] is not None]
-    if any(fault.option in _TARGET_FLAGS for fault in faults):
-        given = []  # already refused; which it was to be does not matter
-    elif not given and (text := environ.get(AZURE_VARIABLE, "").strip()):
-        try:
-            return Target(TargetKind.CONNECTION_STRING, ConnectionString.parse(text))
-        except ValueError as error:
-            faults.append(Fault(AZURE_VARIABLE, None, str(error)))
-    if not given:
-        return Target(TargetKind.EMULATOR)
-    levels = {option.flag: _LEVELS.index(sources.get(option.dest, "flag")) for option in given}
-    best = [option for option in given if levels[option.flag] == min(levels.values())]
-    if len(best) > 1:
-        faults.append(
-            Fault(" and ".join(option.flag for option in best), None, "only one target may be given")
-        )
-    option = best[0]
-    if option.flag == "--wps-connection-string":
-        return Target(TargetKind.CONNECTION_STRING, found[option.field])
-    kind = TargetKind.CLIENT_URL if option.flag == "--wps-client-url" else TargetKind.NEGOTIATE
-    return Target(kind, url=found[option.field])
-
-
 def _shown(
     texts: Mapping[str, str | bool], row: Scenario, seed: int
 ) -> Iterator[tuple[str, str | bool | None]]:
@@ -334,14 +267,8 @@ def _shown(
         if option.secret:
             yield option.key, REDACTED if text else None
         elif option.flag == "--wps-negotiate-url" and text:
-            yield option.key, _without_secrets(str(text))
+            yield option.key, without_secrets(str(text))
         elif option.is_switch:
             yield option.key, text
         else:
             yield option.key, text or chosen.get(option.flag) or None
-
-
-def _without_secrets(url: str) -> str:
-    """Scheme, host and path: a query (`?code=...`) or user part may hold a secret."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

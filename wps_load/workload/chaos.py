@@ -1,6 +1,4 @@
-"""What scenarios do to connections on purpose: cuts, slow reading, short lives. Plans only; who acts is
-elsewhere.
-"""
+"""What scenarios do to connections on purpose: cuts, slow reading, short lives. Plans only."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ class CutPlan:
 
     @classmethod
     def parse(cls, text: str) -> CutPlan:
-        """`1/s reset`, `0.5/s silent`, `all@10s`, `all@10s close`; a kind alone means `1/s`, no kind means
-        `reset`.
-        """
+        """`1/s reset`, `all@10s`, `all@10s close`; a kind alone means `1/s`, no kind means `reset`."""
         words = text.split()
         kinds = [word for word in words if word in CUT_KINDS]
         when = [word for word in words if word not in CUT_KINDS]
@@ -72,9 +68,7 @@ class SlowPlan:
 
 
 def lifetimes_ns(mean_ns: int, seed: int, index: int) -> Iterator[int]:
-    """How long each of a churning user's connections lives: exponential, so that closes come as a Poisson
-    process.
-    """
+    """How long each of a churning user's connections lives: exponential, so closes are a Poisson process."""
     uniform = random.Random(derive(seed, "lifetime", index)).random
     while True:
         yield round(-math.log(1.0 - uniform()) * mean_ns)

@@ -66,9 +66,7 @@ class ConstantPacer:
 
 
 class PoissonPacer:
-    """A Poisson process of `rate_per_s`: exponential gaps, the first one from `start_ns` on, reproducible
-    by `seed`.
-    """
+    """A Poisson process of `rate_per_s`: exponential gaps, also before the first one; `seed` repeats it."""
 
     __slots__ = ("_dues", "_mean_ns", "_seed", "next_due", "start_ns")
 
@@ -137,9 +135,7 @@ class ClosedPacer:
 def make_pacer(
     arrival: str, start_ns: int, rate_per_s: Fraction | None, *, phase: float = 0.0, seed: int = 0
 ) -> ConstantPacer | PoissonPacer | ClosedPacer:
-    """The pacer of `--wps-arrival` (`constant`, `poisson`) at a rate; None is `--wps-rate max`, the closed
-    loop.
-    """
+    """The pacer of `--wps-arrival` at a rate; None is `--wps-rate max`, the closed loop."""
     if rate_per_s is None:
         return ClosedPacer(start_ns)
     if arrival == "poisson":
@@ -148,9 +144,7 @@ def make_pacer(
 
 
 def counter(description: Description) -> Callable[[int], int]:
-    """`count_before` of one description, for many instants: remembers what it has replayed of a Poisson
-    process.
-    """
+    """`count_before` of one description, for many instants: a Poisson process is replayed once."""
     match list(description):
         case ["constant", int(first_ns), int(num), int(den)]:
             # For whole d, floor(n * num / den) < d <=> n < d * den / num; from 0 on, its ceiling many.
@@ -163,9 +157,7 @@ def counter(description: Description) -> Callable[[int], int]:
 
 
 def count_before(description: Description, t_ns: int) -> int:
-    """How many sequence numbers of the described schedule are due before `t_ns`. ValueError: not a
-    description.
-    """
+    """How many messages of the described schedule are due before `t_ns`. ValueError: no description."""
     return counter(description)(t_ns)
 
 
@@ -209,9 +201,7 @@ class Schedule:
         self.switch(0, pacer)
 
     def switch(self, first_seq: int, pacer: Pacer) -> None:
-        """From sequence number `first_seq` on, `pacer` tells. What the old one had given beyond that is
-        forgotten.
-        """
+        """From `first_seq` on, `pacer` tells. What the old one had given from there on is forgotten."""
         while self._segments and self._segments[-1][0] >= first_seq:
             self._segments.pop()
         self._segments.append((first_seq, pacer))

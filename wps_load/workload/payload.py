@@ -75,9 +75,7 @@ def mean_bytes(mix: Iterable[Part]) -> float:
 
 
 def wire_bytes(size: int, data_type: str, protocol: str) -> int:
-    """The largest that a message's frame payload may become: base64 in JSON subprotocols, and the
-    envelope.
-    """
+    """The largest that a frame's payload may become: base64 in JSON subprotocols, and the envelope."""
     if protocol == "simple":
         return size
     return (
@@ -108,7 +106,7 @@ class PayloadPlan:
     30-byte stamp.
     """
 
-    __slots__ = ("_offsets", "_table", "envelope", "fillers", "stamp_is_text")
+    __slots__ = ("_length", "_table", "envelope", "fillers", "stamp_is_text")
 
     def __init__(
         self, fillers: list[Filler], weights: list[int], *, data_type: str, envelope: bool, seed: int
@@ -117,7 +115,7 @@ class PayloadPlan:
         self.envelope = envelope
         self.stamp_is_text = data_type != "binary" or envelope
         self._table = _shuffled(self.fillers, weights, derive(seed, "payload mix"))
-        self._offsets = len(self._table)
+        self._length = len(self._table)
 
     @classmethod
     def generated(cls, mix: Iterable[Part], data_type: str, *, envelope: bool, seed: int) -> PayloadPlan:
@@ -140,7 +138,7 @@ class PayloadPlan:
         """The content of message `seq` of `stream`. In every full turn of the table the weights hold
         exactly.
         """
-        return self._table[(stream * 40503 + seq) % self._offsets]
+        return self._table[(stream * 40503 + seq) % self._length]
 
 
 def _shuffled(fillers: tuple[Filler, ...], weights: list[int], seed: int) -> list[Filler]:
