@@ -17,7 +17,7 @@ def listed(intervals: IntervalSet) -> set[int]:
     return {n for lo, hi in intervals for n in range(lo, hi)}
 
 
-@given(st.lists(st.tuples(st.sampled_from(["add", "discard"]), st.integers(0, 30))))
+@given(st.lists(st.tuples(st.sampled_from(["add", "discard"]), st.integers(0, 9)), max_size=40))
 def test_it_behaves_as_a_set(steps: list[tuple[str, int]]) -> None:
     intervals, plain = IntervalSet(), set[int]()
     for name, number in steps:
@@ -29,7 +29,7 @@ def test_it_behaves_as_a_set(steps: list[tuple[str, int]]) -> None:
             plain.discard(number)
         assert listed(intervals) == plain
         assert intervals.size == len(plain)
-        assert all((n in intervals) == (n in plain) for n in range(32))
+        assert all((n in intervals) == (n in plain) for n in range(11))
         bounds = intervals.to_list()
         assert bounds == sorted(set(bounds)), "disjoint, and neighbours that touch are one"
 

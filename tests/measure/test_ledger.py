@@ -197,9 +197,18 @@ REJOINED = History(
 )
 
 
+# A planned end for good: a message sent to a member on its way out shows that those before it were due as
+# well.
+LEAVING = History(
+    [Publisher(0, 1, None, False, 12, set())],
+    [Subscriber(0, {1: [(0, 60, True)], 2: []}, early=[(0, 0), (0, 1)], late=[(0, 5)])],
+)
+
+
 @settings(max_examples=300, deadline=None)
 @given(histories(), st.integers(1, 3))
 @example(REJOINED, 1)
+@example(LEAVING, 1)
 def test_totals_are_the_oracles_whatever_happens_and_on_any_number_of_workers(
     history: History, workers: int
 ) -> None:
@@ -320,6 +329,8 @@ def test_the_live_numbers() -> None:
     live = ledger.running()
     assert (live.published, live.delivered, live.duplicated, live.reordered) == (9, 4, 1, 1)
     assert (live.missing, live.missing_opened) == (1, 2)
+    receiver.arrive(0, 1)
+    assert ledger.running().missing == 1, "it was never among the missing"
 
 
 def test_a_reopened_stream_continues_and_another_audience_is_refused() -> None:

@@ -165,7 +165,6 @@ class Ledger:
         self.run = run
         self.epoch = 0
         self.foreign = 0
-        self._gaps_limit = gaps_limit
         self._tally = Tally(gaps_limit)
         self._streams: dict[int, OutStream] = {}
         self._receivers: dict[int, Receiver] = {}
@@ -179,8 +178,7 @@ class Ledger:
         self.epoch = epoch
         self.foreign = 0
         self._settled = False
-        tally = self._tally
-        tally.__init__(self._gaps_limit)  # type: ignore[misc]  # the receivers hold this very object
+        self._tally.reset()
         for stream in self._streams.values():
             stream.restart()
         for receiver in self._receivers.values():

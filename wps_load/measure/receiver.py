@@ -36,6 +36,10 @@ class Tally:
     )
 
     def __init__(self, gaps_limit: int) -> None:
+        self.gaps_limit = gaps_limit
+        self.reset()
+
+    def reset(self) -> None:
         self.fresh = 0
         self.reordered = 0
         self.duplicated = 0
@@ -44,7 +48,6 @@ class Tally:
         self.outstanding = 0
         self.unrecorded = 0
         self.gaps = 0
-        self.gaps_limit = gaps_limit
 
 
 class _Gaps(IntervalSet):
