@@ -123,6 +123,7 @@ MALFORMED = {
     "lengths without their last byte": with_cut_lengths(),
     "a group's length of two bytes": b"\x12\x92\x01\x0a\x05group\x12\x84" + b"g" * 132 + b"\x1a\x03\x0a\x01x",
     "a sequence id without an end": b"\x12\x11\x0a\x05group\x12\x01g\x1a\x03\x0a\x01x\x20\xff",
+    "a tag of a sequence id alone": b"\x12\x10\x0a\x05group\x12\x01g\x1a\x03\x0a\x01x\x20",
     "data beyond the end": b"\x12\x0f\x0a\x05group\x12\x01g\x1a\x09\x0a\x07x",
 }
 

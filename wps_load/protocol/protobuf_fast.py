@@ -82,7 +82,7 @@ def _read_delivery(payload: bytes) -> DataMessage | None:
 
 def _read_sequence_id(payload: bytes, at: int) -> int | None:
     """Field 4 as the last one of the message; None if it is anything else, or above nine bytes."""
-    if payload[at] != 0x20 or len(payload) - at > 10 or payload[-1] > 0x7F:
+    if payload[at] != 0x20 or not 2 <= len(payload) - at <= 10 or payload[-1] > 0x7F:
         return None
     value = payload[-1]
     for byte in reversed(payload[at + 1 : -1]):
