@@ -24,6 +24,7 @@ def test_text_and_json(fields: stamp.Stamp, rest: str) -> None:
     assert stamp.read_json(data) == fields
     assert stamp.read_json({"p": 1, "wps": text.decode()}) == fields
     assert stamp.read_json(json.dumps({"wps": text.decode(), "p": rest})) == fields
+    assert stamp.read_json(f'{{"wps":"{text.decode()}","p":""}}') == fields
 
 
 @given(stamps, st.binary(max_size=50))

@@ -60,6 +60,8 @@ def read_json(data: object) -> Stamp | None:
     if isinstance(data, dict):
         return read_text(data.get(JSON_MEMBER))
     if isinstance(data, str) and data[:1] == "{":
+        if data[:8] == '{"wps":"':  # as our own payloads are written
+            return read_text(data[8:48])
         member = data.find('"wps"', 0, 64)
         return read_text(data[data.find('"', member + 5) + 1 :][:TEXT_CHARS]) if member > 0 else None
     return read_text(data)
