@@ -17,6 +17,7 @@ from wps_load.client.head import ResponseHead, parse_retry_after
 from wps_load.client.stream import Network, Resolver
 from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.errors import ConnectFailure
+from wps_load.measure.catalog import is_label
 
 JSON = "json.webpubsub.azure.v1"
 
@@ -28,6 +29,7 @@ def fails(spec: ConnectSpec, network: Network | None = None) -> ConnectFailure:
     everything = f"{failure}{failure!r}{failure.label}{failure.message}{failure.advice}{failure.__cause__!r}"
     assert "SECRET" not in everything
     assert failure.advice
+    assert is_label(failure.label)
     return failure
 
 
@@ -279,9 +281,9 @@ def test_what_is_no_client_url(url: str) -> None:
 @pytest.mark.parametrize(
     ("code", "label"),
     [
-        (errno.EADDRNOTAVAIL, "local_ports_exhausted"),
-        (errno.EMFILE, "local_files_exhausted"),
-        (errno.ENFILE, "local_files_exhausted"),
+        (errno.EADDRNOTAVAIL, "connect_ports_exhausted"),
+        (errno.EMFILE, "connect_files_exhausted"),
+        (errno.ENFILE, "connect_files_exhausted"),
         (errno.ENETUNREACH, "connect_unreachable"),
         (errno.ECONNRESET, "connect_reset"),
         (errno.ETIMEDOUT, "connect_timeout"),

@@ -11,6 +11,7 @@ from loopback import PATIENCE_S, Server, header, read_head_text
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.errors import ConnectFailure
+from wps_load.measure.catalog import is_label
 
 CLIENT_URL = "wss://demo.example/client/hubs/bench?access_token=SECRET"
 
@@ -35,6 +36,7 @@ def fails(server: Server, **options: Any) -> ConnectFailure:
     failure = caught.value
     assert "SECRET" not in f"{failure}{failure!r}{failure.advice}{failure.__cause__!r}"
     assert failure.advice
+    assert is_label(failure.label)
     return failure
 
 

@@ -22,6 +22,7 @@ from typing import Any, Final
 import gevent  # type: ignore[import-untyped]
 
 from wps_load.client.dial import Dialed
+from wps_load.client.oneshot import OneShot
 from wps_load.client.outbox import Outbox
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost, RemoteProtocolError
@@ -40,8 +41,7 @@ OnMessage = Callable[[int, bytes, int], None]
 OnClose = Callable[[ConnectionLost, bool], None]
 """(what ended it, whether we asked for it). A protocol error of the peer's is the `__cause__`."""
 
-_READ: Final = 1
-"""libev's EV_READ."""
+_READ: Final = 1  # libev's EV_READ
 _CHUNK_BYTES: Final = 64 * 1024
 """Read in one callback, at most: some 400 small messages, so that one connection cannot hold up the others
 for long.
@@ -53,8 +53,7 @@ recovery.
 """
 _RETRY_S: Final = 0.01
 _SLOWEST_CHUNKS_PER_S: Final = 10
-_RESET = struct.pack("ii", 1, 0)
-"""struct linger {on, 0 s}: close() sends RST."""
+_RESET = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: close() sends RST
 
 _log = logging.getLogger(__name__)
 
@@ -144,8 +143,7 @@ class Connection:
         self.outbox = Outbox(
             loop, sock.fileno(), write, self._on_broken, self._guarded(on_writable), send_buffer_bytes
         )
-        self.send = self.outbox.send
-        """`send(frame) -> bool`: see Outbox.send."""
+        self.send = self.outbox.send  # not a method: one call less for each message
         self._reader = FrameReader(max_message_bytes)
         self._feed = self._reader.feed
         self._watcher: Any = loop.io(sock.fileno(), _READ)
@@ -155,8 +153,8 @@ class Connection:
         self._paused = False
         self._chunk_bytes = _CHUNK_BYTES
         self._read_rate = 0.0
-        self._timer: Any = None
-        self._read_timer: Any = None
+        self._timer = OneShot(loop)
+        self._read_timer = OneShot(loop)
         self.bytes_received = 0
         self.frames_received = 0
 
@@ -182,8 +180,7 @@ class Connection:
         """
         if leftover:
             self._take(leftover, arrival_ns)
-        if self._state is not _CLOSED:
-            self._watch()
+        self._watch()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Starts the close handshake, behind what is kept for sending. Messages still arrive until the peer
@@ -194,7 +191,7 @@ class Connection:
         self._asked = True
         self._state = _State.CLOSING
         self.outbox.finish(_control(Opcode.CLOSE, encode_close(code, reason)), drop=False)
-        self._start_timer(self._close_timeout_s, self._on_no_answer)
+        self._timer.start(self._close_timeout_s, self._on_no_answer)
 
     def cut(self, kind: Cut) -> None:
         """Breaks the connection without a word. `on_close`, if still due, is called before this returns."""
@@ -204,7 +201,7 @@ class Connection:
         if kind is Cut.SILENT:
             self._state = _CLOSED
             self._stop_io()
-            self._start_timer(_SILENCE_S, self.release)
+            self._timer.start(_SILENCE_S, self.release)
         else:
             if kind is Cut.RESET:
                 self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -215,7 +212,7 @@ class Connection:
         """Gives the descriptor back, also that of a silent cut. `on_close` is not called."""
         self._state = _CLOSED
         self._stop_io()
-        self._stop_timer()
+        self._timer.stop()
         if self._sock is not None:
             self._sock.close()
             self._sock = None
@@ -299,10 +296,7 @@ class Connection:
         if self._state >= _State.LINGERING:
             return
         self._watcher.stop()
-        if self._read_timer is not None:
-            self._read_timer.close()
-        self._read_timer = self._loop.timer(seconds)
-        self._read_timer.start(self._watch, update=True)
+        self._read_timer.start(seconds, self._watch)
 
     def _on_control(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.PING:
@@ -334,7 +328,7 @@ class Connection:
         self._state = _State.LINGERING
         if answer_due:
             self.outbox.finish(_control(Opcode.CLOSE, close_payload), drop=True)
-        self._start_timer(_LINGER_S, self.release)
+        self._timer.start(_LINGER_S, self.release)
         self._paused = False
         self._read_rate = 0.0
         self._chunk_bytes = _CHUNK_BYTES
@@ -394,20 +388,7 @@ class Connection:
             self._watcher.stop()
             self._watcher.close()
             self._watcher = None
-        if self._read_timer is not None:
-            self._read_timer.close()
-            self._read_timer = None
-
-    def _start_timer(self, seconds: float, callback: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._timer = self._loop.timer(seconds)
-        self._timer.start(callback, update=True)
-
-    def _stop_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer.close()
-            self._timer = None
+        self._read_timer.stop()
 
 
 def _control(opcode: int, payload: bytes) -> bytes:

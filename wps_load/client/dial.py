@@ -51,9 +51,9 @@ def dial(spec: ConnectSpec, network: Network) -> Dialed:
     """Connects and upgrades, in the caller's greenlet. Whoever gets the socket closes it.
 
     Raises ConnectFailure, whose label is one of `dns_failed`, `connect_refused`, `connect_timeout`,
-    `connect_reset`, `connect_unreachable`, `local_ports_exhausted`, `local_files_exhausted`, `proxy_failed`,
-    `tls_failed`, `tls_certificate`, `upgrade_timeout`, `upgrade_invalid`, `subprotocol_refused`,
-    `url_invalid`, `http_NNN`.
+    `connect_reset`, `connect_unreachable`, `connect_ports_exhausted`, `connect_files_exhausted`,
+    `proxy_failed`, `tls_failed`, `tls_certificate`, `upgrade_timeout`, `upgrade_invalid`,
+    `subprotocol_refused`, `url_invalid`, `http_NNN`.
     """
     host, port, secure = _parse(spec.url)
     timings = Timings()

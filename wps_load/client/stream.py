@@ -198,17 +198,17 @@ def _connect(family: int, address: Any, limit_s: float | None) -> Any:
 
 _LOCAL_LIMITS: Final = {
     errno.EADDRNOTAVAIL: (
-        "local_ports_exhausted",
+        "connect_ports_exhausted",
         "this machine has no free local port left",
         "use fewer connections a machine, or widen net.ipv4.ip_local_port_range",
     ),
     errno.EMFILE: (
-        "local_files_exhausted",
+        "connect_files_exhausted",
         "this process may not open more files",
         "raise the limit of open files (ulimit -n), or use more workers",
     ),
     errno.ENFILE: (
-        "local_files_exhausted",
+        "connect_files_exhausted",
         "this machine may not open more files",
         "raise the limit fs.file-max, or use more machines",
     ),
