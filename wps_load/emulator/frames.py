@@ -7,7 +7,6 @@ mistakes.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
 
 try:
     from websockets.speedups import apply_mask
@@ -33,23 +32,23 @@ TEXT = int(Opcode.TEXT)
 BINARY = int(Opcode.BINARY)
 _CONTROL = frozenset({0x8, 0x9, 0xA})
 _FIN = 0x80
+_WHOLE = frozenset({_FIN | TEXT, _FIN | BINARY})
 
-
-class Message(NamedTuple):
-    """A whole data message, or a control frame. `payload` is unmasked, text not yet known to be UTF-8."""
-
-    opcode: int
-    payload: bytes
+Message = tuple[int, bytes]
+"""Opcode and unmasked payload of a whole data message (text not yet known to be UTF-8) or a control frame."""
 
 
 def build_frame(opcode: int, payload: bytes) -> bytes:
     """One unmasked, unfragmented frame: the same bytes for whoever receives it."""
-    size = len(payload)
+    return build_header(opcode, len(payload)) + payload
+
+
+def build_header(opcode: int, size: int) -> bytes:
     if size < 126:
-        return bytes((_FIN | opcode, size)) + payload
+        return bytes((_FIN | opcode, size))
     if size < 65536:
-        return bytes((_FIN | opcode, 126, size >> 8, size & 0xFF)) + payload
-    return bytes((_FIN | opcode, 127)) + size.to_bytes(8, "big") + payload
+        return bytes((_FIN | opcode, 126, size >> 8, size & 0xFF))
+    return bytes((_FIN | opcode, 127)) + size.to_bytes(8, "big")
 
 
 def build_close(code: int, reason: str = "") -> bytes:
@@ -119,12 +118,17 @@ class FrameReader:
                 size = int.from_bytes(buffer[start - width : start], "big")
                 if size < (126 if width == 2 else 65536) or size >> 63:
                     raise RemoteProtocolError(1002, "The frame length is not encoded as it must be.")
-            self._judge(first, size)
+            plain = first in _WHOLE and not self._opcode and size <= self._limit
+            if not plain:
+                self._judge(first, size)
             stop = start + 4 + size
             if end < stop:
                 break
             payload = apply_mask(buffer[start + 4 : stop], buffer[start : start + 4]) if size else b""
-            self._take(first, payload, messages)
+            if plain:
+                messages.append((first & 0x0F, payload))
+            else:
+                self._take(first, payload, messages)
             at = stop
         return at
 
@@ -147,11 +151,11 @@ class FrameReader:
     def _take(self, first: int, payload: bytes, messages: list[Message]) -> None:
         opcode = first & 0x0F
         if opcode in _CONTROL or (first & _FIN and opcode):
-            messages.append(Message(opcode, payload))
+            messages.append((opcode, payload))
             return
         self._opcode = self._opcode or opcode
         self._fragments.append(payload)
         self._size += len(payload)
         if first & _FIN:
-            messages.append(Message(self._opcode, b"".join(self._fragments)))
+            messages.append((self._opcode, b"".join(self._fragments)))
             self._opcode, self._fragments, self._size = 0, [], 0

@@ -203,6 +203,9 @@ class Hub:
         """Does what a client asks. An event is given back: the caller asks the handler, then calls
         `answer`.
         """
+        if isinstance(message, SendToGroup) and message.ack_id is None:  # the hot path
+            self._publish(connection, message, now_ns)
+            return None
         if isinstance(message, SequenceAck):
             if connection.queue is not None:
                 connection.queue.acknowledge(message.sequence_id)
@@ -289,18 +292,18 @@ class Hub:
         """
         frames: dict[tuple[Wire, int | None], bytes] = {}
         submit = self._delivery.submit
+        wire: Wire | None = None
         for receiver in tuple(receivers):  # an overflowing queue removes its connection from the group
             if excluded and receiver.id in excluded:
                 continue
             queue = receiver.queue
-            sequence_id = None if queue is None else queue.next_id
-            key = (receiver.wire, sequence_id)
-            frame = frames.get(key)
-            if frame is None:
-                frame = frames[key] = receiver.wire.message(message, sequence_id)
-            if queue is not None and not queue.add(frame, None if ttl_ns is None else now_ns + ttl_ns):
-                self.close(receiver, "Too many messages are unacknowledged.", 1008)
-                continue
+            if queue is not None or receiver.wire is not wire:
+                wire, sequence_id = receiver.wire, None if queue is None else queue.next_id
+                key = (wire, sequence_id)
+                frame = frames.get(key) or frames.setdefault(key, wire.message(message, sequence_id))
+                if queue is not None and not queue.add(frame, None if ttl_ns is None else now_ns + ttl_ns):
+                    self.close(receiver, "Too many messages are unacknowledged.", 1008)
+                    continue
             if receiver.link is not None:
                 submit(receiver.link, frame, stream, now_ns)
 

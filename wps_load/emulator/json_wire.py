@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from wps_load.emulator.frames import TEXT, build_frame
+from wps_load.emulator.frames import TEXT, build_frame, build_header
 from wps_load.emulator.names import valid_event, valid_group
 from wps_load.emulator.wires import Publication, refuse
 from wps_load.errors import RemoteProtocolError
@@ -29,6 +29,10 @@ _MAX_ID = (1 << 64) - 1
 _MAX_TTL_S = 300
 _PING = Ping()
 _PONG = build_frame(TEXT, b'{"type":"pong"}')
+
+
+_FROM_SERVER = b'{"type":"message","from":"server"'
+_DATA = {kind: b',"dataType":"%b","data":' % kind.value.encode() for kind in DataType}
 
 
 class JsonWire:
@@ -55,17 +59,24 @@ class JsonWire:
         return reader(message)
 
     def message(self, message: Publication, sequence_id: int | None) -> bytes:
-        source, group, user_id, data_type, data = message
-        parts = [b'{"type":"message","from":"', source.encode(), b'"']
-        if group is not None:
-            parts += (b',"group":', orjson.dumps(group))
-            if user_id is not None:
-                parts += (b',"fromUserId":', orjson.dumps(user_id))
-        parts += (b',"dataType":"', data_type.value.encode(), b'","data":', _json_data(data_type, data))
-        if sequence_id is not None:
-            parts.append(b',"sequenceId":%d' % sequence_id)
-        parts.append(b"}")
-        return build_frame(TEXT, b"".join(parts))
+        _, group, user_id, data_type, data = message
+        head = (
+            _FROM_SERVER
+            if group is None
+            else b'{"type":"message","from":"group","group":' + orjson.dumps(group)
+        )
+        if user_id is not None:
+            head += b',"fromUserId":' + orjson.dumps(user_id)
+        if data_type is DataType.TEXT:
+            body = orjson.dumps(data.decode())
+        elif data_type is DataType.JSON:
+            body = data
+        else:
+            body = b'"%b"' % base64.b64encode(data)
+        tail = b"}" if sequence_id is None else b',"sequenceId":%d}' % sequence_id
+        middle = _DATA[data_type]
+        size = len(head) + len(middle) + len(body) + len(tail)
+        return b"".join((build_header(TEXT, size), head, middle, body, tail))
 
     def connected(self, connection_id: str, user_id: str | None, token: str | None) -> bytes:
         message = {"type": "system", "event": "connected", "userId": user_id, "connectionId": connection_id}
@@ -84,14 +95,6 @@ class JsonWire:
 
     def pong(self) -> bytes:
         return _PONG
-
-
-def _json_data(data_type: DataType, data: bytes) -> bytes:
-    if data_type is DataType.JSON:
-        return data
-    if data_type is DataType.TEXT:
-        return orjson.dumps(data.decode())
-    return b'"' + base64.b64encode(data) + b'"'
 
 
 def _identity(message: dict[str, Any], name: str) -> int | None:
@@ -114,6 +117,8 @@ def _group(message: dict[str, Any]) -> str:
 def _data(message: dict[str, Any]) -> tuple[DataType, bytes]:
     kind = message.get("dataType", "json")
     value = message.get("data")
+    if kind == "text" and isinstance(value, str):
+        return DataType.TEXT, _utf8(value)
     if not isinstance(kind, str):
         raise refuse(_MALFORMED)
     if value is None and isinstance(message.get("metadata"), dict):

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
-from wps_load.emulator.ending import use_uvloop, wait_for_the_end
+from wps_load.emulator.ending import calm_the_collector, use_uvloop, wait_for_the_end
 from wps_load.emulator.event_handlers import HttpEventHandlers
 from wps_load.emulator.faults import FaultSyntaxError, parse_faults
 from wps_load.emulator.limits import Tier
@@ -66,6 +66,7 @@ def serve(arguments: argparse.Namespace) -> int:
         return _usage(str(error))
     _raise_open_files()
     use_uvloop()
+    calm_the_collector()
     return asyncio.run(_serve(arguments, config, tls))
 
 

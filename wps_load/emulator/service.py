@@ -65,6 +65,7 @@ class Service:
             self.delivery = FaultyDelivery(config.faults, self.dice, self.stats)
             self._alarm = Alarm(self._loop, self._ring)
         self._cuts = bool(config.faults.disconnect)
+        self._stalls = bool(config.faults.stall_ns)
         self._inboxes: dict[Connection, deque[Upstream]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: list[set[ServiceLink]] = [set() for _ in range(_PING_SLOTS)]
@@ -120,7 +121,8 @@ class Service:
             self._take(link.hub, connection, upstream)
             return
         self.stats.messages_in += 1
-        self.delivery.first_message(now_ns())
+        if self._stalls:
+            self.delivery.first_message(now_ns())
         self._take(link.hub, connection, upstream)
         if self._cuts and self.dice.cuts_sender():
             self.stats.disconnected += 1

@@ -1,0 +1,203 @@
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import orjson
+import pytest
+from fakes import payload_of
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wps_load.emulator.json_wire import JSON
+from wps_load.emulator.protobuf_wire import PROTOBUF, PROTOBUF_RELIABLE
+from wps_load.emulator.subprotocols import WIRES, choose
+from wps_load.emulator.wires import SIMPLE, Publication, Wire
+from wps_load.errors import RemoteProtocolError
+from wps_load.protocol.messages import (
+    DataType,
+    JoinGroup,
+    LeaveGroup,
+    Ping,
+    SendEvent,
+    SendToGroup,
+    SequenceAck,
+    Upstream,
+)
+
+TEXT, BINARY = 1, 2
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type":"joinGroup","group":"g","ackId":1}', JoinGroup("g", 1)),
+        ('{"ackId":2,"group":"g","type":"leaveGroup"}', LeaveGroup("g", 2)),
+        ('{"type":"LEAVEGROUP","group":"g","ackId":null,"extra":[]}', LeaveGroup("g")),
+        (
+            '{"type":"sendToGroup","group":"g","ackId":3,"noEcho":true,"dataType":"json","data":{"a": 1}}',
+            SendToGroup("g", DataType.JSON, b'{"a":1}', 3, True),
+        ),
+        ('{"type":"sendToGroup","group":"g","data":"s"}', SendToGroup("g", DataType.JSON, b'"s"')),
+        (
+            '{"type":"sendToGroup","group":"g","dataType":"Text","data":"hé"}',
+            SendToGroup("g", DataType.TEXT, "hé".encode()),
+        ),
+        (
+            '{"type":"sendToGroup","group":"g","dataType":"binary","data":"AQID","ttlSeconds":300}',
+            SendToGroup("g", DataType.BINARY, b"\1\2\3"),
+        ),
+        (
+            '{"type":"event","event":"name","ackId":18446744073709551615,"dataType":"text","data":"hi"}',
+            SendEvent("name", DataType.TEXT, b"hi", 2**64 - 1),
+        ),
+        ('{"type":"event","event":"n","metadata":{"a":"b"}}', SendEvent("n", DataType.TEXT, b"")),
+        ('{"type":"sequenceAck","sequenceId":5}', SequenceAck(5)),
+        ('{"type":"ping"}', Ping()),
+    ],
+)
+def test_reads_json(text: str, message: Upstream) -> None:
+    assert JSON.decode(TEXT, text.encode()) == message
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"type":1}',
+        '{"type":"nonsense"}',
+        '{"type":"joinGroup"}',
+        '{"type":"joinGroup","group":""}',
+        '{"type":"joinGroup","group":" "}',
+        '{"type":"joinGroup","group":"g","ackId":"1"}',
+        '{"type":"joinGroup","group":"g","ackId":-1}',
+        '{"type":"joinGroup","group":"g","ackId":0}',
+        '{"type":"joinGroup","group":"g","ackId":1.0}',
+        '{"type":"joinGroup","group":"g","ackId":true}',
+        '{"type":"joinGroup","group":"g","ackId":18446744073709551616}',
+        '{"type":"sendToGroup","group":"g"}',
+        '{"type":"sendToGroup","group":"g","data":null}',
+        '{"type":"sendToGroup","group":"g","dataType":"text","data":1}',
+        '{"type":"sendToGroup","group":"g","dataType":"binary","data":"?"}',
+        '{"type":"sendToGroup","group":"g","dataType":"xml","data":"x"}',
+        '{"type":"sendToGroup","group":"g","data":1,"noEcho":"true"}',
+        '{"type":"sendToGroup","group":"g","data":1,"ttlSeconds":301}',
+        '{"type":"event","event":"1x","data":1}',
+        '{"type":"event","data":1}',
+        '{"type":"sequenceAck","sequenceId":"5"}',
+    ],
+)
+def test_malformed_json_is_closed_with_1007(message: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        JSON.decode(TEXT, message.encode())
+    assert caught.value.close_code == 1007
+
+
+@pytest.mark.parametrize(("wire", "opcode"), [(JSON, BINARY), (PROTOBUF, TEXT)])
+def test_the_wrong_frame_type_is_closed_with_1003(wire: Wire, opcode: int) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        wire.decode(opcode, b"{}")
+    assert caught.value.close_code == 1003
+
+
+def test_writes_what_the_integration_tests_of_the_service_assert() -> None:
+    message = Publication("server", None, None, DataType.TEXT, b"Hello")
+    assert (
+        payload_of(JSON.message(message, None))
+        == b'{"type":"message","from":"server","dataType":"text","data":"Hello"}'
+    )
+
+
+@given(
+    text=st.text(),
+    group=st.text(min_size=1, max_size=20),
+    user=st.none() | st.text(),
+    sequence=st.none() | st.integers(1, 2**64 - 1),
+)
+def test_json_messages_say_what_was_published(
+    text: str, group: str, user: str | None, sequence: int | None
+) -> None:
+    for data_type, data, shown in (
+        (DataType.TEXT, text.encode(), text),
+        (DataType.JSON, orjson.dumps([text]), [text]),
+    ):
+        frame = JSON.message(Publication("group", group, user, data_type, data), sequence)
+        read: dict[str, Any] = orjson.loads(payload_of(frame))
+        assert (read["group"], read["data"], read["dataType"]) == (group, shown, data_type.value)
+        assert (read.get("fromUserId"), read.get("sequenceId")) == (user, sequence)
+
+
+@pytest.mark.parametrize(
+    ("vector", "message"),
+    [
+        ("32080a04726f6f6d1002", JoinGroup("room", 2)),
+        ("3a080a04726f6f6d1003", LeaveGroup("room", 3)),
+        ("0a130a04726f6f6d10011a070a0568656c6c6f2001", SendToGroup("room", DataType.TEXT, b"hello", 1, True)),
+        ("2a110a066e6f74696679120512030102031804", SendEvent("notify", DataType.BINARY, b"\1\2\3", 4)),
+        ("4a00", Ping()),
+        ("42020805", SequenceAck(5)),
+    ],
+)
+def test_reads_protobuf_vectors(vector: str, message: Upstream) -> None:
+    assert PROTOBUF.decode(BINARY, bytes.fromhex(vector)) == message
+
+
+@pytest.mark.parametrize(
+    "vector", ["", "ff", "0a00", "32020a00", "32050a01671000", "6a0a0a017310011a030a0178", "2a030a0131"]
+)
+def test_malformed_protobuf_is_closed_with_1007(vector: str) -> None:
+    with pytest.raises(RemoteProtocolError) as caught:
+        PROTOBUF.decode(BINARY, bytes.fromhex(vector))
+    assert caught.value.close_code == 1007
+
+
+def test_writes_protobuf_vectors() -> None:
+    wire = PROTOBUF_RELIABLE
+    one = Publication("group", "room", "u", DataType.TEXT, b"one")
+    assert payload_of(wire.ack(1, None, "")).hex() == "0a0408011001"
+    assert payload_of(wire.message(one, 1)).hex() == "12160a0567726f75701204726f6f6d1a050a036f6e652001"
+    assert payload_of(wire.connected("c", "u", "secret")).hex() == "1a100a0e0a01631201751a06736563726574"
+    assert payload_of(wire.disconnected("bye")).hex() == "1a0712051203627965"
+    assert payload_of(wire.pong()).hex() == "2200"
+
+
+def test_protobuf_data_arrives_as_it_was_sent() -> None:
+    any_bytes = bytes.fromhex("0a01741201ff")  # type_url "t", value ff
+    for data_type, data in ((DataType.BINARY, b"\xff"), (DataType.PROTOBUF, any_bytes)):
+        frame = PROTOBUF.message(Publication("server", None, None, data_type, data), None)
+        assert data in frame
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_message_or_a_protocol_error(data: bytes) -> None:
+    for wire in WIRES:
+        for opcode in (TEXT, BINARY):
+            with contextlib.suppress(RemoteProtocolError):
+                wire.decode(opcode, data)
+
+
+def test_simple_clients_send_events_by_frame_type() -> None:
+    assert SIMPLE.decode(TEXT, b"x") == SendEvent("message", DataType.TEXT, b"x")
+    assert SIMPLE.decode(BINARY, b"\xff") == SendEvent("message", DataType.BINARY, b"\xff")
+
+
+@pytest.mark.parametrize(
+    ("offered", "chosen", "name", "echoed"),
+    [
+        ((), None, "simple", None),
+        (("json.webpubsub.azure.v1",), None, "json", "json.webpubsub.azure.v1"),
+        (
+            ("x", "protobuf.webpubsub.azure.v1", "json.webpubsub.azure.v1"),
+            None,
+            "protobuf",
+            "protobuf.webpubsub.azure.v1",
+        ),
+        (("custom",), None, "simple", None),
+        (("custom",), "custom", "simple", "custom"),
+    ],
+)
+def test_negotiation(offered: tuple[str, ...], chosen: str | None, name: str, echoed: str | None) -> None:
+    wire, subprotocol = choose(offered, chosen)
+    assert (wire.name, subprotocol) == (name, echoed)
