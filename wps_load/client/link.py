@@ -146,7 +146,7 @@ class Link:
         else:
             self._engine.failed(
                 "join_group",
-                ack_label(error, "join"),
+                ack_label(error),
                 "the service refused a join",
                 "give the token the role webpubsub.joinLeaveGroup (--wps-roles)",
             )
