@@ -7,6 +7,7 @@ Source: Azure Web PubSub documentation, "Generate client access URL"; RFC 7519 f
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,9 +85,7 @@ def _endpoint(endpoint: str, port: str | None) -> str:
         parts = urlsplit(endpoint)
         host, own_port = parts.hostname, parts.port
     except ValueError:
-        raise ValueError(
-            "the connection string's Endpoint is not a URL: https://NAME.webpubsub.azure.com"
-        ) from None
+        raise ValueError("the connection string's Endpoint is not a URL: https://NAME.webpubsub.azure.com") from None
     if parts.scheme.lower() not in ("http", "https"):
         raise ValueError("the connection string's Endpoint must start with https:// or http://")
     if not host or parts.username or parts.query or parts.fragment or parts.path.strip("/"):
@@ -97,6 +96,13 @@ def _endpoint(endpoint: str, port: str | None) -> str:
         own_port = int(port)
     shown = f"[{host}]" if ":" in host else host
     return f"{parts.scheme.lower()}://{shown}" + (f":{own_port}" if own_port else "")
+
+
+def accept_short_keys() -> None:
+    """PyJWT warns of keys below 32 bytes; how long the service's key is, is not the user's choice. Once a
+    process.
+    """
+    warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
 
 
 def mint_client_token(

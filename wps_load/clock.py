@@ -6,6 +6,7 @@ between workers of one host as they are.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import struct
@@ -77,10 +78,8 @@ class DeadlineTimer:
     def clear(self) -> None:
         """Takes note of an expiry, so that the descriptor is not readable any more. Never blocks or raises."""
         self._armed_ns = None
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(self._fd, 8)
-        except BlockingIOError:
-            pass
 
     def close(self) -> None:
         if self._fd >= 0:

@@ -1,7 +1,7 @@
 """All of one process's simulated clients, and what they share: scheduler, ledger, recorder, network, codec.
 
-Knows no Locust and no other process. Instants that come from the coordinator are in its clock; `offset_ns` is that clock
-minus ours (0 on one host). Stamps, memberships and the ledger use the coordinator's time, schedules ours.
+Knows no Locust and no other process. Instants that come from the coordinator are in its clock; `offset_ns` is that
+clock minus ours (0 on one host). Stamps, memberships and the ledger use the coordinator's time, schedules ours.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Engine:
         self._bytes = [0, 0]
         self._stalls = [0, 0]
 
-    # -- members -------------------------------------------------------------------------------------------------------
+    # -- members ---------------------------------------------------------------------------------------------
 
     def admit(self, index: int, incarnation: int, slot_ns: int) -> Member:
         """A new simulated client for `index`, due to connect at `slot_ns` of our clock."""
@@ -151,27 +151,26 @@ class Engine:
             lives = self._lifetimes[index] = lifetimes_ns(self.config.lifetime_ns, self.config.seed, index)
         return int(next(lives))
 
-    # -- epochs --------------------------------------------------------------------------------------------------------
+    # -- epochs ----------------------------------------------------------------------------------------------
 
     def plan(self, epoch: Epoch) -> None:
         """Publishing in this epoch, from its start on; announced before its start, or as soon as we know of it."""
-        self._epochs = [each for each in self._epochs if each.number < epoch.number and each.until_ns > epoch.start_ns]
+        earlier = [each for each in self._epochs if each.number < epoch.number]
+        self._epochs = [each for each in earlier if each.until_ns > epoch.start_ns]
         self._epochs.append(epoch)
         self.scheduler.call_at(epoch.start_ns, lambda _: self._enter(epoch.number), first=True)
         for publisher in self._publishers.values():
             self._employ(publisher, epoch)
 
     def _employ(self, publisher: Publisher, epoch: Epoch) -> None:
-        """`publisher` works in `epoch`: its first message is due a phase after the start, or after now if that is later."""
+        """`publisher` works in `epoch`: its first message is due a phase after the start."""
         rate = self.config.publisher_rate(self._publisher_count)
         start_ns = epoch.start_ns
         pacer = make_pacer(self.config.arrival, start_ns, rate, phase=publisher.phase, seed=publisher.seed)
         out = self.ledger.open_stream(publisher.stream, publisher.audience, publisher.owner, publisher.no_echo)
         stint = Stint(publisher, Schedule(pacer), out, epoch.until_ns)
-        if stint.closed is not None:
-            first_ns = start_ns + int(publisher.phase * 1_000_000)
-        else:
-            first_ns = stint.schedule.next_due()
+        closed_ns = start_ns + int(publisher.phase * 1_000_000)
+        first_ns = stint.schedule.next_due() if stint.closed is None else closed_ns
         self.scheduler.call_at(start_ns, lambda _: self._begin(publisher, stint, epoch, first_ns), first=True)
 
     def _begin(self, publisher: Publisher, stint: Stint, epoch: Epoch, first_ns: int) -> None:
@@ -217,7 +216,7 @@ class Engine:
         if publisher.stint is not None:
             publisher.stint.until_ns = 0
 
-    # -- what members tell -----------------------------------------------------------------------------------------------
+    # -- what members tell -----------------------------------------------------------------------------------
 
     def connect_succeeded(self, member: Member, took_ns: int, *, again: bool) -> None:
         self.recorder.buffer("connect").append(took_ns)
@@ -273,7 +272,7 @@ class Engine:
         self.recorder.fail(metric, label)
         self._on_warning(f"{metric}/{label}", f"{message}{'; ' + advice if advice else ''} [{metric}: {label}]")
 
-    # -- accounts --------------------------------------------------------------------------------------------------------
+    # -- accounts --------------------------------------------------------------------------------------------
 
     def traffic(self) -> tuple[int, int]:
         """(bytes sent, bytes received) so far, headers of frames included, the upgrade not."""

@@ -68,7 +68,7 @@ class Link:
         self.stalled: tuple[Publisher, int] | None = None
         self.connection = Connection(dialed, self._on_message, self._on_close, on_writable=self._on_writable)
 
-    # -- out -----------------------------------------------------------------------------------------------------------
+    # -- out -------------------------------------------------------------------------------------------------
 
     def send(self, payload: bytes) -> bool:
         """One data frame of the subprotocol; False: the connection takes nothing any more."""
@@ -96,7 +96,7 @@ class Link:
         self._member.link = None
         self.connection.cut(Cut.RESET)
 
-    # -- in ------------------------------------------------------------------------------------------------------------
+    # -- in --------------------------------------------------------------------------------------------------
 
     def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
         message = self._receive(opcode, payload)

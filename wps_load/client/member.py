@@ -1,7 +1,7 @@
 """One simulated client: connects in its slot, joins, receives, publishes, is lost, recovers or connects anew.
 
-`run` is its life, in a greenlet of its own that sleeps while the connection is up: what arrives is handled in the hub, by its
-`Link`. A member is the same receiver and the same publisher through all of its connections.
+`run` is its life, in a greenlet of its own that sleeps while the connection is up: what arrives is handled in the hub,
+by its `Link`. A member is the same receiver and the same publisher through all of its connections.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Member:
         self._was_up = False
         self._backoff = Backoff(BackoffPolicy(), engine.random(role.index, "backoff"))
 
-    # -- life ------------------------------------------------------------------------------------------------------------
+    # -- life ------------------------------------------------------------------------------------------------
 
     def run(self) -> None:
         """Until `stop`, GreenletExit, or a failure that trying again cannot mend."""
@@ -83,7 +83,7 @@ class Member:
                 self._backoff.reset()
                 by_plan = self._live()
                 if not by_plan and not self._planned:
-                    gevent.sleep(self._backoff.next_delay_s() or 0.0)
+                    gevent.sleep(self._backoff.next_delay_s() or 0.0)  # a loss is never permanent: always a number
             due_ns = now_ns()
 
     def stop(self) -> None:
@@ -120,7 +120,7 @@ class Member:
                 return False
         return False
 
-    # -- connecting --------------------------------------------------------------------------------------------------------
+    # -- connecting ------------------------------------------------------------------------------------------
 
     def _connect(self, due_ns: int) -> ConnectFailure | None:
         """One attempt, from due time to usable, each part timed. None: it is up."""
@@ -212,7 +212,7 @@ class Member:
             self._settled = True
             self._engine.settled += 1
 
-    # -- the link tells ------------------------------------------------------------------------------------------------------
+    # -- the link tells --------------------------------------------------------------------------------------
 
     def writable(self) -> None:
         if self.publisher is not None:
@@ -244,7 +244,7 @@ class Member:
     def _leave(self, at_ns: int, *, planned: bool) -> None:
         self.receiver.left_all(at_ns + self._engine.offset_ns, planned)
 
-    # -- recovery ------------------------------------------------------------------------------------------------------------
+    # -- recovery --------------------------------------------------------------------------------------------
 
     def _recover(self, lost: Link) -> bool:
         """Reliable subprotocols: continues the lost connection. False: it is gone; connect anew."""

@@ -75,7 +75,7 @@ class Publisher:
         self._backlog: deque[tuple[int, int]] = deque()
         self.stint: Stint | None = None
 
-    # -- stints --------------------------------------------------------------------------------------------------------
+    # -- stints ----------------------------------------------------------------------------------------------
 
     def begin(self, stint: Stint) -> None:
         """A new epoch of the ledger: sequence numbers start again from 0, what is held back is forgotten."""
@@ -91,7 +91,7 @@ class Publisher:
         while self._backlog:
             self.fail(self._backlog.popleft()[0])
 
-    # -- messages ------------------------------------------------------------------------------------------------------
+    # -- messages --------------------------------------------------------------------------------------------
 
     def publish(self, due_ns: int) -> None:
         """The message that is due at `due_ns`, in this worker's clock."""

@@ -18,7 +18,7 @@ from wps_load.swarm.health import Health
 
 BEAT_S = 0.1
 END_GRACE_NS = 100 * NS_PER_MS
-"""After the end of publishing: a message that was due just before it may still leave. What has not left then never will."""
+"""After the end of publishing: a message that was due just before it may still leave; later ones never will."""
 
 
 class Agent:
@@ -55,10 +55,10 @@ class Agent:
     def _send(self, kind: str, data: Data) -> None:
         self._bus.to_coordinator(kind, {**data, "run": self.engine.number})
 
-    # -- users ---------------------------------------------------------------------------------------------------------
+    # -- users -----------------------------------------------------------------------------------------------
 
     def admit(self) -> Member:
-        """A new simulated client, in the caller's greenlet: waits for the coordinator to give it an index and a slot."""
+        """A new simulated client, in the caller's greenlet: waits for its index and slot from the coordinator."""
         result = AsyncResult()
         self._waiting.append(result)
         if not self._claiming:
@@ -78,7 +78,7 @@ class Agent:
         if not self._closed:
             self._send("release", {"index": member.role.index})
 
-    # -- the coordinator says --------------------------------------------------------------------------------------------
+    # -- the coordinator says --------------------------------------------------------------------------------
 
     def _received(self, kind: str, data: Data) -> None:
         engine = self.engine
@@ -133,7 +133,7 @@ class Agent:
         if epoch is not None:
             self.engine.plan(Epoch(epoch, at_ns, 1 << 62))
 
-    # -- beats -----------------------------------------------------------------------------------------------------------
+    # -- beats -----------------------------------------------------------------------------------------------
 
     def _beats(self) -> None:
         while not self._closed:

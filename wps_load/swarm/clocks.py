@@ -1,7 +1,7 @@
 """One time for all workers: the offset of each worker's monotonic clock to the coordinator's, with its error bound.
 
 On one host the monotonic clock is shared, and the offset is exactly 0. Across hosts: two-way exchanges (Cristian's
-algorithm): a ping leaves at t1, the worker's clock reads w, the answer is back at t2. The worker's w was taken somewhere in
+algorithm): a ping leaves at t1, the worker's clock reads w, the answer is back at t2. The w was taken somewhere in
 [t1, t2], so `offset = (t1 + t2)/2 - w`, wrong by at most (t2 - t1)/2. The exchange with the shortest round trip wins;
 later ones replace it when they are tighter than it has become, given that clocks drift apart.
 """

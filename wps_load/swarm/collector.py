@@ -100,7 +100,7 @@ class Collector:
         self._reported.clear()
         self._write_rows(everything=True)
 
-    # -- totals ----------------------------------------------------------------------------------------------------------
+    # -- totals ----------------------------------------------------------------------------------------------
 
     @property
     def open(self) -> int:
@@ -113,7 +113,7 @@ class Collector:
         return sum(totals[name] for epoch, totals in self._running.values() if epoch == newest)
 
     def totals(self) -> LedgerTotals | None:
-        """All agents' accounts. Of a lost agent what it last reported: its own part is expected as far as it came."""
+        """All agents' accounts. Of a lost agent what it last reported: expected is what had come."""
         if not self._finals:
             return None
         found = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
@@ -135,7 +135,7 @@ class Collector:
         lost = [totals["offered"] for agent, (_, totals) in self._running.items() if agent not in self._offered]
         return sum(self._offered.values()) + sum(lost)
 
-    # -- rows ------------------------------------------------------------------------------------------------------------
+    # -- rows ------------------------------------------------------------------------------------------------
 
     def _write_rows(self, *, everything: bool = False) -> None:
         """Makes rows of the seconds that every agent has reported."""

@@ -93,7 +93,7 @@ class Coordinator:
         bus.on_coordinator = self._received
         self._greenlets = [gevent.spawn(self._conduct), gevent.spawn(self._watch)]
 
-    # -- phases ------------------------------------------------------------------------------------------------------
+    # -- phases ----------------------------------------------------------------------------------------------
 
     def spawning_complete(self) -> None:
         self._spawned.set()
@@ -167,7 +167,7 @@ class Coordinator:
         self.collector.reset(at)
         self._bus.to_agents("reset", {"at_ns": at, "epoch": self.epoch if begun else None})
 
-    # -- agents ------------------------------------------------------------------------------------------------------
+    # -- agents ----------------------------------------------------------------------------------------------
 
     def _received(self, agent: str, kind: str, data: Data) -> None:
         state = self.agents.get(agent)
@@ -224,7 +224,7 @@ class Coordinator:
                 self.lost.add(agent)
                 self.collector.leave(agent)
 
-    # -- the end -----------------------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------------
 
     @property
     def drained(self) -> bool:

@@ -11,11 +11,13 @@ import sys
 from functools import cache
 from typing import Any
 
+import gevent  # type: ignore[import-untyped]
 import orjson
 from locust import stats as locust_stats
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from wps_load.auth import accept_short_keys
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
@@ -29,6 +31,7 @@ from wps_load.swarm.engines import make_engine
 from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.stats import LocustTable, bucket_response_time, make_precise
+from wps_load.swarm.web import extend
 
 logger = logging.getLogger(__name__)
 
@@ -71,6 +74,7 @@ class Lifecycle:
         self._warned: set[str] = set()
         self._bus: Bus = self._make_bus()
         raise_open_files()
+        accept_short_keys()
         locust_stats.bucket_response_time = bucket_response_time  # type: ignore[assignment]
         events: Any = environment.events
         events.test_start.add_listener(self._on_test_start)
@@ -84,18 +88,18 @@ class Lifecycle:
             if web_ui is None:
                 self._judge_or_exit()
             else:
-                from wps_load.swarm.web import extend
-
                 extend(web_ui, self)
         else:
             signals.wait_for_master(self)
+        # Locust starts the timer of -t next: from the present, not from when this loop last looked at the time
+        gevent.get_hub().loop.update_now()
 
     def _make_bus(self) -> Bus:
         if isinstance(self.runner, MasterRunner):
             return MasterBus(self.runner)
         return WorkerBus(self.runner) if isinstance(self.runner, WorkerRunner) else LocalBus()
 
-    # -- options -------------------------------------------------------------------------------------------------------
+    # -- options ---------------------------------------------------------------------------------------------
 
     @property
     def parsed(self) -> dict[str, Any]:
@@ -118,7 +122,7 @@ class Lifecycle:
             self.console.say(f"wps-load: {error}")
             sys.exit(int(ExitCode.USAGE))
 
-    # -- start ---------------------------------------------------------------------------------------------------------
+    # -- start -----------------------------------------------------------------------------------------------
 
     def _prepare_run(self, config: RunConfig) -> None:
         """Target, SLOs and report folder: all that can fail before the first connection."""
@@ -218,7 +222,7 @@ class Lifecycle:
         if self.coordinator is not None:
             self.coordinator.reset()
 
-    # -- end -----------------------------------------------------------------------------------------------------------
+    # -- end -------------------------------------------------------------------------------------------------
 
     def _on_test_stopping(self, **_: Any) -> None:
         self.finish()

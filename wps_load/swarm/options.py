@@ -11,7 +11,7 @@ from wps_load.config import OPTIONS, RunConfig, load
 
 
 class Suggestions(list[str]):
-    """Choices that the web form offers in a list, and that argparse does not judge: all faults are told at once, by us."""
+    """Choices that the web form offers in a list, and argparse does not judge: we tell all faults at once."""
 
     def __contains__(self, item: object) -> bool:
         return True

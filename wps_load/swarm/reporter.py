@@ -1,4 +1,4 @@
-"""What a run tells: its target and SLOs at the start, a live line, snapshots for the case that it is killed, the report."""
+"""What a run tells: target and SLOs at the start, a live line, snapshots in case it is killed, the report."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Reporter:
         self._started_at = utc_now()
         self._coordinator = coordinator
 
-    # -- while it runs ---------------------------------------------------------------------------------------------------
+    # -- while it runs ---------------------------------------------------------------------------------------
 
     def second(self, collector: Collector) -> None:
         """Once a second, after the collector has made its row."""
@@ -89,7 +89,7 @@ class Reporter:
     def _facts(self, coordinator: Coordinator, state: RunState) -> Any:
         return gather(coordinator, self._started_at, state, target_users=coordinator.plan.users)
 
-    # -- the end ---------------------------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------------
 
     def finish(self, coordinator: Coordinator) -> None:
         """Writes everything and says the verdict."""

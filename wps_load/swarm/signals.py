@@ -1,8 +1,9 @@
 """Ctrl-C and SIGTERM: a run that is stopped still drains and reports; a second signal ends it at once.
 
-A Python signal handler that raises, as the default one for SIGINT does, would raise in the middle of whatever runs, the hub's
-callbacks included. So SIGINT is taken by gevent's handler and handed to the main greenlet as the KeyboardInterrupt that
-Locust waits for. A terminal's Ctrl-C reaches the whole process group: workers that a master has forked leave ending to it.
+A Python signal handler that raises, as the default one for SIGINT does, would raise in the middle of whatever runs,
+the hub's callbacks included. So SIGINT is taken by gevent's handler and handed to the main greenlet as the
+KeyboardInterrupt that Locust waits for. A terminal's Ctrl-C reaches the whole process group: workers that a master has
+forked leave the ending to it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Our figures in Locust's own table: interval snapshots merged into its entries, a tick at a time.
 
 `events.request.fire` costs some 10 µs a call, so it is not called for each message. When somebody else listens to
-`events.request` (a CSV logger, OpenTelemetry), each sample is fired for them instead, from a greenlet, and nothing is merged.
+`events.request` (a CSV logger, OpenTelemetry), each sample is fired for them instead, from a greenlet, and nothing
+is merged.
 """
 
 from __future__ import annotations
@@ -162,7 +163,9 @@ class LocustTable:
 class _Addition:
     """What an interval adds to a row of the table."""
 
-    def __init__(self, times: dict[float, int] | None = None, histogram: Histogram | None = None, failed: int = 0) -> None:
+    def __init__(
+        self, times: dict[float, int] | None = None, histogram: Histogram | None = None, failed: int = 0
+    ) -> None:
         self.times = times or {}
         self.histogram = histogram
         self.failed = failed

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flask import jsonify, request
+
 from wps_load.config import OPTIONS
 from wps_load.errors import ConfigError
 
@@ -15,8 +17,6 @@ _FIELDS = frozenset(option.dest for option in OPTIONS if not option.secret)
 
 def extend(web_ui: Any, lifecycle: Lifecycle) -> None:
     """Refuses wrong options with a message, before Locust starts a run with them."""
-    from flask import jsonify, request
-
     def judge() -> Any:
         if request.method != "POST" or not request.path.endswith("/swarm"):
             return None
