@@ -14,17 +14,17 @@ _TARGETS = ("wps-connection-string", "wps-client-url", "wps-negotiate-url")
 
 
 def reproduce(summary: Mapping[str, Any]) -> str:
-    """A shell command with what differs from the defaults, and the seed that was used.
+    """A shell command, over several lines, with what differs from the defaults, and the seed that was used.
 
     Secrets are not kept: the variables that must hold them stand before the command, as `NAME=...`.
     """
     run = summary["run"]
     settings = run["settings"]
-    words = ["locust", "-f", "locustfile.py", "--headless"]
+    first = ["locust", "-f", "locustfile.py", "--headless"]
     for name in _LOCUST_SETTINGS:
         if (value := settings.get(name)) is not None:
-            words += [f"--{name}", f"{value:g}s" if name == "run-time" else f"{value:g}"]
-    variables = []
+            first += [f"--{name}", f"{value:g}s" if name == "run-time" else f"{value:g}"]
+    lines, variables = [first], []
     for option in OPTIONS:
         value = settings.get(option.key)
         if option.key in _NOT_REPEATED or value in (None, "", option.default):
@@ -32,9 +32,10 @@ def reproduce(summary: Mapping[str, Any]) -> str:
         if option.secret:
             variables.append(option.env_var)
         else:
-            words += [option.flag] if option.is_switch else [option.flag, str(value)]
+            lines.append([option.flag] if option.is_switch else [option.flag, str(value)])
     if run["seed"] is not None:
-        words += ["--wps-seed", str(run["seed"])]
+        lines.append(["--wps-seed", str(run["seed"])])
     if not any(settings.get(name) for name in _TARGETS) and not run["target"].startswith("embedded emulator"):
         variables.append(AZURE_VARIABLE)
-    return " ".join([*(f"{variable}=..." for variable in variables), shlex.join(words)])
+    command = " \\\n  ".join(shlex.join(line) for line in lines)
+    return "".join(f"{variable}=... " for variable in variables) + command

@@ -182,29 +182,29 @@ def _latency(
     metric: str, base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.random.Generator
 ) -> list[Difference]:
     """The percentiles of one metric, from histograms of resampled seconds."""
-    sides, values = counted_seconds(metric, base, new)
-    fewest = min(sum(len(run) for run in side) for side in sides)
+    a, b, values = counted_seconds(metric, base, new)
+    fewest = min(a.seconds, b.seconds)
     if fewest < MIN_SECONDS:
         reason = f"only {fewest} seconds with data; {MIN_SECONDS} are needed"
-        return [_unjudged(f"{metric} {name}", base, new, metric, name, reason) for name in PERCENTILES]
-    drawn = [stats.resampled_counts(side, DRAWS, rng) for side in sides]
+        return [_unjudged(base, new, metric, name, reason) for name in PERCENTILES]
+    shares = list(PERCENTILES.values())
+    points, logs = [], []
+    for side in (a, b):
+        whole, draws, wider = stats.resampled_counts(side.runs, side.levels, DRAWS, rng)
+        point = stats.percentiles_of_counts(whole[None, :], values, shares)[0]
+        points.append(point)
+        logs.append((np.log(stats.percentiles_of_counts(draws, values, shares)) - np.log(point)) * wider)
+    samples = min(sum(float(run.sum()) for run in side.runs) for side in (a, b))
     found = []
-    for name, share in PERCENTILES.items():
-        beyond = min(float(whole.sum()) * (1 - share) for whole, _, _ in drawn)
+    for i, (name, share) in enumerate(PERCENTILES.items()):
+        beyond = round(samples * (1 - share), 6)
         if beyond < MIN_BEYOND:
             reason = f"only {beyond:.0f} samples above it; {MIN_BEYOND} are needed"
-            found.append(_unjudged(f"{metric} {name}", base, new, metric, name, reason))
+            found.append(_unjudged(base, new, metric, name, reason))
             continue
-        points = [
-            float(stats.percentile_of_counts(whole[None, :], values, share)[0]) for whole, _, _ in drawn
-        ]
-        logs = [
-            (np.log(stats.percentile_of_counts(draws, values, share)) - np.log(point)) * spread
-            for (_, draws, spread), point in zip(drawn, points, strict=True)
-        ]
-        found.append(
-            _judged(f"{metric} {name}", "ms", points, logs, floors, floors.latency_ms, up_is_bad=True)
-        )
+        pair = float(points[0][i]), float(points[1][i])
+        deviations = logs[0][:, i], logs[1][:, i]
+        found.append(_judged(f"{metric} {name}", "ms", pair, deviations, floors, floors.latency_ms))
     return found
 
 
@@ -212,51 +212,41 @@ def _rate(base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.rando
     """Deliveries per second of the measure phase."""
     sides = [rate_seconds("delivered", side) for side in (base, new)]
     fewest = min(sum(len(run) for run in side) for side in sides)
-    points = [float(np.concatenate(side).mean()) if side else 0.0 for side in sides]
-    if fewest < MIN_SECONDS or min(points) <= 0:
-        reason = (
-            f"only {fewest} seconds with data; {MIN_SECONDS} are needed"
-            if fewest < MIN_SECONDS
-            else "nothing delivered"
-        )
-        return Difference(
-            "delivered", "per second", points[0], points[1], None, None, None, "unclear", reason
-        )
+    means = [float(np.concatenate(side).mean()) if side else 0.0 for side in sides]
+    if fewest < MIN_SECONDS or min(means) <= 0:
+        few = f"only {fewest} seconds with data; {MIN_SECONDS} are needed"
+        reason = few if fewest < MIN_SECONDS else "a side delivered nothing"
+        return Difference("delivered", "per second", means[0], means[1], None, None, None, "unclear", reason)
     logs = []
-    for side, point in zip(sides, points, strict=True):
+    for side, mean in zip(sides, means, strict=True):
         seconds = [
             np.column_stack((run, np.ones(len(run)))) for run in side
         ]  # [sum of rates, number of seconds]
-        _, draws, spread = stats.resampled_counts(seconds, DRAWS, rng)
-        logs.append((np.log(np.maximum(draws[:, 0] / draws[:, 1], 1e-9)) - np.log(point)) * spread)
-    return _judged("delivered", "per second", points, logs, floors, 0.0, up_is_bad=False)
+        _, draws, wider = stats.resampled_counts(seconds, side, DRAWS, rng)
+        logs.append(np.log(np.maximum(draws[:, 0] / draws[:, 1], 1e-9) / mean) * wider)
+    return _judged(
+        "delivered", "per second", (means[0], means[1]), (logs[0], logs[1]), floors, 0.0, up_is_bad=False
+    )
 
 
 def _judged(
     name: str,
     unit: str,
-    points: Sequence[float],
-    logs: Sequence[stats.Floats],
+    points: tuple[float, float],
+    deviations: tuple[stats.Floats, stats.Floats],
     floors: Floors,
     absolute: float,
     *,
-    up_is_bad: bool,
+    up_is_bad: bool = True,
 ) -> Difference:
+    """From both sides' figures, and the logarithms of their resamples over them."""
     base, new = points
     tail = (1 - CONFIDENCE) / 2 * 100
-    low, high = np.percentile(np.log(new / base) + logs[1] - logs[0], [tail, 100 - tail])
-    change, low, high = new / base - 1, float(np.expm1(low)), float(np.expm1(high))
-    floor = max(floors.relative, absolute / base)
-    return Difference(
-        name,
-        unit,
-        round(base, 3),
-        round(new, 3),
-        change,
-        low,
-        high,
-        _outcome(change, low, high, floor, up_is_bad),
-    )
+    ends = np.percentile(np.log(new / base) + deviations[1] - deviations[0], [tail, 100 - tail])
+    low, high = (float(end) for end in np.expm1(ends))
+    change = new / base - 1
+    verdict = _outcome(change, low, high, max(floors.relative, absolute / base), up_is_bad)
+    return Difference(name, unit, round(base, 3), round(new, 3), change, low, high, verdict)
 
 
 def _outcome(change: float, low: float, high: float, floor: float, up_is_bad: bool) -> Outcome:
@@ -266,13 +256,13 @@ def _outcome(change: float, low: float, high: float, floor: float, up_is_bad: bo
 
 
 def _unjudged(
-    name: str, base: Sequence[Run], new: Sequence[Run], metric: str, percentile: str, reason: str
+    base: Sequence[Run], new: Sequence[Run], metric: str, percentile: str, reason: str
 ) -> Difference:
     """Shown, not judged: the figure of each side's summary where a side is one run."""
-    shown = [
+    a, b = (
         side[0].summary["metrics"][metric][percentile] if len(side) == 1 else None for side in (base, new)
-    ]
-    return Difference(name, "ms", shown[0], shown[1], None, None, None, "unclear", reason)
+    )
+    return Difference(f"{metric} {percentile}", "ms", a, b, None, None, None, "unclear", reason)
 
 
 def _shares(base: Sequence[Run], new: Sequence[Run], floors: Floors) -> list[Difference]:

@@ -41,7 +41,7 @@ def figures(summary: Summary) -> str:
     row: Mapping[str, Any] = {} if name is None else summary["metrics"][name]
     items = [
         (
-            "most connections at once",
+            "peak connections",
             tables.number(connections["peak"]),
             f"of {tables.number(connections['target'])}",
         ),
@@ -58,7 +58,7 @@ def figures(summary: Summary) -> str:
         f"<div><dt>{escape(label)}</dt><dd>{escape(value)} <small>{escape(unit)}</small></dd></div>"
         for label, value, unit in items
     )
-    return f'<dl class="figures">{"".join(cells)}</dl>'
+    return f'<dl class="figures{" six" if len(items) == 6 else ""}">{"".join(cells)}</dl>'
 
 
 def sections(summary: Summary) -> list[str]:

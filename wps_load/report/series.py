@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wps_load.clock import NS_PER_MS
 from wps_load.report.load import Run
 from wps_load.report.stats import Floats
 
-_BIN_WIDTH = np.log(1.0025)
-"""Bins of a quarter of a percent: far below the smallest difference that is judged, and few enough to be
+Ints = NDArray[np.int64]
+
+_BIN_WIDTH = float(np.log(1.005))
+"""Bins of half a percent: far below the smallest difference that is judged, and few enough to be
 quick."""
 
 
@@ -24,41 +27,66 @@ class Counted:
     of: int
 
 
-def counted_seconds(
-    metric: str, base: Sequence[Run], new: Sequence[Run]
-) -> tuple[tuple[list[Floats], list[Floats]], Floats]:
-    """For each side and run the counts [seconds, bins] of one metric, and the bins' values in ms, ascending.
+@dataclass(frozen=True, slots=True)
+class Side:
+    """One side of a comparison: for each run the counts [seconds, bins] and each second's level."""
 
-    Seconds without a value are rows of zeros in between, as a stall must be resampled like anything else, and
-    are left out before the first and after the last.
+    runs: list[Floats]
+    levels: list[Floats]
+
+    @property
+    def seconds(self) -> int:
+        return sum(len(run) for run in self.runs)
+
+
+def counted_seconds(metric: str, base: Sequence[Run], new: Sequence[Run]) -> tuple[Side, Side, Floats]:
+    """The counts of one metric on both sides, and the bins' values in ms, ascending.
+
+    Seconds without a value are rows of zeros, as a stall must be resampled like anything else; before the
+    first value and after the last there are none.
     """
-    bins: dict[int, int] = {}
-    sides = [[_binned(run, metric) for run in side] for side in (base, new)]
-    for key in sorted({key for side in sides for run in side for second in run for key in second}):
-        bins[key] = len(bins)
-    arrays = tuple([_array(run, bins) for run in side if run] for side in sides)
-    values = np.exp(np.array(list(bins), np.float64) * _BIN_WIDTH) / NS_PER_MS
-    return (arrays[0], arrays[1]), values
+    binned = [[_binned(run, metric) for run in side if run.log.get(metric)] for side in (base, new)]
+    used = np.unique(
+        np.concatenate([keys for side in binned for _, keys, _, _ in side] or [np.zeros(0, np.int64)])
+    )
+    values = np.exp(used * _BIN_WIDTH) / NS_PER_MS
+    sides = []
+    for side in binned:
+        runs = [
+            _matrix(seconds, np.searchsorted(used, keys), rows, n, len(used))
+            for seconds, keys, rows, n in side
+        ]
+        sides.append(Side(runs, [_levels(run, np.log(values)) for run in runs]))
+    return sides[0], sides[1], values
 
 
-def _binned(run: Run, metric: str) -> list[dict[int, int]]:
-    seconds: list[dict[int, int]] = []
-    for interval in run.seconds(metric):
-        found: dict[int, int] = {}
-        if interval.histogram is not None:
-            for value_ns, count in interval.histogram.nonzero():
-                key = round(float(np.log(max(value_ns, 1))) / _BIN_WIDTH)
-                found[key] = found.get(key, 0) + count
-        seconds.append(found)
-    return seconds
+def _binned(run: Run, metric: str) -> tuple[int, Ints, Ints, Ints]:
+    """(seconds, and for each bucket in use its bin, its second, its count)."""
+    seconds = run.seconds(metric)
+    buckets = [
+        (value_ns, row, count)
+        for row, second in enumerate(seconds)
+        if second.histogram is not None
+        for value_ns, count in second.histogram.nonzero()
+    ]
+    table = np.array(buckets, np.int64).reshape(-1, 3)
+    keys = np.round(np.log(np.maximum(table[:, 0], 1)) / _BIN_WIDTH).astype(np.int64)
+    return len(seconds), keys, table[:, 1], table[:, 2]
 
 
-def _array(seconds: list[dict[int, int]], bins: dict[int, int]) -> Floats:
-    counts = np.zeros((len(seconds), len(bins)))
-    for i, second in enumerate(seconds):
-        for key, count in second.items():
-            counts[i, bins[key]] = count
-    return counts
+def _matrix(seconds: int, columns: Ints, rows: Ints, counts: Ints, width: int) -> Floats:
+    flat = np.bincount(rows * width + columns, weights=counts, minlength=seconds * width)
+    return flat.astype(np.float64).reshape(seconds, width)
+
+
+def _levels(counts: Floats, logs: Floats) -> Floats:
+    """The mean logarithm of each second's values; of a second without any, the mean of the others."""
+    sums = counts.sum(axis=1)
+    filled = sums > 0
+    levels = np.full(len(counts), 0.0)
+    levels[filled] = (counts[filled] @ logs) / sums[filled]
+    levels[~filled] = levels[filled].mean() if filled.any() else 0.0
+    return levels
 
 
 def rate_seconds(column: str, side: Sequence[Run]) -> list[Floats]:

@@ -1,10 +1,10 @@
 """The statistics behind `compare` and the drift doubt. Pure arrays in, numbers out; everything random is
 seeded.
 
-Why blocks: the seconds of a run are not independent (a slow second is followed by a slow one), and a
-bootstrap that draws single seconds believes its means are better known than they are. Drawing runs of
-neighbouring seconds keeps the dependence inside a block: the circular block bootstrap (Politis and Romano,
-1992), block length ~ n^(1/3) times a factor that grows with the lag-1 autocorrelation.
+Why blocks: the seconds of a run are not independent (a slow second follows a slow one), and a bootstrap that
+draws single seconds believes its means to be better known than they are. Drawing runs of neighbouring seconds
+keeps the dependence inside a block: the circular block bootstrap (Politis and Romano, 1992). In a run of a
+minute blocks are short, so part of the dependence is still cut; `widening` puts it back.
 """
 
 from __future__ import annotations
@@ -62,22 +62,49 @@ def mann_whitney_z(a: Floats, b: Floats) -> float:
 
 
 def autocorrelation(values: Floats) -> float:
-    """Lag-1 autocorrelation, in 0..0.95 (a negative one is taken as none: the careful side)."""
+    """Lag-1 autocorrelation in 0..0.95, taken on the careful side: corrected for the bias of short series,
+    -(1 + 3r) / n (Kendall, 1954), plus one standard error, sqrt((1 - r^2) / n)."""
     centred = values - values.mean()
-    power = float(centred @ centred)
-    if len(values) < 3 or power == 0.0:
+    power, n = float(centred @ centred), len(values)
+    if n < 5 or power == 0.0:
         return 0.0
-    return min(max(float(centred[:-1] @ centred[1:]) / power, 0.0), 0.95)
+    r = (n * float(centred[:-1] @ centred[1:]) / power + 1) / (n - 3)
+    careful = r + math.sqrt(max(1 - r * r, 0.0) / n)
+    return min(max(careful, 0.0), 0.95)
 
 
-def block_length(values: Floats) -> int:
-    """Seconds a block: n^(1/3) * (2r / (1 - r^2))^(2/3), the optimum for an AR(1) series of lag-1 correlation
-    r (Politis and White, 2004, for the circular scheme: constant (3/2)^(1/3)); at least n^(1/3), at most
-    n/4."""
-    n = len(values)
-    r = autocorrelation(values)
+def block_length(n: int, r: float) -> int:
+    """Seconds a block: (3/2 n)^(1/3) * (2r / (1 - r^2))^(2/3), the optimum for an AR(1) series of lag-1
+    correlation r in the circular scheme (Politis and White, 2004); at least n^(1/3), at most n/4."""
     optimum = (1.5 * n) ** (1 / 3) * (2 * r / (1 - r * r)) ** (2 / 3)
     return max(1, min(round(float(max(optimum, n ** (1 / 3)))), n // 4))
+
+
+def widening(n: int, block: int, r: float) -> float:
+    """The factor by which deviations of a block bootstrap fall short for an AR(1) series of n values, at
+    least 1.
+
+    Three things are missing from the resamples: dependence that blocks of this length cut, V = (1 + r) / (1 -
+    r) against 1 + 2 sum (1 - k/L) r^k; the variance that a mean taken from the same series hides, V / n of
+    it; and that n / V independent values know their own variance badly, for which Student's t stands in for
+    the normal.
+    """
+    whole = (1 + r) / (1 - r)
+    captured = 1 + 2 * sum((1 - k / block) * r**k for k in range(1, block))
+    independent = max(n / whole, 2.0)
+    hidden = 1 - 1 / independent
+    return math.sqrt(whole / captured / hidden) * student_99(independent - 1) / Z_99
+
+
+def student_99(freedom: float) -> float:
+    """The 99.5 % quantile of Student's t, by the expansion in 1 / freedom (Abramowitz and Stegun, 26.7.5).
+    Below 3 degrees of freedom, where it fails, that of 3, which is wide enough to never call a regression by
+    itself."""
+    z, f = Z_99, max(freedom, 3.0)
+    g1 = (z**3 + z) / 4
+    g2 = (5 * z**5 + 16 * z**3 + 3 * z) / 96
+    g3 = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
+    return z + g1 / f + g2 / f**2 + g3 / f**3
 
 
 def block_weights(n: int, block: int, draws: int, rng: np.random.Generator) -> Floats:
@@ -90,13 +117,15 @@ def block_weights(n: int, block: int, draws: int, rng: np.random.Generator) -> F
     return np.bincount(flat.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)
 
 
-def percentile_of_counts(counts: Floats, values: Floats, share: float) -> Floats:
-    """For each row of counts[rows, bins] over ascending bin values: the value at or below which `share` of
-    the row lies."""
+def percentiles_of_counts(counts: Floats, values: Floats, shares: Sequence[float]) -> Floats:
+    """For each row of counts[rows, bins] over ascending bin values, and each share: the value at or below
+    which that share of the row lies. [rows, shares]"""
     cumulative = np.cumsum(counts, axis=1)
-    wanted = np.maximum(share * cumulative[:, -1:], 1.0)
-    # The small slack keeps 0.99 * 1,000 = 990.0000000000001 from asking for the 991st.
-    found: Floats = values[np.argmax(cumulative >= wanted * (1 - 1e-12), axis=1)]
+    found = np.empty((len(counts), len(shares)))
+    for i, share in enumerate(shares):
+        # The small slack keeps 0.99 * 1,000 = 990.0000000000001 from asking for the 991st.
+        wanted = np.maximum(share * cumulative[:, -1:], 1.0) * (1 - 1e-12)
+        found[:, i] = values[np.argmax(cumulative >= wanted, axis=1)]
     return found
 
 
@@ -121,15 +150,15 @@ def wilson(hits: int, n: int, z: float = Z_99) -> tuple[float, float]:
 
 
 def resampled_counts(
-    runs: Sequence[Floats], draws: int, rng: np.random.Generator
+    runs: Sequence[Floats], levels: Sequence[Floats], draws: int, rng: np.random.Generator
 ) -> tuple[Floats, Floats, float]:
-    """The counts of one side of a comparison: (all seconds summed [bins], its resamples [draws, bins],
-    spread).
+    """The counts of one side of a comparison: all seconds summed [bins], its resamples [draws, bins], and the
+    factor by which the resamples' deviations must be widened.
 
-    `runs`: for each run the counts [seconds, bins]. Seconds are drawn in blocks inside their run; of several
-    runs, runs are drawn first (two stages), and `spread` is the factor sqrt(R / (R - 1)) by which deviations
-    must be widened, because drawing from R runs shows only (R - 1) / R of the variance between them. For one
-    run it is 1: the difference between runs is then unknown, which `compare` says.
+    `runs`: for each run the counts [seconds, bins]; `levels`: for each run the level of each second, whose
+    dependence sets the blocks. Seconds are drawn in blocks inside their run. Of several runs, runs are drawn
+    first (two stages), and deviations widened by sqrt(R / (R - 1)), as drawing from R runs shows only (R - 1)
+    / R of the variance between them; for one run that variance is unknown, which `compare` says.
     """
     many = len(runs)
     times = np.ones((draws, 1))
@@ -137,8 +166,12 @@ def resampled_counts(
         chosen = rng.integers(0, many, size=(draws, many)) + np.arange(draws)[:, None] * many
         times = np.bincount(chosen.ravel(), minlength=draws * many).reshape(draws, many).astype(np.float64)
     total = np.zeros((draws, runs[0].shape[1]))
-    for r, counts in enumerate(runs):
-        weights = block_weights(len(counts), block_length(counts.sum(axis=1)), draws, rng)
-        total += (weights * times[:, r : r + 1]) @ counts
+    factors = []
+    for i, (counts, level) in enumerate(zip(runs, levels, strict=True)):
+        n, r = len(counts), autocorrelation(level)
+        block = block_length(n, r)
+        total += (block_weights(n, block, draws, rng) * times[:, i : i + 1]) @ counts
+        factors.append(widening(n, block, r))
     whole = np.sum([counts.sum(axis=0) for counts in runs], axis=0)
-    return whole, total, math.sqrt(many / (many - 1)) if many > 1 else 1.0
+    between = math.sqrt(many / (many - 1)) if many > 1 else 1.0
+    return whole, total, between * max(factors)

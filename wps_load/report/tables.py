@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wps_load.measure.thresholds import parse
 from wps_load.report.doubts import thin_percentiles
 
 DASH = "–"
@@ -132,8 +133,11 @@ def slo_table(summary: Mapping[str, Any]) -> Table:
 
 
 def slo_value(slo: Mapping[str, Any]) -> str:
-    value = slo["value"]
-    return DASH if value is None else value if isinstance(value, str) else number(value)
+    """What was measured, in the unit of the expression."""
+    if slo["value"] is None:
+        return DASH
+    unit = parse(slo["expression"])[0].unit
+    return f"{number(slo['value'])}{'' if unit in ('%', '/s') else ' '}{unit}".strip()
 
 
 def metrics_table(summary: Mapping[str, Any]) -> Table:
@@ -245,6 +249,8 @@ def shown(value: object) -> str:
         return DASH
     if isinstance(value, bool):
         return "on" if value else "off"
+    if isinstance(value, float):
+        return f"{value:g}"
     if isinstance(value, (list, tuple)):
         return ", ".join(shown(item) for item in value)
     return str(value)

@@ -95,11 +95,12 @@
       const wide = Math.max(...ys) > 30 * Math.min(...ys);
       const decades = Math.ceil(Math.log10(Math.max(10, ...data.distributions.flatMap((d) => d.x))));
       const ticks = Array.from({ length: decades + 1 }, (_, k) => 10 ** k);
+      if (!narrow.matches) ticks.splice(1, 0, 2);
       return [traces, layout({
         hovermode: "closest",
         xaxis: {
-          type: "log", title: { text: "percentile" }, tickvals: [...ticks, 2].sort((a, b) => a - b),
-          ticktext: [...ticks, 2].sort((a, b) => a - b).map((x) => x === 1 ? "0 %" : x === 2 ? "50 %" : (100 - 100 / x).toFixed(Math.max(0, Math.round(Math.log10(x)) - 2)) + " %"),
+          type: "log", title: { text: "percentile" }, tickvals: ticks, tickangle: 0,
+          ticktext: ticks.map((x) => x === 1 ? "0 %" : x === 2 ? "50 %" : (100 - 100 / x).toFixed(Math.max(0, Math.round(Math.log10(x)) - 2)) + " %"),
         },
         yaxis: { title: { text: "ms" }, ...(wide ? { type: "log", rangemode: "normal", dtick: 1 } : {}) },
       })];
@@ -117,6 +118,7 @@
     ],
     failures: () => {
       const rows = [...data.failures].reverse();
+      document.getElementById("chart-failures").style.height = 5 + 1.75 * rows.length + "rem";
       return [
         [{
           type: "bar", orientation: "h", x: rows.map((f) => f.count), y: rows.map((f) => f.metric + " · " + f.label), marker: { color: colour("c4") },
@@ -128,7 +130,7 @@
     generator: () => [
       [line("cpu_percent", "CPU, % of a core", 1), { ...line("loop_lag_ms_p99", "loop lag p99, ms", 2), yaxis: "y2" }, { ...line("send_lag_ms_p99", "send lag p99, ms", 5), yaxis: "y2" }]
         .filter((trace) => trace.y.some((v) => v !== null)),
-      overTime("% of a core", { yaxis2: { overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, automargin: true, title: { text: "ms", font: { color: colour("soft") } }, tickfont: { color: colour("soft") } } }),
+      overTime("% of a core", { yaxis2: { overlaying: "y", side: "right", tickmode: "auto", nticks: 5, rangemode: "tozero", showgrid: false, automargin: true, title: { text: "ms", font: { color: colour("soft") } }, tickfont: { color: colour("soft") } } }),
     ],
   };
 

@@ -1,0 +1,61 @@
+"""A comparison as GitHub-flavoured Markdown: the answer, the table, what to keep in mind."""
+
+from __future__ import annotations
+
+from wps_load.report import markdown, tables
+from wps_load.report.compare import CONFIDENCE, Comparison, Difference
+from wps_load.report.tables import Cell
+
+_WORDS = {"worse": "❌ worse", "better": "✅ better", "same": "same", "unclear": "unclear"}
+
+
+def render(comparison: Comparison) -> str:
+    worse = [difference.name for difference in comparison.differences if difference.verdict == "worse"]
+    title = f"## ❌ Regression: {', '.join(worse)}" if worse else "## ✅ No regression"
+    rows = [_row(difference) for difference in comparison.differences]
+    header = ("figure", "verdict", "base", "new", "change", f"{CONFIDENCE:.0%} interval")
+    notes = [f"- {markdown.escape(note)}" for note in (*comparison.notes, *_reasons(comparison))]
+    parts = [
+        title,
+        f"Base: {_names(comparison.base)}. New: {_names(comparison.new)}.",
+        markdown.rendered(tables.table(header, rows, numeric_from=2)) if rows else "Nothing to compare.",
+        "\n".join(notes),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return markdown.escape(", ".join(names))
+
+
+def _reasons(comparison: Comparison) -> list[str]:
+    return [f"{found.name}: {found.reason}." for found in comparison.differences if found.reason]
+
+
+def _row(difference: Difference) -> list[str | Cell]:
+    interval = tables.DASH
+    if difference.low is not None and difference.high is not None:
+        interval = f"{_change(difference, difference.low)} … {_change(difference, difference.high)}"
+    return [
+        difference.name,
+        _WORDS[difference.verdict],
+        _figure(difference, difference.base),
+        _figure(difference, difference.new),
+        _change(difference, difference.change),
+        interval,
+    ]
+
+
+def _figure(difference: Difference, value: float | None) -> str:
+    if value is None:
+        return tables.DASH
+    if difference.unit == "ms":
+        return f"{tables.millis(value)} ms"
+    return f"{value:.3%}" if difference.unit == "share" else f"{tables.number(value)}/s"
+
+
+def _change(difference: Difference, value: float | None) -> str:
+    """Percent of the base; of shares, percentage points."""
+    if value is None:
+        return tables.DASH
+    return f"{value * 100:+.3f} pp" if difference.unit == "share" else f"{value:+.1%}"
