@@ -116,9 +116,7 @@ def test_writes_what_the_integration_tests_of_the_service_assert() -> None:
     user=st.none() | st.text(),
     sequence=st.none() | st.integers(1, 2**64 - 1),
 )
-def test_json_messages_say_what_was_published(
-    text: str, group: str, user: str | None, sequence: int | None
-) -> None:
+def test_json_messages_say_what_was_published(text: str, group: str, user: str | None, sequence: int | None) -> None:
     for data_type, data, shown in (
         (DataType.TEXT, text.encode(), text),
         (DataType.JSON, orjson.dumps([text]), [text]),

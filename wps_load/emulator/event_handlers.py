@@ -176,9 +176,7 @@ class HttpEventHandlers:
 
     async def _post_once(self, url: str, headers: Mapping[str, str], body: bytes) -> _Answer:
         try:
-            async with self._client().post(
-                url, headers=headers, data=body, allow_redirects=False
-            ) as response:
+            async with self._client().post(url, headers=headers, data=body, allow_redirects=False) as response:
                 if not 200 <= response.status < 300:
                     raise HandlerFailed(response.status)
                 content = await response.content.read(_MAX_ANSWER_BYTES + 1)
@@ -252,9 +250,7 @@ def _read_connect_answer(answer: _Answer) -> ConnectAnswer:
     groups = _names(body, "groups")
     if groups is not None and not all(valid_group(group) for group in groups):
         raise HandlerFailed(500)
-    return ConnectAnswer(
-        _name(body, "userId"), groups, _names(body, "roles"), _name(body, "subprotocol"), answer.state
-    )
+    return ConnectAnswer(_name(body, "userId"), groups, _names(body, "roles"), _name(body, "subprotocol"), answer.state)
 
 
 def _name(body: dict[str, Any], key: str) -> str | None:

@@ -118,9 +118,7 @@ def _stall(value: str) -> tuple[int, int]:
     try:
         return _duration(length)[0], _duration(after)[0] if at else 0
     except ValueError:
-        raise ValueError(
-            "two durations are needed, such as 2s@10s (for 2 s, 10 s after the first message)"
-        ) from None
+        raise ValueError("two durations are needed, such as 2s@10s (for 2 s, 10 s after the first message)") from None
 
 
 def _rate(value: str) -> tuple[float]:

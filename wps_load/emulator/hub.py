@@ -264,9 +264,7 @@ class Hub:
     def _change_membership(self, connection: Connection, message: JoinGroup | LeaveGroup) -> None:
         joins = isinstance(message, JoinGroup)
         if not connection.permissions.join_leave.covers(message.group):
-            self._forbid(
-                connection, message.ack_id, f"{'join' if joins else 'leave'} group '{message.group}'"
-            )
+            self._forbid(connection, message.ack_id, f"{'join' if joins else 'leave'} group '{message.group}'")
             return
         if joins:
             self.join(connection, message.group)

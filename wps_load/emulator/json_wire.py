@@ -60,11 +60,7 @@ class JsonWire:
 
     def message(self, message: Publication, sequence_id: int | None) -> bytes:
         _, group, user_id, data_type, data = message
-        head = (
-            _FROM_SERVER
-            if group is None
-            else b'{"type":"message","from":"group","group":' + orjson.dumps(group)
-        )
+        head = _FROM_SERVER if group is None else b'{"type":"message","from":"group","group":' + orjson.dumps(group)
         if user_id is not None:
             head += b',"fromUserId":' + orjson.dumps(user_id)
         if data_type is DataType.TEXT:

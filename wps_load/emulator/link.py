@@ -100,10 +100,7 @@ class WebSocketLink(asyncio.Protocol):
         """Hands a whole frame to the transport; never blocks. Nothing happens on a link that is not open."""
         if self.open:
             self._transport.write(frame)
-            if (
-                self._overfull is not None
-                and self._transport.get_write_buffer_size() > SEND_BUFFER_HARD_BYTES
-            ):
+            if self._overfull is not None and self._transport.get_write_buffer_size() > SEND_BUFFER_HARD_BYTES:
                 self._too_slow()
 
     def close(self, code: int, reason: str) -> None:

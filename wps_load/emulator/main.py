@@ -35,13 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="KEY",
         help="default: the official emulator's public key",
     )
-    parser.add_argument(
-        "--faults", default="", metavar="SPEC", help="for example delay=20ms,drop=1/100,seed=7"
-    )
+    parser.add_argument("--faults", default="", metavar="SPEC", help="for example delay=20ms,drop=1/100,seed=7")
     parser.add_argument("--units", metavar="N", help="enforce the limits of N units, or of the tier 'free'")
-    parser.add_argument(
-        "--event-handler", metavar="URL", help="CloudEvents handler; default: a built-in echo"
-    )
+    parser.add_argument("--event-handler", metavar="URL", help="CloudEvents handler; default: a built-in echo")
     parser.add_argument("--allow-anonymous", action="store_true", help="let clients connect without a token")
     parser.add_argument("--tls-cert", metavar="FILE", help="serve TLS with this certificate chain (PEM)")
     parser.add_argument("--tls-key", metavar="FILE", help="the certificate's private key (PEM)")
@@ -136,9 +132,7 @@ async def _serve(arguments: argparse.Namespace, config: EmulatorConfig, tls: ssl
         try:
             await site.start()
         except OSError as error:
-            return _usage(
-                f"cannot listen on {arguments.host}:{arguments.port}: {os.strerror(error.errno or 0)}"
-            )
+            return _usage(f"cannot listen on {arguments.host}:{arguments.port}: {os.strerror(error.errno or 0)}")
         port = runner.addresses[0][1]
         scheme = "http" if tls is None else "https"
         host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host

@@ -13,9 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 MAX_CLAUSES = 100
 _MAX_DEPTH = 50
-_TOKEN = re.compile(
-    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<word>[A-Za-z]\w*)|(?P<mark>[(),]))"
-)
+_TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<word>[A-Za-z]\w*)|(?P<mark>[(),]))")
 
 Value = Any
 """str, int, bool, None, or a collection of str: what an expression is worth for one connection."""

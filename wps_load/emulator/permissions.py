@@ -34,11 +34,7 @@ class Grant:
     patterns: list[re.Pattern[str]] = field(default_factory=list)
 
     def covers(self, group: str) -> bool:
-        return (
-            self.everything
-            or group in self.groups
-            or any(pattern.fullmatch(group) for pattern in self.patterns)
-        )
+        return self.everything or group in self.groups or any(pattern.fullmatch(group) for pattern in self.patterns)
 
 
 class Permissions:

@@ -8,7 +8,6 @@ import json
 import select
 import subprocess
 import sys
-import time
 import urllib.request
 from types import TracebackType
 from typing import IO, Any
@@ -56,14 +55,11 @@ class EmulatorProcess:
         )
         assert process.stdout is not None
         line = _read_line(process.stdout, timeout_s)
-        if not line.startswith(_PREFIX):
-            code = process.poll()
+        if line is None:
             _end(process)
-            raise EmulatorFailed(
-                f"the emulator did not start within {timeout_s:g} s"
-                if code is None
-                else f"the emulator ended at once with exit code {code}"
-            )
+            raise EmulatorFailed(f"the emulator did not start within {timeout_s:g} s")
+        if not line.startswith(_PREFIX):
+            raise EmulatorFailed(f"the emulator ended at once with exit code {_end(process)}; see above")
         return cls(process, line.removeprefix(_PREFIX).strip())
 
     @property
@@ -97,15 +93,10 @@ class EmulatorProcess:
         self.stop()
 
 
-def _read_line(stream: IO[str], timeout_s: float) -> str:
-    """One line, or what came until the time was up. Byte-wise `select`, as a patched process has no threads
-    to wait in.
-    """
-    deadline = time.monotonic() + timeout_s
-    while (left := deadline - time.monotonic()) > 0:
-        if select.select([stream], [], [], left)[0]:
-            return stream.readline()
-    return ""
+def _read_line(stream: IO[str], timeout_s: float) -> str | None:
+    """A line; empty at the end of the stream; None when the time is up. A helper thread could be a greenlet here."""
+    readable, _, _ = select.select([stream], [], [], timeout_s)
+    return stream.readline() if readable else None
 
 
 def _end(process: subprocess.Popen[str]) -> int:

@@ -179,9 +179,7 @@ def _list_group(call: Call) -> web.Response:
     end = min(len(members), top) if top is not None else len(members)
     stop = min(start + page, end)
     value = [
-        {"connectionId": member.id, "userId": member.user_id}
-        if member.user_id
-        else {"connectionId": member.id}
+        {"connectionId": member.id, "userId": member.user_id} if member.user_id else {"connectionId": member.id}
         for member in members[start:stop]
     ]
     following = None

@@ -65,9 +65,7 @@ class Call:
         identity = self.part("connection")
         connection = self.hub.connections.get(identity)
         if connection is None:
-            raise RestError(
-                404, "Error.Connection.NotExisted", f"Connection `{identity}` is not found.", "Connection"
-            )
+            raise RestError(404, "Error.Connection.NotExisted", f"Connection `{identity}` is not found.", "Connection")
         return connection
 
     def whole(self, name: str, low: int, high: int) -> int | None:

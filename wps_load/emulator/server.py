@@ -84,9 +84,7 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
     connection_id = new_id()
     answer = ConnectAnswer()
     if service.handlers is not None:
-        answer = await service.handlers.connect(
-            _connect_request(request, name, connection_id, claims, offered)
-        )
+        answer = await service.handlers.connect(_connect_request(request, name, connection_id, claims, offered))
         if answer.subprotocol is not None and answer.subprotocol not in offered:
             raise _Refused(500, "The event handler chose a subprotocol that was not offered.")
     wire, subprotocol = choose(offered, answer.subprotocol)
@@ -176,11 +174,7 @@ def _connect_request(
         claims.user_id,
         {name: _as_strings(value) for name, value in claims.claims.items()},
         {key: request.query.getall(key) for key in request.query if key not in _SECRET_QUERY},
-        {
-            key.lower(): request.headers.getall(key)
-            for key in request.headers
-            if key.lower() not in _SECRET_HEADERS
-        },
+        {key.lower(): request.headers.getall(key) for key in request.headers if key.lower() not in _SECRET_HEADERS},
         offered,
     )
 

@@ -37,9 +37,7 @@ def check_client_token(token: str, key: str, host: str, hub: str) -> ClientClaim
     if not any(_same_place(audience, host, expected) for audience in _strings(claims["aud"])):
         raise Unauthorized("the token's audience is not this hub of this host")
     user_id = next((claims[name] for name in _USER_CLAIMS if isinstance(claims.get(name), str)), None)
-    return ClientClaims(
-        user_id, _strings(claims.get("role")), _strings(claims.get("webpubsub.group")), claims
-    )
+    return ClientClaims(user_id, _strings(claims.get("role")), _strings(claims.get("webpubsub.group")), claims)
 
 
 def check_rest_token(token: str, key: str, path: str) -> None:

@@ -45,9 +45,7 @@ class Upgraded(web.StreamResponse):
         raise ConnectionResetError("upgraded")
 
 
-def switch_protocols(
-    request: web.Request, link: asyncio.Protocol, subprotocol: str | None
-) -> web.StreamResponse:
+def switch_protocols(request: web.Request, link: asyncio.Protocol, subprotocol: str | None) -> web.StreamResponse:
     """Answers 101 and hands the transport to `link`. Raises ConnectionResetError if the client has gone."""
     transport = request.transport
     if transport is None or transport.is_closing():

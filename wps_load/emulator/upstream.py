@@ -56,9 +56,7 @@ async def _negotiate(request: web.Request) -> web.Response:
 
 async def _allow(request: web.Request) -> web.Response:
     """The abuse protection's question: may this origin send events here?"""
-    return web.Response(
-        headers={"WebHook-Allowed-Origin": request.headers.get("WebHook-Request-Origin", "*")}
-    )
+    return web.Response(headers={"WebHook-Allowed-Origin": request.headers.get("WebHook-Request-Origin", "*")})
 
 
 async def _echo(request: web.Request) -> web.Response:
@@ -67,9 +65,7 @@ async def _echo(request: web.Request) -> web.Response:
     body = await request.read()
     if not body:
         return web.Response(status=204)
-    return web.Response(
-        body=body, headers={"Content-Type": request.headers.get("Content-Type", "text/plain")}
-    )
+    return web.Response(body=body, headers={"Content-Type": request.headers.get("Content-Type", "text/plain")})
 
 
 def add_upstream_arguments(parser: argparse.ArgumentParser) -> None:

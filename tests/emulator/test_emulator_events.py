@@ -1,0 +1,288 @@
+"""CloudEvents over HTTP, with an aiohttp application as the event handler."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+from aiohttp import web
+from live import JSON, Live, ask, read, serve, serve_app
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString
+from wps_load.emulator.upstream import build_upstream
+
+Answer = Callable[["Event"], web.Response]
+
+
+@dataclass
+class Event:
+    headers: dict[str, str]
+    body: bytes
+    path: str
+
+    @property
+    def name(self) -> str:
+        return self.headers["ce-eventname"]
+
+
+@dataclass
+class Handler:
+    """An app server that notes each event and answers as told; by default 204."""
+
+    answer: Answer = lambda event: web.Response(status=204)
+    allowed: str = "*"
+    options_status: int = 200
+    events: list[Event] = field(default_factory=list)
+    arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def app(self) -> web.Application:
+        app = web.Application(client_max_size=2**21)
+        app.router.add_route("OPTIONS", "/{path:.*}", self._validate)
+        app.router.add_get("/{path:.*}", self._validate_by_get)
+        app.router.add_post("/{path:.*}", self._take)
+        return app
+
+    async def _validate(self, request: web.Request) -> web.Response:
+        return web.Response(status=self.options_status, headers={"WebHook-Allowed-Origin": self.allowed})
+
+    async def _validate_by_get(self, request: web.Request) -> web.Response:
+        return web.Response(headers={"WebHook-Allowed-Origin": self.allowed})
+
+    async def _take(self, request: web.Request) -> web.Response:
+        event = Event({k.lower(): v for k, v in request.headers.items()}, await request.read(), request.path)
+        async with self.arrived:
+            self.events.append(event)
+            self.arrived.notify_all()
+        return self.answer(event)
+
+    async def wait_for(self, *names: str) -> list[Event]:
+        async with self.arrived:
+            await self.arrived.wait_for(lambda: set(names) <= {event.name for event in self.events})
+        return [next(event for event in self.events if event.name == name) for name in names]
+
+
+def with_handler(handler: Callable[[], Handler], scenario: Any) -> None:
+    async def run() -> None:
+        made = handler()
+        async with (
+            serve_app(made.app()) as base,
+            serve(handler=f"{base}/hubs/{{hub}}/{{event}}?code=1") as live,
+        ):
+            await asyncio.wait_for(scenario(live, made), 20)
+
+    asyncio.run(run())
+
+
+def by_event(**answers: Answer) -> Answer:
+    """Answers some events, and the others with 204."""
+    return lambda event: answers[event.name](event) if event.name in answers else web.Response(status=204)
+
+
+def test_the_life_of_a_connection_as_its_handler_sees_it() -> None:
+    async def scenario(live: Live, handler: Handler) -> None:
+        async with live.connect(user="ü", x="1") as client:
+            identity = (await read(client))["connectionId"]
+            assert await ask(client, type="event", event="hello", dataType="text", data="hé", ackId=1) == {
+                "type": "ack",
+                "ackId": 1,
+                "success": True,
+            }
+        connect, connected, hello, disconnected = await handler.wait_for(
+            "connect", "connected", "hello", "disconnected"
+        )
+        body = orjson.loads(connect.body)
+        assert body["query"] == {"x": ["1"]}
+        assert body["claims"]["role"] == ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]
+        assert body["subprotocols"] == [JSON]
+        assert b"access_token" not in connect.body
+        assert "authorization" not in body["headers"]
+        assert "ce-subprotocol" not in connect.headers
+        assert (connected.body, hello.body) == (b"{}", "hé".encode())
+        assert "reason" in orjson.loads(disconnected.body)
+        assert hello.path == "/hubs/bench/hello"
+        signature = hmac.new(DEFAULT_EMULATOR_KEY.encode(), identity.encode(), hashlib.sha256).hexdigest()
+        expected = {
+            "content-type": "text/plain; charset=utf-8",
+            "webhook-request-origin": "127.0.0.1",
+            "ce-specversion": "1.0",
+            "ce-awpsversion": "1.0",
+            "ce-type": "azure.webpubsub.user.hello",
+            "ce-source": f"/hubs/bench/client/{identity}",
+            "ce-hub": "bench",
+            "ce-eventname": "hello",
+            "ce-connectionid": identity,
+            "ce-userid": "%C3%BC",
+            "ce-subprotocol": JSON,
+            "ce-signature": f"sha256={signature}",
+        }
+        assert expected.items() <= hello.headers.items()
+        assert connect.headers["ce-type"] == "azure.webpubsub.sys.connect"
+        assert len({event.headers["ce-id"] for event in handler.events}) == 4
+
+    with_handler(Handler, scenario)
+
+
+def test_a_connect_answer_sets_user_groups_roles_and_state() -> None:
+    def answer(event: Event) -> web.Response:
+        body = {"userId": "other", "groups": ["g"], "roles": [], "subprotocol": JSON}
+        return web.json_response(body, headers={"ce-connectionState": "first"})
+
+    def next_state(event: Event) -> web.Response:
+        return web.Response(status=204, headers={"ce-connectionState": "second"})
+
+    async def scenario(live: Live, handler: Handler) -> None:
+        async with live.connect(user="u") as client:
+            assert (await read(client))["userId"] == "other"
+            assert (await ask(client, type="joinGroup", group="x", ackId=1))["error"]["name"] == "Forbidden"
+            assert list(live.service.hub("bench").groups) == ["g"]
+            await ask(client, type="event", event="one", data=1, ackId=2)
+            await ask(client, type="event", event="two", data=1, ackId=3)
+        one, two = await handler.wait_for("one", "two")
+        assert (one.headers["ce-connectionstate"], two.headers["ce-connectionstate"]) == ("first", "second")
+
+    with_handler(lambda: Handler(by_event(connect=answer, one=next_state)), scenario)
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"),
+    [
+        (lambda event: web.Response(status=403), 403),
+        (lambda event: web.Response(status=503), 500),
+        (lambda event: web.Response(text="not JSON"), 500),
+        (lambda event: web.json_response({"userId": 1}), 500),
+        (lambda event: web.json_response({"groups": [" "]}), 500),
+        (lambda event: web.json_response({"subprotocol": "not offered"}), 500),
+    ],
+)
+def test_a_connect_answer_may_refuse(answer: Answer, status: int) -> None:
+    async def scenario(live: Live, handler: Handler) -> None:
+        with pytest.raises(InvalidStatus) as caught:
+            await live.connect()
+        assert caught.value.response.status_code == status
+        assert live.service.hub("bench").connections == {}
+
+    with_handler(lambda: Handler(by_event(connect=answer)), scenario)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "data_type", "data"),
+    [
+        ("text/plain", b"x", "text", "x"),
+        ("application/json", b'{"a":1}', "json", {"a": 1}),
+        ("application/octet-stream", b"\0", "binary", "AA=="),
+    ],
+)
+def test_an_answer_comes_before_its_ack(content_type: str, body: bytes, data_type: str, data: Any) -> None:
+    def answer(event: Event) -> web.Response:
+        return web.Response(body=body, content_type=content_type)
+
+    async def scenario(live: Live, handler: Handler) -> None:
+        async with live.connect() as client:
+            await read(client)
+            message = await ask(client, type="event", event="e", data=1, ackId=1)
+            assert message == {"type": "message", "from": "server", "dataType": data_type, "data": data}
+            assert (await read(client))["success"]
+
+    with_handler(lambda: Handler(by_event(e=answer)), scenario)
+
+
+def test_a_failing_handler_is_an_error_ack_and_the_end_of_a_simple_client() -> None:
+    def answer(event: Event) -> web.Response:
+        return web.Response(status=400)
+
+    async def scenario(live: Live, handler: Handler) -> None:
+        async with live.connect() as client:
+            await read(client)
+            ack = await ask(client, type="event", event="e", data=1, ackId=1)
+            assert ack["error"]["name"] == "InternalServerError"
+        async with live.connect(None) as simple:
+            await simple.send("x")
+            with pytest.raises(ConnectionClosed):
+                await simple.recv()
+            assert simple.close_code == 1011
+
+    with_handler(lambda: Handler(by_event(e=answer, message=answer)), scenario)
+
+
+def test_transient_failures_are_tried_again() -> None:
+    statuses = iter((503, 408, 204))
+
+    def answer(event: Event) -> web.Response:
+        return web.Response(status=next(statuses))
+
+    async def scenario(live: Live, handler: Handler) -> None:
+        async with live.connect() as client:
+            await read(client)
+            assert (await ask(client, type="event", event="e", data=1, ackId=1))["success"]
+        assert [event.name for event in handler.events].count("e") == 3
+        assert live.service.stats.upstream_calls == 1
+
+    with_handler(lambda: Handler(by_event(e=answer)), scenario)
+
+
+def test_the_messages_of_one_connection_wait_for_each_other() -> None:
+    async def scenario(live: Live, handler: Handler) -> None:
+        async with live.connect(groups=["g"]) as client:
+            await read(client)
+            for number in range(300):  # more than may wait: reading is paused in between
+                await client.send(f'{{"type":"event","event":"e","data":{number},"ackId":{number + 1}}}')
+            await client.send('{"type":"sendToGroup","group":"g","data":"last"}')
+            answers = [await read(client) for _ in range(301)]
+            assert [answer["ackId"] for answer in answers[:-1]] == list(range(1, 301))
+            assert answers[-1]["data"] == "last"
+        bodies = [event.body for event in handler.events if event.name == "e"]
+        assert bodies == [str(number).encode() for number in range(300)]
+
+    with_handler(Handler, scenario)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "options_status", "accepted"),
+    [
+        ("*", 200, True),
+        ("other, 127.0.0.1", 200, True),
+        ("other", 200, False),
+        ("", 200, False),
+        ("*", 500, False),
+        ("*", 404, True),
+    ],
+)
+def test_abuse_protection(allowed: str, options_status: int, accepted: bool) -> None:
+    async def scenario(live: Live, handler: Handler) -> None:
+        if accepted:
+            async with live.connect() as client:
+                await read(client)
+        else:
+            with pytest.raises(InvalidStatus) as caught:
+                await live.connect()
+            assert caught.value.response.status_code == 500
+            assert handler.events == []
+
+    with_handler(lambda: Handler(allowed=allowed, options_status=options_status), scenario)
+
+
+def test_the_upstream_server_echoes_and_negotiates() -> None:
+    async def run() -> None:
+        upstream = build_upstream(ConnectionString("http://127.0.0.1:1", DEFAULT_EMULATOR_KEY))
+        async with serve_app(upstream) as base, serve(handler=f"{base}/api/webpubsub/hubs/{{hub}}/") as live:
+            async with live.session.get(f"{base}/negotiate?hub=chat&id=me") as response:
+                url = (await response.json())["url"]
+            assert url.startswith("ws://127.0.0.1:1/client/hubs/chat?access_token=")
+            async with live.session.get(f"{base}/negotiate?hub=1") as response:
+                assert response.status == 400
+            async with live.connect(None) as simple, live.connect() as client:
+                for message in ("text", b"\0\xff"):
+                    await simple.send(message)
+                    assert await simple.recv() == message
+                await read(client)
+                answer = await ask(client, type="event", event="e", dataType="json", data=[1])
+                assert (answer["from"], answer["dataType"], answer["data"]) == ("server", "json", [1])
+
+    asyncio.run(asyncio.wait_for(run(), 20))

@@ -1,0 +1,117 @@
+"""The emulator as a program and as a child process."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString
+from wps_load.emulator.main import run
+from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
+from wps_load.emulator.upstream import serve_upstream
+
+
+def test_a_child_serves_tells_its_stats_and_stops() -> None:
+    with EmulatorProcess.start(faults="drop=1/2", units=1) as emulator:
+        parsed = ConnectionString.parse(emulator.connection_string)
+        assert parsed.access_key == DEFAULT_EMULATOR_KEY
+        assert emulator.stats()["deliveries"] == 0
+        assert emulator.alive()
+        assert os.getsid(emulator.pid) == emulator.pid
+    assert not emulator.alive()
+    assert emulator.stop() == 0
+
+
+def test_a_child_that_cannot_start_says_so() -> None:
+    with pytest.raises(EmulatorFailed, match="ended at once with exit code 2"):
+        EmulatorProcess.start(faults="nonsense")
+
+
+def test_an_interrupt_does_not_end_a_child_but_the_end_of_its_parent_does() -> None:
+    program = textwrap.dedent("""
+        import os, sys
+        from gevent import monkey; monkey.patch_all()
+        from wps_load.emulator.process import EmulatorProcess
+        emulator = EmulatorProcess.start()
+        os.kill(emulator.pid, 2)
+        emulator.stats()
+        print(emulator.pid, flush=True)
+        sys.stdin.read()
+    """)
+    parent = subprocess.Popen([sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert parent.stdin is not None
+    with parent.stdin, parent.stdout:
+        pid = int(parent.stdout.readline())
+        ended = os.pidfd_open(pid)
+        try:
+            parent.kill()
+            parent.wait()
+            assert select.select([ended], [], [], 10)[0]
+        finally:
+            os.close(ended)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_program_cleanly(number: signal.Signals) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-m", "wps_load.emulator", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert program.stdout is not None
+    line = program.stdout.readline()
+    assert line.startswith("Connection string: Endpoint=http://127.0.0.1:")
+    assert line.endswith(";Version=1.0;\n")
+    program.send_signal(number)
+    out, err = program.communicate(timeout=10)
+    assert (program.returncode, out, err) == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "says"),
+    [
+        (["--faults", "drop=2"], "--faults: drop=2: a share is needed"),
+        (["--units", "x"], "--units x: a number from 1 to 1000, or 'free', is needed"),
+        (["--port", "70000"], "--port 70000: a number from 0 to 65535"),
+        (["--access-key", ""], "--access-key: a key is needed"),
+        (["--event-handler", "localhost"], "--event-handler: a URL"),
+        (["--tls-key", "x"], "--tls-key needs --tls-cert"),
+        (["--tls-cert", "/nowhere"], "--tls-cert, --tls-key: cannot be used"),
+    ],
+)
+def test_wrong_options_are_one_sentence_and_exit_code_2(
+    argv: list[str], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(argv) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert says in err
+    assert err.count("\n") == 1
+
+
+def test_a_busy_port_is_one_sentence_and_exit_code_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = str(busy.getsockname()[1])
+        for module, function in (("main", "run"), ("upstream", "serve_upstream")):
+            program = (
+                f"import sys; from wps_load.emulator.{module} import {function} as run;"
+                f"sys.exit(run(['--port', '{port}']))"
+            )
+            result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+            assert result.returncode == 2
+            assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
+            assert "Traceback" not in result.stderr
+
+
+def test_upstream_refuses_an_unreadable_connection_string(capsys: pytest.CaptureFixture[str]) -> None:
+    assert serve_upstream(["--connection-string", "AccessKey=s3cret"]) == 2
+    assert "no Endpoint=" in capsys.readouterr().err
