@@ -174,7 +174,7 @@ def test_markdown_and_json(tmp_path: Path) -> None:
     found = compare([base], [new])
     text = compare_markdown.render(found)
     assert text.startswith("## ❌ Regression: rtt p50, rtt p90, rtt p99\n\nBase: base. New: new.")
-    assert "| rtt p50 | ❌ worse | 12" in text
+    assert "| rtt p50 | ❌ worse | 1" in text
     assert "three or more a side" in text
     document = json.loads(json.dumps(found.to_json()))
     assert document["schema"] == "wps-load.comparison/1"

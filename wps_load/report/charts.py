@@ -93,7 +93,7 @@ def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:
     xs: list[float] = []
     while not xs or xs[-1] < histogram.count:
         xs.append(min(10 ** (len(xs) / _TICKS_PER_DECADE), float(histogram.count)))
-    ys = histogram.percentiles([max(100.0 * (1.0 - 1.0 / x), 1e-9) for x in xs])
+    ys = histogram.percentiles([max(100.0 * (1.0 - 1.0 / x), 1e-9) for x in xs[:-1]] + [100.0])
     return {
         "x": [round(x, 3) for x in xs],
         "y": [round(y / NS_PER_MS, 4) for y in ys if y is not None],

@@ -13,9 +13,11 @@ from typing import Any, Literal
 
 import numpy as np
 
+from wps_load.clock import NS_PER_MS
 from wps_load.errors import ExitCode, WpsLoadError
+from wps_load.measure.histogram import Histogram
 from wps_load.report import stats
-from wps_load.report.load import Run
+from wps_load.report.load import Run, merged
 from wps_load.report.series import Counted, counted_seconds, rate_seconds
 
 SCHEMA = "wps-load.comparison/1"
@@ -107,9 +109,7 @@ class Comparison:
         return {"schema": SCHEMA, "regressed": self.regressed, "confidence": CONFIDENCE, **asdict(self)}
 
 
-def compare(
-    base: Sequence[Run], new: Sequence[Run], *, floors: Floors | None = None, seed: int = 0
-) -> Comparison:
+def compare(base: Sequence[Run], new: Sequence[Run], *, floors: Floors | None = None, seed: int = 0) -> Comparison:
     """Compares one or more runs a side; the same `seed` gives the same answer.
 
     Raises NotComparable when the runs had different settings, or one of them is invalid.
@@ -169,9 +169,7 @@ def _notes(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
         if len(set(kinds)) > 1:
             notes.append(f"{words}: part of a difference may be theirs.")
     if len(base) == 1 or len(new) == 1:
-        notes.append(
-            "With one run a side, how much runs differ from each other is unknown; three or more a side tell."
-        )
+        notes.append("With one run a side, how much runs differ from each other is unknown; three or more a side tell.")
     return notes
 
 
@@ -188,13 +186,13 @@ def _latency(
         reason = f"only {fewest} seconds with data; {MIN_SECONDS} are needed"
         return [_unjudged(base, new, metric, name, reason) for name in PERCENTILES]
     shares = list(PERCENTILES.values())
-    points, logs = [], []
+    logs = []
     for side in (a, b):
         whole, draws, wider = stats.resampled_counts(side.runs, side.levels, DRAWS, rng)
         point = stats.percentiles_of_counts(whole[None, :], values, shares)[0]
-        points.append(point)
         logs.append((np.log(stats.percentiles_of_counts(draws, values, shares)) - np.log(point)) * wider)
-    samples = min(sum(float(run.sum()) for run in side.runs) for side in (a, b))
+    exact = [merged(second for run in side for second in run.log.get(metric, ())) for side in (base, new)]
+    samples = min(histogram.count for histogram in exact)
     found = []
     for i, (name, share) in enumerate(PERCENTILES.items()):
         beyond = round(samples * (1 - share), 6)
@@ -202,10 +200,14 @@ def _latency(
             reason = f"only {beyond:.0f} samples above it; {MIN_BEYOND} are needed"
             found.append(_unjudged(base, new, metric, name, reason))
             continue
-        pair = float(points[0][i]), float(points[1][i])
+        pair = _ms(exact[0], share), _ms(exact[1], share)
         deviations = logs[0][:, i], logs[1][:, i]
         found.append(_judged(f"{metric} {name}", "ms", pair, deviations, floors, floors.latency_ms))
     return found
+
+
+def _ms(histogram: Histogram, share: float) -> float:
+    return max(histogram.percentile(share * 100) or 0, 1) / NS_PER_MS
 
 
 def _rate(base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.random.Generator) -> Difference:
@@ -219,14 +221,10 @@ def _rate(base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.rando
         return Difference("delivered", "per second", means[0], means[1], None, None, None, "unclear", reason)
     logs = []
     for side, mean in zip(sides, means, strict=True):
-        seconds = [
-            np.column_stack((run, np.ones(len(run)))) for run in side
-        ]  # [sum of rates, number of seconds]
+        seconds = [np.column_stack((run, np.ones(len(run)))) for run in side]  # [sum of rates, number of seconds]
         _, draws, wider = stats.resampled_counts(seconds, side, DRAWS, rng)
         logs.append(np.log(np.maximum(draws[:, 0] / draws[:, 1], 1e-9) / mean) * wider)
-    return _judged(
-        "delivered", "per second", (means[0], means[1]), (logs[0], logs[1]), floors, 0.0, up_is_bad=False
-    )
+    return _judged("delivered", "per second", (means[0], means[1]), (logs[0], logs[1]), floors, 0.0, up_is_bad=False)
 
 
 def _judged(
@@ -255,13 +253,9 @@ def _outcome(change: float, low: float, high: float, floor: float, up_is_bad: bo
     return "same" if -floor <= low and high <= floor else "unclear"
 
 
-def _unjudged(
-    base: Sequence[Run], new: Sequence[Run], metric: str, percentile: str, reason: str
-) -> Difference:
+def _unjudged(base: Sequence[Run], new: Sequence[Run], metric: str, percentile: str, reason: str) -> Difference:
     """Shown, not judged: the figure of each side's summary where a side is one run."""
-    a, b = (
-        side[0].summary["metrics"][metric][percentile] if len(side) == 1 else None for side in (base, new)
-    )
+    a, b = (side[0].summary["metrics"][metric][percentile] if len(side) == 1 else None for side in (base, new))
     return Difference(f"{metric} {percentile}", "ms", a, b, None, None, None, "unclear", reason)
 
 
@@ -287,6 +281,4 @@ def _share(name: str, base: Counted, new: Counted, floors: Floors) -> Difference
     a, b = base.hits / base.of, new.hits / new.of
     low, high = stats.newcombe(min(base.hits, base.of), base.of, min(new.hits, new.of), new.of)
     floor = max(floors.share, floors.relative * a)
-    return Difference(
-        name, "share", a, b, b - a, low, high, _outcome(b - a, low, high, floor, up_is_bad=True)
-    )
+    return Difference(name, "share", a, b, b - a, low, high, _outcome(b - a, low, high, floor, up_is_bad=True))

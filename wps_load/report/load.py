@@ -42,13 +42,7 @@ class Run:
     @property
     def histograms(self) -> dict[str, Histogram]:
         """Each metric's whole run."""
-        found: dict[str, Histogram] = {}
-        for name, seconds in self.log.items():
-            whole = found[name] = Histogram()
-            for second in seconds:
-                if second.histogram is not None:
-                    whole.merge(second.histogram)
-        return found
+        return {name: merged(seconds) for name, seconds in self.log.items()}
 
     def count(self, metric: str) -> int:
         row = self.summary["metrics"].get(metric)
@@ -62,6 +56,15 @@ class Run:
                 found += _between(found[-1], second)
             found.append(second)
         return found
+
+
+def merged(seconds: Iterable[Second]) -> Histogram:
+    """One histogram of all seconds."""
+    whole = Histogram()
+    for second in seconds:
+        if second.histogram is not None:
+            whole.merge(second.histogram)
+    return whole
 
 
 def _between(last: Second, following: Second) -> list[Second]:

@@ -1,0 +1,187 @@
+"""report.html: one safe file, whole without scripts, drawn without errors by a real browser, quick for a long
+run."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_runs import facts
+
+from wps_load.report import html
+from wps_load.report.charts import chart_data, connect_anatomy, percentile_curve, thinned
+from wps_load.report.model import GeneratorHealth, RunFacts
+from wps_load.report.summary import build_summary
+
+EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
+VOID = {"meta", "link", "br", "img", "input", "hr"}
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+def page(run: RunFacts, charts: bool = True) -> str:
+    return html.render(build_summary(run), run.snapshot.histograms if charts else None).decode()
+
+
+class Outline(HTMLParser):
+    """Balanced tags, and every address that a browser might fetch."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.tags: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses += [
+            value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")
+        ]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_one_file_that_fetches_nothing() -> None:
+    assert set(Outline(page(facts())).addresses) == {"data:,", "#main"}
+
+
+def test_texts_are_escaped_wherever_they_come_from() -> None:
+    settings = {EVIL: EVIL, "wps-payload": EVIL}
+    hostile = facts(
+        target=EVIL, scenario=EVIL, settings=settings, versions={"wps-load": EVIL}, host={EVIL: EVIL}
+    )
+    plain, drawn = Outline(page(hostile, charts=False)), Outline(page(hostile))
+    assert "img" not in plain.tags
+    assert plain.tags.count("script") == 0
+    assert drawn.tags.count("script") == 4
+
+
+def test_chart_data_cannot_end_its_script() -> None:
+    assert html.script_json({"a": "</script><!--"}) == '{"a":"\\u003c/script>\\u003c!--"}'
+
+
+def test_everything_is_there_without_scripts() -> None:
+    text = page(facts(failures={("connect", "http_429"): 7}), charts=False)
+    assert len(text) < 100_000
+    for words in (
+        "All 3 SLOs were met",
+        "Latency over time",
+        "http_429",
+        "Anatomy of a connect",
+        "--wps-seed 42",
+    ):
+        assert words in text
+    seconds = re.search(r"<details open><summary>As a table</summary>(.*?)</details>", text, re.S)
+    assert seconds is not None
+    assert seconds[1].count("<tr>") == 36  # a head, and a row a second
+
+
+def test_the_verdict_is_said_in_words() -> None:
+    text = page(facts(generator=GeneratorHealth(workers_lost=1)), charts=False)
+    assert "The figures of this run cannot be trusted: worker lost." in text
+    assert "1 worker went missing during the run" in text
+
+
+def test_closed_loop_is_said() -> None:
+    settings = {**facts().settings, "wps-rate": "max"}
+    text = page(facts(settings=settings, closed_loop=True), charts=False)
+    assert "Closed loop (--wps-rate max)" in text
+    assert "closed loop, payload 2KiB" in text
+
+
+def test_a_run_without_messages_shows_its_connects() -> None:
+    text = page(
+        facts(scenario="idle", has_messages=False, totals=None, offered=None, rate=0, slo="connect p95 < 1s")
+    )
+    assert "connect p99" in text
+    assert "<h2>Messages</h2>" not in text
+
+
+def test_an_hour_renders_in_time() -> None:
+    run = facts(measure_s=3600, rate=20)
+    summary = build_summary(run)
+    began = time.perf_counter()
+    html.render(summary, run.snapshot.histograms)
+    assert time.perf_counter() - began < 5.0
+
+
+def test_thinning_keeps_spikes_and_rates() -> None:
+    rows = [
+        {"t_s": float(i + 1), "interval_s": 1.0, "published": 10, "rtt_p99": 500.0 if i == 777 else 5.0}
+        for i in range(1000)
+    ]
+    found = thinned(rows, ["t_s", "published", "rtt_p99", "delivered"], 100)
+    assert len(found["t_s"]) == 100
+    assert found["t_s"][-1] == 1000.0
+    assert set(found["published"]) == {10.0}
+    assert max(found["rtt_p99"]) == 500.0
+    assert set(found["delivered"]) == {None}
+
+
+def test_percentile_axis_ends_at_the_maximum() -> None:
+    histogram = facts().snapshot.histograms["rtt"]
+    curve = percentile_curve(histogram)
+    assert len(curve["x"]) == len(curve["y"])
+    assert (curve["x"][0], curve["x"][-1]) == (1.0, histogram.count)
+    assert curve["y"] == sorted(curve["y"])
+    assert curve["y"][-1] == pytest.approx((histogram.max or 0) / 1e6, abs=1e-4)
+    assert curve["y"][curve["x"].index(100.0)] == pytest.approx(
+        (histogram.percentile(99) or 0) / 1e6, abs=1e-4
+    )
+
+
+def test_anatomy_adds_up_to_the_connect() -> None:
+    metrics = build_summary(facts())["metrics"]
+    parts = connect_anatomy(metrics)
+    assert [part["label"] for part in parts] == ["DNS", "TCP", "TLS", "upgrade", "ready", "waiting"]
+    assert sum(part["ms"] for part in parts) == pytest.approx(metrics["connect"]["mean"], abs=0.01)
+
+
+def test_limits_of_the_headline_become_lines() -> None:
+    run = facts(slo="rtt p99 < 1s, rtt p50 < 20ms, connect p95 < 2s, loss = 0")
+    assert [limit["ms"] for limit in chart_data(build_summary(run), {})["limits"]] == [1000.0, 20.0]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_a_browser_draws_every_chart_without_an_error(tmp_path: Path, theme: str) -> None:
+    levels = 1 + 0.3 * np.random.default_rng(1).random(30)
+    target = tmp_path / "report.html"
+    target.write_text(page(facts(levels=levels, failures={("connect", "http_429"): 7})))
+    done = subprocess.run(
+        [
+            str(CHROMIUM),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            "--no-first-run",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--blink-settings=preferredColorScheme={0 if theme == 'dark' else 1}",
+            "--enable-logging=stderr",
+            "--virtual-time-budget=8000",
+            "--dump-dom",
+            target.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert 'data-drawn="yes"' in done.stdout
+    assert done.stdout.count('class="main-svg"') >= 7
+    assert "<details open" not in done.stdout
