@@ -1,0 +1,168 @@
+"""The whole program, as at a desk and in CI: headless, with workers, interrupted, killed, given nonsense."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from program import Finished, clean_environment, command, free_port, run, start, until
+
+from wps_load.emulator.process import EmulatorProcess
+
+LOAD = ("-u", "10", "-r", "10", "--wps-rate", "5")
+KEY = "NotTheRightKeyNotTheRightKeyNotTheRightKey"
+
+
+def emulators_of(pid: int) -> list[psutil.Process]:
+    children = psutil.Process(pid).children(recursive=True)
+    return [child for child in children if "wps_load.emulator" in " ".join(child.cmdline())]
+
+
+def assert_whole(done: Finished) -> None:
+    """Everything that was published came back, and everybody says so."""
+    messages = done.summary["messages"]
+    assert messages["published"] > 0
+    assert messages["send_failed"] == messages["lost"] == messages["duplicated"] == 0
+    assert messages["offered"] == messages["published"] == messages["expected"] == messages["delivered"]
+    assert done.summary["metrics"]["rtt"]["count"] == messages["delivered"]
+    assert done.summary["metrics"]["connect"]["count"] == done.summary["connections"]["opened"] == 10
+
+
+@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two processes"])
+def test_headless_run_passes_and_loses_no_final_number(tmp_path: Path, processes: tuple[str, ...]) -> None:
+    done = run(tmp_path / "reports", *LOAD, "-t", "5s", *processes)
+
+    assert done.code == 0, done.output
+    assert_whole(done)
+    assert done.summary["verdict"] == "pass"
+    assert len(list((tmp_path / "reports").iterdir())) == 1, "no file is written twice"
+    assert "Target: embedded emulator at http://127.0.0.1:" in done.output
+    assert "lost 0" in done.output, "the live line"
+    rows = re.findall(r"^WPS +rtt +(\d+) +0\(0\.00%\)", done.output, re.MULTILINE)
+    assert int(rows[-1]) == done.summary["metrics"]["rtt"]["count"], "Locust's table agrees with ours"
+
+
+def test_master_and_workers_started_apart(tmp_path: Path) -> None:
+    port = str(free_port())
+    worker = ("--worker", "--master-port", port)
+    with (
+        start(tmp_path / "a", *worker) as first,
+        start(tmp_path / "b", *worker) as second,
+        start(
+            tmp_path / "m", "--headless", *LOAD, "-t", "5s", "--master", "--expect-workers", "2", "--master-bind-port", port
+        ) as master,
+    ):
+        done = master.finish()
+        assert done.code == 0, done.output
+        assert_whole(done)
+        assert done.summary["generator"]["workers"] == 2
+        assert [first.finish().folder, second.finish().folder] == [None, None], "only the master writes"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_interrupted_run_with_two_processes_drains_and_reports(tmp_path: Path, number: signal.Signals) -> None:
+    with start(tmp_path / "reports", "--headless", *LOAD, "--processes", "2") as program:
+        program.await_output("measure ")
+        (emulator,) = emulators_of(program.process.pid)
+        program.signal(number, group=number is signal.SIGINT)  # a terminal's Ctrl-C reaches the whole group
+        done = program.finish()
+
+    assert_whole(done)
+    assert done.code == 0, done.output
+    assert "Traceback" not in done.output
+    until(lambda: not emulator.is_running(), "the emulator ends with the run")
+
+
+def test_killed_run_leaves_no_emulator_and_a_readable_summary(tmp_path: Path) -> None:
+    with start(tmp_path / "reports", "--headless", *LOAD) as program:
+        until(lambda: list((tmp_path / "reports").glob("*/summary.json")), "a snapshot", limit_s=30)
+        (emulator,) = emulators_of(program.process.pid)
+        program.signal(signal.SIGKILL)
+        done = program.finish()
+
+    until(lambda: not emulator.is_running(), "the emulator's pipe has closed")
+    assert done.summary["verdict"] == "invalid"
+    assert "interrupted" in [doubt["name"] for doubt in done.summary["doubts"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--wps-rate", "fast", "--wps-payload", "1B"), "--wps-rate 'fast': messages per second"),
+        (("--wps-connection-string", "nonsense"), "--wps-connection-string: part 1 of the connection string is not NAME=VALUE"),
+        (("--wps-client-url", "wss://x.webpubsub.azure.com/client/hubs/h"), "--wps-client-url: it has no access_token"),
+        (("--wps-scenario", "recovery"), "reliable"),
+        (("--wps-slo", "latency p99 < 1s"), "--wps-slo"),
+        (("--wps-report-dir", "/proc/nowhere"), "--wps-report-dir '/proc/nowhere'"),
+        (("--wps-emulator-faults", "dorp=1/2"), "--wps-emulator-faults"),
+    ],
+)
+def test_wrong_options_are_refused_before_anything_connects(
+    tmp_path: Path, options: tuple[str, ...], sentence: str
+) -> None:
+    done = subprocess.run(
+        command("--headless", *LOAD, "-t", "5s", *options),
+        capture_output=True, text=True, timeout=30, env=clean_environment(), cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    said = done.stdout + done.stderr
+    assert done.returncode == 2, said
+    assert sentence in said
+    assert "Traceback" not in said
+    if "fast" in options:
+        assert "--wps-payload '1B'" in said, "all faults at once"
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[EmulatorProcess]:
+    with EmulatorProcess.start() as running:
+        yield running
+
+
+def test_wrong_key_is_one_sentence_and_never_shown(tmp_path: Path, emulator: EmulatorProcess) -> None:
+    target = f"Endpoint={emulator.endpoint};AccessKey={KEY};Version=1.0;"
+    done = run(tmp_path / "reports", *LOAD, "-t", "3s", "--wps-connection-string", target)
+
+    assert done.code == 4
+    assert {"metric": "connect", "label": "http_401", "count": 10} in done.summary["failures"]
+    assert done.output.count("the service does not accept the token") == 1
+    assert "Traceback" not in done.output
+    assert_no_secret(done, KEY)
+
+
+def test_refused_port(tmp_path: Path) -> None:
+    target = f"Endpoint=http://127.0.0.1:{free_port()};AccessKey={KEY};Version=1.0;"
+    done = run(tmp_path / "reports", *LOAD, "-t", "3s", "--wps-connection-string", target)
+
+    assert done.code == 4
+    assert [row["label"] for row in done.summary["failures"]] == ["connect_refused"]
+    assert done.output.count("refuses connections") == 1
+    assert_no_secret(done, KEY)
+
+
+def test_missing_role_is_a_labelled_failure(tmp_path: Path, emulator: EmulatorProcess) -> None:
+    done = run(
+        tmp_path / "reports", *LOAD, "-t", "4s", "--wps-roles", "none",
+        "--wps-connection-string", emulator.connection_string,
+    )  # fmt: skip
+    assert done.code == 3, "no data is never a pass"
+    assert {"metric": "join_group", "label": "ack_forbidden", "count": 10} in done.summary["failures"]
+    assert done.output.count("give the token the role webpubsub.joinLeaveGroup") == 1
+
+
+def test_request_failures_decide_only_if_nothing_worse_does(tmp_path: Path) -> None:
+    failing = ("-u", "10", "-r", "10", "-t", "3s", "--wps-scenario", "idle", "--wps-emulator-faults", "refuse=1/5,seed=1")
+    assert run(tmp_path / "on", *failing).code == 1
+    assert run(tmp_path / "off", *failing, "--exit-code-on-error", "0").code == 0
+
+
+def assert_no_secret(done: Finished, *secrets: str) -> None:
+    assert done.folder is not None
+    texts = {path.name: path.read_text() for path in done.folder.iterdir()}
+    for name, text in {**texts, "output": done.output}.items():
+        for secret in (*secrets, "access_token=ey", "Bearer ey"):
+            assert secret not in text, f"a secret in {name}"
