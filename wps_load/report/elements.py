@@ -48,7 +48,7 @@ def pairs(found: Table) -> str:
 
 
 def _cells(row: Sequence[Cell], found: Table) -> str:
-    cells = [f'<th scope="row">{escape(row[0].text)}</th>']
+    cells = [f'<th scope="row"{_numeric(0, found)}>{escape(row[0].text)}</th>']
     for i, cell in enumerate(row[1:], 1):
         text = escape(cell.text)
         if cell.tone:
