@@ -5,6 +5,7 @@ Everything here runs in the hub. `_on_message` is the hot path of the whole prog
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from gevent.event import Event  # type: ignore[import-untyped]
@@ -28,7 +29,8 @@ _READERS = {"text": read_text, "json": read_json, "binary": read_binary}
 
 
 class Link:
-    """`connected`: set when the session is usable, or the connection has ended. `ended`: the latter.
+    """`connected`: set when the session is usable, or the connection has ended. `ended`: the latter. `proven`:
+    a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the handshake.
 
     `stalled`: the publisher's message that may have left in part only, if the connection stalled on one.
     """
@@ -43,10 +45,12 @@ class Link:
         "_rtt",
         "_rtt_service",
         "_stream",
+        "closed_cleanly",
         "connected",
         "connection",
         "ended",
         "lost_ns",
+        "proven",
         "session",
         "stalled",
     )
@@ -55,7 +59,7 @@ class Link:
         self._engine = engine
         self._member = member
         self.session = session
-        self._receive = session.receive
+        self._receive: Callable[[int, bytes], Downstream | None] = self._receive_first
         self._reliable = engine.codec.reliable
         self._arrive = member.receiver.arrive
         self._stream = member.stream
@@ -64,9 +68,12 @@ class Link:
         self._delivery = engine.delivery
         self.connected = Event()
         self.ended = Event()
+        self.proven = Event()
+        self.closed_cleanly = False
         self.lost_ns = 0
         self.stalled: tuple[Publisher, int] | None = None
-        self.connection = Connection(dialed, self._on_message, self._on_close, on_writable=self._on_writable)
+        on_message = self._on_slow_message if member.role.slow else self._on_message
+        self.connection = Connection(dialed, on_message, self._on_close, on_writable=self._on_writable)
 
     # -- out -------------------------------------------------------------------------------------------------
 
@@ -127,6 +134,21 @@ class Link:
         if self._reliable:
             self.acknowledge(arrival_ns)
 
+    def _receive_first(self, opcode: int, payload: bytes) -> Downstream | None:
+        """Takes the first message; the session takes the others itself."""
+        self._receive = self.session.receive
+        message = self._receive(opcode, payload)
+        self.proven.set()
+        return message
+
+    def _on_slow_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
+        """A slow reader: what it reads late by its own fault is neither timed nor accounted for."""
+        message = self._receive(opcode, payload)
+        if message is not None and type(message) is not DataMessage:
+            self._on_protocol(message, arrival_ns)
+        if self._reliable:
+            self.acknowledge(arrival_ns)
+
     def _on_protocol(self, message: Downstream, arrival_ns: int) -> None:
         if type(message) is Ack:
             answered = self.session.resolve(message)
@@ -162,6 +184,7 @@ class Link:
             self._member.link_lost(self, lost, asked)
         self.connected.set()
         self.ended.set()
+        self.proven.set()
 
     def settle_stalled(self) -> None:
         """The connection is gone for good: what had left in part only was never published."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RECOVERY_RETRY_S = 1.0
 """The official SDKs' interval between attempts to recover."""
 RECOVERY_PROOF_S = 0.5
-"""A recovery is refused by a close frame (1008) right behind the upgrade; after so long without one, it holds."""
+"""A recovery is refused by a close frame (1008) right behind the upgrade. A message proves it, or so long without either."""
 RECOVERY_ATTEMPT_S = 5.0
 
 
@@ -96,7 +96,10 @@ class Member:
         if self.link is None:
             return False
         self._engine.recorder.count("connections_cut")
-        self.link.connection.cut(kind)
+        if kind is Cut.CLOSE:  # a clean close, which ends a session for good (close code 1000)
+            self.link.connection.close()
+        else:
+            self.link.connection.cut(kind)
         return True
 
     def _close(self) -> None:
@@ -108,7 +111,10 @@ class Member:
         link.connection.close()
 
     def _live(self) -> bool:
-        """Stays until the connection ends for good, recovering where that is possible. True: it ended by plan."""
+        """Stays until the connection ends for good, recovering where that is possible.
+
+        True: we closed it ourselves, so that nobody needs to be spared a crowd that comes back at once.
+        """
         while (link := self.link) is not None:
             lifetime_ns = self._engine.lifetime_ns(self.role.index)
             if lifetime_ns is not None and not link.ended.wait(lifetime_ns / NS_PER_S):
@@ -116,7 +122,9 @@ class Member:
                 link.ended.wait()
                 return True
             link.ended.wait()
-            if not link.recoverable or not self._recover(link):
+            if not link.recoverable:
+                return link.closed_cleanly
+            if not self._recover(link):
                 return False
         return False
 
@@ -187,7 +195,7 @@ class Member:
         by_ack = set(self.role.audiences[: len(groups)])
         at_ns = now_ns() + self._engine.offset_ns
         for audience in set(self.role.audiences) - by_ack:
-            self.receiver.joined(audience, at_ns)
+            self._hears(audience, at_ns)
         self._joining = len(groups)
         for group, audience in zip(groups, self.role.audiences, strict=False):
             link.join(group, audience)
@@ -197,12 +205,19 @@ class Member:
     def joined(self, audience: int, at_ns: int | None) -> None:
         """A join was answered; `at_ns` None: it was refused."""
         if at_ns is not None:
-            self.receiver.joined(audience, at_ns + self._engine.offset_ns)
+            self._hears(audience, at_ns + self._engine.offset_ns)
         self._joining -= 1
         if self._joining == 0 and self.link is not None:
             self._usable(self.link)
 
+    def _hears(self, audience: int, at_ns: int) -> None:
+        """From now on messages to this audience are expected here; not of a slow reader, which is load, no instrument."""
+        if not self.role.slow:
+            self.receiver.joined(audience, at_ns)
+
     def _usable(self, link: Link) -> None:
+        if self.role.slow and self._engine.config.slow is not None:
+            link.connection.limit_reading(self._engine.config.slow.bytes_per_s)
         if self.publisher is not None:
             self.publisher.linked(link)
         self._settle()
@@ -228,12 +243,15 @@ class Member:
         self.link = None
         engine = self._engine
         was_usable = link.session.state is not State.NEW
-        by_plan = asked and lost.code != 1006
+        provoked = asked or (self.role.slow and was_usable)
+        by_plan = link.closed_cleanly = asked and lost.code != 1006
         if by_plan or self._planned:
             link.session.close()
         else:
             link.session.lost(link.lost_ns, lost.code)
-        engine.link_closed(link, lost, counted=was_usable and not asked)
+        if provoked and not asked:  # a slow reader that the service has had enough of
+            engine.recorder.count("connections_cut")
+        engine.link_closed(link, lost, counted=was_usable and not provoked)
         holds = link.recoverable
         if not holds:
             link.settle_stalled()
@@ -291,7 +309,7 @@ class Member:
         link = self._open(dialed, session)
         for payload in unanswered:
             link.send(payload)
-        if link.ended.wait(RECOVERY_PROOF_S):
+        if link.proven.wait(RECOVERY_PROOF_S) and link.ended.is_set():
             return None
         engine.link_recovered(self)
         if self.publisher is not None:

@@ -67,6 +67,18 @@ class SlowPlan:
         raise ValueError(SLOW_ALLOWED)
 
 
+def victims(seed: int, users: int) -> Iterator[int]:
+    """Whom each cut of a run hits: all users in an order of chance, then all again in another one.
+
+    Nobody is hit twice before everybody has been hit, so a victim has the longest time to recover. No users: no end.
+    """
+    shuffle = random.Random(derive(seed, "victims")).shuffle
+    row = list(range(max(1, users)))
+    while True:
+        shuffle(row)
+        yield from row
+
+
 def lifetimes_ns(mean_ns: int, seed: int, index: int) -> Iterator[int]:
     """How long each of a churning user's connections lives: exponential, so closes are a Poisson process."""
     uniform = random.Random(derive(seed, "lifetime", index)).random
