@@ -13,7 +13,6 @@ from wps_load.workload.chaos import SlowPlan
 from wps_load.workload.population import (
     EVERYBODY,
     USER_BASE,
-    IndexAllocator,
     Role,
     layout,
     phase,
@@ -212,16 +211,6 @@ def test_every_scenario_has_roles_for_every_protocol_of_its_row() -> None:
         for protocol in row.protocols:
             roles = everyone(Plan(row.name, protocol=protocol), 20)
             assert any(one.publication for one in roles) == row.users_publish
-
-
-def test_the_smallest_freed_index_goes_first() -> None:
-    indices = IndexAllocator()
-    assert [indices.take() for _ in range(4)] == [0, 1, 2, 3]
-    indices.free(2)
-    indices.free(0)
-    assert [indices.take() for _ in range(3)] == [0, 2, 4]
-    with pytest.raises(ValueError, match="not taken"):
-        indices.free(9)
 
 
 def test_the_role_does_not_depend_on_anything_but_its_arguments() -> None:

@@ -6,7 +6,6 @@ Locust has no global index; the master hands out dense ones. Words (stream, audi
 
 from __future__ import annotations
 
-import heapq
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol
@@ -253,31 +252,3 @@ def rest_streams(
                    Fraction(1, len(targets)), (turn + begin) / len(targets))
         for turn, index in enumerate(targets)
     )  # fmt: skip
-
-
-class IndexAllocator:
-    """Hands out dense indices: the smallest free one first, so that n users in the run hold 0..n-1 or
-    nearly.
-    """
-
-    __slots__ = ("_free", "_next", "_taken")
-
-    def __init__(self) -> None:
-        self._free: list[int] = []
-        self._taken: set[int] = set()
-        self._next = 0
-
-    def take(self) -> int:
-        if self._free:
-            index = heapq.heappop(self._free)
-        else:
-            index, self._next = self._next, self._next + 1
-        self._taken.add(index)
-        return index
-
-    def free(self, index: int) -> None:
-        """Gives `index` back; ValueError if it was not taken."""
-        if index not in self._taken:
-            raise ValueError(f"index {index} was not taken")
-        self._taken.remove(index)
-        heapq.heappush(self._free, index)
