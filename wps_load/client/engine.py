@@ -19,6 +19,7 @@ from wps_load.client.member import Member
 from wps_load.client.publisher import Publisher, Stint
 from wps_load.client.scheduler import Scheduler
 from wps_load.client.stream import Network
+from wps_load.clock import now_ns
 from wps_load.config import RunConfig
 from wps_load.errors import ConnectFailure, ConnectionLost
 from wps_load.measure.catalog import ack_label
@@ -62,6 +63,8 @@ class Engine:
         network: Network,
         on_warning: Callable[[str, str], None],
     ) -> None:
+        self.on_epoch_end: Callable[[int], None] = _nothing
+        """Called with the following one's number, in the hub, before the accounts of the present one are forgotten."""
         self.config = config
         self.run_id = run_id
         self.number = number
@@ -92,6 +95,8 @@ class Engine:
         self._on_warning = on_warning
         self._epochs: list[Epoch] = []
         self._publishers: dict[int, Publisher] = {}
+        self._retired: dict[int, Stint] = {}
+        """Of publishers that have left in this epoch: what they sent stays expected."""
         self._publisher_count = publisher_count(config, users)
         self._lifetimes: dict[int, Any] = {}
         self._bytes = [0, 0]
@@ -116,7 +121,10 @@ class Engine:
         member.stop()
 
     def publisher_of(self, part: Role, stream: int) -> Publisher | None:
-        """The publisher that this role asks for, at work in the epochs that are on or to come."""
+        """The publisher that this role asks for, at work in the epochs to come.
+
+        One that comes after publishing was announced begins when it is first usable: it can't have missed its part.
+        """
         publication = part.publication
         if publication is None:
             return None
@@ -131,10 +139,17 @@ class Engine:
             phase=phase(publication.ordinal),
             seed=derive(self.config.seed, "arrivals", stream),
         )
+        publisher.newcomer = bool(self._epochs)
         self._publishers[stream] = publisher
-        for epoch in self._epochs:
-            self._employ(publisher, epoch)
         return publisher
+
+    def start_newcomer(self, publisher: Publisher) -> None:
+        """A publisher that came after publishing had been announced is usable for the first time."""
+        publisher.newcomer = False
+        now = now_ns()
+        for epoch in self._epochs:
+            if epoch.until_ns > now:
+                self._employ(publisher, epoch, max(epoch.start_ns, now))
 
     def template(self, kind: str, name: str, no_echo: bool) -> Template:
         return self.codec.publish_template("group" if kind == "group" else "event", name, self.data_type, no_echo)
@@ -156,16 +171,16 @@ class Engine:
     def plan(self, epoch: Epoch) -> None:
         """Publishing in this epoch, from its start on; announced before its start, or as soon as we know of it."""
         earlier = [each for each in self._epochs if each.number < epoch.number]
-        self._epochs = [each for each in earlier if each.until_ns > epoch.start_ns]
+        self._epochs = [Epoch(each.number, each.start_ns, min(each.until_ns, epoch.start_ns)) for each in earlier]
         self._epochs.append(epoch)
         self.scheduler.call_at(epoch.start_ns, lambda _: self._enter(epoch.number), first=True)
         for publisher in self._publishers.values():
-            self._employ(publisher, epoch)
+            if not publisher.newcomer:
+                self._employ(publisher, epoch, epoch.start_ns)
 
-    def _employ(self, publisher: Publisher, epoch: Epoch) -> None:
-        """`publisher` works in `epoch`: its first message is due a phase after the start."""
+    def _employ(self, publisher: Publisher, epoch: Epoch, start_ns: int) -> None:
+        """`publisher` works in `epoch`, from `start_ns` on: its first message is due a phase after that."""
         rate = self.config.publisher_rate(self._publisher_count)
-        start_ns = epoch.start_ns
         pacer = make_pacer(self.config.arrival, start_ns, rate, phase=publisher.phase, seed=publisher.seed)
         out = self.ledger.open_stream(publisher.stream, publisher.audience, publisher.owner, publisher.no_echo)
         stint = Stint(publisher, Schedule(pacer), out, epoch.until_ns)
@@ -185,10 +200,11 @@ class Engine:
 
     def _enter(self, number: int) -> None:
         if number > self.epoch:
+            self.on_epoch_end(number)
             began = next((each.start_ns for each in self._epochs if each.number == number), 0)
             self.epoch = number
             self.ledger.new_epoch(number, began + self.offset_ns)
-            self.send_lag.clear()
+            self._retired.clear()
 
     def follow_epoch(self, stamped: int) -> bool:
         """A message of another epoch has come: true if it is one that we should be in by now."""
@@ -205,16 +221,17 @@ class Engine:
             if publisher.stint is not None:
                 publisher.stint.until_ns = min(publisher.stint.until_ns, at_ns)
 
-    def stop_publishing(self) -> None:
-        """Publishing is over: what was due and has not left has failed."""
+    def stop_publishing(self, end_ns: int) -> None:
+        """Publishing is over: what was due before `end_ns` of our clock and has not left has failed."""
         self.scheduler.drop(lambda callback: isinstance(getattr(callback, "__self__", None), Stint))
         for publisher in self._publishers.values():
-            publisher.give_up()
+            publisher.end(end_ns)
 
     def _retire(self, publisher: Publisher) -> None:
-        publisher.give_up()
+        publisher.end(now_ns())
         if publisher.stint is not None:
             publisher.stint.until_ns = 0
+            self._retired[publisher.stream] = publisher.stint
 
     # -- what members tell -----------------------------------------------------------------------------------
 
@@ -291,20 +308,13 @@ class Engine:
 
     def finals(self) -> list[Any]:
         """Each stream's final with its schedule, as plain data: `[final, segments, offset_ns]`."""
-        stints = {stream: publisher.stint for stream, publisher in self._publishers.items()}
+        stints = {**self._retired, **{stream: publisher.stint for stream, publisher in self._publishers.items()}}
         found = []
         for final in self.ledger.finals():
             stint = stints.get(final.stream)
             segments = [] if stint is None else stint.schedule.describe()
             found.append([list(final), segments, self.offset_ns])
         return found
-
-    def offered(self, end_ns: int) -> int:
-        """Messages that were due in the present epoch, sent or not."""
-        stints = [publisher.stint for publisher in self._publishers.values()]
-        present = sum(stint.due_before_end(end_ns) for stint in stints if stint is not None)
-        working = {stint.out.stream for stint in stints if stint is not None}
-        return present + sum(final.count for final in self.ledger.finals() if final.stream not in working)
 
     def settle(self, streams: Sequence[Any], drain_ns: int) -> None:
         """All agents' finals: from now on `ledger.outstanding` says what is still to come."""
@@ -332,14 +342,18 @@ class Engine:
     def totals(self) -> LedgerTotals:
         return self.ledger.totals()
 
-    def acknowledge(self, now_ns: int) -> None:
+    def acknowledge(self, at_ns: int) -> None:
         """Reliable subprotocols: sequence acks that time, not a message, makes due. Call it a few times a second."""
         if self.codec.reliable:
             for link in list(self.open_links):
-                link.acknowledge(now_ns)
+                link.acknowledge(at_ns)
 
     def close(self) -> None:
         """Ends every connection as planned, and the scheduler."""
         for member in list(self.members.values()):
             self.dismiss(member)
         self.scheduler.close()
+
+
+def _nothing(_: int) -> None:
+    """Where nobody wants to be told."""

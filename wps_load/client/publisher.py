@@ -37,6 +37,7 @@ class Publisher:
         "audience",
         "holds",
         "link",
+        "newcomer",
         "no_echo",
         "owner",
         "phase",
@@ -68,6 +69,8 @@ class Publisher:
         self.link: Link | None = None
         self.holds = False
         """There is no link, but there will be one that continues it (recovery): keep messages meanwhile."""
+        self.newcomer = False
+        """It came after publishing had been announced, and was never usable yet."""
         self._template: Template = engine.template(kind, name, no_echo)
         self._ack = engine.wants_acks
         self._choose = engine.payloads.choose
@@ -80,6 +83,8 @@ class Publisher:
     def begin(self, stint: Stint) -> None:
         """A new epoch of the ledger: sequence numbers start again from 0, what is held back is forgotten."""
         self._backlog.clear()
+        if self.stint is not None:
+            self.stint.until_ns = 0
         self.stint = stint
 
     def unsent(self) -> int:
@@ -90,6 +95,12 @@ class Publisher:
         """What is held back fails."""
         while self._backlog:
             self.fail(self._backlog.popleft()[0])
+
+    def end(self, end_ns: int) -> None:
+        """Nothing leaves any more: what was due before `end_ns` has failed if it did not leave."""
+        self.give_up()
+        if self.stint is not None:
+            self.stint.miss(end_ns)
 
     # -- messages --------------------------------------------------------------------------------------------
 
@@ -133,6 +144,8 @@ class Publisher:
         """There is a connection to publish on."""
         self.link = link
         self.holds = False
+        if self.newcomer:
+            self._engine.start_newcomer(self)
         self.drained()
         stint = self.stint
         if stint is not None and stint.closed is not None and stint.last_due_ns is None:
@@ -206,8 +219,9 @@ class Stint:
         self.last_due_ns = self._next_due()
         self._publish(self.last_due_ns)
 
-    def due_before_end(self, end_ns: int) -> int:
-        """How many messages the schedule had due before `end_ns`: what was offered, sent or not."""
-        if self.closed is not None:
-            return self.out.seq
-        return ScheduleCounter(self.schedule.describe()).before(min(end_ns, self.until_ns))
+    def miss(self, end_ns: int) -> None:
+        """What the schedule had due before `end_ns` and this worker was too late for: offered, and failed."""
+        if self.closed is None:
+            due = ScheduleCounter(self.schedule.describe()).before(min(end_ns, self.until_ns))
+            if due > self.out.seq:
+                self.out.skip(due - self.out.seq)

@@ -52,6 +52,9 @@ HEALTH: Final = ("send_lag", "loop_lag")
 nothing about the service: they fill `generator` in the summary and appear in no table of metrics.
 """
 
+OF_MESSAGES: Final = frozenset({"rtt", "rtt_service", "delivery", "publish_ack", "rest_publish", "send_lag"})
+"""Measured once a message, and so only of messages that were due in the measure phase: warm-up is left out."""
+
 HISTOGRAMS: Final = frozenset(metric.name for metric in METRICS if metric.timed) | frozenset(HEALTH)
 
 COUNTERS: Final = frozenset(

@@ -132,6 +132,13 @@ class OutStream:
         self.seq = seq + 1
         return seq
 
+    def skip(self, count: int) -> None:
+        """Takes the next `count` numbers, of which none was handed to a socket."""
+        if self._failed is None:
+            self._failed = IntervalSet()
+        self._failed.append(self.seq, self.seq + count)
+        self.seq += count
+
     def failed(self, seq: int) -> None:
         """`seq` was never handed to the socket: nobody can expect it. Twice is once."""
         if self._failed is None:

@@ -82,7 +82,8 @@ def interrupted(seen: Evidence) -> Doubt | None:
             f"The run did not reach its end; these are the figures {seen.facts.duration_s:.0f} s into it, "
             "and messages "
             "in flight were not waited for.",
-            "Find out what ended the process (the kernel's out-of-memory killer, a timeout of the job) and run again.",
+            "Find out what ended the process (the kernel's out-of-memory killer, a timeout of the job) and run "
+            "again; `wps-load report FOLDER` draws the charts of this one.",
         )
     if seen.facts.state is RunState.STOPPED:
         return Doubt(

@@ -15,10 +15,13 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.bus import Bus, Data
 from wps_load.swarm.clocks import host_identity
 from wps_load.swarm.health import Health
+from wps_load.swarm.parts import Part
 
 BEAT_S = 0.1
 END_GRACE_NS = 100 * NS_PER_MS
 """After the end of publishing: a message that was due just before it may still leave; later ones never will."""
+COPIES_NS = 50 * NS_PER_MS
+"""When nothing is outstanding any more: for a second copy right behind the last message."""
 
 
 class Agent:
@@ -40,14 +43,18 @@ class Agent:
         self._claiming = False
         self._told_settled = 0
         self._second = 0
-        self._end_ns: int | None = None
         self._before = self._accounts()
-        self._before_epoch = engine.epoch
+        self._deltas = dict.fromkeys(self._before, 0)
+        self._parts: list[Part] = []
+        self._resets = 0
+        self._reset_epochs: set[int] = set()
+        """Those that a reset of the statistics begins."""
         self._traffic = (0, 0)
         self._stalls = (0, 0)
         self._closed = False
         self._finishing: Any = None
         bus.on_agent = self._received
+        engine.on_epoch_end = self._epoch_ends
         self._health.start()
         self._beat = gevent.spawn(self._beats)
         self._send("hello", {"host": host_identity()})
@@ -89,13 +96,15 @@ class Agent:
         elif kind == "stint":
             engine.plan(Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"])))
         elif kind == "reset":
-            self._reset(self._local(data["at_ns"]), data["epoch"])
+            if data["epoch"] is None:
+                engine.scheduler.call_at(self._local(data["at_ns"]), self._reset, first=True)
+            else:
+                self._reset_epochs.add(data["epoch"])
         elif kind == "ping":
             self._send("pong", {"sent_ns": data["sent_ns"], "agent_ns": now_ns()})
         elif kind == "clock":
             engine.offset_ns = data["offset_ns"]
         elif kind == "end":
-            self._end_ns = data["at_ns"]
             engine.end_at(self._local(data["at_ns"]))
             gevent.spawn(self._end_publishing, self._local(data["at_ns"]))
         elif kind == "expect":
@@ -106,7 +115,7 @@ class Agent:
 
     def _end_publishing(self, end_ns: int) -> None:
         gevent.sleep(max(0.0, (end_ns + END_GRACE_NS - now_ns()) / NS_PER_S))
-        self.engine.stop_publishing()
+        self.engine.stop_publishing(end_ns)
         self._send("finals", {"streams": self.engine.finals()})
 
     def _finish(self, streams: list[Any], drain_ns: int) -> None:
@@ -116,22 +125,20 @@ class Agent:
         deadline_ns = now_ns() + drain_ns
         while engine.ledger.outstanding() and now_ns() < deadline_ns:
             gevent.sleep(0.01)
+        # nobody knows of further copies that are on their way: those of the last messages come right behind them
+        gevent.sleep(max(0.0, min(COPIES_NS, deadline_ns - now_ns()) / NS_PER_S))
         self._tick(partial=True)
-        end_ns = self._end_ns if self._end_ns is not None else now_ns() + engine.offset_ns
-        self._send(
-            "final",
-            {"totals": engine.totals().to_wire(), "offered": engine.offered(self._local(end_ns))},
-        )
+        self._send("final", {"totals": engine.totals().to_wire()})
 
-    def _reset(self, at_ns: int, epoch: int | None) -> None:
-        def now_reset(_: int) -> None:
-            self.engine.recorder.reset()
-            self._traffic = self.engine.traffic()
-            self._stalls = self.engine.stalls()
+    def _reset(self, _: int) -> None:
+        self._close_part()
+        self._resets += 1
 
-        self.engine.scheduler.call_at(at_ns, now_reset, first=True)
-        if epoch is not None:
-            self.engine.plan(Epoch(epoch, at_ns, 1 << 62))
+    def _epoch_ends(self, following: int) -> None:
+        self._close_part()
+        self._before = dict.fromkeys(self._before, 0)  # a new epoch's accounts start from 0
+        if following in self._reset_epochs:
+            self._resets += 1
 
     # -- beats -----------------------------------------------------------------------------------------------
 
@@ -150,14 +157,9 @@ class Agent:
         """Reports what came since the last report, as the figures of the second that has just ended."""
         engine = self.engine
         self._second = (now_ns() + engine.offset_ns - self._started_ns) // NS_PER_S
-        self._count_traffic()
-        interval = engine.recorder.take()
-        now = self._accounts()
-        if engine.epoch != self._before_epoch:  # a new epoch's accounts start from 0
-            self._before = dict.fromkeys(now, 0)
-            self._before_epoch = engine.epoch
-        deltas = {name: value - self._before[name] for name, value in now.items()}
-        self._before = now
+        self._close_part()
+        parts, self._parts = self._parts, []
+        deltas, self._deltas = self._deltas, dict.fromkeys(self._before, 0)
         self._send(
             "tick",
             {
@@ -165,13 +167,28 @@ class Agent:
                 "partial": partial,
                 "open": len(engine.open_links),
                 "epoch": engine.epoch,
-                "snapshot": interval.to_wire(),
+                "parts": [part.to_wire() for part in parts],
                 "deltas": deltas,
-                "totals": now,
+                "totals": self._before,
                 "health": self._health.second(),
             },
         )
-        self._on_interval(interval)
+        self._show(parts)
+
+    def _close_part(self) -> None:
+        """What was measured until now belongs to the present epoch. Also called in the hub: must not block."""
+        self._count_traffic()
+        self._parts.append(Part(self._resets, self.engine.epoch, self.engine.recorder.take()))
+        now = self._accounts()
+        for name, value in now.items():
+            self._deltas[name] += value - self._before[name]
+        self._before = now
+
+    def _show(self, parts: list[Part]) -> None:
+        """Locust's own tables: of the statistics that hold, what counts."""
+        for part in parts:
+            if part.resets == self._resets:
+                self._on_interval(part.counted())
 
     def _accounts(self) -> dict[str, int]:
         """The present epoch's messages so far. `missing`: gaps that are not filled yet."""
@@ -201,7 +218,8 @@ class Agent:
             return
         self._closed = True
         self._health.stop()
-        self._on_interval(self.engine.recorder.take())
+        self._close_part()
+        self._show(self._parts)
         self.engine.close()
         for result in self._waiting:
             result.set_exception(gevent.GreenletExit())

@@ -12,6 +12,7 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.timeline import timeline_row
 from wps_load.swarm.bus import Data
+from wps_load.swarm.parts import Part
 
 _DELTAS = ("offered", "published", "delivered", "missing")
 
@@ -49,12 +50,14 @@ class Collector:
         self._running: dict[str, tuple[int, dict[str, int]]] = {}
         self._pending: dict[int, Second] = {}
         self._finals: dict[str, LedgerTotals] = {}
-        self._offered: dict[str, int] = {}
         self._last_row = 0
-        self._reset_ns = 0
+        self._resets = 0
+        self._resets_before: dict[str, int] = {}
+        """Those that an agent, which counts its own, knows nothing of."""
 
     def join(self, agent: str) -> None:
         self._reported.setdefault(agent, self._last_row)
+        self._resets_before.setdefault(agent, self._resets)
 
     def leave(self, agent: str) -> None:
         """An agent is lost: no second waits for it any more."""
@@ -65,10 +68,12 @@ class Collector:
     def add(self, agent: str, data: Data) -> None:
         """One agent's report of the second that has just ended, or in the drain of a part of one."""
         second = max(data["second"], self._last_row + 1)
-        interval = Snapshot.from_wire(data["snapshot"])
-        self.total.merge(interval)
         found = self._pending.setdefault(second, Second())
-        found.interval.merge(interval)
+        for wire in data["parts"]:
+            part = Part.from_wire(wire)
+            found.interval.merge(part.snapshot)
+            if self._resets_before.get(agent, 0) + part.resets >= self._resets:
+                self.total.merge(part.counted())
         for name, delta in data["deltas"].items():
             found.deltas[name] += delta
         self._open[agent] = found.open[agent] = data["open"]
@@ -87,10 +92,10 @@ class Collector:
     def finish(self, agent: str, data: Data) -> None:
         """An agent's last word."""
         self._finals[agent] = LedgerTotals.from_wire(data["totals"])
-        self._offered[agent] = data["offered"]
 
-    def reset(self, at_ns: int) -> None:
-        """Statistics start anew at `at_ns`; the timeline goes on."""
+    def reset(self) -> None:
+        """Statistics start anew, with what the agents measure from their next reset on; the timeline goes on."""
+        self._resets += 1
         self.total = Snapshot()
         self.cpu_percent_max = 0.0
         self.gc_pause_ns_max = 0
@@ -119,21 +124,18 @@ class Collector:
         found = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
         for totals in self._finals.values():
             found = found.plus(totals)
-        for agent, (_, totals_so_far) in self._running.items():
-            if agent not in self._finals:
-                delivered = totals_so_far["delivered"]
-                failed = totals_so_far["offered"] - totals_so_far["published"]
-                found = found.plus(
-                    LedgerTotals(totals_so_far["published"], failed, delivered, delivered, 0, 0, 0)
-                )
+        newest = max(epoch for epoch, _ in self._running.values())
+        for agent, (epoch, so_far) in self._running.items():
+            if agent not in self._finals and epoch == newest:
+                published, delivered = so_far["published"], so_far["delivered"]
+                failed = so_far["offered"] - published
+                found = found.plus(LedgerTotals(published, failed, delivered, delivered, 0, 0, 0))
         return found
 
     def offered(self) -> int | None:
-        """Messages due in the measured epoch, sent or not."""
-        if not self._offered:
-            return None
-        lost = [totals["offered"] for agent, (_, totals) in self._running.items() if agent not in self._offered]
-        return sum(self._offered.values()) + sum(lost)
+        """Messages due in the measured epoch, handed to a socket or not."""
+        totals = self.totals()
+        return None if totals is None else totals.published + totals.send_failed
 
     # -- rows ------------------------------------------------------------------------------------------------
 

@@ -149,8 +149,11 @@ class Coordinator:
         self._enter("measure", measure)
         self.epoch = 1
         self.measure_start_ns = measure
+        self._stint(epoch=1, start_ns=measure, until_ns=self._publish_until_ns(measure))
+
+    def _publish_until_ns(self, start_ns: int) -> int:
         end = self.planned_end_ns
-        self._stint(epoch=1, start_ns=measure, until_ns=FOREVER_NS if end is None else max(end, measure))
+        return FOREVER_NS if end is None else max(end, start_ns)
 
     def _stint(self, *, epoch: int, start_ns: int, until_ns: int) -> None:
         stint = {"epoch": epoch, "start_ns": start_ns, "until_ns": until_ns}
@@ -164,8 +167,10 @@ class Coordinator:
         if begun:
             self.epoch += 1
             self.measure_start_ns = at
-        self.collector.reset(at)
+        self.collector.reset()
         self._bus.to_agents("reset", {"at_ns": at, "epoch": self.epoch if begun else None})
+        if begun:
+            self._stint(epoch=self.epoch, start_ns=at, until_ns=self._publish_until_ns(at))
 
     # -- agents ----------------------------------------------------------------------------------------------
 
