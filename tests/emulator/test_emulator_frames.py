@@ -41,6 +41,17 @@ def test_reads_any_fragmentation_in_any_pieces(payload: bytes, cuts: list[int], 
     assert [body for opcode, body in messages if opcode == 9] == [b"between"] * (len(cuts) + 1)
 
 
+@pytest.mark.parametrize("size", [0, 1, 124, 125, 126, 127, 255, 256, 65535, 65536])
+def test_reads_one_message_of_every_length_encoding(size: int) -> None:
+    payload = bytes(range(256)) * 257
+    client = FrameProtocol(client=True, extensions=[])
+    reader = FrameReader()
+    for _ in range(2):
+        data = bytes(client._serialize_frame(Opcode.TEXT, payload[:size]))
+        assert reader.feed(data) == [(1, payload[:size])]
+        assert reader.feed(data[:-1]) + reader.feed(data[-1:]) == [(1, payload[:size])]
+
+
 @given(payload=st.binary(max_size=70_000))
 def test_wsproto_reads_what_we_build(payload: bytes) -> None:
     client = FrameProtocol(client=True, extensions=[])
@@ -69,6 +80,15 @@ def test_refuses_what_the_rfc_forbids_after_what_came_before(data: bytes, code: 
     assert reader.error is not None
     assert reader.error.close_code == code
     assert reader.feed(b"\x82\x80" + MASK) == []
+
+
+@pytest.mark.parametrize("size", [11, 126])
+def test_the_limit_holds_for_a_message_that_comes_alone(size: int) -> None:
+    client = FrameProtocol(client=True, extensions=[])
+    reader = FrameReader(limit_bytes=10)
+    assert reader.feed(bytes(client._serialize_frame(Opcode.TEXT, bytes(size)))) == []
+    assert reader.error is not None
+    assert reader.error.close_code == 1009
 
 
 def test_the_limit_counts_all_fragments() -> None:

@@ -6,13 +6,18 @@ import os
 import select
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
+import trustme
+from websockets.sync.client import connect
 
-from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString
+from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, client_url_with_token, mint_client_token
+from wps_load.clock import unix_time_s
 from wps_load.emulator.main import run
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.emulator.upstream import serve_upstream
@@ -115,3 +120,48 @@ def test_a_busy_port_is_one_sentence_and_exit_code_2() -> None:
 def test_upstream_refuses_an_unreadable_connection_string(capsys: pytest.CaptureFixture[str]) -> None:
     assert serve_upstream(["--connection-string", "AccessKey=s3cret"]) == 2
     assert "no Endpoint=" in capsys.readouterr().err
+
+
+def test_a_fork_of_the_parent_neither_ends_the_child_nor_keeps_it_alive() -> None:
+    emulator = EmulatorProcess.start()
+    reading, writing = os.pipe()
+    fork = os.fork()
+    if fork == 0:  # holds the pipe to the emulator open until the test lets it go
+        os.close(writing)
+        emulator.stop()
+        os.read(reading, 1)
+        os._exit(0)
+    try:
+        os.close(reading)
+        assert emulator.stats()["connections"] == 0
+        assert emulator.stop() == 0
+    finally:
+        os.close(writing)
+        os.waitpid(fork, 0)
+
+
+def test_serves_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("localhost")
+    chain, key = tmp_path / "chain.pem", tmp_path / "key.pem"
+    key.write_bytes(certificate.private_key_pem.bytes())
+    chain.write_bytes(b"".join(blob.bytes() for blob in certificate.cert_chain_pems))
+    argv = ["--host", "localhost", "--port", "0", "--tls-cert", str(chain), "--tls-key", str(key)]
+    program = subprocess.Popen([sys.executable, "-m", "wps_load.emulator", *argv], stdout=subprocess.PIPE, text=True)
+    try:
+        assert program.stdout is not None
+        line = program.stdout.readline()
+        parsed = ConnectionString.parse(line.removeprefix("Connection string: "))
+        assert parsed.tls
+        trust = ssl.create_default_context()
+        authority.configure_trust(trust)
+        token = mint_client_token(parsed, "bench", now_s=unix_time_s())
+        url = client_url_with_token(parsed, "bench", token)
+        with connect(url, ssl=trust, proxy=None) as client:
+            client.send("over TLS")
+            assert client.recv() == "over TLS"
+            client.send("x" * (1 << 20))
+            assert len(client.recv()) == 1 << 20
+    finally:
+        program.terminate()
+        program.communicate(timeout=10)

@@ -89,6 +89,10 @@ class FrameReader:
         """The messages that are now complete, in order. What breaks the protocol is left in `error`, after
         them.
         """
+        if not self._buffer and not self._opcode and self.error is None:
+            lone = self._lone_message(data)
+            if lone is not None:
+                return [lone]
         messages: list[Message] = []
         if self.error is not None:
             return messages
@@ -100,6 +104,18 @@ class FrameReader:
             rest = len(buffer)
         self._buffer = buffer[rest:] if rest < len(buffer) else b""
         return messages
+
+    def _lone_message(self, data: bytes) -> Message | None:
+        """One whole short message and nothing else, as clients that wait for an answer send: a short cut."""
+        size = len(data) - 6
+        if 0 < size < 126 and data[1] == 0x80 + size and data[0] in _WHOLE and size <= self._limit:
+            return data[0] & 0x0F, apply_mask(data[6:], data[2:6])
+        size -= 2
+        if not 126 <= size < 65536 or size > self._limit or data[0] not in _WHOLE:
+            return None
+        if data[1] == 0xFE and data[2] << 8 | data[3] == size:
+            return data[0] & 0x0F, apply_mask(data[8:], data[4:8])
+        return None
 
     def _read(self, buffer: bytes, messages: list[Message]) -> int:
         """Takes whole frames; returns how many bytes they were."""

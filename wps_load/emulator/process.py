@@ -5,6 +5,7 @@ gevent-patched.
 from __future__ import annotations
 
 import json
+import os
 import select
 import subprocess
 import sys
@@ -28,6 +29,7 @@ class EmulatorProcess:
 
     def __init__(self, process: subprocess.Popen[str], connection_string: str) -> None:
         self._process = process
+        self._owner_pid = os.getpid()
         self.connection_string = connection_string
 
     @classmethod
@@ -81,8 +83,10 @@ class EmulatorProcess:
         return self._process.poll() is None
 
     def stop(self) -> int:
-        """Ends it and returns its exit code. Twice does nothing more."""
-        return _end(self._process)
+        """Ends it and returns its exit code. Twice does nothing more; nor does a fork of the process that
+        started it.
+        """
+        return _end(self._process) if os.getpid() == self._owner_pid else 0
 
     def __enter__(self) -> EmulatorProcess:
         return self
@@ -102,6 +106,7 @@ def _read_line(stream: IO[str], timeout_s: float) -> str | None:
 def _end(process: subprocess.Popen[str]) -> int:
     if process.stdin is not None and not process.stdin.closed:
         process.stdin.close()
+    process.terminate()  # forks of ours may hold the pipe open
     try:
         code = process.wait(5)
     except subprocess.TimeoutExpired:

@@ -88,7 +88,7 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
         if answer.subprotocol is not None and answer.subprotocol not in offered:
             raise _Refused(500, "The event handler chose a subprotocol that was not offered.")
     wire, subprotocol = choose(offered, answer.subprotocol)
-    link = ServiceLink(service, hub, request.loop)
+    link = ServiceLink(service, hub)
     response = switch_protocols(request, link, subprotocol)
     connection = hub.connect(
         connection_id,
@@ -112,7 +112,7 @@ def _recover(request: web.Request, service: Service, hub: Hub) -> web.StreamResp
     upgrade.
     """
     _, subprotocol = choose(offered_subprotocols(request))
-    link = ServiceLink(service, hub, request.loop)
+    link = ServiceLink(service, hub)
     response = switch_protocols(request, link, subprotocol)
     query = request.query
     connection = hub.recover(query["awps_connection_id"], query["awps_reconnection_token"], link, now_ns())

@@ -40,8 +40,8 @@ class EmulatorConfig:
 class ServiceLink(WebSocketLink):
     """A socket and the connection that it carries now."""
 
-    def __init__(self, service: Service, hub: Hub, loop: asyncio.AbstractEventLoop) -> None:
-        super().__init__(service, loop)
+    def __init__(self, service: Service, hub: Hub) -> None:
+        super().__init__(service, service.loop)
         self.hub = hub
         self.connection: Connection | None = None
         self.raw_group: GroupOfRaw | None = None
@@ -58,19 +58,19 @@ class Service:
         self.dice = Dice(config.faults)
         self.handlers = handlers
         self.hubs: dict[str, Hub] = {}
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self.delivery: Delivery = DirectDelivery(self.stats)
         self._alarm: Alarm | None = None
         if config.faults.touches_deliveries:
             self.delivery = FaultyDelivery(config.faults, self.dice, self.stats)
-            self._alarm = Alarm(self._loop, self._ring)
+            self._alarm = Alarm(self.loop, self._ring)
         self._cuts = bool(config.faults.disconnect)
         self._stalls = bool(config.faults.stall_ns)
         self._inboxes: dict[Connection, deque[Upstream]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: list[set[ServiceLink]] = [set() for _ in range(_PING_SLOTS)]
         self._numbers = count()
-        self._heartbeat: asyncio.TimerHandle | None = self._loop.call_later(0, self._beat, 0)
+        self._heartbeat: asyncio.TimerHandle | None = self.loop.call_later(0, self._beat, 0)
 
     # -- connections ---------------------------------------------------------------------------------------
 
@@ -195,14 +195,14 @@ class Service:
         for hub in self.hubs.values():
             hub.expire(now_ns())
         following = (slot + 1) % _PING_SLOTS
-        self._heartbeat = self._loop.call_later(PING_INTERVAL_S / _PING_SLOTS, self._beat, following)
+        self._heartbeat = self.loop.call_later(PING_INTERVAL_S / _PING_SLOTS, self._beat, following)
 
     def spawn_connected(self, connection: Connection) -> None:
         if self.handlers is not None:
             self._spawn(self.handlers.connected(connection))
 
     def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        task = self._loop.create_task(work)
+        task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
