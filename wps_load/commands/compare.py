@@ -1,0 +1,89 @@
+"""`wps-load compare`: did it get worse?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from wps_load.commands.parsing import plain_parser
+from wps_load.errors import ConfigError, Fault
+from wps_load.report import compare_markdown
+from wps_load.report.compare import Floors, compare
+from wps_load.report.load import Run, load_run
+from wps_load.workload.values import number
+
+_EXAMPLE = """\
+Two runs: BASE NEW. Several a side, which shows how much runs differ by themselves: a `--` between the sides, or
+--base and --new. A run is its folder, or a summary.json (then rates and latencies by second are not known).
+Runs of different settings are refused. Exit code 0: no regression; 5: a figure got worse, beyond both the tolerance
+and its 99 % confidence interval; 2: the runs cannot be compared.
+
+example:
+  wps-load compare reports/main reports/branch
+  wps-load compare reports/main-* -- reports/branch-*
+  wps-load compare --base reports/main-* --new reports/branch-* --tolerance 10% --json
+"""
+_SIDES = "give BASE NEW, or several a side: BASE... -- NEW..., --base A B --new C D"
+
+
+def run(argv: Sequence[str]) -> int:
+    """Prints the comparison as Markdown or JSON: 0, or 5 for a regression.
+
+    Raises BrokenRun, NotComparable, ConfigError.
+    """
+    parser = plain_parser("compare", "Compares finished runs, with statistics.", _EXAMPLE)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="base, then new")
+    parser.add_argument("--base", nargs="+", default=[], metavar="RUN", help="runs of the base side")
+    parser.add_argument("--new", nargs="+", default=[], metavar="RUN", help="runs of the new side")
+    parser.add_argument(
+        "--tolerance", default="5%", metavar="SHARE", help="what is too little to matter (default 5%%)"
+    )
+    parser.add_argument("--json", action="store_true", help="JSON instead of Markdown")
+    before, behind = _split(argv)
+    arguments = parser.parse_args(before)
+    base, new = _sides(arguments.runs, arguments.base, arguments.new, behind)
+    floors = Floors(relative=_tolerance(arguments.tolerance))
+    result = compare(_load(base), _load(new), floors=floors)
+    text = (
+        json.dumps(result.to_json(), indent=2) + "\n" if arguments.json else compare_markdown.render(result)
+    )
+    sys.stdout.write(text)
+    return result.exit_code
+
+
+def _split(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:
+    """What stands before `--`, and what behind; argparse would drop it."""
+    if "--" not in argv:
+        return list(argv), None
+    at = list(argv).index("--")
+    return list(argv[:at]), list(argv[at + 1 :])
+
+
+def _sides(
+    runs: list[str], base: list[str], new: list[str], behind: list[str] | None
+) -> tuple[list[str], list[str]]:
+    if base or new:
+        if not runs and not behind and base and new:
+            return base, new
+    elif behind is not None:
+        if runs and behind:
+            return runs, behind
+    elif len(runs) == 2:
+        return runs[:1], runs[1:]
+    raise ConfigError([Fault("RUN", None, f"which runs are to be compared with which? {_SIDES}")])
+
+
+def _tolerance(text: str) -> float:
+    try:
+        value = float(number(text.strip().removesuffix("%"))) / (100 if text.strip().endswith("%") else 1)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise ConfigError([Fault("--tolerance", text, "a share from 0% to 100%, such as 5%")])
+    return value
+
+
+def _load(paths: Sequence[str]) -> list[Run]:
+    return [load_run(Path(path)) for path in paths]

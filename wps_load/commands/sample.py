@@ -1,0 +1,171 @@
+"""A run's messages, made without a network: how large they are on the wire, and how fast this machine handles them."""
+
+from __future__ import annotations
+
+import itertools
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from statistics import mean, median
+
+from wps_load.capacity.forecast import FrameSizes
+from wps_load.clock import NS_PER_S, NS_PER_US, now_ns
+from wps_load.config import RunConfig
+from wps_load.emulator.subprotocols import WIRES
+from wps_load.emulator.wires import Publication, Wire
+from wps_load.measure.ledger import Ledger
+from wps_load.measure.stamp import pack_binary, pack_text, read_binary, read_json, read_text
+from wps_load.protocol.codecs import CODECS
+from wps_load.protocol.frames import FrameReader, FrameWriter
+from wps_load.protocol.messages import DataMessage, DataType
+from wps_load.protocol.session import Session
+from wps_load.workload.population import group_name, role, user_name
+from wps_load.workload.scenarios import Topology
+
+SAMPLES = 256
+_RUN_ID, _RUN = "0" * 8, 1
+_BATCH = 64
+_CHUNK_BYTES = 64 * 1024
+_READERS = {"text": read_text, "json": read_json, "binary": read_binary}
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """CPU of one core for one message, in microseconds: encode, stamp, ledger, and its own system call."""
+
+    publish_us: float
+    receive_us: float
+
+
+class Sample:
+    """The messages of `config` as they will look; `users` must be known, or one is taken."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self.config = config
+        self.codec = CODECS[config.protocol]
+        self.data_type = DataType(config.data_type)
+        escaped = config.protocol.startswith("json") and self.data_type is not DataType.BINARY
+        self.payloads = config.payload_plan(envelope=escaped)
+        self._raw = config.payload_plan(envelope=False)
+        self._rest = config.scenario_row.needs_key
+        publication = role(config, _RUN_ID, 0, max(2, config.peak_users or 2)).publication
+        name = publication.name if publication is not None else group_name(_RUN_ID, 0)
+        to_group = publication is None or publication.kind == "group"
+        self._group = name if to_group and not self._rest else None
+        self._template = self.codec.publish_template(
+            "group" if to_group and self.codec.enveloped else "event", name, self.data_type, config.no_echo
+        )
+        self._frame = FrameWriter().frame
+        self._wire: Wire = next(wire for wire in WIRES if wire.name == self.codec.name)
+
+    def inbound(self, seq: int) -> bytes:
+        """The frame of message `seq` as a user publishes it; a REST sender's body."""
+        if self._rest:
+            return self._data(seq)
+        pack = pack_text if self.payloads.stamp_is_text else pack_binary
+        now = now_ns()
+        data = self.payloads.choose(0, seq).wrap(pack(1, _RUN, 0, seq, now, now))
+        ack_id = seq + 1 if self.config.ack and self.codec.enveloped else None
+        return self._frame(self._template.opcode, self._template.encode_safe(data, ack_id))
+
+    def outbound(self, seq: int) -> bytes:
+        """The frame in which the service delivers it."""
+        source, sender = ("server", None) if self._group is None else ("group", user_name(_RUN_ID, 0))
+        message = Publication(source, self._group, sender, self.data_type, self._data(seq))
+        return self._wire.message(message, seq + 1 if self._wire.reliable else None)
+
+    def _data(self, seq: int) -> bytes:
+        pack = pack_text if self._raw.stamp_is_text else pack_binary
+        now = now_ns()
+        return self._raw.choose(0, seq).wrap(pack(1, _RUN, 0, seq, now, now))
+
+    def sizes(self) -> FrameSizes:
+        """Means over the first messages; a mix of sizes keeps its weights in every stretch."""
+        if self.config.scenario_row.topology is Topology.SILENT:
+            return FrameSizes(0.0, 0.0, 0.0)
+        seqs = range(SAMPLES)
+        return FrameSizes(
+            data=mean(self._raw.choose(0, seq).size_bytes for seq in seqs),
+            inbound=mean(len(self.inbound(seq)) for seq in seqs),
+            outbound=mean(len(self.outbound(seq)) for seq in seqs),
+            ack=float(len(self._wire.ack(SAMPLES, None, "")))
+            if self.config.ack and self.codec.enveloped
+            else 0.0,
+        )
+
+    def costs(self, seconds: float) -> Costs:
+        """Measures for about `seconds`, on this core. Of the batches the median: what else the machine does
+        disturbs little."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            ours.setblocking(False)
+            theirs.setblocking(False)
+            numbers = itertools.count()
+            publish = _median_us(lambda: self._publish(ours, theirs, next(numbers)), seconds / 2)
+            receive = _median_us(self._receiving(ours, theirs), seconds / 2)
+        return Costs(publish, receive)
+
+    def _publish(self, ours: socket.socket, theirs: socket.socket, seq: int) -> int:
+        """Encodes and sends one message; how long that took, in ns."""
+        began = now_ns()
+        rest = self.inbound(seq)
+        took = 0
+        while True:
+            rest = rest[ours.send(rest) :]
+            took += now_ns() - began
+            _swallow(theirs)
+            if not rest:
+                return took
+            began = now_ns()
+
+    def _receiving(self, ours: socket.socket, theirs: socket.socket) -> Callable[[], int]:
+        """Receives one message as a connection does: read, unframe, decode, read the stamp, ask the ledger,
+        note the latency."""
+        session, reader = Session(self.codec), FrameReader()
+        for opcode, payload in reader.feed(self._wire.connected("c", None, None)):
+            session.receive(opcode, payload)
+        receiver = Ledger(_RUN).receiver(0)
+        latencies: deque[int] = deque(maxlen=1000)
+        read = _READERS[self.data_type.value]
+        numbers = itertools.count()
+
+        def take(data: bytes) -> None:
+            for opcode, payload in reader.feed(data):
+                message = session.receive(opcode, payload)
+                stamp = read(message.data) if isinstance(message, DataMessage) else None
+                assert stamp is not None, "our own message has our stamp"
+                receiver.arrive(stamp[2], stamp[3])
+                latencies.append(now_ns() - stamp[4])
+                session.sequence_ack_due(now_ns())
+
+        def receive() -> int:
+            rest, took = self.outbound(next(numbers)), 0
+            while rest:
+                sent = theirs.send(rest[:_CHUNK_BYTES])
+                rest = rest[sent:]
+                began = now_ns()
+                while sent > 0:
+                    data = ours.recv(_CHUNK_BYTES)
+                    sent -= len(data)
+                    take(data)
+                took += now_ns() - began
+            return took
+
+        return receive
+
+
+def _median_us(one: Callable[[], int], seconds: float) -> float:
+    """Median over batches of the mean time of one message, in microseconds: a mix of sizes counts as it is."""
+    until = now_ns() + int(seconds * NS_PER_S)
+    batches: list[float] = []
+    while now_ns() < until or not batches:
+        batches.append(mean(one() for _ in range(_BATCH)) / NS_PER_US)
+    return median(batches)
+
+
+def _swallow(sock: socket.socket) -> None:
+    with suppress(BlockingIOError):
+        while sock.recv(1 << 20):
+            pass

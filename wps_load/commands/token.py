@@ -1,0 +1,84 @@
+"""`wps-load token`: a Client URL for other tools, or for `--wps-client-url`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, client_url_with_token, mint_client_token
+from wps_load.clock import NS_PER_S, unix_time_s
+from wps_load.commands.parsing import parse_run, run_parser
+from wps_load.errors import ConfigError, ExitCode, Fault
+from wps_load.options import BY_FLAG
+
+EMULATOR = ConnectionString("http://127.0.0.1:8080", DEFAULT_EMULATOR_KEY)
+"""Where `wps-load emulator` listens by default, with the official emulator's public key."""
+
+_EXAMPLE = """\
+stdout carries the URL and nothing else. The URL is a secret: it holds the token. Without a target (a connection string
+by flag, file or variable, or WebPubSubConnectionString) it is for `wps-load emulator` at http://127.0.0.1:8080.
+Roles and lifetime not given: as a run has them, --wps-roles (what --wps-scenario needs) and --wps-token-lifetime.
+
+example:
+  wps-load token --hub chat --user alice --role webpubsub.joinLeaveGroup --group lobby --expires 60m
+"""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Prints the URL. Raises ConfigError, also for a target that has no key to sign with."""
+    parser = run_parser("token", "Prints a Client URL with a fresh token.", _EXAMPLE)
+    parser.add_argument("--hub", metavar="H", help="hub (default: that of --wps-hub)")
+    parser.add_argument("--user", metavar="U", help="user id; not given: the token names no user")
+    parser.add_argument("--role", action="append", default=[], metavar="R", help="a role; may be repeated")
+    parser.add_argument(
+        "--group", action="append", default=[], metavar="G", help="a group to be in from the start"
+    )
+    parser.add_argument(
+        "--expires", metavar="TIME", help="lifetime, such as 60m (default: --wps-token-lifetime)"
+    )
+    arguments, config = parse_run(parser, argv)
+    target = config.target
+    if not target.has_key:
+        raise ConfigError(
+            [
+                Fault(
+                    f"--wps-{target.kind.value}", None, "it has no key to sign with: give a connection string"
+                )
+            ]
+        )
+    own = _own_options(vars(arguments))
+    hub = own.get("hub", config.hub)
+    lifetime_ns = own.get("expires", config.token_lifetime_ns)
+    roles = own.get("role", config.roles)
+    source = target.connection or EMULATOR
+    token = mint_client_token(
+        source, hub, arguments.user, roles, arguments.group, lifetime_ns // NS_PER_S, unix_time_s()
+    )
+    sys.stdout.write(client_url_with_token(source, hub, token) + "\n")
+    return ExitCode.PASSED
+
+
+_LIKE = (
+    ("hub", "--hub", "--wps-hub"),
+    ("expires", "--expires", "--wps-token-lifetime"),
+    ("role", "--role", "--wps-roles"),
+)
+
+
+def _own_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The command's own options that were given, read by the rules of a run's; all faults at once."""
+    found: dict[str, Any] = {}
+    faults: list[Fault] = []
+    for name, flag, like in _LIKE:
+        value = given[name]
+        if not value:
+            continue
+        text = ",".join(value) if isinstance(value, list) else str(value)
+        try:
+            found[name] = BY_FLAG[like].read(text)
+        except ValueError as error:
+            faults.append(Fault(flag, text, str(error)))
+    if faults:
+        raise ConfigError(faults)
+    return found
