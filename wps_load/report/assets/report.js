@@ -1,4 +1,5 @@
-// Draws the charts of report.html from the JSON in #data, in the colours of report.css; again when the theme changes.
+// Draws the charts of report.html from the JSON in #data, in the colours of report.css; again when the theme changes
+// and, at the paper's width, for print.
 "use strict";
 (() => {
   const data = JSON.parse(document.getElementById("data").textContent);
@@ -6,7 +7,7 @@
   const printing = matchMedia("print");
   const dark = matchMedia("(prefers-color-scheme: dark)");
   const narrow = matchMedia("(max-width: 34rem)");
-  const LIGHT = { ink: "#1b2330", soft: "#5a6577", grid: "#e8ebf0", paper: "#ffffff" };
+  const PAPER_WIDTH = 680; // px: fits A4 and US letter inside a browser's usual margins
   const SLOT = { rtt: 1, rtt_service: 6, delivery: 3, publish_ack: 5, rest_publish: 7, recover: 2, connect: 4 };
 
   const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
@@ -18,16 +19,14 @@
   });
 
   function layout(more) {
-    const light = printing.matches;
-    const ink = light ? LIGHT.ink : colour("ink"), soft = light ? LIGHT.soft : colour("soft");
-    const grid = light ? LIGHT.grid : colour("grid"), paper = light ? LIGHT.paper : colour("paper");
+    const [ink, soft, grid, paper] = ["ink", "soft", "grid", "paper"].map(colour);
     const axis = { gridcolor: grid, linecolor: grid, zeroline: false, automargin: true, tickfont: { color: soft }, fixedrange: narrow.matches };
     const { xaxis, yaxis, ...rest } = more;
     return {
       font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink },
       paper_bgcolor: paper, plot_bgcolor: paper, hovermode: "x unified",
       hoverlabel: { bgcolor: paper, bordercolor: grid, font: { color: ink } },
-      margin: { l: 48, r: 12, t: 8, b: 40 }, showlegend: true,
+      margin: { l: 48, r: 12, t: 8, b: 40 }, showlegend: true, ...(printing.matches ? { width: PAPER_WIDTH } : { autosize: true }),
       legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: ink } },
       xaxis: { ...axis, ...xaxis, title: { font: { color: soft }, ...(xaxis || {}).title } },
       yaxis: { ...axis, rangemode: "tozero", ...yaxis, title: { font: { color: soft }, ...(yaxis || {}).title } },
