@@ -10,13 +10,14 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from wps_load.client.access import Access
+from wps_load.client.chaos import Cutter
 from wps_load.client.connection import Connection
-from wps_load.client.link import Link
 from wps_load.client.member import Member
 from wps_load.client.publisher import Publisher, Stint
+from wps_load.client.rest_publisher import RestPublisher, RestSenders
 from wps_load.client.scheduler import Scheduler
 from wps_load.client.stream import Network
 from wps_load.clock import now_ns
@@ -47,6 +48,15 @@ class Epoch:
     number: int
     start_ns: int
     until_ns: int
+
+
+class OpenLink(Protocol):
+    """What an engine knows of an open connection: a member's, or an API client's."""
+
+    @property
+    def connection(self) -> Connection: ...
+
+    def acknowledge(self, at_ns: int) -> None: ...
 
 
 class Engine:
@@ -90,11 +100,13 @@ class Engine:
         self.send_lag = self.recorder.buffer("send_lag")
         self.members: dict[int, Member] = {}
         self.settled = 0
-        self.open_links: set[Link] = set()
+        self.open_links: set[OpenLink] = set()
         self.epoch = 0
         self._on_warning = on_warning
         self._epochs: list[Epoch] = []
-        self._publishers: dict[int, Publisher] = {}
+        self._publishers: dict[int, Publisher | RestPublisher] = {}
+        self._senders: RestSenders | None = None
+        self._cutter: Cutter | None = None
         self._retired: dict[int, Stint] = {}
         """Of publishers that have left in this epoch: what they sent stays expected."""
         self._publisher_count = publisher_count(config, users)
@@ -151,6 +163,12 @@ class Engine:
             if epoch.until_ns > now:
                 self._employ(publisher, epoch, max(epoch.start_ns, now))
 
+    def deal_senders(self, ordinal: int, processes: int) -> None:
+        """This process is number `ordinal` of `processes`: takes its part of the REST senders, if there are any."""
+        if self.config.scenario_row.needs_key and self._senders is None:
+            self._senders = RestSenders(self, self._publisher_count, ordinal, processes)
+            self._publishers.update((each.stream, each) for each in self._senders.publishers)
+
     def template(self, kind: str, name: str, no_echo: bool) -> Template:
         return self.codec.publish_template("group" if kind == "group" else "event", name, self.data_type, no_echo)
 
@@ -177,10 +195,14 @@ class Engine:
         for publisher in self._publishers.values():
             if not publisher.newcomer:
                 self._employ(publisher, epoch, epoch.start_ns)
+        if self.config.cut is not None and self._cutter is None and epoch.number > 0:
+            self._cutter = Cutter(self, self.config.cut, epoch.start_ns, epoch.until_ns)
 
-    def _employ(self, publisher: Publisher, epoch: Epoch, start_ns: int) -> None:
+    def _employ(self, publisher: Publisher | RestPublisher, epoch: Epoch, start_ns: int) -> None:
         """`publisher` works in `epoch`, from `start_ns` on: its first message is due a phase after that."""
         rate = self.config.publisher_rate(self._publisher_count)
+        if rate is not None:
+            rate *= publisher.share
         pacer = make_pacer(self.config.arrival, start_ns, rate, phase=publisher.phase, seed=publisher.seed)
         out = self.ledger.open_stream(publisher.stream, publisher.audience, publisher.owner, publisher.no_echo)
         stint = Stint(publisher, Schedule(pacer), out, epoch.until_ns)
@@ -188,7 +210,7 @@ class Engine:
         first_ns = stint.schedule.next_due() if stint.closed is None else closed_ns
         self.scheduler.call_at(start_ns, lambda _: self._begin(publisher, stint, epoch, first_ns), first=True)
 
-    def _begin(self, publisher: Publisher, stint: Stint, epoch: Epoch, first_ns: int) -> None:
+    def _begin(self, publisher: Publisher | RestPublisher, stint: Stint, epoch: Epoch, first_ns: int) -> None:
         self._enter(epoch.number)
         if self.epoch != epoch.number or self._publishers.get(publisher.stream) is not publisher:
             return
@@ -214,18 +236,28 @@ class Engine:
         self._enter(self.epoch + ahead)
         return True
 
+    def epoch_of(self, due_ns: int) -> int | None:
+        """The measured epoch in which a message that is due at this instant counts; None: it counts in none."""
+        return next(
+            (each.number for each in self._epochs if each.number and each.start_ns <= due_ns < each.until_ns), None
+        )
+
     def end_at(self, at_ns: int) -> None:
         """No message that is due at `at_ns` of our clock or later is published."""
         self._epochs = [Epoch(each.number, each.start_ns, min(each.until_ns, at_ns)) for each in self._epochs]
         for publisher in self._publishers.values():
             if publisher.stint is not None:
                 publisher.stint.until_ns = min(publisher.stint.until_ns, at_ns)
+        if self._cutter is not None:
+            self._cutter.until_ns = min(self._cutter.until_ns, at_ns)
 
     def stop_publishing(self, end_ns: int) -> None:
         """Publishing is over: what was due before `end_ns` of our clock and has not left has failed."""
         self.scheduler.drop(lambda callback: isinstance(getattr(callback, "__self__", None), Stint))
         for publisher in self._publishers.values():
             publisher.end(end_ns)
+        if self._senders is not None:
+            self._senders.finish()
 
     def _retire(self, publisher: Publisher) -> None:
         publisher.end(now_ns())
@@ -235,13 +267,14 @@ class Engine:
 
     # -- what members tell -----------------------------------------------------------------------------------
 
-    def connect_succeeded(self, member: Member, took_ns: int, *, again: bool) -> None:
+    def connect_succeeded(self, link: OpenLink | None, took_ns: int, *, again: bool) -> None:
+        """`link` None: it has ended again already."""
         self.recorder.buffer("connect").append(took_ns)
         self.recorder.count("connections_opened")
         if again:
             self.recorder.count("connections_reconnected")
-        if member.link is not None:
-            self.open_links.add(member.link)
+        if link is not None:
+            self.open_links.add(link)
 
     def connect_failed(self, failure: ConnectFailure) -> None:
         self.recorder.count("connections_failed")
@@ -251,7 +284,7 @@ class Engine:
         if member.link is not None:
             self.open_links.add(member.link)
 
-    def link_closed(self, link: Link, lost: ConnectionLost, *, counted: bool) -> None:
+    def link_closed(self, link: OpenLink, lost: ConnectionLost, *, counted: bool) -> None:
         """`counted`: it ended unasked, and the service is to be told so in the report."""
         self.open_links.discard(link)
         self._bytes[0] += link.connection.outbox.bytes_sent
@@ -352,6 +385,8 @@ class Engine:
         """Ends every connection as planned, and the scheduler."""
         for member in list(self.members.values()):
             self.dismiss(member)
+        if self._senders is not None:
+            self._senders.close()
         self.scheduler.close()
 
 

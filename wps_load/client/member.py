@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 RECOVERY_RETRY_S = 1.0
 """The official SDKs' interval between attempts to recover."""
 RECOVERY_PROOF_S = 0.5
-"""A recovery is refused by a close frame (1008) right behind the upgrade. A message proves it, or so long without either."""
+"""A recovery is refused by a close frame (1008) behind the upgrade. A message proves it, or so long without either."""
 RECOVERY_ATTEMPT_S = 5.0
 
 
@@ -146,7 +146,7 @@ class Member:
         except ConnectFailure as failure:
             engine.connect_failed(failure)
             return failure
-        engine.connect_succeeded(self, now_ns() - due_ns, again=self._was_up)
+        engine.connect_succeeded(self.link, now_ns() - due_ns, again=self._was_up)
         self._was_up = True
         self._grant = grant
         self._enter(link)
@@ -211,7 +211,7 @@ class Member:
             self._usable(self.link)
 
     def _hears(self, audience: int, at_ns: int) -> None:
-        """From now on messages to this audience are expected here; not of a slow reader, which is load, no instrument."""
+        """From now on messages to this audience are expected here. Slow readers are load, not instruments."""
         if not self.role.slow:
             self.receiver.joined(audience, at_ns)
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from fractions import Fraction
+from typing import TYPE_CHECKING, Protocol
 
 from wps_load.clock import now_ns
 from wps_load.measure.ledger import OutStream
@@ -22,6 +23,19 @@ if TYPE_CHECKING:
 
 BACKLOG_MESSAGES = 10_000
 """What one publisher holds back while its peer reads nothing; the oldest one fails when another one comes."""
+
+
+class Source(Protocol):
+    """Whose messages a Stint times: a user's Publisher, or a REST sender's stream."""
+
+    stint: Stint | None
+
+    @property
+    def ready(self) -> bool:
+        """Closed loop: it can begin."""
+        ...
+
+    def publish(self, due_ns: int) -> None: ...
 
 
 class Publisher:
@@ -77,6 +91,15 @@ class Publisher:
         self._pack = engine.pack_stamp
         self._backlog: deque[tuple[int, int]] = deque()
         self.stint: Stint | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self.link is not None
+
+    @property
+    def share(self) -> Fraction:
+        """Of a publisher's rate, how much this stream has: all of it."""
+        return Fraction(1)
 
     # -- stints ----------------------------------------------------------------------------------------------
 
@@ -186,7 +209,7 @@ class Stint:
 
     __slots__ = ("_next_due", "_publish", "closed", "last_due_ns", "out", "publisher", "schedule", "until_ns")
 
-    def __init__(self, publisher: Publisher, schedule: Schedule, out: OutStream, until_ns: int) -> None:
+    def __init__(self, publisher: Source, schedule: Schedule, out: OutStream, until_ns: int) -> None:
         self.publisher = publisher
         self.schedule = schedule
         self.out = out
@@ -206,7 +229,7 @@ class Stint:
 
     def start_closed(self, due_ns: int) -> None:
         """Closed loop, called by the scheduler: the first message."""
-        if self.publisher.link is not None:
+        if self.publisher.ready:
             self.advance(due_ns)
 
     def advance(self, at_ns: int) -> None:

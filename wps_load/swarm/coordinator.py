@@ -87,6 +87,7 @@ class Coordinator:
         self._stopping = False
         self._drained = Event()
         self._stints: list[Data] = []
+        self._ordinals: dict[str, int] = {}
         self.measure_start_ns: int | None = None
         self.measure_end_ns: int | None = None
         self.ended_ns: int | None = None
@@ -141,6 +142,7 @@ class Coordinator:
 
     def _publish(self) -> None:
         """Sets the instants of warm-up and measure, and tells the agents."""
+        self._ordinals = {agent: at for at, agent in enumerate(sorted(self.agents))}
         begin = now_ns() + LEAD_NS
         measure = begin + self.plan.config.warmup_ns
         if measure > begin:
@@ -158,7 +160,13 @@ class Coordinator:
     def _stint(self, *, epoch: int, start_ns: int, until_ns: int) -> None:
         stint = {"epoch": epoch, "start_ns": start_ns, "until_ns": until_ns}
         self._stints.append(stint)
-        self._bus.to_agents("stint", stint)
+        for agent in self.agents:
+            self._tell(stint, agent)
+
+    def _tell(self, stint: Data, agent: str) -> None:
+        """`ordinal` of `agents`: what no user does, the REST senders' work, is divided over those there at first."""
+        part = {"ordinal": self._ordinals.get(agent), "agents": len(self._ordinals)}
+        self._bus.to_agents("stint", {**stint, **part}, agent)
 
     def reset(self) -> None:
         """Statistics start anew everywhere, at one instant. In Locust's own words: reset stats."""
@@ -203,7 +211,7 @@ class Coordinator:
         self.clocks.hello(agent, data["host"])
         self.collector.join(agent)
         for stint in self._stints:
-            self._bus.to_agents("stint", stint, agent)
+            self._tell(stint, agent)
 
     def _claim(self, state: AgentState, count: int) -> None:
         slots = self._slots.claim(count, now_ns(), self._spawn_rate())

@@ -1,0 +1,63 @@
+"""Carries out a CutPlan: breaks connections of this process's members on purpose, at instants fixed by the plan.
+
+Every process goes through the whole run's cuts, victims included, and carries out those whose victim it has: the same
+cuts in one process and in eight, and nothing to agree on. A cut whose victim has no connection at its instant (it is
+still recovering from the last one) is left out; `connections.cut` counts what was really cut.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from wps_load.client.connection import Cut
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.workload.chaos import CutPlan, victims
+from wps_load.workload.pacer import ConstantPacer
+
+if TYPE_CHECKING:
+    from wps_load.client.engine import Engine
+    from wps_load.client.member import Member
+
+TOO_LATE_NS = NS_PER_S
+"""A process that joins the run late does not make up for cuts that were due before it came."""
+
+
+class Cutter:
+    """Cuts from `start_ns`, the measure phase's beginning in our clock, until `until_ns`, which may be moved."""
+
+    def __init__(self, engine: Engine, plan: CutPlan, start_ns: int, until_ns: int) -> None:
+        self.until_ns = until_ns
+        self._engine = engine
+        self._kind = Cut(plan.kind)
+        self._victims = victims(engine.config.seed, engine.users)
+        self._all: Iterator[Member] | None = None
+        self._next_due: Callable[[], int] | None = None
+        if plan.all_at_ns is not None:
+            engine.scheduler.call_at(start_ns + plan.all_at_ns, self._cut_all)
+        elif plan.per_s is not None:
+            self._next_due = ConstantPacer(start_ns, plan.per_s, phase=0.5).next_due
+            engine.scheduler.call_at(self._next_due(), self._cut_next)
+
+    def _cut_next(self, due_ns: int) -> int | None:
+        """The run's next cut: ours, if we have its victim."""
+        if due_ns >= self.until_ns:
+            return None
+        member = self._engine.members.get(next(self._victims))
+        if member is not None and now_ns() - due_ns < TOO_LATE_NS:
+            member.cut(self._kind)
+        assert self._next_due is not None
+        return self._next_due()
+
+    def _cut_all(self, due_ns: int) -> int | None:
+        """One member a call, due again at once: the scheduler lets the hub breathe between thousands of them."""
+        if due_ns >= self.until_ns:
+            return None
+        if self._all is None:
+            late = now_ns() - due_ns >= TOO_LATE_NS
+            self._all = iter(() if late else list(self._engine.members.values()))
+        member = next(self._all, None)
+        if member is None:
+            return None
+        member.cut(self._kind)
+        return due_ns

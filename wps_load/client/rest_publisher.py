@@ -1,0 +1,228 @@
+"""REST senders: an app server's side of the load, beside the users, on the same open-loop schedules.
+
+The scheduler says when a message is due; a greenlet sends it and waits for the response. At most `IN_FLIGHT` requests
+are under way in a process: a message that finds them all busy waits, and what it waited is in its `delivery`, which
+counts from the due time. `rest_publish` is the request's own time. A request that is refused or fails is not sent
+again: its message is `send_failed`, neither published nor lost.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import TYPE_CHECKING, NamedTuple
+
+from gevent.pool import Group  # type: ignore[import-untyped]
+
+from wps_load.client.publisher import Stint
+from wps_load.client.rest import RestSender
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.errors import Finding
+from wps_load.measure.stamp import pack_binary, pack_text
+from wps_load.workload.population import RestStream, rest_streams
+from wps_load.workload.seeding import derive
+
+if TYPE_CHECKING:
+    from wps_load.client.engine import Engine
+
+IN_FLIGHT = 64
+"""Requests of a process at a time, each on a connection of its own: what a busy app server's client pool allows."""
+WAITING_MESSAGES = 10_000
+"""What one stream holds back while all requests are busy; the oldest one fails when another one comes."""
+FINISH_S = 3.0
+"""How long the end of publishing waits for responses; a message whose response is still out counts as published."""
+FAILED_PAUSE_NS = NS_PER_S
+"""Closed loop: after a failure, the next message is due so much later; a dead endpoint must not be hammered."""
+
+
+class Job(NamedTuple):
+    """A message that is due. `prompt`: it found a request free."""
+
+    seq: int
+    due_ns: int
+    stint: Stint
+    prompt: bool
+
+
+class RestPublisher:
+    """One stream of a sender. `follows`: the sender's next stream in turn, maybe itself, for the closed loop."""
+
+    __slots__ = (
+        "_senders",
+        "_waiting",
+        "audience",
+        "begins",
+        "follows",
+        "name",
+        "newcomer",
+        "no_echo",
+        "owner",
+        "phase",
+        "seed",
+        "share",
+        "stint",
+        "stream",
+        "to_user",
+    )
+
+    def __init__(self, senders: RestSenders, part: RestStream, seed: int, *, begins: bool) -> None:
+        self._senders = senders
+        self._waiting: deque[Job] = deque()
+        self.stream = part.stream
+        self.audience = part.audience
+        self.to_user = part.kind == "user"
+        self.name = part.name
+        self.share: Fraction = part.share
+        self.phase = part.phase
+        self.seed = seed
+        self.owner: int | None = None
+        self.no_echo = False
+        self.newcomer = False
+        self.begins = begins
+        self.follows: RestPublisher = self
+        self.stint: Stint | None = None
+
+    @property
+    def ready(self) -> bool:
+        """Closed loop: each sender has one message in flight, so its first stream begins and the others follow."""
+        return self.begins
+
+    def begin(self, stint: Stint) -> None:
+        """A new epoch of the ledger: sequence numbers start again from 0, what is held back is forgotten."""
+        self._waiting.clear()
+        if self.stint is not None:
+            self.stint.until_ns = 0
+        self.stint = stint
+
+    def unsent(self) -> int:
+        """Messages that were due and wait for a request to become free."""
+        return len(self._waiting)
+
+    def give_up(self) -> None:
+        """What is held back fails."""
+        while self._waiting:
+            job = self._waiting.popleft()
+            job.stint.out.failed(job.seq)
+
+    def publish(self, due_ns: int) -> None:
+        """The message that is due at `due_ns`, in this worker's clock. In the hub."""
+        stint = self.stint
+        assert stint is not None
+        prompt = self._senders.submit(self)
+        self._waiting.append(Job(stint.out.take(), due_ns, stint, prompt))
+        if len(self._waiting) > WAITING_MESSAGES:
+            oldest = self._waiting.popleft()
+            oldest.stint.out.failed(oldest.seq)
+
+    def end(self, end_ns: int) -> None:
+        """Nothing leaves any more: what was due before `end_ns` has failed if it did not leave."""
+        self.give_up()
+        if self.stint is not None:
+            self.stint.miss(end_ns)
+
+    def take(self) -> Job | None:
+        """The oldest message that waits; None: it was given up meanwhile."""
+        return self._waiting.popleft() if self._waiting else None
+
+    def came_back(self, at_ns: int) -> None:
+        """Closed loop: the response is there; the sender's next message is due at `at_ns`."""
+        stint = self.follows.stint
+        if stint is not None and stint.closed is not None:
+            stint.advance(at_ns)
+
+
+class RestSenders:
+    """This process's REST senders and their requests: sender k lives in process k mod `processes`."""
+
+    def __init__(self, engine: Engine, senders: int, ordinal: int, processes: int) -> None:
+        config = engine.config
+        assert config.target.connection is not None, "the options' judge asks for a key"
+        self._engine = engine
+        self._rest = RestSender(config.target.connection, config.hub, engine.network)
+        payloads = config.payload_plan(envelope=False)  # a REST body is the data itself
+        self._choose = payloads.choose
+        self._pack = pack_text if payloads.stamp_is_text else pack_binary
+        self._queue: deque[RestPublisher] = deque()
+        self._busy = 0
+        self._workers = Group()
+        self._finished = False
+        self.publishers: list[RestPublisher] = []
+        for sender in range(ordinal, senders, processes):
+            self.publishers += self._streams(sender, senders)
+
+    def _streams(self, sender: int, senders: int) -> Iterator[RestPublisher]:
+        engine = self._engine
+        parts = rest_streams(engine.config, engine.run_id, sender, senders, engine.users)
+        found = [
+            RestPublisher(self, part, derive(engine.config.seed, "arrivals", part.stream), begins=at == 0)
+            for at, part in enumerate(parts)
+        ]
+        for at, publisher in enumerate(found):
+            publisher.follows = found[(at + 1) % len(found)]
+        yield from found
+
+    def submit(self, publisher: RestPublisher) -> bool:
+        """One message of `publisher` is to be sent, as soon as a request is free. True: at once."""
+        self._queue.append(publisher)
+        if self._busy >= IN_FLIGHT:
+            return False
+        self._busy += 1
+        self._workers.spawn(self._work)
+        return True
+
+    def finish(self) -> None:
+        """Publishing is over: waits for the responses that are still out, `FINISH_S` at most. Blocks its greenlet."""
+        self._workers.join(FINISH_S)
+        self._finished = True
+
+    def close(self) -> None:
+        self._finished = True
+        self._workers.kill(block=False)
+        self._rest.close()
+
+    def _work(self) -> None:
+        try:
+            while self._queue:
+                publisher = self._queue.popleft()
+                job = publisher.take()
+                if job is not None:
+                    self._send(publisher, job)
+        finally:
+            self._busy -= 1
+
+    def _send(self, publisher: RestPublisher, job: Job) -> None:
+        engine, epoch = self._engine, self._engine.epoch
+        sent_ns = now_ns()
+        if job.prompt:  # waiting for the service to answer others is not the generator's lag
+            engine.send_lag.append(sent_ns - job.due_ns)
+        failure = self._request(publisher, job, epoch, sent_ns)
+        back_ns = now_ns()
+        if self._finished or publisher.stint is not job.stint:
+            return
+        if failure is not None:
+            job.stint.out.failed(job.seq)
+            engine.failed("rest_publish", failure.label, failure.message, failure.advice)
+        elif epoch == engine.epoch:
+            engine.recorder.buffer("rest_publish").append(back_ns - sent_ns)
+        if job.stint.closed is not None:
+            if failure is None:
+                publisher.came_back(back_ns)
+            else:
+                engine.scheduler.call_at(back_ns + FAILED_PAUSE_NS, publisher.came_back)
+
+    def _request(self, publisher: RestPublisher, job: Job, epoch: int, sent_ns: int) -> Finding | None:
+        """One message on its way. None: it was accepted."""
+        engine, offset_ns = self._engine, self._engine.offset_ns
+        stamp = self._pack(
+            epoch, engine.number, publisher.stream, job.seq, job.due_ns + offset_ns, sent_ns + offset_ns
+        )
+        data = self._choose(publisher.stream, job.seq).wrap(stamp)
+        try:
+            if publisher.to_user:
+                self._rest.send_to_user(publisher.name, data, engine.data_type)
+            else:
+                self._rest.send_to_all(data, engine.data_type)
+        except Finding as failure:
+            return failure
+        return None
