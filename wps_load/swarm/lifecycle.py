@@ -21,7 +21,7 @@ from wps_load.auth import accept_short_keys
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
-from wps_load.errors import ConfigError, ExitCode
+from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.swarm import options, signals
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
@@ -29,6 +29,7 @@ from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator, RunPlan
 from wps_load.swarm.engines import make_engine
 from wps_load.swarm.limits import raise_open_files
+from wps_load.swarm.prometheus import serve
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.stats import LocustTable, bucket_response_time, make_precise
 from wps_load.swarm.web import extend
@@ -72,6 +73,7 @@ class Lifecycle:
         self.reporter: Reporter | None = None
         self._emulator: EmulatorProcess | None = None
         self._warned: set[str] = set()
+        self._scraped = False
         self._bus: Bus = self._make_bus()
         raise_open_files()
         accept_short_keys()
@@ -85,10 +87,10 @@ class Lifecycle:
         events.quitting.add_listener(self._on_quitting)
         if self.conducts:
             signals.interrupt_politely()
-            if web_ui is None:
-                self._judge_or_exit()
-            else:
+            if web_ui is not None:
                 extend(web_ui, self)
+            if web_ui is None or self.parsed.get("autostart"):
+                self._prepare_or_exit()
         else:
             signals.wait_for_master(self)
         # Locust starts the timer of -t next: from the present, not from when this loop last looked at the time
@@ -109,28 +111,35 @@ class Lifecycle:
         """The run that the options ask for, `changed` by the web form. Raises ConfigError with every fault."""
         return options.read({**self.parsed, **(changed or {})})
 
-    def _judge_or_exit(self) -> None:
+    def _prepare_or_exit(self) -> None:
         """Headless: a wrong option ends the process before anything connects."""
         try:
-            config = self.judge()
-            self._prepare_run(config)
+            self.prepare()
         except ConfigError as error:
             for fault in error.faults:
                 self.console.say(f"wps-load: {fault}")
             sys.exit(int(ExitCode.USAGE))
-        except EmulatorFailed as error:
-            self.console.say(f"wps-load: {error}")
-            sys.exit(int(ExitCode.USAGE))
 
     # -- start -----------------------------------------------------------------------------------------------
 
-    def _prepare_run(self, config: RunConfig) -> None:
-        """Target, SLOs and report folder: all that can fail before the first connection."""
+    @property
+    def running(self) -> bool:
+        return self.coordinator is not None
+
+    def prepare(self, changed: dict[str, Any] | None = None) -> None:
+        """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
+        config = self.judge(changed)
         self._stop_emulator()
         if config.target.is_emulator:
-            self._emulator = EmulatorProcess.start(faults=config.emulator_faults, units=config.units)
+            try:
+                self._emulator = EmulatorProcess.start(faults=config.emulator_faults, units=config.units)
+            except EmulatorFailed as error:
+                raise ConfigError([Fault("embedded emulator", None, str(error))]) from error
             config = config.with_emulator(self._emulator.connection_string)
-        self.reporter = Reporter(config, self.console, self.environment)
+        self.reporter = Reporter(config, self.console)
+        if config.prometheus_port is not None and not self._scraped:
+            serve(config.prometheus_port, lambda: self.coordinator.collector if self.coordinator else None)
+            self._scraped = True
         self.reporter.announce()
 
     def _on_test_start(self, **_: Any) -> None:
@@ -143,8 +152,8 @@ class Lifecycle:
     def _begin(self) -> None:
         if self.reporter is None or self.reporter.used:
             try:
-                self._prepare_run(self.judge())
-            except (ConfigError, EmulatorFailed) as error:
+                self.prepare()
+            except ConfigError as error:
                 logger.error("%s", error)
                 return
         reporter = self.reporter
@@ -201,8 +210,10 @@ class Lifecycle:
             logger.warning("%s", sentence)
 
     def _spawn_rate(self) -> float:
-        rate = getattr(self.runner, "spawn_rate", None) or self.parsed.get("spawn_rate")
-        return float(rate or 1.0)
+        # a LoadTestShape and the web page give rates of their own, which only a master keeps in the open
+        dispatcher = getattr(self.runner, "_users_dispatcher", None)
+        known = getattr(self.runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
+        return float(known or self.parsed.get("spawn_rate") or 1.0)
 
     def _expected_users(self) -> int:
         """How many users of ours Locust has been asked for."""

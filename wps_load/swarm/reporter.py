@@ -29,12 +29,11 @@ EARLY_S = 1.0
 class Reporter:
     """Of one run. `config` is complete: its emulator runs. Raises ConfigError if the report folder can't be used."""
 
-    def __init__(self, config: RunConfig, console: Console, environment: Any) -> None:
+    def __init__(self, config: RunConfig, console: Console) -> None:
         self.config = config
         self.used = False
         self.summary: Summary | None = None
         self._console = console
-        self._environment = environment
         self._coordinator: Coordinator | None = None
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", config.scenario, self._started_at)
