@@ -1,0 +1,244 @@
+"""`WebPubSubClient`: Web PubSub spoken from a Locust task. It is what `WebPubSubUser.client` is.
+
+Every call blocks the caller's greenlet only, has a time limit, and is counted under the names of docs/metrics.md. What
+goes wrong raises a `Finding`, counted already and logged once of its kind; its `label` is the one in the table of
+failures. A call that the protocol does not have raises LocalProtocolError: a mistake in the locustfile.
+
+The client connects when it is first used. A connection that ends unasked is told once, as ConnectionLost, to the call
+that waits or the next one; the call after that connects anew and joins the same groups, as the official SDKs do.
+Reliable subprotocols recover the connection first, and calls wait meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from wps_load.client.api_connector import TIMEOUT_S, ApiConnector
+from wps_load.client.inbox import Callback, Inbox
+from wps_load.client.outstanding import Key, Outstanding, Sent, data_key
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.errors import LocalProtocolError
+from wps_load.protocol.messages import DataMessage, DataType, SendEvent, SendToGroup, Upstream
+from wps_load.protocol.simple import EVENT
+
+if TYPE_CHECKING:
+    from wps_load.client.engine import Engine
+
+
+class WebPubSubClient:
+    """One connection at a time, of one simulated user.
+
+    `user_id` None: one of its own. `groups` are joined with each connection (a simple client: by its token).
+    `on_callback_error`: told what a callback raises; None: it is logged.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        user_id: str | None = None,
+        groups: Iterable[str] = (),
+        on_callback_error: Callable[[Exception], None] | None = None,
+    ) -> None:
+        self._engine = engine
+        self._inbox = Inbox(on_callback_error)
+        self._outstanding = Outstanding()
+        self._json_is_text = engine.codec.name.startswith("protobuf")
+        self._connector = ApiConnector(
+            engine, user_id=user_id, groups=groups, on_data=self._on_data, on_end=self._on_end
+        )
+
+    # -- connection ------------------------------------------------------------
+
+    @property
+    def connected(self) -> bool:
+        """There is a connection, perhaps one that is being recovered."""
+        link = self._connector.link
+        return link is not None and link.lost is None
+
+    @property
+    def connection_id(self) -> str | None:
+        """What the service calls this connection; None while there is none, and for a simple client."""
+        link = self._connector.link
+        return None if link is None else link.session.connection_id
+
+    @property
+    def user_id(self) -> str | None:
+        """Who the service says we are; before it has spoken, whom the minted token names; else None."""
+        return self._connector.user_id
+
+    @property
+    def dropped(self) -> int:
+        """Messages that nobody received, and that had to make room: 1,000 are kept."""
+        return self._inbox.dropped
+
+    def connect(self) -> None:
+        """Connects, unless there is a connection, and joins its groups. Every other call does so by itself.
+
+        After a failure the next attempt waits: exponential back-off with jitter, `Retry-After` obeyed.
+        Raises ConnectFailure; ConnectionLost for a loss that has not been told; Finding for a refused join.
+        """
+        self._connector.ready()
+
+    def close(self) -> None:
+        """Starts the close handshake and returns. Groups are forgotten; the next call connects anew."""
+        self._connector.forget_groups()
+        self._connector.close()
+        self._outstanding.clear()
+
+    def end(self) -> None:
+        """The simulated user ends: closes, and stops the callbacks. Never waits, so the hub may call it."""
+        self._inbox.stop()
+        self._connector.close()
+
+    # -- groups ------------------------------------------------------------
+
+    def join_group(self, group: str, *, timeout: float = TIMEOUT_S) -> None:
+        """Joins and waits for the ack: `join_group`. If joined already, does nothing. `timeout` in seconds."""
+        self._require_envelope("join_group")
+        self._connector.join(group, timeout)
+
+    def leave_group(self, group: str, *, timeout: float = TIMEOUT_S) -> None:
+        """Leaves and waits for the ack. No metric times it; a failure counts for `join_group`, as `leave_...`."""
+        self._require_envelope("leave_group")
+        self._connector.leave(group, timeout)
+
+    # -- sending ------------------------------------------------------------
+
+    def send_to_group(
+        self, group: str, data: Any, *, ack: bool = True, no_echo: bool = False, timeout: float = TIMEOUT_S
+    ) -> None:
+        """Publishes `data`: str as text, bytes as binary, anything else as JSON. `timeout` in seconds.
+
+        `ack`: waits for the service's answer, `publish_ack`. When our own copy comes back (we are in the group, and
+        not `no_echo`), that is `rtt`; it is known by its data, so give each message data of its own.
+        """
+        self._require_envelope("send_to_group")
+        data_type, wire, shown = self._written(data)
+        key = None if no_echo else data_key(group, data_type, shown)
+        self._publish(lambda ack_id: SendToGroup(group, data_type, wire, ack_id, no_echo), key, ack, timeout)
+
+    def send_event(self, name: str, data: Any, *, ack: bool = True, timeout: float = TIMEOUT_S) -> None:
+        """Raises an event at the hub's event handler. As `send_to_group`; an answer of the same data is `rtt`."""
+        self._require_envelope("send_event")
+        data_type, wire, shown = self._written(data)
+        key = data_key(None, data_type, shown)
+        self._publish(lambda ack_id: SendEvent(name, data_type, wire, ack_id), key, ack, timeout)
+
+    def send(self, data: Any, *, timeout: float = TIMEOUT_S) -> None:
+        """`--wps-protocol simple`: sends a raw message, which has no ack. An answer of the same data is `rtt`.
+
+        str and bytes go as they are, anything else as JSON text.
+        """
+        if self._engine.codec.enveloped:
+            protocol = self._engine.codec.name
+            raise LocalProtocolError(
+                f"send is for --wps-protocol simple; in {protocol} use send_event or send_to_group"
+            )
+        data_type, wire, shown = self._written(data)
+        key = data_key(None, data_type, shown)
+        self._publish(lambda _: SendEvent(EVENT, data_type, wire), key, False, timeout)
+
+    def _publish(
+        self, message: Callable[[int | None], Upstream], key: Key | None, ack: bool, timeout_s: float
+    ) -> None:
+        engine, connector = self._engine, self._connector
+        link = connector.ready()
+        due_ns = now_ns()
+        epoch = engine.epoch_of(due_ns)
+        deadline_ns = due_ns + int(timeout_s * NS_PER_S)
+
+        def note() -> None:
+            if key is not None and epoch is not None:
+                self._outstanding.add(key, Sent(due_ns, now_ns(), epoch))
+
+        if ack:
+            answer = connector.ask(
+                link, message, deadline_ns, metric="publish_ack", prefix="ack", on_send=note
+            )
+            if epoch is not None and epoch == engine.epoch:
+                engine.recorder.buffer("publish_ack").append(answer.arrival_ns - due_ns)
+            return
+        written = message(None)
+        payload = engine.codec.encode(written)
+        connector.await_passable(link, deadline_ns, "publish_ack")
+        note()
+        if not link.send(payload, engine.codec.opcode_for(_data_type(written))):
+            connector.fail("publish_ack", "send_failed", "the connection broke while a message was sent")
+
+    def _written(self, data: Any) -> tuple[DataType, object, object]:
+        """(type, as the codec takes it, as it comes back)."""
+        if isinstance(data, str):
+            return DataType.TEXT, data, data
+        if isinstance(data, bytes | bytearray | memoryview):
+            return DataType.BINARY, bytes(data), bytes(data)
+        try:
+            text = orjson.dumps(data).decode()
+        except orjson.JSONEncodeError as error:
+            raise LocalProtocolError(f"data that is no str, no bytes and no JSON: {error}") from error
+        if not self._engine.codec.enveloped:
+            return DataType.TEXT, text, text
+        return DataType.JSON, (text if self._json_is_text else data), data
+
+    def _require_envelope(self, call: str) -> None:
+        if not self._engine.codec.enveloped:
+            raise LocalProtocolError(
+                f"{call} needs a subprotocol; a simple client (--wps-protocol simple) has only send"
+            )
+
+    # -- receiving ------------------------------------------------------------
+
+    def receive(self, timeout: float | None = TIMEOUT_S) -> DataMessage | None:
+        """The next message, or None when none comes in `timeout` seconds; `timeout` None: waits for ever.
+
+        JSON data comes as its value. What came before a connection was lost is given before the loss is told.
+        Raises LocalProtocolError where `on_message` is in use: its callbacks get the messages.
+        """
+        if self._inbox.has_callbacks:
+            raise LocalProtocolError("messages go to the callbacks of on_message; receive has none to give")
+        deadline_ns = None if timeout is None else now_ns() + int(timeout * NS_PER_S)
+        while (message := self._inbox.pop()) is None:
+            self._connector.ready()
+            if not self._inbox.wait(deadline_ns):
+                return None
+        return message
+
+    def on_message(self, callback: Callback) -> Callback:
+        """From now on every message goes to `callback(message)`, in order, in a greenlet that belongs to this user.
+
+        The callback may call this client. Several are called one after the other. What one raises is told to Locust,
+        and the next message comes all the same. Usable as a decorator. It does not connect by itself.
+        """
+        self._inbox.call(callback)
+        return callback
+
+    def _on_data(self, message: DataMessage, arrival_ns: int) -> None:
+        """In the hub."""
+        if self._json_is_text and message.data_type == DataType.JSON:
+            message = message._replace(data=_parsed(message.data))
+        if len(self._outstanding) and message.from_user_id in (None, self.user_id):
+            sent = self._outstanding.take(data_key(message.group, message.data_type, message.data))
+            if sent is not None and sent.epoch == self._engine.epoch:
+                self._engine.rtt.append(arrival_ns - sent.due_ns)
+                self._engine.rtt_service.append(arrival_ns - sent.sent_ns)
+        self._inbox.put(message)
+
+    def _on_end(self) -> None:
+        """In the hub: the connection has ended for good, so what is under way won't come back."""
+        self._outstanding.clear()
+        self._inbox.wake()
+
+
+def _data_type(message: Upstream) -> DataType:
+    return message.data_type if isinstance(message, SendToGroup | SendEvent) else DataType.JSON
+
+
+def _parsed(data: object) -> object:
+    """JSON data of a protobuf message, which is text there; what is none is left as it came."""
+    try:
+        return orjson.loads(data) if isinstance(data, str) else data
+    except orjson.JSONDecodeError:
+        return data

@@ -1,0 +1,216 @@
+"""Keeps an API client connected: connects when it is needed, waits after failures, rejoins groups, tells a loss once.
+
+Everything here runs in the caller's greenlet and may wait. What goes wrong is counted, and raised as a Finding.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import gevent  # type: ignore[import-untyped]
+from gevent.lock import RLock  # type: ignore[import-untyped]
+
+from wps_load.client.access import Access, MintedAccess
+from wps_load.client.api_link import Answer, ApiLink
+from wps_load.client.establish import await_connected, dial_timed, seconds_until
+from wps_load.client.reconnect import Backoff, BackoffPolicy
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.errors import ConnectFailure, ConnectionLost, Finding
+from wps_load.measure.catalog import ack_label
+from wps_load.protocol.messages import DataMessage, DataType, JoinGroup, LeaveGroup, Upstream
+from wps_load.workload.scenarios import JOIN_AND_PUBLISH
+
+if TYPE_CHECKING:
+    from wps_load.client.engine import Engine
+
+TIMEOUT_S = 10.0
+"""How long a request waits for its ack, unless it is told otherwise."""
+
+
+class ApiConnector:
+    """`groups`: what to be a member of. `on_data` and `on_end` are called in the hub."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        user_id: str | None,
+        groups: Iterable[str],
+        on_data: Callable[[DataMessage, int], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._access = publishing_access(engine.access)
+        self._name = user_id or f"{engine.run_id}-{secrets.token_hex(8)}"
+        self._on_data = on_data
+        self._on_end = on_end
+        self._groups = dict.fromkeys(groups)  # a set that keeps its order
+        self._connecting = RLock()
+        self._was_up = False
+        self._backoff = Backoff(BackoffPolicy(), engine.random(secrets.randbits(30), "backoff"))
+        self._not_before_ns = 0
+        self.link: ApiLink | None = None
+
+    @property
+    def user_id(self) -> str | None:
+        """Who the service says we are; before it has spoken, whom the minted token names; else None."""
+        told = None if self.link is None else self.link.session.user_id
+        return told or (self._name if isinstance(self._access, MintedAccess) else None)
+
+    # -- connecting ------------------------------------------------------------
+
+    def ready(self) -> ApiLink:
+        """A connection that is a member of its groups. Raises ConnectFailure, ConnectionLost, Finding."""
+        link = self.link
+        if link is None:
+            with self._connecting:  # a callback and the task may both want it
+                link = self.link or self._connect()
+        if link.lost is not None:
+            self._tell_loss(link)
+        if self._engine.codec.enveloped and not self._groups.keys() <= link.groups:
+            for group in [each for each in self._groups if each not in link.groups]:
+                self.request_join(link, group, TIMEOUT_S)
+        return link
+
+    def close(self) -> None:
+        """Starts the close handshake; never waits."""
+        link, self.link = self.link, None
+        if link is not None:
+            link.close()
+
+    def _connect(self) -> ApiLink:
+        gevent.sleep(max(0.0, (self._not_before_ns - now_ns()) / NS_PER_S))
+        engine = self._engine
+        due_ns = now_ns()
+        try:
+            link = self.link = self._establish(due_ns + engine.config.connect_timeout_ns)
+        except ConnectFailure as failure:
+            engine.connect_failed(failure)
+            delay_s = self._backoff.next_delay_s(failure)
+            if delay_s is None:  # it cannot help, but the task may try: not as fast as it can loop
+                delay_s = BackoffPolicy().longest_s
+            self._not_before_ns = now_ns() + int(delay_s * NS_PER_S)
+            raise
+        engine.connect_succeeded(None if link.ended.is_set() else link, now_ns() - due_ns, again=self._was_up)
+        self._was_up = True
+        self._backoff.reset()
+        return link
+
+    def _establish(self, deadline_ns: int) -> ApiLink:
+        engine = self._engine
+        asked_ns = now_ns()
+        grant = self._access.grant(self._name, () if engine.codec.enveloped else tuple(self._groups))
+        engine.recorder.buffer("connect_token").append(now_ns() - asked_ns)
+        dialed = dial_timed(engine, grant, deadline_ns)
+        link = ApiLink(engine, grant, dialed, on_data=self._on_data, on_end=self._on_end)
+        if not engine.codec.enveloped:
+            return link
+        try:
+            await_connected(link, deadline_ns)
+        except BaseException:  # a killed user's, too
+            link.discard()
+            raise
+        engine.recorder.buffer("connect_ready").append(now_ns() - dialed.upgraded_ns)
+        return link
+
+    def _tell_loss(self, link: ApiLink) -> None:
+        """The connection has ended unasked: the one who learns it first raises it, the next call connects anew."""
+        if self.link is link:
+            self.link = None
+        assert link.lost is not None
+        raise ConnectionLost(link.lost.code) from link.lost
+
+    # -- groups ------------------------------------------------------------
+
+    def join(self, group: str, timeout_s: float) -> None:
+        link = self.ready()
+        if group not in self._groups:
+            self.request_join(link, group, timeout_s)
+            self._groups[group] = None
+
+    def leave(self, group: str, timeout_s: float) -> None:
+        link = self.ready()
+        self._groups.pop(group, None)
+        link.groups.discard(group)
+        deadline_ns = now_ns() + int(timeout_s * NS_PER_S)
+        self.ask(link, lambda ack_id: LeaveGroup(group, ack_id), deadline_ns, metric="join_group", prefix="leave")
+
+    def forget_groups(self) -> None:
+        self._groups.clear()
+
+    def request_join(self, link: ApiLink, group: str, timeout_s: float) -> None:
+        asked_ns = now_ns()
+        deadline_ns = asked_ns + int(timeout_s * NS_PER_S)
+        answer = self.ask(
+            link, lambda ack_id: JoinGroup(group, ack_id), deadline_ns, metric="join_group", prefix="join"
+        )
+        link.groups.add(group)
+        self._engine.recorder.buffer("join_group").append(answer.arrival_ns - asked_ns)
+
+    # -- requests ------------------------------------------------------------
+
+    def ask(
+        self,
+        link: ApiLink,
+        message: Callable[[int], Upstream],
+        deadline_ns: int,
+        *,
+        metric: str,
+        prefix: str,
+        on_send: Callable[[], None] = lambda: None,
+    ) -> Answer:
+        """A request and its positive ack. Everything else is counted for `metric` and raised as a Finding."""
+        codec = self._engine.codec
+        self.await_passable(link, deadline_ns, metric)
+        ack_id = link.session.next_ack_id()
+        written = message(ack_id)
+        payload = codec.encode(written)
+        on_send()
+        request = link.request(ack_id, payload, codec.opcode_for(getattr(written, "data_type", DataType.JSON)))
+        answer: Answer | None = request.answer.wait(seconds_until(deadline_ns))
+        if answer is None:
+            link.session.abandon(ack_id)
+            self.fail(metric, f"{prefix}_timeout", "the service did not acknowledge a request in time")
+        elif answer.lost is not None:
+            self._engine.recorder.fail(metric, f"{prefix}_connection_lost")
+            self._tell_loss(link)
+        elif not answer.ok:
+            self.fail(metric, ack_label(answer.error, "ack" if prefix == "join" else prefix), *_REFUSED[prefix])
+        assert answer is not None
+        return answer
+
+    def await_passable(self, link: ApiLink, deadline_ns: int, metric: str) -> None:
+        """Until the connection takes a message: the peer reads, and no recovery is under way."""
+        if not link.passable.wait(seconds_until(deadline_ns)):
+            self.fail(
+                metric,
+                "send_stalled",
+                "a message could not be sent in time: the service does not read, or a recovery takes too long",
+            )
+        if link.lost is not None:
+            self._tell_loss(link)
+
+    def fail(self, metric: str, label: str, message: str, advice: str = "") -> None:
+        """Counts, warns once of its kind, and raises a Finding."""
+        self._engine.failed(metric, label, message, advice)
+        raise Finding(label, message, advice)
+
+
+_REFUSED = {
+    "join": ("the service refused a join", "give the token the role webpubsub.joinLeaveGroup (--wps-roles)"),
+    "leave": ("the service refused a leave", "give the token the role webpubsub.joinLeaveGroup (--wps-roles)"),
+    "ack": (
+        "the service refused a publication",
+        "give the token the role webpubsub.sendToGroup (--wps-roles), or check the event handler",
+    ),
+}
+
+
+def publishing_access(access: Access) -> Access:
+    """Minted tokens may join and publish, unless `--wps-roles` or the scenario says what they may do."""
+    if isinstance(access, MintedAccess) and not access.roles:
+        return replace(access, roles=JOIN_AND_PUBLISH)
+    return access

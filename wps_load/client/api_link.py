@@ -1,0 +1,232 @@
+"""One logical connection of a `WebPubSubClient`: its socket, its protocol session, its recovery.
+
+What arrives is handled in the hub. A caller's greenlet only waits: for `passable` before it sends, for an answer after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import gevent  # type: ignore[import-untyped]
+from gevent.event import AsyncResult, Event  # type: ignore[import-untyped]
+
+from wps_load.client.access import Grant
+from wps_load.client.connection import Connection, Cut
+from wps_load.client.dial import Dialed
+from wps_load.client.establish import RECOVERY_PROOF_S, RECOVERY_RETRY_S, dial_recovery
+from wps_load.clock import now_ns
+from wps_load.errors import ConnectionLost
+from wps_load.protocol.messages import Ack, Connected, DataMessage
+from wps_load.protocol.session import RECOVERY_WINDOW_NS, Session, State
+
+if TYPE_CHECKING:
+    from wps_load.client.engine import Engine
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request. `lost`: the connection ended before the ack came."""
+
+    ok: bool = False
+    error: str | None = None
+    arrival_ns: int = 0
+    lost: ConnectionLost | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request on its way; its ack will be `answer`."""
+
+    ack_id: int
+    answer: Any = field(default_factory=AsyncResult)
+
+
+class ApiLink:
+    """`on_data(message, arrival_ns)` and `on_end()` are called in the hub and must not block.
+
+    `connected`: usable, or ended. `ended`: for good, after a recovery was tried where there is one; `lost` says how.
+    """
+
+    __slots__ = (
+        "_attempt_over",
+        "_closing",
+        "_engine",
+        "_grant",
+        "_on_data",
+        "_on_end",
+        "_recovery",
+        "_reliable",
+        "_up",
+        "connected",
+        "connection",
+        "ended",
+        "groups",
+        "lost",
+        "passable",
+        "session",
+    )
+
+    def __init__(
+        self,
+        engine: Engine,
+        grant: Grant,
+        dialed: Dialed,
+        *,
+        on_data: Callable[[DataMessage, int], None],
+        on_end: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._grant = grant
+        self._on_data = on_data
+        self._on_end = on_end
+        self._reliable = engine.codec.reliable
+        self._closing = False
+        self._recovery: Any = None
+        self._attempt_over = Event()
+        self.session = Session(engine.codec)
+        self.connected = Event()
+        self.ended = Event()
+        self.passable = Event()
+        """The connection takes messages, or has ended."""
+        self.lost: ConnectionLost | None = None
+        self.groups: set[str] = set()
+        """Joined on this connection, by acks."""
+        self._up = False
+        self._open(dialed)
+
+    def _open(self, dialed: Dialed) -> None:
+        self._up = True
+        self.connection = Connection(dialed, self._on_message, self._on_close, on_writable=self._pass)
+        self.connection.start(dialed.leftover, dialed.upgraded_ns)
+        self._pass()
+
+    def _pass(self) -> None:
+        if self.ended.is_set() or (self._up and self.connection.writable):
+            self.passable.set()
+
+    # -- out ------------------------------------------------------------
+
+    def send(self, payload: bytes, opcode: int) -> bool:
+        """One data frame; False: it was not taken, and never will be. Wait for `passable` first."""
+        sent = self.connection.send(self._engine.frame(opcode, payload))
+        if not self.connection.writable:
+            self.passable.clear()
+        return sent
+
+    def request(self, ack_id: int, payload: bytes, opcode: int) -> Request:
+        """Sends a request. What the socket refuses is answered too: by the connection's end, or after its recovery."""
+        request = Request(ack_id)
+        self.session.expect_ack(ack_id, "request", request, payload)
+        self.send(payload, opcode)
+        return request
+
+    def acknowledge(self, at_ns: int) -> None:
+        """Reliable: tells the service what has come, when it is time to."""
+        payload = self.session.sequence_ack_due(at_ns)
+        if payload is not None:
+            self.send(payload, self._engine.codec.opcode)
+
+    def close(self) -> None:
+        """Starts the close handshake; nothing is recovered any more. Again: does nothing."""
+        if self._closing or self.ended.is_set():
+            return
+        self._closing = True
+        self._engine.recorder.count("connections_closed_by_plan")
+        if self._recovery is None:
+            self.connection.close()
+            return
+        self._recovery.kill(block=False)
+        self._recovery = None
+        self.session.close()
+        self.connection.cut(Cut.RESET)
+        self._end(ConnectionLost(1006))
+
+    def discard(self) -> None:
+        """Ends a connection that never became usable."""
+        self._closing = True
+        self.connection.cut(Cut.RESET)
+
+    # -- in ------------------------------------------------------------
+
+    def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
+        message = self.session.receive(opcode, payload)
+        if type(message) is DataMessage:
+            self._on_data(message, arrival_ns)
+            if self._reliable:
+                self.acknowledge(arrival_ns)
+        elif type(message) is Ack:
+            found = self.session.resolve(message)
+            if found is not None:
+                cast(Request, found.context).answer.set(Answer(found.ok, found.error, arrival_ns))
+        elif type(message) is Connected:
+            self.connected.set()
+
+    def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
+        lost_ns = now_ns()
+        self._up = False
+        self.passable.clear()
+        usable = self.session.state is State.CONNECTED
+        if self._closing:
+            self.session.close()
+        else:
+            self.session.lost(lost_ns, lost.code)
+        self._engine.link_closed(self, lost, counted=usable and not asked and self._recovery is None)
+        self._attempt_over.set()
+        if self._recovery is not None:
+            return  # an attempt to recover has failed: its greenlet goes on
+        if self.session.state is State.RECOVERING:
+            self._recovery = gevent.spawn(self._recover, lost, lost_ns)
+        else:
+            self._end(lost)
+
+    def _end(self, lost: ConnectionLost) -> None:
+        if self.ended.is_set():
+            return
+        self.lost = lost
+        self.ended.set()
+        self.connected.set()
+        self.passable.set()
+        for pending in self.session.abandon_all():
+            cast(Request, pending.context).answer.set(Answer(lost=lost))
+        self._on_end()
+
+    # -- recovery ------------------------------------------------------------
+
+    def _recover(self, lost: ConnectionLost, lost_ns: int) -> None:
+        """A greenlet of its own: continues the connection, or ends it for good."""
+        engine, session = self._engine, self.session
+        give_up_ns = lost_ns + RECOVERY_WINDOW_NS
+        while session.may_recover(now_ns()) and now_ns() < give_up_ns:
+            recovered_ns = self._try_recovery()
+            if recovered_ns is not None:
+                self._recovery = None
+                engine.recorder.buffer("recover").append(recovered_ns - lost_ns)
+                engine.recorder.count("connections_recovered")
+                engine.open_links.add(self)
+                return
+            if session.state is State.RECOVERING:
+                gevent.sleep(RECOVERY_RETRY_S)
+        refused = session.state is State.CLOSED
+        engine.failed(
+            "recover",
+            "recover_refused" if refused else "recover_timeout",
+            "a lost connection could not be recovered",
+            "the service keeps it for 30 s, and up to 1,000 unacknowledged messages",
+        )
+        session.close()
+        self._recovery = None
+        self._end(lost)
+
+    def _try_recovery(self) -> int | None:
+        """One attempt: the instant of the answered upgrade, or None."""
+        dialed = dial_recovery(self._engine, self._grant, self.session)
+        if dialed is None:
+            return None
+        unanswered = self.session.recovered()
+        self._attempt_over.clear()
+        self._open(dialed)
+        for payload in unanswered:
+            self.send(payload, self._engine.codec.opcode)
+        return None if self._attempt_over.wait(RECOVERY_PROOF_S) else dialed.upgraded_ns

@@ -1,0 +1,89 @@
+"""What an API client has received and its task has not yet taken: for `receive`, or for callbacks in order."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+from gevent.event import Event  # type: ignore[import-untyped]
+
+from wps_load.client.establish import seconds_until
+from wps_load.protocol.messages import DataMessage
+
+logger = logging.getLogger(__name__)
+
+CAPACITY = 1_000
+"""Messages; the oldest goes when another one comes. A task that only sends never empties its inbox."""
+
+Callback = Callable[[DataMessage], None]
+
+
+class Inbox:
+    """`put` and `wake` are for the hub. `on_error`: told what a callback raises."""
+
+    __slots__ = ("_arrived", "_callbacks", "_messages", "_on_error", "_pump", "dropped")
+
+    def __init__(self, on_error: Callable[[Exception], None] | None = None) -> None:
+        self._messages: deque[DataMessage] = deque(maxlen=CAPACITY)
+        self._arrived = Event()
+        self._callbacks: list[Callback] = []
+        self._pump: Any = None
+        self._on_error = on_error or _log
+        self.dropped = 0
+        """Messages that had to make room."""
+
+    @property
+    def has_callbacks(self) -> bool:
+        return bool(self._callbacks)
+
+    def put(self, message: DataMessage) -> None:
+        if len(self._messages) == CAPACITY:
+            self.dropped += 1
+        self._messages.append(message)
+        self._arrived.set()
+
+    def wake(self) -> None:
+        """Whoever waits looks again: there may be no more to wait for."""
+        self._arrived.set()
+
+    def pop(self) -> DataMessage | None:
+        """The oldest message, or None."""
+        return self._messages.popleft() if self._messages else None
+
+    def wait(self, deadline_ns: int | None) -> bool:
+        """Until there may be a message. False: the time is up; `deadline_ns` None: there is no limit."""
+        if self._messages:
+            return True
+        self._arrived.clear()
+        return bool(self._arrived.wait(None if deadline_ns is None else seconds_until(deadline_ns)))
+
+    # -- callbacks ------------------------------------------------------------
+
+    def call(self, callback: Callback) -> None:
+        """From now on messages go to `callback` too, one after the other, in a greenlet of their own."""
+        self._callbacks.append(callback)
+        if self._pump is None:
+            self._pump = gevent.spawn(self._run)
+
+    def stop(self) -> None:
+        """Ends the callbacks, also in the middle of one. Does not wait."""
+        if self._pump is not None:
+            self._pump.kill(block=False)
+            self._pump = None
+
+    def _run(self) -> None:
+        while True:
+            while (message := self.pop()) is not None:
+                for callback in tuple(self._callbacks):
+                    try:
+                        callback(message)
+                    except Exception as error:
+                        self._on_error(error)
+            self.wait(None)
+
+
+def _log(error: Exception) -> None:
+    logger.error("a callback of on_message failed", exc_info=error)
