@@ -45,6 +45,7 @@ class Link:
         "_rtt",
         "_rtt_service",
         "_stream",
+        "_told",
         "closed_cleanly",
         "connected",
         "connection",
@@ -71,6 +72,7 @@ class Link:
         self.proven = Event()
         self.closed_cleanly = False
         self.lost_ns = 0
+        self._told = (session.duplicates_dropped, session.sequence_gaps)
         self.stalled: tuple[Publisher, int] | None = None
         on_message = self._on_slow_message if member.role.slow else self._on_message
         self.connection = Connection(dialed, on_message, self._on_close, on_writable=self._on_writable)
@@ -97,6 +99,16 @@ class Link:
         payload = self.session.sequence_ack_due(at_ns)
         if payload is not None:
             self.send(payload)
+            self._count_replays()
+
+    def _count_replays(self) -> None:
+        """Reliable: tells the recorder what the session has dropped, or missed, since it was last asked."""
+        session, recorder = self.session, self._engine.recorder
+        now = session.duplicates_dropped, session.sequence_gaps
+        for name, count, before in zip(("messages_replayed", "sequence_gaps"), now, self._told, strict=True):
+            if count > before:
+                recorder.count(name, count - before)
+        self._told = now
 
     def discard(self) -> None:
         """Ends a connection that never became usable; nobody is told."""
@@ -110,6 +122,8 @@ class Link:
         if type(message) is not DataMessage:
             if message is not None:
                 self._on_protocol(message, arrival_ns)
+            elif self._reliable:
+                self._count_replays()
             return
         engine = self._engine
         read = _READERS.get(message[2])
@@ -180,6 +194,7 @@ class Link:
 
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
         self.lost_ns = now_ns()
+        self._count_replays()
         if self._member.link is self:
             self._member.link_lost(self, lost, asked)
         self.connected.set()

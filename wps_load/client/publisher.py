@@ -142,7 +142,8 @@ class Publisher:
         else:
             self.fail(seq)
 
-    def _transmit(self, link: Link, seq: int, due_ns: int) -> None:
+    def _transmit(self, link: Link, seq: int, due_ns: int, *, held: bool = False) -> None:
+        """`held`: it had to wait for its peer, or for a recovery: that is not the generator's own lag."""
         engine = self._engine
         sent_ns = now_ns()
         offset = engine.offset_ns
@@ -157,10 +158,11 @@ class Publisher:
         else:
             payload = template.encode_safe(data)
         if link.connection.send(engine.frame(template.opcode, payload)):
-            engine.send_lag.append(sent_ns - due_ns)
+            if not held:
+                engine.send_lag.append(sent_ns - due_ns)
             if not link.connection.outbox.writable:
                 link.stalled = self, seq
-        else:
+        elif not (self._ack and engine.codec.reliable):  # what waits for an ack is sent again after a recovery
             self.fail(seq)
 
     def linked(self, link: Link) -> None:
@@ -181,7 +183,7 @@ class Publisher:
             link = self.link
             if link is None or not link.connection.outbox.writable:
                 return
-            self._transmit(link, *backlog.popleft())
+            self._transmit(link, *backlog.popleft(), held=True)
 
     def lost(self, *, holds: bool) -> None:
         """The link is gone. `holds`: it may be recovered."""

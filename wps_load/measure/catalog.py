@@ -66,6 +66,8 @@ COUNTERS: Final = frozenset(
         "messages_offered",
         "messages_outdated",  # stamped with another epoch: warm-up's, or from before a reset
         "messages_unstamped",  # data without a stamp of ours
+        "messages_replayed",  # sent again after a recovery although they had come: the protocol drops them
+        "sequence_gaps",  # sequence ids that a reliable connection's service skipped
         "rest_requests",
         "connections_opened",
         "connections_failed",

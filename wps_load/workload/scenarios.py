@@ -112,7 +112,10 @@ SCENARIOS: dict[str, Scenario] = {
             Topology.REST_ALL, PROTOCOLS, _REST_METRICS, publishers=_ONE, slo=_DELIVERY_SLO,
             guide="REST: broadcast to all",
         ),
-        Scenario("idle", "connects and stays", Topology.SILENT, PROTOCOLS),
+        Scenario(
+            "idle", "connects and stays; with --wps-cut, is cut off and comes back", Topology.SILENT, PROTOCOLS,
+            own_options=("--wps-cut",),
+        ),
         Scenario(
             "churn", "connects, lives for a random time, closes, connects anew", Topology.SILENT, PROTOCOLS,
             own_options=("--wps-lifetime",), lifetime="10s",
