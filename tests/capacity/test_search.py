@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wps_load.capacity.search import BoundBy, CapacitySearch, Found, Outcome
+
+
+def explore(search: CapacitySearch, limit: float, *, noise: float = 0.0, seed: int = 0) -> list[int]:
+    """A service that holds loads up to `limit`, give or take `noise` each time."""
+    chance, loads = random.Random(seed), []
+    while (load := search.next_load()) is not None:
+        holds = load <= limit * (1 + chance.uniform(-noise, noise))
+        search.record(load, Outcome.HELD if holds else Outcome.FAILED)
+        loads.append(load)
+        assert len(loads) < 40
+    return loads
+
+
+@given(st.integers(1, 1_000), st.floats(2.0, 300.0), st.floats(0.0, 1.0))
+def test_the_limit_is_found_within_five_percent_and_bracketed(low: int, ratio: float, where: float) -> None:
+    high = round(low * ratio) + 1
+    limit = low * (high / low) ** where
+    search = CapacitySearch(low, high)
+    explore(search, limit)
+    found = search.found()
+    assert found.value is not None
+    assert found.value <= limit
+    if found.high is None:
+        assert found == Found(high, high, None, BoundBy.RANGE)
+    else:
+        assert found.bound_by is BoundBy.SERVICE
+        assert found.value <= limit < found.high
+        assert found.high - found.value <= max(1, found.value * 0.0501 + 1)
+
+
+@pytest.mark.parametrize("limit", [100, 137, 450, 900, 1_100, 2_345, 9_999, 15_000, 19_000])
+def test_twelve_steps_are_enough(limit: int) -> None:
+    search = CapacitySearch(100, 20_000)
+    assert len(explore(search, limit)) <= 12
+
+
+def test_growth_goes_up_by_one_factor_and_never_beyond_the_range() -> None:
+    search = CapacitySearch(100, 1_600)
+    assert explore(search, 10_000) == [100, 200, 400, 800, 1_600, 1_600]
+    assert search.found() == Found(1_600, 1_600, None, BoundBy.RANGE)
+
+
+def test_a_range_that_never_holds_ends_with_below() -> None:
+    search = CapacitySearch(100, 1_600)
+    assert explore(search, 50) == [100, 100]
+    assert search.found() == Found(None, None, 100, BoundBy.RANGE)
+
+
+def test_both_ends_are_confirmed_and_a_contradiction_gets_a_third_try() -> None:
+    search = CapacitySearch(100, 110, precision=0.1)
+    outcomes = iter([Outcome.HELD, Outcome.FAILED, Outcome.FAILED, Outcome.HELD, Outcome.FAILED])
+    tried = []
+    while (load := search.next_load()) is not None:
+        tried.append(load)
+        search.record(load, next(outcomes))
+    assert tried == [100, 110, 100, 100, 110]
+    assert search.found() == Found(100, 100, 110, BoundBy.SERVICE)
+
+
+def test_a_step_that_the_generator_limited_ends_the_search() -> None:
+    search = CapacitySearch(100, 1_600)
+    search.record(100, Outcome.HELD)
+    search.record(200, Outcome.GENERATOR)
+    assert search.next_load() is None
+    assert search.found() == Found(100, 100, None, BoundBy.GENERATOR)
+
+
+def test_out_of_time_says_what_is_known() -> None:
+    search = CapacitySearch(100, 1_600)
+    search.record(100, Outcome.HELD)
+    assert search.found(out_of_time=True) == Found(100, 100, None, BoundBy.TIME)
+
+
+def test_ten_noisy_searches_agree_within_five_percent() -> None:
+    values = []
+    for seed in range(10):
+        search = CapacitySearch(100, 5_000)
+        explore(search, 900, noise=0.01, seed=seed)
+        values.append(search.found().value)
+    assert max(values) <= 1.05 * min(values)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 5), (5, 5), (6, 5)])
+def test_an_empty_range_is_refused(low: int, high: int) -> None:
+    with pytest.raises(ValueError, match="low < high"):
+        CapacitySearch(low, high)

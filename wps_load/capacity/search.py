@@ -1,0 +1,122 @@
+"""The highest load that keeps the SLO: grow until it breaks, bisect, confirm. Pure: loads out, outcomes in.
+
+    grow     from `low` by a constant factor until a step fails or `high` holds
+    bisect   geometrically between the highest load that held and the lowest that failed, until they are at most
+             `precision` apart
+    confirm  both ends of the bracket are tried once more; an end that is contradicted is decided by a third try, and
+             the search goes on from there
+
+The growth factor is the fourth root of the range's ratio (at least 2), so that growing takes five steps at most and a search about
+twelve: fewer, larger steps would overload the service for longer, more of them take longer. A step in which the
+generator was the limit says nothing about the service: the search ends there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+PRECISION = 0.05
+
+
+class Outcome(StrEnum):
+    HELD = "held"
+    FAILED = "failed"
+    GENERATOR = "generator"
+    """The generator, not the service, was the limit."""
+
+
+class BoundBy(StrEnum):
+    """What ended the search; `service` is the answer that one looks for."""
+
+    SERVICE = "service"
+    GENERATOR = "generator"
+    RANGE = "range"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """`value`: the highest load that held, None if none did. The limit lies in [`low`, `high`): `low` None means below
+    `high`, `high` None at least `low`."""
+
+    value: int | None
+    low: int | None
+    high: int | None
+    bound_by: BoundBy
+
+
+@dataclass(slots=True)
+class CapacitySearch:
+    """Ask `next_load`, run it, tell `record`; None: the search is over, see `found`."""
+
+    low: int
+    high: int
+    precision: float = PRECISION
+    _tries: dict[int, Counter[Outcome]] = field(default_factory=dict)
+    _generator_at: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low < self.high:
+            raise ValueError("a search needs 0 < low < high")
+
+    @property
+    def steps(self) -> int:
+        return sum(sum(outcomes.values()) for outcomes in self._tries.values())
+
+    def record(self, load: int, outcome: Outcome) -> None:
+        self._tries.setdefault(load, Counter())[outcome] += 1
+        if outcome is Outcome.GENERATOR:
+            self._generator_at = load
+
+    def next_load(self) -> int | None:
+        if self._generator_at is not None:
+            return None
+        for load, outcomes in self._tries.items():
+            if outcomes[Outcome.HELD] == outcomes[Outcome.FAILED]:
+                return load  # contradicted: the third try decides
+        held, failed = self._bracket()
+        if failed is None:
+            return self._grown(held) if held is None or held < self.high else self._unconfirmed(held)
+        if held is None:
+            return self._unconfirmed(failed) if failed == self.low else self.low
+        between = round(math.sqrt(held * failed))
+        if failed > held * (1 + self.precision) and held < between < failed:
+            return between
+        return self._unconfirmed(held) or self._unconfirmed(failed)
+
+    def found(self, *, out_of_time: bool = False) -> Found:
+        """What is known; complete when `next_load` is None."""
+        held, failed = self._bracket()
+        if self._generator_at is not None:
+            bound = BoundBy.GENERATOR
+        elif out_of_time and self.next_load() is not None:
+            bound = BoundBy.TIME
+        else:
+            bound = BoundBy.SERVICE if held is not None and failed is not None else BoundBy.RANGE
+        return Found(held, held, failed, bound)
+
+    def _grown(self, held: int | None) -> int:
+        if held is None:
+            return self.low
+        factor = max(2.0, (self.high / self.low) ** 0.25)
+        grown = round(held * factor)
+        # a last step that would be almost as high as the range's end goes there at once
+        return self.high if grown * math.sqrt(factor) > self.high else grown
+
+    def _bracket(self) -> tuple[int | None, int | None]:
+        """The highest load that held below every load that failed, and the lowest that failed."""
+        failed = min((load for load in self._tries if self._verdict(load) is Outcome.FAILED), default=None)
+        held = [load for load in self._tries if self._verdict(load) is Outcome.HELD]
+        return max((load for load in held if failed is None or load < failed), default=None), failed
+
+    def _verdict(self, load: int) -> Outcome | None:
+        outcomes = self._tries[load]
+        if outcomes[Outcome.HELD] == outcomes[Outcome.FAILED]:
+            return None
+        return Outcome.HELD if outcomes[Outcome.HELD] > outcomes[Outcome.FAILED] else Outcome.FAILED
+
+    def _unconfirmed(self, load: int) -> int | None:
+        return load if sum(self._tries[load].values()) == 1 else None
