@@ -13,6 +13,7 @@ from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 import orjson
+from locust import argument_parser
 from locust import stats as locust_stats
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
@@ -93,6 +94,9 @@ class Lifecycle:
                 self._prepare_or_exit()
         else:
             signals.wait_for_master(self)
+            # with each message that spawns users a worker asks for Locust's defaults, once an option, and parsing takes
+            # 5 ms: without this its loop stands still for half a second
+            argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
         # Locust starts the timer of -t next: from the present, not from when this loop last looked at the time
         gevent.get_hub().loop.update_now()
 
