@@ -1,8 +1,8 @@
 """The knee of a throughput-latency curve: where more load begins to buy more latency than throughput.
 
 Kleinrock's power (L. Kleinrock, "Power and deterministic rules of thumb for probabilistic problems in computer
-communications", ICC 1979): throughput divided by response time. Its maximum is the knee; for an M/M/1 queue that is half of the
-capacity. Below it the service idles, above it queues grow.
+communications", ICC 1979): throughput divided by response time. Its maximum is the knee; for an M/M/1 queue that is
+half of the capacity. Below it the service idles, above it queues grow.
 """
 
 from __future__ import annotations

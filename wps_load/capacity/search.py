@@ -6,9 +6,8 @@
     confirm  both ends of the bracket are tried once more; an end that is contradicted is decided by a third try, and
              the search goes on from there
 
-The growth factor is the fourth root of the range's ratio (at least 2), so that growing takes five steps at most and a search about
-twelve: fewer, larger steps would overload the service for longer, more of them take longer. A step in which the
-generator was the limit says nothing about the service: the search ends there.
+The growth factor is the fourth root of the range's ratio (at least 2), so that growing takes five steps at most and a
+search about twelve. A step in which the generator was the limit says nothing about the service: the search ends there.
 """
 
 from __future__ import annotations
