@@ -10,7 +10,8 @@ from pathlib import Path
 from wps_load.commands.parsing import plain_parser
 from wps_load.errors import ConfigError, Fault
 from wps_load.report import compare_markdown
-from wps_load.report.compare import Floors, compare
+from wps_load.report.compare import compare
+from wps_load.report.figures import Floors
 from wps_load.report.load import Run, load_run
 from wps_load.workload.values import number
 
@@ -37,18 +38,14 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="base, then new")
     parser.add_argument("--base", nargs="+", default=[], metavar="RUN", help="runs of the base side")
     parser.add_argument("--new", nargs="+", default=[], metavar="RUN", help="runs of the new side")
-    parser.add_argument(
-        "--tolerance", default="5%", metavar="SHARE", help="what is too little to matter (default 5%%)"
-    )
+    parser.add_argument("--tolerance", default="5%", metavar="SHARE", help="what is too little to matter (default 5%%)")
     parser.add_argument("--json", action="store_true", help="JSON instead of Markdown")
     before, behind = _split(argv)
     arguments = parser.parse_args(before)
     base, new = _sides(arguments.runs, arguments.base, arguments.new, behind)
     floors = Floors(relative=_tolerance(arguments.tolerance))
     result = compare(_load(base), _load(new), floors=floors)
-    text = (
-        json.dumps(result.to_json(), indent=2) + "\n" if arguments.json else compare_markdown.render(result)
-    )
+    text = json.dumps(result.to_json(), indent=2) + "\n" if arguments.json else compare_markdown.render(result)
     sys.stdout.write(text)
     return result.exit_code
 
@@ -61,9 +58,7 @@ def _split(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:
     return list(argv[:at]), list(argv[at + 1 :])
 
 
-def _sides(
-    runs: list[str], base: list[str], new: list[str], behind: list[str] | None
-) -> tuple[list[str], list[str]]:
+def _sides(runs: list[str], base: list[str], new: list[str], behind: list[str] | None) -> tuple[list[str], list[str]]:
     if base or new:
         if not runs and not behind and base and new:
             return base, new

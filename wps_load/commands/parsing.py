@@ -27,7 +27,7 @@ _LOCUST_OPTIONS = (
     ("-r", "--spawn-rate", "LOCUST_SPAWN_RATE", "N", "new connections per second, as for locust"),
     ("-t", "--run-time", "LOCUST_RUN_TIME", "TIME", "how long the run lasts: 300s, 20m, 1h30m"),
 )
-_KNOWN_KEYS = frozenset({"users", "spawn-rate", "run-time"})
+_KNOWN_KEYS = frozenset({"users", "spawn-rate", "run-time", "processes"})
 
 
 def plain_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
@@ -54,9 +54,7 @@ def run_parser(name: str, description: str, example: str) -> Any:
         add_config_file_help=False,
         allow_abbrev=False,
     )
-    group = parser.add_argument_group(
-        "the run", "As for locust: flags, keys of a config file, or LOCUST_* variables."
-    )
+    group = parser.add_argument_group("the run", "As for locust: flags, keys of a config file, or LOCUST_* variables.")
     group.add_argument("--config", is_config_file_arg=True, metavar="FILE", help="a Locust config file")
     for short, flag, variable, metavar, text in _LOCUST_OPTIONS:
         group.add_argument(short, flag, env_var=variable, metavar=metavar, help=text)

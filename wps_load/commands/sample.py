@@ -90,9 +90,7 @@ class Sample:
             data=mean(self._raw.choose(0, seq).size_bytes for seq in seqs),
             inbound=mean(len(self.inbound(seq)) for seq in seqs),
             outbound=mean(len(self.outbound(seq)) for seq in seqs),
-            ack=float(len(self._wire.ack(SAMPLES, None, "")))
-            if self.config.ack and self.codec.enveloped
-            else 0.0,
+            ack=float(len(self._wire.ack(SAMPLES, None, ""))) if self.config.ack and self.codec.enveloped else 0.0,
         )
 
     def costs(self, seconds: float) -> Costs:

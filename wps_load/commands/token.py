@@ -31,21 +31,13 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--hub", metavar="H", help="hub (default: that of --wps-hub)")
     parser.add_argument("--user", metavar="U", help="user id; not given: the token names no user")
     parser.add_argument("--role", action="append", default=[], metavar="R", help="a role; may be repeated")
-    parser.add_argument(
-        "--group", action="append", default=[], metavar="G", help="a group to be in from the start"
-    )
-    parser.add_argument(
-        "--expires", metavar="TIME", help="lifetime, such as 60m (default: --wps-token-lifetime)"
-    )
+    parser.add_argument("--group", action="append", default=[], metavar="G", help="a group to be in from the start")
+    parser.add_argument("--expires", metavar="TIME", help="lifetime, such as 60m (default: --wps-token-lifetime)")
     arguments, config = parse_run(parser, argv)
     target = config.target
     if not target.has_key:
         raise ConfigError(
-            [
-                Fault(
-                    f"--wps-{target.kind.value}", None, "it has no key to sign with: give a connection string"
-                )
-            ]
+            [Fault(f"--wps-{target.kind.value}", None, "it has no key to sign with: give a connection string")]
         )
     own = _own_options(vars(arguments))
     hub = own.get("hub", config.hub)

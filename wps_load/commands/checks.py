@@ -1,0 +1,213 @@
+"""What a check of `doctor` is, and the checks that need no network: pure functions of what they judge."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from wps_load.errors import ExitCode, Finding
+from wps_load.workload.scenarios import default_roles
+
+RESERVED_FILES: Final = 100
+"""Descriptors that a worker needs beside its connections: pipes, logs, libraries, its master."""
+CLOCK_WARN_S: Final = 10
+CLOCK_FAIL_S: Final = 300
+"""Validators of tokens commonly allow for five minutes between clocks."""
+CERTIFICATE_WARN_S: Final = 14 * 86_400
+
+
+class Level(StrEnum):
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One result: what was found, and what to do where it is not well."""
+
+    name: str
+    level: Level
+    found: str
+    advice: str = ""
+
+
+def exit_code(checks: Iterable[Check]) -> ExitCode:
+    """1 if a check failed; warnings and what was skipped don't count."""
+    failed = any(check.level is Level.FAIL for check in checks)
+    return ExitCode.REQUEST_FAILURES if failed else ExitCode.PASSED
+
+
+def failed(name: str, finding: Finding) -> Check:
+    return Check(name, Level.FAIL, f"{finding.message} [{finding.label}]", finding.advice)
+
+
+def skipped(name: str, why: str) -> Check:
+    return Check(name, Level.SKIP, why)
+
+
+# -- this machine --------------------------------------------------------------------------------------------
+
+
+def open_files(hard_limit: int, users: int | None, processes: int) -> Check:
+    """Each connection is a descriptor of its worker; a run raises the soft limit to the hard one by itself."""
+    name, room = "open files", max(0, hard_limit - RESERVED_FILES)
+    if users is None:
+        return Check(name, Level.PASS, f"room for {room:,} connections a process; -u tells how many are needed")
+    each = math.ceil(users / processes)
+    found = f"{each:,} connections a process, and room for {room:,}"
+    if each <= room:
+        return Check(name, Level.PASS, found)
+    advice = "raise the hard limit (ulimit -Hn, LimitNOFILE=)"
+    if room:
+        advice += f", or run {math.ceil(users / room)} workers (--processes)"
+    return Check(name, Level.FAIL, found, advice)
+
+
+def local_ports(
+    range_: tuple[int, int] | None, users: int | None, addresses: int, reopened_per_s: float = 0.0
+) -> Check:
+    """A connection takes a local port of its own for each address of the target; a closed one holds its port for a
+    minute where this side closed it (TIME_WAIT)."""
+    name = "local ports"
+    if range_ is None:
+        return Check(name, Level.SKIP, "this system does not tell its range of local ports")
+    room = (range_[1] - range_[0] + 1) * max(1, addresses)
+    if users is None:
+        return Check(name, Level.PASS, f"{room:,} to this target")
+    needed = users + math.ceil(reopened_per_s * 60)
+    found = f"{needed:,} needed, {room:,} to this target"
+    advice = "widen net.ipv4.ip_local_port_range, or use more machines"
+    if needed > room:
+        return Check(name, Level.FAIL, found, advice)
+    if needed > 0.8 * room:
+        return Check(name, Level.WARN, found, advice)
+    return Check(name, Level.PASS, found)
+
+
+def processors(cpus: int, processes: int, load_average: float, *, emulator: bool) -> Check:
+    """Workers want a core each, and the embedded emulator another one."""
+    name = "processors"
+    busy = processes + (1 if emulator else 0)
+    found = f"{cpus} for {processes} process{'es' if processes > 1 else ''}"
+    found += " and the emulator" if emulator else ""
+    if busy > cpus:
+        return Check(
+            name,
+            Level.WARN,
+            found,
+            "they will take each other's time, and latencies show it: use fewer processes, or another machine",
+        )
+    if load_average > 0.5 * cpus:
+        return Check(
+            name,
+            Level.WARN,
+            f"{found}; the machine is busy (load average {load_average:.1f})",
+            "end what else runs here: it makes latencies longer",
+        )
+    return Check(name, Level.PASS, found)
+
+
+def precise_timer(available: bool) -> Check:
+    """Due times are kept within 0.1 ms by timerfd; elsewhere the event loop sleeps in whole milliseconds."""
+    if available:
+        return Check("timer", Level.PASS, "messages leave within 0.1 ms of their due time")
+    return Check("timer", Level.WARN, "this system has no timerfd: messages may leave 1 ms late", "run on Linux")
+
+
+def clock(offset_s: float | None) -> Check:
+    """`offset_s`: this machine's clock minus the target's, to the second; None: the target told no time."""
+    name = "clock"
+    if offset_s is None:
+        return Check(name, Level.SKIP, "the target does not tell its time")
+    found = f"{abs(offset_s):.0f} s {'ahead of' if offset_s > 0 else 'behind'} the target's"
+    advice = "set the clock (NTP): tokens are valid by it"
+    if abs(offset_s) > CLOCK_FAIL_S:
+        return Check(name, Level.FAIL, found, advice)
+    if abs(offset_s) > CLOCK_WARN_S:
+        return Check(name, Level.WARN, found, advice)
+    return Check(name, Level.PASS, "agrees with the target's to some seconds")
+
+
+# -- certificate and token -------------------------------------------------------------------------------------
+
+
+def certificate(expires_s: int | None, now_s: int, protocol: str, *, verified: bool) -> Check:
+    """Of a handshake that worked. `expires_s`: seconds since the epoch; None: not known, as it was not verified."""
+    name = "TLS"
+    if not verified or expires_s is None:
+        return Check(name, Level.WARN, f"{protocol}; the certificate is not verified", "leave out --wps-insecure")
+    days = (expires_s - now_s) // 86_400
+    found = f"{protocol}; the certificate is trusted and valid for {days} more days"
+    if expires_s - now_s < CERTIFICATE_WARN_S:
+        return Check(name, Level.WARN, found, "renew the certificate soon")
+    return Check(name, Level.PASS, found)
+
+
+def token(
+    claims: Mapping[str, Any] | None,
+    *,
+    path: str,
+    scenario: str,
+    protocol: str,
+    now_s: int,
+    run_s: float | None,
+    minted: bool,
+) -> Check:
+    """The Client URL's token: does it open this path, long enough, with the roles that the scenario needs?
+
+    `path`: the URL's. `run_s`: how long the run lasts, if known. Only claims are read, signatures are the
+    service's business.
+    """
+    name = "token"
+    if claims is None:
+        return Check(name, Level.FAIL, "the URL's access_token is no JWT", "ask for a new Client URL")
+    fault = _token_fault(claims, path, now_s, run_s, minted)
+    if fault is not None:
+        return fault
+    roles = _texts(claims.get("role"))
+    missing = [role for role in default_roles(scenario, protocol) if not _grants(roles, role)]
+    said = f"roles: {', '.join(roles) or 'none'}"
+    if missing:
+        return Check(
+            name,
+            Level.FAIL,
+            f"{scenario} needs {' and '.join(missing)}; {said}",
+            "give the token these roles" + (" (--wps-roles)" if minted else " where it is made"),
+        )
+    return Check(name, Level.PASS, f"valid for {_left(claims, now_s)}; {said}")
+
+
+def _token_fault(claims: Mapping[str, Any], path: str, now_s: int, run_s: float | None, minted: bool) -> Check | None:
+    name = "token"
+    how = "raise --wps-token-lifetime" if minted else "ask for a Client URL that is valid longer"
+    expires = claims.get("exp")
+    if isinstance(expires, int | float):
+        if expires <= now_s:
+            return Check(name, Level.FAIL, "it has expired", "ask for a new Client URL")
+        if run_s is not None and expires - now_s < run_s:
+            return Check(name, Level.WARN, f"it is valid for {_left(claims, now_s)}, the run lasts {run_s:g} s", how)
+    audiences = _texts(claims.get("aud"))
+    if audiences and not any(audience.rstrip("/").endswith(path.rstrip("/")) for audience in audiences):
+        return Check(name, Level.FAIL, "it was made for another hub than the URL names", "ask for a new Client URL")
+    return None
+
+
+def _left(claims: Mapping[str, Any], now_s: int) -> str:
+    expires = claims.get("exp")
+    return f"{expires - now_s:.0f} s" if isinstance(expires, int | float) else "ever"
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    return tuple(str(each) for each in value) if isinstance(value, Sequence) else ()
+
+
+def _grants(roles: Sequence[str], needed: str) -> bool:
+    """A role for single groups or patterns may be enough for the groups that are meant: the echo will tell."""
+    return any(role == needed or role.startswith((f"{needed}.", f"{needed}s.")) for role in roles)

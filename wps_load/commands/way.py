@@ -1,0 +1,242 @@
+"""The checks of `doctor` that use the network, in the order in which a connection meets them.
+
+A check whose ground is missing (no name, no TCP) is skipped and says so: one cause, one failure.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from wps_load.auth import client_url_with_token, mint_client_token
+from wps_load.client.access import TOKEN_PARAMETER, UrlAccess
+from wps_load.client.dial import ConnectSpec, dial
+from wps_load.client.http1 import HttpClient, Origin
+from wps_load.client.negotiate import Negotiator
+from wps_load.client.rest import RestSender
+from wps_load.client.stream import Network, Timings, open_stream, time_limit
+from wps_load.clock import NS_PER_S, now_ns, unix_time_s
+from wps_load.commands import checks
+from wps_load.commands.checks import Check, Level, failed, skipped
+from wps_load.commands.conversation import Conversation
+from wps_load.config import RunConfig
+from wps_load.errors import Finding
+from wps_load.protocol.codecs import CODECS
+from wps_load.protocol.messages import DataType
+from wps_load.target import TargetKind
+
+_CLIENT_URL = "client URL"
+_GROUNDS = frozenset({_CLIENT_URL, "name", "TCP", "TLS", "upgrade"})
+"""What the checks behind it stand on."""
+
+
+@dataclass(slots=True)
+class Way:
+    """From here to the target of `config`, one step after the other. `run_s`: how long the run will last."""
+
+    config: RunConfig
+    network: Network
+    run_s: float | None
+    _url: str = field(default="", repr=False)
+    _user: str = field(default_factory=lambda: f"doctor-{secrets.token_hex(4)}")
+    _number: int = field(default_factory=lambda: secrets.randbits(32))
+    _talk: Conversation | None = None
+    addresses: int = 1
+
+    @property
+    def _limit_s(self) -> float:
+        return self.config.connect_timeout_ns / NS_PER_S
+
+    def checks(self) -> Iterator[Check]:
+        """Each as soon as it is known."""
+        steps: tuple[tuple[str, Callable[[], Check]], ...] = (
+            (_CLIENT_URL, self._client_url),
+            ("token", self._token),
+            ("name", self._name),
+            ("TCP", self._tcp),
+            ("TLS", self._tls),
+            ("clock", self._clock),
+            ("upgrade", self._upgrade),
+            ("echo", self._echo),
+            ("REST", self._rest),
+        )
+        broken = ""
+        try:
+            for name, step in steps:
+                if broken:
+                    yield skipped(name, f"{broken} comes first")
+                    continue
+                check = _judged(name, step)
+                yield check
+                if check.level is Level.FAIL and name in _GROUNDS:
+                    broken = name
+        finally:
+            if self._talk is not None:
+                self._talk.close()
+
+    # -- the Client URL ------------------------------------------------------------------------------------------
+
+    def _client_url(self) -> Check:
+        """Where the Client URL comes from: minted, given, or asked for."""
+        target = self.config.target
+        if target.kind is TargetKind.CLIENT_URL:
+            self._url = target.url
+            return Check(_CLIENT_URL, Level.PASS, "given, the same for all connections")
+        if target.kind is TargetKind.NEGOTIATE:
+            negotiator = Negotiator(target.url, self.network, timeout_s=self._limit_s)
+            try:
+                began_ns = now_ns()
+                self._url = negotiator.client_url()
+            finally:
+                negotiator.close()
+            took_ms = (now_ns() - began_ns) / 1e6
+            return Check(_CLIENT_URL, Level.PASS, f"negotiated in {took_ms:.1f} ms")
+        source, config = target.connection, self.config
+        assert source is not None, "the emulator runs by now"
+        lifetime_s = config.token_lifetime_ns // NS_PER_S
+        minted = mint_client_token(source, config.hub, self._user, config.roles, (), lifetime_s, unix_time_s())
+        self._url = client_url_with_token(source, config.hub, minted)
+        return Check(_CLIENT_URL, Level.PASS, "made for each connection with the access key")
+
+    def _token(self) -> Check:
+        parts = urlsplit(self._url)
+        token = next((value for name, value in parse_qsl(parts.query) if name == TOKEN_PARAMETER), "")
+        return checks.token(
+            read_claims(token),
+            path=parts.path,
+            scenario=self.config.scenario,
+            protocol=self.config.protocol,
+            now_s=unix_time_s(),
+            run_s=self.run_s,
+            minted=self.config.target.has_key,
+        )
+
+    # -- down the layers -----------------------------------------------------------------------------------------
+
+    @property
+    def _host(self) -> tuple[str, int, bool]:
+        parts = urlsplit(self._url)
+        secure = parts.scheme == "wss"
+        return parts.hostname or "", parts.port or (443 if secure else 80), secure
+
+    def _name(self) -> Check:
+        host, port, secure = self._host
+        proxy = self.network.proxies.choose(host, port, tls=secure)
+        asked = (host, port) if proxy is None else (proxy.host, proxy.port)
+        began_ns = now_ns()
+        with time_limit(self._limit_s, Timings(), asked[0]):
+            found = self.network.resolver.resolve(*asked)
+        self.addresses = len(found)
+        said = f"{asked[0]} has {len(found)} address{'es' if len(found) > 1 else ''}"
+        said += f", in {(now_ns() - began_ns) / 1e6:.1f} ms" + (" (the proxy's)" if proxy else "")
+        return Check("name", Level.PASS, said)
+
+    def _tcp(self) -> Check:
+        host, port, _ = self._host
+        timings = Timings()
+        with time_limit(self._limit_s, timings, host):
+            open_stream(host, port, tls=False, network=self.network, timings=timings).close()
+        return Check("TCP", Level.PASS, f"{host}:{port} in {(timings.tcp_ns or 0) / 1e6:.1f} ms")
+
+    def _tls(self) -> Check:
+        host, port, secure = self._host
+        if not secure:
+            return skipped("TLS", "the target is http://, without encryption")
+        timings = Timings()
+        with time_limit(self._limit_s, timings, host):
+            sock = open_stream(host, port, tls=True, network=self.network, timings=timings)
+        try:
+            protocol, shown = str(sock.version()), sock.getpeercert() or {}
+        finally:
+            sock.close()
+        expires = ssl.cert_time_to_seconds(shown["notAfter"]) if "notAfter" in shown else None
+        return checks.certificate(expires, unix_time_s(), protocol, verified=not self.config.insecure)
+
+    def _clock(self) -> Check:
+        """By the Date of the health endpoint, which needs no token."""
+        host, port, secure = self._host
+        shown = f"[{host}]" if ":" in host else host
+        origin = Origin(f"http{'s' if secure else ''}://{shown}:{port}")
+        client = HttpClient(origin, self.network, prefix="health", timeout_s=self._limit_s)
+        try:
+            answer = client.request("GET", "/api/health", {"User-Agent": "wps-load"})
+        except Finding:  # whether it can be reached at all, others judge
+            return checks.clock(None)
+        finally:
+            client.close()
+        return checks.clock(clock_offset_s(answer.get("date"), unix_time_s()))
+
+    # -- as a client ---------------------------------------------------------------------------------------------
+
+    def _upgrade(self) -> Check:
+        """Upgrade and `connected`: usable as a run's connections are. The later checks talk on it."""
+        grant = UrlAccess(self._url, self.config.auth == "header").grant(self._user, ())
+        subprotocol = CODECS[self.config.protocol].subprotocol
+        dialed = dial(ConnectSpec(grant.url, grant.headers, subprotocol, self._limit_s), self.network)
+        self._talk = Conversation(self.config, dialed, self._number, self._limit_s)
+        self._talk.connected()
+        took_ms = (dialed.timings.upgrade_ns or 0) / 1e6
+        return Check("upgrade", Level.PASS, f"{subprotocol or 'no subprotocol'}, in {took_ms:.1f} ms")
+
+    def _echo(self) -> Check:
+        config, talk = self.config, self._talk
+        assert talk is not None, "after the upgrade"
+        if not config.scenario_row.users_publish:
+            return skipped("echo", f"no user publishes in {config.scenario}")
+        if config.scenario == "upstream" or config.protocol == "simple":
+            return Check("echo", Level.PASS, f"the event handler answered in {talk.echo_by_handler():.1f} ms")
+        took_ms = talk.echo_in_group(f"{self._user}-group")
+        return Check("echo", Level.PASS, f"by way of a group in {took_ms:.1f} ms")
+
+    def _rest(self) -> Check:
+        """One send to our connection's user, and its delivery: to all would disturb others in the hub."""
+        config, talk = self.config, self._talk
+        source = config.target.connection
+        if not config.scenario_row.needs_key or source is None:
+            return skipped("REST", f"{config.scenario} does not use it")
+        assert talk is not None, "after the upgrade"
+        data, sent_ns = talk.rest_data()
+        sender = RestSender(source, config.hub, self.network, timeout_s=self._limit_s)
+        try:
+            sender.send_to_user(self._user, data, DataType(config.data_type))
+        finally:
+            sender.close()
+        took_ms = talk.came_by_rest(sent_ns)
+        return Check("REST", Level.PASS, f"sent to one user, delivered in {took_ms:.1f} ms")
+
+
+def _judged(name: str, step: Callable[[], Check]) -> Check:
+    try:
+        return step()
+    except Finding as finding:
+        return failed(name, finding)
+
+
+def read_claims(token: str) -> dict[str, Any] | None:
+    """The claims of a JWT, unverified; None: it is none. RFC 7519 section 7.2."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    try:
+        found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (binascii.Error, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def clock_offset_s(date: object, now_s: int) -> float | None:
+    """This machine's time minus that of an HTTP Date header (RFC 9110 section 6.6.1); None: there is none."""
+    if not isinstance(date, str):
+        return None
+    try:
+        return now_s - parsedate_to_datetime(date).timestamp()
+    except (TypeError, ValueError):
+        return None
