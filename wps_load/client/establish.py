@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 RECOVERY_RETRY_S = 1.0
 """The official SDKs' interval between attempts to recover."""
 RECOVERY_PROOF_S = 0.5
-"""A recovery is refused by a close frame (1008) right behind the upgrade; after so long without one, it holds."""
+"""A recovery is refused by a close frame (1008) behind the upgrade. A message proves it, or so long without either."""
 RECOVERY_ATTEMPT_S = 5.0
 
 

@@ -10,25 +10,26 @@ from typing import TYPE_CHECKING
 
 import gevent  # type: ignore[import-untyped]
 
-from wps_load.client.access import Grant, recovery_grant
+from wps_load.client.access import Grant
 from wps_load.client.connection import Cut
-from wps_load.client.dial import ConnectSpec, Dialed, dial
+from wps_load.client.dial import Dialed
+from wps_load.client.establish import (
+    RECOVERY_PROOF_S,
+    RECOVERY_RETRY_S,
+    await_connected,
+    dial_recovery,
+    dial_timed,
+)
 from wps_load.client.link import Link
 from wps_load.client.publisher import Publisher
 from wps_load.client.reconnect import Backoff, BackoffPolicy
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost
-from wps_load.protocol.session import CONNECTION_GONE, Session, State
+from wps_load.protocol.session import Session, State
 from wps_load.workload.population import Role
 
 if TYPE_CHECKING:
     from wps_load.client.engine import Engine
-
-RECOVERY_RETRY_S = 1.0
-"""The official SDKs' interval between attempts to recover."""
-RECOVERY_PROOF_S = 0.5
-"""A recovery is refused by a close frame (1008) behind the upgrade. A message proves it, or so long without either."""
-RECOVERY_ATTEMPT_S = 5.0
 
 
 class Member:
@@ -138,7 +139,7 @@ class Member:
             asked_ns = now_ns()
             grant = engine.access.grant(self.role.user_id, () if engine.codec.enveloped else self.role.groups)
             engine.recorder.buffer("connect_token").append(now_ns() - asked_ns)
-            dialed = self._dial(grant, deadline_ns)
+            dialed = dial_timed(engine, grant, deadline_ns)
             link = self._open(dialed, Session(engine.codec))
             if engine.codec.enveloped:
                 self._await_connected(link, deadline_ns)
@@ -152,42 +153,18 @@ class Member:
         self._enter(link)
         return None
 
-    def _dial(self, grant: Grant, deadline_ns: int) -> Dialed:
-        engine = self._engine
-        left_s = max(0.001, (deadline_ns - now_ns()) / NS_PER_S)
-        dialed = dial(ConnectSpec(grant.url, grant.headers, engine.codec.subprotocol, left_s), engine.network)
-        parts = dialed.timings
-        for name, part_ns in (
-            ("connect_dns", parts.dns_ns),
-            ("connect_tcp", parts.tcp_ns),
-            ("connect_tls", parts.tls_ns),
-            ("connect_upgrade", parts.upgrade_ns),
-        ):
-            if part_ns is not None:
-                engine.recorder.buffer(name).append(part_ns)
-        return dialed
-
     def _open(self, dialed: Dialed, session: Session) -> Link:
         link = self.link = Link(self._engine, self, session, dialed)
         link.connection.start(dialed.leftover, dialed.upgraded_ns)
         return link
 
     def _await_connected(self, link: Link, deadline_ns: int) -> None:
-        """Raises ConnectFailure when `connected`, a PubSub client's first message, does not come."""
-        if link.connected.wait(max(0.001, (deadline_ns - now_ns()) / NS_PER_S)) and self.link is link:
-            return
-        if link.ended.is_set():
-            raise ConnectFailure(
-                "connected_lost",
-                "the service closed the connection before it said `connected`",
-                "check the hub's connect event handler and the state of the resource",
-            )
-        link.discard()
-        raise ConnectFailure(
-            "connected_timeout",
-            "the upgrade was answered, but no `connected` message came in the time of --wps-connect-timeout",
-            "check that the target is Web PubSub and that --wps-protocol is one that its hub speaks",
-        )
+        try:
+            await_connected(link, deadline_ns)
+        except ConnectFailure:
+            if not link.ended.is_set():
+                link.discard()
+            raise
 
     def _enter(self, link: Link) -> None:
         """Up: a member of what needs no join at once, of its groups when each is acked; then it may publish."""
@@ -292,18 +269,10 @@ class Member:
 
     def _try_recovery(self, session: Session) -> int | None:
         """One attempt: the instant of the answered upgrade, or None. `session.state` says whether to go on."""
-        query = session.recovery_query()
         assert self._grant is not None
-        assert query is not None
         engine = self._engine
-        grant = recovery_grant(self._grant, query)
-        try:
-            dialed = dial(
-                ConnectSpec(grant.url, grant.headers, engine.codec.subprotocol, RECOVERY_ATTEMPT_S), engine.network
-            )
-        except ConnectFailure as failure:
-            # older services answer 404 for what is gone; other refusals of the request itself are as final
-            session.lost(now_ns(), CONNECTION_GONE if failure.permanent else 1006)
+        dialed = dial_recovery(engine, self._grant, session)
+        if dialed is None:
             return None
         unanswered = session.recovered()
         link = self._open(dialed, session)
