@@ -16,6 +16,9 @@ from live import JSON, Live, ask, read, serve, serve_app
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString
+from wps_load.emulator.delivery import Stats
+from wps_load.emulator.event_contract import ConnectRequest, HandlerFailed
+from wps_load.emulator.event_handlers import HttpEventHandlers
 from wps_load.emulator.upstream import build_upstream
 
 Answer = Callable[["Event"], web.Response]
@@ -225,6 +228,30 @@ def test_transient_failures_are_tried_again() -> None:
         assert live.service.stats.upstream_calls == 1
 
     with_handler(lambda: Handler(by_event(e=answer)), scenario)
+
+
+def test_a_handler_that_takes_too_long_has_failed() -> None:
+    async def run() -> None:
+        over = asyncio.Event()
+
+        async def never(request: web.Request) -> web.Response:
+            if request.method == "OPTIONS":
+                return web.Response(headers={"WebHook-Allowed-Origin": "*"})
+            await over.wait()
+            return web.Response()
+
+        app = web.Application()
+        app.router.add_route("*", "/", never)
+        stats = Stats()
+        async with serve_app(app) as base:
+            handlers = HttpEventHandlers(f"{base}/", DEFAULT_EMULATOR_KEY, "127.0.0.1", stats, timeout_s=0.05)
+            with pytest.raises(HandlerFailed) as caught:
+                await handlers.connect(ConnectRequest("bench", "c", None, {}, {}, {}, ()))
+            assert caught.value.status == 500
+            over.set()
+            await handlers.close()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
 
 
 def test_the_messages_of_one_connection_wait_for_each_other() -> None:

@@ -172,6 +172,8 @@ def test_a_failed_event_is_an_error_ack_or_the_end_of_a_simple_client(world: Hub
     client, simple = Client(world, "a"), Client(world, "s", SIMPLE)
     world.hub.fail(client.connection, SendEvent("e", DataType.TEXT, b"", 1))
     assert client.link.read()[0]["error"]["name"] == "InternalServerError"
+    world.hub.fail(client.connection, SendEvent("e", DataType.TEXT, b"", 2), closes=True)
+    assert client.link.closed == (1011, "")
     world.hub.fail(simple.connection, SendEvent("message", DataType.TEXT, b""))
     assert simple.link.closed == (1011, "")
 

@@ -89,6 +89,7 @@ def test_a_signal_ends_the_program_cleanly(number: signal.Signals) -> None:
         (["--port", "70000"], "--port 70000: a number from 0 to 65535"),
         (["--access-key", ""], "--access-key: a key is needed"),
         (["--event-handler", "localhost"], "--event-handler: a URL"),
+        (["--event-handler-timeout", "0"], "--event-handler-timeout: seconds above 0"),
         (["--tls-key", "x"], "--tls-key needs --tls-cert"),
         (["--tls-cert", "/nowhere"], "--tls-cert, --tls-key: cannot be used"),
     ],

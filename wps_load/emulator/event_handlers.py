@@ -26,7 +26,7 @@ from wps_load.emulator.names import valid_group
 from wps_load.protocol.messages import DataType, SendEvent
 
 RETRY_DELAYS_S = (1.0, 3.0, 5.0)
-_TOTAL_TIMEOUT_S = 100.0
+TOTAL_TIMEOUT_S = 100.0
 _VALIDATION_TIMEOUT_S = 10.0
 _MAX_ANSWER_BYTES = 16 * 1024 * 1024
 _NO_CONTENT = 204
@@ -61,12 +61,14 @@ class HttpEventHandlers:
         origin: str,
         stats: Stats,
         retry_delays_s: tuple[float, ...] = RETRY_DELAYS_S,
+        timeout_s: float = TOTAL_TIMEOUT_S,
     ) -> None:
         self._template = url_template
         self._key = access_key.encode()
         self._origin = origin
         self._stats = stats
         self._retry_delays_s = retry_delays_s
+        self._timeout_s = timeout_s
         self._session: aiohttp.ClientSession | None = None
         self._validated: set[str] = set()
         self._ids: dict[str, count[int]] = {}
@@ -160,7 +162,7 @@ class HttpEventHandlers:
         """One event, tried again after 408, 5xx and network errors. Raises HandlerFailed."""
         url = self._template.replace("{hub}", quote(hub)).replace("{event}", quote(event))
         try:
-            async with asyncio.timeout(_TOTAL_TIMEOUT_S):
+            async with asyncio.timeout(self._timeout_s):
                 await self._validate(hub)
                 for delay_s in (*self._retry_delays_s, None):
                     try:

@@ -235,11 +235,9 @@ class Hub:
         if event.ack_id is not None:
             self._acked(connection, event.ack_id)
 
-    def fail(self, connection: Connection, event: SendEvent) -> None:
-        """The handler failed. Simple clients are closed, as are those who cannot be told otherwise: see the
-        docs.
-        """
-        if connection.wire.subprotocol is None:
+    def fail(self, connection: Connection, event: SendEvent, *, closes: bool = False) -> None:
+        """The handler failed: simple clients are closed; the others too if `closes`, else told by an error ack."""
+        if connection.wire.subprotocol is None or closes:
             link = connection.link
             self.remove(connection, "The event handler failed.")
             if link is not None:

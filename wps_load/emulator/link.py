@@ -7,6 +7,8 @@ The transport is written to directly. A frame is the same bytes for every receiv
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from typing import Protocol, cast
 
 from wps_load.emulator.frames import FrameReader, Opcode, build_close, build_frame, read_close
@@ -23,6 +25,7 @@ CLOSE_TIMEOUT_S = 5.0
 SILENT_PINGS = 3
 _PING = build_frame(Opcode.PING, b"")
 _CLOSE = int(Opcode.CLOSE)
+_RESET = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: the end of the socket sends RST
 _PING_OPCODE = int(Opcode.PING)
 
 
@@ -155,7 +158,9 @@ class WebSocketLink(asyncio.Protocol):
             self._transport.write_eof()
 
     def _too_slow(self) -> None:
+        """A reset: what the client has not taken yet would keep an orderly end from it for as long as it reads."""
         self._overfull = None
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._owner.slow_client(self)
         self.abort()
 

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.emulator.ending import calm_the_collector, use_uvloop, wait_for_the_end
-from wps_load.emulator.event_handlers import HttpEventHandlers
+from wps_load.emulator.event_handlers import TOTAL_TIMEOUT_S, HttpEventHandlers
 from wps_load.emulator.faults import FaultSyntaxError, parse_faults
 from wps_load.emulator.limits import Tier
 from wps_load.emulator.server import build_app
@@ -38,6 +38,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--faults", default="", metavar="SPEC", help="for example delay=20ms,drop=1/100,seed=7")
     parser.add_argument("--units", metavar="N", help="enforce the limits of N units, or of the tier 'free'")
     parser.add_argument("--event-handler", metavar="URL", help="CloudEvents handler; default: a built-in echo")
+    parser.add_argument(
+        "--event-handler-timeout",
+        type=float,
+        default=TOTAL_TIMEOUT_S,
+        metavar="SECONDS",
+        help="for one event, retries included (default %(default)g)",
+    )
+    parser.add_argument(
+        "--failed-event",
+        choices=("ack", "close"),
+        default="ack",
+        help="what a PubSub client gets (default %(default)s)",
+    )
     parser.add_argument("--allow-anonymous", action="store_true", help="let clients connect without a token")
     parser.add_argument("--tls-cert", metavar="FILE", help="serve TLS with this certificate chain (PEM)")
     parser.add_argument("--tls-key", metavar="FILE", help="the certificate's private key (PEM)")
@@ -75,12 +88,15 @@ def _config(arguments: argparse.Namespace) -> EmulatorConfig:
     handler = arguments.event_handler
     if handler is not None and not handler.startswith(("http://", "https://")):
         raise ValueError("--event-handler: a URL that starts with http:// or https:// is needed")
+    if not arguments.event_handler_timeout > 0:
+        raise ValueError("--event-handler-timeout: seconds above 0 are needed")
     return EmulatorConfig(
         arguments.access_key,
         faults,
         _tier(arguments.units),
-        arguments.event_handler,
+        handler,
         arguments.allow_anonymous,
+        arguments.failed_event == "close",
     )
 
 
@@ -154,4 +170,10 @@ def _event_handlers(
 ) -> HttpEventHandlers | None:
     if config.event_handler is None:
         return None
-    return HttpEventHandlers(config.event_handler, config.access_key, arguments.host, service.stats)
+    return HttpEventHandlers(
+        config.event_handler,
+        config.access_key,
+        arguments.host,
+        service.stats,
+        timeout_s=arguments.event_handler_timeout,
+    )

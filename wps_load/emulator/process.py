@@ -61,7 +61,9 @@ class EmulatorProcess:
             _end(process)
             raise EmulatorFailed(f"the emulator did not start within {timeout_s:g} s")
         if not line.startswith(_PREFIX):
-            raise EmulatorFailed(f"the emulator ended at once with exit code {_end(process)}; see above")
+            raise EmulatorFailed(
+                f"the emulator ended at once with exit code {_end(process, terminate=False)}; see above"
+            )
         return cls(process, line.removeprefix(_PREFIX).strip())
 
     @property
@@ -103,10 +105,15 @@ def _read_line(stream: IO[str], timeout_s: float) -> str | None:
     return stream.readline() if readable else None
 
 
-def _end(process: subprocess.Popen[str]) -> int:
+def _end(process: subprocess.Popen[str], *, terminate: bool = True) -> int:
+    """Sees a process to its end. `terminate` for one that runs: forks of ours may hold its lifeline open.
+
+    The signal goes first: after the end of its lifeline a process that is about to exit no longer catches it.
+    """
+    if terminate:
+        process.terminate()
     if process.stdin is not None and not process.stdin.closed:
         process.stdin.close()
-    process.terminate()  # forks of ours may hold the pipe open
     try:
         code = process.wait(5)
     except subprocess.TimeoutExpired:

@@ -35,6 +35,8 @@ class EmulatorConfig:
     tier: Tier | None = None
     event_handler: str | None = None
     anonymous: bool = False
+    failed_event_closes: bool = False
+    """Whether a failed event ends a PubSub client, as the CloudEvents page says, or is an error ack."""
 
 
 class ServiceLink(WebSocketLink):
@@ -172,7 +174,7 @@ class Service:
         try:
             reply = await self.handlers.user_event(connection, event)
         except HandlerFailed:
-            hub.fail(connection, event)
+            hub.fail(connection, event, closes=self.config.failed_event_closes)
         else:
             hub.answer(connection, event, reply, now_ns())
         self.batch_end()
