@@ -143,9 +143,7 @@ def _steps(config: RunConfig) -> Iterator[Step]:
     yield _step(config, f"users {users:,}", users, None, duration_s)
 
 
-def _step(
-    config: RunConfig, name: str, users: int, total_rate: float | None, duration_s: float | None
-) -> Step:
+def _step(config: RunConfig, name: str, users: int, total_rate: float | None, duration_s: float | None) -> Step:
     row = config.scenario_row
     publishers = publisher_count(config, users) if row.publishes else 0
     inbound: float | None = total_rate
@@ -160,9 +158,7 @@ def _step(
 
 def _billed_bytes(config: RunConfig, sizes: FrameSizes) -> float:
     """Billed bytes out for each published message beside its deliveries: acks, and calls of the event handler."""
-    calls_handler = config.scenario == "upstream" or (
-        config.scenario == "echo" and config.protocol == "simple"
-    )
+    calls_handler = config.scenario == "upstream" or (config.scenario == "echo" and config.protocol == "simple")
     return sizes.ack + (sizes.data if calls_handler else 0.0)
 
 

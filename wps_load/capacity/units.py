@@ -176,15 +176,14 @@ def in_guide_messages(per_s: float, message_bytes: float) -> float:
 
 
 def filled(guide: Guide, load: Load, use_case: str | None, sku: str, units: int) -> Size:
-    """How full `units` of `sku` are under `load`. Rates that are unknown are left out."""
+    """How full `units` of `sku` are under `load`. Rates that are unknown are left out, and for the free tier, of
+    which no throughput is published, the day's messages decide."""
     tier = guide.tiers[sku]
-    row = None if use_case is None else guide.row(use_case, units)
+    row = None if use_case is None or not tier.bills_more else guide.row(use_case, units)
     return Size(sku, units, tuple(_uses(guide, load, use_case, tier, units, row)), row)
 
 
-def _uses(
-    guide: Guide, load: Load, use_case: str | None, tier: TierRow, units: int, row: Row | None
-) -> Iterator[Use]:
+def _uses(guide: Guide, load: Load, use_case: str | None, tier: TierRow, units: int, row: Row | None) -> Iterator[Use]:
     yield Use("connections", load.connections, tier.connections_per_unit * units)
     if row is not None and use_case is not None:
         if load.outbound_per_s is not None:
@@ -203,6 +202,8 @@ def smallest(guide: Guide, load: Load, use_case: str | None) -> Size:
     says what it hits first."""
     size: Size | None = None
     for sku in _CHOICE:
+        if load.billed_per_day is None and not guide.tiers[sku].bills_more:
+            continue  # it stops when the day's messages are spent, and how many there are is unknown
         for units in guide.tiers[sku].units_allowed:
             size = filled(guide, load, use_case, sku, units)
             if size.holds:
@@ -227,11 +228,7 @@ def load_guide() -> Guide:
         source=document["sources"][performance["source"]],
         tiers=MappingProxyType({sku: _tier(sku, row) for sku, row in document["tiers"].items()}),
         use_cases=MappingProxyType(
-            {
-                name: tuple(_row(row) for row in case["rows"])
-                for name, case in performance.items()
-                if name != "source"
-            }
+            {name: tuple(_row(row) for row in case["rows"]) for name, case in performance.items() if name != "source"}
         ),
     )
 
