@@ -182,11 +182,33 @@ def test_markdown_and_json(tmp_path: Path) -> None:
     assert document["differences"][0]["name"] == "rtt p50"
 
 
-def test_a_lone_summary_shows_and_judges_what_it_can(tmp_path: Path) -> None:
-    base = written(tmp_path, "base", facts(measure_s=40))
-    (tmp_path / "base" / "summary.json").rename(tmp_path / "old.json")
-    alone = load_run(tmp_path / "old.json")
-    assert (alone.name, alone.log) == ("old.json", {})
-    p50 = next(d for d in compare([alone], [base]).differences if d.name == "rtt p50")
-    assert (p50.verdict, p50.reason) == ("unclear", "only 0 seconds with data; 10 are needed")
-    assert p50.base == p50.new == base.summary["metrics"]["rtt"]["p50"]
+def alone(tmp_path: Path, name: str, run: RunFacts) -> Run:
+    """A run of which only the summary was kept, such as a stored baseline."""
+    written(tmp_path, name, run)
+    (tmp_path / name / "summary.json").rename(tmp_path / f"{name}.json")
+    return load_run(tmp_path / f"{name}.json")
+
+
+def test_lone_summaries_are_judged_by_their_timelines(tmp_path: Path) -> None:
+    base = alone(tmp_path, "base", facts(measure_s=60))
+    assert (base.name, base.log) == ("base.json", {})
+    same = compare([base], [alone(tmp_path, "same", facts(measure_s=60, seed=2))])
+    assert not same.regressed
+    slow = written(tmp_path, "slow", facts(measure_s=60, seed=3, median_ms=15.0))
+    found = {d.name: d for d in compare([base], [slow]).differences}
+    assert [found[f"rtt {p}"].verdict for p in ("p50", "p90", "p99")] == ["worse"] * 3
+    assert found["rtt p50"].change == pytest.approx(0.25, abs=0.03)
+
+
+def test_a_side_without_data_is_said(tmp_path: Path) -> None:
+    base = written(tmp_path, "base", facts(measure_s=30))
+    silent = replace(base, summary=base.summary | {"metrics": {}, "timeline": []}, log={})
+    found = {d.name: d for d in compare([base], [silent]).differences}
+    assert (found["rtt p50"].verdict, found["rtt p50"].reason) == ("unclear", "the base alone has data")
+
+
+def test_a_service_that_delivers_nothing_is_worse(tmp_path: Path) -> None:
+    base = written(tmp_path, "base", facts(measure_s=30))
+    mute = [row | {"delivered": 0} for row in base.summary["timeline"]]
+    found = compare([base], [replace(base, summary=base.summary | {"timeline": mute})])
+    assert next(d for d in found.differences if d.name == "delivered").verdict == "worse"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from wps_load.report import markdown, tables
-from wps_load.report.compare import CONFIDENCE, Comparison, Difference
+from wps_load.report.compare import Comparison
+from wps_load.report.figures import CONFIDENCE, Difference
 from wps_load.report.tables import Cell
 
 _WORDS = {"worse": "❌ worse", "better": "✅ better", "same": "same", "unclear": "unclear"}

@@ -71,7 +71,11 @@ def thin_percentiles(row: Row) -> list[str]:
     no data."""
     count = samples(row)
     # 1 - 0.99 is a little more than 0.01 in binary; the rounding keeps 1,000 samples enough for p99.
-    return [name for name, share in PERCENTILES.items() if count and round(count * (1 - share), 6) < SAMPLES_BEYOND]
+    return [
+        name
+        for name, share in PERCENTILES.items()
+        if count and round(count * (1 - share), 6) < SAMPLES_BEYOND
+    ]
 
 
 def interrupted(seen: Evidence) -> Doubt | None:
@@ -82,7 +86,8 @@ def interrupted(seen: Evidence) -> Doubt | None:
             f"The run did not reach its end; these are the figures {seen.facts.duration_s:.0f} s into it, "
             "and messages "
             "in flight were not waited for.",
-            "Find out what ended the process (the kernel's out-of-memory killer, a timeout of the job) and run "
+            "Find out what ended the process (the kernel's out-of-memory killer, a timeout of the job) and "
+            "run "
             "again; `wps-load report FOLDER` draws the charts of this one.",
         )
     if seen.facts.state is RunState.STOPPED:
@@ -198,7 +203,8 @@ def loop_lag(seen: Evidence) -> Doubt | None:
         "loop_lag",
         "warning",
         f"The event loop of a worker was late by {lag:.1f} ms or more, one time in a hundred.",
-        "Look for blocking code in other User classes and listeners, for other load on the machine, or add workers.",
+        "Look for blocking code in other User classes and listeners, for other load on the machine, or add "
+        "workers.",
     )
 
 
@@ -266,7 +272,8 @@ def few_samples(seen: Evidence) -> Doubt | None:
     if not any(thin.values()):
         return None
     parts = (
-        f"{name} {', '.join(p.replace('_', '.') for p in percentiles)} ({samples(seen.metrics[name]):,} samples)"
+        f"{name} {', '.join(p.replace('_', '.') for p in percentiles)} ({samples(seen.metrics[name]):,} "
+        "samples)"
         for name, percentiles in thin.items()
         if percentiles
     )
@@ -283,7 +290,9 @@ def drifted(seen: Evidence) -> Doubt | None:
     if found is None:
         return None
     name = headline(seen.metrics)
-    course = f"from {found.first:.2f} ms in the first third of the measurement to {found.last:.2f} ms in the last"
+    course = (
+        f"from {found.first:.2f} ms in the first third of the measurement to {found.last:.2f} ms in the last"
+    )
     if found.last < found.first:
         message = f"The median `{name}` fell {course}: the warm-up was too short."
         advice = "Add a warm-up (--wps-warmup 10s), or run longer."

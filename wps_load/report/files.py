@@ -43,7 +43,9 @@ def prepare(report_dir: str, scenario: str, now: datetime) -> Path | None:
         probe.unlink()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        fault = Fault("--wps-report-dir", report_dir, f"a folder that can be written to ({reason}); empty for no files")
+        fault = Fault(
+            "--wps-report-dir", report_dir, f"a folder that can be written to ({reason}); empty for no files"
+        )
         raise ConfigError([fault]) from error
     return folder
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +47,16 @@ def counted_seconds(metric: str, base: Sequence[Run], new: Sequence[Run]) -> tup
     first value and after the last there are none.
     """
     binned = [[_binned(run, metric) for run in side if run.log.get(metric)] for side in (base, new)]
-    used = np.unique(np.concatenate([keys for side in binned for _, keys, _, _ in side] or [np.zeros(0, np.int64)]))
+    used = np.unique(
+        np.concatenate([keys for side in binned for _, keys, _, _ in side] or [np.zeros(0, np.int64)])
+    )
     values = np.exp(used * _BIN_WIDTH) / NS_PER_MS
     sides = []
     for side in binned:
-        runs = [_matrix(seconds, np.searchsorted(used, keys), rows, n, len(used)) for seconds, keys, rows, n in side]
+        runs = [
+            _matrix(seconds, np.searchsorted(used, keys), rows, n, len(used))
+            for seconds, keys, rows, n in side
+        ]
         sides.append(Side(runs, [_levels(run, np.log(values)) for run in runs]))
     return sides[0], sides[1], values
 
@@ -84,15 +90,21 @@ def _levels(counts: Floats, logs: Floats) -> Floats:
     return levels
 
 
-def rate_seconds(column: str, side: Sequence[Run]) -> list[Floats]:
-    """For each run the rates per second of a column of the timeline, in the measure phase."""
-    found = []
-    for run in side:
-        rates = [
-            row[column] / (row.get("interval_s") or 1.0)
-            for row in run.summary["timeline"]
-            if row.get("phase") == "measure" and row.get(column) is not None
-        ]
-        if rates:
-            found.append(np.array(rates, np.float64))
-    return found
+def rates_of(column: str, side: Sequence[Run]) -> list[Floats]:
+    """For each run with any, the rates per second of a count in the timeline, in the measure phase."""
+    rows = [[(row, row.get("interval_s") or 1.0) for row in _measured(run)] for run in side]
+    return _filled([[row[column] / span for row, span in run if row.get(column) is not None] for run in rows])
+
+
+def columns_of(column: str, side: Sequence[Run]) -> list[Floats]:
+    """For each run with any, the values of a column of the timeline; a connect's are from all phases."""
+    rows = [run.summary["timeline"] if column.startswith("connect") else _measured(run) for run in side]
+    return _filled([[row[column] for row in run if row.get(column) is not None] for run in rows])
+
+
+def _measured(run: Run) -> list[dict[str, Any]]:
+    return [row for row in run.summary["timeline"] if row.get("phase") == "measure"]
+
+
+def _filled(runs: list[list[float]]) -> list[Floats]:
+    return [np.array(run, np.float64) for run in runs if run]

@@ -104,7 +104,8 @@ def student_99(freedom: float) -> float:
     g1 = (z**3 + z) / 4
     g2 = (5 * z**5 + 16 * z**3 + 3 * z) / 96
     g3 = (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384
-    return z + g1 / f + g2 / f**2 + g3 / f**3
+    g4 = (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160
+    return z + g1 / f + g2 / f**2 + g3 / f**3 + g4 / f**4
 
 
 def block_weights(n: int, block: int, draws: int, rng: np.random.Generator) -> Floats:

@@ -183,7 +183,9 @@ CONNECTION_WORDS = {
 
 def connections_table(summary: Mapping[str, Any]) -> Table:
     found = summary["connections"]
-    return table(("connections", "count"), [[words, number(found[key])] for key, words in CONNECTION_WORDS.items()])
+    return table(
+        ("connections", "count"), [[words, number(found[key])] for key, words in CONNECTION_WORDS.items()]
+    )
 
 
 MESSAGE_WORDS = {

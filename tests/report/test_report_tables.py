@@ -1,0 +1,73 @@
+"""Numbers as people read them, and sentences that say what was run."""
+
+from __future__ import annotations
+
+import pytest
+from report_runs import facts
+
+from wps_load.report import tables
+from wps_load.report.summary import build_summary
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0, "0"), (1234567, "1,234,567"), (0.0123, "0.0123"), (12.0, "12"), (1999.96, "2,000")],
+)
+def test_number(value: float | None, text: str) -> None:
+    assert tables.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0.1234, "0.123"), (1.234, "1.23"), (12.34, "12.3"), (123.4, "123"), (12345.6, "12,346")],
+)
+def test_millis(value: float | None, text: str) -> None:
+    assert tables.millis(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0.0, "0 s"), (42.5, "42.5 s"), (60, "1 min"), (200, "3 min 20 s"), (3720, "1 h 2 min")],
+)
+def test_seconds(value: float | None, text: str) -> None:
+    assert tables.seconds(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (1023, "1,023 B"), (1024, "1.0 KiB"), (5 << 20, "5.0 MiB"), (3 << 30, "3.00 GiB")],
+)
+def test_size(value: float | None, text: str) -> None:
+    assert tables.size(value) == text
+
+
+@pytest.mark.parametrize(
+    ("slo", "measured"),
+    [
+        ("rtt p99 < 1s", "s"),
+        ("rtt p99 < 250ms", "ms"),
+        ("connected >= 99.9%", "100%"),
+        ("loss = 0", "0"),
+        ("rtt rate >= 10/s", "100/s"),
+        ("delivery p99 < 1s", "–"),
+    ],
+)
+def test_an_slo_shows_its_value_in_its_unit(slo: str, measured: str) -> None:
+    (row,) = tables.slo_table(build_summary(facts(slo=slo))).rows
+    assert row[2].text.endswith(measured)
+
+
+@pytest.mark.parametrize(
+    ("settings", "load"),
+    [
+        ({"wps-rate": "2"}, "2 messages/s for each publisher"),
+        ({"wps-rate": "1", "wps-total-rate": "500"}, "500 messages/s in total"),
+        ({"wps-rate": "max"}, "closed loop"),
+    ],
+)
+def test_what_ran(settings: dict[str, str], load: str) -> None:
+    run = facts(settings={**settings, "wps-payload": "2KiB"})
+    assert tables.what_ran(build_summary(run)) == (
+        f"echo over json, 50 connections, {load}, payload 2KiB, "
+        "against embedded emulator at http://127.0.0.1:41873, for 33 s."
+    )
