@@ -37,7 +37,11 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What is fixed when a run starts. `number`: the 32 bits of the run's id that every stamp carries."""
+    """What is fixed when a run starts. `number`: the 32 bits of the run's id that every stamp carries.
+
+    `scenario_users` False: there are only a locustfile's own tasks, which send when they like. There is nothing to
+    settle for, so that the measure phase begins at once.
+    """
 
     run_id: str
     number: int
@@ -45,6 +49,7 @@ class RunPlan:
     users: int
     started_ns: int
     run_time_ns: int | None = None
+    scenario_users: bool = True
 
 
 @dataclass(slots=True)
@@ -126,14 +131,19 @@ class Coordinator:
 
     def _conduct(self) -> None:
         self._enter("connect", self.plan.started_ns)
+        if self.plan.scenario_users:
+            self._settle()
+        if not self._stopping:
+            self._publish()
+
+    def _settle(self) -> None:
+        """Until every user has connected or failed once."""
         while not self._spawned.wait(_POLL_S) and not self._stopping:
             pass
         self._enter("settle", now_ns())
         deadline = now_ns() + self.plan.config.settle_ns
         while not self._settled() and now_ns() < deadline and not self._stopping:
             gevent.sleep(_POLL_S)
-        if not self._stopping:
-            self._publish()
 
     def _settled(self) -> bool:
         states = self.agents.values()
@@ -143,7 +153,7 @@ class Coordinator:
     def _publish(self) -> None:
         """Sets the instants of warm-up and measure, and tells the agents."""
         self._ordinals = {agent: at for at, agent in enumerate(sorted(self.agents))}
-        begin = now_ns() + LEAD_NS
+        begin = now_ns() + (LEAD_NS if self.plan.scenario_users else 0)
         measure = begin + self.plan.config.warmup_ns
         if measure > begin:
             self._enter("warmup", begin)

@@ -24,7 +24,8 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
     """The facts as of now: of a finished run, or in its middle (`RunState.RUNNING`)."""
     plan, collector = coordinator.plan, coordinator.collector
     config = plan.config
-    totals = collector.totals()
+    # tasks of a locustfile's own carry no stamps, so that nothing is known of what they sent
+    accounted = plan.scenario_users and coordinator.measure_start_ns is not None
     end_ns = coordinator.ended_ns or now_ns()
     counters = collector.total.counters
     received = counters.get("bytes_received", 0)
@@ -32,7 +33,7 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         run_id=plan.run_id,
         started_at=started_at,
         duration_s=(end_ns - plan.started_ns) / NS_PER_S,
-        scenario=config.scenario,
+        scenario=scenario_name(config, plan.scenario_users),
         protocol=config.protocol,
         target=config.target.describe(),
         settings=config.settings(),
@@ -42,11 +43,11 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         host=_host(),
         state=state,
         closed_loop=config.closed_loop,
-        has_messages=config.scenario_row.publishes,
+        has_messages=config.scenario_row.publishes and plan.scenario_users,
         tls_verified=_tls_verified(config),
         connections=_connections(collector, target_users),
-        offered=collector.offered() if coordinator.measure_start_ns is not None else None,
-        totals=totals if coordinator.measure_start_ns is not None else None,
+        offered=collector.offered() if accounted else None,
+        totals=collector.totals() if accounted else None,
         billed_outbound=-(-received // BILLED_BYTES),
         bytes_sent=counters.get("bytes_sent", 0),
         bytes_received=received,
@@ -58,6 +59,11 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         generator=_health(coordinator),
         slos=thresholds.parse(config.slo) if config.slo else (),
     )
+
+
+def scenario_name(config: RunConfig, scenario_users: bool) -> str:
+    """What a run is called after: its scenario, or where its tasks are where nobody plays one."""
+    return config.scenario if scenario_users else "locustfile"
 
 
 def _connections(collector: Collector, target: int) -> ConnectionCounts:

@@ -73,6 +73,7 @@ class Lifecycle:
         self.coordinator: Coordinator | None = None
         self.reporter: Reporter | None = None
         self._emulator: EmulatorProcess | None = None
+        self._most_users = 0
         self._warned: set[str] = set()
         self._scraped = False
         self._bus: Bus = self._make_bus()
@@ -86,6 +87,7 @@ class Lifecycle:
         events.test_stop.add_listener(self._on_test_stop)
         events.reset_stats.add_listener(self._on_reset)
         events.quitting.add_listener(self._on_quitting)
+        events.quit.add_listener(self._on_quit)
         if self.conducts:
             signals.interrupt_politely()
             if web_ui is not None:
@@ -113,7 +115,17 @@ class Lifecycle:
 
     def judge(self, changed: dict[str, Any] | None = None) -> RunConfig:
         """The run that the options ask for, `changed` by the web form. Raises ConfigError with every fault."""
-        return options.read({**self.parsed, **(changed or {})})
+        values = {**self.parsed, **(changed or {})}
+        if not self.plays_scenario:  # its default SLO is about messages that nobody sends
+            values["wps_slo"] = values.get("wps_slo") or "none"
+        return options.read(values)
+
+    @property
+    def plays_scenario(self) -> bool:
+        """There are users that play `--wps-scenario`, not only a locustfile's own tasks."""
+        from wps_load.swarm.users import ScenarioUser
+
+        return any(issubclass(cls, ScenarioUser) for cls in self.environment.user_classes)
 
     def _prepare_or_exit(self) -> None:
         """Headless: a wrong option ends the process before anything connects."""
@@ -140,7 +152,7 @@ class Lifecycle:
             except EmulatorFailed as error:
                 raise ConfigError([Fault("embedded emulator", None, str(error))]) from error
             config = config.with_emulator(self._emulator.connection_string)
-        self.reporter = Reporter(config, self.console)
+        self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
         if config.prometheus_port is not None and not self._scraped:
             serve(config.prometheus_port, lambda: self.coordinator.collector if self.coordinator else None)
             self._scraped = True
@@ -171,7 +183,9 @@ class Lifecycle:
             users=config.peak_users or self.runner.target_user_count or 1,
             started_ns=now_ns(),
             run_time_ns=int(run_time * NS_PER_S) if run_time else None,
+            scenario_users=self.plays_scenario,
         )
+        self._most_users = 0
         emulator = self._emulator.connection_string if self._emulator is not None else ""
         identity = {
             "run_id": plan.run_id,
@@ -189,7 +203,7 @@ class Lifecycle:
             expected_users=self._expected_users,
             on_second=reporter.second,
         )
-        reporter.begin(self.coordinator)
+        reporter.begin(self.coordinator, lambda: self._most_users or plan.users)
 
     def _join(self) -> None:
         """This process has users: makes their engine."""
@@ -220,18 +234,28 @@ class Lifecycle:
         return float(known or self.parsed.get("spawn_rate") or 1.0)
 
     def _expected_users(self) -> int:
-        """How many users of ours Locust has been asked for."""
+        """How many users that play the scenario Locust has been asked for."""
         from wps_load.swarm.users import ScenarioUser
 
+        return self._count_users(ScenarioUser)
+
+    def _count_users(self, base: type) -> int:
         counts = self.runner.target_user_classes_count or {}
-        ours = {cls.__name__ for cls in self.runner.user_classes if issubclass(cls, ScenarioUser)}
+        ours = {cls.__name__ for cls in self.runner.user_classes if issubclass(cls, base)}
         return sum(count for name, count in counts.items() if name in ours)
 
     def _on_spawning_complete(self, **_: Any) -> None:
         if self.coordinator is not None:
+            self._note_users()
             self.coordinator.spawning_complete()
             if self.environment.reset_stats:  # Locust resets its own without telling
                 self.coordinator.reset()
+
+    def _note_users(self) -> None:
+        """How many connections the run is asked for: other people's users beside ours have none."""
+        from wps_load.swarm.users import InstalledUser
+
+        self._most_users = max(self._most_users, self._count_users(InstalledUser))
 
     def _on_reset(self, **_: Any) -> None:
         if self.coordinator is not None:
@@ -250,6 +274,8 @@ class Lifecycle:
         coordinator.drain()
         self.coordinator = None
         reporter.finish(coordinator)
+        if not self.parsed.get("headless"):
+            reporter.tell()
 
     def _on_test_stop(self, **_: Any) -> None:
         if self.agent is not None:
@@ -263,6 +289,10 @@ class Lifecycle:
         if self.conducts:
             self.environment.process_exit_code = self._exit_code()
             self._stop_emulator()
+
+    def _on_quit(self, **_: Any) -> None:
+        if self.parsed.get("headless") and self.reporter is not None:
+            self.reporter.tell()  # below Locust's tables, where one looks first
 
     def _exit_code(self) -> int:
         """The worst of ours and Locust's own rule for failures."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from wps_load.report.summary import Summary, build_summary, exit_code
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator
-from wps_load.swarm.facts import gather
+from wps_load.swarm.facts import gather, scenario_name
 
 logger = logging.getLogger(__name__)
 
@@ -29,21 +30,25 @@ EARLY_S = 1.0
 class Reporter:
     """Of one run. `config` is complete: its emulator runs. Raises ConfigError if the report folder can't be used."""
 
-    def __init__(self, config: RunConfig, console: Console) -> None:
+    def __init__(self, config: RunConfig, console: Console, *, scenario_users: bool = True) -> None:
         self.config = config
+        self._scenario = scenario_name(config, scenario_users)
         self.used = False
         self.summary: Summary | None = None
         self._console = console
         self._coordinator: Coordinator | None = None
+        self._target_users: Callable[[], int] = lambda: 0
         self._started_at = utc_now()
-        self.folder: Path | None = prepare(config.report_dir or "", config.scenario, self._started_at)
+        self.folder: Path | None = prepare(config.report_dir or "", self._scenario, self._started_at)
 
     def announce(self) -> None:
         config = self.config
         self._console.say(f"Target: {config.target.describe()}, hub {config.hub}")
-        self._console.say(f"Scenario: {config.scenario} over {config.protocol}; SLO: {config.slo or 'none'}")
+        self._console.say(f"Scenario: {self._scenario} over {config.protocol}; SLO: {config.slo or 'none'}")
 
-    def begin(self, coordinator: Coordinator) -> None:
+    def begin(self, coordinator: Coordinator, target_users: Callable[[], int]) -> None:
+        """`target_users`: how many connections the run was asked for."""
+        self._target_users = target_users
         self.used = True
         self._started_at = utc_now()
         self._coordinator = coordinator
@@ -72,7 +77,7 @@ class Reporter:
             elapsed_s=elapsed_s,
             total_s=self.config.run_time_s,
             connections=collector.open,
-            target=coordinator.plan.users,
+            target=self._target_users(),
             published_per_s=row["published"] / interval_s,
             delivered_per_s=row["delivered"] / interval_s,
             metric=metric,
@@ -86,7 +91,7 @@ class Reporter:
         return next((name for name in ("rtt", "delivery") if name in metrics), "connect")
 
     def _facts(self, coordinator: Coordinator, state: RunState) -> Any:
-        return gather(coordinator, self._started_at, state, target_users=coordinator.plan.users)
+        return gather(coordinator, self._started_at, state, target_users=self._target_users())
 
     # -- the end ---------------------------------------------------------------------------------------------
 

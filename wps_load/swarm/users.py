@@ -21,10 +21,6 @@ class InstalledUser(User):
         super().__init_subclass__(**kwargs)
         install(locust.events)
 
-    def stop(self, force: bool = False) -> bool:
-        """At once: what a user of ours waits for has no end that Locust's --stop-timeout could wait for."""
-        return bool(super().stop(force=True))
-
 
 class ScenarioUser(InstalledUser):
     """One simulated Web PubSub client, playing the part that `--wps-scenario` gives it."""
@@ -43,6 +39,10 @@ class ScenarioUser(InstalledUser):
             self._member = agent.admit()
             self._member.run()
         Event().wait()
+
+    def stop(self, force: bool = False) -> bool:
+        """At once: what it waits for has no end that Locust's --stop-timeout could wait for."""
+        return bool(super().stop(force=True))
 
     def on_stop(self) -> None:
         agent = lifecycle_of(self.environment).agent

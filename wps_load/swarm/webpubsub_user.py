@@ -1,0 +1,81 @@
+"""`WebPubSubUser`: Web PubSub for the tasks of any locustfile."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Sequence
+from inspect import isfunction
+from typing import Any
+
+from locust.exception import StopUser
+
+from wps_load.client.api import WebPubSubClient
+from wps_load.errors import Finding
+from wps_load.swarm.lifecycle import lifecycle_of
+from wps_load.swarm.users import InstalledUser
+
+
+class WebPubSubUser(InstalledUser):
+    """A Locust user whose `client` speaks Web PubSub, where the `--wps-*` options say and over their protocol.
+
+    A `Finding` that a task does not catch ends the task, not the user: it is in the table of failures already, and the
+    log has told the first of its kind. Set `groups` to be a member of them with every connection, and `user_id` (of the
+    class, or in `__init__`) for tokens that name somebody; without, each user has one of its own.
+    """
+
+    abstract = True
+    groups: Sequence[str] = ()
+    user_id: str | None = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.tasks = [_ending_quietly(each) if isfunction(each) else each for each in cls.tasks]
+
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._client: WebPubSubClient | None = None
+
+    @property
+    def client(self) -> WebPubSubClient:
+        """This user's client; it connects when it is first used. Raises StopUser where no run is on."""
+        if self._client is None:
+            agent = lifecycle_of(self.environment).agent
+            if agent is None:
+                raise StopUser
+            self._client = WebPubSubClient(
+                agent.engine,
+                user_id=self.user_id,
+                groups=self.groups,
+                on_callback_error=self._callback_failed,
+            )
+        return self._client
+
+    def start(self, group: Any) -> Any:
+        """However the user's greenlet ends, its connection ends with it; `on_stop` is the locustfile's own."""
+        greenlet = super().start(group)
+        greenlet.rawlink(self._ended)
+        return greenlet
+
+    def _ended(self, _greenlet: Any) -> None:
+        if self._client is not None:
+            self._client.end()
+
+    def _callback_failed(self, error: Exception) -> None:
+        """As Locust does with what a task raises; a Finding is counted already."""
+        if not isinstance(error, Finding):
+            tb = error.__traceback__ or sys.exc_info()[2]
+            self.environment.events.user_error.fire(user_instance=self, exception=error, tb=tb)
+
+
+def _ending_quietly(task: Callable[..., Any]) -> Callable[..., Any]:
+    """`task`, ended without a word by a Finding."""
+
+    @functools.wraps(task)
+    def run(user: Any) -> Any:
+        try:
+            return task(user)
+        except Finding:
+            return None
+
+    return run
