@@ -25,7 +25,7 @@ _HALF_BITS = 10  # 1024 buckets for each doubling
 _LINEAR_BITS = _HALF_BITS + 1  # values below 2048 have a bucket each
 _BATCH = 1_000_000  # a batch's int64 sum holds: 10^6 * 3.6 * 10^12 < 2^63
 
-Wire = tuple[bytes, int, int, str, int, int]
+Wire = tuple[bytes, bytes, int, int, str, int, int]
 
 
 def _index(value: int) -> int:
@@ -226,19 +226,37 @@ class Histogram:
         return histogram
 
     def to_wire(self) -> Wire:
-        """Everything, for msgpack. The sum travels as text: msgpack's integers end at 2^64."""
+        """Everything, for msgpack. The sum travels as text: msgpack's integers end at 2^64.
+
+        The buckets in use and their counts, 12 bytes each: a worker does this for each metric once a second, between
+        its messages, and HdrHistogram's own encoding takes fifteen times as long.
+        """
+        used = np.nonzero(self._counts)[0]
         low, high = (0, 0) if self.min is None or self.max is None else (self.min, self.max)
-        return (self.encode(), low, high, str(self.sum), self.clamped, self.negative)
+        return (
+            used.astype("<u4").tobytes(),
+            self._counts[used].astype("<i8").tobytes(),
+            low,
+            high,
+            str(self.sum),
+            self.clamped,
+            self.negative,
+        )
 
     @classmethod
     def from_wire(cls, wire: Sequence[object]) -> Histogram:
         """The inverse of `to_wire`. Raises ValueError or TypeError on anything else."""
-        blob, low, high, total, clamped, negative = wire
-        if not isinstance(blob, bytes) or not isinstance(total, str):
+        buckets, counts, low, high, total, clamped, negative = wire
+        if not isinstance(buckets, bytes) or not isinstance(counts, bytes) or not isinstance(total, str):
             raise TypeError("not a histogram's wire form")
-        histogram = cls.decode(blob)
-        if histogram.count:
-            histogram.min, histogram.max, histogram.sum = int(str(low)), int(str(high)), int(total)
+        used, weights = np.frombuffer(buckets, "<u4"), np.frombuffer(counts, "<i8")
+        if len(used) != len(weights) or (len(used) and int(used.max()) > _index(MAX_NS)):
+            raise ValueError("not a histogram's buckets")
+        histogram = cls()
+        if len(used):
+            histogram._grow(int(used.max()) + 1)
+            histogram._counts[used] = weights
+            histogram._account(int(weights.sum()), int(str(low)), int(str(high)), int(total))
         histogram.clamped, histogram.negative = int(str(clamped)), int(str(negative))
         return histogram
 
