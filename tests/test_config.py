@@ -239,7 +239,7 @@ def test_a_wrong_negotiate_url_is_shown_without_its_query() -> None:
             "--wps-roles",
             "has its roles already",
         ),
-        ({"cut": "1/s reset"}, "--wps-cut", "it is for recovery"),
+        ({"cut": "1/s reset"}, "--wps-cut", "it is for idle, recovery"),
         ({"slow": "10% 1KiB/s"}, "--wps-slow", "it is for slow-consumer"),
         ({"lifetime": "5s"}, "--wps-lifetime", "it is for churn"),
         ({"groups": "3"}, "--wps-groups", "small-group"),

@@ -43,14 +43,10 @@ OnClose = Callable[[ConnectionLost, bool], None]
 
 _READ: Final = 1  # libev's EV_READ
 _CHUNK_BYTES: Final = 64 * 1024
-"""Read in one callback, at most: some 400 small messages, so that one connection cannot hold up the others
-for long.
-"""
+"""Read in one callback, at most: some 400 small messages, so that no connection holds up the others for long."""
 _LINGER_S: Final = 2.0
 _SILENCE_S: Final = 60.0
-"""How long a silent cut keeps its descriptor: longer than the service keeps a connection's state for
-recovery.
-"""
+"""How long a silent cut keeps its descriptor: longer than the service keeps a connection's state for recovery."""
 _RETRY_S: Final = 0.01
 _SLOWEST_CHUNKS_PER_S: Final = 10
 _RESET = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: close() sends RST
@@ -77,9 +73,7 @@ class Cut(StrEnum):
 
 
 def log_bug(bug: Exception) -> None:
-    """What happens to an exception of a callback, unless the owner wants it otherwise: logged, with its
-    traceback.
-    """
+    """What happens to an exception of a callback, unless the owner wants it otherwise: logged, with its traceback."""
     _log.error("a callback of a connection failed: this is a bug of wps-load", exc_info=bug)
 
 
@@ -229,9 +223,7 @@ class Connection:
             self._watch()
 
     def limit_reading(self, bytes_per_s: float) -> None:
-        """Reads slowly: a small piece, then a pause. The kernel's buffer is made small too, or it would hide
-        it.
-        """
+        """Reads slowly: a small piece, then a pause. The kernel's buffer is made small too, or it would hide it."""
         self._read_rate = bytes_per_s
         self._chunk_bytes = max(1, min(_CHUNK_BYTES, int(bytes_per_s / _SLOWEST_CHUNKS_PER_S)))
         if self._sock is not None:
@@ -296,7 +288,14 @@ class Connection:
         if self._state >= _State.LINGERING:
             return
         self._watcher.stop()
-        self._read_timer.start(seconds, self._watch)
+        self._read_timer.start(seconds, self._rested)
+
+    def _rested(self) -> None:
+        """A reset ends a slow reader at once, as poll() would tell it, whatever it still has to read."""
+        if self._sock is not None and self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._lost()
+        else:
+            self._watch()
 
     def _on_control(self, opcode: int, payload: bytes) -> None:
         if opcode == Opcode.PING:
@@ -345,9 +344,7 @@ class Connection:
         self._lost()
 
     def _on_broken(self) -> None:
-        """A write failed. What the peer sent before may still be there, a close frame with its reason among
-        it.
-        """
+        """A write failed. What the peer sent before may still be there, a close frame with its reason among it."""
         for _ in range(64):
             if self._state >= _State.LINGERING:
                 break
