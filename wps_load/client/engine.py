@@ -20,7 +20,7 @@ from wps_load.client.publisher import Publisher, Stint
 from wps_load.client.rest_publisher import RestPublisher, RestSenders
 from wps_load.client.scheduler import Scheduler
 from wps_load.client.stream import Network
-from wps_load.clock import now_ns
+from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.errors import ConnectFailure, ConnectionLost
 from wps_load.measure.catalog import ack_label
@@ -380,6 +380,14 @@ class Engine:
         if self.codec.reliable:
             for link in list(self.open_links):
                 link.acknowledge(at_ns)
+
+    def give_up_waiting(self, at_ns: int) -> None:
+        """Closed loop: a lost message must not end its publisher's work. Call it a few times a second."""
+        if self.closed_loop:
+            patience_ns = max(self.config.drain_ns, NS_PER_S)  # as long as messages are waited for in the drain
+            for publisher in self._publishers.values():
+                if isinstance(publisher, Publisher):  # a REST call always ends
+                    publisher.give_up_waiting(at_ns, patience_ns)
 
     def close(self) -> None:
         """Ends every connection as planned, and the scheduler."""

@@ -142,7 +142,7 @@ class Link:
                 self._rtt.append(at_ns - due_ns)
                 self._rtt_service.append(at_ns - sent_ns)
                 if engine.closed_loop:
-                    self._member.came_back(arrival_ns)
+                    self._member.came_back(arrival_ns, seq)
             else:
                 self._delivery.append(at_ns - due_ns)
         if self._reliable:

@@ -199,10 +199,16 @@ class Publisher:
         if self.stint is not None:
             self.stint.out.failed(seq)
 
-    def came_back(self, at_ns: int) -> None:
-        """Closed loop: the previous message is back (or given up) at `at_ns`; the next one leaves."""
+    def came_back(self, at_ns: int, seq: int) -> None:
+        """Closed loop: message `seq` is back. If it is the one in flight, not one given up, the next one leaves."""
         stint = self.stint
-        if stint is not None and stint.closed is not None:
+        if stint is not None and stint.closed is not None and seq == stint.out.seq - 1:
+            stint.advance(at_ns)
+
+    def give_up_waiting(self, at_ns: int, patience_ns: int) -> None:
+        """Closed loop: what has not come back for so long is taken for lost, and the next message leaves."""
+        stint = self.stint
+        if stint is not None and stint.last_due_ns is not None and at_ns - stint.last_due_ns > patience_ns:
             stint.advance(at_ns)
 
 

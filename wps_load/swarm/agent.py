@@ -149,6 +149,7 @@ class Agent:
             gevent.sleep(BEAT_S)
             engine = self.engine
             engine.acknowledge(now_ns())
+            engine.give_up_waiting(now_ns())
             if engine.settled != self._told_settled:
                 self._told_settled = engine.settled
                 self._send("status", {"settled": engine.settled})
