@@ -72,7 +72,7 @@ class WebPubSubClient:
 
     @property
     def dropped(self) -> int:
-        """Messages that nobody received, and that had to make room: 1,000 are kept."""
+        """Messages that nobody received in time, and that had to make room for newer ones."""
         return self._inbox.dropped
 
     def connect(self) -> None:
@@ -194,7 +194,8 @@ class WebPubSubClient:
     def receive(self, timeout: float | None = TIMEOUT_S) -> DataMessage | None:
         """The next message, or None when none comes in `timeout` seconds; `timeout` None: waits for ever.
 
-        JSON data comes as its value. What came before a connection was lost is given before the loss is told.
+        JSON data comes as its value; only protobuf clients get it as text from the service. What came before a
+        connection was lost is given before the loss is told. 256 messages are kept, then the oldest goes (`dropped`).
         Raises LocalProtocolError where `on_message` is in use: its callbacks get the messages.
         """
         if self._inbox.has_callbacks:
@@ -220,11 +221,19 @@ class WebPubSubClient:
         if self._json_is_text and message.data_type == DataType.JSON:
             message = message._replace(data=_parsed(message.data))
         if len(self._outstanding) and message.from_user_id in (None, self.user_id):
-            sent = self._outstanding.take(data_key(message.group, message.data_type, message.data))
+            sent = self._sent_of(message)
             if sent is not None and sent.epoch == self._engine.epoch:
                 self._engine.rtt.append(arrival_ns - sent.due_ns)
                 self._engine.rtt_service.append(arrival_ns - sent.sent_ns)
         self._inbox.put(message)
+
+    def _sent_of(self, message: DataMessage) -> Sent | None:
+        """What of ours is back with this message, if it is ours."""
+        sent = self._outstanding.take(data_key(message.group, message.data_type, message.data))
+        if sent is None and self._json_is_text and message.data_type == DataType.TEXT:
+            # the service delivers JSON to protobuf clients as text
+            sent = self._outstanding.take(data_key(message.group, DataType.JSON, _parsed(message.data)))
+        return sent
 
     def _on_end(self) -> None:
         """In the hub: the connection has ended for good, so what is under way won't come back."""

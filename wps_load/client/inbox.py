@@ -15,8 +15,9 @@ from wps_load.protocol.messages import DataMessage
 
 logger = logging.getLogger(__name__)
 
-CAPACITY = 1_000
-"""Messages; the oldest goes when another one comes. A task that only sends never empties its inbox."""
+CAPACITY = 256
+"""Messages; the oldest goes when another one comes. A task that only sends never empties its inbox: at 2 KiB a message
+this costs half a megabyte a user."""
 
 Callback = Callable[[DataMessage], None]
 

@@ -70,4 +70,4 @@ def data_key(group: str | None, data_type: str, data: object) -> Key:
     """Equal for equal data. JSON data is its value, not its text: protocols write it differently."""
     if data_type == DataType.JSON:
         data = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
-    return group, hash(data)
+    return group, hash((str(data_type), data))  # a str and its bytes have one hash: the type tells them apart
