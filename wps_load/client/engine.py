@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 from wps_load.client.access import Access
 from wps_load.client.chaos import Cutter
 from wps_load.client.connection import Connection
+from wps_load.client.link import stamp_readers
 from wps_load.client.member import Member
 from wps_load.client.publisher import Publisher, Stint
 from wps_load.client.rest_publisher import RestPublisher, RestSenders
@@ -86,6 +87,7 @@ class Engine:
         self.closed_loop = config.closed_loop
         self.wants_acks = self.codec.enveloped and (config.ack or config.scenario == "recovery")
         self.data_type = DataType(config.data_type)
+        self.stamp_readers = stamp_readers(self.data_type)
         # binary data goes to the template raw: it is the template that writes base64 where the envelope is JSON
         escaped = config.protocol.startswith("json") and self.data_type is not DataType.BINARY
         self.payloads = config.payload_plan(envelope=escaped)

@@ -5,7 +5,7 @@ Everything here runs in the hub. `_on_message` is the hot path of the whole prog
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, cast
 
 from gevent.event import Event  # type: ignore[import-untyped]
@@ -16,8 +16,8 @@ from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost
 from wps_load.measure.catalog import ack_label
 from wps_load.measure.ledger import DUPLICATE
-from wps_load.measure.stamp import read_binary, read_json, read_text
-from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, JoinGroup, Upstream
+from wps_load.measure.stamp import Stamp, read_binary, read_json, read_text
+from wps_load.protocol.messages import Ack, Connected, DataMessage, DataType, Downstream, JoinGroup, Upstream
 from wps_load.protocol.session import Session, State
 
 if TYPE_CHECKING:
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from wps_load.client.member import Member
     from wps_load.client.publisher import Publisher
 
-_READERS = {"text": read_text, "json": read_json, "binary": read_binary}
+
+
+def stamp_readers(sent: DataType) -> Mapping[str, Callable[[object], Stamp | None]]:
+    """How the stamp is read, by the type that a message says it has. Simple and protobuf clients get JSON as text."""
+    return {"text": read_json if sent is DataType.JSON else read_text, "json": read_json, "binary": read_binary}
 
 
 class Link:
@@ -126,7 +130,7 @@ class Link:
                 self._count_replays()
             return
         engine = self._engine
-        read = _READERS.get(message[2])
+        read = engine.stamp_readers.get(message[2])
         stamp = None if read is None else read(message[3])
         if stamp is None:
             engine.foreign(unstamped=True)
