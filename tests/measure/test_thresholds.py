@@ -165,10 +165,10 @@ RUN = Numbers(
     [
         ("rtt p99 < 100ms", 98.0, "pass"),
         ("rtt p50 < 50ms", 50.0, "fail"),
-        ("rtt max <= 99000us", 99000.0, "pass"),
-        ("rtt mean < 0.1s", 0.05, "pass"),
+        ("rtt max <= 99000us", 99.0, "pass"),
+        ("rtt mean < 0.1s", 50.0, "pass"),
         ("rtt min < 1ms", 1.0, "fail"),
-        ("connect p95 <= 2s", 1.5, "pass"),
+        ("connect p95 <= 2s", 1500.0, "pass"),
         ("rtt count >= 100", 100.0, "pass"),
         ("rtt rate >= 9.9/s", 9.9, "pass"),
         ("rtt rate >= 10/s", 9.9, "fail"),

@@ -189,7 +189,7 @@ class SloSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class SloResult:
-    """`value`: in the unit of the expression, None without data."""
+    """`value`: ms for times, percent for `%`, else a plain number; None without data."""
 
     expression: str
     value: float | None
@@ -201,7 +201,8 @@ def evaluate(slo: Slo, source: SloSource) -> SloResult:
     value = _value(slo, source)
     if value is None:
         return SloResult(slo.expression, None, "no_data")
-    holds = _COMPARE[slo.operator](value, slo.limit)
+    limit = slo.limit if slo.limit_ms is None else slo.limit_ms
+    holds = _COMPARE[slo.operator](value, limit)
     return SloResult(slo.expression, value, "pass" if holds else "fail")
 
 
@@ -218,8 +219,7 @@ def _value(slo: Slo, source: SloSource) -> float | None:
     match slo.kind:
         case "time":
             assert slo.aggregate is not None
-            time_ms = row[slo.aggregate.replace(".", "_")]
-            return None if time_ms is None else time_ms / _MS_IN[slo.unit]
+            return row[slo.aggregate.replace(".", "_")]
         case "count":
             return float(count)
         case "rate":

@@ -133,10 +133,11 @@ def slo_table(summary: Mapping[str, Any]) -> Table:
 
 
 def slo_value(slo: Mapping[str, Any]) -> str:
-    """What was measured, in the unit of the expression."""
+    """What was measured, times in ms."""
     if slo["value"] is None:
         return DASH
-    unit = parse(slo["expression"])[0].unit
+    demand = parse(slo["expression"])[0]
+    unit = "ms" if demand.kind == "time" else demand.unit
     return f"{number(slo['value'])}{'' if unit in ('%', '/s') else ' '}{unit}".strip()
 
 
@@ -183,9 +184,7 @@ CONNECTION_WORDS = {
 
 def connections_table(summary: Mapping[str, Any]) -> Table:
     found = summary["connections"]
-    return table(
-        ("connections", "count"), [[words, number(found[key])] for key, words in CONNECTION_WORDS.items()]
-    )
+    return table(("connections", "count"), [[words, number(found[key])] for key, words in CONNECTION_WORDS.items()])
 
 
 MESSAGE_WORDS = {

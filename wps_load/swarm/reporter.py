@@ -15,6 +15,7 @@ from wps_load.report.files import append_step_summary, prepare, write_run, write
 from wps_load.report.live import LiveState
 from wps_load.report.model import RunState
 from wps_load.report.summary import Summary, build_summary, exit_code
+from wps_load.report.tables import slo_value
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator
@@ -35,6 +36,8 @@ class Reporter:
         self._scenario = scenario_name(config, scenario_users)
         self.used = False
         self.summary: Summary | None = None
+        self._told = False
+        self._lost: str | None = None
         self._console = console
         self._coordinator: Coordinator | None = None
         self._target_users: Callable[[], int] = lambda: 0
@@ -96,29 +99,34 @@ class Reporter:
     # -- the end ---------------------------------------------------------------------------------------------
 
     def finish(self, coordinator: Coordinator) -> None:
-        """Writes everything and says the verdict."""
+        """Writes everything; `tell` says what came out."""
         planned, end = coordinator.planned_end_ns, coordinator.measure_end_ns
         early = planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
         facts = self._facts(coordinator, RunState.STOPPED if early else RunState.FINISHED)
         self.summary = build_summary(facts)
-        self._say_verdict(self.summary)
         if self.folder is None:
             return
         try:
             write_run(self.folder, facts)
             append_step_summary(os.environ, self.summary)
         except OSError as error:
-            self._console.say(f"wps-load: the report could not be written to {self.folder}: {error.strerror}")
-        else:
-            self._console.say(f"Report: {self.folder / 'report.html'}")
+            self._lost = f"wps-load: the report could not be written to {self.folder}: {error.strerror}"
 
-    def _say_verdict(self, summary: Summary) -> None:
+    def tell(self) -> None:
+        """The verdict, what was demanded, what is doubtful, and where the report is. Once."""
+        summary = self.summary
+        if summary is None or self._told:
+            return
+        self._told = True
         self._console.say(f"Verdict: {summary['verdict']}")
         for slo in summary["slo"]:
-            value = "no data" if slo["value"] is None else slo["value"]
-            self._console.say(f"  {slo['verdict']:8}{slo['expression']}  (measured: {value})")
+            self._console.say(f"  {slo['verdict']:8}{slo['expression']}  (measured: {slo_value(slo)})")
         for doubt in summary["doubts"]:
             self._console.say(f"  {doubt['level']}: {doubt['message']} {doubt['advice']}")
+        if self._lost is not None:
+            self._console.say(self._lost)
+        elif self.folder is not None:
+            self._console.say(f"Report: {self.folder / 'report.html'}")
 
     def exit_code(self, request_failures: bool, exit_code_on_error: int) -> int:
         if self.summary is None:
