@@ -50,12 +50,12 @@ class ApiLink:
     """
 
     __slots__ = (
-        "_attempt_over",
         "_closing",
         "_engine",
         "_grant",
         "_on_data",
         "_on_end",
+        "_proven",
         "_recovery",
         "_reliable",
         "_up",
@@ -84,7 +84,7 @@ class ApiLink:
         self._reliable = engine.codec.reliable
         self._closing = False
         self._recovery: Any = None
-        self._attempt_over = Event()
+        self._proven = Event()
         self.session = Session(engine.codec)
         self.connected = Event()
         self.ended = Event()
@@ -152,6 +152,8 @@ class ApiLink:
 
     def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
         message = self.session.receive(opcode, payload)
+        if self._recovery is not None:
+            self._proven.set()
         if type(message) is DataMessage:
             self._on_data(message, arrival_ns)
             if self._reliable:
@@ -173,7 +175,7 @@ class ApiLink:
         else:
             self.session.lost(lost_ns, lost.code)
         self._engine.link_closed(self, lost, counted=usable and not asked and self._recovery is None)
-        self._attempt_over.set()
+        self._proven.set()
         if self._recovery is not None:
             return  # an attempt to recover has failed: its greenlet goes on
         if self.session.state is State.RECOVERING:
@@ -225,8 +227,9 @@ class ApiLink:
         if dialed is None:
             return None
         unanswered = self.session.recovered()
-        self._attempt_over.clear()
+        self._proven.clear()
         self._open(dialed)
         for payload in unanswered:
             self.send(payload, self._engine.codec.opcode)
-        return None if self._attempt_over.wait(RECOVERY_PROOF_S) else dialed.upgraded_ns
+        self._proven.wait(RECOVERY_PROOF_S)
+        return dialed.upgraded_ns if self._up else None

@@ -1,0 +1,316 @@
+"""The client of a locustfile's tasks, against the emulator and against servers that misbehave."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import gevent
+import orjson
+import pytest
+from gevent.event import Event
+from loopback import PATIENCE_S, Server, upgrade_answer
+
+from wps_load.client.access import UrlAccess
+from wps_load.client.api import WebPubSubClient
+from wps_load.client.engine import Engine, Epoch
+from wps_load.client.reconnect import BackoffPolicy
+from wps_load.clock import now_ns
+from wps_load.config import load
+from wps_load.emulator.process import EmulatorProcess
+from wps_load.errors import ConnectFailure, ConnectionLost, Finding, LocalProtocolError
+from wps_load.measure.snapshot import Snapshot
+from wps_load.protocol.codecs import CODECS
+from wps_load.protocol.frames import Opcode, encode_frame
+from wps_load.swarm.engines import make_engine
+from wps_load.workload.scenarios import SUBPROTOCOLS
+
+NEVER_NS = 1 << 62
+CONNECTED = orjson.dumps({"type": "system", "event": "connected", "userId": "u", "connectionId": "c"})
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[EmulatorProcess]:
+    with EmulatorProcess.start() as process:
+        yield process
+
+
+def make(emulator: EmulatorProcess, measured: bool = True, **options: str) -> Engine:
+    values = {f"wps_{name}": text for name, text in options.items()}
+    config = load(values, users=1, spawn_rate=1.0, environ={}).with_emulator(emulator.connection_string)
+    identity = {"run_id": uuid4().hex[:8], "number": 1, "users": 1}
+    engine = make_engine(config, identity, lambda kind, sentence: None)
+    if measured:
+        began = Event()
+        engine.plan(Epoch(1, now_ns(), NEVER_NS))
+        engine.scheduler.call_at(now_ns(), lambda _: began.set())
+        assert began.wait(PATIENCE_S)
+    return engine
+
+
+def taken(engine: Engine) -> Snapshot:
+    return engine.recorder.take()
+
+
+def count(snapshot: Snapshot, name: str) -> int:
+    histogram = snapshot.histograms.get(name)
+    return 0 if histogram is None else histogram.count
+
+
+@pytest.mark.parametrize("protocol", SUBPROTOCOLS)
+def test_messages_come_back_and_every_action_is_counted(emulator: EmulatorProcess, protocol: str) -> None:
+    engine = make(emulator, protocol=protocol)
+    client = WebPubSubClient(engine)
+    group = uuid4().hex
+    client.join_group(group)
+    for data in ("text", b"\x00bytes", {"b": [1, 2.5], "a": None}):
+        client.send_to_group(group, data)
+        message = client.receive(PATIENCE_S)
+        assert message is not None
+        assert message.group == group
+        if isinstance(data, dict) and protocol.startswith("protobuf"):
+            assert orjson.loads(str(message.data)) == data
+        else:
+            assert message.data == data
+        client.send_event("any", data, ack=False)
+        answer = client.receive(PATIENCE_S)
+        assert answer is not None
+        assert answer.source == "server"
+    client.leave_group(group)
+    client.send_to_group(group, "nobody hears it")
+    assert client.receive(0) is None
+    client.end()
+    seen = taken(engine)
+    assert {name: count(seen, name) for name in ("connect", "connect_ready", "join_group")} == {
+        "connect": 1,
+        "connect_ready": 1,
+        "join_group": 1,
+    }
+    assert count(seen, "publish_ack") == 4
+    assert count(seen, "rtt") == count(seen, "rtt_service") == 6
+    assert not seen.failures
+
+
+def test_simple_client_hears_the_event_handler(emulator: EmulatorProcess) -> None:
+    engine = make(emulator, protocol="simple")
+    client = WebPubSubClient(engine)
+    for data, back in (("text", "text"), (b"\x00", b"\x00"), ({"a": 1}, '{"a":1}')):
+        client.send(data)
+        message = client.receive(PATIENCE_S)
+        assert message is not None
+        assert message.data == back
+    client.end()
+    assert count(taken(engine), "rtt") == 3
+
+
+def test_simple_client_is_in_its_groups_by_its_token(emulator: EmulatorProcess) -> None:
+    group = uuid4().hex
+    listener = WebPubSubClient(make(emulator, protocol="simple"), groups=(group,))
+    listener.connect()
+    WebPubSubClient(make(emulator)).send_to_group(group, "hello")
+    message = listener.receive(PATIENCE_S)
+    assert message is not None
+    assert message.data == "hello"
+
+
+def test_no_echo_and_foreign_copies_are_no_rtt(emulator: EmulatorProcess) -> None:
+    engine, group = make(emulator), uuid4().hex
+    ours, theirs = WebPubSubClient(engine, groups=(group,)), WebPubSubClient(make(emulator), groups=(group,))
+    ours.connect()
+    theirs.send_to_group(group, "same words")
+    assert ours.receive(PATIENCE_S) is not None
+    ours.send_to_group(group, "same words", no_echo=True)
+    theirs.send_to_group(group, "same words")
+    assert ours.receive(PATIENCE_S) is not None
+    assert count(taken(engine), "rtt") == 0
+
+
+def test_messages_count_in_the_measure_phase_only(emulator: EmulatorProcess) -> None:
+    engine, group = make(emulator, measured=False), uuid4().hex
+    client = WebPubSubClient(engine, groups=(group,))
+    client.send_to_group(group, "early")
+    assert client.receive(PATIENCE_S) is not None
+    before = taken(engine)
+    assert count(before, "connect") == count(before, "join_group") == 1
+    assert count(before, "rtt") == count(before, "publish_ack") == 0
+
+
+def test_refused_join_is_a_finding_with_a_label(emulator: EmulatorProcess) -> None:
+    engine = make(emulator, roles="webpubsub.sendToGroup")
+    client = WebPubSubClient(engine)
+    with pytest.raises(Finding) as caught:
+        client.join_group("g")
+    assert caught.value.label == "ack_forbidden"
+    client.send_to_group("g", "allowed")
+    assert taken(engine).failures == {("join_group", "ack_forbidden"): 1}
+
+
+def test_wrong_calls_are_mistakes_of_the_locustfile(emulator: EmulatorProcess) -> None:
+    simple = WebPubSubClient(make(emulator, protocol="simple"))
+    enveloped = WebPubSubClient(make(emulator))
+    for wrong in (
+        lambda: simple.join_group("g"),
+        lambda: simple.send_to_group("g", "x"),
+        lambda: simple.send_event("e", "x"),
+        lambda: enveloped.send("x"),
+        lambda: enveloped.send_to_group("g", object()),
+    ):
+        with pytest.raises(LocalProtocolError):
+            wrong()
+    assert not simple.connected
+
+
+def test_callbacks_run_in_order_and_may_call_the_client(emulator: EmulatorProcess) -> None:
+    group, seen, errors, done = uuid4().hex, [], [], Event()
+    client = WebPubSubClient(make(emulator), on_callback_error=errors.append)
+
+    @client.on_message
+    def handle(message: Any) -> None:
+        seen.append(message.data)
+        if message.data == 0:
+            client.send_event("ask", "and acked")
+            raise ValueError("told, not fatal")
+        if len(seen) == 6:
+            done.set()
+
+    client.join_group(group)
+    for number in range(5):
+        client.send_to_group(group, number)
+    assert done.wait(PATIENCE_S)
+    assert [data for data in seen if data != "and acked"] == list(range(5))
+    assert [type(error) for error in errors] == [ValueError]
+    with pytest.raises(LocalProtocolError):
+        client.receive(0)
+    client.end()
+
+
+def test_connection_lost_is_told_once_then_connects_anew_and_rejoins() -> None:
+    with EmulatorProcess.start(faults="disconnect=1/4,seed=3") as emulator:
+        engine, group, lost = make(emulator), uuid4().hex, 0
+        client = WebPubSubClient(engine, groups=(group,))
+        for number in range(40):
+            try:
+                client.send_to_group(group, number)
+            except ConnectionLost:
+                lost += 1
+        client.end()
+    seen = taken(engine)
+    assert lost > 3
+    assert seen.failures["disconnect", "closed_1006"] == lost
+    assert count(seen, "connect") == seen.counters["connections_reconnected"] + 1
+    assert seen.counters["connections_reconnected"] >= lost - 1
+    assert count(seen, "rtt") > 3  # only a member of the group hears its own copies
+
+
+def test_reliable_connection_is_recovered_under_the_call() -> None:
+    with EmulatorProcess.start(faults="disconnect=1/6,seed=3") as emulator:
+        engine, group = make(emulator, protocol="json-reliable"), uuid4().hex
+        client = WebPubSubClient(engine, groups=(group,))
+        for number in range(30):
+            client.send_to_group(group, number)
+        received = [message.data for message in iter(lambda: client.receive(0.2), None)]
+        client.end()
+    seen = taken(engine)
+    assert received == list(range(30))
+    assert count(seen, "recover") == seen.counters["connections_recovered"] >= 1
+    assert count(seen, "connect") == 1
+
+
+def scripted(port: int, **options: str) -> Engine:
+    """An engine whose target is a Server of loopback's."""
+    url = f"ws://127.0.0.1:{port}/client/hubs/h?access_token=T"
+    config = load({"wps_client_url": url, **options}, users=1, spawn_rate=1.0, environ={})
+    engine = make_engine(config, {"run_id": "r", "number": 1, "users": 1}, lambda kind, sentence: None)
+    assert isinstance(engine.access, UrlAccess)
+    return engine
+
+
+def silent(sock: Any, head: str) -> None:
+    """Connects, and answers no request until the client goes."""
+    sock.sendall(upgrade_answer(head, CODECS["json"].subprotocol) + encode_frame(Opcode.TEXT, CONNECTED, None))
+    while sock.recv(4096):
+        pass
+
+
+def test_ack_that_does_not_come_is_a_finding() -> None:
+    with Server(silent) as server:
+        engine = scripted(server.port)
+        client = WebPubSubClient(engine)
+        for call, label in (
+            (lambda: client.send_to_group("g", "x", timeout=0.01), "ack_timeout"),
+            (lambda: client.join_group("g", timeout=0.01), "join_timeout"),
+            (lambda: client.leave_group("g", timeout=0.01), "leave_timeout"),
+        ):
+            with pytest.raises(Finding) as caught:
+                call()
+            assert caught.value.label == label
+        assert client.user_id == "u"
+        client.end()
+    assert sum(taken(engine).failures.values()) == 3
+
+
+def test_killed_while_connecting_leaves_no_connection() -> None:
+    gone = Event()
+
+    def mute(sock: Any, head: str) -> None:
+        sock.sendall(upgrade_answer(head, CODECS["json"].subprotocol))
+        arrived.set()
+        try:
+            while sock.recv(4096):
+                pass
+        except OSError:
+            pass
+        gone.set()
+
+    arrived = Event()
+    with Server(mute) as server:
+        client = WebPubSubClient(scripted(server.port))
+        caller = gevent.spawn(client.connect)
+        assert arrived.wait(PATIENCE_S)
+        caller.kill()
+        assert gone.wait(PATIENCE_S)
+    assert not client.connected
+
+
+def test_end_closes_the_connection_without_waiting() -> None:
+    closed = Event()
+
+    def until_close_frame(sock: Any, head: str) -> None:
+        sock.sendall(upgrade_answer(head, CODECS["json"].subprotocol) + encode_frame(Opcode.TEXT, CONNECTED, None))
+        while (received := sock.recv(4096)) and received[0] != 0x80 | Opcode.CLOSE:
+            pass
+        closed.set()
+
+    with Server(until_close_frame) as server:
+        engine = scripted(server.port)
+        client = WebPubSubClient(engine)
+        client.connect()
+        assert len(engine.open_links) == 1
+        gevent.get_hub().loop.run_callback(client.end)  # the hub may not wait: gevent would raise
+        assert closed.wait(PATIENCE_S)
+        assert not client.connected
+    assert taken(engine).counters["connections_closed_by_plan"] == 1
+
+
+def test_failed_connect_delays_the_next_one(emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    monkeypatch.setattr("wps_load.client.api_connector.gevent.sleep", waits.append)
+    with Server(lambda sock, head: sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")) as server:
+        engine = scripted(server.port)
+        client = WebPubSubClient(engine)
+        for _ in range(2):
+            with pytest.raises(ConnectFailure) as caught:
+                client.connect()
+            assert caught.value.label == "http_401"
+    assert waits[0] == 0.0
+    assert waits[1] == pytest.approx(BackoffPolicy().longest_s, abs=5)
+    assert taken(engine).failures == {("connect", "http_401"): 2}
+
+
+def test_minted_tokens_may_publish_unless_roles_are_given(emulator: EmulatorProcess) -> None:
+    client = WebPubSubClient(make(emulator, scenario="idle"), user_id="anna")
+    client.join_group("g")
+    assert client.user_id == "anna"
+    assert client.connection_id
+    client.end()
