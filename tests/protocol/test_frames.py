@@ -80,6 +80,17 @@ def test_other_libraries_read_our_frames(size, masked):
     assert done.value.value == OracleFrame(OracleOpcode.BINARY, payload)
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("opcode", [1, 2, 9])
+def test_a_writers_frame_is_the_encoders_with_its_next_key(size, opcode):
+    payload = b"x" * size
+    if opcode == 9 and size > 125:
+        with pytest.raises(LocalProtocolError):
+            FrameWriter(iter([KEY])).frame(opcode, payload)
+    else:
+        assert FrameWriter(iter([KEY])).frame(opcode, payload) == encode_frame(opcode, payload, KEY)
+
+
 def test_every_frame_has_a_mask_key_of_its_own():
     writer = FrameWriter()
     frames = [writer.text_frame(b"payload") for _ in range(3000)]  # more than one pool of keys
@@ -207,6 +218,7 @@ def test_reads_a_server_of_another_library():
 def test_nothing_is_read_after_a_close_frame():
     reader = FrameReader()
     assert reader.feed(server_frame(8, b"") + server_frame(1, b"late")) == [(8, b"")]
+    assert reader.feed(server_frame(2, b"a whole one")) == []
     assert reader.feed(b"\xff" * 1000) == []
     assert reader.error is None
 
@@ -280,3 +292,20 @@ def test_a_flipped_byte_harms_nothing_that_came_before_it(sent, data):
     reader = FrameReader(max_message_bytes=100_000)
     assert reader.feed(bytes(wire))[:intact] == sent[:intact]
     assert reader.error is None or reader.error.close_code in (1002, 1007, 1009)
+
+
+HEADS = st.tuples(
+    st.sampled_from([0x81, 0x82, 0x80, 0x01, 0x89, 0x88, 0xC1, 0x83]),
+    st.sampled_from([0, 1, 125, 126, 127, 128 | 3, 255]),
+    st.sampled_from([b"", b"\0\x05", b"\0\x7d", b"\0\x7e", b"\0\x80", b"\1\0"]),
+)
+
+
+@given(st.lists(st.tuples(HEADS, st.sampled_from([0, 3, 5, 124, 125, 126, 128, 256]), st.booleans()), max_size=4))
+def test_a_lone_frame_is_read_as_one_that_comes_byte_by_byte(frames):
+    reader, slow = FrameReader(200), FrameReader(200)
+    for (first, size, more), payload_bytes, plain in frames:
+        piece = bytes((first, size)) + more + (b"t" if plain else b"\xe9") * payload_bytes
+        assert reader.feed(piece) == feed_in_pieces(slow, piece, 1)
+        assert (reader.error is None) == (slow.error is None)
+        assert reader.error is None or reader.error.close_code == slow.error.close_code
