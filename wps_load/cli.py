@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -59,7 +60,7 @@ def _run(name: str, argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         return _INTERRUPTED
     except BrokenPipeError:  # `wps-load plan | head`
-        sys.stdout = None
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
@@ -86,9 +87,7 @@ def _unknown(name: str) -> str:
     from wps_load.auth import redact
 
     near = get_close_matches(name, COMMANDS, 1)
-    return (
-        f"there is no command {redact(name)!r}: {f'did you mean {near[0]}?' if near else ', '.join(COMMANDS)}"
-    )
+    return f"there is no command {redact(name)!r}: {f'did you mean {near[0]}?' if near else ', '.join(COMMANDS)}"
 
 
 def _version() -> str:

@@ -11,6 +11,7 @@ from wps_load.clock import NS_PER_S, unix_time_s
 from wps_load.commands.parsing import parse_run, run_parser
 from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.options import BY_FLAG
+from wps_load.target import TargetKind
 
 EMULATOR = ConnectionString("http://127.0.0.1:8080", DEFAULT_EMULATOR_KEY)
 """Where `wps-load emulator` listens by default, with the official emulator's public key."""
@@ -36,9 +37,8 @@ def run(argv: Sequence[str]) -> int:
     arguments, config = parse_run(parser, argv)
     target = config.target
     if not target.has_key:
-        raise ConfigError(
-            [Fault(f"--wps-{target.kind.value}", None, "it has no key to sign with: give a connection string")]
-        )
+        flag = "--wps-client-url" if target.kind is TargetKind.CLIENT_URL else "--wps-negotiate-url"
+        raise ConfigError([Fault(flag, None, "it has no key to sign with: give a connection string")])
     own = _own_options(vars(arguments))
     hub = own.get("hub", config.hub)
     lifetime_ns = own.get("expires", config.token_lifetime_ns)

@@ -1,0 +1,52 @@
+"""Commands are called in this process, as from an empty folder and with no variable that names a target."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from wps_load.cli import main
+from wps_load.emulator.process import EmulatorProcess
+
+sys.path.append(str(Path(__file__).parents[1] / "report"))  # report_runs
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [*os.environ]:
+        if name.startswith("LOCUST_") or name == "WebPubSubConnectionString":
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs the program with these arguments."""
+
+    def call(*argv: object) -> Result:
+        code = main([str(argument) for argument in argv])
+        said = capsys.readouterr()
+        return Result(code, said.out, said.err)
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[EmulatorProcess]:
+    with EmulatorProcess.start() as process:
+        yield process

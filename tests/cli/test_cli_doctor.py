@@ -1,0 +1,179 @@
+"""`wps-load doctor` against the emulator, and against what is broken."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import gevent.server
+import gevent.ssl
+import pytest
+import trustme
+
+from wps_load.commands import machine
+
+SUBPROTOCOLS = ("json", "json-reliable", "protobuf", "protobuf-reliable")
+
+
+def lines(out: str) -> dict[str, str]:
+    """What each check said, by its name."""
+    rows = [line for line in out.splitlines() if line.startswith("  ") and not line.startswith("   ")]
+    return {row[8:20].strip(): row[2:6].strip() + " " + row[21:] for row in rows}
+
+
+@pytest.fixture
+def target(emulator) -> list[str]:
+    return ["--wps-connection-string", emulator.connection_string, "--wps-connect-timeout", "5s"]
+
+
+class TestWell:
+    def test_without_a_target_an_emulator_of_its_own(self, run):
+        result = run("doctor", "--users", "10", "--wps-emulator-faults", "delay=1ms")
+        found = lines(result.out)
+        assert (result.code, result.err) == (0, "")
+        assert result.out.startswith("Target: embedded emulator at http://127.0.0.1:")
+        assert found["echo"].startswith("pass by way of a group in ")
+        assert found["TLS"].startswith("skip")
+        assert list(found)[-1] == "local ports"
+        assert result.out.splitlines()[-1].endswith(" 0 failed.")
+
+    @pytest.mark.parametrize("protocol", SUBPROTOCOLS)
+    @pytest.mark.parametrize("data_type", ["text", "json", "binary"])
+    def test_an_echo_over_every_subprotocol(self, run, target, protocol, data_type):
+        result = run("doctor", *target, "--wps-protocol", protocol, "--wps-data-type", data_type)
+        assert result.code == 0
+        assert lines(result.out)["echo"].startswith("pass by way of a group in ")
+
+    @pytest.mark.parametrize("protocol", ["simple", "json"])
+    def test_an_answer_of_the_event_handler(self, run, target, protocol):
+        result = run("doctor", *target, "--wps-scenario", "upstream", "--wps-protocol", protocol)
+        assert lines(result.out)["echo"].startswith("pass the event handler answered in ")
+
+    @pytest.mark.parametrize("scenario", ["broadcast", "send-to-user"])
+    @pytest.mark.parametrize("protocol", ["simple", "json", "protobuf"])
+    def test_a_send_by_rest_where_the_scenario_sends_so(self, run, target, scenario, protocol):
+        result = run("doctor", *target, "--wps-scenario", scenario, "--wps-protocol", protocol)
+        found = lines(result.out)
+        assert result.code == 0
+        assert found["REST"].startswith("pass sent to one user")
+        assert found["echo"].startswith("skip")
+
+    def test_a_client_url_is_read_and_used_but_not_shown(self, run, target):
+        url = run("token", *target, "--user", "u").out.strip()
+        result = run("doctor", "--wps-client-url", url)
+        assert result.code == 0
+        assert lines(result.out)["client URL"].startswith("pass given")
+        assert url.partition("access_token=")[2] not in result.out + result.err
+
+    def test_token_in_the_header(self, run, target):
+        assert run("doctor", *target, "--wps-auth", "header").code == 0
+
+
+class TestBroken:
+    def test_roles_are_missed_in_the_claims_and_by_the_service(self, run, target):
+        result = run("doctor", *target, "--wps-roles", "webpubsub.joinLeaveGroup")
+        found = lines(result.out)
+        assert result.code == 1
+        assert found["token"].startswith("fail echo needs webpubsub.sendToGroup")
+        assert found["echo"] == "fail the service refused the publication [ack_forbidden]"
+
+    def test_a_wrong_key(self, run, target):
+        wrong = target[1].replace("AccessKey=A", "AccessKey=Z")
+        result = run("doctor", "--wps-connection-string", wrong)
+        found = lines(result.out)
+        assert result.code == 1
+        assert found["upgrade"].startswith("fail the service does not accept the token (status 401)")
+        assert found["echo"] == "skip upgrade comes first"
+
+    def test_messages_that_do_not_come_back(self, run):
+        result = run("doctor", "--wps-emulator-faults", "drop=1/1", "--wps-connect-timeout", "300ms")
+        assert result.code == 1
+        assert lines(result.out)["echo"] == "fail the message did not come back in 0.3 s [no_answer]"
+
+    def test_a_service_that_refuses(self, run):
+        result = run("doctor", "--wps-emulator-faults", "throttle=1/1")
+        assert "status 429" in lines(result.out)["upgrade"]
+        assert result.code == 1
+
+    def test_nobody_listens(self, run):
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            result = run("doctor", "--wps-connection-string", connection(bound.getsockname()[1], "http"))
+        found = lines(result.out)
+        assert result.code == 1
+        assert found["TCP"].startswith("fail")
+        assert {found[name] for name in ("TLS", "clock", "upgrade", "echo", "REST")} == {"skip TCP comes first"}
+
+    def test_a_negotiate_endpoint_that_is_not_there(self, run):
+        with socket.socket() as bound:
+            bound.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{bound.getsockname()[1]}/negotiate?code=t0ps3cret"
+            result = run("doctor", "--wps-negotiate-url", url)
+        assert result.code == 1
+        assert "negotiate_connect_refused" in lines(result.out)["client URL"]
+        assert "t0ps3cret" not in result.out + result.err
+
+    def test_too_few_open_files(self, run, target, monkeypatch):
+        monkeypatch.setattr(machine, "hard_open_files", lambda: 1024)
+        result = run("doctor", *target, "--users", "2000", "--processes", "2")
+        assert result.code == 1
+        assert lines(result.out)["open files"].startswith("fail 1,000 connections a process")
+
+
+class TestTls:
+    @pytest.fixture
+    def authority(self) -> trustme.CA:
+        return trustme.CA()
+
+    def test_trusted(self, run, authority, tmp_path: Path):
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        with tls_server(authority) as port:
+            result = run("doctor", "--wps-connection-string", connection(port), "--wps-ca-file", "ca.pem")
+        assert "the certificate is trusted and valid for " in lines(result.out)["TLS"]
+        assert lines(result.out)["TLS"].startswith("pass TLSv1.")
+
+    def test_unknown_authority(self, run, authority):
+        with tls_server(authority) as port:
+            result = run("doctor", "--wps-connection-string", connection(port))
+        assert lines(result.out)["TLS"].endswith("[tls_certificate]")
+        assert "--wps-ca-file" in result.out
+        assert result.code == 1
+
+    def test_unverified_is_a_warning(self, run, authority):
+        with tls_server(authority) as port:
+            result = run("doctor", "--wps-connection-string", connection(port), "--wps-insecure")
+        assert lines(result.out)["TLS"].startswith("warn")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--processes", "0"], "--processes '0': "),
+        (["--wps-scenario", "nothing"], "--wps-scenario 'nothing': "),
+        (["--wps-protocol", "simple", "--wps-scenario", "big-group"], "--wps-protocol 'simple': "),
+    ],
+)
+def test_usage(run, argv, said):
+    result = run("doctor", *argv)
+    assert (result.code, result.out) == (2, "")
+    assert said in result.err
+
+
+def connection(port: int, scheme: str = "https") -> str:
+    return f"Endpoint={scheme}://127.0.0.1:{port};AccessKey={'k' * 44};Version=1.0;"
+
+
+@contextmanager
+def tls_server(authority: trustme.CA) -> Iterator[int]:
+    """Does the handshake, answers nothing."""
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = gevent.server.StreamServer(("127.0.0.1", 0), lambda sock, _: sock.close(), ssl_context=context)
+    server.start()
+    try:
+        yield server.server_port
+    finally:
+        server.stop(timeout=0)

@@ -1,0 +1,122 @@
+"""`wps-load plan`: what it says for settings of which the answer is known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from wps_load.commands import plan
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.conf"))
+PRICES = Path(__file__).parents[2] / "docs" / "prices.example.json"
+
+
+@pytest.fixture(autouse=True)
+def brief(monkeypatch):
+    monkeypatch.setattr(plan, "MEASURE_S", 0.01)
+
+
+def rows(out: str) -> dict[str, str]:
+    found = [line for line in out.splitlines() if line.startswith("  ") and not line.startswith("   ")]
+    return {line[2:16].strip(): line[17:] for line in found}
+
+
+@pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
+def test_every_ready_file_can_be_planned(run, config):
+    result = run("plan", "--config", config)
+    assert (result.code, result.err) == (0, "")
+    assert "this load" in rows(result.out)
+
+
+def test_the_guides_row_needs_two_units_at_80_percent(run):
+    result = run("plan", "--wps-scenario", "big-group", "-u", "1000", "-r", "100", "-t", "1m10s")
+    found = rows(result.out)
+    assert found["connections"] == "1,000, opened in 10 s, 100 a second"
+    assert found["publishers"] == "30 users"
+    assert found["messages"] == "30/s in, 3,000/s out"
+    assert found["in all"].startswith("1,800 messages in (")
+    assert ", 180,000 out (" in found["in all"]
+    assert found["this load"].startswith("2 x Standard_S1: connections 50%, outbound")
+
+
+def test_growth_and_prices(run, tmp_path: Path):
+    prices = {
+        "region": "Moon", "date": "2026-11-01", "currency": "EUR",
+        "tiers": {"Standard_S1": {"unit_day": 2, "additional_million_messages": 0}},
+    }  # fmt: skip
+    (tmp_path / "prices.json").write_text(json.dumps(prices))
+    result = run("plan", "--wps-scenario", "idle", "-u", "800", "--growth", "1.5,10", "--prices", "prices.json")
+    found = rows(result.out)
+    assert found["prices"] == "Moon, 2026-11-01, EUR; a month has 30 days"
+    assert found["this load"].startswith("1 x Standard_S1: connections 80%")
+    assert found["1.5 times"].startswith("2 x Standard_S1")
+    assert found["10 times"].startswith("10 x Standard_S1")
+    assert "20.00 EUR a day, 600.00 EUR a month" in result.out
+
+
+def test_a_price_that_is_not_given_is_unknown_not_zero(run, tmp_path: Path):
+    prices = {"region": "Moon", "date": "d", "currency": "EUR", "tiers": {"Free_F1": {"unit_day": 0}}}
+    (tmp_path / "prices.json").write_text(json.dumps(prices))
+    result = run("plan", "-u", "100", "--prices", "prices.json")
+    assert "cost unknown" in result.out
+    assert "0.00" not in result.out
+
+
+def test_the_example_of_prices_can_be_read(run):
+    assert run("plan", "-u", "100", "--prices", PRICES).code == 0
+
+
+def test_more_than_any_tier_says_which_limit(run):
+    result = run("plan", "--wps-scenario", "idle", "-u", "800001")
+    assert "more than any tier holds: connections at 80% (800,001 of 1,000,000) of 1,000 x Premium_P2" in result.out
+
+
+def test_what_was_bought_is_judged(run):
+    argv = ["plan", "--wps-scenario", "idle", "-u", "900", "--wps-tier", "standard", "--wps-units"]
+    assert rows(run(*argv, "2").out)["bought"] == "2 x Standard_S1 holds it"
+    assert rows(run(*argv, "1").out)["bought"].startswith("1 x Standard_S1 is too small: connections at 90%")
+
+
+def test_a_closed_loop_has_no_rate(run):
+    result = run("plan", "-u", "5", "--wps-rate", "max", "-t", "10s")
+    found = rows(result.out)
+    assert found["messages"].startswith("unknown")
+    assert found["workers"].startswith("unknown")
+    assert found["this load"].startswith("1 x Standard_S1: connections 0%")
+
+
+def test_stages_add_up(run):
+    result = run("plan", "--wps-stages", "rate:100:10s,rate:300:20s", "-u", "10", "-r", "10")
+    found = rows(result.out)
+    assert found["messages"] == "300/s in, 300/s out"
+    assert found["in all"].startswith("7,000 messages in")
+
+
+def test_ports_of_one_machine(run):
+    assert "use more machines" in rows(run("plan", "--wps-scenario", "idle", "-u", "100000").out)["local ports"]
+
+
+def test_nothing_connects(run):
+    """The target does not exist; the plan does not care, and shows no secret."""
+    result = run("plan", "--wps-connection-string", "Endpoint=https://nowhere.invalid;AccessKey=t0ps3cret;")
+    assert result.code == 0
+    assert "against https://nowhere.invalid\n" in result.out
+    assert "t0ps3cret" not in result.out
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["--growth", "2,x"], "--growth '2,x': "),
+        (["--growth", "0"], "--growth '0': "),
+        (["--prices", "missing.json"], "--prices 'missing.json': a readable file"),
+        (["--wps-scenario", "big-group"], "--users '1': big-group needs at least 2"),
+    ],
+)
+def test_usage(run, argv, said):
+    result = run("plan", *argv)
+    assert (result.code, result.out) == (2, "")
+    assert said in result.err
+    assert len(result.err.splitlines()) == 1

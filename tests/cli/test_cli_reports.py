@@ -1,0 +1,99 @@
+"""`wps-load report` and `compare` on runs whose figures are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from report_runs import facts
+
+from wps_load.report.files import write_run, write_snapshot
+
+
+@pytest.fixture
+def make(tmp_path: Path):
+    """A finished run's folder."""
+
+    def written(name: str, **changes: object) -> Path:
+        folder = tmp_path / name
+        folder.mkdir()
+        write_run(folder, facts(**changes))
+        return folder
+
+    return written
+
+
+class TestReport:
+    def test_a_killed_run_gets_its_charts(self, run, tmp_path: Path):
+        folder = tmp_path / "killed"
+        folder.mkdir()
+        write_snapshot(folder, facts())
+        before = (folder / "report.html").stat().st_size
+        result = run("report", folder)
+        assert (result.code, result.err) == (0, "")
+        assert result.out.splitlines()[-1] == str(folder / "report.html")
+        assert (folder / "report.html").stat().st_size > before + 1_000_000
+
+    def test_several(self, run, make):
+        first, second = make("a"), make("b")
+        (first / "junit.xml").unlink()
+        assert run("report", first, second).code == 0
+        assert (first / "junit.xml").exists()
+
+    @pytest.mark.parametrize("name", ["missing", "empty"])
+    def test_no_run(self, run, tmp_path: Path, name):
+        (tmp_path / "empty").mkdir()
+        result = run("report", name)
+        assert (result.code, result.out) == (2, "")
+        assert len(result.err.splitlines()) == 1
+
+
+class TestCompare:
+    def test_the_same_twice(self, run, make):
+        base, new = make("base", seed=1), make("new", seed=2)
+        result = run("compare", base, new)
+        assert (result.code, result.err) == (0, "")
+        assert "No regression" in result.out
+
+    def test_slower(self, run, make):
+        base, new = make("base"), make("new", seed=2, median_ms=24.0)
+        result = run("compare", base, new)
+        assert result.code == 5
+        assert "Regression: " in result.out
+        assert run("compare", new, base).code == 0
+
+    def test_a_tolerance(self, run, make):
+        base, new = make("base"), make("new", seed=2, median_ms=13.5)
+        assert run("compare", base, new).code == 5
+        assert run("compare", base, new, "--tolerance", "50%").code == 0
+
+    @pytest.mark.parametrize("argv", [["a", "b", "--", "c"], ["--base", "a", "b", "--new", "c"]])
+    def test_several_a_side(self, run, make, argv):
+        for number, name in enumerate("abc"):
+            make(name, seed=number)
+        result = run("compare", *argv, "--json") if "--" not in argv else run("compare", "--json", *argv)
+        document = json.loads(result.out)
+        assert (document["base"], document["new"]) == (["a", "b"], ["c"])
+        assert document["schema"] == "wps-load.comparison/1"
+
+    @pytest.mark.parametrize(
+        "argv",
+        [
+            [], ["a"], ["a", "b", "c"], ["--base", "a"], ["a", "--new", "b"], ["a", "--"], ["--", "a"],
+            ["--base", "a", "--new", "b", "--", "c"],
+        ],
+    )  # fmt: skip
+    def test_unclear_sides(self, run, argv):
+        result = run("compare", *argv)
+        assert (result.code, result.out) == (2, "")
+        assert "which runs are to be compared" in result.err
+
+    @pytest.mark.parametrize("text", ["x", "101%", "-1"])
+    def test_a_tolerance_that_is_none(self, run, make, text):
+        assert run("compare", make("a"), make("b"), f"--tolerance={text}").code == 2
+
+    def test_different_tests(self, run, make):
+        result = run("compare", make("a"), make("b", settings_hash="f" * 16))
+        assert result.code == 2
+        assert "were different tests" in result.err
