@@ -1,0 +1,95 @@
+"""Injected delays and stalls: latencies are what was injected, as arithmetic says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+from calibration_runs import Outcome, Run, execute
+
+from wps_load.emulator.process import EmulatorProcess
+
+pytestmark = pytest.mark.calibration
+
+QUIET = "--headless -u 10 -r 100 -t 2s --wps-rate 20 --wps-payload 128B"
+ATTEMPTS = 3
+"""For a bias of the instrument each attempt is one too many; for a noisy neighbour, all three are rare."""
+
+STALL_S = 2.0
+STALLED = "--headless -u 10 -r 100 -t 5s --wps-payload 128B --wps-slo none"
+
+
+def rtt_p50_ms(faults: str | None) -> float:
+    return float(execute(Run(QUIET, faults)).summary["metrics"]["rtt"]["p50"])
+
+
+@pytest.mark.parametrize("delay_ms", [5, 20, 200])
+def test_a_delay_shifts_the_median_by_itself(delay_ms: int) -> None:
+    shifts = []
+    for _ in range(ATTEMPTS):
+        undelayed_ms = rtt_p50_ms(None)
+        shifts.append(rtt_p50_ms(f"delay={delay_ms}ms") - undelayed_ms)
+        if abs(shifts[-1] - delay_ms) <= 1.0:
+            return
+    pytest.fail(f"the median rose by {shifts} ms, not by {delay_ms} ms")
+
+
+@pytest.fixture(scope="module")
+def stalled() -> Outcome:
+    return execute(Run(f"{STALLED} --wps-rate 20", f"stall={STALL_S:g}s@1s"))
+
+
+def test_a_stall_is_in_every_percentile_that_it_should_be_in(stalled: Outcome) -> None:
+    """Messages are due evenly for T s. One due x s before the end of the stall waits for x s, whatever it meets on top.
+
+    So the slowest share p of the messages are the p T s due first in the stall: the quantile at 1 - p is S - p T,
+    and the mean is S^2 / 2 / T.
+    """
+    rtt, measured_s = stalled.summary["metrics"]["rtt"], stalled.measured_s
+    slack_ms = 60  # what 400 messages, let go at once, cost
+    assert rtt["p99"] == pytest.approx(1000 * (STALL_S - 0.01 * measured_s), abs=slack_ms)
+    assert rtt["p90"] == pytest.approx(1000 * (STALL_S - 0.10 * measured_s), abs=slack_ms)
+    assert rtt["mean"] == pytest.approx(1000 * STALL_S**2 / 2 / measured_s, abs=slack_ms)
+    assert stalled.messages["lost"] == 0
+
+
+def test_what_the_service_holds_is_service_time_too(stalled: Outcome) -> None:
+    """The messages of a stall of deliveries have left in time, so `rtt_service` sees the stall as well; the
+    generator's own lateness is all that it leaves out."""
+    rtt, service = stalled.summary["metrics"]["rtt"], stalled.summary["metrics"]["rtt_service"]
+    for name in ("mean", "p50", "p90", "p99", "max"):
+        assert service[name] <= rtt[name] * 1.001  # to within a bucket
+    assert service["p99"] > 0.9 * rtt["p99"]
+
+
+def test_a_closed_loop_hides_the_stall() -> None:
+    """What an open loop is for: the same stall, seen by publishers that wait, is one slow message each."""
+    outcome = execute(Run(f"{STALLED} --wps-rate max", f"delay=5ms,stall={STALL_S:g}s@1s"))
+    rtt = outcome.summary["metrics"]["rtt"]
+    assert rtt["max"] > 1000 * (STALL_S - 0.1)
+    assert rtt["p90"] < 100
+    assert rtt["p99"] < 1000
+
+
+def test_waiting_for_a_peer_that_does_not_read_is_not_service_time() -> None:
+    """The emulator stands still while it is sent more than the sockets take: messages are held back, and leave late."""
+
+    def stand_still(process: subprocess.Popen[str], emulator: EmulatorProcess) -> None:
+        while emulator.stats()["messages_in"] < 10:
+            time.sleep(0.02)  # its count has no event to wait for
+        os.kill(emulator.pid, signal.SIGSTOP)
+        try:
+            time.sleep(STALL_S)  # the stall itself
+        finally:
+            os.kill(emulator.pid, signal.SIGCONT)
+
+    options = "--headless -u 2 -r 100 -t 5s --wps-rate 25 --wps-payload 512KiB --wps-slo none"
+    outcome = execute(Run(options, during=stand_still))
+    rtt, service = outcome.summary["metrics"]["rtt"], outcome.summary["metrics"]["rtt_service"]
+    assert "send_stalled" in outcome.doubts
+    assert outcome.messages["lost"] == outcome.messages["send_failed"] == 0
+    assert rtt["p99"] > 1000 * STALL_S * 0.8
+    assert service["mean"] < 0.8 * rtt["mean"]
