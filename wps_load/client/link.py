@@ -122,7 +122,8 @@ class Link:
     # -- in --------------------------------------------------------------------------------------------------
 
     def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
-        message = self._receive(opcode, payload)
+        receive, arrive = self._receive, self._arrive  # by local names, see Connection._on_readable
+        message = receive(opcode, payload)
         if type(message) is not DataMessage:
             if message is not None:
                 self._on_protocol(message, arrival_ns)
@@ -140,7 +141,7 @@ class Link:
             engine.foreign(unstamped=False)
         elif epoch != engine.epoch & 0xFF and not engine.follow_epoch(epoch):
             engine.recorder.count("messages_outdated")
-        elif self._arrive(stream, seq) != DUPLICATE:
+        elif arrive(stream, seq) != DUPLICATE:
             at_ns = arrival_ns + engine.offset_ns
             if stream == self._stream:
                 self._rtt.append(at_ns - due_ns)

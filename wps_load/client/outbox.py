@@ -91,8 +91,9 @@ class Outbox:
         """Takes one data frame. False: refused, nothing of it has left or ever will."""
         if not self.writable:
             return self._keep(frame)
+        write = self._write  # by a local name, see Connection._on_readable
         try:
-            sent = self._write(frame)
+            sent = write(frame)
         except (BlockingIOError, ssl.SSLWantWriteError):
             sent = 0
         except OSError:

@@ -131,7 +131,9 @@ class Publisher:
         """The message that is due at `due_ns`, in this worker's clock."""
         stint = self.stint
         assert stint is not None
-        seq = stint.out.take()
+        out = stint.out
+        seq = out.seq
+        out.seq = seq + 1
         link = self.link
         if link is not None and link.connection.outbox.writable and not self._backlog:
             self._transmit(link, seq, due_ns)
@@ -144,11 +146,13 @@ class Publisher:
 
     def _transmit(self, link: Link, seq: int, due_ns: int, *, held: bool = False) -> None:
         """`held`: it had to wait for its peer, or for a recovery: that is not the generator's own lag."""
-        engine = self._engine
+        engine, pack, choose = self._engine, self._pack, self._choose  # local: see Connection._on_readable
+        stream = self.stream
+        send, frame = link.connection.send, engine.frame
         sent_ns = now_ns()
         offset = engine.offset_ns
-        stamp = self._pack(engine.epoch, engine.number, self.stream, seq, due_ns + offset, sent_ns + offset)
-        data = self._choose(self.stream, seq).wrap(stamp)
+        stamp = pack(engine.epoch, engine.number, stream, seq, due_ns + offset, sent_ns + offset)
+        data = choose(stream, seq).wrap(stamp)
         template = self._template
         if self._ack:
             session = link.session
@@ -157,7 +161,7 @@ class Publisher:
             session.expect_ack(ack_id, "publish", (due_ns, engine.epoch), payload)
         else:
             payload = template.encode_safe(data)
-        if link.connection.send(engine.frame(template.opcode, payload)):
+        if send(frame(template.opcode, payload)):
             if not held:
                 engine.send_lag.append(sent_ns - due_ns)
             if not link.connection.outbox.writable:
@@ -230,10 +234,11 @@ class Stint:
 
     def due(self, due_ns: int) -> int | None:
         """Open loop, called by the scheduler: publishes the message that is due and tells when the next one is."""
+        next_due, publish = self._next_due, self._publish
         if due_ns >= self.until_ns:
             return None
-        self._publish(due_ns)
-        return self._next_due()
+        publish(due_ns)
+        return next_due()
 
     def start_closed(self, due_ns: int) -> None:
         """Closed loop, called by the scheduler: the first message."""
@@ -246,9 +251,10 @@ class Stint:
         if at_ns >= self.until_ns or self.publisher.stint is not self:
             self.last_due_ns = None
             return
+        next_due, publish = self._next_due, self._publish
         self.closed.came_back(at_ns)
-        self.last_due_ns = self._next_due()
-        self._publish(self.last_due_ns)
+        due_ns = self.last_due_ns = next_due()
+        publish(due_ns)
 
     def miss(self, end_ns: int) -> None:
         """What the schedule had due before `end_ns` and this worker was too late for: offered, and failed."""
