@@ -1,0 +1,100 @@
+"""Connections that come, go and break, workers that die: the accounts close all the same."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import psutil  # type: ignore[import-untyped]
+import pytest
+from calibration_runs import Outcome, Run, execute_all
+
+from wps_load.emulator.process import EmulatorProcess
+
+pytestmark = pytest.mark.calibration
+
+RAMP = Path(__file__).parent / "ramp_locustfile.py"
+GROUPS = "--headless -u 20 --wps-rate 20 --wps-payload 128B --wps-scenario small-group"
+ECHO = "--headless -u 20 -r 100 --wps-rate 20 --wps-payload 128B"
+
+
+def kill_a_worker(process: subprocess.Popen[str], emulator: EmulatorProcess) -> None:
+    while emulator.stats()["messages_in"] < 400 and process.poll() is None:
+        time.sleep(0.02)  # its count has no event to wait for
+    workers = psutil.Process(process.pid).children()
+    os.kill(workers[0].pid, signal.SIGKILL)
+
+
+RUNS = {
+    "ramp": Run(GROUPS, locustfile=RAMP),
+    "ramp, two workers": Run(f"{GROUPS} --processes 2", locustfile=RAMP),
+    "worker killed": Run(f"{ECHO} --processes 2 -t 8s", during=kill_a_worker),
+    "disconnects": Run(f"{ECHO} -t 5s", "disconnect=1/100,seed=5"),
+}
+
+
+@pytest.fixture(scope="module")
+def outcomes() -> dict[str, Outcome]:
+    return dict(zip(RUNS, execute_all(list(RUNS.values()), at_once=2), strict=True))
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_the_accounts_close(outcomes: dict[str, Outcome], name: str) -> None:
+    found = outcomes[name].messages
+    assert found["published"] > 0
+    assert found["offered"] == found["published"] + found["send_failed"]
+    assert found["expected"] == found["delivered"] + found["lost"]
+    assert found["duplicated"] == found["reordered"] == found["foreign"] == 0
+
+
+@pytest.mark.parametrize("name", ["ramp", "ramp, two workers"])
+def test_who_joins_and_leaves_loses_nothing(outcomes: dict[str, Outcome], name: str) -> None:
+    outcome = outcomes[name]
+    connections = outcome.summary["connections"]
+    assert connections["opened"] == 30  # 20 at first, then ten of the 15 that are there in the end
+    assert connections["peak"] == 20
+    assert connections["closed_by_plan"] == 15
+    assert connections["dropped"] == 0
+    assert outcome.messages["lost"] == 0
+    assert outcome.messages["delivered"] > 5 * outcome.messages["published"]
+    assert outcome.messages["published"] == outcome.truth["messages_in"]
+    # it delivers to who is on the way out as well
+    assert 0 <= outcome.truth["deliveries"] - outcome.messages["delivered"] <= 10 * connections["closed_by_plan"]
+
+
+def test_a_publisher_that_comes_late_was_not_due_before(outcomes: dict[str, Outcome]) -> None:
+    """Nothing is offered before its publisher is connected; a worker that is late at its leaving may miss one."""
+    failed = outcomes["ramp"].messages["send_failed"]
+    assert failed <= outcomes["ramp"].summary["connections"]["closed_by_plan"]
+
+
+def test_a_killed_worker_makes_the_run_invalid(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["worker killed"]
+    assert outcome.code == 4
+    assert outcome.summary["verdict"] == "invalid"
+    assert outcome.doubts["worker_lost"] == "error"
+    assert outcome.summary["generator"]["workers"] == 2
+
+
+def test_what_the_surviving_worker_measured_is_right(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["worker killed"]
+    found, truth = outcome.messages, outcome.truth
+    assert found["lost"] == 0
+    # of the dead worker counts what it had reported, a second at most before its end
+    survivor_at_least = 10 * 20 * (outcome.measured_s - 1)
+    assert survivor_at_least < found["delivered"] <= truth["deliveries"]
+    assert truth["deliveries"] - found["delivered"] < 10 * 20 * 3
+
+
+def test_what_a_publisher_could_not_send_is_not_lost(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["disconnects"]
+    found, truth = outcome.messages, outcome.truth
+    assert truth["disconnected"] > 5
+    assert outcome.summary["connections"]["dropped"] == truth["disconnected"]
+    assert found["send_failed"] > 0
+    # each loss is of a message on its way when its socket was cut
+    assert found["lost"] == found["published"] - found["delivered"]
+    assert found["lost"] <= 2 * truth["disconnected"]
