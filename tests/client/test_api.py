@@ -137,7 +137,7 @@ def test_messages_count_in_the_measure_phase_only(emulator: EmulatorProcess) -> 
 
 
 def test_refused_join_is_a_finding_with_a_label(emulator: EmulatorProcess) -> None:
-    engine = make(emulator, roles="webpubsub.sendToGroup")
+    engine = make(emulator, roles="webpubsub.sendToGroup", scenario="idle")
     client = WebPubSubClient(engine)
     with pytest.raises(Finding) as caught:
         client.join_group("g")
@@ -309,6 +309,8 @@ def test_failed_connect_delays_the_next_one(emulator: EmulatorProcess, monkeypat
 
 
 def test_minted_tokens_may_publish_unless_roles_are_given(emulator: EmulatorProcess) -> None:
+    with pytest.raises(Finding):
+        WebPubSubClient(make(emulator, roles="none")).send_to_group("g", "x")
     client = WebPubSubClient(make(emulator, scenario="idle"), user_id="anna")
     client.join_group("g")
     assert client.user_id == "anna"

@@ -43,7 +43,8 @@ class ApiConnector:
         on_end: Callable[[], None],
     ) -> None:
         self._engine = engine
-        self._access = publishing_access(engine.access)
+        roles_given = dict(engine.config.given).get("wps-roles") is not None
+        self._access = publishing_access(engine.access, roles_given=roles_given)
         self._name = user_id or f"{engine.run_id}-{secrets.token_hex(8)}"
         self._on_data = on_data
         self._on_end = on_end
@@ -209,8 +210,8 @@ _REFUSED = {
 }
 
 
-def publishing_access(access: Access) -> Access:
-    """Minted tokens may join and publish, unless `--wps-roles` or the scenario says what they may do."""
-    if isinstance(access, MintedAccess) and not access.roles:
+def publishing_access(access: Access, *, roles_given: bool) -> Access:
+    """Minted tokens may join and publish, whatever the scenario needs, unless `--wps-roles` says what they may do."""
+    if isinstance(access, MintedAccess) and not roles_given:
         return replace(access, roles=JOIN_AND_PUBLISH)
     return access

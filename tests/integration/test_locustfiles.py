@@ -1,0 +1,221 @@
+"""Other people's locustfiles: the examples as they stand, and what a task gets to see when things go wrong."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from program import ROOT, Finished, clean_environment, run
+
+from wps_load.emulator.process import EmulatorProcess
+
+EXAMPLES = ROOT / "examples"
+USERS = ("-u", "8", "-r", "8")
+
+
+def rows(done: Finished, kind: str) -> dict[str, int]:
+    """Locust's last table: requests by name."""
+    return {name: int(n) for name, n in re.findall(rf"^{kind} +(\S+) +(\d+) +\d+\(", done.output, re.MULTILINE)}
+
+
+def written(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "locustfile.py"
+    path.write_text("from locust import constant, task\nfrom wps_load import WebPubSubUser\n" + dedent(text))
+    return path
+
+
+@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two processes"])
+def test_quickstart(tmp_path: Path, processes: tuple[str, ...]) -> None:
+    done = run(tmp_path / "reports", *USERS, "-t", "2s", *processes, locustfile=EXAMPLES / "quickstart.py")
+
+    assert done.code == 0, done.output
+    assert "Traceback" not in done.output
+    summary, table = done.summary, rows(done, "WPS")
+    assert summary["verdict"] == "pass"
+    assert summary["run"]["scenario"] == "locustfile"
+    assert summary["slo"] == []
+    assert [doubt["name"] for doubt in summary["doubts"] if doubt["level"] == "error"] == []
+    assert summary["connections"]["target"] == summary["connections"]["opened"] == 8
+    assert summary["messages"]["published"] is None, "a task's messages carry no stamp: nobody knows"
+    for name in ("connect", "join_group"):
+        assert summary["metrics"][name]["count"] == table[name] == 8
+    assert summary["metrics"]["rtt"]["count"] >= 8
+    assert summary["metrics"]["publish_ack"]["count"] >= summary["metrics"]["rtt"]["count"]
+
+
+def test_quickstart_is_what_the_readme_shows_and_short() -> None:
+    code = (EXAMPLES / "quickstart.py").read_text()
+    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+
+
+class Shop(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def shop() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Shop)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_http_user_beside_ours(tmp_path: Path, shop: str) -> None:
+    done = run(tmp_path / "reports", *USERS, "-t", "2s", "--host", shop, locustfile=EXAMPLES / "mixed.py")
+
+    assert done.code == 0, done.output
+    assert rows(done, "GET")["/"] > 0
+    assert rows(done, "WPS")["connect"] == 6
+    assert done.summary["connections"]["target"] == done.summary["connections"]["peak"] == 6
+    assert "GET" not in done.summary["metrics"]
+
+
+def test_scenario_users_beside_a_task_of_ones_own(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """
+        from wps_load.swarm.users import ScenarioUser
+
+        class Load(ScenarioUser):
+            pass
+
+        class Own(WebPubSubUser):
+            wait_time = constant(0.2)
+
+            @task
+            def ask(self):
+                self.client.send_event("ask", "x")
+        """,
+    )
+    done = run(tmp_path / "reports", *USERS, "-t", "4s", "--wps-rate", "5", locustfile=path)
+
+    messages, metrics = done.summary["messages"], done.summary["metrics"]
+    assert done.code == 0, done.output
+    assert messages["published"] == messages["delivered"] > 0
+    assert messages["foreign"] == messages["lost"] == 0
+    assert metrics["rtt"]["count"] > messages["delivered"], "the tasks' round trips are in it"
+    assert metrics["connect"]["count"] == done.summary["connections"]["target"] == 8
+
+
+GROUP_TASK = """
+    class Own(WebPubSubUser):
+        wait_time = constant(0.1)
+
+        @task
+        def talk(self):
+            self.client.join_group("g")
+    """
+
+
+def test_wrong_key_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
+    key = "NotTheRightKeyNotTheRightKeyNotTheRightKey"
+    with EmulatorProcess.start() as emulator:
+        target = f"Endpoint={emulator.endpoint};AccessKey={key};Version=1.0;"
+        done = run(
+            tmp_path / "reports", *USERS, "-t", "2s", "--wps-connection-string", target,
+            locustfile=written(tmp_path, GROUP_TASK),
+        )  # fmt: skip
+
+    assert done.code == 4, done.output
+    assert {"metric": "connect", "label": "http_401", "count": 8} in done.summary["failures"]
+    assert done.output.count("the service does not accept the token") == 1
+    assert "Traceback" not in done.output
+    assert key not in done.output
+
+
+def test_finding_can_be_caught_and_a_mistake_is_locusts_to_report(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """
+        from wps_load.errors import Finding
+
+        class Own(WebPubSubUser):
+            wait_time = constant(0.5)
+
+            @task
+            def caught(self):
+                try:
+                    self.client.join_group("g")
+                except Finding as finding:
+                    print("caught", finding.label)
+
+            @task
+            def mistaken(self):
+                self.client.send("only for simple clients")
+        """,
+    )
+    done = run(tmp_path / "reports", *USERS, "-t", "2s", "--wps-roles", "none", locustfile=path)
+
+    assert done.code == 1, done.output
+    assert "caught ack_forbidden" in done.output
+    assert "LocalProtocolError: send is for --wps-protocol simple" in done.output
+
+
+def test_users_connections_end_with_them_whatever_on_stop_does(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """
+        from locust import events
+
+        class Own(WebPubSubUser):
+            wait_time = constant(0.1)
+            opened = []
+
+            def on_start(self):
+                self.client.connect()
+                self.opened.append(self.client)
+
+            @task
+            def wait_for_nothing(self):
+                self.client.receive(None)
+
+            def on_stop(self):
+                pass
+
+        @events.quitting.add_listener
+        def tell(**_):
+            print("still connected:", sum(client.connected for client in Own.opened), "of", len(Own.opened))
+        """,
+    )
+    done = run(tmp_path / "reports", *USERS, "-t", "2s", locustfile=path)
+
+    assert done.code == 0, done.output
+    assert "still connected: 0 of 8" in done.output
+
+
+def test_import_is_lazy() -> None:
+    program = dedent(
+        """
+        import sys
+        import wps_load, wps_load.protocol.codecs, wps_load.measure.ledger, wps_load.workload.pacer
+        assert not {"gevent", "locust"} & set(sys.modules)
+        assert wps_load.__version__
+        from wps_load import WebPubSubUser
+        assert "locust" in sys.modules and WebPubSubUser.abstract
+        try:
+            wps_load.nothing
+        except AttributeError as error:
+            assert "nothing" in str(error)
+        else:
+            raise SystemExit("an attribute that is not there")
+        """
+    )
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
