@@ -25,9 +25,7 @@ from wps_load.report.summary import build_summary
 SUMMARY = build_summary(facts(measure_s=10))
 
 
-def quick(
-    rng: np.random.Generator, seconds: int, median_ms: float, slowdown: float, phi: float, sd: float
-) -> Run:
+def quick(rng: np.random.Generator, seconds: int, median_ms: float, slowdown: float, phi: float, sd: float) -> Run:
     """A run of lognormal round trips whose level wanders by an AR(1) series: 100 a second."""
     level = median_ms * slowdown * np.exp(autocorrelated(rng, seconds, phi, sd))
     times = (level[:, None] * rng.lognormal(0.0, 0.3, (seconds, 100)) * 1e6).astype(np.int64)

@@ -113,9 +113,7 @@ def test_rendered_again_from_the_folder_alone(tmp_path: Path) -> None:
     files.write_rendered(tmp_path, run.summary, run.histograms)
     assert (tmp_path / "summary.md").read_bytes() == written["summary.md"]
     assert (tmp_path / "junit.xml").read_bytes() == written["junit.xml"]
-    assert len((tmp_path / "report.html").read_bytes()) == pytest.approx(
-        len(written["report.html"]), rel=0.001
-    )
+    assert len((tmp_path / "report.html").read_bytes()) == pytest.approx(len(written["report.html"]), rel=0.001)
 
 
 @pytest.mark.parametrize(
@@ -132,9 +130,7 @@ def test_rendered_again_from_the_folder_alone(tmp_path: Path) -> None:
         (b"\xff\xfe", "cannot be read: it is not text"),
     ],
 )
-def test_broken_summary_is_refused_with_its_reason(
-    tmp_path: Path, content: str | bytes | None, reason: str
-) -> None:
+def test_broken_summary_is_refused_with_its_reason(tmp_path: Path, content: str | bytes | None, reason: str) -> None:
     if content is not None:
         raw = content if isinstance(content, bytes) else content.encode()
         (tmp_path / "summary.json").write_bytes(raw)

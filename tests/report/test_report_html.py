@@ -41,9 +41,7 @@ class Outline(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
-        self.addresses += [
-            value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")
-        ]
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "srcset", "action")]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -57,9 +55,7 @@ def test_one_file_that_fetches_nothing() -> None:
 
 def test_texts_are_escaped_wherever_they_come_from() -> None:
     settings = {EVIL: EVIL, "wps-payload": EVIL}
-    hostile = facts(
-        target=EVIL, scenario=EVIL, settings=settings, versions={"wps-load": EVIL}, host={EVIL: EVIL}
-    )
+    hostile = facts(target=EVIL, scenario=EVIL, settings=settings, versions={"wps-load": EVIL}, host={EVIL: EVIL})
     plain, drawn = Outline(page(hostile, charts=False)), Outline(page(hostile))
     assert "img" not in plain.tags
     assert plain.tags.count("script") == 0
@@ -100,9 +96,7 @@ def test_closed_loop_is_said() -> None:
 
 
 def test_a_run_without_messages_shows_its_connects() -> None:
-    text = page(
-        facts(scenario="idle", has_messages=False, totals=None, offered=None, rate=0, slo="connect p95 < 1s")
-    )
+    text = page(facts(scenario="idle", has_messages=False, totals=None, offered=None, rate=0, slo="connect p95 < 1s"))
     assert "connect p99" in text
     assert "<h2>Messages</h2>" not in text
 
@@ -135,9 +129,7 @@ def test_percentile_axis_ends_at_the_maximum() -> None:
     assert (curve["x"][0], curve["x"][-1]) == (1.0, histogram.count)
     assert curve["y"] == sorted(curve["y"])
     assert curve["y"][-1] == pytest.approx((histogram.max or 0) / 1e6, abs=1e-4)
-    assert curve["y"][curve["x"].index(100.0)] == pytest.approx(
-        (histogram.percentile(99) or 0) / 1e6, abs=1e-4
-    )
+    assert curve["y"][curve["x"].index(100.0)] == pytest.approx((histogram.percentile(99) or 0) / 1e6, abs=1e-4)
 
 
 def test_anatomy_adds_up_to_the_connect() -> None:

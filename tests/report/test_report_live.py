@@ -46,9 +46,7 @@ def test_whole_parts_are_left_out() -> None:
 
 
 def test_unknown_is_a_dash_and_an_exceeded_limit_is_seen() -> None:
-    start = replace(
-        STATE, total_s=None, p50_ms=None, p99_ms=None, lost=None, published_per_s=None, delivered_per_s=0.5
-    )
+    start = replace(STATE, total_s=None, p50_ms=None, p99_ms=None, lost=None, published_per_s=None, delivered_per_s=0.5)
     assert live_line(start, None) == (
         "measure 45 s | 998/1,000 connections | rtt p50 – p99 – ms | lost – | out – | in 0.5/s"
     )

@@ -35,9 +35,7 @@ def test_every_table_is_rectangular() -> None:
 
 def test_invalid_says_so_first() -> None:
     text = markdown.render(build_summary(facts(generator=GeneratorHealth(workers_lost=1))))
-    assert text.startswith(
-        "## ⚠️ Invalid: echo over json\n\nThe figures of this run cannot be trusted: worker lost."
-    )
+    assert text.startswith("## ⚠️ Invalid: echo over json\n\nThe figures of this run cannot be trusted: worker lost.")
     assert "- ⚠️ **worker lost**: 1 worker went missing" in text
 
 

@@ -14,9 +14,9 @@ from report_runs import facts
 from wps_load.report.schema import first_fault, summary_schema
 from wps_load.report.summary import build_summary
 
-WHOLE: dict[str, Any] = json.loads(
-    json.dumps(build_summary(facts(measure_s=2, failures={("connect", "http_429"): 1})))
-)
+WHOLE: dict[str, Any] = json.loads(json.dumps(build_summary(facts(measure_s=2, failures={("connect", "http_429"): 1}))))
+for section in ("timeline", "phases", "slo"):  # one of each will do
+    del WHOLE[section][1:]
 VALIDATOR = jsonschema.Draft202012Validator(summary_schema())
 
 
@@ -51,10 +51,10 @@ def test_a_whole_summary_has_no_fault() -> None:
 def test_every_place_with_every_kind_of_value(value: Any) -> None:
     for path in places(WHOLE):
         document = changed(path, value)
-        if list(VALIDATOR.iter_errors(document)) and not _beyond(path, value):
-            assert first_fault(document) is not None, (path, value)
-        elif not list(VALIDATOR.iter_errors(document)):
+        if VALIDATOR.is_valid(document):
             assert first_fault(document) is None, (path, value)
+        elif not _beyond(path, value):
+            assert first_fault(document) is not None, (path, value)
 
 
 def _beyond(path: tuple[str | int, ...], value: Any) -> bool:

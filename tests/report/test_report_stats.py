@@ -11,9 +11,7 @@ from report_runs import autocorrelated
 from wps_load.report import stats
 
 
-@pytest.mark.parametrize(
-    ("freedom", "quantile"), [(3, 5.841), (5, 4.032), (10, 3.169), (30, 2.750), (120, 2.617)]
-)
+@pytest.mark.parametrize(("freedom", "quantile"), [(3, 5.841), (5, 4.032), (10, 3.169), (30, 2.750), (120, 2.617)])
 def test_student_as_in_tables(freedom: int, quantile: float) -> None:
     assert stats.student_99(freedom) == pytest.approx(quantile, rel=0.03)
 

@@ -67,13 +67,8 @@ def test_nothing_known_is_null_and_never_a_pass() -> None:
 
 
 def test_failures_without_a_value_have_a_row() -> None:
-    found = valid(
-        build_summary(facts(failures={("disconnect", "closed_1006"): 3, ("connect", "http_429"): 5}))
-    )
-    assert (
-        found["metrics"]["disconnect"] | {"count": 3, "failures": 3, "p50": None}
-        == found["metrics"]["disconnect"]
-    )
+    found = valid(build_summary(facts(failures={("disconnect", "closed_1006"): 3, ("connect", "http_429"): 5})))
+    assert found["metrics"]["disconnect"] | {"count": 3, "failures": 3, "p50": None} == found["metrics"]["disconnect"]
     assert found["failures"][0] == {"metric": "connect", "label": "http_429", "count": 5}
 
 

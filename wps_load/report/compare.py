@@ -66,9 +66,7 @@ class Comparison:
         return {"schema": SCHEMA, "regressed": self.regressed, "confidence": CONFIDENCE, **asdict(self)}
 
 
-def compare(
-    base: Sequence[Run], new: Sequence[Run], *, floors: Floors | None = None, seed: int = 0
-) -> Comparison:
+def compare(base: Sequence[Run], new: Sequence[Run], *, floors: Floors | None = None, seed: int = 0) -> Comparison:
     """Compares one or more runs a side; the same `seed` gives the same answer.
 
     Raises NotComparable when the runs had different settings, or one of them is invalid.
@@ -119,7 +117,5 @@ def _notes(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
         if len(set(kinds)) > 1:
             notes.append(f"{words}: part of a difference may be theirs.")
     if len(base) == 1 or len(new) == 1:
-        notes.append(
-            "With one run a side, how much runs differ from each other is unknown; three or more a side tell."
-        )
+        notes.append("With one run a side, how much runs differ from each other is unknown; three or more a side tell.")
     return notes

@@ -71,11 +71,7 @@ def thin_percentiles(row: Row) -> list[str]:
     no data."""
     count = samples(row)
     # 1 - 0.99 is a little more than 0.01 in binary; the rounding keeps 1,000 samples enough for p99.
-    return [
-        name
-        for name, share in PERCENTILES.items()
-        if count and round(count * (1 - share), 6) < SAMPLES_BEYOND
-    ]
+    return [name for name, share in PERCENTILES.items() if count and round(count * (1 - share), 6) < SAMPLES_BEYOND]
 
 
 def interrupted(seen: Evidence) -> Doubt | None:
@@ -203,8 +199,7 @@ def loop_lag(seen: Evidence) -> Doubt | None:
         "loop_lag",
         "warning",
         f"The event loop of a worker was late by {lag:.1f} ms or more, one time in a hundred.",
-        "Look for blocking code in other User classes and listeners, for other load on the machine, or add "
-        "workers.",
+        "Look for blocking code in other User classes and listeners, for other load on the machine, or add workers.",
     )
 
 
@@ -272,8 +267,7 @@ def few_samples(seen: Evidence) -> Doubt | None:
     if not any(thin.values()):
         return None
     parts = (
-        f"{name} {', '.join(p.replace('_', '.') for p in percentiles)} ({samples(seen.metrics[name]):,} "
-        "samples)"
+        f"{name} {', '.join(p.replace('_', '.') for p in percentiles)} ({samples(seen.metrics[name]):,} samples)"
         for name, percentiles in thin.items()
         if percentiles
     )
@@ -290,9 +284,7 @@ def drifted(seen: Evidence) -> Doubt | None:
     if found is None:
         return None
     name = headline(seen.metrics)
-    course = (
-        f"from {found.first:.2f} ms in the first third of the measurement to {found.last:.2f} ms in the last"
-    )
+    course = f"from {found.first:.2f} ms in the first third of the measurement to {found.last:.2f} ms in the last"
     if found.last < found.first:
         message = f"The median `{name}` fell {course}: the warm-up was too short."
         advice = "Add a warm-up (--wps-warmup 10s), or run longer."

@@ -16,9 +16,7 @@ def section(title: str, note: str, body: str) -> str:
 
 def chart(name: str, label: str, size: str = "") -> str:
     """The place that report.js draws the chart `name` in."""
-    return (
-        f'<div class="chart {size}" id="chart-{name}" role="img" aria-label="Chart: {escape(label)}"></div>'
-    )
+    return f'<div class="chart {size}" id="chart-{name}" role="img" aria-label="Chart: {escape(label)}"></div>'
 
 
 def details(label: str, found: Table) -> str:
@@ -28,9 +26,7 @@ def details(label: str, found: Table) -> str:
 
 def table(found: Table) -> str:
     """A table that scrolls sideways, also by keyboard, where it does not fit."""
-    head = "".join(
-        f'<th scope="col"{_numeric(i, found)}>{escape(text)}</th>' for i, text in enumerate(found.header)
-    )
+    head = "".join(f'<th scope="col"{_numeric(i, found)}>{escape(text)}</th>' for i, text in enumerate(found.header))
     body = "".join(f"<tr>{_cells(row, found)}</tr>" for row in found.rows)
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="Table: {escape(found.header[0])}">'

@@ -58,9 +58,7 @@ class Difference:
     reason: str = ""
 
 
-def differences(
-    base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.random.Generator
-) -> list[Difference]:
+def differences(base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.random.Generator) -> list[Difference]:
     """All figures that at least one side has."""
     found: list[Difference] = []
     for metric in LATENCIES:
@@ -99,9 +97,7 @@ Figures = dict[str, tuple[tuple[float, float], Pair]]
 """For each percentile both sides' figures in ms, and the logarithms of their resamples over them."""
 
 
-def _from_histograms(
-    metric: str, base: Sequence[Run], new: Sequence[Run], rng: np.random.Generator
-) -> Figures | None:
+def _from_histograms(metric: str, base: Sequence[Run], new: Sequence[Run], rng: np.random.Generator) -> Figures | None:
     """From the merged histograms of resampled seconds; None with too few seconds."""
     a, b, values = counted_seconds(metric, base, new)
     if min(a.seconds, b.seconds) < MIN_SECONDS:
@@ -123,9 +119,7 @@ def _ms(histogram: Histogram, share: float) -> float:
     return max(histogram.percentile(share * 100) or 0, 1) / NS_PER_MS
 
 
-def _from_timelines(
-    metric: str, base: Sequence[Run], new: Sequence[Run], rng: np.random.Generator
-) -> Figures | None:
+def _from_timelines(metric: str, base: Sequence[Run], new: Sequence[Run], rng: np.random.Generator) -> Figures | None:
     """From the percentiles of each second, where a summary alone is known: their geometric mean over the
     seconds."""
     found: Figures = {}
@@ -163,9 +157,7 @@ def _rate(base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.rando
         logs.append(np.log(np.maximum(draws, 1e-9) / max(mean, 1e-9)) * wider)
     if min(means) <= 0:
         verdict: Outcome = "worse" if means[1] < means[0] else "better"
-        return Difference(
-            name, unit, means[0], means[1], None, None, None, verdict, "a side delivered nothing"
-        )
+        return Difference(name, unit, means[0], means[1], None, None, None, verdict, "a side delivered nothing")
     return _judged(name, unit, (means[0], means[1]), (logs[0], logs[1]), floors, 0.0, up_is_bad=False)
 
 
@@ -195,9 +187,7 @@ def _outcome(change: float, low: float, high: float, floor: float, up_is_bad: bo
     return "same" if -floor <= low and high <= floor else "unclear"
 
 
-def _unjudged(
-    base: Sequence[Run], new: Sequence[Run], metric: str, percentile: str, reason: str
-) -> Difference:
+def _unjudged(base: Sequence[Run], new: Sequence[Run], metric: str, percentile: str, reason: str) -> Difference:
     """Shown, not judged: the figure of each side's summary where a side is one run."""
     a, b = (side[0].summary["metrics"].get(metric, {}) if len(side) == 1 else {} for side in (base, new))
     return Difference(
@@ -235,6 +225,4 @@ def _share(name: str, base: Counted, new: Counted, floors: Floors) -> Difference
     a, b = base.hits / base.of, new.hits / new.of
     low, high = stats.newcombe(min(base.hits, base.of), base.of, min(new.hits, new.of), new.of)
     floor = max(floors.share, floors.relative * a)
-    return Difference(
-        name, "share", a, b, b - a, low, high, _outcome(b - a, low, high, floor, up_is_bad=True)
-    )
+    return Difference(name, "share", a, b, b - a, low, high, _outcome(b - a, low, high, floor, up_is_bad=True))

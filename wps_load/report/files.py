@@ -43,9 +43,7 @@ def prepare(report_dir: str, scenario: str, now: datetime) -> Path | None:
         probe.unlink()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        fault = Fault(
-            "--wps-report-dir", report_dir, f"a folder that can be written to ({reason}); empty for no files"
-        )
+        fault = Fault("--wps-report-dir", report_dir, f"a folder that can be written to ({reason}); empty for no files")
         raise ConfigError([fault]) from error
     return folder
 
@@ -72,8 +70,9 @@ def write_run(folder: Path, facts: RunFacts) -> Summary:
 def write_snapshot(folder: Path, facts: RunFacts) -> None:
     """Writes all files in the middle of a run (`RunState.RUNNING`), for the case that the process is killed.
 
-    It runs beside the load, so it must be quick: the page has tables only, as plotly's 5 MB and the charts'
-    data would take longer than a message may wait. `wps-load report FOLDER` adds the charts.
+    It runs beside the load, so it must be quick (10 ms after a minute, 80 ms after an hour): the page has
+    tables only, as plotly's 5 MB and the charts' data would take longer than a message may wait. `wps-load
+    report FOLDER` adds the charts.
     """
     summary = build_summary(facts)
     _write_data(folder, facts, summary)

@@ -32,9 +32,7 @@ def render(summary: Mapping[str, Any]) -> bytes:
     }
     root = ET.Element("testsuites", {"name": "wps-load", **counts})
     started = run["started_at"].split("+")[0].removesuffix("Z")
-    suite = ET.SubElement(
-        root, "testsuite", {"name": f"wps-load.{run['scenario']}", **counts, "timestamp": started}
-    )
+    suite = ET.SubElement(root, "testsuite", {"name": f"wps-load.{run['scenario']}", **counts, "timestamp": started})
     properties = ET.SubElement(suite, "properties")
     for name in ("id", "scenario", "protocol", "target", "settings_hash", "seed"):
         ET.SubElement(properties, "property", {"name": name, "value": _text(str(run[name]))})
@@ -49,9 +47,7 @@ def render(summary: Mapping[str, Any]) -> bytes:
         if slo["verdict"] != "pass":
             found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
             _outcome(case, "failure", found, slo["verdict"], f"{slo['expression']}: {found}")
-    warnings = [
-        f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"
-    ]
+    warnings = [f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"]
     if warnings:
         ET.SubElement(suite, "system-out").text = _text("\n".join(warnings))
     ET.indent(root)
@@ -60,9 +56,7 @@ def render(summary: Mapping[str, Any]) -> bytes:
 
 
 def _testcase(suite: ET.Element, class_name: str, name: str) -> ET.Element:
-    return ET.SubElement(
-        suite, "testcase", {"classname": _text(class_name), "name": _text(name), "time": "0"}
-    )
+    return ET.SubElement(suite, "testcase", {"classname": _text(class_name), "name": _text(name), "time": "0"})
 
 
 def _outcome(case: ET.Element, kind: str, message: str, type_: str, body: str) -> None:

@@ -37,8 +37,7 @@ def render(summary: Mapping[str, Any]) -> str:
 
 def doubts(summary: Mapping[str, Any]) -> str:
     lines = [
-        f"- {_LEVEL[d['level']].format(name=d['name'].replace('_', ' '))}: {escape(d['message'])} "
-        f"{escape(d['advice'])}"
+        f"- {_LEVEL[d['level']].format(name=d['name'].replace('_', ' '))}: {escape(d['message'])} {escape(d['advice'])}"
         for d in summary["doubts"]
     ]
     return "\n".join(["### Doubts", "", *lines]) if lines else ""

@@ -104,9 +104,7 @@ def latency(summary: Summary) -> str:
         )
     percentiles = {f"{name}_{p}": f"{p}, ms" for p in ("p50", "p90", "p99")}
     rows = _time_table(summary, {"t_s": "second", f"{name}_count": "per second", **percentiles})
-    return section(
-        "Latency over time", note, chart("latency", f"{name} over time") + details("As a table", rows)
-    )
+    return section("Latency over time", note, chart("latency", f"{name} over time") + details("As a table", rows))
 
 
 def distribution(summary: Summary) -> str:
@@ -127,11 +125,7 @@ def messages(summary: Summary) -> str:
     columns = {"t_s": "second", "offered": "due/s", "published": "published/s", "delivered": "delivered/s"}
     rows = _time_table(summary, {**columns, "lost": "missing/s"})
     note = "A delivery is lost when a member who should have had the message never did, even after the drain."
-    body = (
-        chart("messages", "messages over time")
-        + details("As a table", rows)
-        + pairs(tables.messages_table(summary))
-    )
+    body = chart("messages", "messages over time") + details("As a table", rows) + pairs(tables.messages_table(summary))
     return section("Messages", note, body)
 
 
@@ -150,9 +144,7 @@ def anatomy(summary: Summary) -> str:
         return ""
     rows = [[part["label"], tables.millis(part["ms"])] for part in parts]
     note = "Means, because only means add up; the table of metrics has each part’s percentiles."
-    body = chart("anatomy", "the parts of a connect", "low") + details(
-        "As a table", tables.table(("part", "ms"), rows)
-    )
+    body = chart("anatomy", "the parts of a connect", "low") + details("As a table", tables.table(("part", "ms"), rows))
     return section("Anatomy of a connect", note, body)
 
 
@@ -183,11 +175,7 @@ def generator(summary: Summary) -> str:
 
 def settings(summary: Summary) -> str:
     body = f"<pre>{escape(reproduce(summary))}</pre>"
-    body += (
-        '<div class="columns">'
-        + table(tables.settings_table(summary))
-        + table(tables.environment_table(summary))
-    )
+    body += '<div class="columns">' + table(tables.settings_table(summary)) + table(tables.environment_table(summary))
     return section("To run it again", "Secrets are not kept: set them in the environment.", body + "</div>")
 
 

@@ -43,9 +43,7 @@ def build_summary(facts: RunFacts) -> Summary:
         "metrics": metrics,
         "failures": [
             {"metric": metric, "label": label, "count": count}
-            for (metric, label), count in sorted(
-                facts.snapshot.failures.items(), key=lambda item: (-item[1], item[0])
-            )
+            for (metric, label), count in sorted(facts.snapshot.failures.items(), key=lambda item: (-item[1], item[0]))
         ],
         "generator": {name: getattr(facts.generator, name) for name in GENERATOR_KEYS},
         "phases": [asdict(phase) for phase in facts.phases],
