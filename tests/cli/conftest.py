@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from cli_program import Result, Run
 
 from wps_load.cli import main
 from wps_load.emulator.process import EmulatorProcess
 
 sys.path.append(str(Path(__file__).parents[1] / "report"))  # report_runs
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,10 @@ import gevent.server
 import gevent.ssl
 import pytest
 import trustme
+from cli_program import Run
 
 from wps_load.commands import machine
+from wps_load.emulator.process import EmulatorProcess
 
 SUBPROTOCOLS = ("json", "json-reliable", "protobuf", "protobuf-reliable")
 
@@ -25,12 +27,12 @@ def lines(out: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def target(emulator) -> list[str]:
+def target(emulator: EmulatorProcess) -> list[str]:
     return ["--wps-connection-string", emulator.connection_string, "--wps-connect-timeout", "5s"]
 
 
 class TestWell:
-    def test_without_a_target_an_emulator_of_its_own(self, run):
+    def test_without_a_target_an_emulator_of_its_own(self, run: Run) -> None:
         result = run("doctor", "--users", "10", "--wps-emulator-faults", "delay=1ms")
         found = lines(result.out)
         assert (result.code, result.err) == (0, "")
@@ -42,45 +44,47 @@ class TestWell:
 
     @pytest.mark.parametrize("protocol", SUBPROTOCOLS)
     @pytest.mark.parametrize("data_type", ["text", "json", "binary"])
-    def test_an_echo_over_every_subprotocol(self, run, target, protocol, data_type):
+    def test_an_echo_over_every_subprotocol(self, run: Run, target: list[str], protocol: str, data_type: str) -> None:
         result = run("doctor", *target, "--wps-protocol", protocol, "--wps-data-type", data_type)
         assert result.code == 0
         assert lines(result.out)["echo"].startswith("pass by way of a group in ")
 
     @pytest.mark.parametrize("protocol", ["simple", "json"])
-    def test_an_answer_of_the_event_handler(self, run, target, protocol):
+    def test_an_answer_of_the_event_handler(self, run: Run, target: list[str], protocol: str) -> None:
         result = run("doctor", *target, "--wps-scenario", "upstream", "--wps-protocol", protocol)
         assert lines(result.out)["echo"].startswith("pass the event handler answered in ")
 
     @pytest.mark.parametrize("scenario", ["broadcast", "send-to-user"])
     @pytest.mark.parametrize("protocol", ["simple", "json", "protobuf"])
-    def test_a_send_by_rest_where_the_scenario_sends_so(self, run, target, scenario, protocol):
+    def test_a_send_by_rest_where_the_scenario_sends_so(
+        self, run: Run, target: list[str], scenario: str, protocol: str
+    ) -> None:
         result = run("doctor", *target, "--wps-scenario", scenario, "--wps-protocol", protocol)
         found = lines(result.out)
         assert result.code == 0
         assert found["REST"].startswith("pass sent to one user")
         assert found["echo"].startswith("skip")
 
-    def test_a_client_url_is_read_and_used_but_not_shown(self, run, target):
+    def test_a_client_url_is_read_and_used_but_not_shown(self, run: Run, target: list[str]) -> None:
         url = run("token", *target, "--user", "u").out.strip()
         result = run("doctor", "--wps-client-url", url)
         assert result.code == 0
         assert lines(result.out)["client URL"].startswith("pass given")
         assert url.partition("access_token=")[2] not in result.out + result.err
 
-    def test_token_in_the_header(self, run, target):
+    def test_token_in_the_header(self, run: Run, target: list[str]) -> None:
         assert run("doctor", *target, "--wps-auth", "header").code == 0
 
 
 class TestBroken:
-    def test_roles_are_missed_in_the_claims_and_by_the_service(self, run, target):
+    def test_roles_are_missed_in_the_claims_and_by_the_service(self, run: Run, target: list[str]) -> None:
         result = run("doctor", *target, "--wps-roles", "webpubsub.joinLeaveGroup")
         found = lines(result.out)
         assert result.code == 1
         assert found["token"].startswith("fail echo needs webpubsub.sendToGroup")
         assert found["echo"] == "fail the service refused the publication [ack_forbidden]"
 
-    def test_a_wrong_key(self, run, target):
+    def test_a_wrong_key(self, run: Run, target: list[str]) -> None:
         wrong = target[1].replace("AccessKey=A", "AccessKey=Z")
         result = run("doctor", "--wps-connection-string", wrong)
         found = lines(result.out)
@@ -88,17 +92,17 @@ class TestBroken:
         assert found["upgrade"].startswith("fail the service does not accept the token (status 401)")
         assert found["echo"] == "skip upgrade comes first"
 
-    def test_messages_that_do_not_come_back(self, run):
+    def test_messages_that_do_not_come_back(self, run: Run) -> None:
         result = run("doctor", "--wps-emulator-faults", "drop=1/1", "--wps-connect-timeout", "300ms")
         assert result.code == 1
         assert lines(result.out)["echo"] == "fail the message did not come back in 0.3 s [no_answer]"
 
-    def test_a_service_that_refuses(self, run):
+    def test_a_service_that_refuses(self, run: Run) -> None:
         result = run("doctor", "--wps-emulator-faults", "throttle=1/1")
         assert "status 429" in lines(result.out)["upgrade"]
         assert result.code == 1
 
-    def test_nobody_listens(self, run):
+    def test_nobody_listens(self, run: Run) -> None:
         with socket.socket() as bound:
             bound.bind(("127.0.0.1", 0))
             result = run("doctor", "--wps-connection-string", connection(bound.getsockname()[1], "http"))
@@ -107,7 +111,7 @@ class TestBroken:
         assert found["TCP"].startswith("fail")
         assert {found[name] for name in ("TLS", "clock", "upgrade", "echo", "REST")} == {"skip TCP comes first"}
 
-    def test_a_negotiate_endpoint_that_is_not_there(self, run):
+    def test_a_negotiate_endpoint_that_is_not_there(self, run: Run) -> None:
         with socket.socket() as bound:
             bound.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{bound.getsockname()[1]}/negotiate?code=t0ps3cret"
@@ -116,7 +120,7 @@ class TestBroken:
         assert "negotiate_connect_refused" in lines(result.out)["client URL"]
         assert "t0ps3cret" not in result.out + result.err
 
-    def test_too_few_open_files(self, run, target, monkeypatch):
+    def test_too_few_open_files(self, run: Run, target: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(machine, "hard_open_files", lambda: 1024)
         result = run("doctor", *target, "--users", "2000", "--processes", "2")
         assert result.code == 1
@@ -128,21 +132,21 @@ class TestTls:
     def authority(self) -> trustme.CA:
         return trustme.CA()
 
-    def test_trusted(self, run, authority, tmp_path: Path):
+    def test_trusted(self, run: Run, authority: trustme.CA, tmp_path: Path) -> None:
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         with tls_server(authority) as port:
             result = run("doctor", "--wps-connection-string", connection(port), "--wps-ca-file", "ca.pem")
         assert "the certificate is trusted and valid for " in lines(result.out)["TLS"]
         assert lines(result.out)["TLS"].startswith("pass TLSv1.")
 
-    def test_unknown_authority(self, run, authority):
+    def test_unknown_authority(self, run: Run, authority: trustme.CA) -> None:
         with tls_server(authority) as port:
             result = run("doctor", "--wps-connection-string", connection(port))
         assert lines(result.out)["TLS"].endswith("[tls_certificate]")
         assert "--wps-ca-file" in result.out
         assert result.code == 1
 
-    def test_unverified_is_a_warning(self, run, authority):
+    def test_unverified_is_a_warning(self, run: Run, authority: trustme.CA) -> None:
         with tls_server(authority) as port:
             result = run("doctor", "--wps-connection-string", connection(port), "--wps-insecure")
         assert lines(result.out)["TLS"].startswith("warn")
@@ -156,7 +160,7 @@ class TestTls:
         (["--wps-protocol", "simple", "--wps-scenario", "big-group"], "--wps-protocol 'simple': "),
     ],
 )
-def test_usage(run, argv, said):
+def test_usage(run: Run, argv: list[str], said: str) -> None:
     result = run("doctor", *argv)
     assert (result.code, result.out) == (2, "")
     assert said in result.err
@@ -177,3 +181,28 @@ def tls_server(authority: trustme.CA) -> Iterator[int]:
         yield server.server_port
     finally:
         server.stop(timeout=0)
+
+
+def test_an_encrypted_target_is_reached_through_its_proxy_from_the_first_check_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HTTPS_PROXY alone is set, so that plain TCP must take it too."""
+    asked: list[bytes] = []
+
+    def refuse(sock: socket.socket, _: object) -> None:
+        asked.append(sock.recv(4096).partition(b"\r\n")[0])
+        sock.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+        sock.close()
+
+    server = gevent.server.StreamServer(("127.0.0.1", 0), refuse)
+    server.start()
+    monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{server.server_port}")
+    for name in ("https_proxy", "http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    try:
+        result = run("doctor", "--wps-connection-string", f"Endpoint=https://nowhere.invalid;AccessKey={'k' * 44};")
+    finally:
+        server.stop(timeout=0)
+    assert asked == [b"CONNECT nowhere.invalid:443 HTTP/1.1"]
+    assert lines(result.out)["name"].endswith("(the proxy's)")
+    assert "[proxy_failed]" in lines(result.out)["TCP"]

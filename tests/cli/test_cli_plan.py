@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from cli_program import Run
 
 from wps_load.commands import plan
 
@@ -14,7 +15,7 @@ PRICES = Path(__file__).parents[2] / "docs" / "prices.example.json"
 
 
 @pytest.fixture(autouse=True)
-def brief(monkeypatch):
+def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "MEASURE_S", 0.01)
 
 
@@ -24,13 +25,13 @@ def rows(out: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.stem)
-def test_every_ready_file_can_be_planned(run, config):
+def test_every_ready_file_can_be_planned(run: Run, config: Path) -> None:
     result = run("plan", "--config", config)
     assert (result.code, result.err) == (0, "")
     assert "this load" in rows(result.out)
 
 
-def test_the_guides_row_needs_two_units_at_80_percent(run):
+def test_the_guides_row_needs_two_units_at_80_percent(run: Run) -> None:
     result = run("plan", "--wps-scenario", "big-group", "-u", "1000", "-r", "100", "-t", "1m10s")
     found = rows(result.out)
     assert found["connections"] == "1,000, opened in 10 s, 100 a second"
@@ -41,7 +42,7 @@ def test_the_guides_row_needs_two_units_at_80_percent(run):
     assert found["this load"].startswith("2 x Standard_S1: connections 50%, outbound")
 
 
-def test_growth_and_prices(run, tmp_path: Path):
+def test_growth_and_prices(run: Run, tmp_path: Path) -> None:
     prices = {
         "region": "Moon", "date": "2026-11-01", "currency": "EUR",
         "tiers": {"Standard_S1": {"unit_day": 2, "additional_million_messages": 0}},
@@ -56,7 +57,7 @@ def test_growth_and_prices(run, tmp_path: Path):
     assert "20.00 EUR a day, 600.00 EUR a month" in result.out
 
 
-def test_a_price_that_is_not_given_is_unknown_not_zero(run, tmp_path: Path):
+def test_a_price_that_is_not_given_is_unknown_not_zero(run: Run, tmp_path: Path) -> None:
     prices = {"region": "Moon", "date": "d", "currency": "EUR", "tiers": {"Free_F1": {"unit_day": 0}}}
     (tmp_path / "prices.json").write_text(json.dumps(prices))
     result = run("plan", "-u", "100", "--prices", "prices.json")
@@ -64,22 +65,22 @@ def test_a_price_that_is_not_given_is_unknown_not_zero(run, tmp_path: Path):
     assert "0.00" not in result.out
 
 
-def test_the_example_of_prices_can_be_read(run):
+def test_the_example_of_prices_can_be_read(run: Run) -> None:
     assert run("plan", "-u", "100", "--prices", PRICES).code == 0
 
 
-def test_more_than_any_tier_says_which_limit(run):
+def test_more_than_any_tier_says_which_limit(run: Run) -> None:
     result = run("plan", "--wps-scenario", "idle", "-u", "800001")
     assert "more than any tier holds: connections at 80% (800,001 of 1,000,000) of 1,000 x Premium_P2" in result.out
 
 
-def test_what_was_bought_is_judged(run):
+def test_what_was_bought_is_judged(run: Run) -> None:
     argv = ["plan", "--wps-scenario", "idle", "-u", "900", "--wps-tier", "standard", "--wps-units"]
     assert rows(run(*argv, "2").out)["bought"] == "2 x Standard_S1 holds it"
     assert rows(run(*argv, "1").out)["bought"].startswith("1 x Standard_S1 is too small: connections at 90%")
 
 
-def test_a_closed_loop_has_no_rate(run):
+def test_a_closed_loop_has_no_rate(run: Run) -> None:
     result = run("plan", "-u", "5", "--wps-rate", "max", "-t", "10s")
     found = rows(result.out)
     assert found["messages"].startswith("unknown")
@@ -87,18 +88,18 @@ def test_a_closed_loop_has_no_rate(run):
     assert found["this load"].startswith("1 x Standard_S1: connections 0%")
 
 
-def test_stages_add_up(run):
+def test_stages_add_up(run: Run) -> None:
     result = run("plan", "--wps-stages", "rate:100:10s,rate:300:20s", "-u", "10", "-r", "10")
     found = rows(result.out)
     assert found["messages"] == "300/s in, 300/s out"
     assert found["in all"].startswith("7,000 messages in")
 
 
-def test_ports_of_one_machine(run):
+def test_ports_of_one_machine(run: Run) -> None:
     assert "use more machines" in rows(run("plan", "--wps-scenario", "idle", "-u", "100000").out)["local ports"]
 
 
-def test_nothing_connects(run):
+def test_nothing_connects(run: Run) -> None:
     """The target does not exist; the plan does not care, and shows no secret."""
     result = run("plan", "--wps-connection-string", "Endpoint=https://nowhere.invalid;AccessKey=t0ps3cret;")
     assert result.code == 0
@@ -115,7 +116,7 @@ def test_nothing_connects(run):
         (["--wps-scenario", "big-group"], "--users '1': big-group needs at least 2"),
     ],
 )
-def test_usage(run, argv, said):
+def test_usage(run: Run, argv: list[str], said: str) -> None:
     result = run("plan", *argv)
     assert (result.code, result.out) == (2, "")
     assert said in result.err

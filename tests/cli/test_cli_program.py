@@ -9,6 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from wps_load.emulator.process import EmulatorProcess
+
 PROGRAM = [sys.executable, "-m", "wps_load.cli"]
 
 
@@ -16,7 +18,7 @@ def call(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*PROGRAM, *argv], capture_output=True, text=True, timeout=60, check=False)
 
 
-def test_a_token_opens_a_connection(emulator):
+def test_a_token_opens_a_connection(emulator: EmulatorProcess) -> None:
     token = call("token", "--wps-connection-string", emulator.connection_string)
     assert (token.returncode, token.stderr) == (0, "")
     doctor = call("doctor", "--wps-client-url", token.stdout.strip())
@@ -24,7 +26,7 @@ def test_a_token_opens_a_connection(emulator):
     assert "pass  echo" in doctor.stdout
 
 
-def test_the_emulator_tells_where_it_is_and_ends_politely():
+def test_the_emulator_tells_where_it_is_and_ends_politely() -> None:
     with subprocess.Popen(
         [*PROGRAM, "emulator", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -36,7 +38,7 @@ def test_the_emulator_tells_where_it_is_and_ends_politely():
         assert process.wait(10) == 0
 
 
-def test_the_app_server_hands_out_client_urls(emulator):
+def test_the_app_server_hands_out_client_urls(emulator: EmulatorProcess) -> None:
     with subprocess.Popen(
         [*PROGRAM, "upstream", "--port", "0", "--connection-string", emulator.connection_string],
         stdout=subprocess.PIPE,
@@ -50,7 +52,7 @@ def test_the_app_server_hands_out_client_urls(emulator):
     assert "client URL   negotiated in" in doctor.stdout
 
 
-def test_usage_is_one_sentence_and_no_traceback():
+def test_usage_is_one_sentence_and_no_traceback() -> None:
     result = call("token", "--wps-connection-string", "Endpoint=https://h;AccessKey=")
     assert result.returncode == 2
     assert (
@@ -58,7 +60,7 @@ def test_usage_is_one_sentence_and_no_traceback():
     )
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path):
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
     result = subprocess.run(
         ["/bin/sh", "-c", f"{sys.executable} -m wps_load.cli plan -u 10 --wps-scenario idle | true"],
         capture_output=True,
@@ -70,7 +72,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path: Path):
 
 
 @pytest.mark.parametrize("code", ["import wps_load.cli", "from wps_load.cli import main; main(['--help'])"])
-def test_starting_costs_nothing(code):
+def test_starting_costs_nothing(code: str) -> None:
     """What is slow to import is not imported: less fickle to test than 0.2 seconds."""
     found = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport sys, json; print(json.dumps(list(sys.modules)))"],

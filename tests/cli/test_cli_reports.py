@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cli_program import Run
 from report_runs import facts
 
 from wps_load.report.files import write_run, write_snapshot
 
 
 @pytest.fixture
-def make(tmp_path: Path):
+def make(tmp_path: Path) -> Callable[..., Path]:
     """A finished run's folder."""
 
     def written(name: str, **changes: object) -> Path:
@@ -25,7 +27,7 @@ def make(tmp_path: Path):
 
 
 class TestReport:
-    def test_a_killed_run_gets_its_charts(self, run, tmp_path: Path):
+    def test_a_killed_run_gets_its_charts(self, run: Run, tmp_path: Path) -> None:
         folder = tmp_path / "killed"
         folder.mkdir()
         write_snapshot(folder, facts())
@@ -35,14 +37,14 @@ class TestReport:
         assert result.out.splitlines()[-1] == str(folder / "report.html")
         assert (folder / "report.html").stat().st_size > before + 1_000_000
 
-    def test_several(self, run, make):
+    def test_several(self, run: Run, make: Callable[..., Path]) -> None:
         first, second = make("a"), make("b")
         (first / "junit.xml").unlink()
         assert run("report", first, second).code == 0
         assert (first / "junit.xml").exists()
 
     @pytest.mark.parametrize("name", ["missing", "empty"])
-    def test_no_run(self, run, tmp_path: Path, name):
+    def test_no_run(self, run: Run, tmp_path: Path, name: str) -> None:
         (tmp_path / "empty").mkdir()
         result = run("report", name)
         assert (result.code, result.out) == (2, "")
@@ -50,26 +52,26 @@ class TestReport:
 
 
 class TestCompare:
-    def test_the_same_twice(self, run, make):
+    def test_the_same_twice(self, run: Run, make: Callable[..., Path]) -> None:
         base, new = make("base", seed=1), make("new", seed=2)
         result = run("compare", base, new)
         assert (result.code, result.err) == (0, "")
         assert "No regression" in result.out
 
-    def test_slower(self, run, make):
+    def test_slower(self, run: Run, make: Callable[..., Path]) -> None:
         base, new = make("base"), make("new", seed=2, median_ms=24.0)
         result = run("compare", base, new)
         assert result.code == 5
         assert "Regression: " in result.out
         assert run("compare", new, base).code == 0
 
-    def test_a_tolerance(self, run, make):
+    def test_a_tolerance(self, run: Run, make: Callable[..., Path]) -> None:
         base, new = make("base"), make("new", seed=2, median_ms=13.5)
         assert run("compare", base, new).code == 5
         assert run("compare", base, new, "--tolerance", "50%").code == 0
 
     @pytest.mark.parametrize("argv", [["a", "b", "--", "c"], ["--base", "a", "b", "--new", "c"]])
-    def test_several_a_side(self, run, make, argv):
+    def test_several_a_side(self, run: Run, make: Callable[..., Path], argv: list[str]) -> None:
         for number, name in enumerate("abc"):
             make(name, seed=number)
         result = run("compare", *argv, "--json") if "--" not in argv else run("compare", "--json", *argv)
@@ -84,16 +86,16 @@ class TestCompare:
             ["--base", "a", "--new", "b", "--", "c"],
         ],
     )  # fmt: skip
-    def test_unclear_sides(self, run, argv):
+    def test_unclear_sides(self, run: Run, argv: list[str]) -> None:
         result = run("compare", *argv)
         assert (result.code, result.out) == (2, "")
         assert "which runs are to be compared" in result.err
 
     @pytest.mark.parametrize("text", ["x", "101%", "-1"])
-    def test_a_tolerance_that_is_none(self, run, make, text):
+    def test_a_tolerance_that_is_none(self, run: Run, make: Callable[..., Path], text: str) -> None:
         assert run("compare", make("a"), make("b"), f"--tolerance={text}").code == 2
 
-    def test_different_tests(self, run, make):
+    def test_different_tests(self, run: Run, make: Callable[..., Path]) -> None:
         result = run("compare", make("a"), make("b", settings_hash="f" * 16))
         assert result.code == 2
         assert "were different tests" in result.err

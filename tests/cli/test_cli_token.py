@@ -7,6 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
+from cli_program import Run
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.clock import unix_time_s
@@ -20,7 +21,7 @@ def claims(url: str, key: str = KEY) -> dict[str, object]:
     return jwt.decode(token, key, algorithms=["HS256"], options={"verify_aud": False})
 
 
-def test_all_options_become_claims(run):
+def test_all_options_become_claims(run: Run) -> None:
     result = run(
         "token", "--wps-connection-string", CONNECTION, "--hub", "chat", "--user", "alice",
         "--role", "webpubsub.joinLeaveGroup", "--role", "webpubsub.sendToGroup.lobby",
@@ -38,13 +39,13 @@ def test_all_options_become_claims(run):
     assert abs(found["iat"] - unix_time_s()) <= 5
 
 
-def test_without_a_target_it_is_for_the_emulator(run):
+def test_without_a_target_it_is_for_the_emulator(run: Run) -> None:
     result = run("token")
     assert result.out.startswith("ws://127.0.0.1:8080/client/hubs/bench?")
     assert "sub" not in claims(result.out, DEFAULT_EMULATOR_KEY)
 
 
-def test_roles_and_lifetime_are_a_runs_where_not_given(run):
+def test_roles_and_lifetime_are_a_runs_where_not_given(run: Run) -> None:
     found = claims(run("token", "--wps-token-lifetime", "2m").out, DEFAULT_EMULATOR_KEY)
     assert found["role"] == ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]
     assert found["exp"] - found["iat"] == 120
@@ -53,23 +54,23 @@ def test_roles_and_lifetime_are_a_runs_where_not_given(run):
 
 
 class TestWhereTheTargetComesFrom:
-    def test_azures_variable(self, run, monkeypatch):
+    def test_azures_variable(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WebPubSubConnectionString", CONNECTION)
         assert run("token").out.startswith("wss://x.webpubsub.azure.com/")
 
-    def test_a_locust_variable_before_azures(self, run, monkeypatch):
+    def test_a_locust_variable_before_azures(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("WebPubSubConnectionString", CONNECTION)
         monkeypatch.setenv("LOCUST_WPS_CONNECTION_STRING", CONNECTION.replace("//x.", "//y."))
         assert run("token").out.startswith("wss://y.webpubsub.azure.com/")
 
-    def test_a_flag_before_a_file_in_which_locusts_own_keys_are_ignored(self, run, tmp_path: Path):
+    def test_a_flag_before_a_file_in_which_locusts_own_keys_are_ignored(self, run: Run, tmp_path: Path) -> None:
         config = tmp_path / "run.conf"
         config.write_text(f"headless = true\nwps-hub = filed\nwps-connection-string = {CONNECTION}\n")
         assert run("token", "--config", config).out.startswith("wss://x.webpubsub.azure.com/client/hubs/filed?")
         other = CONNECTION.replace("//x.", "//y.")
         assert run("token", "--config", config, "--wps-connection-string", other).out.startswith("wss://y.")
 
-    def test_a_flag_of_another_kind_outdoes_the_file(self, run, tmp_path: Path):
+    def test_a_flag_of_another_kind_outdoes_the_file(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "run.conf").write_text("wps-client-url = wss://h/client/hubs/a?access_token=t\n")
         result = run("token", "--config", "run.conf", "--wps-connection-string", CONNECTION)
         assert result.code == 0
@@ -78,7 +79,7 @@ class TestWhereTheTargetComesFrom:
         ("name", "text"),
         [("locust.conf", "wps-hub = local\n"), ("pyproject.toml", '[tool.locust]\nwps-hub = "local"\n')],
     )
-    def test_locusts_default_files(self, run, tmp_path: Path, name, text):
+    def test_locusts_default_files(self, run: Run, tmp_path: Path, name: str, text: str) -> None:
         (tmp_path / name).write_text(text)
         assert "/client/hubs/local?" in run("token").out
 
@@ -100,18 +101,18 @@ class TestRefused:
             (["--config", "missing.conf"], "missing.conf"),
         ],
     )
-    def test_in_one_sentence(self, run, argv, said):
+    def test_in_one_sentence(self, run: Run, argv: list[str], said: str) -> None:
         result = run("token", *argv)
         assert (result.code, result.out) == (2, "")
         assert len(result.err.splitlines()) == 1
         assert said in result.err
         assert "t0ps3cret" not in result.err
 
-    def test_all_faults_at_once(self, run):
+    def test_all_faults_at_once(self, run: Run) -> None:
         result = run("token", "--users", "x", "--wps-rate", "y")
         assert len(result.err.splitlines()) == 2
 
-    def test_a_misspelled_key_of_a_file(self, run, tmp_path: Path):
+    def test_a_misspelled_key_of_a_file(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "run.conf").write_text("wps-raet = 5\n")
         result = run("token", "--config", "run.conf")
         assert result.code == 2

@@ -7,10 +7,12 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, DeadlineTimer
 from wps_load.commands import checks, machine
 from wps_load.commands.checks import Check, Level
 from wps_load.commands.parsing import parse_run, run_parser
+from wps_load.commands.way import Way
 from wps_load.config import RunConfig
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
@@ -39,13 +41,14 @@ def run(argv: Sequence[str]) -> int:
     )
     arguments, config = parse_run(parser, argv)
     processes = _processes(arguments.processes)
+    network = Network.create(ca_file=config.ca_file, insecure=config.insecure, environ=os.environ)
     emulator = _emulator(config)
     try:
         if emulator is not None:
             config = config.with_emulator(emulator.connection_string)
         sys.stdout.write(f"Target: {config.target.describe()}, {config.scenario} over {config.protocol}\n")
         done = []
-        for check in _all(config, processes, on_emulator=emulator is not None):
+        for check in _all(config, network, processes, on_emulator=emulator is not None):
             sys.stdout.write(_line(check))
             sys.stdout.flush()
             done.append(check)
@@ -56,15 +59,11 @@ def run(argv: Sequence[str]) -> int:
     return checks.exit_code(done)
 
 
-def _all(config: RunConfig, processes: int, *, on_emulator: bool) -> Iterator[Check]:
-    from wps_load.client.stream import Network
-    from wps_load.commands.way import Way
-
+def _all(config: RunConfig, network: Network, processes: int, *, on_emulator: bool) -> Iterator[Check]:
     users = config.peak_users
     yield checks.open_files(machine.hard_open_files(), users, processes)
     yield checks.processors(machine.cpu_count(), processes, machine.load_average(), emulator=on_emulator)
     yield checks.precise_timer(DeadlineTimer.available())
-    network = Network.create(ca_file=config.ca_file, insecure=config.insecure, environ=os.environ)
     way = Way(config, network, config.run_time_s)
     yield from way.checks()
     yield checks.local_ports(machine.port_range(), users, way.addresses, _reopened_per_s(config))

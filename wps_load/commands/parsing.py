@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -45,6 +46,7 @@ def run_parser(name: str, description: str, example: str) -> Any:
     """For a command that takes a run's settings; add its own options, then `parse_run`."""
     parser = _RunParser(
         prog=f"wps-load {name}",
+        usage=f"wps-load {name} [options]",
         description=description,
         epilog=example,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -150,8 +152,6 @@ class _OneSentence:
     prog: str
 
     def error(self, message: str) -> NoReturn:
-        import sys
-
         sys.stderr.write(f"{self.prog}: {redact(message)}; see {self.prog} --help\n")
         raise SystemExit(int(ExitCode.USAGE))
 
@@ -173,7 +173,7 @@ class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
         found: dict[str, Any] = parser.parse(stream)
         ours = {key: value for key, value in found.items() if _is_ours(key)}
         for key in ours:
-            if key.startswith("wps-") and f"--{key}" not in BY_FLAG:
+            if key not in _KNOWN_KEYS and f"--{key}" not in BY_FLAG:
                 raise configargparse.ConfigFileParserException(f"{stream.name} has an unknown key {key}")
         return ours
 
@@ -182,4 +182,4 @@ _DEFAULT = configargparse.DefaultConfigFileParser
 
 
 def _is_ours(key: str) -> bool:
-    return key in _KNOWN_KEYS or key.startswith("wps-")
+    return key in _KNOWN_KEYS or key.startswith("wps")

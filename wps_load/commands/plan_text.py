@@ -104,7 +104,7 @@ def workers_needed(load: Load, costs: Costs) -> int | None:
     """Workers at `WORKER_SHARE` of a core each; None: the rate is unknown."""
     if load.inbound_per_s is None or load.outbound_per_s is None:
         return None
-    busy = (load.inbound_per_s * costs.publish_us + load.outbound_per_s * costs.receive_us) / 1e6
+    busy = (load.inbound_per_s * (costs.publish_us or 0.0) + load.outbound_per_s * costs.receive_us) / 1e6
     return max(1, math.ceil(busy / WORKER_SHARE))
 
 
@@ -113,7 +113,8 @@ def _machine(config: RunConfig, future: Forecast, costs: Costs | None) -> Iterat
     if costs is not None:
         workers = workers_needed(future.peak, costs)
         needed = "unknown" if workers is None else f"{workers:,}, at {WORKER_SHARE:.0%} of a core each"
-        measured = f"{costs.publish_us:.1f} µs to publish a message, {costs.receive_us:.1f} µs to receive one"
+        measured = f"{costs.receive_us:.1f} µs to receive a message"
+        measured += "" if costs.publish_us is None else f", {costs.publish_us:.1f} µs to publish one"
         yield _row("workers", f"{needed} (measured here: {measured})")
         cpus = machine.cpu_count()
         if workers is not None and workers > cpus:

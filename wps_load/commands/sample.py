@@ -17,15 +17,16 @@ from wps_load.emulator.subprotocols import WIRES
 from wps_load.emulator.wires import Publication, Wire
 from wps_load.measure.ledger import Ledger
 from wps_load.measure.stamp import pack_binary, pack_text, read_binary, read_json, read_text
-from wps_load.protocol.codecs import CODECS
+from wps_load.protocol.codecs import CODECS, Template
 from wps_load.protocol.frames import FrameReader, FrameWriter
 from wps_load.protocol.messages import DataMessage, DataType
 from wps_load.protocol.session import Session
-from wps_load.workload.population import group_name, role, user_name
+from wps_load.workload.population import EVENT_NAME, group_name, user_name
 from wps_load.workload.scenarios import Topology
 
 SAMPLES = 256
 _RUN_ID, _RUN = "0" * 8, 1
+_GROUP = group_name(_RUN_ID, 0)
 _BATCH = 64
 _CHUNK_BYTES = 64 * 1024
 _READERS = {"text": read_text, "json": read_json, "binary": read_binary}
@@ -33,14 +34,17 @@ _READERS = {"text": read_text, "json": read_json, "binary": read_binary}
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """CPU of one core for one message, in microseconds: encode, stamp, ledger, and its own system call."""
+    """CPU of one core for one message, in microseconds: encode, stamp, ledger, and its own system call.
 
-    publish_us: float
+    `publish_us` None: users publish nothing; what a REST send costs is not measured.
+    """
+
+    publish_us: float | None
     receive_us: float
 
 
 class Sample:
-    """The messages of `config` as they will look; `users` must be known, or one is taken."""
+    """The messages of `config` as they will look, names of a run's usual length among them."""
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
@@ -50,19 +54,22 @@ class Sample:
         self.payloads = config.payload_plan(envelope=escaped)
         self._raw = config.payload_plan(envelope=False)
         self._rest = config.scenario_row.needs_key
-        publication = role(config, _RUN_ID, 0, max(2, config.peak_users or 2)).publication
-        name = publication.name if publication is not None else group_name(_RUN_ID, 0)
-        to_group = publication is None or publication.kind == "group"
-        self._group = name if to_group and not self._rest else None
-        self._template = self.codec.publish_template(
-            "group" if to_group and self.codec.enveloped else "event", name, self.data_type, config.no_echo
+        self._by_group = (
+            config.scenario != "upstream" and config.protocol != "simple" and config.scenario_row.users_publish
         )
+        self._template = self._made_template() if config.scenario_row.users_publish else None
         self._frame = FrameWriter().frame
         self._wire: Wire = next(wire for wire in WIRES if wire.name == self.codec.name)
 
+    def _made_template(self) -> Template:
+        if self._by_group:
+            return self.codec.publish_template("group", _GROUP, self.data_type, self.config.no_echo)
+        event = EVENT_NAME if self.codec.enveloped else "message"
+        return self.codec.publish_template("event", event, self.data_type)
+
     def inbound(self, seq: int) -> bytes:
         """The frame of message `seq` as a user publishes it; a REST sender's body."""
-        if self._rest:
+        if self._template is None:
             return self._data(seq)
         pack = pack_text if self.payloads.stamp_is_text else pack_binary
         now = now_ns()
@@ -72,8 +79,11 @@ class Sample:
 
     def outbound(self, seq: int) -> bytes:
         """The frame in which the service delivers it."""
-        source, sender = ("server", None) if self._group is None else ("group", user_name(_RUN_ID, 0))
-        message = Publication(source, self._group, sender, self.data_type, self._data(seq))
+        data = self._data(seq)
+        if self._by_group:
+            message = Publication("group", _GROUP, user_name(_RUN_ID, 0), self.data_type, data)
+        else:
+            message = Publication("server", None, None, self.data_type, data)
         return self._wire.message(message, seq + 1 if self._wire.reliable else None)
 
     def _data(self, seq: int) -> bytes:
@@ -101,7 +111,9 @@ class Sample:
             ours.setblocking(False)
             theirs.setblocking(False)
             numbers = itertools.count()
-            publish = _median_us(lambda: self._publish(ours, theirs, next(numbers)), seconds / 2)
+            publish = (
+                None if self._rest else _median_us(lambda: self._publish(ours, theirs, next(numbers)), seconds / 2)
+            )
             receive = _median_us(self._receiving(ours, theirs), seconds / 2)
         return Costs(publish, receive)
 

@@ -11,7 +11,7 @@ import json
 import secrets
 import ssl
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -140,10 +140,12 @@ class Way:
         return Check("name", Level.PASS, said)
 
     def _tcp(self) -> Check:
-        host, port, _ = self._host
-        timings = Timings()
+        host, port, secure = self._host
+        timings, network = Timings(), self.network
+        if secure:  # the way of an encrypted connection, without the encryption
+            network = replace(network, proxies=replace(network.proxies, plain=network.proxies.secure))
         with time_limit(self._limit_s, timings, host):
-            open_stream(host, port, tls=False, network=self.network, timings=timings).close()
+            open_stream(host, port, tls=False, network=network, timings=timings).close()
         return Check("TCP", Level.PASS, f"{host}:{port} in {(timings.tcp_ns or 0) / 1e6:.1f} ms")
 
     def _tls(self) -> Check:
