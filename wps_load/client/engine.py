@@ -10,11 +10,12 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from wps_load.client.access import Access
 from wps_load.client.chaos import Cutter
 from wps_load.client.connection import Connection
+from wps_load.client.establish import OpenLink
 from wps_load.client.link import stamp_readers
 from wps_load.client.member import Member
 from wps_load.client.publisher import Publisher, Stint
@@ -49,15 +50,6 @@ class Epoch:
     number: int
     start_ns: int
     until_ns: int
-
-
-class OpenLink(Protocol):
-    """What an engine knows of an open connection: a member's, or an API client's."""
-
-    @property
-    def connection(self) -> Connection: ...
-
-    def acknowledge(self, at_ns: int) -> None: ...
 
 
 class Engine:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from wps_load.client.access import Grant, recovery_grant
+from wps_load.client.connection import Connection
 from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure
@@ -25,6 +26,15 @@ class Awaited(Protocol):
 
     connected: Any
     ended: Any
+
+
+class OpenLink(Protocol):
+    """What an engine knows of an open connection: a member's, or an API client's."""
+
+    @property
+    def connection(self) -> Connection: ...
+
+    def acknowledge(self, at_ns: int) -> None: ...
 
 
 def dial_timed(engine: Engine, grant: Grant, deadline_ns: int) -> Dialed:
