@@ -64,8 +64,8 @@ def client_of(
     service: WebPubSubServiceClient, protocol: WebPubSubProtocolType, roles: list[str] = ROLES, **token: Any
 ) -> Iterator[tuple[WebPubSubClient, Inbox]]:
     url = service.get_client_access_token(roles=roles, **token)["url"]
-    # The SDK misses an ack that arrives before it waits for it, and then waits for the whole of this time.
-    client = WebPubSubClient(url, protocol_type=protocol, message_retry_total=0, ack_timeout=0.5)
+    # The SDK misses an ack or an opening that comes before it waits, and then waits for the whole of these times.
+    client = WebPubSubClient(url, protocol_type=protocol, message_retry_total=0, ack_timeout=0.5, start_timeout=3)
     inbox = Inbox(client)
     with client:
         yield client, inbox
