@@ -1,0 +1,146 @@
+"""Short runs of whole engines against a real emulator, without Locust: the clients' side of every scenario."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gevent
+from gevent.event import Event
+
+from wps_load.client.access import MintedAccess
+from wps_load.client.engine import Engine, Epoch
+from wps_load.client.stream import Network
+from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.config import RunConfig, load
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.snapshot import Snapshot
+
+PATIENCE_S = 10.0
+LEAD_NS = 20 * NS_PER_MS
+DRAIN_NS = 2 * NS_PER_S
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a run has come to, all engines together."""
+
+    totals: LedgerTotals
+    snapshot: Snapshot
+    engines: list[Engine]
+
+    def count(self, metric: str) -> int:
+        histogram = self.snapshot.histograms.get(metric)
+        return 0 if histogram is None else histogram.count
+
+    def counter(self, name: str) -> int:
+        return self.snapshot.counters.get(name, 0)
+
+    def assert_whole(self) -> None:
+        """The ledger closes, and nothing is missing."""
+        totals = self.totals
+        assert totals.published > 0
+        assert totals.lost == 0
+        assert totals.expected == totals.delivered
+        assert (totals.duplicated, totals.send_failed) == (0, 0)
+
+
+def settings(connection_string: str, users: int, **options: Any) -> RunConfig:
+    values = {f"wps_{name}": value for name, value in {"seed": "5", "payload": "100B", **options}.items()}
+    return load(values, users=users, spawn_rate=None, environ={}).with_emulator(connection_string)
+
+
+class Run:
+    """`engines`: so many processes' worth, all in this one. Members connect at once."""
+
+    def __init__(
+        self,
+        connection_string: str,
+        users: int,
+        *,
+        engines: int = 1,
+        run_id: str = "run",
+        number: int = 7,
+        **options: Any,
+    ) -> None:
+        self.config = settings(connection_string, users, **options)
+        self.warnings: list[str] = []
+        self._users = users
+        self.engines = [self._engine(run_id, number) for _ in range(engines)]
+        for index in range(users):
+            member = self.engines[index % engines].admit(index, 0, now_ns())
+            gevent.spawn(member.run)
+
+    def _engine(self, run_id: str, number: int) -> Engine:
+        config = self.config
+        assert config.target.connection is not None
+        return Engine(
+            config,
+            run_id=run_id,
+            number=number,
+            users=self._users,
+            access=MintedAccess(config.target.connection, config.hub, config.roles, 600, False),
+            network=Network.create(insecure=True),
+            on_warning=lambda _, sentence: self.warnings.append(sentence),
+        )
+
+    def settle(self) -> Run:
+        until(lambda: sum(engine.settled for engine in self.engines) == self._users, "every user connected")
+        return self
+
+    def measure(self, duration_ms: int) -> Run:
+        """Publishes for so long, from now on; returns when it is over."""
+        start_ns = now_ns() + LEAD_NS
+        end_ns = start_ns + duration_ms * NS_PER_MS
+        for ordinal, engine in enumerate(self.engines):
+            engine.deal_senders(ordinal, len(self.engines))
+            engine.plan(Epoch(1, start_ns, end_ns))
+        beat = gevent.spawn(self._beat)
+        for engine in self.engines:
+            over = Event()
+            engine.scheduler.call_at(end_ns, lambda _, over=over: over.set())  # behind all that is due before
+            assert over.wait(PATIENCE_S)
+            engine.end_at(end_ns)
+            engine.stop_publishing(end_ns)
+        beat.kill()
+        return self
+
+    def _beat(self) -> None:
+        while True:
+            gevent.sleep(0.05)
+            for engine in self.engines:
+                engine.acknowledge(now_ns())
+
+    def finish(self) -> Done:
+        """Drains, as the coordinator and its agents do."""
+        finals = [final for engine in self.engines for final in engine.finals()]
+        for engine in self.engines:
+            engine.settle(finals, DRAIN_NS)
+        deadline_ns = now_ns() + DRAIN_NS
+        while any(engine.ledger.outstanding() for engine in self.engines) and now_ns() < deadline_ns:
+            gevent.sleep(0.005)
+        totals = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
+        snapshot = Snapshot()
+        for engine in self.engines:
+            totals = totals.plus(engine.totals())
+            snapshot.merge(engine.recorder.total())
+        self.close()
+        return Done(totals, snapshot, self.engines)
+
+    def close(self) -> None:
+        for engine in self.engines:
+            engine.close()
+
+
+def play(connection_string: str, users: int, *, duration_ms: int = 150, engines: int = 1, **options: Any) -> Done:
+    """A whole run."""
+    return Run(connection_string, users, engines=engines, **options).settle().measure(duration_ms).finish()
+
+
+def until(condition: Callable[[], Any], what: str) -> None:
+    """Waits for something that the hub does meanwhile."""
+    deadline_ns = now_ns() + int(PATIENCE_S * NS_PER_S)
+    while not condition():
+        assert now_ns() < deadline_ns, f"not within {PATIENCE_S} s: {what}"
+        gevent.sleep(0.005)
