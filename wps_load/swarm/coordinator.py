@@ -180,11 +180,14 @@ class Coordinator:
 
     def reset(self) -> None:
         """Statistics start anew everywhere, at one instant. In Locust's own words: reset stats."""
+        if self._stopping:
+            return
         at = now_ns() + LEAD_NS
         begun = self.measure_start_ns is not None and self.measure_start_ns <= at
         if begun:
             self.epoch += 1
             self.measure_start_ns = at
+            self._enter("measure", at)
         self.collector.reset()
         self._bus.to_agents("reset", {"at_ns": at, "epoch": self.epoch if begun else None})
         if begun:
