@@ -12,6 +12,8 @@ from report_runs import facts
 
 from wps_load.report.files import write_run, write_snapshot
 
+PRICES = Path(__file__).parents[2] / "docs" / "prices.example.json"
+
 
 @pytest.fixture
 def make(tmp_path: Path) -> Callable[..., Path]:
@@ -42,6 +44,26 @@ class TestReport:
         (first / "junit.xml").unlink()
         assert run("report", first, second).code == 0
         assert (first / "junit.xml").exists()
+
+    def test_units_for_the_measured_load_and_more(self, run: Run, make: Callable[..., Path]) -> None:
+        folder = make("a")  # 50 users, 100 messages a second
+        result = run("report", folder, "--growth", "10", "--prices", PRICES)
+        assert result.code == 0
+        assert "  measured       50 connections\n                 100/s in, 100/s out\n" in result.out
+        assert "  this load      1 x Standard_S1: connections 5%" in result.out
+        assert "  10 times       3 x Standard_S1: " in result.out
+        assert " EUR a day, " in result.out
+        assert "Units" not in run("report", folder).out
+
+    def test_what_was_bought_is_in_the_settings(self, run: Run, make: Callable[..., Path]) -> None:
+        settings = {**facts().settings, "wps-units": "1", "wps-tier": "standard"}
+        result = run("report", make("a", settings=settings), "--growth", "1")
+        assert "  bought         1 x Standard_S1 holds it\n" in result.out
+
+    def test_settings_that_nobody_knows(self, run: Run, make: Callable[..., Path]) -> None:
+        result = run("report", make("a", settings={**facts().settings, "wps-payload": "huge"}), "--growth", "1")
+        assert result.code == 2
+        assert "a has settings that this version of wps-load does not know" in result.err
 
     @pytest.mark.parametrize("name", ["missing", "empty"])
     def test_no_run(self, run: Run, tmp_path: Path, name: str) -> None:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Sequence
 
 from wps_load.capacity.forecast import forecast
 from wps_load.capacity.prices import read_prices
 from wps_load.capacity.units import load_guide
-from wps_load.commands import plan_text
+from wps_load.commands import plan_text, units_text
 from wps_load.commands.parsing import parse_run, run_parser
 from wps_load.commands.sample import Sample
-from wps_load.errors import ConfigError, ExitCode, Fault
-from wps_load.workload.values import number, parts
+from wps_load.errors import ExitCode
 
 MEASURE_S = 1.0
 """How long this machine is measured: batches of 0.5 ms, of which the median is stable to some percent."""
@@ -37,26 +35,10 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--prices", default=None, metavar="FILE", help="prices, as docs/capacity.md describes")
     arguments, config = parse_run(parser, argv, users=1)
     guide = load_guide()
-    growth = _growth(arguments.growth)
+    growth = units_text.read_growth(arguments.growth)
     prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
     sample = Sample(config)
     future = forecast(config, sample.sizes())
     costs = sample.costs(MEASURE_S) if config.scenario_row.publishes else None
     sys.stdout.write("\n".join(plan_text.lines(config, future, guide, costs, growth, prices)) + "\n")
     return ExitCode.PASSED
-
-
-def _growth(text: str) -> tuple[Fraction, ...]:
-    try:
-        return tuple(_factors(text))
-    except ValueError:
-        allowed = "factors above zero and at most 1000, such as 2,5,10"
-        raise ConfigError([Fault("--growth", text, allowed)]) from None
-
-
-def _factors(text: str) -> Iterator[Fraction]:
-    for part in parts(text):
-        factor = number(part)
-        if not 0 < factor <= 1000:
-            raise ValueError
-        yield factor

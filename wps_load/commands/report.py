@@ -4,20 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
+from wps_load.capacity.measured import measured_load
+from wps_load.capacity.prices import Prices, read_prices
+from wps_load.capacity.units import Guide, load_guide
+from wps_load.commands import units_text
 from wps_load.commands.parsing import plain_parser
+from wps_load.commands.words import rate, row
 from wps_load.errors import ConfigError, ExitCode, Fault
+from wps_load.options import BY_FLAG
 from wps_load.report import tables
 from wps_load.report.files import write_rendered
-from wps_load.report.load import BrokenRun, load_run
+from wps_load.report.load import BrokenRun, Run, load_run
+from wps_load.report.summary import Summary
 
 _EXAMPLE = """\
 Reads summary.json and histograms.hlog of each folder, which stay as they are, and writes report.html, summary.md and
 junit.xml again: after an update of wps-load, or for a run that was killed and has a page without charts.
 
+With --growth or --prices: also the units that hold the measured load and N times it, and their cost, on stdout.
+
 example:
   wps-load report reports/20261124T141500Z-echo
+  wps-load report reports/20261124T141500Z-echo --growth 2,5,10 --prices prices.json
 """
 
 
@@ -25,7 +37,13 @@ def run(argv: Sequence[str]) -> int:
     """Renders each folder: 0. Raises BrokenRun for one that is no run's, ConfigError for one not writable."""
     parser = plain_parser("report", "Renders finished runs again.", _EXAMPLE)
     parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a run's folder")
-    for name in parser.parse_args(argv).folders:
+    parser.add_argument("--growth", default="", metavar="N,N", help="units for N times the measured load: 2,5,10")
+    parser.add_argument("--prices", default=None, metavar="FILE", help="prices, as docs/capacity.md describes")
+    arguments = parser.parse_args(argv)
+    guide = load_guide()
+    growth = units_text.read_growth(arguments.growth)
+    prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
+    for name in arguments.folders:
         folder = Path(name)
         if not folder.is_dir():
             raise BrokenRun(f"{folder} is no folder: give the folder of a run, as the run printed it.")
@@ -37,4 +55,29 @@ def run(argv: Sequence[str]) -> int:
             raise ConfigError([fault]) from error
         word = tables.VERDICT_WORDS[found.summary["verdict"]]
         sys.stdout.write(f"{word}: {tables.verdict_sentence(found.summary)}\n{folder / 'report.html'}\n")
+        if growth or prices is not None:
+            sys.stdout.write(_units(found, guide, growth, prices))
     return ExitCode.PASSED
+
+
+def _units(run: Run, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> str:
+    """Raises BrokenRun for settings that no run of ours has."""
+    summary = run.summary
+    try:
+        load, bought = measured_load(summary), _bought(summary)
+    except (KeyError, ValueError) as error:
+        raise BrokenRun(f"{run.name} has settings that this version of wps-load does not know: {error}.") from error
+    lines = ["", row("measured", f"{load.connections:,} connections")]
+    if load.inbound_per_s is not None and load.outbound_per_s is not None:
+        lines.append(row("", f"{rate(load.inbound_per_s)} in, {rate(load.outbound_per_s)} out"))
+    lines += units_text.lines(summary["run"]["scenario"], load, guide, growth, prices, **bought)
+    return "\n".join([*lines, ""])
+
+
+def _bought(summary: Summary) -> dict[str, Any]:
+    settings = summary["run"]["settings"]
+    found = {}
+    for key, flag in (("units", "--wps-units"), ("sku", "--wps-tier")):
+        text = settings.get(flag.removeprefix("--"))
+        found[key] = BY_FLAG[flag].read(str(text)) if text else None
+    return found

@@ -1,0 +1,49 @@
+"""The load that a finished run put on the service, from its summary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from wps_load.capacity.units import Load
+from wps_load.workload.payload import mean_bytes, parse_mix
+from wps_load.workload.scenarios import SCENARIOS
+
+
+def measured_load(summary: Mapping[str, Any]) -> Load:
+    """Rates of the measure phase, connections at their peak; what the summary does not know is None.
+
+    Outbound bytes are those received in the run, told apart from the warm-up's by the phases' lengths, plus the
+    data of each event handler's call, which the client does not see.
+    """
+    run, rates = summary["run"], summary["rates"]
+    connections = summary["connections"]["peak"]
+    if not SCENARIOS[run["scenario"]].publishes:
+        return Load(connections, 0.0, 0.0, 0.0, 0.0)
+    inbound, outbound = rates["published_per_s"], rates["delivered_per_s"]
+    per_message = _received_per_message(summary)
+    size = _data_bytes(run["settings"]) or per_message or 0.0
+    billed = None
+    if inbound is not None and outbound is not None and (per_message is not None or outbound == 0):
+        handled = run["scenario"] == "upstream" or (run["scenario"], run["protocol"]) == ("echo", "simple")
+        billed = outbound * (per_message or 0.0) + (inbound * size if handled else 0.0)
+    return Load(connections, inbound, outbound, size, billed)
+
+
+def _received_per_message(summary: Mapping[str, Any]) -> float | None:
+    """Bytes received for each message that was delivered in the measure phase; None: none was."""
+    lengths = {phase["name"]: phase["duration_s"] for phase in summary["phases"]}
+    measured = lengths.get("measure") or 0.0
+    published = measured + (lengths.get("warmup") or 0.0)
+    delivered, received = summary["messages"]["delivered"], summary["bytes"]["received"]
+    if not delivered or not measured or received is None:
+        return None
+    return float(received * measured / published / delivered)
+
+
+def _data_bytes(settings: Mapping[str, Any]) -> float | None:
+    """The mean size of a message's data by the settings; None where samples of a file were sent."""
+    if settings.get("wps-payload-file"):
+        return None
+    text = settings.get("wps-payload")
+    return mean_bytes(parse_mix(text)) if text else None

@@ -1,0 +1,114 @@
+"""Units, headroom and cost of a load as text, planned or measured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+
+from wps_load.capacity.prices import Cost, Prices, cost
+from wps_load.capacity.units import (
+    PLANNED_SHARE,
+    USE_CASES,
+    Guide,
+    Load,
+    Size,
+    additional_messages,
+    filled,
+    smallest,
+)
+from wps_load.commands.words import rate, row
+from wps_load.errors import ConfigError, Fault
+from wps_load.workload.values import number, parts
+
+
+def read_growth(text: str) -> tuple[Fraction, ...]:
+    """The factors of `--growth`. Raises ConfigError."""
+    try:
+        factors = tuple(number(part) for part in parts(text))
+    except ValueError:
+        factors = (Fraction(0),)
+    if not all(0 < factor <= 1000 for factor in factors):
+        raise ConfigError([Fault("--growth", text, "factors above zero and at most 1000, such as 2,5,10")])
+    return factors
+
+
+def lines(
+    scenario: str,
+    load: Load,
+    guide: Guide,
+    growth: Sequence[Fraction],
+    prices: Prices | None,
+    *,
+    units: int | None,
+    sku: str | None,
+) -> Iterator[str]:
+    """Units, headroom and cost of `load`, and of `growth` times it. `units`, `sku`: what was bought, if known."""
+    use_case, same = USE_CASES.get(scenario, (None, False))
+    yield f"Units, at {PLANNED_SHARE:.0%} of Azure's published figures ({guide.compiled})"
+    yield row("use case", _use_case(scenario, use_case, same))
+    if load.outbound_per_s is None:
+        yield row("", "the rate is unknown, so only connections are judged")
+    if units is not None or sku is not None:
+        count = units or 1
+        bought = filled(guide, load, use_case, sku or _usual_sku(count), count)
+        verdict = "holds it" if bought.holds else f"is too small: {_use(bought)}"
+        yield row("bought", f"{count:,} x {bought.sku} {verdict}")
+        yield row("", _uses(bought))
+    if prices is not None:
+        yield row("prices", f"{prices.region}, {prices.date}, {prices.currency}; a month has 30 days")
+    fixed = use_case is not None and guide.fixed_inbound(use_case)
+    yield from _size("this load", load, guide, use_case, prices)
+    for factor in growth:
+        more = load.times(float(factor), fixed_inbound=fixed)
+        yield from _size(f"{float(factor):g} times", more, guide, use_case, prices)
+
+
+def _use_case(scenario: str, use_case: str | None, same: bool) -> str:
+    if use_case is None:
+        return "connections alone"
+    words = use_case.replace("_", " ")
+    return words if same else f"{words}, the nearest: none is published for {scenario}"
+
+
+def _usual_sku(units: int) -> str:
+    return "Standard_S1" if units <= 100 else "Premium_P2"
+
+
+def _size(name: str, load: Load, guide: Guide, use_case: str | None, prices: Prices | None) -> Iterator[str]:
+    size = smallest(guide, load, use_case)
+    if not size.holds:
+        yield row(name, f"more than any tier holds: {_use(size)} of {size.units:,} x {size.sku}")
+        yield row("", "share it among several resources")
+        return
+    yield row(name, f"{size.units:,} x {size.sku}: {_uses(size)}")
+    if size.row is not None:
+        like = size.row
+        yield row(
+            "",
+            f"{'between rows' if like.interpolated else 'published'}: {like.connections:,} connections, "
+            f"{rate(like.inbound_per_s)} in, {rate(like.outbound_per_s)} out, of 2 KB",
+        )
+    billed = load.billed_per_day
+    if billed:
+        more = additional_messages(guide, size, billed)
+        yield row("", f"{billed:,} billed messages a day, {f'{more:,} of them' if more else 'none'} additional")
+    if prices is not None:
+        yield row("", _cost(cost(guide, prices, size, billed), prices.currency))
+
+
+def _uses(size: Size) -> str:
+    return ", ".join(f"{use.name} {use.share:.0%}" for use in size.uses)
+
+
+def _use(size: Size) -> str:
+    use = size.fullest
+    return f"{use.name} at {use.share:.0%} ({use.demand:,.0f} of {use.capacity:,.0f})"
+
+
+def _cost(found: Cost, currency: str) -> str:
+    if found.per_day is not None and found.per_month is not None:
+        return f"{found.per_day:,.2f} {currency} a day, {found.per_month:,.2f} {currency} a month"
+    if found.units_per_day is None:
+        return "cost unknown: the prices file has no unit_day for this tier"
+    units = f"{found.units_per_day:,.2f} {currency} a day for the units"
+    return f"{units}; for additional messages unknown: no rate, or no price for them in the file"
