@@ -38,7 +38,7 @@ RUNS = {
 
 @pytest.fixture(scope="module")
 def outcomes() -> dict[str, Outcome]:
-    return dict(zip(RUNS, execute_all(list(RUNS.values()), at_once=2), strict=True))
+    return dict(zip(RUNS, execute_all(list(RUNS.values()), at_once=4), strict=True))
 
 
 @pytest.mark.parametrize("name", RUNS)
