@@ -38,7 +38,8 @@ def _received_per_message(summary: Mapping[str, Any]) -> float | None:
     delivered, received = summary["messages"]["delivered"], summary["bytes"]["received"]
     if not delivered or not measured or received is None:
         return None
-    return float(received * measured / published / delivered)
+    of_measure: float = received * measured / published
+    return of_measure / float(delivered)
 
 
 def _data_bytes(settings: Mapping[str, Any]) -> float | None:

@@ -44,20 +44,25 @@ def run(argv: Sequence[str]) -> int:
     growth = units_text.read_growth(arguments.growth)
     prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
     for name in arguments.folders:
-        folder = Path(name)
-        if not folder.is_dir():
-            raise BrokenRun(f"{folder} is no folder: give the folder of a run, as the run printed it.")
-        found = load_run(folder)
-        try:
-            write_rendered(folder, found.summary, found.histograms)
-        except OSError as error:
-            fault = Fault("FOLDER", name, f"a folder that can be written to ({error.strerror})")
-            raise ConfigError([fault]) from error
-        word = tables.VERDICT_WORDS[found.summary["verdict"]]
-        sys.stdout.write(f"{word}: {tables.verdict_sentence(found.summary)}\n{folder / 'report.html'}\n")
+        found = _render(Path(name))
         if growth or prices is not None:
             sys.stdout.write(_units(found, guide, growth, prices))
     return ExitCode.PASSED
+
+
+def _render(folder: Path) -> Run:
+    """Writes the folder's files, and says the verdict and where the page is."""
+    if not folder.is_dir():
+        raise BrokenRun(f"{folder} is no folder: give the folder of a run, as the run printed it.")
+    found = load_run(folder)
+    try:
+        write_rendered(folder, found.summary, found.histograms)
+    except OSError as error:
+        fault = Fault("FOLDER", str(folder), f"a folder that can be written to ({error.strerror})")
+        raise ConfigError([fault]) from error
+    word = tables.VERDICT_WORDS[found.summary["verdict"]]
+    sys.stdout.write(f"{word}: {tables.verdict_sentence(found.summary)}\n{folder / 'report.html'}\n")
+    return found
 
 
 def _units(run: Run, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> str:
