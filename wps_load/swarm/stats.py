@@ -76,6 +76,13 @@ class PreciseEntries(EntriesDict):
         )
         return entry
 
+    def __setitem__(self, key: tuple[str, str], entry: StatsEntry) -> None:
+        """A master makes plain entries of what its workers report."""
+        if key[1] == REQUEST_TYPE and not isinstance(entry, PreciseEntry):
+            self.__missing__(key).extend(entry)
+        else:
+            super().__setitem__(key, entry)
+
 
 def make_precise(stats: RequestStats) -> None:
     """For a run that is about to start; Locust has just cleared its entries."""
