@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import re
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from calibration_runs import Outcome, Run, execute
@@ -93,3 +96,21 @@ def test_waiting_for_a_peer_that_does_not_read_is_not_service_time() -> None:
     assert outcome.messages["lost"] == outcome.messages["send_failed"] == 0
     assert rtt["p99"] > 1000 * STALL_S * 0.8
     assert service["mean"] < 0.8 * rtt["mean"]
+
+
+def test_locusts_table_agrees_with_ours_and_shows_fractions(tmp_path: Path) -> None:
+    options = "--headless -u 10 -r 100 -t 3s --wps-rate 50 --wps-payload 128B --processes 2"
+    outcome = execute(Run(f"{options} --csv {tmp_path}/table", "delay=3ms,jitter=1ms"))
+    with open(tmp_path / "table_stats.csv", newline="") as file:
+        rows = {row["Name"]: row for row in csv.DictReader(file)}
+    ours = outcome.summary["metrics"]["rtt"]
+    table = rows["rtt"]
+    assert int(table["Request Count"]) == ours["count"] == outcome.messages["delivered"]
+    assert float(table["Average Response Time"]) == pytest.approx(ours["mean"], rel=1e-6)
+    assert float(table["Min Response Time"]) == pytest.approx(ours["min"], rel=1e-6)
+    assert float(table["Max Response Time"]) == pytest.approx(ours["max"], rel=1e-6)
+    for column, name in (("50%", "p50"), ("90%", "p90"), ("99%", "p99")):
+        assert float(table[column]) == pytest.approx(ours[name], rel=0.01)  # three digits, the neighbouring rank
+    assert int(rows["Aggregated"]["Request Count"]) == ours["count"] + 10
+    shown = next(line for line in outcome.output.splitlines() if line.split()[:2] == ["WPS", "rtt"])
+    assert re.search(rf" {ours['mean']:.1f} ", shown)

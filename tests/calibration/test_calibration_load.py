@@ -32,9 +32,7 @@ def reset_in_the_middle(process: subprocess.Popen[str], emulator: EmulatorProces
 RUNS = {
     "constant, two workers": Run(f"{SHARED} -t 4s --wps-warmup {WARMUP_S:g}s --processes 2"),
     "poisson": Run(f"{SHARED} -t 3s --wps-arrival poisson"),
-    "reset on the web page": Run(
-        f"{WEB} -t 4s --wps-total-rate {RATE} --processes 2", during=reset_in_the_middle
-    ),
+    "reset on the web page": Run(f"{WEB} -t 4s --wps-total-rate {RATE} --processes 2", during=reset_in_the_middle),
     "--reset-stats": Run(f"{SHARED} -t 3s --reset-stats"),
 }
 
@@ -85,9 +83,7 @@ def test_reset_stats_takes_out_what_was_before_all_users_were_there(outcomes: di
 def test_a_starved_generator_makes_the_run_invalid() -> None:
     """A rate that one process cannot reach: what it was late for is counted, and nothing passes."""
     asked = 200_000
-    outcome = execute(
-        Run(f"--headless -u 20 -r 100 -t 3s --wps-total-rate {asked} --wps-payload 128B --wps-slo none")
-    )
+    outcome = execute(Run(f"--headless -u 20 -r 100 -t 3s --wps-total-rate {asked} --wps-payload 128B --wps-slo none"))
     found = outcome.messages
     assert outcome.code == 4
     assert outcome.summary["verdict"] == "invalid"
