@@ -30,6 +30,7 @@ from wps_load.measure.ledger import Ledger, LedgerTotals, StreamFinal
 from wps_load.measure.recorder import Recorder
 from wps_load.measure.stamp import pack_binary, pack_text
 from wps_load.protocol.codecs import CODECS, Template
+from wps_load.protocol.envelopes import Envelopes, NoEnvelopes
 from wps_load.protocol.frames import FrameWriter
 from wps_load.protocol.messages import DataType
 from wps_load.workload.chaos import lifetimes_ns
@@ -80,6 +81,7 @@ class Engine:
         self.wants_acks = self.codec.enveloped and (config.ack or config.scenario == "recovery")
         self.data_type = DataType(config.data_type)
         self.stamp_readers = stamp_readers(self.data_type)
+        self.envelopes: Envelopes = self.codec.envelopes() if self.data_type is DataType.TEXT else NoEnvelopes()
         # binary data goes to the template raw: it is the template that writes base64 where the envelope is JSON
         escaped = config.protocol.startswith("json") and self.data_type is not DataType.BINARY
         self.payloads = config.payload_plan(envelope=escaped)

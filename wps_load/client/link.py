@@ -16,7 +16,8 @@ from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost
 from wps_load.measure.catalog import ack_label
 from wps_load.measure.ledger import DUPLICATE
-from wps_load.measure.stamp import Stamp, read_binary, read_json, read_text
+from wps_load.measure.stamp import TEXT_CHARS, Stamp, read_binary, read_json, read_text
+from wps_load.protocol.envelopes import NoEnvelopes
 from wps_load.protocol.messages import Ack, Connected, DataMessage, DataType, Downstream, JoinGroup, Upstream
 from wps_load.protocol.session import Session, State
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from wps_load.client.engine import Engine
     from wps_load.client.member import Member
     from wps_load.client.publisher import Publisher
-
 
 
 def stamp_readers(sent: DataType) -> Mapping[str, Callable[[object], Stamp | None]]:
@@ -43,7 +43,10 @@ class Link:
         "_arrive",
         "_delivery",
         "_engine",
+        "_learn",
+        "_locate",
         "_member",
+        "_opcode",
         "_receive",
         "_reliable",
         "_rtt",
@@ -66,6 +69,9 @@ class Link:
         self.session = session
         self._receive: Callable[[int, bytes], Downstream | None] = self._receive_first
         self._reliable = engine.codec.reliable
+        self._opcode = engine.codec.opcode
+        self._locate: Callable[[bytes], int] = NoEnvelopes().locate  # until `connected` has come
+        self._learn = engine.envelopes.learn
         self._arrive = member.receiver.arrive
         self._stream = member.stream
         self._rtt = engine.rtt
@@ -122,17 +128,22 @@ class Link:
     # -- in --------------------------------------------------------------------------------------------------
 
     def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
-        receive, arrive = self._receive, self._arrive  # by local names, see Connection._on_readable
-        message = receive(opcode, payload)
-        if type(message) is not DataMessage:
-            if message is not None:
-                self._on_protocol(message, arrival_ns)
-            elif self._reliable:
-                self._count_replays()
-            return
         engine = self._engine
-        read = engine.stamp_readers.get(message[2])
-        stamp = None if read is None else read(message[3])
+        locate, arrive = self._locate, self._arrive  # by local names, see Connection._on_readable
+        start = locate(payload)
+        if start and opcode == self._opcode:
+            stamp = read_text(payload[start : start + TEXT_CHARS])
+        else:
+            message = self._receive(opcode, payload)
+            if type(message) is not DataMessage:
+                if message is not None:
+                    self._on_protocol(message, arrival_ns)
+                elif self._reliable:
+                    self._count_replays()
+                return
+            self._learn(payload, message)
+            read = engine.stamp_readers.get(message[2])
+            stamp = None if read is None else read(message[3])
         if stamp is None:
             engine.foreign(unstamped=True)
             return
@@ -178,6 +189,7 @@ class Link:
             elif answered.kind == "publish":
                 self._engine.publish_acked(answered.context, answered.ok, answered.error, arrival_ns)
         elif type(message) is Connected:
+            self._locate = self._engine.envelopes.locate
             self.connected.set()
 
     def _on_joined(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:

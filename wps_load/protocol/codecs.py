@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from wps_load.protocol import json_v1, protobuf_fast, protobuf_v1, simple
+from wps_load.protocol.envelopes import Envelopes, JsonEnvelopes, NoEnvelopes, ProtobufEnvelopes
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import DataType, Downstream, Upstream
 
@@ -54,6 +55,8 @@ class Codec:
     """By the frame's opcode; a frame that is not here is of the wrong type (close code 1003)."""
     encode: Callable[[Upstream], bytes]
     publish_template: PublishTemplate
+    envelopes: Callable[[], Envelopes]
+    """Recognises deliveries by their bytes; `NoEnvelopes` where each message has to be decoded."""
 
     def opcode_for(self, data_type: DataType) -> int:
         """The frame that a message with such data is sent in."""
@@ -76,6 +79,7 @@ def _json(name: str, subprotocol: str, *, reliable: bool) -> Codec:
         decoders=MappingProxyType({_TEXT: json_v1.decode}),
         encode=json_v1.encode,
         publish_template=json_v1.publish_template,
+        envelopes=NoEnvelopes if reliable else JsonEnvelopes,
     )
 
 
@@ -90,6 +94,7 @@ def _protobuf(name: str, subprotocol: str, *, reliable: bool) -> Codec:
         decoders=MappingProxyType({_BINARY: protobuf_v1.decode}),
         encode=protobuf_v1.encode,
         publish_template=protobuf_fast.publish_template,
+        envelopes=NoEnvelopes if reliable else ProtobufEnvelopes,
     )
 
 
@@ -103,6 +108,7 @@ _SIMPLE = Codec(
     decoders=MappingProxyType({_TEXT: simple.decode_text, _BINARY: simple.decode_binary}),
     encode=simple.encode,
     publish_template=simple.publish_template,
+    envelopes=NoEnvelopes,
 )
 
 CODECS: Mapping[str, Codec] = MappingProxyType(

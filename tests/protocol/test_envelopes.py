@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wps_load.errors import RemoteProtocolError
+from wps_load.protocol import webpubsub_pb2 as pb
+from wps_load.protocol.codecs import CODECS
+from wps_load.protocol.envelopes import MAX_KNOWN, Envelopes
+from wps_load.protocol.messages import DataMessage
+
+STAMPED = "A" * 40 + "z" * 88
+
+
+def json_delivery(data: object, **members: object) -> bytes:
+    fields = {"type": "message", "from": "group", "group": "g", "dataType": "text", **members}
+    return json.dumps({**fields, "data": data}, separators=(",", ":")).encode()
+
+
+def protobuf_delivery(text: str, group: str = "g") -> bytes:
+    message = pb.DownstreamMessage()
+    setattr(message.data_message, "from", "group")
+    message.data_message.group = group
+    message.data_message.data.text_data = text
+    return message.SerializeToString()
+
+
+def learned(protocol: str, *payloads: bytes) -> Envelopes:
+    codec = CODECS[protocol]
+    envelopes = codec.envelopes()
+    for payload in payloads:
+        message = codec.decoders[codec.opcode](payload)
+        assert isinstance(message, DataMessage)
+        envelopes.learn(payload, message)
+    return envelopes
+
+
+def test_an_envelope_is_recognised_from_its_second_delivery_on():
+    first, second = json_delivery(STAMPED), json_delivery(STAMPED[::-1])
+    assert learned("json").locate(first) == 0
+    start = learned("json", first).locate(second)
+    assert second[start:] == STAMPED[::-1].encode() + b'"}'
+    first, second = protobuf_delivery(STAMPED), protobuf_delivery(STAMPED[::-1])
+    assert learned("protobuf").locate(first) == 0
+    start = learned("protobuf", first).locate(second)
+    assert second[start:] == STAMPED[::-1].encode()
+
+
+def test_texts_may_differ_in_size():
+    assert learned("json", json_delivery("x" * 50)).locate(json_delivery("x" * 500)) > 0
+    envelopes = learned("protobuf", protobuf_delivery("x" * 50), protobuf_delivery("x" * 500, "longer name"))
+    assert envelopes.locate(protobuf_delivery("y" * 50)) > 0
+    assert envelopes.locate(protobuf_delivery("y" * 500, "longer name")) > 0
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        json_delivery('a quotation mark " in it'),
+        json_delivery("a line\nbreak"),
+        json_delivery({"wps": STAMPED}, dataType="json"),
+        json_delivery("aGVsbG8=", dataType="binary"),
+        json_delivery(STAMPED)[:-1] + b',"sequenceId":1}',
+        json_delivery(STAMPED)[:-1] + b',"data":"again"}',
+        json_delivery(STAMPED)[:-1] + b" }",
+    ],
+)
+def test_what_does_not_end_with_a_plain_text_is_not_learned(payload):
+    assert learned("json", payload).locate(payload) == 0
+
+
+@pytest.mark.parametrize("protocol", ["json-reliable", "protobuf-reliable", "simple"])
+def test_each_message_is_decoded_where_the_session_must_see_it(protocol):
+    payload = protobuf_delivery(STAMPED) if protocol == "protobuf-reliable" else json_delivery(STAMPED)
+    assert learned(protocol, payload).locate(payload) == 0
+
+
+def test_the_number_of_envelopes_is_bounded():
+    envelopes = learned("json", *(json_delivery("x", group=str(at)) for at in range(MAX_KNOWN + 1)))
+    assert envelopes.locate(json_delivery("y", group=str(MAX_KNOWN - 1))) > 0
+    assert envelopes.locate(json_delivery("y", group=str(MAX_KNOWN))) == 0
+
+
+def test_a_short_text_cannot_stand_for_a_long_one():
+    envelopes = learned("protobuf", protobuf_delivery(STAMPED))
+    assert envelopes.locate(protobuf_delivery(STAMPED)[:-1]) == 0
+    assert envelopes.locate(protobuf_delivery(STAMPED) + b"\x20\x07") == 0  # a sequence id behind it
+
+
+KNOWN = {
+    "json": [json_delivery(STAMPED), json_delivery("b" * 60, fromUserId="u"), json_delivery("x", **{"from": "server"})],
+    "protobuf": [protobuf_delivery(STAMPED), protobuf_delivery("b" * 60, "group 2"), protobuf_delivery("x" * 300)],
+}
+TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs",)), max_size=200)
+
+
+@pytest.mark.parametrize("protocol", ["json", "protobuf"])
+@given(data=st.data())
+def test_what_is_recognised_is_what_the_codec_reads(protocol, data):
+    """Deliveries with other texts, and known ones with bytes changed, put in and taken out."""
+    payload = bytearray(data.draw(st.sampled_from(KNOWN[protocol])))
+    if data.draw(st.booleans()):
+        text = data.draw(TEXTS)
+        payload = bytearray(json_delivery(text) if protocol == "json" else protobuf_delivery(text))
+    for _ in range(data.draw(st.integers(0, 3))):
+        at = data.draw(st.integers(0, len(payload) - 1))
+        put_in = data.draw(st.sampled_from([b"", b'"', b"\\", b"}", b",", b"\n", b"A", b"\x12", b"\xc3", b"\xa9"]))
+        payload[at : at + data.draw(st.integers(0, 2))] = put_in
+    whole = bytes(payload)
+    start = learned(protocol, *KNOWN[protocol]).locate(whole)
+    if start == 0 or (protocol == "json" and min(whole) < 0x20):  # read tolerantly, see the module
+        return
+    codec = CODECS[protocol]
+    try:
+        whole.decode("utf-8" if protocol == "json" else "latin-1")  # text frames are checked to be UTF-8 before
+    except UnicodeDecodeError:
+        return
+    try:
+        message = codec.decoders[codec.opcode](whole)
+    except RemoteProtocolError as error:
+        pytest.fail(f"recognised {whole!r}, which is {error}")
+    assert isinstance(message, DataMessage)
+    assert message.data_type == "text"
+    assert str(message.data).encode() == (whole[start:-2] if protocol == "json" else whole[start:])
