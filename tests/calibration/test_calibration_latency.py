@@ -109,8 +109,9 @@ def test_locusts_table_agrees_with_ours_and_shows_fractions(tmp_path: Path) -> N
     assert float(table["Average Response Time"]) == pytest.approx(ours["mean"], rel=1e-6)
     assert float(table["Min Response Time"]) == pytest.approx(ours["min"], rel=1e-6)
     assert float(table["Max Response Time"]) == pytest.approx(ours["max"], rel=1e-6)
-    for column, name in (("50%", "p50"), ("90%", "p90"), ("99%", "p99")):
-        assert float(table[column]) == pytest.approx(ours[name], rel=0.01)  # three digits, the neighbouring rank
+    assert float(table["Median Response Time"]) == pytest.approx(ours["p50"], rel=0.01)
+    for column, name in (("90%", "p90"), ("99%", "p99")):  # Locust cuts these to whole ms
+        assert float(table[column]) == pytest.approx(ours[name], abs=1.1)
     assert int(rows["Aggregated"]["Request Count"]) == ours["count"] + 10
     shown = next(line for line in outcome.output.splitlines() if line.split()[:2] == ["WPS", "rtt"])
     assert re.search(rf" {ours['mean']:.1f} ", shown)
