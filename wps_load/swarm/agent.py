@@ -94,6 +94,7 @@ class Agent:
             for result, slot in zip(waiting, data["slots"], strict=False):
                 result.set(slot)
         elif kind == "stint":
+            self._health.settled()
             if data["ordinal"] is not None:
                 engine.deal_senders(data["ordinal"], data["agents"])
             engine.plan(Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"])))

@@ -37,6 +37,10 @@ class Health:
         self._scheduler.call_at(now_ns() + PROBE_NS, self._probe)
         gc.callbacks.append(self._on_gc)
 
+    def settled(self) -> None:
+        """The users are there: they stay for the run, so no collection of the measure phase shall walk them."""
+        gc.freeze()
+
     def stop(self) -> None:
         if self._running:
             self._running = False
