@@ -11,9 +11,10 @@ from typing import Any
 from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.config import RunConfig
 from wps_load.errors import ExitCode
+from wps_load.measure import thresholds
 from wps_load.report.files import append_step_summary, prepare, write_run, write_snapshot
 from wps_load.report.live import LiveState
-from wps_load.report.model import RunState
+from wps_load.report.model import RunFacts, RunState
 from wps_load.report.summary import Summary, build_summary, exit_code
 from wps_load.report.tables import slo_value
 from wps_load.swarm.collector import Collector
@@ -33,76 +34,94 @@ class Reporter:
 
     def __init__(self, config: RunConfig, console: Console, *, scenario_users: bool = True) -> None:
         self.config = config
-        self._scenario = scenario_name(config, scenario_users)
+        self.scenario = scenario_name(config, scenario_users)
         self.used = False
         self.summary: Summary | None = None
         self._told = False
+        self._next_snapshot_s = SNAPSHOT_EVERY_S
         self._lost: str | None = None
         self._console = console
-        self._coordinator: Coordinator | None = None
-        self._target_users: Callable[[], int] = lambda: 0
+        self.coordinator: Coordinator | None = None
+        self.target_users: Callable[[], int] = lambda: 0
+        """How many connections the run was asked for."""
+        self._slos = thresholds.parse(config.slo) if config.slo else ()
         self._started_at = utc_now()
-        self.folder: Path | None = prepare(config.report_dir or "", self._scenario, self._started_at)
+        self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
 
     def announce(self) -> None:
         config = self.config
         self._console.say(f"Target: {config.target.describe()}, hub {config.hub}")
-        self._console.say(f"Scenario: {self._scenario} over {config.protocol}; SLO: {config.slo or 'none'}")
+        self._console.say(f"Scenario: {self.scenario} over {config.protocol}; SLO: {config.slo or 'none'}")
 
     def begin(self, coordinator: Coordinator, target_users: Callable[[], int]) -> None:
         """`target_users`: how many connections the run was asked for."""
-        self._target_users = target_users
+        self.target_users = target_users
         self.used = True
         self._started_at = utc_now()
-        self._coordinator = coordinator
+        self.coordinator = coordinator
 
     # -- while it runs ---------------------------------------------------------------------------------------
 
     def second(self, collector: Collector) -> None:
         """Once a second, after the collector has made its row."""
-        coordinator = self._coordinator
+        coordinator = self.coordinator
         if coordinator is None or not collector.rows:
             return
         self._console.live(self._live(coordinator, collector))
-        if self.folder is not None and not coordinator.drained and len(collector.rows) % SNAPSHOT_EVERY_S == 0:
-            try:
-                write_snapshot(self.folder, self._facts(coordinator, RunState.RUNNING))
-            except OSError as error:
-                logger.error("The snapshot of the run could not be written: %s", error.strerror)
+        rows = len(collector.rows)
+        if self.folder is None or coordinator.drained or rows < self._next_snapshot_s:
+            return
+        # a longer run's takes longer, and messages wait meanwhile: twenty times in all, and ten seconds apart at least
+        self._next_snapshot_s = rows + max(SNAPSHOT_EVERY_S, rows // 20)
+        try:
+            write_snapshot(self.folder, self.facts(coordinator, RunState.RUNNING))
+        except OSError as error:
+            logger.error("The snapshot of the run could not be written: %s", error.strerror)
 
     def _live(self, coordinator: Coordinator, collector: Collector) -> LiveState:
         row: Any = collector.rows[-1]
         metric = next((m for m in ("rtt", "delivery", "connect") if f"{m}_p50" in row), self._main_metric())
         elapsed_s = (now_ns() - coordinator.plan.started_ns) / NS_PER_S
+        limit_ms, percentile = self._limit(metric)
         interval_s = float(row["interval_s"]) or 1.0
         return LiveState(
             phase=coordinator.phase,
             elapsed_s=elapsed_s,
             total_s=self.config.run_time_s,
             connections=collector.open,
-            target=self._target_users(),
+            target=self.target_users(),
             published_per_s=row["published"] / interval_s,
             delivered_per_s=row["delivered"] / interval_s,
             metric=metric,
             p50_ms=row.get(f"{metric}_p50"),
             p99_ms=row.get(f"{metric}_p99"),
             lost=collector.running("missing"),
+            limit_ms=limit_ms,
+            limit_percentile=percentile,
         )
+
+    def _limit(self, metric: str) -> tuple[float | None, str | None]:
+        """The first SLO on a percentile of `metric` that the line shows."""
+        for slo in self._slos:
+            if slo.subject == metric and slo.aggregate in ("p50", "p99"):
+                return slo.limit_ms, slo.aggregate
+        return None, None
 
     def _main_metric(self) -> str:
         metrics = self.config.scenario_row.metrics
         return next((name for name in ("rtt", "delivery") if name in metrics), "connect")
 
-    def _facts(self, coordinator: Coordinator, state: RunState) -> Any:
-        return gather(coordinator, self._started_at, state, target_users=self._target_users())
+    def facts(self, coordinator: Coordinator, state: RunState) -> RunFacts:
+        """Of the run as of now."""
+        return gather(coordinator, self._started_at, state, target_users=self.target_users())
 
     # -- the end ---------------------------------------------------------------------------------------------
 
     def finish(self, coordinator: Coordinator) -> None:
         """Writes everything; `tell` says what came out."""
         planned, end = coordinator.planned_end_ns, coordinator.measure_end_ns
-        early = planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
-        facts = self._facts(coordinator, RunState.STOPPED if early else RunState.FINISHED)
+        early = coordinator.explorer is None and planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
+        facts = self.facts(coordinator, RunState.STOPPED if early else RunState.FINISHED)
         self.summary = build_summary(facts)
         if self.folder is None:
             return
@@ -129,6 +148,6 @@ class Reporter:
             self._console.say(f"Report: {self.folder / 'report.html'}")
 
     def exit_code(self, request_failures: bool, exit_code_on_error: int) -> int:
-        if self.summary is None:
-            return int(ExitCode.PASSED)
+        if self.summary is None:  # nothing was run, or its accounts could not be made
+            return int(ExitCode.INVALID if self.used else ExitCode.PASSED)
         return exit_code(self.summary, request_failures, exit_code_on_error)
