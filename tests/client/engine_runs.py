@@ -10,8 +10,9 @@ import gevent
 from gevent.event import Event
 
 from wps_load.client.access import MintedAccess
-from wps_load.client.engine import Engine, Epoch
+from wps_load.client.engine import Engine
 from wps_load.client.stream import Network
+from wps_load.client.timetable import Epoch
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.config import RunConfig, load
 from wps_load.measure.ledger import LedgerTotals
@@ -94,15 +95,15 @@ class Run:
         start_ns = now_ns() + LEAD_NS
         end_ns = start_ns + duration_ms * NS_PER_MS
         for ordinal, engine in enumerate(self.engines):
-            engine.deal_senders(ordinal, len(self.engines))
-            engine.plan(Epoch(1, start_ns, end_ns))
+            engine.timetable.deal_senders(ordinal, len(self.engines))
+            engine.timetable.plan(Epoch(1, start_ns, end_ns))
         beat = gevent.spawn(self._beat)
         for engine in self.engines:
             over = Event()
             engine.scheduler.call_at(end_ns, lambda _, over=over: over.set())  # behind all that is due before
             assert over.wait(PATIENCE_S)
-            engine.end_at(end_ns)
-            engine.stop_publishing(end_ns)
+            engine.timetable.end_at(end_ns)
+            engine.timetable.stop_publishing(end_ns)
         beat.kill()
         return self
 
@@ -114,7 +115,7 @@ class Run:
 
     def finish(self) -> Done:
         """Drains, as the coordinator and its agents do."""
-        finals = [final for engine in self.engines for final in engine.finals()]
+        finals = [final for engine in self.engines for final in engine.timetable.finals()]
         for engine in self.engines:
             engine.settle(finals, DRAIN_NS)
         deadline_ns = now_ns() + DRAIN_NS

@@ -14,8 +14,9 @@ from loopback import PATIENCE_S, Server, upgrade_answer
 
 from wps_load.client.access import UrlAccess
 from wps_load.client.api import WebPubSubClient
-from wps_load.client.engine import Engine, Epoch
+from wps_load.client.engine import Engine
 from wps_load.client.reconnect import BackoffPolicy
+from wps_load.client.timetable import Epoch
 from wps_load.clock import now_ns
 from wps_load.config import load
 from wps_load.emulator.process import EmulatorProcess
@@ -43,7 +44,7 @@ def make(emulator: EmulatorProcess, measured: bool = True, **options: str) -> En
     engine = make_engine(config, identity, lambda kind, sentence: None)
     if measured:
         began = Event()
-        engine.plan(Epoch(1, now_ns(), NEVER_NS))
+        engine.timetable.plan(Epoch(1, now_ns(), NEVER_NS))
         engine.scheduler.call_at(now_ns(), lambda _: began.set())
         assert began.wait(PATIENCE_S)
     return engine
@@ -313,6 +314,6 @@ def test_minted_tokens_may_publish_unless_roles_are_given(emulator: EmulatorProc
         WebPubSubClient(make(emulator, roles="none")).send_to_group("g", "x")
     client = WebPubSubClient(make(emulator, scenario="idle"), user_id="anna")
     client.join_group("g")
-    assert client.user_id == "anna"
+    assert client.user_id == client.name == "anna"
     assert client.connection_id
     client.end()

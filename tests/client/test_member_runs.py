@@ -17,6 +17,7 @@ from wps_load.client import rest_publisher
 from wps_load.client.connection import Cut
 from wps_load.client.engine import Engine
 from wps_load.client.member import Member
+from wps_load.protocol.session import Session
 from wps_load.protocol.webpubsub_pb2 import UpstreamMessage
 from wps_load.workload.scenarios import PROTOCOLS, RELIABLE, SUBPROTOCOLS
 
@@ -182,7 +183,8 @@ def test_busy_requests_make_messages_wait_and_none_fail(live_emulator: str, monk
     monkeypatch.setattr(rest_publisher, "IN_FLIGHT", 1)
     run = Run(live_emulator, 1, scenario="send-to-user", rate="2000").settle()
     waiting: list[int] = []
-    watcher = gevent.spawn(lambda: until(lambda: waiting.append(run.engines[0].held_back()) or False, "the end"))
+    held_back = run.engines[0].timetable.held_back
+    watcher = gevent.spawn(lambda: until(lambda: waiting.append(held_back()) or False, "the end"))
     run.measure(150)
     watcher.kill()
     done = run.finish()
@@ -245,10 +247,26 @@ def test_replays_of_a_recovery_are_counted_and_are_no_deliveries(live_emulator: 
 def test_clean_close_ends_a_session_so_the_user_connects_anew(live_emulator: str) -> None:
     options = {"scenario": "recovery", "protocol": "json-reliable", "cut": "20/s close", "rate": "20"}
     done = play(live_emulator, 10, duration_ms=500, **options)
-    assert done.totals.lost == 0
+    done.assert_whole()
     assert done.counter("connections_cut") == done.counter("connections_reconnected") == 10
     assert done.counter("connections_recovered") == 0
     assert done.snapshot.failures == {}
+
+
+def test_refused_recovery_is_one_failure_and_a_new_connection(
+    live_emulator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The service answers 101 and closes with 1008: a failed recovery, not another lost connection."""
+    gone = {"awps_connection_id": "gone", "awps_reconnection_token": "gone"}
+    options = {"scenario": "recovery", "protocol": "protobuf-reliable", "cut": "all@30ms", "rate": "10"}
+    run = Run(live_emulator, 3, **options).settle()
+    monkeypatch.setattr(Session, "recovery_query", lambda self: gone)
+    run.measure(100)
+    until(lambda: len(run.engines[0].open_links) == 3, "everybody back")
+    done = run.finish()
+    assert done.snapshot.failures == {("recover", "recover_refused"): 3}
+    assert done.counter("connections_cut") == done.counter("connections_reconnected") == 3
+    assert done.counter("connections_dropped") == done.counter("connections_recovered") == 0
 
 
 def test_all_idle_users_cut_at_once_come_back(live_emulator: str) -> None:

@@ -7,7 +7,8 @@
              the search goes on from there
 
 The growth factor is the fourth root of the range's ratio (at least 2), so that growing takes five steps at most and a
-search about twelve. A step in which the generator was the limit says nothing about the service: the search ends there.
+search about twelve. A step in which the
+generator was the limit says nothing about the service: it is tried once more, and then the search ends there.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ class CapacitySearch:
 
     def record(self, load: int, outcome: Outcome) -> None:
         self._tries.setdefault(load, Counter())[outcome] += 1
-        if outcome is Outcome.GENERATOR:
+        if self._tries[load][Outcome.GENERATOR] > 1:
             self._generator_at = load
 
     def next_load(self) -> int | None:
@@ -75,7 +76,7 @@ class CapacitySearch:
             return None
         for load, outcomes in self._tries.items():
             if outcomes[Outcome.HELD] == outcomes[Outcome.FAILED]:
-                return load  # contradicted: the third try decides
+                return load  # contradicted, or nothing said of the service yet: another try decides
         held, failed = self._bracket()
         if failed is None:
             return self._grown(held) if held is None or held < self.high else self._unconfirmed(held)

@@ -66,6 +66,14 @@ class WebPubSubClient:
         return None if link is None else link.session.connection_id
 
     @property
+    def name(self) -> str:
+        """Ours alone in the hub: the run's id and a random part, or the `user_id` given. Minted tokens carry it.
+
+        Good for a group of one's own: two runs in one hub do not meet in it.
+        """
+        return self._connector.name
+
+    @property
     def user_id(self) -> str | None:
         """Who the service says we are; before it has spoken, whom the minted token names; else None."""
         return self._connector.user_id
@@ -148,7 +156,7 @@ class WebPubSubClient:
         engine, connector = self._engine, self._connector
         link = connector.ready()
         due_ns = now_ns()
-        epoch = engine.epoch_of(due_ns)
+        epoch = engine.timetable.epoch_of(due_ns)
         deadline_ns = due_ns + int(timeout_s * NS_PER_S)
 
         def note() -> None:

@@ -9,20 +9,16 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from wps_load.client.access import Access
-from wps_load.client.chaos import Cutter
 from wps_load.client.connection import Connection
 from wps_load.client.establish import OpenLink
 from wps_load.client.link import stamp_readers
 from wps_load.client.member import Member
-from wps_load.client.publisher import Publisher, Stint
-from wps_load.client.rest_publisher import RestPublisher, RestSenders
 from wps_load.client.scheduler import Scheduler
 from wps_load.client.stream import Network
-from wps_load.clock import NS_PER_S, now_ns
+from wps_load.client.timetable import Timetable
 from wps_load.config import RunConfig
 from wps_load.errors import ConnectFailure, ConnectionLost
 from wps_load.measure.catalog import ack_label
@@ -34,23 +30,14 @@ from wps_load.protocol.envelopes import Envelopes, NoEnvelopes
 from wps_load.protocol.frames import FrameWriter
 from wps_load.protocol.messages import DataType
 from wps_load.workload.chaos import lifetimes_ns
-from wps_load.workload.pacer import Schedule, ScheduleCounter, make_pacer
-from wps_load.workload.population import Role, phase, publisher_count, role
+from wps_load.workload.pacer import ScheduleCounter
+from wps_load.workload.population import role
 from wps_load.workload.seeding import derive
 
 logger = logging.getLogger(__name__)
 
 INDEX_BITS = 22
 """A user's stream is (incarnation << INDEX_BITS) | index: below 2^30, where the REST senders' streams begin."""
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """One stretch of publishing, in our clock: sequence numbers start from 0, the ledger counts it apart."""
-
-    number: int
-    start_ns: int
-    until_ns: int
 
 
 class Engine:
@@ -99,13 +86,7 @@ class Engine:
         self.open_links: set[OpenLink] = set()
         self.epoch = 0
         self._on_warning = on_warning
-        self._epochs: list[Epoch] = []
-        self._publishers: dict[int, Publisher | RestPublisher] = {}
-        self._senders: RestSenders | None = None
-        self._cutter: Cutter | None = None
-        self._retired: dict[int, Stint] = {}
-        """Of publishers that have left in this epoch: what they sent stays expected."""
-        self._publisher_count = publisher_count(config, users)
+        self.timetable = Timetable(self, config, users)
         self._lifetimes: dict[int, Any] = {}
         self._bytes = [0, 0]
         self._stalls = [0, 0]
@@ -124,46 +105,8 @@ class Engine:
         if self.members.get(member.role.index) is member:
             del self.members[member.role.index]
         if member.publisher is not None:
-            self._publishers.pop(member.stream, None)
-            self._retire(member.publisher)
+            self.timetable.retire(member.publisher)
         member.stop()
-
-    def publisher_of(self, part: Role, stream: int) -> Publisher | None:
-        """The publisher that this role asks for, at work in the epochs to come.
-
-        One that comes after publishing was announced begins when it is first usable: it can't have missed its part.
-        """
-        publication = part.publication
-        if publication is None:
-            return None
-        publisher = Publisher(
-            self,
-            stream=stream,
-            audience=publication.audience,
-            kind="event" if publication.kind == "raw" else publication.kind,
-            name=publication.name,
-            no_echo=publication.no_echo,
-            owner=part.index,
-            phase=phase(publication.ordinal),
-            seed=derive(self.config.seed, "arrivals", stream),
-        )
-        publisher.newcomer = bool(self._epochs)
-        self._publishers[stream] = publisher
-        return publisher
-
-    def start_newcomer(self, publisher: Publisher) -> None:
-        """A publisher that came after publishing had been announced is usable for the first time."""
-        publisher.newcomer = False
-        now = now_ns()
-        for epoch in self._epochs:
-            if epoch.until_ns > now:
-                self._employ(publisher, epoch, max(epoch.start_ns, now))
-
-    def deal_senders(self, ordinal: int, processes: int) -> None:
-        """This process is number `ordinal` of `processes`: takes its part of the REST senders, if there are any."""
-        if self.config.scenario_row.needs_key and self._senders is None:
-            self._senders = RestSenders(self, self._publisher_count, ordinal, processes)
-            self._publishers.update((each.stream, each) for each in self._senders.publishers)
 
     def template(self, kind: str, name: str, no_echo: bool) -> Template:
         return self.codec.publish_template("group" if kind == "group" else "event", name, self.data_type, no_echo)
@@ -179,87 +122,6 @@ class Engine:
         if lives is None:
             lives = self._lifetimes[index] = lifetimes_ns(self.config.lifetime_ns, self.config.seed, index)
         return int(next(lives))
-
-    # -- epochs ----------------------------------------------------------------------------------------------
-
-    def plan(self, epoch: Epoch) -> None:
-        """Publishing in this epoch, from its start on; announced before its start, or as soon as we know of it."""
-        earlier = [each for each in self._epochs if each.number < epoch.number]
-        self._epochs = [Epoch(each.number, each.start_ns, min(each.until_ns, epoch.start_ns)) for each in earlier]
-        self._epochs.append(epoch)
-        self.scheduler.call_at(epoch.start_ns, lambda _: self._enter(epoch.number), first=True)
-        for publisher in self._publishers.values():
-            if not publisher.newcomer:
-                self._employ(publisher, epoch, epoch.start_ns)
-        if self.config.cut is not None and self._cutter is None and epoch.number > 0:
-            self._cutter = Cutter(self, self.config.cut, epoch.start_ns, epoch.until_ns)
-
-    def _employ(self, publisher: Publisher | RestPublisher, epoch: Epoch, start_ns: int) -> None:
-        """`publisher` works in `epoch`, from `start_ns` on: its first message is due a phase after that."""
-        rate = self.config.publisher_rate(self._publisher_count)
-        if rate is not None:
-            rate *= publisher.share
-        pacer = make_pacer(self.config.arrival, start_ns, rate, phase=publisher.phase, seed=publisher.seed)
-        out = self.ledger.open_stream(publisher.stream, publisher.audience, publisher.owner, publisher.no_echo)
-        stint = Stint(publisher, Schedule(pacer), out, epoch.until_ns)
-        closed_ns = start_ns + int(publisher.phase * 1_000_000)
-        first_ns = stint.schedule.next_due() if stint.closed is None else closed_ns
-        self.scheduler.call_at(start_ns, lambda _: self._begin(publisher, stint, epoch, first_ns), first=True)
-
-    def _begin(self, publisher: Publisher | RestPublisher, stint: Stint, epoch: Epoch, first_ns: int) -> None:
-        self._enter(epoch.number)
-        if self.epoch != epoch.number or self._publishers.get(publisher.stream) is not publisher:
-            return
-        publisher.begin(stint)
-        if stint.closed is not None:
-            self.scheduler.call_at(first_ns, stint.start_closed)
-        elif first_ns < stint.until_ns:
-            self.scheduler.call_at(first_ns, stint.due)
-
-    def _enter(self, number: int) -> None:
-        if number > self.epoch:
-            self.on_epoch_end(number)
-            began = next((each.start_ns for each in self._epochs if each.number == number), 0)
-            self.epoch = number
-            self.ledger.new_epoch(number, began + self.offset_ns)
-            self._retired.clear()
-
-    def follow_epoch(self, stamped: int) -> bool:
-        """A message of another epoch has come: true if it is one that we should be in by now."""
-        ahead = (stamped - self.epoch) & 0xFF
-        if not 0 < ahead < 128:
-            return False
-        self._enter(self.epoch + ahead)
-        return True
-
-    def epoch_of(self, due_ns: int) -> int | None:
-        """The measured epoch in which a message that is due at this instant counts; None: it counts in none."""
-        return next(
-            (each.number for each in self._epochs if each.number and each.start_ns <= due_ns < each.until_ns), None
-        )
-
-    def end_at(self, at_ns: int) -> None:
-        """No message that is due at `at_ns` of our clock or later is published."""
-        self._epochs = [Epoch(each.number, each.start_ns, min(each.until_ns, at_ns)) for each in self._epochs]
-        for publisher in self._publishers.values():
-            if publisher.stint is not None:
-                publisher.stint.until_ns = min(publisher.stint.until_ns, at_ns)
-        if self._cutter is not None:
-            self._cutter.until_ns = min(self._cutter.until_ns, at_ns)
-
-    def stop_publishing(self, end_ns: int) -> None:
-        """Publishing is over: what was due before `end_ns` of our clock and has not left has failed."""
-        self.scheduler.drop(lambda callback: isinstance(getattr(callback, "__self__", None), Stint))
-        for publisher in self._publishers.values():
-            publisher.end(end_ns)
-        if self._senders is not None:
-            self._senders.finish()
-
-    def _retire(self, publisher: Publisher) -> None:
-        publisher.end(now_ns())
-        if publisher.stint is not None:
-            publisher.stint.until_ns = 0
-            self._retired[publisher.stream] = publisher.stint
 
     # -- what members tell -----------------------------------------------------------------------------------
 
@@ -335,16 +197,6 @@ class Engine:
         count, spent = self._stalls
         return count + sum(box.stalls for box in live), spent + sum(box.stalled_ns for box in live)
 
-    def finals(self) -> list[Any]:
-        """Each stream's final with its schedule, as plain data: `[final, segments, offset_ns]`."""
-        stints = {**self._retired, **{stream: publisher.stint for stream, publisher in self._publishers.items()}}
-        found = []
-        for final in self.ledger.finals():
-            stint = stints.get(final.stream)
-            segments = [] if stint is None else stint.schedule.describe()
-            found.append([list(final), segments, self.offset_ns])
-        return found
-
     def settle(self, streams: Sequence[Any], drain_ns: int) -> None:
         """All agents' finals: from now on `ledger.outstanding` says what is still to come."""
         counters: dict[int, tuple[ScheduleCounter, int]] = {}
@@ -360,10 +212,6 @@ class Engine:
 
         self.ledger.settle(finals, count_before, drain_ns)
 
-    def held_back(self) -> int:
-        """Messages that were due and wait because their peer reads nothing."""
-        return sum(publisher.unsent() for publisher in self._publishers.values())
-
     def send_failures(self) -> int:
         """Messages of the present epoch that were due and never handed to a socket."""
         return self.ledger.totals().send_failed
@@ -377,20 +225,11 @@ class Engine:
             for link in list(self.open_links):
                 link.acknowledge(at_ns)
 
-    def give_up_waiting(self, at_ns: int) -> None:
-        """Closed loop: a lost message must not end its publisher's work. Call it a few times a second."""
-        if self.closed_loop:
-            patience_ns = max(self.config.drain_ns, NS_PER_S)  # as long as messages are waited for in the drain
-            for publisher in self._publishers.values():
-                if isinstance(publisher, Publisher):  # a REST call always ends
-                    publisher.give_up_waiting(at_ns, patience_ns)
-
     def close(self) -> None:
         """Ends every connection as planned, and the scheduler."""
         for member in list(self.members.values()):
             self.dismiss(member)
-        if self._senders is not None:
-            self._senders.close()
+        self.timetable.close()
         self.scheduler.close()
 
 

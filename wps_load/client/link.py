@@ -34,7 +34,8 @@ def stamp_readers(sent: DataType) -> Mapping[str, Callable[[object], Stamp | Non
 
 class Link:
     """`connected`: set when the session is usable, or the connection has ended. `ended`: the latter. `proven`:
-    a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the handshake.
+    a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the handshake. `tentative`: a
+    recovery that the service may still refuse; its end is a failed attempt, no lost connection.
 
     `stalled`: the publisher's message that may have left in part only, if the connection stalled on one.
     """
@@ -61,6 +62,7 @@ class Link:
         "proven",
         "session",
         "stalled",
+        "tentative",
     )
 
     def __init__(self, engine: Engine, member: Member, session: Session, dialed: Dialed) -> None:
@@ -81,6 +83,7 @@ class Link:
         self.ended = Event()
         self.proven = Event()
         self.closed_cleanly = False
+        self.tentative = False
         self.lost_ns = 0
         self._told = (session.duplicates_dropped, session.sequence_gaps)
         self.stalled: tuple[Publisher, int] | None = None
@@ -150,7 +153,7 @@ class Link:
         epoch, run, stream, seq, due_ns, sent_ns = stamp
         if run != engine.number:
             engine.foreign(unstamped=False)
-        elif epoch != engine.epoch & 0xFF and not engine.follow_epoch(epoch):
+        elif epoch != engine.epoch & 0xFF and not engine.timetable.follow_epoch(epoch):
             engine.recorder.count("messages_outdated")
         elif arrive(stream, seq) != DUPLICATE:
             at_ns = arrival_ns + engine.offset_ns

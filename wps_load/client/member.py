@@ -57,7 +57,7 @@ class Member:
         self.stream = stream
         self._slot_ns = slot_ns
         self.receiver = engine.ledger.receiver(role.index)
-        self.publisher: Publisher | None = engine.publisher_of(role, stream)
+        self.publisher: Publisher | None = engine.timetable.publisher_of(role, stream)
         self.link: Link | None = None
         self._grant: Grant | None = None
         self._joining = 0
@@ -76,6 +76,8 @@ class Member:
             failure = self._connect(due_ns)
             if failure is not None:
                 self._settle()
+                if self.publisher is not None:
+                    self.publisher.lost(holds=False)
                 delay_s = self._backoff.next_delay_s(failure)
                 if delay_s is None:
                     return
@@ -153,8 +155,9 @@ class Member:
         self._enter(link)
         return None
 
-    def _open(self, dialed: Dialed, session: Session) -> Link:
+    def _open(self, dialed: Dialed, session: Session, *, tentative: bool = False) -> Link:
         link = self.link = Link(self._engine, self, session, dialed)
+        link.tentative = tentative
         link.connection.start(dialed.leftover, dialed.upgraded_ns)
         return link
 
@@ -222,19 +225,19 @@ class Member:
         was_usable = link.session.state is not State.NEW
         provoked = asked or (self.role.slow and was_usable)
         by_plan = link.closed_cleanly = asked and lost.code != 1006
-        if by_plan or self._planned:
+        if by_plan or self._planned or self.role.slow:  # a slow reader's session has overflowed, or will
             link.session.close()
         else:
             link.session.lost(link.lost_ns, lost.code)
         if provoked and not asked:  # a slow reader that the service has had enough of
             engine.recorder.count("connections_cut")
-        engine.link_closed(link, lost, counted=was_usable and not provoked)
+        engine.link_closed(link, lost, counted=was_usable and not provoked and not link.tentative)
         holds = link.recoverable
         if not holds:
             link.settle_stalled()
             self._leave(link.lost_ns, planned=by_plan or self._planned)
         if self.publisher is not None:
-            self.publisher.lost(holds=holds)
+            self.publisher.lost(holds=holds or (by_plan and not self._planned))  # it comes back at once
 
     def _leave(self, at_ns: int, *, planned: bool) -> None:
         self.receiver.left_all(at_ns + self._engine.offset_ns, planned)
@@ -275,11 +278,12 @@ class Member:
         if dialed is None:
             return None
         unanswered = session.recovered()
-        link = self._open(dialed, session)
+        link = self._open(dialed, session, tentative=True)
         for payload in unanswered:
             link.send(payload)
         if link.proven.wait(RECOVERY_PROOF_S) and link.ended.is_set():
             return None
+        link.tentative = False
         engine.link_recovered(self)
         if self.publisher is not None:
             self.publisher.linked(link)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from wps_load.clock import now_ns
 from wps_load.measure.ledger import OutStream
 from wps_load.protocol.codecs import Template
-from wps_load.workload.pacer import ClosedPacer, Schedule, ScheduleCounter
+from wps_load.workload.pacer import ClosedPacer, Pacer, Schedule, ScheduleCounter
 
 if TYPE_CHECKING:
     from wps_load.client.engine import Engine
@@ -174,7 +174,7 @@ class Publisher:
         self.link = link
         self.holds = False
         if self.newcomer:
-            self._engine.start_newcomer(self)
+            self._engine.timetable.start_newcomer(self)
         self.drained()
         stint = self.stint
         if stint is not None and stint.closed is not None and stint.last_due_ns is None:
@@ -239,6 +239,12 @@ class Stint:
             return None
         publish(due_ns)
         return next_due()
+
+    def change(self, pacer: Pacer) -> int:
+        """Open loop: from the next message on, `pacer` tells; returns when that one is due."""
+        self.schedule.switch(self.out.seq, pacer)
+        self._next_due = self.schedule.next_due
+        return self._next_due()
 
     def start_closed(self, due_ns: int) -> None:
         """Closed loop, called by the scheduler: the first message."""

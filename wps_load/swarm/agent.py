@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 from gevent.event import AsyncResult  # type: ignore[import-untyped]
 
-from wps_load.client.engine import Engine, Epoch
+from wps_load.client.engine import Engine
 from wps_load.client.member import Member
+from wps_load.client.timetable import Epoch
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.bus import Bus, Data
@@ -96,8 +98,10 @@ class Agent:
         elif kind == "stint":
             self._health.settled()
             if data["ordinal"] is not None:
-                engine.deal_senders(data["ordinal"], data["agents"])
-            engine.plan(Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"])))
+                engine.timetable.deal_senders(data["ordinal"], data["agents"])
+            engine.timetable.plan(Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"])))
+        elif kind == "rate":
+            engine.timetable.change_rate(self._local(data["at_ns"]), Fraction(data["per_second"]))
         elif kind == "reset":
             if data["epoch"] is None:
                 engine.scheduler.call_at(self._local(data["at_ns"]), self._reset, first=True)
@@ -108,7 +112,7 @@ class Agent:
         elif kind == "clock":
             engine.offset_ns = data["offset_ns"]
         elif kind == "end":
-            engine.end_at(self._local(data["at_ns"]))
+            engine.timetable.end_at(self._local(data["at_ns"]))
             gevent.spawn(self._end_publishing, self._local(data["at_ns"]))
         elif kind == "expect":
             self._finishing = gevent.spawn(self._finish, data["streams"], data["drain_ns"])
@@ -118,8 +122,8 @@ class Agent:
 
     def _end_publishing(self, end_ns: int) -> None:
         gevent.sleep(max(0.0, (end_ns + END_GRACE_NS - now_ns()) / NS_PER_S))
-        self.engine.stop_publishing(end_ns)
-        self._send("finals", {"streams": self.engine.finals()})
+        self.engine.timetable.stop_publishing(end_ns)
+        self._send("finals", {"streams": self.engine.timetable.finals()})
 
     def _finish(self, streams: list[Any], drain_ns: int) -> None:
         """Waits for the messages in flight, then sends the accounts."""
@@ -150,7 +154,7 @@ class Agent:
             gevent.sleep(BEAT_S)
             engine = self.engine
             engine.acknowledge(now_ns())
-            engine.give_up_waiting(now_ns())
+            engine.timetable.give_up_waiting(now_ns())
             if engine.settled != self._told_settled:
                 self._told_settled = engine.settled
                 self._send("status", {"settled": engine.settled})
@@ -197,8 +201,10 @@ class Agent:
     def _accounts(self) -> dict[str, int]:
         """The present epoch's messages so far. `missing`: gaps that are not filled yet."""
         running = self.engine.ledger.running()
-        held = self.engine.held_back()
+        held = self.engine.timetable.held_back()
         return {
+            "duplicated": running.duplicated,
+            "reordered": running.reordered,
             "offered": running.published + self.engine.send_failures(),
             "published": running.published - held,
             "delivered": running.delivered,

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.config import RunConfig
+from wps_load.measure.histogram_log import interval_lines
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.timeline import timeline_row
 from wps_load.swarm.bus import Data
 from wps_load.swarm.parts import Part
 
-_DELTAS = ("offered", "published", "delivered", "missing")
+logger = logging.getLogger(__name__)
+
+_DELTAS = ("offered", "published", "delivered", "missing", "duplicated", "reordered")
+LOG_LINES = 600
+"""Intervals of a metric in the HdrHistogram log, at most: those of a long run are merged to longer ones."""
 
 
 @dataclass(slots=True)
@@ -35,8 +41,8 @@ class Collector:
     ) -> None:
         self.phases: list[tuple[str, int]] = []
         self.rows: list[dict[str, object]] = []
-        self.intervals: list[tuple[float, float, Snapshot]] = []
-        """(from, to, what came in between), seconds since the start: for the HdrHistogram log."""
+        self._intervals: list[tuple[float, float, Any]] = []
+        """(from, to, what came in between), seconds since the start; as plain data, which is small."""
         self.total = Snapshot()
         self.peak_open = 0
         self.cpu_percent_max = 0.0
@@ -137,6 +143,26 @@ class Collector:
         totals = self.totals()
         return None if totals is None else totals.published + totals.send_failed
 
+    # -- intervals -------------------------------------------------------------------------------------------
+
+    def between(self, from_s: float, to_s: float) -> Snapshot:
+        """What came in the seconds after `from_s` up to `to_s`, warm-up included."""
+        found = Snapshot()
+        for _, end, wire in self._intervals:
+            if from_s < end <= to_s:
+                found.merge(Snapshot.from_wire(wire))
+        return found
+
+    def log(self) -> list[str]:
+        """The lines of the HdrHistogram log, an interval of some seconds each."""
+        step = -(-len(self._intervals) // LOG_LINES) or 1
+        lines = []
+        for at in range(0, len(self._intervals), step):
+            chunk = self._intervals[at : at + step]
+            start, end = chunk[0][0], chunk[-1][1]
+            lines.append(interval_lines(start, end - start, self.between(start, end)))
+        return lines
+
     # -- rows ------------------------------------------------------------------------------------------------
 
     def _write_rows(self, *, everything: bool = False) -> None:
@@ -152,7 +178,7 @@ class Collector:
         self._last_row = number
         lag = second.interval.histograms.get("loop_lag")
         send_lag = second.interval.histograms.get("send_lag")
-        self.rows.append(
+        row = (
             timeline_row(
                 t_s=float(number),
                 interval_s=interval_s,
@@ -167,9 +193,15 @@ class Collector:
                 send_lag_ms_p99=_p99_ms(send_lag),
                 cpu_percent=second.cpu_percent,
             )
+            | {name: second.deltas[name] for name in ("duplicated", "reordered")}
         )
-        self.intervals.append((number - interval_s, float(number), second.interval))
-        self._on_second(self)
+        self.rows.append(row)
+        self._intervals.append((number - interval_s, float(number), second.interval.to_wire()))
+        try:
+            self._on_second(self)
+        except Exception:  # who only watches must not end what is measured
+            logger.exception("what follows the run failed; the run goes on")
+            self._on_second = lambda _: None
 
     def _phase_at(self, second: int) -> str:
         """The phase that most of the second that ends at `second` was in."""

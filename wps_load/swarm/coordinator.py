@@ -23,6 +23,7 @@ from wps_load.config import RunConfig
 from wps_load.swarm.bus import Bus, Data
 from wps_load.swarm.clocks import ClockSync
 from wps_load.swarm.collector import Collector
+from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.slots import SlotAllocator
 
 logger = logging.getLogger(__name__)
@@ -92,12 +93,24 @@ class Coordinator:
         self._stopping = False
         self._drained = Event()
         self._stints: list[Data] = []
+        self._rate: Data | None = None
+        self.explorer: Explorer | None = None
         self._ordinals: dict[str, int] = {}
         self.measure_start_ns: int | None = None
         self.measure_end_ns: int | None = None
         self.ended_ns: int | None = None
         bus.on_coordinator = self._received
         self._greenlets = [gevent.spawn(self._conduct), gevent.spawn(self._watch)]
+
+    @property
+    def stopping(self) -> bool:
+        """The drain has begun."""
+        return self._stopping
+
+    @property
+    def lead_ns(self) -> int:
+        """How far ahead an instant must be for all agents to know of it in time."""
+        return LEAD_NS
 
     # -- phases ----------------------------------------------------------------------------------------------
 
@@ -162,6 +175,8 @@ class Coordinator:
         self.epoch = 1
         self.measure_start_ns = measure
         self._stint(epoch=1, start_ns=measure, until_ns=self._publish_until_ns(measure))
+        if self.explorer is not None:
+            self.explorer.begin()
 
     def _publish_until_ns(self, start_ns: int) -> int:
         end = self.planned_end_ns
@@ -177,6 +192,19 @@ class Coordinator:
         """`ordinal` of `agents`: what no user does, the REST senders' work, is divided over those there at first."""
         part = {"ordinal": self._ordinals.get(agent), "agents": len(self._ordinals)}
         self._bus.to_agents("stint", {**stint, **part}, agent)
+
+    def set_rate(self, per_second: int, at_ns: int) -> None:
+        """From `at_ns` on all publishers together are to send so many messages a second."""
+        self._rate = {"per_second": per_second, "at_ns": at_ns}
+        self._bus.to_agents("rate", self._rate)
+
+    def await_users(self, count: int) -> None:
+        """Until Locust has spawned `count` users and each has connected or failed once; the settle time at most."""
+        deadline = now_ns() + self.plan.config.settle_ns
+        while now_ns() < deadline and not self._stopping:
+            if self._expected_users() == count and self._settled():
+                return
+            gevent.sleep(_POLL_S)
 
     def reset(self) -> None:
         """Statistics start anew everywhere, at one instant. In Locust's own words: reset stats."""
@@ -225,6 +253,8 @@ class Coordinator:
         self.collector.join(agent)
         for stint in self._stints:
             self._tell(stint, agent)
+        if self._rate is not None:
+            self._bus.to_agents("rate", self._rate, agent)
 
     def _claim(self, state: AgentState, count: int) -> None:
         slots = self._slots.claim(count, now_ns(), self._spawn_rate())

@@ -29,6 +29,7 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
     end_ns = coordinator.ended_ns or now_ns()
     counters = collector.total.counters
     received = counters.get("bytes_received", 0)
+    explorer = coordinator.explorer
     return RunFacts(
         run_id=plan.run_id,
         started_at=started_at,
@@ -53,12 +54,21 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         bytes_received=received,
         measure_s=coordinator.measured_s,
         snapshot=collector.total,
-        interval_log="".join(interval_lines(start, end - start, part) for start, end, part in collector.intervals),
+        interval_log=_interval_log(collector, state),
         timeline=collector.rows,
         phases=_phases(coordinator, end_ns),
         generator=_health(coordinator),
         slos=thresholds.parse(config.slo) if config.slo else (),
+        capacity=None if explorer is None else explorer.summary(),
+        stages=None if explorer is None else explorer.stages(),
     )
+
+
+def _interval_log(collector: Collector, state: RunState) -> list[str]:
+    """In the middle of a run one interval is enough: encoding them all takes time that the messages need."""
+    if state is RunState.RUNNING and collector.rows:
+        return [interval_lines(0.0, float(str(collector.rows[-1]["t_s"])), collector.total)]
+    return collector.log()
 
 
 def scenario_name(config: RunConfig, scenario_users: bool) -> str:

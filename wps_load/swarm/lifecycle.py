@@ -29,9 +29,11 @@ from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator, RunPlan
 from wps_load.swarm.engines import make_engine
+from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.shapes import UsersShape
 from wps_load.swarm.stats import LocustTable, bucket_response_time, make_precise
 from wps_load.swarm.web import extend
 
@@ -76,6 +78,8 @@ class Lifecycle:
         self._most_users = 0
         self._warned: set[str] = set()
         self._scraped = False
+        self._users_wanted: int | None = None
+        self._load_over = False
         self._bus: Bus = self._make_bus()
         raise_open_files()
         accept_short_keys()
@@ -152,6 +156,7 @@ class Lifecycle:
             except EmulatorFailed as error:
                 raise ConfigError([Fault("embedded emulator", None, str(error))]) from error
             config = config.with_emulator(self._emulator.connection_string)
+        self._shape(config)
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
         if config.prometheus_port is not None and not self._scraped:
             serve(config.prometheus_port, lambda: self.coordinator.collector if self.coordinator else None)
@@ -203,7 +208,47 @@ class Lifecycle:
             expected_users=self._expected_users,
             on_second=reporter.second,
         )
+        if config.capacity is not None or config.stages is not None:
+            self.coordinator.explorer = Explorer(
+                self.coordinator, set_users=self._want_users, say=self.console.say, end=self._end_run
+            )
+        self._users_wanted = None
+        self._load_over = False
         reporter.begin(self.coordinator, lambda: self._most_users or plan.users)
+
+    # -- load that changes -----------------------------------------------------------------------------------
+
+    def _shape(self, config: RunConfig) -> None:
+        """Stages of users, and a search for them, are a shape of ours; one of the locustfile's own stays."""
+        ours = isinstance(self.environment.shape_class, UsersShape)
+        if any(plan is not None and plan.variable == "users" for plan in (config.stages, config.capacity)):
+            shape = UsersShape(self._wanted_users)
+            shape.runner = self.runner
+            self.environment.shape_class = shape
+        elif ours:
+            self.environment.shape_class = None
+
+    def _want_users(self, count: int) -> None:
+        self._users_wanted = count
+
+    def _wanted_users(self, elapsed_s: float) -> tuple[int, float] | None:
+        """What the shape answers: users and spawn rate, None for the end."""
+        assert self.reporter is not None
+        config = self.reporter.config
+        rate = config.spawn_rate or 1.0
+        if config.stages is not None:
+            return config.stages.tick(
+                elapsed_s, users=config.users or 1, spawn_rate=rate, run_time_s=config.run_time_s
+            )
+        over = self._load_over or (config.run_time_s is not None and elapsed_s >= config.run_time_s)
+        assert config.capacity is not None
+        return None if over else (self._users_wanted or config.capacity.low, rate)
+
+    def _end_run(self) -> None:
+        """There is nothing more to find out."""
+        self._load_over = True
+        if not isinstance(self.environment.shape_class, UsersShape):
+            gevent.spawn(self.runner.quit if self.parsed.get("headless") else self.runner.stop)
 
     def _join(self) -> None:
         """This process has users: makes their engine."""

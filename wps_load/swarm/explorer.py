@@ -1,0 +1,231 @@
+"""Drives load in steps: `--wps-stages rate:...`, and the search of `--wps-capacity`.
+
+A step: the load is set at a whole second, some seconds pass until it has taken effect, then it is measured over whole
+seconds, which the collector writes anyway. After a step that broke the service, load goes back to the range's lowest
+until what has queued up is delivered. Connections stay open all the while.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import gevent  # type: ignore[import-untyped]
+
+from wps_load.capacity.forecast import fan_out
+from wps_load.capacity.search import BoundBy, CapacitySearch, Found, Outcome
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.config import RunConfig
+from wps_load.measure import thresholds
+from wps_load.swarm import steps
+
+if TYPE_CHECKING:
+    from wps_load.swarm.coordinator import Coordinator
+
+logger = logging.getLogger(__name__)
+
+SETTLE_S = 2
+"""Between a change of load and its measurement."""
+STEPS_PLANNED = 12
+SHORTEST_S, USUAL_S, LONGEST_S = 3, 10, 30
+"""A step's measurement: what `-t` leaves for each of twelve steps, within these; usual without `-t`."""
+RECOVERY_S = 30
+RECOVERED_SHARE = 0.05
+
+
+class Explorer:
+    """`set_users(n)`: asks Locust for n users. `say(text)`: a line for the terminal. `end()`: the run
+    is over."""
+
+    def __init__(
+        self,
+        coordinator: Coordinator,
+        *,
+        set_users: Callable[[int], None],
+        say: Callable[[str], None],
+        end: Callable[[], None],
+    ) -> None:
+        self._coordinator = coordinator
+        self._config: RunConfig = coordinator.plan.config
+        self._set_users = set_users
+        self._say = say
+        self._end = end
+        self._metric = next((m for m in ("rtt", "delivery") if m in self._config.scenario_row.metrics), "connect")
+        self._slos = thresholds.parse(self._config.slo) if self._config.slo else ()
+        self.found: Found | None = None
+        self.steps: list[dict[str, Any]] = []
+        self.held: steps.Step | None = None
+        """The step at the highest load that held."""
+
+    def begin(self) -> None:
+        """Publishing begins: from now on the load is ours."""
+        self._greenlet = gevent.spawn(self._run)
+
+    def _run(self) -> None:
+        if self._config.capacity is not None:
+            self.search()
+            self._end()
+        elif self._config.stages is not None and self._config.stages.variable == "rate":
+            self._follow_stages()
+            self._end()
+
+    def _best_slo(self) -> list[dict[str, Any]] | None:
+        """The SLOs on the highest step that held."""
+        if self.held is None:
+            return None
+        results = [thresholds.evaluate(slo, self.held) for slo in self._slos]
+        return [{"expression": r.expression, "value": r.value, "verdict": r.verdict} for r in results]
+
+    # -- stages of the rate ----------------------------------------------------------------------------------
+
+    def _follow_stages(self) -> None:
+        """One rate after the other, from the beginning of the measure phase."""
+        stages, at_ns = self._config.stages, self._coordinator.measure_start_ns
+        assert stages is not None
+        assert at_ns is not None
+        for step in stages.steps:
+            self._coordinator.set_rate(step.value, at_ns)
+            at_ns += step.duration_ns
+            while not self._coordinator.stopping and now_ns() < at_ns - self._coordinator.lead_ns:
+                gevent.sleep(0.05)
+
+    # -- the search ------------------------------------------------------------------------------------------
+
+    def search(self) -> None:
+        """Until the limit is bracketed, the range is exhausted, the generator is the limit, or the time is up."""
+        span = self._config.capacity
+        assert span is not None
+        search = CapacitySearch(span.low, span.high)
+        measured_s = self._step_s()
+        while (load := search.next_load()) is not None and self._time_for(measured_s + SETTLE_S):
+            step = self._step(span.variable, load, measured_s)
+            outcome, reasons = steps.judge(step, self._slos, self._metric)
+            search.record(load, outcome)
+            self._note(step, outcome, reasons)
+            if outcome is Outcome.HELD and (self.held is None or load >= self.held.load):
+                self.held = step
+            if outcome is Outcome.FAILED:
+                self._recover(span.variable, span.low)
+        self.found = search.found(out_of_time=search.next_load() is not None)
+        self._say(self.answer())
+
+    def _note(self, step: steps.Step, outcome: Outcome, reasons: list[str]) -> None:
+        self.steps.append(steps.describe(step, self._metric, outcome, reasons))
+        because = f" ({'; '.join(reasons)})" if reasons else ""
+        self._say(f"Step {len(self.steps)}: {step.load:,} {self._unit()} {outcome}{because}")
+
+    def _unit(self) -> str:
+        span = self._config.capacity
+        return "users" if span is not None and span.variable == "users" else "messages/s"
+
+    def answer(self) -> str:
+        """What was found, in a sentence."""
+        found, unit = self.found, self._unit()
+        if found is None:
+            return "Capacity: the search did not begin"
+        if found.bound_by is BoundBy.GENERATOR:
+            known = f"at least {found.value:,} {unit}" if found.value else "unknown"
+            return f"Capacity: {known}; client-bound at {self.steps[-1]['load']:,} {unit}: add workers"
+        if found.value is None:
+            return f"Capacity: below {found.high:,} {unit}" if found.high else "Capacity: nothing was measured"
+        if found.high is None:
+            return f"Capacity: at least {found.value:,} {unit}"
+        until = " (the time was up before the search was)" if found.bound_by is BoundBy.TIME else ""
+        return f"Capacity: {found.value:,} {unit}, below {found.high:,}{until}"
+
+    def summary(self) -> dict[str, Any] | None:
+        """`capacity` of summary.json."""
+        span, found = self._config.capacity, self.found
+        if span is None or found is None:
+            return None
+        return {
+            "variable": span.variable,
+            "value": found.value,
+            "low": found.low,
+            "high": found.high,
+            "bound_by": str(found.bound_by),
+            "answer": self.answer(),
+            "best_slo": self._best_slo(),
+            "steps": self.steps,
+        }
+
+    def stages(self) -> dict[str, Any] | None:
+        """`stages` of summary.json: each stage's own statistics, without the seconds in which its load came on."""
+        plan, coordinator = self._config.stages, self._coordinator
+        begun_ns = coordinator.measure_start_ns
+        if plan is None or begun_ns is None:
+            return None
+        start_ns = begun_ns if plan.variable == "rate" else coordinator.plan.started_ns
+        found, before = [], 0
+        for stage in plan.steps:
+            from_s = -(-(start_ns - coordinator.plan.started_ns) // NS_PER_S)
+            start_ns += stage.duration_ns
+            to_s = (start_ns - coordinator.plan.started_ns) // NS_PER_S
+            ramp_s = abs(stage.value - before) / (self._config.spawn_rate or 1.0) if plan.variable == "users" else 0.0
+            before = stage.value
+            from_s = max(from_s, (begun_ns - coordinator.plan.started_ns) // NS_PER_S) + SETTLE_S + round(ramp_s)
+            to_s = min(to_s, len(coordinator.collector.rows))
+            if from_s >= to_s:
+                continue  # too short, or not reached: a stage without a second of its own has no statistics
+            users = stage.value if plan.variable == "users" else coordinator.plan.users
+            step = steps.cut(
+                coordinator.collector, stage.value, from_s, to_s, target_users=users,
+                fan_out=fan_out(self._config, max(1, users)),
+            )  # fmt: skip
+            found.append(steps.describe(step, self._metric, None, ()))
+        return {"variable": plan.variable, "steps": found}
+
+    # -- one step --------------------------------------------------------------------------------------------
+
+    def _step_s(self) -> int:
+        end_ns = self._coordinator.planned_end_ns
+        if end_ns is None:
+            return USUAL_S
+        share_s = (end_ns - now_ns()) / NS_PER_S / STEPS_PLANNED - SETTLE_S - 1
+        return max(SHORTEST_S, min(LONGEST_S, int(share_s)))
+
+    def _time_for(self, seconds: float) -> bool:
+        end_ns = self._coordinator.planned_end_ns
+        return not self._coordinator.stopping and (end_ns is None or now_ns() + seconds * NS_PER_S < end_ns)
+
+    def _step(self, variable: str, load: int, measured_s: int) -> steps.Step:
+        users = self._coordinator.plan.users
+        if variable == "users":
+            users = load
+            self._set_users(load)
+            self._coordinator.await_users(load)
+            begin = self._second_after(now_ns())
+        else:
+            begin = self._second_after(now_ns() + self._coordinator.lead_ns)
+            self._coordinator.set_rate(load, self._instant(begin))
+        from_s = begin + SETTLE_S
+        self._await_second(from_s + measured_s)
+        deliveries = fan_out(self._config, max(1, users))
+        return steps.cut(
+            self._coordinator.collector, load, from_s, from_s + measured_s, target_users=users, fan_out=deliveries
+        )
+
+    def _recover(self, variable: str, low: int) -> None:
+        """Lets the service deliver what has queued up."""
+        if variable == "rate":
+            self._coordinator.set_rate(low, now_ns() + self._coordinator.lead_ns)
+        deliveries = fan_out(self._config, max(1, self._coordinator.plan.users))
+        for _ in range(RECOVERY_S):
+            self._await_second(self._second_after(now_ns()))
+            row: Any = self._coordinator.collector.rows[-1]
+            due = row["published"] * deliveries
+            if self._coordinator.stopping or row["delivered"] <= due * (1 + RECOVERED_SHARE) + 1:
+                return
+
+    def _second_after(self, at_ns: int) -> int:
+        return -(-(at_ns - self._coordinator.plan.started_ns) // NS_PER_S)
+
+    def _instant(self, second: int) -> int:
+        return self._coordinator.plan.started_ns + second * NS_PER_S
+
+    def _await_second(self, second: int) -> None:
+        """Until the collector has written the row that ends at `second`."""
+        rows = self._coordinator.collector.rows
+        while not self._coordinator.stopping and not (rows and float(str(rows[-1]["t_s"])) >= second):
+            gevent.sleep(0.05)

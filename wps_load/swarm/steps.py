@@ -1,0 +1,124 @@
+"""One step of load, cut out of a run's seconds: what stages are reported by, and what a capacity search judges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wps_load.capacity.search import Outcome
+from wps_load.measure import thresholds
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.snapshot import Snapshot
+from wps_load.report.doubts import SEND_LAG_LIMIT_MS, SEND_LAG_SHARE, thin_percentiles
+from wps_load.swarm.collector import Collector
+
+BEHIND_SHARE = 0.02
+"""Deliveries may fall behind publications by so much of a step; more grows, and breaks any latency in time."""
+MISSED_SHARE = 0.01
+"""Messages due and not published beyond this share: the generator was the limit, as in the doubt `rate_missed`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The seconds (`from_s`, `to_s`] of a run at one load. `fan_out`: deliveries that a publication is to have."""
+
+    load: int
+    from_s: int
+    to_s: int
+    rows: Sequence[Mapping[str, Any]]
+    snapshot: Snapshot
+    target_users: int
+    fan_out: float
+
+    def total(self, column: str) -> int:
+        return sum(int(row.get(column) or 0) for row in self.rows)
+
+    # -- as thresholds ask for it (SloSource) ----------------------------------------------------------------
+
+    def row(self, metric: str) -> Mapping[str, Any]:
+        return self.snapshot.row(metric)
+
+    @property
+    def messages(self) -> LedgerTotals:
+        delivered, lost = self.total("delivered"), max(0, self.total("lost"))
+        published = self.total("published")
+        return LedgerTotals(
+            published=published,
+            send_failed=max(0, self.total("offered") - published),
+            expected=delivered + lost,
+            delivered=delivered,
+            lost=lost,
+            duplicated=self.total("duplicated"),
+            reordered=self.total("reordered"),
+        )
+
+    @property
+    def connected_share(self) -> float | None:
+        if not self.rows or not self.target_users:
+            return None
+        return min(int(row["users"] or 0) for row in self.rows) / self.target_users
+
+    @property
+    def measure_s(self) -> float:
+        return float(self.to_s - self.from_s)
+
+    # -- what limits it --------------------------------------------------------------------------------------
+
+    @property
+    def behind(self) -> float:
+        """The share of this step's deliveries that were still to come when it ended, beyond those at its beginning."""
+        due = self.total("published") * self.fan_out
+        return max(0.0, due - self.total("delivered") - max(0, self.total("lost"))) / due if due else 0.0
+
+    def generator_limit(self, main_metric: str) -> str | None:
+        """Why the generator was the limit; None: it was not."""
+        offered, published = self.total("offered"), self.total("published")
+        if offered and offered - published > MISSED_SHARE * offered:
+            return f"only {published:,} of {offered:,} messages due were sent"
+        lag = self.snapshot.histograms.get("send_lag")
+        lag_ms = None if lag is None else (lag.percentile(99.0) or 0) / 1e6
+        p50_ms = self.row(main_metric)["p50"]
+        if lag_ms and p50_ms and lag_ms > SEND_LAG_LIMIT_MS and lag_ms > SEND_LAG_SHARE * p50_ms:
+            return f"messages left {lag_ms:.1f} ms or more late"
+        return None
+
+
+def cut(collector: Collector, load: int, from_s: int, to_s: int, *, target_users: int, fan_out: float) -> Step:
+    """The step of the seconds after `from_s` up to `to_s`, which the collector must have written already."""
+    rows = [row for row in collector.rows if from_s < float(str(row["t_s"])) <= to_s]
+    return Step(load, from_s, to_s, rows, collector.between(from_s, to_s), target_users, fan_out)
+
+
+def judge(step: Step, slos: Sequence[thresholds.Slo], main_metric: str) -> tuple[Outcome, list[str]]:
+    """Whether the load was held, and why not."""
+    limit = step.generator_limit(main_metric)
+    if limit is not None:
+        return Outcome.GENERATOR, [limit]
+    results = [thresholds.evaluate(slo, step) for slo in slos]
+    reasons = [result.expression for result in results if result.verdict != "pass"]
+    if step.behind > BEHIND_SHARE:
+        reasons.append(f"deliveries fell behind publications by {step.behind:.1%}")
+    return (Outcome.FAILED if reasons else Outcome.HELD), reasons
+
+
+def describe(step: Step, main_metric: str, outcome: Outcome | None, reasons: Sequence[str]) -> dict[str, Any]:
+    """A step as the summary shows it."""
+    row = step.row(main_metric)
+    return {
+        "load": step.load,
+        "from_s": step.from_s,
+        "duration_s": step.measure_s,
+        "users": max((int(each["users"] or 0) for each in step.rows), default=0),
+        "published_per_s": round(step.total("published") / step.measure_s, 3),
+        "delivered_per_s": round(step.total("delivered") / step.measure_s, 3),
+        "lost": max(0, step.total("lost")),
+        "metric": main_metric,
+        "p50": row["p50"],
+        "p99": row["p99"],
+        "samples": row["count"],
+        "few_samples": bool({"p50", "p99"} & set(thin_percentiles(row))),
+        "cpu_percent_max": max((float(each["cpu_percent"] or 0) for each in step.rows), default=None),
+        "outcome": None if outcome is None else str(outcome),
+        "reasons": list(reasons),
+    }
