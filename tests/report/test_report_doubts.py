@@ -120,4 +120,19 @@ def test_errors_come_first_and_each_has_advice() -> None:
 
 
 def test_the_list_is_closed() -> None:
-    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 15
+    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 16
+
+
+def test_nothing_connected_comes_first_and_alone_explains_what_follows() -> None:
+    made = facts(
+        **{
+            "connections": ConnectionCounts(target=50, opened=0, failed=50, peak=0),
+            "totals": totals(0),
+            "offered": 900,
+        },
+        **health(workers_lost=1),
+        failures={("connect", "http_401"): 48, ("connect", "timeout"): 2, ("rtt", "x"): 99},
+    )
+    doubts = build_summary(made)["doubts"]
+    assert [d["name"] for d in doubts if d["level"] == "error"] == ["connections_failed", "worker_lost"]
+    assert doubts[0]["message"].startswith("None of 50 attempts to connect succeeded, most often with http_401:")

@@ -10,14 +10,31 @@ from wps_load.workload.payload import mean_bytes, parse_mix
 from wps_load.workload.scenarios import SCENARIOS
 
 
+def best_step(capacity: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Of a search: the last try of the highest load that held; None: none did."""
+    held = [s for s in capacity["steps"] if s["outcome"] == "held" and s["load"] == capacity["value"]]
+    return held[-1] if held else None
+
+
+def busiest_step(stages: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Of stages: the one with most deliveries a second, or with none, most users."""
+    return max(stages["steps"], key=lambda s: (s["delivered_per_s"] or 0.0, s["users"] or 0), default=None)
+
+
 def measured_load(summary: Mapping[str, Any]) -> Load:
-    """Rates of the measure phase, connections at their peak; what the summary does not know is None.
+    """Rates of the measure phase, connections at their peak; of a search, of the highest step that held; of stages,
+    of the busiest one. What the summary does not know is None.
 
     Outbound bytes are those received in the run, told apart from the warm-up's by the phases' lengths, plus the
     data of each event handler's call, which the client does not see.
     """
     run, rates = summary["run"], summary["rates"]
     connections = summary["connections"]["peak"]
+    capacity, stages = summary.get("capacity"), summary.get("stages")
+    if capacity is not None or stages is not None:
+        step = best_step(capacity) if capacity is not None else busiest_step(stages or {"steps": ()})
+        rates = step or {"published_per_s": None, "delivered_per_s": None}
+        connections = connections if step is None else step["users"]
     if not SCENARIOS[run["scenario"]].publishes:
         return Load(connections, 0.0, 0.0, 0.0, 0.0)
     inbound, outbound = rates["published_per_s"], rates["delivered_per_s"]

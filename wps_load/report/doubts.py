@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from wps_load.capacity.measured import best_step
 from wps_load.report.model import RunFacts, RunState
 from wps_load.report.stats import Drift, drift
 
@@ -55,6 +56,19 @@ class Evidence:
         name = headline(self.metrics)
         return None if name is None else self.metrics[name]["p50"]
 
+    @property
+    def cpu_percent(self) -> float | None:
+        """The busiest second; of a search, in the step that its answer rests on."""
+        if self.facts.capacity is None:
+            return self.facts.generator.cpu_percent_max
+        step = best_step(self.facts.capacity)
+        return None if step is None else step["cpu_percent_max"]
+
+    @property
+    def nothing_connected(self) -> bool:
+        found = self.facts.connections
+        return bool(found.failed) and not found.opened and not found.peak
+
 
 def headline(metrics: Mapping[str, Row]) -> str | None:
     """The metric that a run is about: the first of `MESSAGE_METRICS` with data, else `connect`."""
@@ -86,7 +100,9 @@ def interrupted(seen: Evidence) -> Doubt | None:
             "run "
             "again; `wps-load report FOLDER` draws the charts of this one.",
         )
-    if seen.facts.state is RunState.STOPPED:
+    capacity = seen.facts.capacity
+    done = capacity is not None and capacity["bound_by"] != "time"  # a search ends when it knows
+    if seen.facts.state is RunState.STOPPED and not done:
         return Doubt(
             "stopped_early",
             "warning",
@@ -128,6 +144,15 @@ def connections_failed(seen: Evidence) -> Doubt | None:
     opened, failed = seen.facts.connections.opened, seen.facts.connections.failed
     if opened is None or failed is None:
         return None
+    if seen.nothing_connected:
+        return Doubt(
+            "connections_failed",
+            "error",
+            f"None of {failed:,} attempts to connect succeeded{_most_frequent(seen)}: nothing was measured.",
+            "`wps-load doctor`, with the same options, checks the way to the target step by step.",
+        )
+    if seen.facts.capacity is not None:
+        return None  # a search of users is there to find how many connect
     # after a reset of the statistics, connections that were open already are not among the opened ones
     opened = max(opened, seen.facts.connections.peak or 0)
     if failed <= opened:
@@ -140,6 +165,26 @@ def connections_failed(seen: Evidence) -> Doubt | None:
         "See the failures of `connect` by label. `wps-load doctor` checks the way to the target; a unit of "
         "the service "
         "takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
+    )
+
+
+def _most_frequent(seen: Evidence) -> str:
+    """`, most often NAME`, of the connects' failures."""
+    labels = {label: n for (metric, label), n in seen.facts.snapshot.failures.items() if metric == "connect"}
+    return f", most often with {max(labels, key=lambda label: labels[label])}" if labels else ""
+
+
+def client_bound(seen: Evidence) -> Doubt | None:
+    capacity: Mapping[str, Any] | None = seen.facts.capacity
+    if capacity is None or capacity["bound_by"] != "generator":
+        return None
+    step = next((s for s in reversed(capacity["steps"]) if s["outcome"] == "generator"), None)
+    at = "" if step is None else f" at {step['load']:,} ({'; '.join(step['reasons'])})"
+    return Doubt(
+        "client_bound",
+        "error",
+        f"The generator, not the service, was the limit{at}: the service may hold more than was found.",
+        "Add workers (--processes -1) or machines (--master, --worker), and search again.",
     )
 
 
@@ -176,7 +221,7 @@ def send_lag(seen: Evidence) -> Doubt | None:
 
 
 def cpu(seen: Evidence) -> Doubt | None:
-    percent = seen.facts.generator.cpu_percent_max
+    percent = seen.cpu_percent
     if percent is None or percent <= CPU_LIMIT_PERCENT:
         return None
     return Doubt(
@@ -259,6 +304,9 @@ def clock_error(seen: Evidence) -> Doubt | None:
 
 
 def few_samples(seen: Evidence) -> Doubt | None:
+    steps = _judged_steps(seen.facts)
+    if steps is not None:
+        return _few_samples_in(steps)
     main = headline(seen.metrics)
     judged = {slo.subject for slo in seen.facts.slos} & set(seen.metrics)
     shown = {*MESSAGE_METRICS, *([main] if main else [])} & set(seen.metrics)
@@ -276,6 +324,30 @@ def few_samples(seen: Evidence) -> Doubt | None:
         "warning",
         f"Percentiles with fewer than {SAMPLES_BEYOND} samples above them: {'; '.join(parts)}.",
         "They change from run to run by chance. Run longer or at a higher rate, or read a lower percentile.",
+    )
+
+
+def _judged_steps(facts: RunFacts) -> list[Mapping[str, Any]] | None:
+    """The steps that a run's figures rest on: all stages; of a search, both ends of its bracket."""
+    capacity: Mapping[str, Any] | None = facts.capacity
+    stages: Mapping[str, Any] | None = facts.stages
+    if capacity is not None:
+        return [s for s in capacity["steps"] if s["load"] in (capacity["value"], capacity["high"])]
+    return None if stages is None else list(stages["steps"])
+
+
+def _few_samples_in(steps: Sequence[Mapping[str, Any]]) -> Doubt | None:
+    thin = {step["load"]: step for step in steps if step["few_samples"]}
+    if not thin:
+        return None
+    parts = [f"{step['samples']:,} of `{step['metric']}` at {load:,}" for load, step in thin.items()]
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return Doubt(
+        "few_samples",
+        "warning",
+        f"Steps too short for their percentiles (fewer than {SAMPLES_BEYOND} samples above p50 or p99): "
+        f"{', '.join(parts[:5])}{more}.",
+        "They change from run to run by chance. Make the steps longer (-t of a search bounds all of them).",
     )
 
 
@@ -318,6 +390,7 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     worker_lost,
     no_messages,
     connections_failed,
+    client_bound,
     rate_missed,
     send_lag,
     cpu,
@@ -330,9 +403,22 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     few_samples,
     tls_unverified,
 )
+_NOT_OF_A_SEARCH = frozenset({rate_missed, send_lag, loop_lag, send_stalled, ledger_full, drifted})
+"""A search overloads the service on purpose, and judges its generator step by step: `client_bound`."""
+_CONSEQUENCES = frozenset({"no_messages", "rate_missed"})
+"""What follows from having no connection at all."""
 
 
 def find_doubts(seen: Evidence) -> list[Doubt]:
-    """All doubts about a run, errors first."""
-    found = [doubt for check in CHECKS if (doubt := check(seen)) is not None]
+    """All doubts about a run, errors first, and first of all that nothing connected."""
+    found = [doubt for check in CHECKS if _applies(check, seen.facts) and (doubt := check(seen)) is not None]
+    if seen.nothing_connected:
+        found = [doubt for doubt in found if doubt.name not in _CONSEQUENCES]
+        found.sort(key=lambda doubt: doubt.name != "connections_failed")
     return sorted(found, key=lambda doubt: doubt.level != "error")
+
+
+def _applies(check: Callable[[Evidence], Doubt | None], facts: RunFacts) -> bool:
+    if facts.capacity is not None:
+        return check not in _NOT_OF_A_SEARCH
+    return facts.stages is None or check is not drifted  # another load, another level

@@ -82,7 +82,8 @@ class RunFacts:
     measure phase, the divisor of every rate. `snapshot`: histograms and failures of the whole run.
     `interval_log`: pieces of the HdrHistogram log, each what `histogram_log.interval_lines` made of a second.
     `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there
-    is no TLS.
+    is no TLS. `capacity`: what a search found, with its steps and, as `best_slo`, the SLOs of the highest step
+    that held. `stages`: the steps of `--wps-stages`.
     """
 
     run_id: str
@@ -114,6 +115,7 @@ class RunFacts:
     generator: GeneratorHealth = field(default_factory=GeneratorHealth)
     slos: Sequence[Slo] = ()
     capacity: Mapping[str, object] | None = None
+    stages: Mapping[str, object] | None = None
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:

@@ -16,6 +16,7 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "object": (dict,),
     "array": (list,),
     "string": (str,),
+    "boolean": (bool,),
     "integer": (int,),
     "number": (int, float),
     "null": (type(None),),
@@ -43,7 +44,8 @@ def _own_fault(value: object, schema: Mapping[str, Any], at: str) -> str | None:
     allowed = schema.get("type")
     names = [allowed] if isinstance(allowed, str) else allowed or []
     types = tuple(kind for name in names for kind in _TYPES[name])
-    if types and (not isinstance(value, types) or isinstance(value, bool)):
+    # Python's bool is an int, JSON's is not
+    if types and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
         return f"{at} is not {' or '.join(names)}"
     if "const" in schema and value != schema["const"]:
         return f"{at} is not {schema['const']}"

@@ -29,11 +29,11 @@ def build_summary(facts: RunFacts) -> Summary:
     metrics = metric_rows(facts)
     doubts = find_doubts(Evidence(facts, metrics))
     source = FactsSource(facts)
-    slos = [evaluate(slo, source) for slo in facts.slos]
+    slos = [evaluate(slo, source) for slo in facts.slos] if facts.capacity is None else _searched_slos(facts)
     return {
         "schema": SCHEMA,
         "run": _run(facts),
-        "verdict": verdict(doubts, slos),
+        "verdict": verdict(doubts, slos, facts.capacity),
         "doubts": [asdict(doubt) for doubt in doubts],
         "slo": [{"expression": s.expression, "value": s.value, "verdict": s.verdict} for s in slos],
         "connections": asdict(facts.connections),
@@ -48,8 +48,13 @@ def build_summary(facts: RunFacts) -> Summary:
         "generator": {name: getattr(facts.generator, name) for name in GENERATOR_KEYS},
         "phases": [asdict(phase) for phase in facts.phases],
         "timeline": [dict(row) for row in facts.timeline],
-        "capacity": None if facts.capacity is None else dict(facts.capacity),
+        "capacity": _without(facts.capacity, "best_slo"),
+        "stages": _without(facts.stages),
     }
+
+
+def _without(found: Mapping[str, object] | None, *names: str) -> Summary | None:
+    return None if found is None else {name: value for name, value in found.items() if name not in names}
 
 
 GENERATOR_KEYS = ("workers", "cpu_percent_max", "loop_lag_ms_p99", "send_lag_ms_p99", "rss_bytes_max")
@@ -79,11 +84,27 @@ class FactsSource:
         return self._facts.measure_s
 
 
-def verdict(doubts: Sequence[Doubt], slos: Sequence[SloResult]) -> Verdict:
-    """An error-level doubt makes a run invalid, whatever its SLOs say. No data is never a pass."""
+def verdict(
+    doubts: Sequence[Doubt], slos: Sequence[SloResult], capacity: Mapping[str, object] | None = None
+) -> Verdict:
+    """An error-level doubt makes a run invalid, whatever its SLOs say. No data is never a pass. A search passes
+    when a step held: steps that fail are how it finds the limit."""
     if any(doubt.level == "error" for doubt in doubts):
         return "invalid"
+    if capacity is not None:
+        return "fail" if capacity.get("value") is None else "pass"
     return "pass" if all(slo.verdict == "pass" for slo in slos) else "fail"
+
+
+def _searched_slos(facts: RunFacts) -> list[SloResult]:
+    """The SLOs of a search are those of the highest step that held. Where only its outcome is known: a step that
+    held has met each of them, and where none held there is nothing to show."""
+    capacity = facts.capacity or {}
+    best: Any = capacity.get("best_slo")
+    if best:
+        return [SloResult(slo["expression"], slo["value"], slo["verdict"]) for slo in best]
+    known: Literal["pass", "no_data"] = "no_data" if capacity.get("value") is None else "pass"
+    return [SloResult(slo.expression, None, known) for slo in facts.slos]
 
 
 def exit_code(summary: Mapping[str, Any], request_failures: bool, exit_code_on_error: int) -> int:
@@ -91,14 +112,14 @@ def exit_code(summary: Mapping[str, Any], request_failures: bool, exit_code_on_e
     failures.
 
     `request_failures`: Locust's table has failures. `exit_code_on_error`: Locust's option; 0 turns that rule
-    off.
+    off, and so does a capacity search, whose failing steps provoke them.
     """
     codes = [ExitCode.PASSED]
     if summary["verdict"] == "invalid":
         codes.append(ExitCode.INVALID)
-    if any(slo["verdict"] != "pass" for slo in summary["slo"]):
+    if summary["verdict"] == "fail" or any(slo["verdict"] != "pass" for slo in summary["slo"]):
         codes.append(ExitCode.SLO_FAILED)
-    if request_failures and exit_code_on_error:
+    if request_failures and exit_code_on_error and summary["capacity"] is None:
         codes.append(ExitCode.REQUEST_FAILURES)
     code = worst(codes)
     return exit_code_on_error if code is ExitCode.REQUEST_FAILURES else code
