@@ -7,8 +7,8 @@
              the search goes on from there
 
 The growth factor is the fourth root of the range's ratio (at least 2), so that growing takes five steps at most and a
-search about twelve. A step in which the
-generator was the limit says nothing about the service: it is tried once more, and then the search ends there.
+search about twelve. A step in which the generator was the limit says nothing about the service: it is tried once
+more, and then the search ends there.
 """
 
 from __future__ import annotations

@@ -120,7 +120,8 @@ class Reporter:
     def finish(self, coordinator: Coordinator) -> None:
         """Writes everything; `tell` says what came out."""
         planned, end = coordinator.planned_end_ns, coordinator.measure_end_ns
-        early = coordinator.explorer is None and planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
+        ended_itself = coordinator.explorer is not None
+        early = not ended_itself and planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
         facts = self.facts(coordinator, RunState.STOPPED if early else RunState.FINISHED)
         self.summary = build_summary(facts)
         if self.folder is None:
