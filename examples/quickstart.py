@@ -5,8 +5,10 @@ from wps_load import WebPubSubUser
 
 class Chatter(WebPubSubUser):
     wait_time = constant_pacing(1)
-    groups = ("lobby",)
 
     @task
-    def say_hello(self):
-        self.client.send_to_group("lobby", {"from": self.client.user_id, "text": "hello"})
+    def talk_to_oneself(self):
+        room = self.client.name
+        self.client.join_group(room)  # only the first call has to ask the service
+        self.client.send_to_group(room, "hello")
+        self.client.receive(timeout=5)

@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from program import ROOT, Finished, clean_environment, run
+from program import ROOT, Finished, clean_environment, free_port, run
 
 from wps_load.emulator.process import EmulatorProcess
 
@@ -31,8 +31,10 @@ def written(tmp_path: Path, text: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("processes", [(), ("--processes", "2")], ids=["one process", "two processes"])
-def test_quickstart(tmp_path: Path, processes: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_quickstart(tmp_path: Path, workers: int) -> None:
+    port = str(free_port())
+    processes = ("--processes", "2", "--master-port", port, "--master-bind-port", port) if workers else ()
     done = run(tmp_path / "reports", *USERS, "-t", "2s", *processes, locustfile=EXAMPLES / "quickstart.py")
 
     assert done.code == 0, done.output
@@ -41,6 +43,7 @@ def test_quickstart(tmp_path: Path, processes: tuple[str, ...]) -> None:
     assert summary["verdict"] == "pass"
     assert summary["run"]["scenario"] == "locustfile"
     assert summary["slo"] == []
+    assert summary["generator"]["workers"] == max(1, workers)
     assert [doubt["name"] for doubt in summary["doubts"] if doubt["level"] == "error"] == []
     assert summary["connections"]["target"] == summary["connections"]["opened"] == 8
     assert summary["messages"]["published"] is None, "a task's messages carry no stamp: nobody knows"
@@ -50,9 +53,10 @@ def test_quickstart(tmp_path: Path, processes: tuple[str, ...]) -> None:
     assert summary["metrics"]["publish_ack"]["count"] >= summary["metrics"]["rtt"]["count"]
 
 
-def test_quickstart_is_what_the_readme_shows_and_short() -> None:
+def test_quickstart_is_what_the_page_shows_and_short() -> None:
     code = (EXAMPLES / "quickstart.py").read_text()
-    assert len([line for line in code.splitlines() if line.strip()]) <= 10
+    assert len([line for line in code.splitlines() if line.strip()]) == 10
+    assert f"```python\n{code}```" in (ROOT / "docs" / "locustfiles.md").read_text()
 
 
 class Shop(BaseHTTPRequestHandler):
