@@ -11,7 +11,7 @@ from wps_load.errors import ConnectFailure, ConnectionLost
 
 
 def backoff(first_s: float = 1.0, longest_s: float = 30.0, seed: int = 1) -> Backoff:
-    return Backoff(BackoffPolicy(first_s, longest_s), random.Random(seed))
+    return Backoff(BackoffPolicy(first_s, longest_s), lambda: random.Random(seed))
 
 
 def test_bounds_double_up_to_the_longest() -> None:
@@ -23,7 +23,7 @@ def test_bounds_double_up_to_the_longest() -> None:
 @given(st.floats(0.001, 10), st.floats(10, 1000), st.integers(0, 2**32), st.integers(1, 100))
 def test_every_wait_is_within_its_bound(first_s: float, longest_s: float, seed: int, attempts: int) -> None:
     policy = BackoffPolicy(first_s, longest_s)
-    waits = Backoff(policy, random.Random(seed))
+    waits = Backoff(policy, lambda: random.Random(seed))
     for attempt in range(attempts):
         delay_s = waits.next_delay_s()
         assert delay_s is not None

@@ -51,7 +51,7 @@ class ApiConnector:
         self._groups = dict.fromkeys(groups)  # a set that keeps its order
         self._connecting = RLock()
         self._was_up = False
-        self._backoff = Backoff(BackoffPolicy(), engine.random(secrets.randbits(30), "backoff"))
+        self._backoff = Backoff(BackoffPolicy(), lambda: engine.random(secrets.randbits(30), "backoff"))
         self._not_before_ns = 0
         self.link: ApiLink | None = None
 

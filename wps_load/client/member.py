@@ -64,7 +64,7 @@ class Member:
         self._planned = False
         self._settled = False
         self._was_up = False
-        self._backoff = Backoff(BackoffPolicy(), engine.random(role.index, "backoff"))
+        self._backoff = Backoff(BackoffPolicy(), lambda: engine.random(role.index, "backoff"))
 
     # -- life ------------------------------------------------------------------------------------------------
 
