@@ -45,7 +45,7 @@ class ApiConnector:
         self._engine = engine
         roles_given = dict(engine.config.given).get("wps-roles") is not None
         self._access = publishing_access(engine.access, roles_given=roles_given)
-        self._name = user_id or f"{engine.run_id}-{secrets.token_hex(8)}"
+        self.name = user_id or f"{engine.run_id}-{secrets.token_hex(8)}"
         self._on_data = on_data
         self._on_end = on_end
         self._groups = dict.fromkeys(groups)  # a set that keeps its order
@@ -59,7 +59,7 @@ class ApiConnector:
     def user_id(self) -> str | None:
         """Who the service says we are; before it has spoken, whom the minted token names; else None."""
         told = None if self.link is None else self.link.session.user_id
-        return told or (self._name if isinstance(self._access, MintedAccess) else None)
+        return told or (self.name if isinstance(self._access, MintedAccess) else None)
 
     # -- connecting ------------------------------------------------------------
 
@@ -103,7 +103,7 @@ class ApiConnector:
     def _establish(self, deadline_ns: int) -> ApiLink:
         engine = self._engine
         asked_ns = now_ns()
-        grant = self._access.grant(self._name, () if engine.codec.enveloped else tuple(self._groups))
+        grant = self._access.grant(self.name, () if engine.codec.enveloped else tuple(self._groups))
         engine.recorder.buffer("connect_token").append(now_ns() - asked_ns)
         dialed = dial_timed(engine, grant, deadline_ns)
         link = ApiLink(engine, grant, dialed, on_data=self._on_data, on_end=self._on_end)
