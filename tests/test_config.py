@@ -254,6 +254,8 @@ def test_a_wrong_negotiate_url_is_shown_without_its_query() -> None:
         ({"ack": True, "scenario": "broadcast"}, "--wps-ack", "no user publishes"),
         ({"rate": "max", "total_rate": "5"}, "--wps-rate", "closed loop"),
         ({"rate": "max", "arrival": "poisson"}, "--wps-arrival", "no arrivals"),
+        ({"rate": "max", "no_echo": True, "scenario": "small-group", "slo": "none"}, "--wps-no-echo", "own copy"),
+        ({"scenario": "slow-consumer", "publishers": "100%"}, "--wps-publishers", "do not read slowly"),
         ({"rate": "max", "stages": "rate:5:5s"}, "--wps-rate", "closed loop"),
         ({"stages": "5:5s", "capacity": "users:5..9"}, "--wps-stages and --wps-capacity", "only one"),
         ({"capacity": "rate:5..9", "total_rate": "5"}, "--wps-capacity", "--wps-total-rate"),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
+from wps_load.workload.population import layout
 from wps_load.workload.scenarios import RELIABLE, SCENARIOS, SUBPROTOCOLS, Topology, metrics_of
 
 if TYPE_CHECKING:
@@ -115,6 +116,18 @@ def _groups(seen: Given) -> Fault | None:
     return None
 
 
+def _slow(seen: Given) -> Fault | None:
+    config, users = seen.config, seen.config.peak_users
+    if not SCENARIOS[config.scenario].slow or not users:
+        return None
+    plan = layout(config, users)
+    if plan.publishers < plan.members:
+        return None
+    return Fault(
+        "--wps-publishers", str(plan.publishers), "all users publish, and publishers do not read slowly: fewer of them"
+    )
+
+
 def _no_echo(seen: Given) -> Fault | None:
     row = SCENARIOS[seen.config.scenario]
     if not seen.config.no_echo or row.topology is Topology.GROUPS:
@@ -143,6 +156,10 @@ def _closed_loop(seen: Given) -> Fault | None:
     if config.total_rate is not None or searched:
         return Fault(
             "--wps-rate", "max", "the closed loop has no rate to set: leave out max or the total rate"
+        )
+    if config.no_echo:
+        return Fault(
+            "--wps-no-echo", None, "--wps-rate max sends when the publisher's own copy comes back: only one of them"
         )
     if config.arrival != "constant":
         return Fault(
@@ -229,9 +246,13 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-roles", "--wps-connection-string", "--wps-client-url", "--wps-negotiate-url"), _roles),
     (("--wps-scenario", "--wps-publishers", "--wps-stages", "--wps-capacity"), _publishers),
     (("--wps-scenario", "--wps-groups", "--wps-group-size", "--wps-stages", "--wps-capacity"), _groups),
+    (("--wps-scenario", "--wps-publishers", "--wps-groups", "--wps-group-size", "--wps-slow"), _slow),
     (("--wps-scenario", "--wps-no-echo"), _no_echo),
     (("--wps-scenario", "--wps-protocol", "--wps-ack"), _ack),
-    (("--wps-rate", "--wps-total-rate", "--wps-arrival", "--wps-stages", "--wps-capacity"), _closed_loop),
+    (
+        ("--wps-rate", "--wps-total-rate", "--wps-arrival", "--wps-no-echo", "--wps-stages", "--wps-capacity"),
+        _closed_loop,
+    ),
     (("--wps-scenario", "--wps-total-rate", "--wps-stages", "--wps-capacity"), _one_variable),
     (("--wps-scenario", "--wps-protocol", "--wps-slo", "--wps-ack", "--wps-no-echo"), _slos),
     (("--wps-scenario", "--wps-slo", "--wps-capacity"), _search),
