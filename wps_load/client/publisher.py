@@ -103,11 +103,14 @@ class Publisher:
 
     # -- stints ----------------------------------------------------------------------------------------------
 
-    def begin(self, stint: Stint) -> None:
-        """A new epoch of the ledger: sequence numbers start again from 0, what is held back is forgotten."""
+    def halt(self) -> None:
+        """The ledger's epoch is over: nothing of it leaves any more, and what is held back is forgotten."""
         self._backlog.clear()
         if self.stint is not None:
             self.stint.until_ns = 0
+
+    def begin(self, stint: Stint) -> None:
+        """A new epoch: sequence numbers start again from 0."""
         self.stint = stint
 
     def unsent(self) -> int:

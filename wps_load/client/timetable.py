@@ -155,6 +155,9 @@ class Timetable:
     def _enter(self, number: int) -> None:
         if number > self._engine.epoch:
             self._engine.on_epoch_end(number)
+            # a message of the old schedules that is late must not take a number of the new ones
+            for publisher in self._publishers.values():
+                publisher.halt()
             began = next((each.start_ns for each in self._epochs if each.number == number), 0)
             self._engine.epoch = number
             self._engine.ledger.new_epoch(number, began + self._engine.offset_ns)
