@@ -232,9 +232,7 @@ class Coordinator:
         elif kind == "claim":
             self._claim(state, data["count"])
         elif kind == "release":
-            state.indices.discard(data["index"])
-            state.claimed -= 1
-            self._slots.release(data["index"])
+            self._release(state, data["index"])
         elif kind == "status":
             state.settled = data["settled"]
         elif kind == "tick":
@@ -279,6 +277,20 @@ class Coordinator:
                 logger.error("A worker was lost; its figures end with its last snapshot and the run is invalid.")
                 self.lost.add(agent)
                 self.collector.leave(agent)
+                self._abandon(self.agents[agent])
+
+    def _release(self, state: AgentState, index: int) -> None:
+        if index in state.indices:  # else it was given up for lost, and is back
+            state.indices.remove(index)
+            state.claimed -= 1
+            self._slots.release(index)
+
+    def _abandon(self, state: AgentState) -> None:
+        """Locust starts the lost worker's users on the others: they take over its indices, and so its parts."""
+        for index in state.indices:
+            self._slots.release(index)
+        state.indices.clear()
+        state.claimed = state.settled = 0
 
     # -- the end ---------------------------------------------------------------------------------------------
 

@@ -25,7 +25,7 @@ class Slot:
 
 @dataclass(slots=True)
 class SlotAllocator:
-    """`claim` is called as users are spawned, `release` as they end, `abandon` when their worker died."""
+    """`claim` is called as users are spawned, `release` as they end or when their worker died."""
 
     _next: int = 0
     _free: list[int] = field(default_factory=list)
