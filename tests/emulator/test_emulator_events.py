@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString
 from wps_load.emulator.delivery import Stats
-from wps_load.emulator.event_contract import ConnectRequest, HandlerFailed
+from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
 from wps_load.emulator.event_handlers import HttpEventHandlers
 from wps_load.emulator.upstream import build_upstream
 
@@ -275,6 +275,7 @@ def test_the_messages_of_one_connection_wait_for_each_other() -> None:
     [
         ("*", 200, True),
         ("other, 127.0.0.1", 200, True),
+        ("other, 127.0.0.1:1", 200, False),
         ("other", 200, False),
         ("", 200, False),
         ("*", 500, False),
@@ -293,6 +294,25 @@ def test_abuse_protection(allowed: str, options_status: int, accepted: bool) -> 
             assert handler.events == []
 
     with_handler(lambda: Handler(allowed=allowed, options_status=options_status), scenario)
+
+
+@pytest.mark.parametrize("allowed", [["elsewhere:80", "127.0.0.1:8080"], ["127.0.0.1", "elsewhere"]])
+def test_each_allowed_origin_may_have_a_line_of_its_own(allowed: list[str]) -> None:
+    """Node writes an array so; and a handler may name the service with its port or without."""
+
+    async def allow(request: web.Request) -> web.Response:
+        return web.Response(headers=[("WebHook-Allowed-Origin", origin) for origin in allowed])
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_route("OPTIONS", "/", allow)
+        app.router.add_post("/", lambda request: asyncio.sleep(0, web.Response()))
+        async with serve_app(app) as base:
+            handlers = HttpEventHandlers(base, "key", "127.0.0.1:8080", Stats(), retry_delays_s=())
+            assert await handlers.connect(ConnectRequest("h", "c", None, {}, {}, {}, ())) == ConnectAnswer()
+            await handlers.close()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
 
 
 def test_the_upstream_server_echoes_and_negotiates() -> None:

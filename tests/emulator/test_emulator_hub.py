@@ -7,6 +7,7 @@ from fakes import FakeLink, HubUnderTest
 
 from wps_load.emulator.hub import ACK_MEMORY, RECOVERY_WINDOW_NS, Connection
 from wps_load.emulator.json_wire import JSON, JSON_RELIABLE
+from wps_load.emulator.protobuf_wire import PROTOBUF_RELIABLE
 from wps_load.emulator.reliable import MAX_BYTES, MAX_MESSAGES, ReliableQueue
 from wps_load.emulator.subprotocols import WIRES
 from wps_load.emulator.wires import SIMPLE, Publication, Wire
@@ -48,10 +49,10 @@ class Client:
         self.link.open = False
         self.world.hub.lose(self.connection, self.link, now_ns)
 
-    def recover(self, now_ns: int = 0, token: str | None = None) -> bool:
+    def recover(self, now_ns: int = 0, token: str | None = None, wire: Wire | None = None) -> bool:
         link = FakeLink()
         token = token or self.connection.reconnection_token or ""
-        found = self.world.hub.recover(self.connection.id, token, link, now_ns)
+        found = self.world.hub.recover(self.connection.id, token, wire or self.connection.wire, link, now_ns)
         if found is not None:
             self.link = link
         return found is not None
@@ -235,6 +236,18 @@ def test_recovery_needs_its_own_token_and_is_over_after_the_window(world: HubUnd
     world.hub.expire(RECOVERY_WINDOW_NS)
     assert not client.recover()
     assert len(world.gone) == 1
+
+
+@pytest.mark.parametrize("wire", [JSON, SIMPLE, PROTOBUF_RELIABLE])
+def test_a_recovery_cannot_change_the_subprotocol(world: HubUnderTest, wire: Wire) -> None:
+    client = Client(world, "a", JSON_RELIABLE)
+    client.lose()
+    assert not client.recover(wire=wire)
+    assert client.recover()
+
+
+def test_what_is_not_reliable_cannot_be_recovered(world: HubUnderTest) -> None:
+    assert not Client(world, "a", JSON).recover()
 
 
 def test_a_second_socket_replaces_the_first(world: HubUnderTest) -> None:

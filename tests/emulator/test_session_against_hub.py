@@ -93,7 +93,7 @@ class Client:
         assert query is not None
         link = FakeLink()
         found = self.world.hub.recover(
-            query["awps_connection_id"], query["awps_reconnection_token"], link, self.now_ns
+            query["awps_connection_id"], query["awps_reconnection_token"], self.connection.wire, link, self.now_ns
         )
         if found is None:
             self.session.lost(self.now_ns, GONE)

@@ -44,9 +44,13 @@ class ConnectAnswer:
 
 
 class EventHandlers(Protocol):
-    """`connect` and `user_event` raise HandlerFailed; the others never raise."""
+    """`connect` and `user_event` raise HandlerFailed; the others never raise. A `connect` that was accepted is followed
+    by `connected`, or, if nothing came of it, by `forget`.
+    """
 
     async def connect(self, request: ConnectRequest) -> ConnectAnswer: ...
+
+    def forget(self, connection_id: str) -> None: ...
 
     async def connected(self, connection: Connection) -> None: ...
 

@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Mapping
 from itertools import count
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import aiohttp
 import orjson
@@ -52,7 +52,9 @@ class _Answer:
 
 
 class HttpEventHandlers:
-    """One URL template for every event. `origin`: this service's host, as the handler is told."""
+    """One URL template for every event. `origin`: this service's host, as the handler is told; with its port unless
+    that is the scheme's own, so that it equals the host of the endpoint's URL, which handlers compare it with.
+    """
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class HttpEventHandlers:
     ) -> None:
         self._template = url_template
         self._key = access_key.encode()
-        self._origin = origin
+        self.origin = origin
         self._stats = stats
         self._retry_delays_s = retry_delays_s
         self._timeout_s = timeout_s
@@ -114,6 +116,10 @@ class HttpEventHandlers:
             raise HandlerFailed(500)
         return data_type, answer.body
 
+    def forget(self, connection_id: str) -> None:
+        """`connect` was accepted, but no connection came of it."""
+        self._ids.pop(connection_id, None)
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
@@ -140,7 +146,7 @@ class HttpEventHandlers:
         signature = hmac.new(self._key, connection_id.encode(), hashlib.sha256).hexdigest()
         headers = {
             "Content-Type": _SYSTEM_TYPE,
-            "WebHook-Request-Origin": self._origin,
+            "WebHook-Request-Origin": self.origin,
             "ce-specversion": "1.0",
             "ce-awpsversion": "1.0",
             "ce-type": f"azure.webpubsub.{kind}",
@@ -199,7 +205,7 @@ class HttpEventHandlers:
         url = self._template.replace("{hub}", quote(hub)).replace("{event}", "validate")
         if url in self._validated:
             return
-        headers = {"WebHook-Request-Origin": self._origin, "ce-awpsversion": "1.0"}
+        headers = {"WebHook-Request-Origin": self.origin, "ce-awpsversion": "1.0"}
         try:
             async with asyncio.timeout(_VALIDATION_TIMEOUT_S):
                 status, allowed = await self._ask("OPTIONS", url, headers)
@@ -208,13 +214,15 @@ class HttpEventHandlers:
         except (TimeoutError, aiohttp.ClientError, OSError):
             raise HandlerFailed(500) from None
         origins = {origin.strip().lower() for origin in allowed.split(",")}
-        if not 200 <= status < 300 or not origins & {"*", self._origin.lower()}:
+        ours = self.origin.lower()
+        if not 200 <= status < 300 or not origins & {"*", ours, urlsplit(f"//{ours}").hostname}:
             raise HandlerFailed(500)
         self._validated.add(url)
 
     async def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, str]:
         async with self._client().request(method, url, headers=headers, allow_redirects=False) as response:
-            return response.status, response.headers.get("WebHook-Allowed-Origin", "")
+            # the middleware for Express says each allowed host in a header line of its own
+            return response.status, ",".join(response.headers.getall("WebHook-Allowed-Origin", ()))
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:

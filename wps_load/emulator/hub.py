@@ -125,14 +125,16 @@ class Hub:
             self.join(connection, group)
         return connection
 
-    def recover(self, connection_id: str, token: str, link: Link, now_ns: int) -> Connection | None:
+    def recover(self, connection_id: str, token: str, wire: Wire, link: Link, now_ns: int) -> Connection | None:
         """The connection, on its new socket, with what it has not acknowledged sent again; None: gone,
-        close with 1008.
+        close with 1008. So is one that `wire`, what the client speaks now, cannot go on with.
 
         A second socket for a connection that still has one replaces it.
         """
         connection = self.connections.get(connection_id)
-        if connection is None or connection.queue is None or token != connection.reconnection_token:
+        if connection is None or connection.queue is None or connection.wire is not wire:
+            return None
+        if token != connection.reconnection_token:
             return None
         if connection.link is not None:
             connection.link.abort()

@@ -151,9 +151,11 @@ async def _serve(arguments: argparse.Namespace, config: EmulatorConfig, tls: ssl
             return _usage(f"cannot listen on {arguments.host}:{arguments.port}: {os.strerror(error.errno or 0)}")
         port = runner.addresses[0][1]
         scheme = "http" if tls is None else "https"
-        host = f"[{arguments.host}]" if ":" in arguments.host else arguments.host
+        authority = _authority(arguments.host, port)
+        if handlers is not None:
+            handlers.origin = authority  # port 0 has become one
         sys.stdout.write(
-            f"Connection string: Endpoint={scheme}://{host}:{port};AccessKey={config.access_key};Version=1.0;\n"
+            f"Connection string: Endpoint={scheme}://{authority};AccessKey={config.access_key};Version=1.0;\n"
         )
         sys.stdout.flush()
         await ended.wait()
@@ -165,6 +167,11 @@ async def _serve(arguments: argparse.Namespace, config: EmulatorConfig, tls: ssl
             await handlers.close()
 
 
+def _authority(host: str, port: int) -> str:
+    """Host and port as they stand in a URL."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
 def _event_handlers(
     config: EmulatorConfig, arguments: argparse.Namespace, service: Service
 ) -> HttpEventHandlers | None:
@@ -173,7 +180,7 @@ def _event_handlers(
     return HttpEventHandlers(
         config.event_handler,
         config.access_key,
-        arguments.host,
+        _authority(arguments.host, arguments.port),
         service.stats,
         timeout_s=arguments.event_handler_timeout,
     )

@@ -86,10 +86,16 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
     if service.handlers is not None:
         answer = await service.handlers.connect(_connect_request(request, name, connection_id, claims, offered))
         if answer.subprotocol is not None and answer.subprotocol not in offered:
+            service.handlers.forget(connection_id)
             raise _Refused(500, "The event handler chose a subprotocol that was not offered.")
     wire, subprotocol = choose(offered, answer.subprotocol)
     link = ServiceLink(service, hub)
-    response = switch_protocols(request, link, subprotocol)
+    try:
+        response = switch_protocols(request, link, subprotocol)
+    except ConnectionResetError:
+        if service.handlers is not None:
+            service.handlers.forget(connection_id)
+        raise
     connection = hub.connect(
         connection_id,
         wire,
@@ -108,14 +114,14 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
 
 
 def _recover(request: web.Request, service: Service, hub: Hub) -> web.StreamResponse:
-    """A reliable client's return. If its connection is gone, that is said by close code 1008 after the
-    upgrade.
+    """A reliable client's return. If its connection is gone, or spoke another subprotocol, that is said by close code
+    1008 after the upgrade.
     """
-    _, subprotocol = choose(offered_subprotocols(request))
+    wire, subprotocol = choose(offered_subprotocols(request))
     link = ServiceLink(service, hub)
     response = switch_protocols(request, link, subprotocol)
     query = request.query
-    connection = hub.recover(query["awps_connection_id"], query["awps_reconnection_token"], link, now_ns())
+    connection = hub.recover(query["awps_connection_id"], query["awps_reconnection_token"], wire, link, now_ns())
     if connection is None:
         link.close(1008, "The connection does not exist any more.")
         return response
