@@ -119,6 +119,8 @@ def test_recovery(finished: dict[str, Finished]) -> None:
     assert connections["cut"] == connections["recovered"] == counts["recover"] > 4
     assert connections["reconnected"] == 0
     assert counts["publish_ack"] == messages["published"]
+    assert messages["replayed"] is not None
+    assert finished["echo"].summary["messages"]["replayed"] is None, "nothing can be recovered there"
 
 
 def test_slow_consumer(finished: dict[str, Finished]) -> None:

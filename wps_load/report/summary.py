@@ -16,6 +16,7 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import SloResult, evaluate
 from wps_load.report.doubts import Doubt, Evidence, Row, find_doubts
 from wps_load.report.model import RunFacts
+from wps_load.workload.scenarios import RELIABLE
 
 SCHEMA = "wps-load.summary/1"
 Summary = dict[str, Any]
@@ -161,6 +162,7 @@ def _messages(facts: RunFacts) -> Summary:
     return {
         "offered": facts.offered,
         **{name: None if facts.totals is None else getattr(facts.totals, name) for name in names},
+        "replayed": facts.snapshot.counters.get("messages_replayed", 0) if facts.protocol in RELIABLE else None,
         "billed_outbound": facts.billed_outbound,
     }
 

@@ -91,8 +91,11 @@ def seconds(value: float | None) -> str:
 def verdict_sentence(summary: Mapping[str, Any]) -> str:
     """The verdict and its reason, in one sentence."""
     slos = summary["slo"]
+    errors = [doubt["name"] for doubt in summary["doubts"] if doubt["level"] == "error"]
+    if is_search(summary) and errors in ([], ["client_bound"]):
+        return capacity_sentence(summary)
     if summary["verdict"] == "invalid":
-        names = [doubt["name"].replace("_", " ") for doubt in summary["doubts"] if doubt["level"] == "error"]
+        names = [name.replace("_", " ") for name in errors]
         return f"The figures of this run cannot be trusted: {', '.join(names)}."
     if summary["verdict"] == "fail":
         unmet = [slo["expression"] for slo in slos if slo["verdict"] != "pass"]
@@ -100,6 +103,18 @@ def verdict_sentence(summary: Mapping[str, Any]) -> str:
     if not slos:
         return "No SLO was set, and nothing speaks against the figures of this run."
     return f"All {len(slos)} SLOs were met." if len(slos) > 1 else f"{slos[0]['expression']} was met."
+
+
+def is_search(summary: Mapping[str, Any]) -> bool:
+    """Whether the run was a search for capacity."""
+    return summary["capacity"] is not None
+
+
+def capacity_sentence(summary: Mapping[str, Any]) -> str:
+    """What a search found, and the demand that it found it for."""
+    answer = str(summary["capacity"].get("answer") or f"Capacity: {number(summary['capacity']['value'])}")
+    demands = ", ".join(slo["expression"] for slo in summary["slo"])
+    return f"{answer}, with {demands}." if demands else f"{answer}."
 
 
 def what_ran(summary: Mapping[str, Any]) -> str:
@@ -196,6 +211,7 @@ MESSAGE_WORDS = {
     "lost": "lost",
     "duplicated": "further copies",
     "reordered": "out of order",
+    "replayed": "sent again by a recovery, dropped",
     "foreign": "of other runs",
     "billed_outbound": "billed outbound",
 }
@@ -207,6 +223,7 @@ def messages_table(summary: Mapping[str, Any]) -> Table:
     rows = [
         [words, number(found[key]), number(rates[per_s[key]]) if key in per_s else ""]
         for key, words in MESSAGE_WORDS.items()
+        if key != "replayed" or found.get(key) is not None  # only where there are recoveries
     ]
     return table(("messages", "count", "per second"), rows)
 
