@@ -43,7 +43,7 @@ class Agent:
         self._waiting: list[AsyncResult] = []
         self._granted: list[list[int]] = []
         self._claiming = False
-        self._told_settled = 0
+        self._told = (0, 0)
         self._second = 0
         self._before = self._accounts()
         self._deltas = dict.fromkeys(self._before, 0)
@@ -155,9 +155,10 @@ class Agent:
             engine = self.engine
             engine.acknowledge(now_ns())
             engine.timetable.give_up_waiting(now_ns())
-            if engine.settled != self._told_settled:
-                self._told_settled = engine.settled
-                self._send("status", {"settled": engine.settled})
+            status = engine.settled, len(engine.open_links)
+            if status != self._told:
+                self._told = status
+                self._send("status", {"settled": status[0], "open": status[1]})
             if now_ns() + engine.offset_ns >= self._started_ns + (self._second + 1) * NS_PER_S:
                 self._tick(partial=False)
 

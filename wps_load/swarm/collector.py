@@ -82,7 +82,8 @@ class Collector:
                 self.total.merge(part.counted())
         for name, delta in data["deltas"].items():
             found.deltas[name] += delta
-        self._open[agent] = found.open[agent] = data["open"]
+        found.open[agent] = data["open"]
+        self.connected(agent, data["open"])
         self._running[agent] = data["epoch"], data["totals"]
         health = data["health"]
         found.cpu_percent = max(found.cpu_percent, health["cpu_percent"])
@@ -90,10 +91,14 @@ class Collector:
             self.cpu_percent_max = max(self.cpu_percent_max, health["cpu_percent"])
         self.rss_bytes_max = max(self.rss_bytes_max, health["rss_bytes"])
         self.gc_pause_ns_max = max(self.gc_pause_ns_max, health["gc_pause_ns"])
-        self.peak_open = max(self.peak_open, sum(self._open.values()))
         if agent in self._reported:
             self._reported[agent] = second
         self._write_rows()
+
+    def connected(self, agent: str, count: int) -> None:
+        """So many connections are open at an agent; told when it changes, a few times a second at most."""
+        self._open[agent] = count
+        self.peak_open = max(self.peak_open, sum(self._open.values()))
 
     def finish(self, agent: str, data: Data) -> None:
         """An agent's last word."""

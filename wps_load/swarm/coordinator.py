@@ -235,6 +235,7 @@ class Coordinator:
             self._release(state, data["index"])
         elif kind == "status":
             state.settled = data["settled"]
+            self.collector.connected(agent, data["open"])
         elif kind == "tick":
             self.collector.add(agent, data)
         elif kind == "pong":
