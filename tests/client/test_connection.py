@@ -485,13 +485,13 @@ def test_cut_by_reset_is_seen_as_one(link) -> None:
     assert ended_by_reset(peer, secure=client.dialed.secure)
 
 
-def test_cut_by_close_ends_tcp_without_a_close_frame(link) -> None:
+def test_cut_by_close_is_the_close_handshake(link) -> None:
     client, peer = link()
     client.start()
     client.connection.cut(Cut.CLOSE)
-    assert client.wait_closed()[1]
-    with gevent.Timeout(PATIENCE_S):
-        assert peer.sock.recv(100) == b""
+    peer.send(ws.CloseConnection(1000))
+    lost, asked = client.wait_closed()
+    assert (lost.code, asked) == (1000, True)
 
 
 def test_a_silent_cut_tells_the_peer_nothing(link, writer: FrameWriter) -> None:

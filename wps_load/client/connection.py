@@ -65,7 +65,7 @@ _CLOSED: Final = _State.CLOSED
 
 
 class Cut(StrEnum):
-    """How a connection is broken on purpose. `SILENT`: half-open; the peer hears nothing, nobody reads."""
+    """How a connection is broken on purpose. `CLOSE`: by the handshake. `SILENT`: the peer hears nothing, nobody reads."""
 
     RESET = "reset"
     CLOSE = "close"
@@ -188,7 +188,10 @@ class Connection:
         self._timer.start(self._close_timeout_s, self._on_no_answer)
 
     def cut(self, kind: Cut) -> None:
-        """Breaks the connection without a word. `on_close`, if still due, is called before this returns."""
+        """Breaks the connection. But for `CLOSE`, `on_close`, if still due, is called before this returns."""
+        if kind is Cut.CLOSE:
+            self.close()
+            return
         if self._state is _CLOSED:
             return
         self._asked = self._asked or not self._reported
@@ -197,8 +200,7 @@ class Connection:
             self._stop_io()
             self._timer.start(_SILENCE_S, self.release)
         else:
-            if kind is Cut.RESET:
-                self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.release()
         self._report(ConnectionLost(1006))
 

@@ -99,10 +99,7 @@ class Member:
         if self.link is None:
             return False
         self._engine.recorder.count("connections_cut")
-        if kind is Cut.CLOSE:  # a clean close, which ends a session for good (close code 1000)
-            self.link.connection.close()
-        else:
-            self.link.connection.cut(kind)
+        self.link.connection.cut(kind)
         return True
 
     def _close(self) -> None:
