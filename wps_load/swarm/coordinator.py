@@ -198,11 +198,13 @@ class Coordinator:
         self._rate = {"per_second": per_second, "at_ns": at_ns}
         self._bus.to_agents("rate", self._rate)
 
-    def await_users(self, count: int) -> None:
-        """Until Locust has spawned `count` users and each has connected or failed once; the settle time at most."""
+    def await_users(self, count: int, patience_ns: int) -> None:
+        """Until Locust has spawned `count` users and all are connected, or, after `patience_ns`, have failed once."""
         deadline = now_ns() + self.plan.config.settle_ns
+        patience = now_ns() + patience_ns
         while now_ns() < deadline and not self._stopping:
-            if self._expected_users() == count and self._settled():
+            spawned = self._expected_users() == count and self._settled()
+            if spawned and (self.collector.open >= count or now_ns() > patience):
                 return
             gevent.sleep(_POLL_S)
 

@@ -31,6 +31,8 @@ STEPS_PLANNED = 12
 SHORTEST_S, USUAL_S, LONGEST_S = 3, 10, 30
 """A step's measurement: what `-t` leaves for each of twelve steps, within these; usual without `-t`."""
 RECOVERY_S = 30
+PATIENCE_S = 10
+"""How long a step of users waits for those that were refused: a back-off of a second or two is no failure yet."""
 RECOVERED_SHARE = 0.05
 
 
@@ -194,7 +196,7 @@ class Explorer:
         if variable == "users":
             users = load
             self._set_users(load)
-            self._coordinator.await_users(load)
+            self._coordinator.await_users(load, PATIENCE_S * NS_PER_S)
             begin = self._second_after(now_ns())
         else:
             begin = self._second_after(now_ns() + self._coordinator.lead_ns)
@@ -207,9 +209,12 @@ class Explorer:
         )
 
     def _recover(self, variable: str, low: int) -> None:
-        """Lets the service deliver what has queued up."""
-        if variable == "rate":
-            self._coordinator.set_rate(low, now_ns() + self._coordinator.lead_ns)
+        """Lets the service deliver what has queued up, and connections that were refused go or come in."""
+        if variable == "users":
+            self._set_users(low)
+            self._coordinator.await_users(low, RECOVERY_S * NS_PER_S)
+            return
+        self._coordinator.set_rate(low, now_ns() + self._coordinator.lead_ns)
         deliveries = fan_out(self._config, max(1, self._coordinator.plan.users))
         for _ in range(RECOVERY_S):
             self._await_second(self._second_after(now_ns()))
