@@ -65,7 +65,7 @@ _CLOSED: Final = _State.CLOSED
 
 
 class Cut(StrEnum):
-    """How a connection is broken on purpose. `CLOSE`: by the handshake. `SILENT`: the peer hears nothing, nobody reads."""
+    """How a connection is broken on purpose. `CLOSE`: by the handshake. `SILENT`: the peer hears nothing any more."""
 
     RESET = "reset"
     CLOSE = "close"
