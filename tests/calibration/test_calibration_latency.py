@@ -75,10 +75,10 @@ def test_what_the_service_holds_is_service_time_too(stalled: Outcome) -> None:
 
 def test_a_closed_loop_hides_the_stall(stalls: list[Outcome]) -> None:
     """What an open loop is for: the same stall, seen by publishers that wait, is one slow message each."""
-    rtt = stalls[1].summary["metrics"]["rtt"]
-    assert rtt["max"] > 1000 * (STALL_S - 0.1)
-    assert rtt["p90"] < 100
-    assert rtt["p99"] < 1000
+    opened, closed = (run.summary["metrics"]["rtt"] for run in stalls)
+    assert closed["max"] > 1000 * (STALL_S - 0.1)
+    assert closed["p90"] < opened["p90"] / 4
+    assert closed["mean"] < opened["mean"] / 2
 
 
 def test_waiting_for_a_peer_that_does_not_read_is_not_service_time() -> None:
