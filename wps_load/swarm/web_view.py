@@ -1,0 +1,285 @@
+"""What a browser is told of the run that goes on, else of the last one: `/wps`'s JSON, and the tab's rows.
+
+It must cost the measuring process little: rows are sent once, percentiles are those of the timeline, and doubts and
+SLOs, which need the whole run's histograms, are judged every few seconds at most, and only while somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.measure.catalog import METRICS
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.thresholds import evaluate
+from wps_load.report import tables
+from wps_load.report.charts import latency_limits
+from wps_load.report.doubts import MESSAGE_METRICS, Evidence, find_doubts
+from wps_load.report.model import RunState
+from wps_load.report.summary import FactsSource, metric_rows
+from wps_load.swarm.collector import Collector
+from wps_load.swarm.coordinator import Coordinator
+from wps_load.swarm.reporter import Reporter
+
+JUDGE_EVERY_NS = 5 * NS_PER_S
+PAGE = "./wps"
+REPORT = "./wps/report/report.html"
+"""Addresses relative to Locust's page, wherever `--web-base-path` puts it."""
+
+_RATES = ("offered", "published", "delivered", "lost", "connect_opened", "connect_failed")
+_LEVELS = ("t_s", "users", "cpu_percent", "loop_lag_ms_p99", "send_lag_ms_p99")
+_SO_FAR = {"pass": "✓ met so far", "fail": "✗ not met so far", "no_data": "no data yet"}
+_DRAINED = ("loss", "duplicates", "reordered")
+"""What only the drain settles: a gap may still be filled."""
+
+Rows = list[dict[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """SLOs, doubts and metrics as of `at_ns`, as summary.json has them."""
+
+    coordinator: Coordinator
+    at_ns: int
+    slos: Sequence[Mapping[str, Any]]
+    doubts: Sequence[Mapping[str, Any]]
+    metrics: Mapping[str, Mapping[str, Any]]
+
+
+class SoFar(FactsSource):
+    """A run's numbers in its middle: what is missing now counts as lost, until it comes."""
+
+    def __init__(self, facts: Any, collector: Collector) -> None:
+        super().__init__(facts)
+        self._collector = collector
+
+    @property
+    def messages(self) -> LedgerTotals:
+        names = ("offered", "published", "delivered", "missing", "duplicated", "reordered")
+        offered, published, delivered, missing, duplicated, reordered = map(self._collector.running, names)
+        expected = delivered + missing
+        return LedgerTotals(
+            published, offered - published, expected, delivered, missing, duplicated, reordered
+        )
+
+
+class RunView:
+    """`current()`: the reporter of the run that goes on, was last, or is prepared; None before the first."""
+
+    def __init__(self, current: Callable[[], Reporter | None]) -> None:
+        self._current = current
+        self._latest: Reporter | None = None
+        self._judged: Judgement | None = None
+
+    @property
+    def reporter(self) -> Reporter | None:
+        """Of the latest run that has begun: one that is only prepared has nothing to show yet."""
+        found = self._current()
+        if found is not None and found.coordinator is not None:
+            self._latest = found
+        return self._latest
+
+    @property
+    def folder(self) -> Path | None:
+        """The latest run's, once its report is written."""
+        reporter = self.reporter
+        return reporter.folder if reporter is not None and reporter.summary is not None else None
+
+    # -- the page --------------------------------------------------------------------------------------------
+
+    def data(self, key: str, since: int) -> dict[str, Any]:
+        """The state, and the rows from number `since` on; from the first where `key` is not that of these rows."""
+        reporter = self.reporter
+        if reporter is None or reporter.coordinator is None:
+            return {"state": "none"}
+        coordinator, collector = reporter.coordinator, reporter.coordinator.collector
+        metric = latency_metric(collector)
+        here = f"{coordinator.plan.run_id}-{metric}"
+        begin = since if key == here and 0 <= since <= len(collector.rows) else 0
+        judged = self._judge(reporter, coordinator)
+        summary = reporter.summary
+        return {
+            "state": "running" if summary is None else "finished",
+            "key": here,
+            "what": f"{reporter.scenario} over {reporter.config.protocol}",
+            "target": f"{reporter.config.target.describe()}, hub {reporter.config.hub}",
+            "verdict": None if summary is None else summary["verdict"],
+            "verdict_word": None if summary is None else tables.VERDICT_WORDS[summary["verdict"]],
+            "sentence": None if summary is None else tables.verdict_sentence(summary),
+            "report": None if self.folder is None else REPORT,
+            "phase": phase_of(reporter, coordinator),
+            "elapsed_s": round(elapsed_s(coordinator), 1),
+            "total_s": reporter.config.run_time_s,
+            "phases": _phases(coordinator),
+            "metric": metric,
+            "limits": [limit for slo in judged.slos for limit in latency_limits(slo["expression"], metric)],
+            "figures": _figures(reporter, collector, judged),
+            "slos": [_slo(slo, summary is not None) for slo in judged.slos],
+            "doubts": list(judged.doubts),
+            "generator": _generator(coordinator),
+            "from": begin,
+            "rows": columns(collector.rows[begin:], metric),
+        }
+
+    # -- the tab ---------------------------------------------------------------------------------------------
+
+    def rows(self) -> Rows:
+        """Texts for Locust's table: `what`, `now`, `so_far`."""
+        reporter = self.reporter
+        if reporter is None or reporter.coordinator is None:
+            return [_row("live page", PAGE), _row("phase", "no run yet")]
+        coordinator = reporter.coordinator
+        judged = self._judge(reporter, coordinator)
+        done = reporter.summary is not None
+        links = [_row("live page", PAGE)] + ([_row("report", REPORT)] if self.folder is not None else [])
+        slos = [_slo(slo, done) for slo in judged.slos]
+        return [
+            *links,
+            *_state_rows(reporter, coordinator),
+            *_number_rows(reporter, coordinator.collector, judged),
+            *(_row(f"SLO {slo['expression']}", slo["words"], slo["value"]) for slo in slos),
+            *(_doubt_row(doubt) for doubt in judged.doubts),
+        ]
+
+    def _judge(self, reporter: Reporter, coordinator: Coordinator) -> Judgement:
+        summary = reporter.summary
+        if summary is not None:
+            return Judgement(coordinator, 0, summary["slo"], summary["doubts"], summary["metrics"])
+        now, judged = now_ns(), self._judged
+        if judged is None or judged.coordinator is not coordinator or now - judged.at_ns >= JUDGE_EVERY_NS:
+            self._judged = judged = judge(reporter, coordinator)
+        return judged
+
+
+def judge(reporter: Reporter, coordinator: Coordinator) -> Judgement:
+    """SLOs and doubts as of now."""
+    facts = reporter.facts(coordinator, RunState.RUNNING)
+    source = SoFar(facts, coordinator.collector)
+    slos = [evaluate(slo, source) for slo in facts.slos]
+    metrics = metric_rows(facts)
+    doubts = find_doubts(Evidence(facts, metrics))
+    return Judgement(
+        coordinator,
+        now_ns(),
+        [asdict(slo) for slo in slos],
+        [asdict(doubt) for doubt in doubts if doubt.name != "interrupted"],  # which every run is until it ends
+        metrics,
+    )
+
+
+def latency_metric(collector: Collector) -> str:
+    """The latency that the run is about, of those with values so far."""
+    names = {metric.name for metric in METRICS}
+    found = {name for name, histogram in collector.total.histograms.items() if name in names and histogram.count}
+    return next((name for name in MESSAGE_METRICS if name in found), "connect")
+
+
+def phase_of(reporter: Reporter, coordinator: Coordinator) -> str:
+    return coordinator.phase if reporter.summary is None else "finished"
+
+
+def elapsed_s(coordinator: Coordinator) -> float:
+    return ((coordinator.ended_ns or now_ns()) - coordinator.plan.started_ns) / NS_PER_S
+
+
+def columns(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, list[float | None]]:
+    """Rows of the timeline as the charts' columns; counts as rates per second."""
+    found: dict[str, list[float | None]] = {name: [row[name] for row in rows] for name in _LEVELS}
+    for name in _RATES:
+        found[name] = [_per_s(row, name) for row in rows]
+    for percentile in ("p50", "p99"):
+        found[percentile] = [row.get(f"{metric}_{percentile}") for row in rows]
+    return found
+
+
+def _per_s(row: Mapping[str, Any], name: str) -> float | None:
+    value, interval_s = row[name], row["interval_s"] or 1.0
+    return None if value is None else round(value / interval_s, 3)
+
+
+def _phases(coordinator: Coordinator) -> list[dict[str, Any]]:
+    started = coordinator.plan.started_ns
+    return [{"name": name, "started_s": round((at - started) / NS_PER_S, 3)} for name, at in coordinator.phases]
+
+
+def _figures(reporter: Reporter, collector: Collector, judged: Judgement) -> dict[str, Any]:
+    """So far; `lost` is what is missing until the drain has settled it. `whole`: the latency's percentiles."""
+    whole = judged.metrics.get(latency_metric(collector), {})
+    messages = None if reporter.summary is None else reporter.summary["messages"]
+    counters = collector.total.counters
+    return {
+        "open": collector.open if reporter.summary is None else None,
+        "peak": collector.peak_open,
+        "target": reporter.target_users(),
+        "failed": counters.get("connections_failed", 0),
+        "dropped": counters.get("connections_dropped", 0),
+        "published": collector.running("published"),
+        "delivered": collector.running("delivered"),
+        "lost": collector.running("missing") if messages is None else messages["lost"],
+        "whole": {percentile: whole.get(percentile) for percentile in ("p50", "p99")},
+    }
+
+
+def _generator(coordinator: Coordinator) -> list[list[str]]:
+    collector = coordinator.collector
+    return [
+        ["workers", str(len(coordinator.agents))],
+        ["workers lost", str(len(coordinator.lost))],
+        ["busiest second of a worker", f"{tables.number(collector.cpu_percent_max)} % of a core"],
+        ["longest garbage collection", f"{tables.millis(collector.gc_pause_ns_max / 1e6)} ms"],
+        ["memory of the largest worker", tables.size(collector.rss_bytes_max or None)],
+    ]
+
+
+def _slo(slo: Mapping[str, Any], final: bool) -> dict[str, str]:
+    verdict = slo["verdict"]
+    early = not final and slo["expression"].split()[0] in _DRAINED and verdict == "fail"
+    words = tables.SLO_WORDS[verdict] if final else "missing so far" if early else _SO_FAR[verdict]
+    return {"expression": slo["expression"], "verdict": verdict, "words": words, "value": tables.slo_value(slo)}
+
+
+def _state_rows(reporter: Reporter, coordinator: Coordinator) -> Rows:
+    config, elapsed = reporter.config, elapsed_s(coordinator)
+    left = "" if config.run_time_s is None else f"{tables.seconds(round(max(0.0, config.run_time_s - elapsed)))} left"
+    phase = phase_of(reporter, coordinator)
+    if reporter.summary is not None:
+        phase, left = tables.VERDICT_WORDS[reporter.summary["verdict"]], tables.verdict_sentence(reporter.summary)
+    return [
+        _row("scenario", f"{reporter.scenario} over {config.protocol}"),
+        _row("target", config.target.describe(), f"hub {config.hub}"),
+        _row("phase", phase, left or tables.seconds(round(elapsed))),
+    ]
+
+
+def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) -> Rows:
+    metric, figures = latency_metric(collector), _figures(reporter, collector, judged)
+    running = reporter.summary is None and collector.rows
+    row: Mapping[str, Any] = collector.rows[-1] if running else dict.fromkeys((*_RATES, "interval_s"))
+    rates = {name: tables.number(_per_s(row, name)) for name in _RATES}
+    latencies = [
+        _row(f"{metric} {p}, ms", tables.millis(row.get(f"{metric}_{p}")), tables.millis(whole))
+        for p, whole in figures["whole"].items()
+    ]
+    return [
+        _row(
+            "connections",
+            f"{tables.number(figures['open'])} of {tables.number(figures['target'])}" if running else tables.DASH,
+            f"{tables.number(figures['peak'])} at most, {tables.number(figures['failed'])} attempts failed, "
+            f"{tables.number(figures['dropped'])} ended unasked",
+        ),
+        _row("published, per second", rates["published"], tables.number(figures["published"])),
+        _row("delivered, per second", rates["delivered"], tables.number(figures["delivered"])),
+        _row("missing" if running else "lost", rates["lost"], tables.number(figures["lost"])),
+        *latencies,
+    ]
+
+
+def _doubt_row(doubt: Mapping[str, Any]) -> dict[str, str]:
+    return _row(f"doubt: {doubt['name'].replace('_', ' ')}", doubt["level"], doubt["message"].replace("`", ""))
+
+
+def _row(what: str, now: str, so_far: str = "") -> dict[str, str]:
+    return {"what": what, "now": now, "so_far": so_far}
