@@ -64,6 +64,11 @@ class Option:
         return isinstance(self.default, bool)
 
     @property
+    def label(self) -> str:
+        """The help's first part, up to a semicolon: as much as a field of the web form has room for."""
+        return self.help.partition("; ")[0]
+
+    @property
     def argparse_help(self) -> str:
         """The help with `%` doubled, as argparse formats it."""
         return self.help.replace("%", "%%")
@@ -176,7 +181,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-negotiate-url", "negotiate_url", "",
-        "the app server's negotiate endpoint, asked once for each new connection", _negotiate_url,
+        "the app server's negotiate endpoint; asked once for each new connection", _negotiate_url,
     ),
     Option("--wps-hub", "hub", "bench", "hub", _hub),
     Option(
@@ -196,7 +201,7 @@ OPTIONS: tuple[Option, ...] = (
     Option("--wps-scenario", "scenario", "echo", f"one of {', '.join(SCENARIOS)}", choices=tuple(SCENARIOS)),
     Option(
         "--wps-rate", "rate", "1",
-        "messages per second of each publisher, open loop; max: closed loop, the next message leaves "
+        "messages per second of each publisher, open loop, or max: closed loop; there the next message leaves "
         "when the previous one has come back", _rate_or_max,
     ),
     Option(
@@ -209,12 +214,12 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-payload", "payload", "2KiB",
-        "bytes of a message's data before base64 or envelope, at least 64B: 128B, 2KiB, or a weighted mix "
-        "512B*9,16KiB*1; :compressible after a size makes text that compresses", parse_mix,
+        "bytes of a message's data: 128B, 2KiB, or a weighted mix 512B*9,16KiB*1; before base64 or envelope, "
+        "at least 64B; :compressible after a size makes text that compresses", parse_mix,
     ),
     Option(
         "--wps-payload-file", "payload_file", "",
-        "sample messages, one a line (binary: base64), instead of generated ones", _file,
+        "sample messages, one a line, instead of generated ones; binary ones in base64", _file,
     ),
     Option(
         "--wps-data-type", "data_type", "text", "text, json or binary", choices=("text", "json", "binary"),
@@ -239,7 +244,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-cut", "cut", "",
-        "recovery: cuts a second and kind: '1/s reset', also close or silent, or all@10s", CutPlan.parse,
+        "recovery: cuts a second and kind: '1/s reset'; also close or silent, or all@10s", CutPlan.parse,
     ),
     Option(
         "--wps-slow", "slow", "",
@@ -266,12 +271,12 @@ OPTIONS: tuple[Option, ...] = (
     Option("--wps-slo-abort", "slo_abort", False, "stop early when an SLO is out of reach"),
     Option(
         "--wps-stages", "stages", "",
-        "steps of users:duration, 100:60s,200:60s, or of the total rate, rate:500:60s,rate:1000:60s",
+        "steps of users:duration, 100:60s,200:60s; or of the total rate, rate:500:60s,rate:1000:60s",
         Stages.parse,
     ),
     Option(
         "--wps-capacity", "capacity", "",
-        "search for the highest users or total rate that keeps the SLO: rate:100..20000 or users:50..2000",
+        "search for the highest load that keeps the SLO: rate:100..20000; a total rate, or users:50..2000",
         CapacityRange.parse,
     ),
     Option(
@@ -280,7 +285,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-tier", "tier", "",
-        f"tier that the target was bought as: {', '.join((*TIERS, *SKUS))}", _tier,
+        f"tier that the target was bought as: {', '.join(TIERS)}; or {', '.join(SKUS)}", _tier,
     ),
     Option(
         "--wps-report-dir", "report_dir", "reports",
@@ -292,7 +297,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-emulator-faults", "emulator_faults", "",
-        "faults of the embedded emulator, comma-separated: delay=20ms,drop=1/100 (docs/emulator.md)", _faults,
+        "faults of the embedded emulator: delay=20ms,drop=1/100; docs/emulator.md has all", _faults,
     ),
     Option(
         "--wps-ca-file", "ca_file", "",
