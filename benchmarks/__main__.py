@@ -16,7 +16,8 @@ from pathlib import Path
 
 from benchmarks.contenders import k6_program
 from benchmarks.harness import CORES, GENERATOR_CORE, PINNED, SERVER_CORE, Row, compiler
-from benchmarks.suites import SUITES, Plan
+from benchmarks.suites.plan import Plan
+from benchmarks.suites.table import SUITES
 
 
 def main() -> int:

@@ -87,9 +87,7 @@ def k6(server: Server, load: Load, folder: Path) -> subprocess.Popen[bytes]:
     argv = [program, "run", "--quiet", "--no-usage-report"]
     for name, value in variables.items():
         argv += ["-e", f"{name}={value}"]
-    return spawn(
-        [*argv, str(PEERS / "k6_echo.js")], GENERATOR_CORE, env={"GOMAXPROCS": "1"}, log=folder / "k6.log"
-    )
+    return spawn([*argv, str(PEERS / "k6_echo.js")], GENERATOR_CORE, env={"GOMAXPROCS": "1"}, log=folder / "k6.log")
 
 
 def k6_program() -> str | None:
@@ -102,8 +100,6 @@ def floor(server: Server, load: Load, folder: Path) -> subprocess.Popen[bytes]:
     return floor_at(server.port, "/client/hubs/bench", load.connections, 1, folder)
 
 
-def floor_at(
-    port: int, path: str, connections: int, group_size: int, folder: Path
-) -> subprocess.Popen[bytes]:
+def floor_at(port: int, path: str, connections: int, group_size: int, folder: Path) -> subprocess.Popen[bytes]:
     argv = [compiled("floor_client", folder), port, path, connections, group_size, DATA_BYTES]
     return spawn([str(part) for part in argv], GENERATOR_CORE, log=folder / "floor.log")

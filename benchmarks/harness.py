@@ -151,7 +151,7 @@ class Server:
         deadline = time.monotonic() + START_LIMIT_S
         while self.connections < count:
             if client.poll() is not None:
-                raise BenchError(f"a client ended with {client.returncode} before it was connected: {client.args}")
+                raise BenchError(f"a client ended with {client.returncode} before it was connected: {client.args!r}")
             if time.monotonic() > deadline:
                 raise BenchError(f"{self.connections} of {count} connections after {START_LIMIT_S:.0f} s")
             time.sleep(0.01)

@@ -10,11 +10,11 @@ import base64
 import hashlib
 from typing import Any
 
-import gevent
-import gevent.server
+import gevent  # type: ignore[import-untyped]
+import gevent.server  # type: ignore[import-untyped]
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
-from wps_load.client.engine import Epoch
+from wps_load.client.timetable import Epoch
 from wps_load.clock import now_ns
 from wps_load.config import load
 from wps_load.emulator.frames import FrameReader
@@ -47,7 +47,7 @@ class Client:
         identity: dict[str, Any] = {"run_id": "bench", "number": 1, "users": 1}
         self.engine = make_engine(config, identity, lambda *_: None)
         member = self.engine.admit(0, 0, now_ns())
-        self.engine.plan(Epoch(1, now_ns(), 1 << 62))
+        self.engine.timetable.plan(Epoch(1, now_ns(), 1 << 62))
         self._life = gevent.spawn(member.run)
         while not (self.engine.settled and self.engine.epoch):
             gevent.sleep(0.001)

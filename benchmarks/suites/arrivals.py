@@ -1,0 +1,56 @@
+"""Many messages: received in groups, and sent by an open loop."""
+
+from __future__ import annotations
+
+from benchmarks import contenders
+from benchmarks.harness import BenchError, Row, echo_server, end, group_server, observe
+from benchmarks.suites.plan import SETTLE_S, Plan, capacity
+
+
+def fan_out(plan: Plan) -> list[Row]:
+    """One group of 100, 10 of them publish, each message when the last one is back: 100 receipts a message."""
+    protocols = ("json", "protobuf")
+    rates = {name: Row("fan-out", f"{name}: received", "deliveries/s", better="more") for name in protocols}
+    costs = {name: Row("fan-out", f"{name}: CPU", "µs/delivery") for name in protocols}
+    able = {name: capacity("fan-out", f"{name}: deliveries", 150_000) for name in protocols}
+    run = ["-u", "100", "-r", "100", "-t", f"{round(6 + SETTLE_S + plan.window_s)}s", "--wps-rate", "max"]
+    run += ["--wps-scenario", "big-group", "--wps-groups", "1", "--wps-publishers", "10"]
+    for _ in range(plan.rounds):
+        for name in protocols:
+            with group_server(plan.folder) as server:
+                process = contenders.locust(server, [*run, "--wps-protocol", name], plan.folder)
+                try:
+                    server.await_connections(100, process)
+                    window = observe(server, process, SETTLE_S + 1, plan.window_s)
+                    content = contenders.summary(process, plan.folder)
+                finally:
+                    end(process)
+            if content["messages"]["delivered"] != content["messages"]["expected"]:
+                raise BenchError(f"fan-out: {content['messages']}")
+            rates[name].samples.append(window.per_s)
+            rates[name].note = f"no loss; {window.busy:.0%} of its core"
+            costs[name].samples.append(window.cpu_us_each)
+            able[name].samples.append(1e6 / window.cpu_us_each)
+            plan.say(f"fan-out {name}: {window.per_s:,.0f}/s, {window.cpu_us_each:.2f} µs each")
+    pairs = zip(costs["json"].samples, costs["protobuf"].samples, strict=True)
+    ratio = Row("fan-out", "protobuf against json", "times the CPU", [pb / js for js, pb in pairs], 1.0)
+    return [*able.values(), *costs.values(), *rates.values(), ratio]
+
+
+def open_loop(plan: Plan) -> list[Row]:
+    """20,000 messages/s due on 2,000 connections of one worker, echoed."""
+    lag = Row("open loop", "send lag p99", "ms", goal=5.0)
+    missed = Row("open loop", "offered rate missed by", "%", goal=0.5)
+    rtt = Row("open loop", "rtt p99", "ms")
+    cpu = Row("open loop", "CPU of the worker", "%")
+    run = ["-u", "2000", "-r", "1000", "-t", f"{round(9 + plan.window_s)}s", "--wps-rate", "10", "--wps-warmup", "2s"]
+    for _ in range(plan.rounds):
+        with echo_server(plan.folder) as server:
+            content = contenders.summary(contenders.locust(server, run, plan.folder), plan.folder)
+        rates = content["rates"]
+        lag.samples.append(content["generator"]["send_lag_ms_p99"])
+        missed.samples.append(abs(1 - rates["published_per_s"] / 20_000) * 100)
+        rtt.samples.append(content["metrics"]["rtt"]["p99"])
+        cpu.samples.append(content["generator"]["cpu_percent_max"])
+        plan.say(f"open loop: {rates}, lag p99 {lag.samples[-1]:.2f} ms")
+    return [lag, missed, rtt, cpu]
