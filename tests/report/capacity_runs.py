@@ -51,7 +51,7 @@ def searched(
         "low": held,
         "high": failed,
         "bound_by": bound_by,
-        "answer": f"Capacity: {held} messages/s, below {failed}" if held else f"Capacity: below {failed} messages/s",
+        "answer": _answer(held, failed, bound_by),
         "steps": steps,
     }
     if held:
@@ -63,6 +63,12 @@ def searched(
     length = 5 + 7 * len(steps)
     settings = {"wps-capacity": "rate:100..1000", "run-time": float(length)}
     return _run(length, settings, capacity=capacity, slo="rtt p99 < 100ms, loss = 0", **changes)
+
+
+def _answer(held: int | None, failed: int | None, bound_by: str) -> str:
+    if bound_by == "generator":
+        return f"Capacity: at least {held} messages/s; client-bound: add workers"
+    return f"Capacity: {held} messages/s, below {failed}" if held else f"Capacity: below {failed} messages/s"
 
 
 def staged(loads: Sequence[int] = (200, 400, 600, 800, 950, 1100), variable: str = "rate", **changes: Any) -> RunFacts:

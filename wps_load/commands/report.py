@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from wps_load.commands.words import rate, row
 from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.options import BY_FLAG
 from wps_load.report import tables
+from wps_load.report.azure import AzureMetrics, read_azure
+from wps_load.report.extras import Extras
 from wps_load.report.files import write_rendered
 from wps_load.report.load import BrokenRun, Run, load_run
 from wps_load.report.summary import Summary
@@ -25,11 +28,16 @@ _EXAMPLE = """\
 Reads summary.json and histograms.hlog of each folder, which stay as they are, and writes report.html, summary.md and
 junit.xml again: after an update of wps-load, or for a run that was killed and has a page without charts.
 
-With --growth or --prices: also the units that hold the measured load and N times it, and their cost, on stdout.
+With --azure-metrics: Azure Monitor's Server Load, quota, connections and close reasons on the run's time axis, from
+`az monitor metrics list ... --interval PT1M --output json`: docs/capacity.md has the commands.
+
+With --growth or --prices: also the units that hold the measured load and N times it, and their cost: on the page, in
+summary.md and on stdout.
 
 example:
   wps-load report reports/20261124T141500Z-echo
   wps-load report reports/20261124T141500Z-echo --growth 2,5,10 --prices prices.json
+  wps-load report reports/20261124T141500Z-echo --azure-metrics metrics.json
 """
 
 
@@ -39,30 +47,45 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a run's folder")
     parser.add_argument("--growth", default="", metavar="N,N", help="units for N times the measured load: 2,5,10")
     parser.add_argument("--prices", default=None, metavar="FILE", help="prices, as docs/capacity.md describes")
+    parser.add_argument(
+        "--azure-metrics",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="JSON of `az monitor metrics list`; repeatable",
+    )
     arguments = parser.parse_args(argv)
     guide = load_guide()
     growth = units_text.read_growth(arguments.growth)
     prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
     for name in arguments.folders:
-        found = _render(Path(name))
+        found = _render(Path(name), growth, prices, arguments.azure_metrics)
         if growth or prices is not None:
             sys.stdout.write(_units(found, guide, growth, prices))
     return ExitCode.PASSED
 
 
-def _render(folder: Path) -> Run:
+def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azure_metrics: Sequence[str]) -> Run:
     """Writes the folder's files, and says the verdict and where the page is."""
     if not folder.is_dir():
         raise BrokenRun(f"{folder} is no folder: give the folder of a run, as the run printed it.")
     found = load_run(folder)
+    extras = Extras(growth, prices, _azure(azure_metrics, found) if azure_metrics else None)
     try:
-        write_rendered(folder, found.summary, found.histograms)
+        write_rendered(folder, found.summary, found.histograms, extras)
+    except ValueError as error:
+        raise BrokenRun(f"{found.name} has settings that this version of wps-load does not know: {error}.") from error
     except OSError as error:
         fault = Fault("FOLDER", str(folder), f"a folder that can be written to ({error.strerror})")
         raise ConfigError([fault]) from error
     word = tables.VERDICT_WORDS[found.summary["verdict"]]
     sys.stdout.write(f"{word}: {tables.verdict_sentence(found.summary)}\n{folder / 'report.html'}\n")
     return found
+
+
+def _azure(paths: Sequence[str], run: Run) -> AzureMetrics:
+    told = run.summary["run"]
+    return read_azure(paths, datetime.fromisoformat(told["started_at"]), told["duration_s"])
 
 
 def _units(run: Run, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> str:

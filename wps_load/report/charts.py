@@ -9,7 +9,10 @@ from typing import Any
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.thresholds import parse
+from wps_load.report.azure_tables import azure_lines
 from wps_load.report.doubts import headline, samples
+from wps_load.report.extras import NONE, Extras
+from wps_load.report.steps import curve
 from wps_load.report.timeline import FIXED_COLUMNS
 
 MAX_POINTS = 1500
@@ -30,7 +33,9 @@ _TICKS_PER_DECADE = 24
 Columns = dict[str, list[Any]]
 
 
-def chart_data(summary: Mapping[str, Any], histograms: Mapping[str, Histogram]) -> dict[str, Any]:
+def chart_data(
+    summary: Mapping[str, Any], histograms: Mapping[str, Histogram], extras: Extras = NONE
+) -> dict[str, Any]:
     """All that report.js draws, JSON-able."""
     name = headline(summary["metrics"])
     return {
@@ -45,6 +50,8 @@ def chart_data(summary: Mapping[str, Any], histograms: Mapping[str, Histogram]) 
         ],
         "anatomy": connect_anatomy(summary["metrics"]),
         "failures": summary["failures"][:20],
+        "curve": curve(summary),
+        "azure": {} if extras.azure is None else azure_lines(extras.azure),
     }
 
 

@@ -19,6 +19,7 @@ from wps_load.errors import ConfigError, Fault
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.histogram_log import log_header
 from wps_load.report import html, junit, markdown, timeline
+from wps_load.report.extras import NONE, Extras
 from wps_load.report.model import RunFacts
 from wps_load.report.summary import Summary, build_summary
 
@@ -79,12 +80,14 @@ def write_snapshot(folder: Path, facts: RunFacts) -> None:
     write_rendered(folder, summary, None)
 
 
-def write_rendered(folder: Path, summary: Summary, histograms: Mapping[str, Histogram] | None) -> None:
+def write_rendered(
+    folder: Path, summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE
+) -> None:
     """Writes what is made from the summary: report.html, without charts where `histograms` is None,
-    summary.md and junit.xml."""
-    _put(folder / "summary.md", markdown.render(summary).encode())
+    summary.md and junit.xml. Raises OSError; ValueError for settings that no run of this version has."""
+    _put(folder / "summary.md", markdown.render(summary, extras).encode())
     _put(folder / "junit.xml", junit.render(summary))
-    _put(folder / "report.html", html.render(summary, histograms))
+    _put(folder / "report.html", html.render(summary, histograms, extras))
 
 
 def _write_data(folder: Path, facts: RunFacts, summary: Summary) -> None:

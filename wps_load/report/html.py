@@ -22,12 +22,13 @@ from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 from wps_load.measure.histogram import Histogram
 from wps_load.report import tables
 from wps_load.report.charts import chart_data
+from wps_load.report.extras import NONE, Extras
 from wps_load.report.sections import doubts, figures, sections
 
 _MARK = {"pass": "✓", "fail": "✗", "invalid": "!"}
 
 
-def render(summary: Mapping[str, Any], histograms: Mapping[str, Histogram] | None) -> bytes:
+def render(summary: Mapping[str, Any], histograms: Mapping[str, Histogram] | None, extras: Extras = NONE) -> bytes:
     """The whole page in UTF-8; without the histograms, tables only: small, and quick to make."""
     run = summary["run"]
     word = tables.VERDICT_WORDS[summary["verdict"]]
@@ -44,14 +45,14 @@ def render(summary: Mapping[str, Any], histograms: Mapping[str, Histogram] | Non
         what=escape(tables.what_ran(summary)),
         doubts=doubts(summary),
         figures=figures(summary),
-        sections="\n".join(sections(summary)),
+        sections="\n".join(sections(summary, extras)),
         version=escape(str(run["versions"].get("wps-load", ""))),
-        scripts=_no_charts() if histograms is None else _charts(summary, histograms),
+        scripts=_no_charts() if histograms is None else _charts(summary, histograms, extras),
     ).encode()
 
 
-def _charts(summary: Mapping[str, Any], histograms: Mapping[str, Histogram]) -> str:
-    data = script_json(chart_data(summary, histograms))
+def _charts(summary: Mapping[str, Any], histograms: Mapping[str, Histogram], extras: Extras) -> str:
+    data = script_json(chart_data(summary, histograms, extras))
     return _filled("scripts.html", data=data, plotly=_plotly(), script=_asset("report.js"))
 
 

@@ -1,4 +1,4 @@
-"""junit.xml: one testcase for the run's validity and one for each SLO, as CI servers show them.
+"""junit.xml: one testcase for the run's validity, one for a search, and one for each SLO, as CI servers show them.
 
 The common dialect (testsuites/testsuite/testcase with failure, error, properties), which Jenkins, GitLab,
 Azure Pipelines and GitHub's actions read. An invalid run is an `error` (the test itself broke), an unmet SLO
@@ -23,9 +23,11 @@ def render(summary: Mapping[str, Any]) -> bytes:
     run = summary["run"]
     errors = [doubt for doubt in summary["doubts"] if doubt["level"] == "error"]
     unmet = [slo for slo in summary["slo"] if slo["verdict"] != "pass"]
+    searched = tables.is_search(summary)
+    nothing_held = searched and summary["capacity"]["value"] is None
     counts = {
-        "tests": str(1 + len(summary["slo"])),
-        "failures": str(len(unmet)),
+        "tests": str(1 + len(summary["slo"]) + searched),
+        "failures": str(len(unmet) + nothing_held),
         "errors": "1" if errors else "0",
         "skipped": "0",
         "time": f"{run['duration_s']:.3f}",
@@ -42,6 +44,11 @@ def render(summary: Mapping[str, Any]) -> bytes:
     if errors:
         body = "\n".join(f"{doubt['name']}: {doubt['message']} {doubt['advice']}" for doubt in errors)
         _outcome(case, "error", tables.verdict_sentence(summary), "invalid", body)
+    if searched:
+        case = _testcase(suite, class_name, "a step of the search held")
+        if nothing_held:
+            sentence = tables.capacity_sentence(summary)
+            _outcome(case, "failure", sentence, "fail", sentence)
     for slo in summary["slo"]:
         case = _testcase(suite, class_name, slo["expression"])
         if slo["verdict"] != "pass":

@@ -6,15 +6,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from wps_load.report import tables
+from wps_load.capacity.units import load_guide
+from wps_load.report import steps, tables
+from wps_load.report.azure_tables import azure_sentence, azure_table, closes_table
+from wps_load.report.extras import NONE, Extras
 from wps_load.report.tables import Cell, Table
+from wps_load.report.unit_tables import found_sizing, guide_table, price_note, sizes_table, units_notes, units_sentence
 
 _MARK = {"pass": "✅", "fail": "❌", "invalid": "⚠️"}
 _LEVEL = {"error": "⚠️ **{name}**", "warning": "**{name}**"}
 _FAILURES_SHOWN = 20
 
 
-def render(summary: Mapping[str, Any]) -> str:
+def render(summary: Mapping[str, Any], extras: Extras = NONE) -> str:
     """GitHub-flavoured Markdown."""
     word = tables.VERDICT_WORDS[summary["verdict"]]
     parts = [
@@ -23,6 +27,8 @@ def render(summary: Mapping[str, Any]) -> str:
         escape(tables.verdict_sentence(summary)),
         escape(tables.what_ran(summary)),
         doubts(summary),
+        *stepped(summary),
+        *units(summary, extras),
     ]
     if summary["slo"]:
         parts += ["### SLOs", rendered(tables.slo_table(summary))]
@@ -32,7 +38,37 @@ def render(summary: Mapping[str, Any]) -> str:
     parts += ["### Connections", rendered(tables.connections_table(summary))]
     if summary["failures"]:
         parts += ["### Failures", failures(summary)]
+    parts += azure(extras)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def stepped(summary: Mapping[str, Any]) -> list[str]:
+    """The steps of a search or of stages."""
+    if not steps.steps(summary):
+        return []
+    if tables.is_search(summary):
+        return ["### Capacity", rendered(steps.steps_table(summary))]
+    return ["### Steps", escape(steps.knee_sentence(summary)), rendered(steps.steps_table(summary))]
+
+
+def units(summary: Mapping[str, Any], extras: Extras) -> list[str]:
+    found = found_sizing(summary, extras)
+    if found is None:
+        return []
+    notes = units_notes(summary, found, load_guide())
+    notes += [price_note(extras.prices)] if extras.prices is not None else []
+    beside = guide_table(found)
+    parts = ["### Units and cost", escape(units_sentence(summary, found)), escape(" ".join(notes))]
+    parts.append(rendered(sizes_table(found, extras.prices)))
+    return [*parts, rendered(beside)] if beside is not None else parts
+
+
+def azure(extras: Extras) -> list[str]:
+    if extras.azure is None:
+        return []
+    closes = closes_table(extras.azure)
+    parts = ["### Azure Monitor", escape(azure_sentence(extras.azure)), rendered(azure_table(extras.azure))]
+    return [*parts, rendered(closes)] if closes is not None else parts
 
 
 def doubts(summary: Mapping[str, Any]) -> str:

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any
 
-from wps_load.report import tables
+from wps_load.report import step_sections, tables
 from wps_load.report.charts import connect_anatomy, thinned
 from wps_load.report.command import reproduce
 from wps_load.report.doubts import headline
 from wps_load.report.elements import chart, details, pairs, section, table
+from wps_load.report.extras import NONE, Extras
+from wps_load.report.steps import steps
 from wps_load.report.tables import Table
 
 _TIMELINE_ROWS = 120
@@ -36,6 +38,15 @@ def doubts(summary: Summary) -> str:
 
 def figures(summary: Summary) -> str:
     """The numbers that a reader looks for first."""
+    items = step_sections.figures(summary) or _figures(summary)
+    cells = (
+        f"<div><dt>{escape(label)}</dt><dd>{escape(value)} <small>{escape(unit)}</small></dd></div>"
+        for label, value, unit in items
+    )
+    return f'<dl class="figures{" six" if len(items) == 6 else ""}">{"".join(cells)}</dl>'
+
+
+def _figures(summary: Summary) -> list[tuple[str, str, str]]:
     messages, rates, connections = summary["messages"], summary["rates"], summary["connections"]
     name = headline(summary["metrics"])
     row: Mapping[str, Any] = {} if name is None else summary["metrics"][name]
@@ -54,18 +65,17 @@ def figures(summary: Summary) -> str:
             ("delivered", tables.number(rates["delivered_per_s"]), "per second"),
             ("lost", tables.number(messages["lost"]), f"of {tables.number(messages['expected'])}"),
         ]
-    cells = (
-        f"<div><dt>{escape(label)}</dt><dd>{escape(value)} <small>{escape(unit)}</small></dd></div>"
-        for label, value, unit in items
-    )
-    return f'<dl class="figures{" six" if len(items) == 6 else ""}">{"".join(cells)}</dl>'
+    return items
 
 
-def sections(summary: Summary) -> list[str]:
-    """All sections; one that has nothing to show is left out."""
+def sections(summary: Summary, extras: Extras = NONE) -> list[str]:
+    """All sections; one that has nothing to show is left out. Of a search or of stages, their own come first."""
     return [
         found
         for found in (
+            step_sections.capacity(summary),
+            step_sections.stages(summary),
+            step_sections.units(summary, extras) if summary["capacity"] or summary.get("stages") else "",
             slos(summary),
             latency(summary),
             distribution(summary),
@@ -74,6 +84,8 @@ def sections(summary: Summary) -> list[str]:
             anatomy(summary),
             failures(summary),
             generator(summary),
+            step_sections.azure(extras),
+            "" if summary["capacity"] or summary.get("stages") else step_sections.units(summary, extras),
             settings(summary),
         )
         if found
@@ -81,7 +93,8 @@ def sections(summary: Summary) -> list[str]:
 
 
 def slos(summary: Summary) -> str:
-    return section("SLOs", "", table(tables.slo_table(summary))) if summary["slo"] else ""
+    note = "Of the highest step that held." if tables.is_search(summary) and summary["verdict"] == "pass" else ""
+    return section("SLOs", note, table(tables.slo_table(summary))) if summary["slo"] else ""
 
 
 def latency(summary: Summary) -> str:
@@ -115,6 +128,8 @@ def distribution(summary: Summary) -> str:
         "percentiles with fewer "
         "than ten samples above them."
     )
+    if steps(summary):
+        note += " All steps together."
     body = chart("distribution", "latency by percentile", "tall") if headline(summary["metrics"]) else ""
     return section("Latency distribution", note, body + table(tables.metrics_table(summary)))
 
@@ -125,6 +140,8 @@ def messages(summary: Summary) -> str:
     columns = {"t_s": "second", "offered": "due/s", "published": "published/s", "delivered": "delivered/s"}
     rows = _time_table(summary, {**columns, "lost": "missing/s"})
     note = "A delivery is lost when a member who should have had the message never did, even after the drain."
+    if steps(summary):
+        note += " Counts and rates are of all steps together."
     body = chart("messages", "messages over time") + details("As a table", rows) + pairs(tables.messages_table(summary))
     return section("Messages", note, body)
 

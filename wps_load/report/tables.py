@@ -114,7 +114,7 @@ def capacity_sentence(summary: Mapping[str, Any]) -> str:
     """What a search found, and the demand that it found it for."""
     answer = str(summary["capacity"].get("answer") or f"Capacity: {number(summary['capacity']['value'])}")
     demands = ", ".join(slo["expression"] for slo in summary["slo"])
-    return f"{answer}, with {demands}." if demands else f"{answer}."
+    return f"{answer} ({demands})." if demands else f"{answer}."
 
 
 def what_ran(summary: Mapping[str, Any]) -> str:
@@ -130,6 +130,10 @@ def what_ran(summary: Mapping[str, Any]) -> str:
 
 
 def _load(settings: Mapping[str, Any]) -> str:
+    if explored := settings.get("wps-capacity"):
+        return f"searched {explored}"
+    if stages := settings.get("wps-stages"):
+        return f"in {len(str(stages).split(','))} stages"
     if (total := settings.get("wps-total-rate")) is not None:
         return f"{total} messages/s in total"
     rate = settings.get("wps-rate")

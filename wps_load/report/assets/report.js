@@ -34,16 +34,25 @@
     };
   }
 
+  // Where each step of a search or of stages begins; too many lines would hide the curves.
+  const stepsOf = ({ curve }) => curve && curve.points.length <= 40 ? curve.points : [];
+
   // The measure phase in plain paper, everything before and after it shaded.
   function overTime(unit, more) {
     const shaded = data.phases.filter((p) => p.name !== "measure" && p.duration_s > 0);
     return layout({
       xaxis: { title: { text: "seconds since the start" }, range: [0, Math.max(...time.t_s)] },
       yaxis: { title: { text: unit } },
-      shapes: shaded.map((p) => ({
-        type: "rect", xref: "x", yref: "paper", x0: p.started_s, x1: p.started_s + p.duration_s, y0: 0, y1: 1,
-        layer: "below", line: { width: 0 }, fillcolor: colour("c6"), opacity: 0.12,
-      })),
+      shapes: [
+        ...shaded.map((p) => ({
+          type: "rect", xref: "x", yref: "paper", x0: p.started_s, x1: p.started_s + p.duration_s, y0: 0, y1: 1,
+          layer: "below", line: { width: 0 }, fillcolor: colour("c6"), opacity: 0.12,
+        })),
+        ...stepsOf(data).map((s) => ({
+          type: "line", xref: "x", yref: "paper", x0: s.from_s, x1: s.from_s, y0: 0, y1: 1, layer: "below",
+          line: { color: colour("c6"), width: 1, dash: "dot" },
+        })),
+      ],
       annotations: shaded.filter((p) => p.duration_s > 0.06 * Math.max(...time.t_s)).map((p) => ({
         xref: "x", yref: "paper", x: p.started_s, y: 1, text: p.name, showarrow: false, xanchor: "left", yanchor: "top",
         font: { size: 11, color: colour("soft") },
@@ -61,7 +70,86 @@
     font: { size: 11, color: colour("fail") },
   }));
 
+  const wide = (values) => {
+    const seen = values.filter((v) => v > 0);
+    return seen.length > 1 && Math.max(...seen) > 30 * Math.min(...seen);
+  };
+  const logarithmic = (values) => wide(values) ? { type: "log", rangemode: "normal", dtick: 1 } : {};
+  const MARKS = { held: ["c3", "circle", "held"], failed: ["c4", "x", "failed"], generator: ["c2", "diamond", "generator’s limit"] };
+
+  // Load against deliveries above, against latency below, on one axis of load.
+  function curve() {
+    const { points, line: mean, unit, knee, answer, search } = data.curve;
+    const groups = search ? Object.keys(MARKS) : [null];
+    const panel = (key, axis, label, slot) => [
+      {
+        type: "scatter", mode: "lines", name: label, x: mean.map((p) => p.load), y: mean.map((p) => p[key]), yaxis: axis, hoverinfo: "skip",
+        showlegend: false, line: { color: colour("c" + slot), width: 1.75 },
+      },
+      ...groups.map((outcome) => {
+        const [mark, symbol, name] = MARKS[outcome] || ["c" + slot, "circle", label];
+        const found = points.filter((p) => search ? p.outcome === outcome : true);
+        return {
+          type: "scatter", mode: "markers", name, x: found.map((p) => p.load), y: found.map((p) => p[key]), yaxis: axis,
+          showlegend: search && axis === "y" && found.length > 0, marker: { color: colour(mark), symbol, size: 9 },
+          hovertemplate: "%{x:,} " + unit + ": %{y:,.4~g}<extra>" + label + "</extra>",
+        };
+      }),
+    ];
+    const metric = points[0].metric;
+    const at = search ? answer : knee;
+    const soft = { color: colour("soft") };
+    const traces = [...panel("delivered_per_s", "y", "delivered/s", 1), ...panel("p99", "y2", metric + " p99, ms", 2)];
+    const latencies = points.map((p) => p.p99);
+    return [traces, layout({
+      hovermode: "closest",
+      xaxis: { title: { text: unit }, rangemode: "tozero", anchor: "y2" },
+      yaxis: { title: { text: "delivered/s" }, domain: [0.54, 1] },
+      yaxis2: {
+        gridcolor: colour("grid"), linecolor: colour("grid"), zeroline: false, automargin: true, tickfont: soft, fixedrange: narrow.matches,
+        rangemode: "tozero", title: { text: metric + " p99, ms", font: soft }, domain: [0, 0.46], ...logarithmic(latencies),
+      },
+      shapes: at === null ? [] : [{
+        type: "line", xref: "x", yref: "paper", x0: at, x1: at, y0: 0, y1: 1, layer: "below", line: { color: colour("link"), width: 1, dash: "dash" },
+      }],
+      annotations: at === null ? [] : [{
+        xref: "x", yref: "paper", x: at, y: 0.54, text: (search ? "answer: " : "knee: ") + at.toLocaleString("en"), showarrow: false,
+        xanchor: 2 * at > Math.max(...points.map((p) => p.load)) ? "right" : "left", yanchor: "bottom", font: { size: 11, color: colour("link") },
+      }],
+      showlegend: search,
+    })];
+  }
+
+  // Latency in the seconds of one step.
+  function stepChart(step) {
+    const inside = time.t_s.map((t, i) => [t, i]).filter(([t]) => t > step.from_s && t <= step.from_s + step.duration_s);
+    const name = data.headline;
+    const traces = ["p50", "p99"].filter((p) => has(name + "_" + p)).map((p, i) => ({
+      ...line(name + "_" + p, p, [1, 2][i]), mode: "lines+markers", marker: { size: 4 }, x: inside.map(([t]) => t), y: inside.map(([, i]) => time[name + "_" + p][i]),
+    }));
+    return [traces, layout({
+      showlegend: false, margin: { l: 40, r: 8, t: 4, b: 28 }, ...(printing.matches ? { width: PAPER_WIDTH / 2 } : {}),
+      xaxis: { range: [step.from_s, step.from_s + step.duration_s], nticks: 5 }, yaxis: { title: { text: "ms" }, nticks: 4 },
+    })];
+  }
+
+  // Azure Monitor's points stand for a whole interval each.
+  function azure(name, unit, more) {
+    const traces = data.azure[name].map((l, i) => ({
+      type: "scatter", mode: "lines", name: l.name, x: l.x, y: l.y, line: { shape: "hv", width: 1.75, color: colour("c" + [1, 3, 5, 4, 2, 7, 6][i % 7]) },
+      hovertemplate: "%{y:,.4~g}<extra>" + l.name + "</extra>",
+    }));
+    const plot = overTime(unit);
+    plot.shapes.push(...(more || []));
+    return [traces, plot];
+  }
+
   const charts = {
+    ...(data.curve ? { curve, ...Object.fromEntries(data.curve.points.map((s, i) => ["step-" + (i + 1), () => stepChart(s)])) } : {}),
+    "azure-load": () => azure("azure-load", "%", [{
+      type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: 70, y1: 70, line: { color: colour("fail"), width: 1, dash: "dash" },
+    }]),
+    "azure-connections": () => azure("azure-connections", "connections"),
     connections: () => [
       [line("users", "open", 1), line("connect_opened", "opened per second", 3), line("connect_failed", "failed per second", 4)],
       overTime("connections"),
@@ -91,7 +179,6 @@
         line: { color: colour("c" + SLOT[d.name]), width: 1.75 }, hovertemplate: "%{y:,.4~g} ms at %{customdata:.5~g} %<extra>" + d.name + "</extra>",
       }));
       const ys = data.distributions.flatMap((d) => d.y).filter((y) => y > 0);
-      const wide = Math.max(...ys) > 30 * Math.min(...ys);
       const decades = Math.ceil(Math.log10(Math.max(10, ...data.distributions.flatMap((d) => d.x))));
       const ticks = Array.from({ length: decades + 1 }, (_, k) => 10 ** k);
       if (!narrow.matches) ticks.splice(1, 0, 2);
@@ -101,7 +188,7 @@
           type: "log", title: { text: "percentile" }, tickvals: ticks, tickangle: 0,
           ticktext: ticks.map((x) => x === 1 ? "0 %" : x === 2 ? "50 %" : (100 - 100 / x).toFixed(Math.max(0, Math.round(Math.log10(x)) - 2)) + " %"),
         },
-        yaxis: { title: { text: "ms" }, ...(wide ? { type: "log", rangemode: "normal", dtick: 1 } : {}) },
+        yaxis: { title: { text: "ms" }, ...logarithmic(ys) },
       })];
     },
     anatomy: () => [

@@ -1,0 +1,22 @@
+"""What a finished run is shown with that it does not know itself: `wps-load report`'s own options."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from wps_load.capacity.prices import Prices
+from wps_load.report.azure import AzureMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """`growth`: units for N times the load too. `prices`: the user's. `azure`: Azure Monitor's view of the run."""
+
+    growth: Sequence[Fraction] = ()
+    prices: Prices | None = None
+    azure: AzureMetrics | None = None
+
+
+NONE = Extras()

@@ -1,0 +1,127 @@
+"""Runs in steps, `--wps-capacity` and `--wps-stages`: their sentences, tables and curve, from the summary document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wps_load.capacity.knee import Point, knee
+from wps_load.report.tables import Cell, Table, is_search, millis, number, table
+
+Step = Mapping[str, Any]
+
+UNITS = {"rate": "messages/s", "users": "connections"}
+_OUTCOMES = {"held": "✓ held", "failed": "✗ failed", "generator": "! generator"}
+_TONES = {"held": "pass", "failed": "fail", "generator": "fail"}
+
+
+def variable(summary: Mapping[str, Any]) -> str:
+    """What the steps change: "rate" or "users"."""
+    return str((summary["capacity"] or summary["stages"])["variable"])
+
+
+def steps(summary: Mapping[str, Any]) -> Sequence[Step]:
+    """In the order in which they ran; none for runs without steps."""
+    explored: Mapping[str, Any] | None = summary["capacity"] or summary.get("stages")
+    return explored["steps"] if explored else ()
+
+
+def knee_load(summary: Mapping[str, Any]) -> float | None:
+    """Of stages: the load of the step with the greatest power, deliveries a second by the median latency; None: no
+    knee was reached, or the run has no stages."""
+    if is_search(summary):
+        return None
+    points = [
+        Point(step["load"], step["delivered_per_s"], step["p50"])
+        for step in steps(summary)
+        if step["delivered_per_s"] and step["p50"]
+    ]
+    found = knee(points)
+    return None if found is None else found.load
+
+
+def knee_sentence(summary: Mapping[str, Any]) -> str:
+    """Where the knee is, and what it means there."""
+    load = knee_load(summary)
+    unit = UNITS[variable(summary)]
+    if load is None:
+        return "No knee was reached: up to the last step, more load still bought more throughput than latency."
+    step = next(step for step in steps(summary) if step["load"] == load)
+    return (
+        f"The knee is at {number(load)} {unit}: {number(step['delivered_per_s'])} deliveries/s at a median of "
+        f"{millis(step['p50'])} ms. Beyond it, more load buys more latency than throughput (Kleinrock’s power)."
+    )
+
+
+def steps_table(summary: Mapping[str, Any]) -> Table:
+    """A row a step. A search's say whether the load was held, and if not, why; of stages, which is the knee."""
+    found, knee_at = steps(summary), knee_load(summary)
+    searched, by_rate = is_search(summary), variable(summary) == "rate"
+    marked = searched or knee_at is not None
+    metric = found[0]["metric"] if found else ""
+    rows: list[list[str | Cell]] = []
+    for step in found:
+        mark = _outcome(step) if searched else Cell("knee" if step["load"] == knee_at else "")
+        end_s = step["from_s"] + step["duration_s"]
+        rows.append(
+            [
+                number(step["load"]),
+                *([mark] if marked else []),
+                *(Cell(millis(step[key]), faint=bool(step["few_samples"])) for key in ("p50", "p99")),
+                *(number(step[key]) for key in ("published_per_s", "delivered_per_s", "lost")),
+                *([number(step["users"])] if by_rate else []),
+                *(number(step[key]) for key in ("cpu_percent_max", "samples")),
+                f"{step['from_s']:g}–{end_s:g}",
+            ]
+        )
+    header = [UNITS[variable(summary)], *(["outcome" if searched else ""] if marked else [])]
+    header += [f"{metric} p50, ms", f"{metric} p99, ms", "published/s", "delivered/s", "lost"]
+    header += [*(["connections"] if by_rate else []), "CPU, %", "samples", "seconds"]
+    return table(header, rows, numeric_from=2 if marked else 1)
+
+
+def _outcome(step: Step) -> Cell:
+    words = _OUTCOMES.get(step["outcome"], "")
+    reasons = "; ".join(step["reasons"])
+    return Cell(f"{words}: {reasons}" if reasons else words, tone=_TONES.get(step["outcome"], ""))
+
+
+def one_step_table(step: Step) -> Table:
+    """One step's own statistics, as names and values."""
+    rows = [
+        [f"{step['metric']} p50, ms", millis(step["p50"])],
+        [f"{step['metric']} p99, ms", millis(step["p99"])],
+        ["published/s", number(step["published_per_s"])],
+        ["delivered/s", number(step["delivered_per_s"])],
+        ["lost", number(step["lost"])],
+        ["connections", number(step["users"])],
+    ]
+    return table(("step", ""), rows)
+
+
+def curve(summary: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Load against throughput and latency, for the chart; None for runs without steps. `line`: the mean of the steps
+    at each load, ascending."""
+    found = steps(summary)
+    if not found:
+        return None
+    keys = ("load", "delivered_per_s", "p50", "p99", "outcome", "from_s", "duration_s", "metric")
+    by_load: dict[float, list[Step]] = {}
+    for step in found:
+        by_load.setdefault(step["load"], []).append(step)
+    return {
+        "unit": UNITS[variable(summary)],
+        "points": [{key: step[key] for key in keys} for step in found],
+        "line": [
+            {"load": load, **{key: _mean(by_load[load], key) for key in ("delivered_per_s", "p50", "p99")}}
+            for load in sorted(by_load)
+        ],
+        "answer": summary["capacity"]["value"] if is_search(summary) else None,
+        "knee": knee_load(summary),
+        "search": is_search(summary),
+    }
+
+
+def _mean(found: Sequence[Step], key: str) -> float | None:
+    values = [step[key] for step in found if step[key] is not None]
+    return round(sum(values) / len(values), 3) if values else None
