@@ -38,13 +38,17 @@ class Done:
     def counter(self, name: str) -> int:
         return self.snapshot.counters.get(name, 0)
 
-    def assert_whole(self) -> None:
-        """The ledger closes, and nothing is missing."""
+    def assert_whole(self, *, held: int = 0) -> None:
+        """The ledger closes, and nothing is missing.
+
+        `held`: how many messages may not have left because publishing ended while their connection was being recovered.
+        """
         totals = self.totals
         assert totals.published > 0
         assert totals.lost == 0
         assert totals.expected == totals.delivered
-        assert (totals.duplicated, totals.send_failed) == (0, 0)
+        assert totals.duplicated == 0
+        assert totals.send_failed <= held
 
 
 def settings(connection_string: str, users: int, **options: Any) -> RunConfig:

@@ -224,7 +224,7 @@ def test_closed_loop_keeps_one_request_in_flight_a_sender(live_emulator: str) ->
 def test_cut_connections_are_recovered_without_a_loss(live_emulator: str, protocol: str, kind: str) -> None:
     options = {"scenario": "recovery", "protocol": protocol, "cut": f"20/s {kind}", "rate": "40", "publishers": "50%"}
     done = play(live_emulator, 10, duration_ms=500, **options)
-    done.assert_whole()
+    done.assert_whole(held=10)
     assert done.counter("connections_cut") == 10
     assert done.counter("connections_recovered") == done.count("recover") == 10
     assert done.counter("connections_dropped") == done.counter("connections_reconnected") == 0
@@ -247,7 +247,7 @@ def test_replays_of_a_recovery_are_counted_and_are_no_deliveries(live_emulator: 
 def test_clean_close_ends_a_session_so_the_user_connects_anew(live_emulator: str) -> None:
     options = {"scenario": "recovery", "protocol": "json-reliable", "cut": "20/s close", "rate": "20"}
     done = play(live_emulator, 10, duration_ms=500, **options)
-    done.assert_whole()
+    done.assert_whole(held=10)
     assert done.counter("connections_cut") == done.counter("connections_reconnected") == 10
     assert done.counter("connections_recovered") == 0
     assert done.snapshot.failures == {}
