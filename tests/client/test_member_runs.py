@@ -238,7 +238,7 @@ def test_replays_of_a_recovery_are_counted_and_are_no_deliveries(live_emulator: 
     engine = run.engines[0]
     engine.acknowledge = lambda at_ns: None  # type: ignore[method-assign]
     done = run.measure(300).finish()
-    done.assert_whole()
+    done.assert_whole(held=10)
     assert done.counter("connections_cut") == done.counter("connections_recovered") == 2
     assert done.counter("messages_replayed") > 0
     assert done.counter("sequence_gaps") == 0
