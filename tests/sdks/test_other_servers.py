@@ -49,6 +49,7 @@ def test_json_clients_hear_their_group(peer: str, data_type: str) -> None:
     assert done.count("publish_ack") == done.totals.published
 
 
+@pytest.mark.parametrize("peer", ["websockets"], indirect=True)
 def test_whole_program(peer: str, tmp_path: Path) -> None:
     options = ("-u", "4", "-r", "4", "-t", "2s", "--wps-rate", "20", "--wps-connection-string", peer)
     done = run(tmp_path / "reports", *options, "--wps-data-type", "json", "--wps-slo", "loss = 0")
