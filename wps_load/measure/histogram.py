@@ -161,7 +161,7 @@ class Histogram:
         """
         if not self.count:
             return None
-        middles, counts = self._middles()
+        middles, counts = self.buckets()
         squares = np.square(middles.astype(np.float64) - self.sum / self.count)
         return math.sqrt(float(np.dot(squares, counts)) / self.count)
 
@@ -171,10 +171,11 @@ class Histogram:
 
     def nonzero(self) -> Iterator[tuple[int, int]]:
         """(value in ns, count) of each bucket in use, ascending; the value is its middle, inside min..max."""
-        middles, counts = self._middles()
+        middles, counts = self.buckets()
         return zip(middles.tolist(), counts.tolist(), strict=True)
 
-    def _middles(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def buckets(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """The values in ns and the counts of the buckets in use, as `nonzero`, for arithmetic on all of them."""
         used = np.nonzero(self._counts)[0]
         shift = np.maximum((used >> _HALF_BITS) - 1, 0)
         middles = ((used - (shift << _HALF_BITS)) << shift) + ((1 << shift) >> 1)
@@ -218,7 +219,7 @@ class Histogram:
         if len(used):
             histogram._grow(int(used[-1]) + 1)
             histogram._counts[: used[-1] + 1] = counts[: used[-1] + 1]
-            middles, weights = histogram._middles()
+            middles, weights = histogram.buckets()
             low, width = _lowest(int(used[-1]))
             total = sum(value * n for value, n in zip(middles.tolist(), weights.tolist(), strict=True))
             high = min(low + width - 1, MAX_NS)
