@@ -10,7 +10,7 @@ from string import Template
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, abort, request, send_from_directory
+from flask import Blueprint, Response, request, send_from_directory
 from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
 
 from wps_load.swarm.web_view import RunView
@@ -37,9 +37,10 @@ def pages(view: RunView, base_path: str | None, guard: Callable[[Any], Any]) -> 
         return _typed(_asset(name), "text/javascript", cached=_KEPT)
 
     def report(name: str) -> Response:
-        if view.folder is None or name.startswith("."):
-            abort(404)
-        return send_from_directory(view.folder.resolve(), name, max_age=0)
+        folder = view.folder
+        if folder is None or name.startswith(".") or not (folder / name).is_file():
+            return Response("No run has left this file.", 404, mimetype="text/plain")  # Locust's guard swallows abort()
+        return send_from_directory(folder.resolve(), name, max_age=0)
 
     for route, endpoint in {
         "/wps": page,

@@ -1,0 +1,276 @@
+"""Locust's web page with ours in it, as a person uses it in a browser; and who may not."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+from program import Program, free_port, start, until
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+LIMIT_MS = 20_000
+browser_test = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
+
+LOGIN = """
+from flask import redirect
+from flask_login import UserMixin, login_user
+from locust import events
+from wps_load.swarm.users import ScenarioUser
+
+
+class Load(ScenarioUser):
+    abstract = False
+
+
+class Person(UserMixin):
+    id = "somebody"
+
+
+@events.init.add_listener
+def add_login(environment, **_):
+    web_ui = environment.web_ui
+    web_ui.app.secret_key = "of a test"
+    web_ui.login_manager.user_loader(lambda _: Person())
+
+    @web_ui.app.route("/load/enter")
+    def enter():
+        login_user(Person())
+        return redirect("/load/")
+"""
+
+
+class Site:
+    """A program that serves its page, and what it wrote."""
+
+    def __init__(self, program: Program, port: int) -> None:
+        self.program = program
+        self.address = f"http://127.0.0.1:{port}"
+        until(lambda: "Starting web interface" in program.output, "the page is served")
+
+    @property
+    def summaries(self) -> list[Path]:
+        return sorted(self.program.report_dir.glob("*/summary.json"))
+
+    def emulators(self) -> list[psutil.Process]:
+        children = psutil.Process(self.program.process.pid).children()
+        return [child for child in children if "wps_load.emulator" in " ".join(child.cmdline())]
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    port = free_port()
+    reports = tmp_path_factory.mktemp("web") / "reports"
+    with start(reports, "--web-host", "127.0.0.1", "--web-port", str(port)) as program:
+        yield Site(program, port)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(chromium: Any, site: Site) -> Iterator[Any]:
+    """Locust's page. Whatever the consoles of this page and those it opens call an error fails the test."""
+    errors: list[str] = []
+    context = chromium.new_context(viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(LIMIT_MS)
+    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    context.on("weberror", lambda error: errors.append(str(error.error)))
+    found = context.new_page()
+    found.goto(site.address)
+    yield found
+    context.close()
+    assert errors == []
+
+
+def fill_form(page: Any, **values: str) -> None:
+    """`values`: by the names of the form's fields."""
+    page.locator('input[name="userCount"]').fill("5")
+    page.locator('input[name="spawnRate"]').fill("5")
+    page.get_by_text("Custom parameters").click()
+    for name, value in values.items():
+        page.locator(f'input[name="{name}"]').fill(value)
+
+
+def press(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def await_row(page: Any, *texts: str) -> None:
+    row = page.locator("tr")
+    for text in texts:
+        row = row.filter(has=page.get_by_role("cell", name=text, exact=True))
+    row.first.wait_for()
+
+
+class TestInABrowser:
+    pytestmark = browser_test
+
+    def test_the_form_shows_the_options_and_refuses_a_wrong_one(self, page: Any, site: Site) -> None:
+        fill_form(page, wpsRate="abc", wpsPayload="12B")
+
+        assert page.locator('select[name="wpsScenario"]').input_value() == "echo"
+        labels = page.locator("label").all_inner_texts()
+        assert "Wps Publishers (how many of the users publish, a number or a share (10%))" in labels
+        assert not [label for label in labels if "Connection String" in label or "Client Url" in label], "secrets"
+        names = page.locator('[name^="wps"]').evaluate_all("found => found.map(each => each.name)")
+        assert names[:2] == ["wpsNegotiateUrl", "wpsHub"], "in the order of the documentation"
+        assert page.get_by_text("no host attribute").count() == 0
+
+        press(page, "Start")
+
+        alert = page.get_by_role("alert")
+        alert.wait_for()
+        assert "--wps-rate" in alert.inner_text()
+        assert "abc" in alert.inner_text()
+        assert "--wps-payload" in alert.inner_text(), "all faults at once"
+        assert page.get_by_text("READY").is_visible()
+        assert site.emulators() == []
+        assert list(site.program.report_dir.iterdir()) == []
+
+    def test_start_stop_and_start_again(self, page: Any, site: Site) -> None:
+        fill_form(page, wpsRate="", wpsWarmup="", wpsDrain="1s")  # empty: not set
+        press(page, "Start")
+        for name in ("connect", "connect_upgrade", "rtt"):
+            await_row(page, "WPS", name)
+
+        page.get_by_role("tab", name="Web PubSub").click()
+        await_row(page, "connections", "5 of 5")
+        await_row(page, "scenario", "echo over json")
+        await_row(page, "SLO loss = 0", "✓ met so far")
+        page.get_by_role("link", name="charts that move").click()
+        assert_charts_move(page)
+
+        page.go_back()
+        press(page, "Stop")
+        page.get_by_text("STOPPED").wait_for()
+        until(lambda: len(site.summaries) == 1, "the report")
+        summary = json.loads(site.summaries[0].read_text())
+        assert summary["run"]["settings"]["wps-rate"] == "1"
+        assert summary["messages"]["lost"] == 0
+        assert summary["messages"]["delivered"] == summary["messages"]["expected"] > 0
+
+        press(page, "New")
+        fill_form(page, wpsRate="20", wpsDrain="1s")
+        press(page, "Start")
+        page.goto(f"{site.address}/wps")
+        page.get_by_text("5 of 5").wait_for()
+        await_drawn(page, 2)
+        page.goto(site.address)
+        press(page, "Stop")
+        until(lambda: len(site.summaries) == 2, "the second report")
+
+        page.goto(f"{site.address}/wps")
+        page.get_by_role("link", name="The whole report").click()
+        page.locator('html[data-drawn="yes"]').wait_for(state="attached")
+        assert page.url.endswith("/wps/report/report.html")
+        assert "Traceback" not in site.program.output
+
+
+def assert_charts_move(page: Any) -> None:
+    """On `/wps`, during a run: all charts drawn, more in them each second, readable on a phone."""
+    seconds = await_drawn(page, 2)
+    assert page.locator(".main-svg").count() >= 4
+    await_drawn(page, seconds + 1)
+    assert page.locator("#phase").inner_text() in ("Settle", "Measure")
+    page.set_viewport_size({"width": 390, "height": 800})
+    until(
+        lambda: page.evaluate("document.documentElement.scrollWidth") <= 390,
+        "nothing is wider than a phone",
+    )
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def await_drawn(page: Any, seconds: int) -> int:
+    """Until `/wps` has drawn so many seconds; how many it has."""
+    found = 0
+
+    def drawn() -> bool:
+        # the page's policy forbids what wait_for_function does
+        nonlocal found
+        found = int(page.evaluate("document.documentElement.dataset.drawn || 0"))
+        return found >= seconds
+
+    until(drawn, f"{seconds} seconds in the charts")
+    return found
+
+
+class Refused(urllib.request.HTTPRedirectHandler):
+    """Redirects are answers, not ways."""
+
+    def redirect_request(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+
+class Visitor:
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar()), Refused()
+        )
+
+    def ask(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+        try:
+            with self._opener.open(self._address + path, body, timeout=10) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+
+def test_login_and_base_path_of_locust_hold_for_our_pages(tmp_path: Path) -> None:
+    locustfile = tmp_path / "locustfile.py"
+    locustfile.write_text(LOGIN)
+    port = free_port()
+    options = ("--web-host", "127.0.0.1", "--web-port", str(port), "--web-base-path", "/load", "--web-login")
+    with start(tmp_path / "reports", *options, locustfile=locustfile) as program:
+        site = Site(program, port)
+        stranger, friend = Visitor(site.address), Visitor(site.address)
+        until(lambda: _answers(stranger), "the page answers")
+        for path in ("/load/wps", "/load/wps/data", "/load/wps/plotly.js", "/load/wps/report/report.html"):
+            assert stranger.ask(path)[0] == 302, path
+        assert stranger.ask("/load/swarm", b"user_count=1&spawn_rate=1")[0] == 302
+        assert site.emulators() == []
+        assert list(program.report_dir.iterdir()) == []
+
+        assert friend.ask("/load/enter")[0] == 302
+        assert friend.ask("/load/wps/data?since=nonsense") == (200, b'{"state":"none"}')
+        assert friend.ask("/load/wps")[0] == 200
+        assert b"./wps/tab.js" in friend.ask("/load/")[1]
+        assert friend.ask("/wps")[0] == 404
+        assert friend.ask("/load/wps/report/report.html")[0] == 404, "there is no run yet"
+
+        assert b'"success": true' in friend.ask("/load/swarm", b"user_count=1&spawn_rate=1&run_time=2s")[1]
+        until(lambda: b'"finished"' in friend.ask("/load/wps/data")[1], "the run is over")
+        assert friend.ask("/load/wps/report/summary.json")[0] == 200
+        for name in ("..%2f..%2flocustfile.py", "%2e%2e/%2e%2e/locustfile.py", "..", ".report.html.1"):
+            assert friend.ask(f"/load/wps/report/{name}")[0] == 404, name
+
+
+def _answers(visitor: Visitor) -> bool:
+    try:
+        return visitor.ask("/load/wps")[0] > 0
+    except OSError:
+        return False

@@ -1,0 +1,44 @@
+"""The live line of a run: the SLO on the latency that is shown stands beside it."""
+
+from __future__ import annotations
+
+import io
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from wps_load.clock import NS_PER_MS, now_ns
+from wps_load.config import load
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.snapshot import Snapshot
+from wps_load.report.timeline import timeline_row
+from wps_load.swarm.collector import Collector
+from wps_load.swarm.console import Console
+from wps_load.swarm.reporter import Reporter
+
+
+@pytest.mark.parametrize(
+    ("slo", "shown"),
+    [
+        ("", "p99 5.00 ms ✓ p99 1,000"),
+        ("loss = 0, rtt p50 < 1ms, rtt p99 < 1s", "p99 5.00 ms ✗ p50 1.00"),
+        ("rtt p99.9 < 1ms, connect p99 < 1ms", "p99 5.00 ms | lost"),
+        ("none", "p99 5.00 ms | lost"),
+    ],
+)
+def test_live_line_shows_the_limit(slo: str, shown: str) -> None:
+    values = {"wps_slo": slo, "wps_report_dir": ""}
+    config = load(values, users=1, spawn_rate=None, run_time_s=None, environ={}, sources={})
+    rtt = Histogram()
+    rtt.record(5 * NS_PER_MS)
+    collector = Collector(now_ns(), config)
+    counts = dict.fromkeys(("offered", "published", "delivered", "lost"), 1)
+    interval = Snapshot({"rtt": rtt})
+    collector.rows.append(timeline_row(t_s=1.0, interval_s=1.0, phase="measure", users=1, interval=interval, **counts))
+    stream = io.StringIO()
+    reporter = Reporter(config, Console(stream))
+    coordinator: Any = SimpleNamespace(phase="measure", plan=SimpleNamespace(started_ns=now_ns()), drained=False)
+    reporter.begin(coordinator, lambda: 1)
+    reporter.second(collector)
+    assert shown in stream.getvalue()

@@ -1,0 +1,201 @@
+"""What the web pages are told of a run: rows once, rates per second, judged seldom, in words that hold so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from wps_load.clock import NS_PER_MS, now_ns
+from wps_load.config import load
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.snapshot import Snapshot
+from wps_load.measure.thresholds import parse
+from wps_load.report.doubts import Doubt
+from wps_load.report.timeline import timeline_row
+from wps_load.swarm import web_view
+from wps_load.swarm.collector import Collector
+from wps_load.swarm.web_view import PAGE, REPORT, Judgement, RunView, SoFar, columns, latency_metric
+
+
+def histogram(*values_ms: float) -> Histogram:
+    found = Histogram()
+    for value in values_ms:
+        found.record(int(value * NS_PER_MS))
+    return found
+
+
+def row(second: int, **counts: int) -> dict[str, object]:
+    interval = Snapshot({"rtt": histogram(2.0, 2.0, 8.0)})
+    numbers = {"offered": 10, "published": 10, "delivered": 10, "lost": 0, **counts}
+    return timeline_row(t_s=float(second), interval_s=1.0, phase="measure", users=5, interval=interval, **numbers)
+
+
+def run(seconds: int, *, summary: dict[str, Any] | None = None, run_time_s: float | None = 60.0) -> Any:
+    """A reporter in the middle of a run, or after it."""
+    config = load({}, users=5, spawn_rate=None, run_time_s=run_time_s, environ={}, sources={})
+    collector = Collector(now_ns(), config)
+    collector.rows += [row(second) for second in range(1, seconds + 1)]
+    collector.total.histograms["rtt"] = histogram(2.0, 2.0, 8.0)
+    coordinator = SimpleNamespace(
+        collector=collector,
+        plan=SimpleNamespace(run_id="1234", started_ns=now_ns()),
+        ended_ns=None,
+        phase="measure",
+        phases=[("connect", now_ns())],
+        agents={"local": None},
+        lost=set(),
+    )
+    return SimpleNamespace(
+        coordinator=coordinator,
+        config=config,
+        scenario="echo",
+        summary=summary,
+        folder=Path("reports/a-run"),
+        target_users=lambda: 5,
+    )
+
+
+SUMMARY: dict[str, Any] = {
+    "verdict": "fail",
+    "slo": [{"expression": "loss = 0", "value": 3.0, "verdict": "fail"}],
+    "doubts": [],
+    "messages": {"lost": 3},
+    "capacity": None,
+    "metrics": {"rtt": {"p50": 2.0, "p99": 8.0}},
+}
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Instants at which a run was judged; the judgement has a lost message and a doubt."""
+    instants: list[int] = []
+
+    def judge(_: Any, coordinator: Any) -> Judgement:
+        instants.append(now_ns())
+        slo = {"expression": "loss = 0", "value": 1.0, "verdict": "fail"}
+        doubt = {"name": "few_samples", "level": "warning", "message": "Few `rtt`.", "advice": "Run longer."}
+        return Judgement(coordinator, now_ns(), [slo], [doubt], SUMMARY["metrics"])
+
+    monkeypatch.setattr(web_view, "judge", judge)
+    return instants
+
+
+def texts(view: RunView) -> dict[str, tuple[str, str]]:
+    return {each["what"]: (each["now"], each["so_far"]) for each in view.rows()}
+
+
+def test_before_the_first_run() -> None:
+    prepared = SimpleNamespace(coordinator=None)
+    for current in (None, prepared):
+        view = RunView(lambda current=current: current)
+        assert view.data("", 0) == {"state": "none"}
+        assert texts(view) == {"live page": (PAGE, ""), "phase": ("no run yet", "")}
+        assert view.folder is None
+
+
+@pytest.mark.usefixtures("judged")
+def test_rows_are_sent_once() -> None:
+    reporter = run(3)
+    view = RunView(lambda: reporter)
+    first = view.data("", 0)
+    assert (first["from"], first["rows"]["t_s"]) == (0, [1.0, 2.0, 3.0])
+    assert view.data(first["key"], 3)["rows"]["t_s"] == []
+
+    reporter.coordinator.collector.rows.append(row(4))
+    second = view.data(first["key"], 3)
+    assert (second["from"], second["rows"]["t_s"]) == (3, [4.0])
+
+
+@pytest.mark.usefixtures("judged")
+@pytest.mark.parametrize(("key", "since"), [("of another run", 2), ("1234-rtt", 99), ("1234-rtt", -1)])
+def test_who_knows_other_rows_gets_all(key: str, since: int) -> None:
+    found = RunView(lambda: run(3)).data(key, since)
+    assert (found["from"], len(found["rows"]["t_s"])) == (0, 3)
+
+
+@pytest.mark.usefixtures("judged")
+def test_a_run_in_preparation_leaves_the_last_one_in_sight() -> None:
+    reporters = [run(2)]
+    view = RunView(lambda: reporters[-1])
+    assert view.data("", 0)["state"] == "running"
+    reporters.append(SimpleNamespace(coordinator=None))
+    assert len(view.data("", 0)["rows"]["t_s"]) == 2
+
+
+def test_a_run_is_judged_every_five_seconds_at_most(judged: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    reporter, instant = run(1), 10**12
+    monkeypatch.setattr(web_view, "now_ns", lambda: instant)
+    monkeypatch.setattr(f"{__name__}.now_ns", lambda: instant)
+    view = RunView(lambda: reporter)
+    for _ in range(3):
+        view.data("", 0)
+        view.rows()
+    assert len(judged) == 1
+    instant += web_view.JUDGE_EVERY_NS
+    view.data("", 0)
+    assert len(judged) == 2
+    reporter = run(1)
+    view.rows()
+    assert len(judged) == 3, "another run"
+
+
+@pytest.mark.usefixtures("judged")
+def test_a_run_in_words_while_it_goes_on() -> None:
+    found = texts(RunView(lambda: run(3)))
+    assert found["phase"] == ("measure", "1 min left")
+    assert found["published, per second"] == ("10", "0")
+    assert found["rtt p99, ms"] == ("8.00", "8.00")
+    assert found["SLO loss = 0"] == ("missing so far", "1"), "it may still come"
+    assert found["doubt: few samples"] == ("warning", "Few rtt.")
+    assert "report" not in found
+
+
+def test_a_run_in_words_when_it_is_over() -> None:
+    view = RunView(lambda: run(3, summary=SUMMARY))
+    found = texts(view)
+    assert found["phase"] == ("Failed", "1 of 1 SLOs not met: loss = 0.")
+    assert found["SLO loss = 0"] == ("✗ not met", "3")
+    assert found["lost"] == ("–", "3")
+    assert found["rtt p50, ms"] == ("–", "2.00")
+    assert found["report"] == (REPORT, "")
+    data = view.data("", 0)
+    assert (data["state"], data["verdict"], data["report"]) == ("finished", "fail", REPORT)
+    assert data["figures"]["whole"] == {"p50": 2.0, "p99": 8.0}
+
+
+def test_counts_become_rates_and_unknown_stays_unknown() -> None:
+    late = row(5, published=30) | {"interval_s": 2.0, "delivered": None}
+    found = columns([row(3), late], "delivery")
+    assert found["published"] == [10.0, 15.0]
+    assert found["delivered"] == [10.0, None]
+    assert found["p50"] == [None, None]
+    assert columns([row(3)], "rtt")["p99"] == [8.0]
+
+
+def test_the_latency_shown_is_that_of_messages_once_there_are_some() -> None:
+    collector = run(0).coordinator.collector
+    assert latency_metric(collector) == "rtt"
+    collector.total.histograms = {"connect": histogram(1.0), "loop_lag": histogram(1.0)}
+    assert latency_metric(collector) == "connect"
+
+
+def test_what_is_missing_counts_as_lost_so_far() -> None:
+    counts = {"offered": 12, "published": 10, "delivered": 7, "missing": 3, "duplicated": 1, "reordered": 2}
+    facts: Any = SimpleNamespace()
+    collector: Any = SimpleNamespace(running=counts.__getitem__)
+    assert SoFar(facts, collector).messages == LedgerTotals(10, 2, 10, 7, 3, 1, 2)
+
+
+def test_every_run_is_interrupted_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    doubts = [Doubt("interrupted", "error", "", ""), Doubt("cpu", "warning", "", "")]
+    monkeypatch.setattr(web_view, "find_doubts", lambda _: doubts)
+    monkeypatch.setattr(web_view, "metric_rows", lambda _: {})
+    reporter = run(1)
+    reporter.facts = lambda *_: SimpleNamespace(slos=parse("connect p99 < 1s"), snapshot=Snapshot())
+    found = web_view.judge(reporter, reporter.coordinator)
+    assert [doubt["name"] for doubt in found.doubts] == ["cpu"]
+    assert found.slos == [{"expression": "connect p99 < 1s", "value": None, "verdict": "no_data"}]
