@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from datetime import datetime
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
@@ -133,7 +134,9 @@ def _tls_verified(config: RunConfig) -> bool | None:
     return (not config.insecure) if secure else None
 
 
+@cache
 def _versions() -> dict[str, str]:
+    """Read once: looking for six packages' files takes milliseconds, in which no message is read."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
