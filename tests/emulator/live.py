@@ -90,9 +90,16 @@ class Live:
 
 @asynccontextmanager
 async def serve(
-    faults: str = "", tier: Tier | None = None, handler: str | None = None, anonymous: bool = False
+    faults: str = "",
+    tier: Tier | None = None,
+    handler: str | None = None,
+    anonymous: bool = False,
+    spent_quota_closes: bool = False,
 ) -> AsyncIterator[Live]:
-    service = Service(EmulatorConfig(DEFAULT_EMULATOR_KEY, parse_faults(faults), tier, handler, anonymous))
+    config = EmulatorConfig(
+        DEFAULT_EMULATOR_KEY, parse_faults(faults), tier, handler, anonymous, spent_quota_closes=spent_quota_closes
+    )
+    service = Service(config)
     handlers = None
     if handler is not None:
         handlers = HttpEventHandlers(handler, DEFAULT_EMULATOR_KEY, "127.0.0.1", service.stats, (0.001, 0.001))

@@ -292,6 +292,20 @@ def test_a_day_s_messages_spent_keep_newcomers_out_and_let_the_others_stay() -> 
     in_time(scenario())
 
 
+def test_a_day_s_messages_spent_may_end_everybody() -> None:
+    async def scenario() -> None:
+        tier = Tier(10, 100, 100, 1)
+        async with serve(tier=tier, spent_quota_closes=True) as live, live.connect(None) as a, live.connect() as b:
+            await read(b)
+            await a.send("x" * BILLED_MESSAGE_BYTES)
+            assert await end_of(a) == 1000
+            assert (await read(b))["message"] == "Message count reaches limit."
+            assert await end_of(b) == 1000
+            assert live.service.stats.connections == 0
+
+    in_time(scenario())
+
+
 def test_a_place_that_became_free_is_given_away_again() -> None:
     async def scenario() -> None:
         async with serve(tier=Tier(1, 100, 100, None)) as live:

@@ -61,11 +61,22 @@ def service(emulator: EmulatorProcess) -> WebPubSubServiceClient:
 
 @contextmanager
 def client_of(
-    service: WebPubSubServiceClient, protocol: WebPubSubProtocolType, roles: list[str] = ROLES, **token: Any
+    service: WebPubSubServiceClient,
+    protocol: WebPubSubProtocolType,
+    roles: list[str] = ROLES,
+    reconnects: int = 5,
+    **token: Any,
 ) -> Iterator[tuple[WebPubSubClient, Inbox]]:
     url = service.get_client_access_token(roles=roles, **token)["url"]
     # The SDK misses an ack or an opening that comes before it waits, and then waits for the whole of these times.
-    client = WebPubSubClient(url, protocol_type=protocol, message_retry_total=0, ack_timeout=0.5, start_timeout=3)
+    client = WebPubSubClient(
+        url,
+        protocol_type=protocol,
+        message_retry_total=0,
+        reconnect_retry_total=reconnects,
+        ack_timeout=0.5,
+        start_timeout=3,
+    )
     inbox = Inbox(client)
     with client:
         yield client, inbox
@@ -132,6 +143,44 @@ def test_the_service_sdk_sends_and_manages(service: WebPubSubServiceClient) -> N
         service.remove_user_from_all_groups("rest user")
         assert not service.group_exists("a b/c")
         service.close_connection(identity, reason="enough")
+
+
+def test_the_service_sdk_lists_and_removes(service: WebPubSubServiceClient) -> None:
+    with client_of(service, WebPubSubProtocolType.JSON, user_id="listed", groups=["of two"]) as (_, inbox):
+        identity = inbox.connection_id()
+        service.add_user_to_group("first", "listed")
+        service.add_connection_to_group("second", identity)
+        members = [(member.connection_id, member.user_id) for member in service.list_connections(group="of two")]
+        assert members == [(identity, "listed")]
+        service.remove_user_from_group("first", "listed")
+        service.remove_connection_from_group("second", identity)
+        assert not service.group_exists("first")
+        assert not service.group_exists("second")
+        service.remove_connection_from_all_groups(identity)
+        assert not service.group_exists("of two")
+
+
+@pytest.mark.parametrize("whom", ["connection", "user", "group", "all"])
+def test_the_service_sdk_closes(service: WebPubSubServiceClient, whom: str) -> None:
+    told: list[Any] = []
+    ended = threading.Event()
+    own = {"user_id": whom, "groups": [whom]}
+    with client_of(service, WebPubSubProtocolType.JSON, reconnects=0, **own) as (client, inbox):
+        identity = inbox.connection_id()
+        client.subscribe(CallbackType.DISCONNECTED, lambda event: told.append(event.message))
+        client.subscribe(CallbackType.STOPPED, ended.set)
+        match whom:
+            case "connection":
+                service.close_connection(identity, reason="enough")
+            case "user":
+                service.close_user_connections(whom, reason="enough")
+            case "group":
+                service.close_group_connections(whom, reason="enough")
+            case "all":
+                service.close_all_connections(reason="enough")
+        assert ended.wait(15)
+        assert not service.connection_exists(identity)
+        assert "enough" in str(told)
 
 
 def test_a_token_may_carry_groups(service: WebPubSubServiceClient) -> None:

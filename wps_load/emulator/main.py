@@ -37,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--faults", default="", metavar="SPEC", help="for example delay=20ms,drop=1/100,seed=7")
     parser.add_argument("--units", metavar="N", help="enforce the limits of N units, or of the tier 'free'")
+    parser.add_argument(
+        "--spent-quota",
+        choices=("refuse", "close"),
+        default="refuse",
+        help="when the free tier's messages are spent: no newcomers, or an end for all (default %(default)s)",
+    )
     parser.add_argument("--event-handler", metavar="URL", help="CloudEvents handler; default: a built-in echo")
     parser.add_argument(
         "--event-handler-timeout",
@@ -97,6 +103,7 @@ def _config(arguments: argparse.Namespace) -> EmulatorConfig:
         handler,
         arguments.allow_anonymous,
         arguments.failed_event == "close",
+        arguments.spent_quota == "close",
     )
 
 

@@ -37,6 +37,8 @@ class EmulatorConfig:
     anonymous: bool = False
     failed_event_closes: bool = False
     """Whether a failed event ends a PubSub client, as the CloudEvents page says, or is an error ack."""
+    spent_quota_closes: bool = False
+    """Whether a day's messages, once spent, end the clients that are there, or only keep newcomers out."""
 
 
 class ServiceLink(WebSocketLink):
@@ -196,8 +198,17 @@ class Service:
             link.ping()
         for hub in self.hubs.values():
             hub.expire(now_ns())
+        if self.config.spent_quota_closes:
+            self._end_if_spent()
         following = (slot + 1) % _PING_SLOTS
         self._heartbeat = self.loop.call_later(PING_INTERVAL_S / _PING_SLOTS, self._beat, following)
+
+    def _end_if_spent(self) -> None:
+        if self.limits is None or not self.limits.quota_used_up(self.stats.bytes_out, now_ns()):
+            return
+        for hub in self.hubs.values():
+            for connection in tuple(hub.connections.values()):
+                hub.close(connection, "Message count reaches limit.")
 
     def spawn_connected(self, connection: Connection) -> None:
         if self.handlers is not None:
