@@ -86,11 +86,11 @@ class Script:
 
 
 @contextmanager
-def running(*command: str) -> Iterator[Script]:
-    """`command` in this folder, killed with the block."""
+def running(*command: str, **variables: str) -> Iterator[Script]:
+    """`command` in this folder, killed with the block. `variables`: added to its environment."""
     environment = {name: value for name, value in os.environ.items() if not name.upper().endswith("_PROXY")}
     process = subprocess.Popen(
-        command, cwd=FOLDER, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
+        command, cwd=FOLDER, env=environment | variables, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
     )
     try:
         yield Script(process)

@@ -7,8 +7,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
+import trustme
 from node_scripts import FOLDER, failures, running
 
 from wps_load.auth import ConnectionString
@@ -23,23 +25,23 @@ OF_RELIABLE = ("recovers", "lostAck", "gone")
 
 
 @contextmanager
-def negotiation(connection_string: str) -> Iterator[str]:
-    """`wps-load upstream`; the URL of its negotiate endpoint."""
-    command = [sys.executable, "-m", "wps_load.cli", "upstream", "--port", "0"]
-    process = subprocess.Popen([*command, "--connection-string", connection_string], stdout=subprocess.PIPE, text=True)
+def printing(*arguments: str) -> Iterator[str]:
+    """A Python program that serves; the first line that it prints."""
+    process = subprocess.Popen([sys.executable, *arguments], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
-        yield process.stdout.readline().removeprefix("Negotiate: ").strip()
+        yield process.stdout.readline().strip()
     finally:
         process.terminate()
         process.wait()
-        assert process.stdout is not None
         process.stdout.close()
 
 
 def test_client_sdk(emulator: EmulatorProcess) -> None:
     service = ConnectionString.parse(emulator.connection_string)
-    with negotiation(emulator.connection_string) as negotiate, running("node", "client_sdk.mjs") as script:
+    upstream = ("-m", "wps_load.cli", "upstream", "--port", "0", "--connection-string", emulator.connection_string)
+    with printing(*upstream) as line, running("node", "client_sdk.mjs") as script:
+        negotiate = line.removeprefix("Negotiate: ")
         script.order(endpoint=service.endpoint, key=service.access_key, schema=str(SCHEMA), negotiate=negotiate)
         results = script.checks()
 
@@ -59,6 +61,24 @@ def test_service_sdk(emulator: EmulatorProcess) -> None:
 
     assert not failures(results)
     assert results.keys() == {"sends", "groups", "existence", "permissions", "closes", "tokens", "refusals"}
+
+
+def test_service_sdk_over_tls_has_the_service_make_tokens(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    trusted, chain, key = tmp_path / "ca.pem", tmp_path / "chain.pem", tmp_path / "key.pem"
+    authority.cert_pem.write_to_path(trusted)
+    certificate.private_key_pem.write_to_path(key)
+    for blob in certificate.cert_chain_pems:
+        blob.write_to_path(chain, append=True)
+    served = ("-m", "wps_load.emulator", "--port", "0", "--tls-cert", str(chain), "--tls-key", str(key))
+    with printing(*served) as line, running("node", "service_sdk_tls.mjs", NODE_EXTRA_CA_CERTS=str(trusted)) as script:
+        service = ConnectionString.parse(line.removeprefix("Connection string: "))
+        script.order(endpoint=service.endpoint, key=service.access_key)
+        results = script.checks()
+
+    assert not failures(results)
+    assert results.keys() == {"generated"}
 
 
 def test_express_middleware_handles_our_events() -> None:
