@@ -195,7 +195,7 @@ def test_every_run_is_interrupted_until_it_ends(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(web_view, "find_doubts", lambda _: doubts)
     monkeypatch.setattr(web_view, "metric_rows", lambda _: {})
     reporter = run(1)
-    reporter.facts = lambda *_: SimpleNamespace(slos=parse("connect p99 < 1s"), snapshot=Snapshot())
+    reporter.facts = lambda *_, **__: SimpleNamespace(slos=parse("connect p99 < 1s"), snapshot=Snapshot())
     found = web_view.judge(reporter, reporter.coordinator)
     assert [doubt["name"] for doubt in found.doubts] == ["cpu"]
     assert found.slos == [{"expression": "connect p99 < 1s", "value": None, "verdict": "no_data"}]

@@ -21,8 +21,13 @@ BILLED_BYTES = 2048
 _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjson")
 
 
-def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, target_users: int) -> RunFacts:
-    """The facts as of now: of a finished run, or in its middle (`RunState.RUNNING`)."""
+def gather(
+    coordinator: Coordinator, started_at: datetime, state: RunState, *, target_users: int, with_log: bool = True
+) -> RunFacts:
+    """The facts as of now: of a finished run, or in its middle (`RunState.RUNNING`).
+
+    `with_log` False leaves out the HdrHistogram log, which takes longer to make than all the rest.
+    """
     plan, collector = coordinator.plan, coordinator.collector
     config = plan.config
     # tasks of a locustfile's own carry no stamps, so that nothing is known of what they sent
@@ -55,7 +60,7 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         bytes_received=received,
         measure_s=coordinator.measured_s,
         snapshot=collector.total,
-        interval_log=_interval_log(collector, state),
+        interval_log=_interval_log(collector, state) if with_log else (),
         timeline=collector.rows,
         phases=_phases(coordinator, end_ns),
         generator=_health(coordinator),

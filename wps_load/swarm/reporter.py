@@ -111,9 +111,10 @@ class Reporter:
         metrics = self.config.scenario_row.metrics
         return next((name for name in ("rtt", "delivery") if name in metrics), "connect")
 
-    def facts(self, coordinator: Coordinator, state: RunState) -> RunFacts:
+    def facts(self, coordinator: Coordinator, state: RunState, *, with_log: bool = True) -> RunFacts:
         """Of the run as of now."""
-        return gather(coordinator, self._started_at, state, target_users=self.target_users())
+        users = self.target_users()
+        return gather(coordinator, self._started_at, state, target_users=users, with_log=with_log)
 
     # -- the end ---------------------------------------------------------------------------------------------
 
