@@ -317,6 +317,17 @@ def test_a_place_that_became_free_is_given_away_again() -> None:
     in_time(scenario())
 
 
+def test_the_free_tier_has_room_for_twenty() -> None:
+    async def scenario() -> None:
+        async with serve(tier=Tier.free()) as live, contextlib.AsyncExitStack() as clients:
+            for _ in range(20):
+                await clients.enter_async_context(live.connect(None))
+            assert await status_of(live, live.token()) == 429
+            assert live.service.stats.connections == 20
+
+    in_time(scenario())
+
+
 def test_connects_beyond_the_unit_s_rate_are_429() -> None:
     async def scenario() -> None:
         async with serve(tier=Tier(1000, 1, 100, None)) as live, live.connect(None):

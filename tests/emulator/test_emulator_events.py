@@ -19,8 +19,10 @@ from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString
 from wps_load.emulator.delivery import Stats
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
 from wps_load.emulator.event_handlers import HttpEventHandlers
+from wps_load.emulator.limits import Tier
 from wps_load.emulator.upstream import build_upstream
 
+ALLOW_ALL = {"WebHook-Allowed-Origin": "*"}
 Answer = Callable[["Event"], web.Response]
 
 
@@ -311,6 +313,33 @@ def test_each_allowed_origin_may_have_a_line_of_its_own(allowed: list[str]) -> N
             handlers = HttpEventHandlers(base, "key", "127.0.0.1:8080", Stats(), retry_delays_s=())
             assert await handlers.connect(ConnectRequest("h", "c", None, {}, {}, {}, ())) == ConnectAnswer()
             await handlers.close()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
+def test_the_last_place_is_given_once_however_many_wait_for_the_handler() -> None:
+    async def run() -> None:
+        asked = 0
+        all_asked = asyncio.Event()
+
+        async def take(request: web.Request) -> web.Response:
+            nonlocal asked
+            if request.headers["ce-eventName"] == "connect":
+                asked += 1
+                if asked == 3:
+                    all_asked.set()
+                await all_asked.wait()
+            return web.Response(status=204)
+
+        app = web.Application()
+        app.router.add_route("OPTIONS", "/", lambda r: asyncio.sleep(0, web.Response(headers=ALLOW_ALL)))
+        app.router.add_post("/", take)
+        async with serve_app(app) as base, serve(handler=base, tier=Tier(1, 100, 100, None)) as live:
+            outcomes = await asyncio.gather(*(live.connect() for _ in range(3)), return_exceptions=True)
+            statuses = [outcome.response.status_code for outcome in outcomes if isinstance(outcome, InvalidStatus)]
+            assert statuses == [429, 429]
+            assert live.service.stats.connections == 1
+            assert live.service.stats.upgrades_throttled == 2
 
     asyncio.run(asyncio.wait_for(run(), 20))
 

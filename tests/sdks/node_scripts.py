@@ -102,5 +102,9 @@ def running(*command: str, **variables: str) -> Iterator[Script]:
             pipe.close()
 
 
-def failures(results: dict[str, str | None]) -> str:
-    return "\n".join(f"{name}: {failure}" for name, failure in results.items() if failure is not None)
+def assert_passed(results: dict[str, str | None], expected: set[str]) -> None:
+    """All of the checks ran, and none failed; else what each says, unabridged."""
+    failed = [f"{name}: {failure}" for name, failure in results.items() if failure is not None]
+    if failed:
+        pytest.fail("\n".join(failed), pytrace=False)
+    assert results.keys() == expected

@@ -68,10 +68,13 @@ class Limits:
 
     def may_connect(self, connections: int, bytes_out: int, now_ns: int) -> bool:
         return (
-            connections < self.tier.connections
+            self.has_room(connections)
             and self._connects.take(now_ns)
             and not self.quota_used_up(bytes_out, now_ns)
         )
+
+    def has_room(self, connections: int) -> bool:
+        return connections < self.tier.connections
 
     def may_call(self, now_ns: int) -> bool:
         return self._rest.take(now_ns)

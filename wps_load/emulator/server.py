@@ -17,7 +17,7 @@ from wps_load.emulator.service import Service, ServiceLink, new_id
 from wps_load.emulator.subprotocols import choose
 from wps_load.emulator.tokens import ClientClaims, Unauthorized, check_client_token
 from wps_load.emulator.upgrade import offered_subprotocols, switch_protocols, upgrade_fault
-from wps_load.emulator.wires import GroupOfRaw
+from wps_load.emulator.wires import GroupOfRaw, Wire
 
 SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 _ANONYMOUS = ClientClaims(None, (), (), {})
@@ -85,14 +85,10 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
     answer = ConnectAnswer()
     if service.handlers is not None:
         answer = await service.handlers.connect(_connect_request(request, name, connection_id, claims, offered))
-        if answer.subprotocol is not None and answer.subprotocol not in offered:
-            service.handlers.forget(connection_id)
-            raise _Refused(500, "The event handler chose a subprotocol that was not offered.")
-    wire, subprotocol = choose(offered, answer.subprotocol)
     link = ServiceLink(service, hub)
     try:
-        response = switch_protocols(request, link, subprotocol)
-    except ConnectionResetError:
+        wire, response = _accept(request, service, link, offered, answer)
+    except (_Refused, ConnectionResetError):
         if service.handlers is not None:
             service.handlers.forget(connection_id)
         raise
@@ -111,6 +107,19 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
     service.opened(link)
     service.spawn_connected(connection)
     return response
+
+
+def _accept(
+    request: web.Request, service: Service, link: ServiceLink, offered: tuple[str, ...], answer: ConnectAnswer
+) -> tuple[Wire, web.StreamResponse]:
+    """The upgrade, once the handler has agreed. Raises _Refused, or ConnectionResetError if the client has gone."""
+    if answer.subprotocol is not None and answer.subprotocol not in offered:
+        raise _Refused(500, "The event handler chose a subprotocol that was not offered.")
+    if service.limits is not None and not service.limits.has_room(service.stats.connections):
+        service.stats.upgrades_throttled += 1  # others came while the handler was asked
+        raise _Refused(429, "The units' limit of connections is reached.")
+    wire, subprotocol = choose(offered, answer.subprotocol)
+    return wire, switch_protocols(request, link, subprotocol)
 
 
 def _recover(request: web.Request, service: Service, hub: Hub) -> web.StreamResponse:
