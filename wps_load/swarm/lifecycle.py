@@ -255,7 +255,9 @@ class Lifecycle:
         identity = orjson.loads(getattr(self.environment.parsed_options, RUN_ATTRIBUTE, "") or "null")
         if identity is None:
             return
-        config = options.read({**self.parsed, "wps_seed": str(identity["seed"])})
+        # Locust sends its workers the options of others, not its own: -u of the web form is known to the master only
+        known = {"wps_seed": str(identity["seed"]), "num_users": identity["users"]}
+        config = options.read({**self.parsed, **known})
         if identity["emulator"]:
             config = config.with_emulator(identity["emulator"])
         self._warned.clear()
