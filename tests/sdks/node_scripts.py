@@ -65,6 +65,9 @@ class Script:
 
     def hear(self, limit_s: float = CHECKS_LIMIT_S) -> Any:
         """The next line that it writes, which is JSON."""
+        return json.loads(self.hear_line(limit_s))
+
+    def hear_line(self, limit_s: float = CHECKS_LIMIT_S) -> str:
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         deadline = time.monotonic() + limit_s
@@ -75,7 +78,7 @@ class Script:
             assert data, "the script has ended"
             self._buffer += data
         line, _, self._buffer = self._buffer.partition(b"\n")
-        return json.loads(line)
+        return line.decode()
 
     def checks(self) -> dict[str, str | None]:
         """All checks to the last: None, or what went wrong."""
