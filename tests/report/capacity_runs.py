@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import cache
 from typing import Any
 
 from report_runs import facts
 
+from wps_load.measure.thresholds import parse
 from wps_load.report.model import RunFacts
 
 LIMIT = 1000
@@ -83,6 +86,11 @@ def staged(loads: Sequence[int] = (200, 400, 600, 800, 950, 1100), variable: str
     return _run(length, settings, stages=stages, levels=levels, slo="", **changes)
 
 
-def _run(length: int, settings: dict[str, Any], **changes: Any) -> RunFacts:
-    base = facts(measure_s=2, rate=1).settings
-    return facts(measure_s=length, **{"settings": {**base, **settings}, **changes})
+def _run(length: int, settings: dict[str, Any], *, levels: Sequence[float] = (), slo: str, **changes: Any) -> RunFacts:
+    base = _base(length, tuple(levels))
+    return replace(base, **{"settings": {**base.settings, **settings}, "slos": parse(slo) if slo else (), **changes})
+
+
+@cache
+def _base(length: int, levels: tuple[float, ...]) -> RunFacts:
+    return facts(measure_s=length, rate=20, levels=levels or None, slo="")

@@ -7,15 +7,20 @@ import re
 import shutil
 import subprocess
 import time
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
-from report_runs import facts
+from capacity_runs import staged
+from report_runs import STARTED, facts
 
+from wps_load.measure.snapshot import Snapshot
 from wps_load.report import html
+from wps_load.report.azure import read_azure
 from wps_load.report.charts import chart_data, connect_anatomy, percentile_curve, thinned
+from wps_load.report.extras import Extras
 from wps_load.report.model import GeneratorHealth, RunFacts
 from wps_load.report.summary import build_summary
 
@@ -102,8 +107,10 @@ def test_a_run_without_messages_shows_its_connects() -> None:
 
 
 def test_an_hour_renders_in_time() -> None:
-    run = facts(measure_s=3600, rate=20)
+    run = facts(measure_s=60)
     summary = build_summary(run)
+    minute = [row for row in summary["timeline"] if row["phase"] == "measure"]
+    summary["timeline"] = [row | {"t_s": row["t_s"] + 60.0 * i} for i in range(60) for row in minute]
     began = time.perf_counter()
     html.render(summary, run.snapshot.histograms)
     assert time.perf_counter() - began < 5.0
@@ -146,11 +153,19 @@ def test_limits_of_the_headline_become_lines() -> None:
 
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_a_browser_draws_every_chart_without_an_error(tmp_path: Path, theme: str) -> None:
-    levels = 1 + 0.3 * np.random.default_rng(1).random(30)
+@pytest.mark.parametrize(("theme", "kind"), [("light", "ordinary"), ("dark", "stages")])
+def test_a_browser_draws_every_chart_without_an_error(tmp_path: Path, theme: str, kind: str) -> None:
     target = tmp_path / "report.html"
-    target.write_text(page(facts(levels=levels, failures={("connect", "http_429"): 7})))
+    failures = {("connect", "http_429"): 7}
+    if kind == "stages":
+        run, charts = staged(), 7 + 1 + 6 + 2  # the curve, each step, Azure's two
+        azure = read_azure([str(Path(__file__).with_name("azure_metrics.json"))], STARTED, run.duration_s)
+        run = replace(run, snapshot=Snapshot(run.snapshot.histograms, failures))
+        target.write_bytes(html.render(build_summary(run), run.snapshot.histograms, Extras(azure=azure)))
+    else:
+        levels = 1 + 0.3 * np.random.default_rng(1).random(30)
+        target.write_text(page(facts(levels=levels, failures=failures)))
+        charts = 7
     done = subprocess.run(
         [
             str(CHROMIUM),
@@ -175,5 +190,5 @@ def test_a_browser_draws_every_chart_without_an_error(tmp_path: Path, theme: str
     )
     assert not [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert 'data-drawn="yes"' in done.stdout
-    assert done.stdout.count('class="main-svg"') >= 7
+    assert len(re.findall(r'class="chart[^"]* js-plotly-plot"', done.stdout)) == charts
     assert "<details open" not in done.stdout

@@ -18,6 +18,7 @@ Ints = NDArray[np.int64]
 _BIN_WIDTH = float(np.log(1.01))
 """Bins of one percent, for the resamples only: well below the smallest difference that is judged, and quick. The
 figures themselves are exact."""
+_NONE: Ints = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ def counted_seconds(metric: str, base: Sequence[Run], new: Sequence[Run]) -> tup
     first value and after the last there are none.
     """
     binned = [[_binned(run, metric) for run in side if run.log.get(metric)] for side in (base, new)]
-    used = np.unique(np.concatenate([keys for side in binned for _, keys, _, _ in side] or [np.zeros(0, np.int64)]))
+    used = np.unique(np.concatenate([keys for side in binned for _, keys, _, _ in side] or [_NONE]))
     values = np.exp(used * _BIN_WIDTH) / NS_PER_MS
     sides = []
     for side in binned:
@@ -59,15 +60,13 @@ def counted_seconds(metric: str, base: Sequence[Run], new: Sequence[Run]) -> tup
 def _binned(run: Run, metric: str) -> tuple[int, Ints, Ints, Ints]:
     """(seconds, and for each bucket in use its bin, its second, its count)."""
     seconds = run.seconds(metric)
-    buckets = [
-        (value_ns, row, count)
-        for row, second in enumerate(seconds)
-        if second.histogram is not None
-        for value_ns, count in second.histogram.nonzero()
-    ]
-    table = np.array(buckets, np.int64).reshape(-1, 3)
-    keys = np.round(np.log(np.maximum(table[:, 0], 1)) / _BIN_WIDTH).astype(np.int64)
-    return len(seconds), keys, table[:, 1], table[:, 2]
+    filled = [(row, second.histogram) for row, second in enumerate(seconds) if second.histogram is not None]
+    buckets = [histogram.buckets() for _, histogram in filled]
+    values = np.concatenate([values_ns for values_ns, _ in buckets] or [_NONE])
+    counts = np.concatenate([counts for _, counts in buckets] or [_NONE])
+    rows = np.repeat([row for row, _ in filled], [len(counts) for _, counts in buckets]).astype(np.int64)
+    keys = np.round(np.log(np.maximum(values, 1)) / _BIN_WIDTH).astype(np.int64)
+    return len(seconds), keys, rows, counts
 
 
 def _matrix(seconds: int, columns: Ints, rows: Ints, counts: Ints, width: int) -> Floats:

@@ -21,6 +21,9 @@ Floats = NDArray[np.float64]
 Z_99 = 2.5758293035489004
 """The 99.5 % quantile of the normal distribution: two-sided 99 %."""
 
+_SINGLE_THREADED = 1 << 18
+"""Multiplications up to which OpenBLAS stays in one thread: 4 * 65,536 (its interface/gemm.c)."""
+
 DRIFT_MIN_SECONDS = 24
 DRIFT_RELATIVE = 0.10
 DRIFT_ABSOLUTE_MS = 0.1
@@ -118,6 +121,16 @@ def block_weights(n: int, block: int, draws: int, rng: np.random.Generator) -> F
     return np.bincount(flat.ravel(), minlength=draws * n).reshape(draws, n).astype(np.float64)
 
 
+def product(a: Floats, b: Floats) -> Floats:
+    """The matrix product, in pieces of about 2^18 multiplications. OpenBLAS shares out larger ones among threads,
+    which then spin and wait for more: that costs as much CPU as all the rest of a comparison."""
+    rows = max(1, _SINGLE_THREADED // (b.size or 1))
+    found = np.empty((len(a), b.shape[1]))
+    for start in range(0, len(a), rows):
+        np.matmul(a[start : start + rows], b, out=found[start : start + rows])
+    return found
+
+
 def percentiles_of_counts(counts: Floats, values: Floats, shares: Sequence[float]) -> Floats:
     """For each row of counts[rows, bins] over ascending bin values, and each share: the value at or below
     which that share of the row lies. [rows, shares]"""
@@ -171,7 +184,7 @@ def resampled_counts(
     for i, (counts, level) in enumerate(zip(runs, levels, strict=True)):
         n, r = len(counts), autocorrelation(level)
         block = block_length(n, r)
-        total += (block_weights(n, block, draws, rng) * times[:, i : i + 1]) @ counts
+        total += product(block_weights(n, block, draws, rng) * times[:, i : i + 1], counts)
         factors.append(widening(n, block, r))
     whole = np.sum([counts.sum(axis=0) for counts in runs], axis=0)
     between = math.sqrt(many / (many - 1)) if many > 1 else 1.0
