@@ -48,6 +48,7 @@ def add_login(environment, **_):
     web_ui = environment.web_ui
     web_ui.app.secret_key = "of a test"
     web_ui.login_manager.user_loader(lambda _: Person())
+    web_ui.template_args["extended_tabs"] = [{"title": "Of somebody else", "key": "else"}]
 
     @web_ui.app.route("/load/enter")
     def enter():
@@ -258,7 +259,9 @@ def test_login_and_base_path_of_locust_hold_for_our_pages(tmp_path: Path) -> Non
         assert friend.ask("/load/enter")[0] == 302
         assert friend.ask("/load/wps/data?since=nonsense") == (200, b'{"state":"none"}')
         assert friend.ask("/load/wps")[0] == 200
-        assert b"./wps/tab.js" in friend.ask("/load/")[1]
+        index = friend.ask("/load/")[1]
+        for text in (b"./wps/tab.js", b'{"title": "Web PubSub", "key": "wps"}', b'"Of somebody else"'):
+            assert index.count(text) == 1, "beside the tabs of others"
         assert friend.ask("/wps")[0] == 404
         assert friend.ask("/load/wps/report/report.html")[0] == 404, "there is no run yet"
 
@@ -267,6 +270,32 @@ def test_login_and_base_path_of_locust_hold_for_our_pages(tmp_path: Path) -> Non
         assert friend.ask("/load/wps/report/summary.json")[0] == 200
         for name in ("..%2f..%2flocustfile.py", "%2e%2e/%2e%2e/locustfile.py", "..", ".report.html.1"):
             assert friend.ask(f"/load/wps/report/{name}")[0] == 404, name
+
+
+def test_workers_run_what_the_form_says(tmp_path: Path) -> None:
+    port = free_port()
+    options = ("--web-host", "127.0.0.1", "--web-port", str(port), "--processes", "2")
+    with start(tmp_path / "reports", *options) as program:
+        site = Site(program, port)
+        program.await_output("2 workers connected")
+        visitor = Visitor(site.address)
+        form = b"user_count=10&spawn_rate=10&run_time=3s&wps_scenario=small-group&wps_drain=1s"
+        assert b'"success": true' in visitor.ask("/swarm", form)[1]
+
+        def finished() -> dict[str, Any]:
+            found: dict[str, Any] = json.loads(visitor.ask("/wps/data")[1])
+            return found if found["state"] == "finished" else {}
+
+        until(finished, "the run is over")
+        data = finished()
+        assert (data["what"], data["metric"]) == ("small-group over json", "rtt")
+        assert data["figures"]["peak"] == data["figures"]["target"] == 10
+        assert data["figures"]["delivered"] == 10 * data["figures"]["published"] > 0
+        assert ["workers", "2"] in data["generator"]
+        assert sum(data["rows"]["published"]) > 0
+        stats = json.loads(visitor.ask("/stats/requests")[1])
+        (tab,) = stats["extended_stats"]
+        assert {"what": "lost", "now": "–", "so_far": "0"} in tab["data"]
 
 
 def _answers(visitor: Visitor) -> bool:

@@ -27,10 +27,17 @@ if TYPE_CHECKING:
 _FIELDS = frozenset(option.dest for option in OPTIONS if not option.secret)
 _TAB = {"title": "Web PubSub", "key": "wps"}
 _COLUMNS = (("what", "Web PubSub"), ("now", "Now"), ("so_far", "So far"))
-_DOWNLOADS = (
-    {"title": "Web PubSub: charts that move", "href": PAGE},
-    {"title": "Web PubSub: report of the last run", "href": REPORT},
-)
+_OFFERED: Mapping[str, list[dict[str, Any]]] = {
+    "extended_tabs": [_TAB],
+    "extended_tables": [
+        {"key": _TAB["key"], "structure": [{"key": key, "title": title} for key, title in _COLUMNS]}
+    ],
+    "extended_csv_files": [
+        {"title": "Web PubSub: charts that move", "href": PAGE},
+        {"title": "Web PubSub: report of the last run", "href": REPORT},
+    ],
+}
+"""What Locust's page takes from its `template_args`; a locustfile may have its own there."""
 _SCRIPT = b'<script src="./wps/tab.js" defer></script></body>'
 
 
@@ -43,23 +50,18 @@ def extend(web_ui: Any, lifecycle: Lifecycle) -> None:
     base_path = getattr(lifecycle.environment.parsed_options, "web_base_path", None)
     app.register_blueprint(pages(view, base_path or None, web_ui.auth_required_if_enabled))
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the form's fields in our options' order
-    web_ui.template_args.update(
-        extended_tabs=[_TAB],
-        extended_tables=[
-            {"key": _TAB["key"], "structure": [{"key": key, "title": title} for key, title in _COLUMNS]}
-        ],
-        extended_csv_files=[*web_ui.template_args.get("extended_csv_files", ()), *_DOWNLOADS],
-    )
-    _improve_form(web_ui, lifecycle)
+    _dress(web_ui, lifecycle)
 
 
-def _improve_form(web_ui: Any, lifecycle: Lifecycle) -> None:
-    """Labels that fit their fields, and no demand for a host that none of the users has a use for."""
+def _dress(web_ui: Any, lifecycle: Lifecycle) -> None:
+    """With each load of Locust's page: the tab, labels that fit their fields, and no demand for a host nobody needs."""
     update = web_ui.update_template_args
 
     def update_template_args() -> None:
         update()
         arguments = web_ui.template_args
+        for name, ours in _OFFERED.items():
+            arguments[name] = [*(each for each in arguments.get(name) or () if each not in ours), *ours]
         for option in OPTIONS:
             if option.dest in arguments["extra_options"]:
                 arguments["extra_options"][option.dest]["help_text"] = option.label
