@@ -16,7 +16,7 @@ from node_scripts import FOLDER, assert_passed, running
 from wps_load.auth import ConnectionString
 from wps_load.emulator.process import EmulatorProcess
 
-pytestmark = [pytest.mark.node, pytest.mark.usefixtures("packages")]
+pytestmark = [pytest.mark.node, pytest.mark.usefixtures("packages"), pytest.mark.timeout(300)]  # npm may be slow
 
 SCHEMA = FOLDER.parents[1] / "wps_load" / "protocol" / "webpubsub.proto"
 PROTOCOLS = ("json", "json-reliable", "protobuf", "protobuf-reliable")

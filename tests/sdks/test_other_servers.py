@@ -13,6 +13,8 @@ from program import run
 
 from wps_load.errors import ExitCode
 
+pytestmark = pytest.mark.timeout(300)  # npm may be slow
+
 COMMANDS = {
     "websockets": (sys.executable, "python_peers.py", "websockets"),
     "aiohttp": (sys.executable, "python_peers.py", "aiohttp"),
