@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from report_runs import facts
 
 from wps_load.report.files import write_run, write_snapshot
 
+AZURE = Path(__file__).parents[1] / "report" / "azure_metrics.json"
 PRICES = Path(__file__).parents[2] / "docs" / "prices.example.json"
 
 
@@ -59,6 +61,21 @@ class TestReport:
         settings = {**facts().settings, "wps-units": "1", "wps-tier": "standard"}
         result = run("report", make("a", settings=settings), "--growth", "1")
         assert "  bought         1 x Standard_S1 holds it\n" in result.out
+
+    def test_azure_monitors_view(self, run: Run, make: Callable[..., Path]) -> None:
+        folder = make("a")
+        result = run("report", folder, "--azure-metrics", AZURE)
+        assert result.code == 0
+        assert "Server Load was 83 % at most" in (folder / "report.html").read_text()
+        assert "| SlowClient | 2 |" in (folder / "summary.md").read_text()
+
+    def test_azure_metrics_of_another_day(self, run: Run, make: Callable[..., Path]) -> None:
+        folder = make("a", started_at=facts().started_at + timedelta(days=1))
+        before = (folder / "report.html").read_bytes()
+        result = run("report", folder, "--azure-metrics", AZURE)
+        assert (result.code, result.out) == (2, "")
+        assert "it covers 2026-03-14 09:25:00 UTC to " in result.err
+        assert (folder / "report.html").read_bytes() == before
 
     def test_settings_that_nobody_knows(self, run: Run, make: Callable[..., Path]) -> None:
         result = run("report", make("a", settings={**facts().settings, "wps-payload": "huge"}), "--growth", "1")

@@ -176,7 +176,7 @@ class Histogram:
 
     def buckets(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """The values in ns and the counts of the buckets in use, as `nonzero`, for arithmetic on all of them."""
-        used = np.nonzero(self._counts)[0]
+        used = np.nonzero(self._counts != 0)[0]  # ten times as fast as of integers
         shift = np.maximum((used >> _HALF_BITS) - 1, 0)
         middles = ((used - (shift << _HALF_BITS)) << shift) + ((1 << shift) >> 1)
         if self.min is not None and self.max is not None:
