@@ -61,11 +61,11 @@ class Outcome:
         return 0 if row is None else int(row["count"] - row["failures"])
 
 
-def execute(run: Run, emulator: EmulatorProcess | None = None) -> Outcome:
+def execute(run: Run, emulator: EmulatorProcess | None = None, *, patience_s: float = PATIENCE_S) -> Outcome:
     """Runs the program to its end, against an emulator of its own unless one is given."""
     if emulator is None:
         with EmulatorProcess.start(faults=run.faults) as own:
-            return execute(run, own)
+            return execute(run, own, patience_s=patience_s)
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [
@@ -82,7 +82,7 @@ def execute(run: Run, emulator: EmulatorProcess | None = None) -> Outcome:
         try:
             if run.during is not None:
                 run.during(process, emulator)
-            output, _ = process.communicate(timeout=PATIENCE_S)
+            output, _ = process.communicate(timeout=patience_s)
         finally:
             process.kill()
         found = list(Path(folder).glob("*/summary.json"))

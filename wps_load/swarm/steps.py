@@ -10,11 +10,13 @@ from wps_load.capacity.search import Outcome
 from wps_load.measure import thresholds
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
-from wps_load.report.doubts import SEND_LAG_LIMIT_MS, SEND_LAG_SHARE, thin_percentiles
+from wps_load.report.doubts import SEND_LAG_LIMIT_MS, thin_percentiles
 from wps_load.swarm.collector import Collector
 
 BEHIND_SHARE = 0.02
 """Deliveries may fall behind publications by so much of a step; more grows, and breaks any latency in time."""
+LATE_SHARE = 0.5
+"""Of a step's p99: where the generator's own lateness is more of it, the generator is what is measured."""
 MISSED_SHARE = 0.01
 """Messages due and not published beyond this share: the generator was the limit, as in the doubt `rate_missed`."""
 
@@ -71,15 +73,19 @@ class Step:
         due = self.total("published") * self.fan_out
         return max(0.0, due - self.total("delivered") - max(0, self.total("lost"))) / due if due else 0.0
 
-    def generator_limit(self, main_metric: str) -> str | None:
-        """Why the generator was the limit; None: it was not."""
+    def rate_missed(self) -> str | None:
+        """Messages that the generator owed; None: it sent what was due."""
         offered, published = self.total("offered"), self.total("published")
         if offered and offered - published > MISSED_SHARE * offered:
             return f"only {published:,} of {offered:,} messages due were sent"
+        return None
+
+    def sent_late(self, main_metric: str) -> str | None:
+        """Messages that left so late that it is the better part of their latency; None: they did not."""
         lag = self.snapshot.histograms.get("send_lag")
         lag_ms = None if lag is None else (lag.percentile(99.0) or 0) / 1e6
-        p50_ms = self.row(main_metric)["p50"]
-        if lag_ms and p50_ms and lag_ms > SEND_LAG_LIMIT_MS and lag_ms > SEND_LAG_SHARE * p50_ms:
+        p99_ms = self.row(main_metric)["p99"]
+        if lag_ms and p99_ms and lag_ms > SEND_LAG_LIMIT_MS and lag_ms > LATE_SHARE * p99_ms:
             return f"messages left {lag_ms:.1f} ms or more late"
         return None
 
@@ -91,14 +97,21 @@ def cut(collector: Collector, load: int, from_s: int, to_s: int, *, target_users
 
 
 def judge(step: Step, slos: Sequence[thresholds.Slo], main_metric: str) -> tuple[Outcome, list[str]]:
-    """Whether the load was held, and why not."""
-    limit = step.generator_limit(main_metric)
-    if limit is not None:
-        return Outcome.GENERATOR, [limit]
+    """Whether the load was held, and why not.
+
+    Latencies count from the due time, so that a generator that is late makes a load look worse, never better: its
+    lateness matters where it may have broken a latency that the service would have kept.
+    """
+    missed = step.rate_missed()
+    if missed is not None:
+        return Outcome.GENERATOR, [missed]
     results = [thresholds.evaluate(slo, step) for slo in slos]
     reasons = [result.expression for result in results if result.verdict != "pass"]
     if step.behind > BEHIND_SHARE:
         reasons.append(f"deliveries fell behind publications by {step.behind:.1%}")
+    late = step.sent_late(main_metric) if reasons and step.behind <= BEHIND_SHARE else None
+    if late is not None:
+        return Outcome.GENERATOR, [*reasons, late]
     return (Outcome.FAILED if reasons else Outcome.HELD), reasons
 
 

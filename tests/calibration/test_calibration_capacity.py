@@ -1,0 +1,28 @@
+"""A service whose limit is known: the search must find it."""
+
+from __future__ import annotations
+
+import pytest
+from calibration_runs import Run, execute
+
+pytestmark = [pytest.mark.calibration, pytest.mark.timeout(180)]
+
+LIMIT_PER_S = 900
+
+
+def test_the_search_finds_a_known_limit_within_five_percent_and_twelve_steps() -> None:
+    found = execute(
+        Run(
+            "--headless -u 20 -r 50 -t 110s --wps-payload 128B --wps-capacity rate:200..2000",
+            faults=f"service-rate={LIMIT_PER_S}",
+        ),
+        patience_s=150,
+    )
+    capacity = found.summary["capacity"]
+    assert capacity["bound_by"] == "service", found.output
+    assert 0.95 * LIMIT_PER_S <= capacity["value"] <= 1.02 * LIMIT_PER_S
+    assert capacity["low"] == capacity["value"] < capacity["high"] <= 1.06 * capacity["value"]
+    assert len(capacity["steps"]) <= 12
+    assert {step["outcome"] for step in capacity["steps"]} == {"held", "failed"}
+    assert found.code == 0, "steps that failed do not fail a search that found its answer"
+    assert found.summary["messages"]["lost"] == 0

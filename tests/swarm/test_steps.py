@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from wps_load.capacity.search import Outcome
+from wps_load.measure import thresholds
+from wps_load.measure.snapshot import Snapshot
+from wps_load.swarm.steps import Step, describe, judge
+
+MS = 1_000_000
+SLOS = thresholds.parse("rtt p99 < 100ms, loss = 0")
+
+
+def seconds(count: int, **columns: int) -> list[dict[str, Any]]:
+    usual = {"offered": 100, "published": 100, "delivered": 100, "lost": 0, "users": 10, "cpu_percent": 20.0}
+    return [{"t_s": float(t + 1), **usual, **columns} for t in range(count)]
+
+
+def step(rows: list[dict[str, Any]], *, rtt_ms: float = 5.0, lag_ms: float = 0.1, fan_out: float = 1.0) -> Step:
+    from wps_load.measure.histogram import Histogram
+
+    snapshot = Snapshot()
+    snapshot.histograms["rtt"] = rtt = Histogram()
+    rtt.record(round(rtt_ms * MS), 1_000)
+    snapshot.histograms["send_lag"] = lag = Histogram()
+    lag.record(round(lag_ms * MS), 1_000)
+    return Step(100, 0, len(rows), rows, snapshot, target_users=10, fan_out=fan_out)
+
+
+def test_a_load_that_keeps_the_slo_is_held() -> None:
+    assert judge(step(seconds(10)), SLOS, "rtt") == (Outcome.HELD, [])
+
+
+def test_a_broken_slo_fails_and_is_named() -> None:
+    assert judge(step(seconds(10), rtt_ms=250), SLOS, "rtt") == (Outcome.FAILED, ["rtt p99 < 100ms"])
+
+
+def test_deliveries_that_fall_behind_fail_before_any_latency_does() -> None:
+    outcome, reasons = judge(step(seconds(10, delivered=95)), SLOS, "rtt")
+    assert outcome is Outcome.FAILED
+    assert reasons == ["deliveries fell behind publications by 5.0%"]
+
+
+def test_falling_behind_counts_deliveries_to_all_members() -> None:
+    assert judge(step(seconds(10, delivered=1_000), fan_out=10.0), SLOS, "rtt") == (Outcome.HELD, [])
+    assert judge(step(seconds(10, delivered=900), fan_out=10.0), SLOS, "rtt")[0] is Outcome.FAILED
+
+
+@pytest.mark.parametrize(
+    ("rtt_ms", "lag_ms", "published"), [(5.0, 0.1, 97), (250.0, 130.0, 100)], ids=["rate", "lag"]
+)
+def test_a_generator_that_cannot_keep_up_says_nothing_about_the_service(
+    rtt_ms: float, lag_ms: float, published: int
+) -> None:
+    rows = seconds(10, published=published, delivered=published)
+    assert judge(step(rows, rtt_ms=rtt_ms, lag_ms=lag_ms), SLOS, "rtt")[0] is Outcome.GENERATOR
+
+
+def test_a_load_that_is_held_by_a_late_generator_is_held_all_the_more() -> None:
+    assert judge(step(seconds(10), lag_ms=30.0), SLOS, "rtt") == (Outcome.HELD, [])
+
+
+def test_a_step_without_data_is_not_held() -> None:
+    empty = Step(100, 0, 3, seconds(3, offered=0, published=0, delivered=0), Snapshot(), 10, 1.0)
+    assert judge(empty, SLOS, "rtt")[0] is Outcome.FAILED
+
+
+def test_a_step_as_the_summary_shows_it() -> None:
+    row = describe(step(seconds(4)), "rtt", Outcome.HELD, [])
+    assert (row["load"], row["duration_s"], row["published_per_s"], row["outcome"]) == (100, 4.0, 100.0, "held")
+    assert row["p99"] == pytest.approx(5.0, rel=1e-3)
