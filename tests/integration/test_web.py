@@ -288,7 +288,8 @@ def test_workers_run_what_the_form_says(tmp_path: Path) -> None:
 
         until(finished, "the run is over")
         data = finished()
-        assert (data["what"], data["metric"]) == ("small-group over json", "rtt")
+        assert (data["what"], data["metric"]) == ("small-group over json", "delivery")
+        assert data["limits"] == [{"expression": "delivery p99 < 1s", "ms": 1000.0}]
         assert data["figures"]["peak"] == data["figures"]["target"] == 10
         assert data["figures"]["delivered"] == 10 * data["figures"]["published"] > 0
         assert ["workers", "2"] in data["generator"]

@@ -21,20 +21,20 @@ from wps_load.swarm.reporter import Reporter
 @pytest.mark.parametrize(
     ("slo", "shown"),
     [
-        ("", "p99 5.00 ms ✓ p99 1,000"),
+        ("", "delivery p50 5.00 p99 5.00 ms ✓ p99 1,000"),
         ("loss = 0, rtt p50 < 1ms, rtt p99 < 1s", "p99 5.00 ms ✗ p50 1.00"),
         ("rtt p99.9 < 1ms, connect p99 < 1ms", "p99 5.00 ms | lost"),
-        ("none", "p99 5.00 ms | lost"),
+        ("none", "rtt p50 5.00 p99 5.00 ms | lost"),
     ],
 )
 def test_live_line_shows_the_limit(slo: str, shown: str) -> None:
-    values = {"wps_slo": slo, "wps_report_dir": ""}
-    config = load(values, users=1, spawn_rate=None, run_time_s=None, environ={}, sources={})
+    values = {"wps_slo": slo, "wps_report_dir": "", "wps_scenario": "small-group"}
+    config = load(values, users=10, spawn_rate=None, run_time_s=None, environ={}, sources={})
     rtt = Histogram()
     rtt.record(5 * NS_PER_MS)
     collector = Collector(now_ns(), config)
     counts = dict.fromkeys(("offered", "published", "delivered", "lost"), 1)
-    interval = Snapshot({"rtt": rtt})
+    interval = Snapshot({"rtt": rtt, "delivery": rtt})
     collector.rows.append(timeline_row(t_s=1.0, interval_s=1.0, phase="measure", users=1, interval=interval, **counts))
     stream = io.StringIO()
     reporter = Reporter(config, Console(stream))

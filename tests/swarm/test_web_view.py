@@ -54,6 +54,7 @@ def run(seconds: int, *, summary: dict[str, Any] | None = None, run_time_s: floa
         config=config,
         scenario="echo",
         summary=summary,
+        demanded={"rtt"},
         folder=Path("reports/a-run"),
         target_users=lambda: 5,
     )
@@ -178,9 +179,12 @@ def test_counts_become_rates_and_unknown_stays_unknown() -> None:
 
 def test_the_latency_shown_is_that_of_messages_once_there_are_some() -> None:
     collector = run(0).coordinator.collector
-    assert latency_metric(collector) == "rtt"
+    assert latency_metric(collector, {"delivery"}) == "rtt"
+    collector.total.histograms["delivery"] = histogram(1.0)
+    assert latency_metric(collector, ()) == "rtt"
+    assert latency_metric(collector, {"delivery"}) == "delivery", "an SLO is about it"
     collector.total.histograms = {"connect": histogram(1.0), "loop_lag": histogram(1.0)}
-    assert latency_metric(collector) == "connect"
+    assert latency_metric(collector, {"rtt"}) == "connect"
 
 
 def test_what_is_missing_counts_as_lost_so_far() -> None:

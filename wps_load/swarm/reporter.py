@@ -45,6 +45,8 @@ class Reporter:
         self.target_users: Callable[[], int] = lambda: 0
         """How many connections the run was asked for."""
         self._slos = thresholds.parse(config.slo) if config.slo else ()
+        self.demanded = frozenset(slo.subject for slo in self._slos if slo.kind == "time")
+        """The metrics whose times an SLO is about: of several latencies, one of these is shown."""
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
 
@@ -80,7 +82,8 @@ class Reporter:
 
     def _live(self, coordinator: Coordinator, collector: Collector) -> LiveState:
         row: Any = collector.rows[-1]
-        metric = next((m for m in ("rtt", "delivery", "connect") if f"{m}_p50" in row), self._main_metric())
+        messages = sorted(("rtt", "delivery"), key=lambda name: name not in self.demanded)
+        metric = next((m for m in (*messages, "connect") if f"{m}_p50" in row), self._main_metric())
         elapsed_s = (now_ns() - coordinator.plan.started_ns) / NS_PER_S
         limit_ms, percentile = self._limit(metric)
         interval_s = float(row["interval_s"]) or 1.0

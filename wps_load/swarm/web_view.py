@@ -6,7 +6,7 @@ SLOs, which need the whole run's histograms, are judged every few seconds at mos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ class RunView:
         if reporter is None or reporter.coordinator is None:
             return {"state": "none"}
         coordinator, collector = reporter.coordinator, reporter.coordinator.collector
-        metric = latency_metric(collector)
+        metric = latency_metric(collector, reporter.demanded)
         here = f"{coordinator.plan.run_id}-{metric}"
         begin = since if key == here and 0 <= since <= len(collector.rows) else 0
         judged = self._judge(reporter, coordinator)
@@ -170,11 +170,12 @@ def judge(reporter: Reporter, coordinator: Coordinator) -> Judgement:
     )
 
 
-def latency_metric(collector: Collector) -> str:
-    """The latency that the run is about, of those with values so far."""
+def latency_metric(collector: Collector, demanded: Collection[str]) -> str:
+    """The latency that the run is about, of those with values so far: one that an SLO is about comes first."""
     names = {metric.name for metric in METRICS}
     found = {name for name, histogram in collector.total.histograms.items() if name in names and histogram.count}
-    return next((name for name in MESSAGE_METRICS if name in found), "connect")
+    ordered = sorted(MESSAGE_METRICS, key=lambda name: name not in demanded)
+    return next((name for name in ordered if name in found), "connect")
 
 
 def phase_of(reporter: Reporter, coordinator: Coordinator) -> str:
@@ -207,7 +208,7 @@ def _phases(coordinator: Coordinator) -> list[dict[str, Any]]:
 
 def _figures(reporter: Reporter, collector: Collector, judged: Judgement) -> dict[str, Any]:
     """So far; `lost` is what is missing until the drain has settled it. `whole`: the latency's percentiles."""
-    whole = judged.metrics.get(latency_metric(collector), {})
+    whole = judged.metrics.get(latency_metric(collector, reporter.demanded), {})
     messages = None if reporter.summary is None else reporter.summary["messages"]
     counters = collector.total.counters
     return {
@@ -255,7 +256,7 @@ def _state_rows(reporter: Reporter, coordinator: Coordinator) -> Rows:
 
 
 def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) -> Rows:
-    metric, figures = latency_metric(collector), _figures(reporter, collector, judged)
+    metric, figures = latency_metric(collector, reporter.demanded), _figures(reporter, collector, judged)
     running = reporter.summary is None and collector.rows
     row: Mapping[str, Any] = collector.rows[-1] if running else dict.fromkeys((*_RATES, "interval_s"))
     rates = {name: tables.number(_per_s(row, name)) for name in _RATES}
