@@ -15,7 +15,8 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-test
 	$(CLEAN_ENV) $(BIN)/ruff check .
 	$(CLEAN_ENV) $(BIN)/mypy
-	$(CLEAN_ENV) $(BIN)/python -m pytest
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist worksteal -m "not calibration"
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m calibration
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check . && $(BIN)/mypy
@@ -29,6 +30,19 @@ $(VENV)/.installed-test: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
 	touch $(VENV)/.installed $@
+
+# One real run of each kind, kept in the repository: what a reader of the README sees.
+sample: $(VENV)/.installed
+	rm -rf reports/sample reports/sample-capacity build/sample
+	$(CLEAN_ENV) $(BIN)/locust --config configs/small-group.conf --wps-report-dir build/sample
+	mv build/sample/* reports/sample
+	$(CLEAN_ENV) $(BIN)/locust --config configs/capacity.conf --wps-report-dir build/sample \
+	  --wps-capacity rate:100..3000 --wps-emulator-faults service-rate=900 -t 4m
+	mv build/sample/* reports/sample-capacity
+
+# Beside peers, some 12 minutes; see docs/performance.md.
+bench: $(VENV)/.installed-test
+	$(CLEAN_ENV) $(BIN)/python -m benchmarks
 
 clean:
 	rm -rf $(VENV)
