@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from capacity_runs import searched
 from report_runs import autocorrelated, facts
 
 from wps_load.config import load
@@ -151,6 +152,10 @@ def test_a_stall_is_resampled_with_the_rest() -> None:
         ),
         ({"settings_hash": "f"}, "the settings' hash"),
         ({"generator": GeneratorHealth(workers_lost=1)}, r"invalid \(worker_lost\)"),
+        (
+            {"capacity": searched().capacity},
+            r"new is a search, .*: compare the answers \(Capacity: 931 messages/s, below 966",
+        ),
     ],
 )
 def test_refuses(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:

@@ -10,7 +10,7 @@ from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.thresholds import parse
 from wps_load.report.azure_tables import azure_lines
-from wps_load.report.doubts import headline, samples
+from wps_load.report.evidence import headline, samples
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.steps import curve
 from wps_load.report.timeline import FIXED_COLUMNS

@@ -89,6 +89,11 @@ def _refuse(base: Sequence[Run], new: Sequence[Run]) -> None:
         if run.summary["verdict"] == "invalid":
             doubts = ", ".join(d["name"] for d in run.summary["doubts"] if d["level"] == "error")
             raise NotComparable(f"{run.name} is invalid ({doubts}): its figures cannot be compared.")
+        if run.summary["capacity"] is not None:
+            answer = run.summary["capacity"].get("answer", "its answer")
+            raise NotComparable(
+                f"{run.name} is a search, whose steps are not those of another one: compare the answers ({answer})."
+            )
     first = runs[0].summary["run"]
     for run in runs[1:]:
         other = run.summary["run"]

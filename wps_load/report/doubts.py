@@ -7,16 +7,22 @@ has the list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
 
-from wps_load.capacity.measured import best_step
+from wps_load.report.evidence import (
+    MESSAGE_METRICS,
+    SAMPLES_BEYOND,
+    Doubt,
+    Evidence,
+    headline,
+    samples,
+    thin_percentiles,
+)
 from wps_load.report.model import RunFacts, RunState
 from wps_load.report.stats import Drift, drift
+from wps_load.report.step_doubts import client_bound, few_samples_in, judged_steps
 
-Level = Literal["warning", "error"]
-Row = Mapping[str, float | int | None]
+__all__ = ["CHECKS", "MESSAGE_METRICS", "Doubt", "Evidence", "find_doubts", "thin_percentiles"]
 
 CPU_LIMIT_PERCENT = 90.0
 LOOP_LAG_LIMIT_MS = 10.0
@@ -25,67 +31,6 @@ SEND_LAG_LIMIT_MS = 10.0
 SEND_LAG_SHARE = 0.10
 RATE_MISSED_SHARE = 0.01
 CLOCK_ERROR_SHARE = 0.10
-SAMPLES_BEYOND = 10
-"""A percentile with fewer samples above it is the work of single messages: p99 wants 1,000, p99.9 wants
-10,000."""
-
-PERCENTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99_9": 0.999, "p99_99": 0.9999}
-MESSAGE_METRICS = ("rtt", "delivery", "rest_publish", "recover")
-"""The latencies that scenarios are about, the most telling first; `connect` takes their place where there are
-none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    name: str
-    level: Level
-    message: str
-    advice: str
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the checks look at: the facts, and the rows of `metrics` already computed."""
-
-    facts: RunFacts
-    metrics: Mapping[str, Row]
-
-    @property
-    def p50_ms(self) -> float | None:
-        """The median of the run's main latency."""
-        name = headline(self.metrics)
-        return None if name is None else self.metrics[name]["p50"]
-
-    @property
-    def cpu_percent(self) -> float | None:
-        """The busiest second; of a search, in the step that its answer rests on."""
-        if self.facts.capacity is None:
-            return self.facts.generator.cpu_percent_max
-        step = best_step(self.facts.capacity)
-        return None if step is None else step["cpu_percent_max"]
-
-    @property
-    def nothing_connected(self) -> bool:
-        found = self.facts.connections
-        return bool(found.failed) and not found.opened and not found.peak
-
-
-def headline(metrics: Mapping[str, Row]) -> str | None:
-    """The metric that a run is about: the first of `MESSAGE_METRICS` with data, else `connect`."""
-    return next((name for name in (*MESSAGE_METRICS, "connect") if samples(metrics.get(name) or {})), None)
-
-
-def samples(row: Row) -> int:
-    """How many values a row's times rest on: its count is of attempts, and a failure has no time."""
-    return int((row.get("count") or 0) - (row.get("failures") or 0))
-
-
-def thin_percentiles(row: Row) -> list[str]:
-    """The percentiles of a row that have fewer than `SAMPLES_BEYOND` samples above them. Empty when there is
-    no data."""
-    count = samples(row)
-    # 1 - 0.99 is a little more than 0.01 in binary; the rounding keeps 1,000 samples enough for p99.
-    return [name for name, share in PERCENTILES.items() if count and round(count * (1 - share), 6) < SAMPLES_BEYOND]
 
 
 def interrupted(seen: Evidence) -> Doubt | None:
@@ -172,20 +117,6 @@ def _most_frequent(seen: Evidence) -> str:
     """`, most often NAME`, of the connects' failures."""
     labels = {label: n for (metric, label), n in seen.facts.snapshot.failures.items() if metric == "connect"}
     return f", most often with {max(labels, key=lambda label: labels[label])}" if labels else ""
-
-
-def client_bound(seen: Evidence) -> Doubt | None:
-    capacity: Mapping[str, Any] | None = seen.facts.capacity
-    if capacity is None or capacity["bound_by"] != "generator":
-        return None
-    step = next((s for s in reversed(capacity["steps"]) if s["outcome"] == "generator"), None)
-    at = "" if step is None else f" at {step['load']:,} ({'; '.join(step['reasons'])})"
-    return Doubt(
-        "client_bound",
-        "error",
-        f"The generator, not the service, was the limit{at}: the service may hold more than was found.",
-        "Add workers (--processes -1) or machines (--master, --worker), and search again.",
-    )
 
 
 def rate_missed(seen: Evidence) -> Doubt | None:
@@ -304,9 +235,9 @@ def clock_error(seen: Evidence) -> Doubt | None:
 
 
 def few_samples(seen: Evidence) -> Doubt | None:
-    steps = _judged_steps(seen.facts)
+    steps = judged_steps(seen.facts)
     if steps is not None:
-        return _few_samples_in(steps)
+        return few_samples_in(steps)
     main = headline(seen.metrics)
     judged = {slo.subject for slo in seen.facts.slos} & set(seen.metrics)
     shown = {*MESSAGE_METRICS, *([main] if main else [])} & set(seen.metrics)
@@ -324,30 +255,6 @@ def few_samples(seen: Evidence) -> Doubt | None:
         "warning",
         f"Percentiles with fewer than {SAMPLES_BEYOND} samples above them: {'; '.join(parts)}.",
         "They change from run to run by chance. Run longer or at a higher rate, or read a lower percentile.",
-    )
-
-
-def _judged_steps(facts: RunFacts) -> list[Mapping[str, Any]] | None:
-    """The steps that a run's figures rest on: all stages; of a search, both ends of its bracket."""
-    capacity: Mapping[str, Any] | None = facts.capacity
-    stages: Mapping[str, Any] | None = facts.stages
-    if capacity is not None:
-        return [s for s in capacity["steps"] if s["load"] in (capacity["value"], capacity["high"])]
-    return None if stages is None else list(stages["steps"])
-
-
-def _few_samples_in(steps: Sequence[Mapping[str, Any]]) -> Doubt | None:
-    thin = {step["load"]: step for step in steps if step["few_samples"]}
-    if not thin:
-        return None
-    parts = [f"{step['samples']:,} of `{step['metric']}` at {load:,}" for load, step in thin.items()]
-    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
-    return Doubt(
-        "few_samples",
-        "warning",
-        f"Steps too short for their percentiles (fewer than {SAMPLES_BEYOND} samples above p50 or p99): "
-        f"{', '.join(parts[:5])}{more}.",
-        "They change from run to run by chance. Make the steps longer (-t of a search bounds all of them).",
     )
 
 

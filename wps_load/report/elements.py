@@ -60,4 +60,4 @@ def _cells(row: Sequence[Cell], found: Table) -> str:
 
 
 def _numeric(column: int, found: Table) -> str:
-    return ' class="num"' if column >= found.numeric_from else ""
+    return ' class="num"' if found.is_numeric(column) else ""

@@ -88,7 +88,7 @@ def failures(summary: Mapping[str, Any]) -> str:
 
 def rendered(table: Table) -> str:
     """A pipe table; numbers to the right; figures that too few samples carry in italics."""
-    rule = ["---" if i < table.numeric_from else "---:" for i in range(len(table.header))]
+    rule = ["---:" if table.is_numeric(i) else "---" for i in range(len(table.header))]
     lines = [table.header, rule, *(tuple(map(_cell, row)) for row in table.rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

@@ -14,8 +14,8 @@ from typing import Any
 from wps_load.report import step_sections, tables
 from wps_load.report.charts import connect_anatomy, thinned
 from wps_load.report.command import reproduce
-from wps_load.report.doubts import headline
 from wps_load.report.elements import chart, details, pairs, section, table
+from wps_load.report.evidence import headline
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.steps import steps
 from wps_load.report.tables import Table

@@ -57,11 +57,15 @@ def steps_table(summary: Mapping[str, Any]) -> Table:
     """A row a step. A search's say whether the load was held, and if not, why; of stages, which is the knee."""
     found, knee_at = steps(summary), knee_load(summary)
     searched, by_rate = is_search(summary), variable(summary) == "rate"
-    marked = searched or knee_at is not None
+    marked, explained = searched or knee_at is not None, any(step["reasons"] for step in found)
     metric = found[0]["metric"] if found else ""
     rows: list[list[str | Cell]] = []
     for step in found:
-        mark = _outcome(step) if searched else Cell("knee" if step["load"] == knee_at else "")
+        mark = (
+            Cell(_OUTCOMES.get(step["outcome"], ""), tone=_TONES.get(step["outcome"], ""))
+            if searched
+            else Cell("knee" if step["load"] == knee_at else "")
+        )
         end_s = step["from_s"] + step["duration_s"]
         rows.append(
             [
@@ -72,18 +76,13 @@ def steps_table(summary: Mapping[str, Any]) -> Table:
                 *([number(step["users"])] if by_rate else []),
                 *(number(step[key]) for key in ("cpu_percent_max", "samples")),
                 f"{step['from_s']:g}–{end_s:g}",
+                *(["; ".join(step["reasons"])] if explained else []),
             ]
         )
     header = [UNITS[variable(summary)], *(["outcome" if searched else ""] if marked else [])]
     header += [f"{metric} p50, ms", f"{metric} p99, ms", "published/s", "delivered/s", "lost"]
-    header += [*(["connections"] if by_rate else []), "CPU, %", "samples", "seconds"]
-    return table(header, rows, numeric_from=2 if marked else 1)
-
-
-def _outcome(step: Step) -> Cell:
-    words = _OUTCOMES.get(step["outcome"], "")
-    reasons = "; ".join(step["reasons"])
-    return Cell(f"{words}: {reasons}" if reasons else words, tone=_TONES.get(step["outcome"], ""))
+    header += [*(["connections"] if by_rate else []), "CPU, %", "samples", "seconds", *(["why"] if explained else [])]
+    return table(header, rows, 2 if marked else 1, len(header) - explained)
 
 
 def one_step_table(step: Step) -> Table:

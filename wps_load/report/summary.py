@@ -14,7 +14,8 @@ from wps_load.errors import ExitCode, worst
 from wps_load.measure.catalog import METRICS
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import SloResult, evaluate
-from wps_load.report.doubts import Doubt, Evidence, Row, find_doubts
+from wps_load.report.doubts import find_doubts
+from wps_load.report.evidence import Doubt, Evidence, Row
 from wps_load.report.model import RunFacts
 from wps_load.workload.scenarios import RELIABLE
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wps_load.measure.thresholds import parse
-from wps_load.report.doubts import thin_percentiles
+from wps_load.report.evidence import thin_percentiles
 
 DASH = "–"
 PERCENTILE_COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "p99_99")
@@ -29,16 +29,22 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`numeric_from`: the column from which on the cells are numbers, aligned right."""
+    """`numeric_from`, `numeric_to`: the columns from which on, and before which, cells are numbers, aligned right."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     numeric_from: int = 1
+    numeric_to: int = 99
+
+    def is_numeric(self, column: int) -> bool:
+        return self.numeric_from <= column < self.numeric_to
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str | Cell]], numeric_from: int = 1) -> Table:
+def table(
+    header: Sequence[str], rows: Sequence[Sequence[str | Cell]], numeric_from: int = 1, numeric_to: int = 99
+) -> Table:
     cells = tuple(tuple(c if isinstance(c, Cell) else Cell(c) for c in row) for row in rows)
-    return Table(tuple(header), cells, numeric_from)
+    return Table(tuple(header), cells, numeric_from, numeric_to)
 
 
 # -- numbers -------------------------------------------------------------------------------------------------
@@ -114,7 +120,7 @@ def capacity_sentence(summary: Mapping[str, Any]) -> str:
     """What a search found, and the demand that it found it for."""
     answer = str(summary["capacity"].get("answer") or f"Capacity: {number(summary['capacity']['value'])}")
     demands = ", ".join(slo["expression"] for slo in summary["slo"])
-    return f"{answer} ({demands})." if demands else f"{answer}."
+    return f"{answer}. SLO: {demands}." if demands else f"{answer}."
 
 
 def what_ran(summary: Mapping[str, Any]) -> str:

@@ -1,0 +1,47 @@
+"""The doubts about runs in steps: searches and stages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wps_load.report.evidence import SAMPLES_BEYOND, Doubt, Evidence
+from wps_load.report.model import RunFacts
+
+
+def client_bound(seen: Evidence) -> Doubt | None:
+    capacity: Mapping[str, Any] | None = seen.facts.capacity
+    if capacity is None or capacity["bound_by"] != "generator":
+        return None
+    step = next((s for s in reversed(capacity["steps"]) if s["outcome"] == "generator"), None)
+    at = "" if step is None else f" at {step['load']:,} ({'; '.join(step['reasons'])})"
+    return Doubt(
+        "client_bound",
+        "error",
+        f"The generator, not the service, was the limit{at}: the service may hold more than was found.",
+        "Add workers (--processes -1) or machines (--master, --worker), and search again.",
+    )
+
+
+def judged_steps(facts: RunFacts) -> list[Mapping[str, Any]] | None:
+    """The steps that a run's figures rest on: all stages; of a search, both ends of its bracket."""
+    capacity: Mapping[str, Any] | None = facts.capacity
+    stages: Mapping[str, Any] | None = facts.stages
+    if capacity is not None:
+        return [s for s in capacity["steps"] if s["load"] in (capacity["value"], capacity["high"])]
+    return None if stages is None else list(stages["steps"])
+
+
+def few_samples_in(steps: Sequence[Mapping[str, Any]]) -> Doubt | None:
+    thin = {step["load"]: step for step in steps if step["few_samples"]}
+    if not thin:
+        return None
+    parts = [f"{step['samples']:,} of `{step['metric']}` at {load:,}" for load, step in thin.items()]
+    more = f" and {len(parts) - 5} more" if len(parts) > 5 else ""
+    return Doubt(
+        "few_samples",
+        "warning",
+        f"Steps too short for their percentiles (fewer than {SAMPLES_BEYOND} samples above p50 or p99): "
+        f"{', '.join(parts[:5])}{more}.",
+        "They change from run to run by chance. Make the steps longer (-t of a search bounds all of them).",
+    )
