@@ -210,6 +210,7 @@ class Agent:
             "published": running.published - held,
             "delivered": running.delivered,
             "missing": running.missing,
+            "missing_opened": running.missing_opened,
         }
 
     def _count_traffic(self) -> None:

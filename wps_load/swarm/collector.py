@@ -18,7 +18,7 @@ from wps_load.swarm.parts import Part
 
 logger = logging.getLogger(__name__)
 
-_DELTAS = ("offered", "published", "delivered", "missing", "duplicated", "reordered")
+_DELTAS = ("offered", "published", "delivered", "missing", "missing_opened", "duplicated", "reordered")
 LOG_LINES = 600
 """Intervals of a metric in the HdrHistogram log, at most: those of a long run are merged to longer ones."""
 

@@ -24,8 +24,10 @@ from wps_load.config import RunConfig
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.swarm import options, signals
+from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
+from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator, RunPlan
 from wps_load.swarm.engines import make_engine
@@ -34,6 +36,7 @@ from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.shapes import UsersShape
+from wps_load.swarm.snapshots import share_the_lock
 from wps_load.swarm.stats import LocustTable, bucket_response_time, make_precise
 from wps_load.swarm.web import extend
 
@@ -78,11 +81,13 @@ class Lifecycle:
         self._most_users = 0
         self._warned: set[str] = set()
         self._scraped = False
+        self._abort: AbortWatch | None = None
         self._users_wanted: int | None = None
         self._load_over = False
         self._bus: Bus = self._make_bus()
         raise_open_files()
         accept_short_keys()
+        share_the_lock()
         locust_stats.bucket_response_time = bucket_response_time  # type: ignore[assignment]
         events: Any = environment.events
         events.test_start.add_listener(self._on_test_start)
@@ -206,8 +211,9 @@ class Lifecycle:
             self._bus,
             spawn_rate=self._spawn_rate,
             expected_users=self._expected_users,
-            on_second=reporter.second,
+            on_second=self._on_second,
         )
+        self._abort = AbortWatch(self.coordinator, config.slos) if config.slo_abort else None
         if config.capacity is not None or config.stages is not None:
             self.coordinator.explorer = Explorer(
                 self.coordinator, set_users=self._want_users, say=self.console.say, end=self._end_run
@@ -243,6 +249,15 @@ class Lifecycle:
         over = self._load_over or (config.run_time_s is not None and elapsed_s >= config.run_time_s)
         assert config.capacity is not None
         return None if over else (self._users_wanted or config.capacity.low, rate)
+
+    def _on_second(self, collector: Collector) -> None:
+        if self.reporter is not None:
+            self.reporter.second(collector)
+        hopeless = self._abort.hopeless() if self._abort is not None else None
+        if hopeless is not None:
+            self._abort = None
+            self.console.say(f"Out of reach: {hopeless}; the run is stopped (--wps-slo-abort)")
+            self._end_run()
 
     def _end_run(self) -> None:
         """There is nothing more to find out."""

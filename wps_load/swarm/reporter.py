@@ -12,7 +12,7 @@ from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.config import RunConfig
 from wps_load.errors import ExitCode
 from wps_load.measure import thresholds
-from wps_load.report.files import append_step_summary, prepare, write_run, write_snapshot
+from wps_load.report.files import append_step_summary, prepare, write_run
 from wps_load.report.live import LiveState
 from wps_load.report.model import RunFacts, RunState
 from wps_load.report.summary import Summary, build_summary, exit_code
@@ -21,6 +21,7 @@ from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.facts import gather, scenario_name
+from wps_load.swarm.snapshots import SnapshotWriter, frozen
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Reporter:
         """The metrics whose times an SLO is about: of several latencies, one of these is shown."""
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
+        self._snapshots = SnapshotWriter(self.folder) if self.folder is not None else None
 
     def announce(self) -> None:
         config = self.config
@@ -71,14 +73,15 @@ class Reporter:
             return
         self._console.live(self._live(coordinator, collector))
         rows = len(collector.rows)
-        if self.folder is None or coordinator.drained or rows < self._next_snapshot_s:
+        writer = self._snapshots
+        if writer is None or coordinator.stopping or rows < self._next_snapshot_s or writer.busy:
             return
-        # a longer run's takes longer, and messages wait meanwhile: twenty times in all, and ten seconds apart at least
+        failure = writer.failure()
+        if failure is not None:
+            logger.error("The snapshot of the run could not be written: %s", failure)
+        # a longer run's takes longer: twenty in a row of it, and ten seconds apart at least
         self._next_snapshot_s = rows + max(SNAPSHOT_EVERY_S, rows // 20)
-        try:
-            write_snapshot(self.folder, self.facts(coordinator, RunState.RUNNING))
-        except OSError as error:
-            logger.error("The snapshot of the run could not be written: %s", error.strerror)
+        writer.write(frozen(self.facts(coordinator, RunState.RUNNING, with_log=False)))
 
     def _live(self, coordinator: Coordinator, collector: Collector) -> LiveState:
         row: Any = collector.rows[-1]
@@ -130,6 +133,8 @@ class Reporter:
         self.summary = build_summary(facts)
         if self.folder is None:
             return
+        if self._snapshots is not None:
+            self._snapshots.finish()
         try:
             write_run(self.folder, facts)
             append_step_summary(os.environ, self.summary)

@@ -1,0 +1,89 @@
+"""`--wps-slo-abort`: ends a run when nothing that may still happen can make an SLO hold.
+
+Judged once a second after a time of grace, by the best case: all that is still to come is instant and whole. So a run
+is never ended on suspicion, and one without `-t`, of which nobody knows how much is still to come, only for what can't
+be undone (messages that are lost for certain).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.measure import thresholds
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.swarm.collector import Collector
+from wps_load.swarm.coordinator import Coordinator
+
+GRACE_S = 10
+"""Of the measure phase: a cold start is no verdict."""
+UNKNOWN = 1 << 62
+
+
+class AbortWatch:
+    """`hopeless()` once a second: the expression of an SLO that is out of reach, else None."""
+
+    def __init__(self, coordinator: Coordinator, slos: Sequence[thresholds.Slo]) -> None:
+        self._coordinator = coordinator
+        self._collector: Collector = coordinator.collector
+        self._slos = slos
+        drain_s = math.ceil(coordinator.plan.config.drain_ns / NS_PER_S) + 1
+        self._opened: deque[int] = deque(maxlen=drain_s + 1)
+
+    def hopeless(self) -> str | None:
+        self._opened.append(self._collector.running("missing_opened"))
+        measured_s = self.measure_s
+        if measured_s is None or measured_s < GRACE_S or self._coordinator.stopping:
+            return None
+        remaining_s = self._remaining_s()
+        for slo in self._slos:
+            if thresholds.out_of_reach(slo, self, self._remaining(slo, remaining_s), remaining_s):
+                return slo.expression
+        return None
+
+    def _remaining_s(self) -> float:
+        end_ns = self._coordinator.planned_end_ns
+        return math.inf if end_ns is None else max(0.0, (end_ns - now_ns()) / NS_PER_S)
+
+    def _remaining(self, slo: thresholds.Slo, remaining_s: float) -> int:
+        """At most so many values of the SLO's metric are still to come: at twice the pace so far, to be safe."""
+        if math.isinf(remaining_s) or not self.measure_s:
+            return UNKNOWN
+        histogram = self.histogram(slo.subject)
+        so_far = histogram.count if histogram is not None else self._collector.running("delivered")
+        return round(2 * so_far / self.measure_s * remaining_s) + self._collector.running("missing")
+
+    # -- as thresholds ask for it (LiveSource) -----------------------------------------------------------------
+
+    def row(self, metric: str) -> Mapping[str, Any]:
+        return self._collector.total.row(metric)
+
+    def histogram(self, metric: str) -> Histogram | None:
+        return self._collector.total.histograms.get(metric)
+
+    @property
+    def messages(self) -> LedgerTotals:
+        names = ("offered", "published", "delivered", "duplicated", "reordered")
+        offered, published, delivered, duplicated, reordered = map(self._collector.running, names)
+        return LedgerTotals(published, offered - published, None, delivered, None, duplicated, reordered)
+
+    @property
+    def connected_share(self) -> float | None:
+        return None
+
+    @property
+    def measure_s(self) -> float | None:
+        return self._coordinator.measured_s
+
+    @property
+    def certain_loss(self) -> int:
+        """Gaps that are older than the drain. Unsure, and so 0, where a member was away: it may have missed them."""
+        counters = self._collector.total.counters
+        away = ("connections_dropped", "connections_cut", "connections_closed_by_plan", "connections_reconnected")
+        if any(counters.get(name) for name in away) or len(self._opened) < (self._opened.maxlen or 0):
+            return 0
+        return max(0, self._collector.running("missing") - (self._opened[-1] - self._opened[0]))
