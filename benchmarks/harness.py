@@ -204,16 +204,23 @@ def _port(process: subprocess.Popen[bytes], log: Path) -> int:
 def echo_server(folder: Path) -> contextlib.AbstractContextManager[Server]:
     """The one in C where there is a compiler, else the one in Python."""
     try:
-        return server([str(compiled("echo_server", folder)), str(folder / "counters")], folder)
+        program = compiled("echo_server", folder)
     except BenchError:
-        return group_server(folder)
+        return group_server(folder, spins=PINNED)
+    return server([str(program), str(folder / "counters"), _patience(PINNED)], folder)
 
 
-def group_server(folder: Path, tls: Path | None = None) -> contextlib.AbstractContextManager[Server]:
-    argv = [sys.executable, "-m", "benchmarks.peers.fan_out_server", str(folder / "counters")]
+def group_server(
+    folder: Path, tls: Path | None = None, *, spins: bool = False
+) -> contextlib.AbstractContextManager[Server]:
+    argv = [sys.executable, "-m", "benchmarks.peers.fan_out_server", str(folder / "counters"), _patience(spins)]
     if tls is not None:
         argv += [str(tls / "cert.pem"), str(tls / "key.pem")]
     return server(argv, folder, tls)
+
+
+def _patience(spins: bool) -> str:
+    return "spin" if spins else "sleep"
 
 
 def certificate(folder: Path) -> Path:

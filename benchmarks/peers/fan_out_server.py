@@ -4,7 +4,7 @@ What was published in one turn of the loop is joined and written to each member 
 service's gateway does under load: so receivers get several messages a read, and the server's cost for a delivery is
 a fraction of a system call. No tokens, no permissions, no checks.
 
-    python -m benchmarks.peers.fan_out_server COUNTERS_FILE [CERT KEY]        prints the port
+    python -m benchmarks.peers.fan_out_server COUNTERS_FILE spin|sleep [CERT KEY]        prints the port
 """
 
 from __future__ import annotations
@@ -58,6 +58,13 @@ class Hub:
                 transport.write(piece)
             self.messages += len(frames) * len(members)
         self.count()
+
+    def spin(self) -> None:
+        """Keeps the loop polling while anybody is connected; why, echo_server.c says."""
+        if self.connections:
+            self._loop.call_soon(self.spin)
+        else:
+            self._loop.call_later(0.1, self.spin)
 
     def count(self) -> None:
         struct.pack_into("QQ", self._counters, 0, self.messages, self.connections)
@@ -151,9 +158,11 @@ class Peer(asyncio.Protocol):
         self._transport.write(build_frame(BINARY, down.SerializeToString()))
 
 
-async def serve(counters: mmap.mmap, tls: ssl.SSLContext | None) -> None:
+async def serve(counters: mmap.mmap, tls: ssl.SSLContext | None, *, spins: bool) -> None:
     loop = asyncio.get_running_loop()
     hub = Hub(loop, counters)
+    if spins:
+        hub.spin()
     server = await loop.create_server(lambda: Peer(hub), "127.0.0.1", 0, ssl=tls, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
@@ -163,14 +172,14 @@ def main() -> None:
     with open(sys.argv[1], "r+b") as file:
         counters = mmap.mmap(file.fileno(), 16)
     tls = None
-    if len(sys.argv) > 2:
+    if len(sys.argv) > 3:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        tls.load_cert_chain(sys.argv[2], sys.argv[3])
+        tls.load_cert_chain(sys.argv[3], sys.argv[4])
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    uvloop.run(serve(counters, tls))
+    uvloop.run(serve(counters, tls, spins=sys.argv[2] == "spin"))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks import contenders
 from benchmarks.contenders import Load, Start
-from benchmarks.harness import Row, Server, certificate, compiler, echo_server, end, group_server, observe
+from benchmarks.harness import PINNED, Row, Server, certificate, compiler, echo_server, end, group_server, observe
 from benchmarks.suites.plan import CONNECTIONS, SETTLE_S, Plan
 
 
@@ -26,7 +26,7 @@ def echo(plan: Plan) -> list[Row]:
 def tls(plan: Plan) -> list[Row]:
     """As `echo`, over TLS 1.3."""
     starts: dict[str, Start] = {"wps-load": contenders.ours, "stock Locust user": contenders.stock}
-    with group_server(plan.folder, certificate(plan.folder)) as server:
+    with group_server(plan.folder, certificate(plan.folder), spins=PINNED) as server:
         rows = _compare(plan, "echo over TLS", starts, server)
     ratio = _ratio(rows, "stock Locust user", 4.0)
     return [*rows.values(), *([] if ratio is None else [ratio])]
