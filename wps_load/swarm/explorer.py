@@ -27,9 +27,10 @@ logger = logging.getLogger(__name__)
 
 SETTLE_S = 2
 """Between a change of load and its measurement."""
-STEPS_PLANNED = 12
+STEPS_PLANNED = 16
 SHORTEST_S, USUAL_S, LONGEST_S = 3, 10, 30
-"""A step's measurement: what `-t` leaves for each of twelve steps, within these; usual without `-t`."""
+"""A step's measurement: what `-t` leaves for each step, within these; usual without `-t`. Twelve steps are usual, and
+those that fail need time to recover from."""
 RECOVERY_S = 30
 PATIENCE_S = 10
 """How long a step of users waits for those that were refused: a back-off of a second or two is no failure yet."""
