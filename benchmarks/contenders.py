@@ -47,6 +47,12 @@ def locust(server: Server, arguments: list[str], folder: Path) -> subprocess.Pop
     return spawn([*argv, *arguments], GENERATOR_CORE, env=env, log=folder / "locust.log")
 
 
+def finished(process: subprocess.Popen[bytes], folder: Path) -> dict[str, Any]:
+    """Ends a run of ours, which drains and reports, and checks its summary."""
+    process.terminate()
+    return summary(process, folder)
+
+
 def summary(process: subprocess.Popen[bytes], folder: Path, *, lossless: bool = True) -> dict[str, Any]:
     """Waits for a run of ours and reads its summary. Raises BenchError if the run was not clean: a figure of
     a run that lost messages is worth nothing."""
@@ -63,11 +69,17 @@ def summary(process: subprocess.Popen[bytes], folder: Path, *, lossless: bool = 
 
 def ours(server: Server, load: Load, folder: Path) -> subprocess.Popen[bytes]:
     spread = ["-u", str(load.connections), "-r", str(load.connections), "-t", f"{load.run_s}s"]
-    return locust(server, [*spread, "--wps-rate", "max"], folder)
+    return locust(server, [*spread, "--wps-rate", "max", "--wps-drain", "60s"], folder)
 
 
-def stock(server: Server, load: Load, folder: Path) -> subprocess.Popen[bytes]:
+def tuned_stock(server: Server, load: Load, folder: Path) -> subprocess.Popen[bytes]:
+    return stock(server, load, folder, tuned=True)
+
+
+def stock(server: Server, load: Load, folder: Path, *, tuned: bool = False) -> subprocess.Popen[bytes]:
     env = {"STOCK_URL": server.url, "STOCK_DATA_BYTES": str(DATA_BYTES)}
+    if tuned:
+        env["STOCK_TUNED"] = "1"
     if server.tls is not None:
         env["STOCK_CA_FILE"] = str(server.tls / "ca.pem")
     argv = [str(BIN / "locust"), "-f", str(PEERS / "stock_locustfile.py"), "--headless", "--only-summary"]

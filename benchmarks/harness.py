@@ -260,7 +260,12 @@ class Window:
         return self.cpu_ns / self.wall_ns
 
 
-def observe(peer: Server, client: subprocess.Popen[bytes], settle_s: float, window_s: float) -> Window:
+QUIET = 0.9
+"""A client that has as much to do as it can had less of its core than this: somebody else was busy."""
+TRIES = 5
+
+
+def window_of(peer: Server, client: subprocess.Popen[bytes], settle_s: float, window_s: float) -> Window:
     """Messages that passed the server, and the client's CPU for them, once it has settled."""
     time.sleep(settle_s)
     began, messages, spent = now_ns(), peer.messages, cpu_ns(client.pid)
@@ -269,3 +274,13 @@ def observe(peer: Server, client: subprocess.Popen[bytes], settle_s: float, wind
     if client.poll() is not None or not passed:
         raise BenchError(f"nothing was measured: the client's state is {client.returncode}")
     return Window(passed, used, took)
+
+
+def quietest(peer: Server, client: subprocess.Popen[bytes], settle_s: float, window_s: float) -> Window:
+    """As `window_of`; one in which somebody else was busy is measured again, some times."""
+    best = window_of(peer, client, settle_s, window_s)
+    for _ in range(TRIES - 1):
+        if not PINNED or best.busy >= QUIET:
+            break
+        best = max(best, window_of(peer, client, 0, window_s), key=lambda window: window.busy)
+    return best

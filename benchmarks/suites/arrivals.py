@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import contenders
-from benchmarks.harness import BenchError, Row, echo_server, end, group_server, observe
+from benchmarks.harness import BenchError, Row, echo_server, end, group_server, quietest
 from benchmarks.suites.plan import SETTLE_S, Plan, capacity
 
 
@@ -13,7 +13,7 @@ def fan_out(plan: Plan) -> list[Row]:
     rates = {name: Row("fan-out", f"{name}: received", "deliveries/s", better="more") for name in protocols}
     costs = {name: Row("fan-out", f"{name}: CPU", "µs/delivery") for name in protocols}
     able = {name: capacity("fan-out", f"{name}: deliveries", 150_000) for name in protocols}
-    run = ["-u", "100", "-r", "100", "-t", f"{round(6 + SETTLE_S + plan.window_s)}s", "--wps-rate", "max"]
+    run = ["-u", "100", "-r", "100", "-t", "300s", "--wps-rate", "max"]
     run += ["--wps-scenario", "big-group", "--wps-groups", "1", "--wps-publishers", "10"]
     for _ in range(plan.rounds):
         for name in protocols:
@@ -21,8 +21,8 @@ def fan_out(plan: Plan) -> list[Row]:
                 process = contenders.locust(server, [*run, "--wps-protocol", name], plan.folder)
                 try:
                     server.await_connections(100, process)
-                    window = observe(server, process, SETTLE_S + 1, plan.window_s)
-                    content = contenders.summary(process, plan.folder)
+                    window = quietest(server, process, SETTLE_S + 1, plan.window_s)
+                    content = contenders.finished(process, plan.folder)
                 finally:
                     end(process)
             if content["messages"]["delivered"] != content["messages"]["expected"]:
