@@ -26,7 +26,7 @@ class EchoUser(User):
     wait_time = constant(0)
 
     def on_start(self) -> None:
-        self.own_group = f"stock-{next(numbers)}"
+        self.own_group = f"stock-{os.getpid()}-{next(numbers)}"
         self.ws = websocket.create_connection(
             URL,
             subprotocols=["json.webpubsub.azure.v1"],
