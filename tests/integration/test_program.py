@@ -50,12 +50,11 @@ def test_headless_run_passes_and_loses_no_final_number(tmp_path: Path, processes
 def test_master_and_workers_started_apart(tmp_path: Path) -> None:
     port = str(free_port())
     worker = ("--worker", "--master-port", port)
+    conducts = ("--master", "--expect-workers", "2", "--master-bind-port", port)
     with (
         start(tmp_path / "a", *worker) as first,
         start(tmp_path / "b", *worker) as second,
-        start(
-            tmp_path / "m", "--headless", *LOAD, "-t", "5s", "--master", "--expect-workers", "2", "--master-bind-port", port
-        ) as master,
+        start(tmp_path / "m", "--headless", *LOAD, "-t", "5s", *conducts) as master,
     ):
         done = master.finish()
         assert done.code == 0, done.output
@@ -75,6 +74,7 @@ def test_interrupted_run_with_two_processes_drains_and_reports(tmp_path: Path, n
     assert_whole(done)
     assert done.code == 0, done.output
     assert "Traceback" not in done.output
+    assert "disconnect" not in done.output, "what ends by plan is no failure in Locust's table either"
     until(lambda: not emulator.is_running(), "the emulator ends with the run")
 
 
@@ -94,12 +94,13 @@ def test_killed_run_leaves_no_emulator_and_a_readable_summary(tmp_path: Path) ->
     ("options", "sentence"),
     [
         (("--wps-rate", "fast", "--wps-payload", "1B"), "--wps-rate 'fast': messages per second"),
-        (("--wps-connection-string", "nonsense"), "--wps-connection-string: part 1 of the connection string is not NAME=VALUE"),
+        (("--wps-connection-string", "nonsense"), "part 1 of the connection string is not NAME=VALUE"),
         (("--wps-client-url", "wss://x.webpubsub.azure.com/client/hubs/h"), "--wps-client-url: it has no access_token"),
         (("--wps-scenario", "recovery"), "reliable"),
         (("--wps-slo", "latency p99 < 1s"), "--wps-slo"),
         (("--wps-report-dir", "/proc/nowhere"), "--wps-report-dir '/proc/nowhere'"),
         (("--wps-emulator-faults", "dorp=1/2"), "--wps-emulator-faults"),
+        (("--wps-ca-file", str(Path(__file__))), "must be a readable file with certificates"),
     ],
 )
 def test_wrong_options_are_refused_before_anything_connects(
@@ -115,6 +116,24 @@ def test_wrong_options_are_refused_before_anything_connects(
     assert "Traceback" not in said
     if "fast" in options:
         assert "--wps-payload '1B'" in said, "all faults at once"
+
+
+def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    slow_end = ("--wps-drain", "30s", "--wps-emulator-faults", "drop=1/2")
+    with start(tmp_path / "reports", "--headless", *LOAD, *slow_end) as program:
+        program.await_output("measure ")
+        program.signal(signal.SIGTERM)
+        program.await_output("Got SIGTERM")
+        program.signal(signal.SIGTERM)
+        done = program.finish()
+    assert done.code == 130
+    assert "Traceback" not in done.output
+
+
+def test_tags_leave_the_one_task_of_our_users_alone(tmp_path: Path) -> None:
+    done = run(tmp_path / "reports", *LOAD, "-t", "4s", "--tags", "other")
+    assert "Traceback" not in done.output
+    assert done.summary["messages"]["delivered"] > 0
 
 
 @pytest.fixture(scope="module")
@@ -149,13 +168,14 @@ def test_missing_role_is_a_labelled_failure(tmp_path: Path, emulator: EmulatorPr
         tmp_path / "reports", *LOAD, "-t", "4s", "--wps-roles", "none",
         "--wps-connection-string", emulator.connection_string,
     )  # fmt: skip
-    assert done.code == 3, "no data is never a pass"
+    assert done.code == 4, "what nobody receives is no test"
     assert {"metric": "join_group", "label": "ack_forbidden", "count": 10} in done.summary["failures"]
     assert done.output.count("give the token the role webpubsub.joinLeaveGroup") == 1
 
 
 def test_request_failures_decide_only_if_nothing_worse_does(tmp_path: Path) -> None:
-    failing = ("-u", "10", "-r", "10", "-t", "3s", "--wps-scenario", "idle", "--wps-emulator-faults", "refuse=1/5,seed=1")
+    idle = ("-u", "10", "-r", "10", "-t", "3s", "--wps-scenario", "idle")
+    failing = (*idle, "--wps-emulator-faults", "refuse=1/5,seed=1")
     assert run(tmp_path / "on", *failing).code == 1
     assert run(tmp_path / "off", *failing, "--exit-code-on-error", "0").code == 0
 

@@ -120,7 +120,7 @@ def time_limit(timeout_s: float, timings: Timings, host: str) -> Iterator[None]:
         label = "upgrade_timeout" if timings.phase == UPGRADING else "connect_timeout"
         raise ConnectFailure(
             label,
-            f"{host}: nothing usable after {timeout_s:g} s, still {timings.phase}",
+            f"{host}: nothing usable after {timeout_s:.3g} s, still {timings.phase}",
             "check the endpoint and what stands between, ramp up more slowly, or raise --wps-connect-timeout",
         ) from None
     finally:

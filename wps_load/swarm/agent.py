@@ -54,6 +54,8 @@ class Agent:
         self._traffic = (0, 0)
         self._stalls = (0, 0)
         self._closed = False
+        self._finished = False
+        """The accounts are sent: what comes after them counts nowhere, in Locust's tables neither."""
         self._finishing: Any = None
         bus.on_agent = self._received
         engine.on_epoch_end = self._epoch_ends
@@ -136,6 +138,7 @@ class Agent:
         gevent.sleep(max(0.0, min(COPIES_NS, deadline_ns - now_ns()) / NS_PER_S))
         self._tick(partial=True)
         self._send("final", {"totals": engine.totals().to_wire()})
+        self._finished = True
 
     def _reset(self, _: int) -> None:
         self._close_part()
@@ -230,8 +233,9 @@ class Agent:
             return
         self._closed = True
         self._health.stop()
-        self._close_part()
-        self._show(self._parts)
+        if not self._finished:
+            self._close_part()
+            self._show(self._parts)
         self.engine.close()
         for result in self._waiting:
             result.set_exception(gevent.GreenletExit())

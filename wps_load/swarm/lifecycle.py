@@ -30,7 +30,7 @@ from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator, RunPlan
-from wps_load.swarm.engines import make_engine
+from wps_load.swarm.engines import make_engine, make_network
 from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
@@ -144,6 +144,8 @@ class Lifecycle:
             for fault in error.faults:
                 self.console.say(f"wps-load: {fault}")
             sys.exit(int(ExitCode.USAGE))
+        except KeyboardInterrupt:
+            sys.exit(signals.ABORTED)
 
     # -- start -----------------------------------------------------------------------------------------------
 
@@ -151,9 +153,15 @@ class Lifecycle:
     def running(self) -> bool:
         return self.coordinator is not None
 
+    @property
+    def ending(self) -> bool:
+        """The run drains."""
+        return self.coordinator is not None and self.coordinator.stopping
+
     def prepare(self, changed: dict[str, Any] | None = None) -> None:
         """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
         config = self.judge(changed)
+        make_network(config)  # an unusable CA file or proxy is told now
         self._stop_emulator()
         if config.target.is_emulator:
             try:
@@ -170,10 +178,19 @@ class Lifecycle:
 
     def _on_test_start(self, **_: Any) -> None:
         make_precise(self.environment.stats)
+        self._restore_tasks()
         if self.conducts:
             self._begin()
         if self.has_users:
             self._join()
+
+    def _restore_tasks(self) -> None:
+        """Locust's --tags has filtered the one task that our users live by, and that they can't be without."""
+        from wps_load.swarm.users import ScenarioUser
+
+        for cls in self.environment.user_classes:
+            if issubclass(cls, ScenarioUser) and ScenarioUser.live not in cls.tasks:
+                cls.tasks = [*cls.tasks, ScenarioUser.live]
 
     def _begin(self) -> None:
         if self.reporter is None or self.reporter.used:
@@ -350,9 +367,9 @@ class Lifecycle:
             self.agent.close()
         if self.conducts:
             self.environment.process_exit_code = self._exit_code()
-            self._stop_emulator()
 
     def _on_quit(self, **_: Any) -> None:
+        self._stop_emulator()  # not before the workers have closed their connections, which `quitting` is
         if self.parsed.get("headless") and self.reporter is not None:
             self.reporter.tell()  # below Locust's tables, where one looks first
 

@@ -54,7 +54,8 @@ class Reporter:
 
     def announce(self) -> None:
         config = self.config
-        self._console.say(f"Target: {config.target.describe()}, hub {config.hub}")
+        hub = f", hub {config.hub}" if config.target.has_key else ""  # else the Client URL decides
+        self._console.say(f"Target: {config.target.describe()}{hub}")
         self._console.say(f"Scenario: {self.scenario} over {config.protocol}; SLO: {config.slo or 'none'}")
 
     def begin(self, coordinator: Coordinator, target_users: Callable[[], int]) -> None:

@@ -33,6 +33,8 @@ def interrupt_politely() -> None:
     main = gevent.getcurrent()
     interrupt = _FirstThenAbort(lambda: gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt()))
     gevent.signal_handler(signal.SIGINT, interrupt)
+    # beside Locust's own handler, which takes the first one
+    gevent.signal_handler(signal.SIGTERM, _FirstThenAbort(lambda: None))
 
 
 def wait_for_master(lifecycle: Lifecycle) -> None:

@@ -18,6 +18,7 @@ from locust.util.timespan import parse_timespan
 
 from wps_load.config import OPTIONS
 from wps_load.errors import ConfigError
+from wps_load.options import BY_FLAG
 from wps_load.swarm.web_page import pages
 from wps_load.swarm.web_view import PAGE, REPORT, RunView
 
@@ -93,23 +94,33 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
         try:
             lifecycle.prepare(_changes(request.form))
         except ConfigError as error:
-            message = "; ".join(str(fault) for fault in error.faults)
-            return jsonify({"success": False, "message": message, "host": lifecycle.environment.host})
+            return jsonify(_refusal("; ".join(str(fault) for fault in error.faults), lifecycle))
         return None
 
     guarded = web_ui.auth_required_if_enabled(judge)  # who has not logged in starts nothing, and no emulator either
 
     def before() -> Any:
         starts = request.method == "POST" and request.endpoint == "locust.swarm"
+        if not starts:
+            return None
+        if lifecycle.ending:
+            return jsonify(_refusal("The run is ending; start again when it has stopped", lifecycle))
         # while a run is on, this changes its number of users
-        return guarded() if starts and not lifecycle.running else None
+        return None if lifecycle.running else guarded()
 
     return before
+
+
+def _refusal(message: str, lifecycle: Lifecycle) -> dict[str, Any]:
+    """As Locust's page expects it of /swarm."""
+    return {"success": False, "message": message, "host": lifecycle.environment.host}
 
 
 def _changes(form: Mapping[str, str]) -> dict[str, Any]:
     """What the form says differently from the command line; what Locust itself will refuse is left to it."""
     changed: dict[str, Any] = {name: text for name, text in form.items() if name in _FIELDS}
+    if changed.get("wps_report_dir") == "":
+        changed["wps_report_dir"] = BY_FLAG["--wps-report-dir"].default  # emptied is "not set"; "no files" is a flag's
     with contextlib.suppress(ValueError):
         changed["num_users"] = int(form.get("user_count", ""))
     with contextlib.suppress(ValueError):
