@@ -7,6 +7,7 @@ without scripts. Every text passes through `escape`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from html import escape
 from typing import Any
@@ -26,11 +27,16 @@ _TIMELINE_ROWS = 120
 Summary = Mapping[str, Any]
 
 
+def _prose(text: str) -> str:
+    """A sentence with names in backticks, as the terminal and Markdown show it, as HTML."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
+
+
 def doubts(summary: Summary) -> str:
     items = [
         f'<li class="{d["level"]}"><p><strong>{escape(d["name"].replace("_", " "))}</strong> · '
-        f"{escape(d['message'])}</p>"
-        f'<p class="advice">{escape(d["advice"])}</p></li>'
+        f"{_prose(d['message'])}</p>"
+        f'<p class="advice">{_prose(d["advice"])}</p></li>'
         for d in summary["doubts"]
     ]
     return f'<ul class="doubts" aria-label="Doubts about this run">{"".join(items)}</ul>' if items else ""
