@@ -3,7 +3,9 @@
  * Connection i joins group i / GROUP_SIZE; the first of each group publishes, and again whenever something came. So
  * with GROUP_SIZE 1 it is the closed-loop echo, and with more a fan-out whose receivers throw away what they read.
  *
- *     floor_client PORT PATH CONNECTIONS GROUP_SIZE DATA_BYTES        runs until it is ended
+ * `spin`: it polls, when it is a server that is measured and not this client (why: echo_server.c).
+ *
+ *     floor_client PORT PATH CONNECTIONS GROUP_SIZE DATA_BYTES spin|sleep        runs until it is ended
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -78,7 +80,8 @@ static void dial(struct link *link, int port, const char *path, int group, int d
 }
 
 int main(int count, char **arguments) {
-    if (count != 6) return 2;
+    if (count != 7) return 2;
+    int timeout = strcmp(arguments[6], "spin") == 0 ? 0 : -1;
     int port = atoi(arguments[1]), connections = atoi(arguments[3]), group_size = atoi(arguments[4]);
     int loop = epoll_create1(0);
     struct link *links = calloc((size_t)connections, sizeof *links);
@@ -94,7 +97,7 @@ int main(int count, char **arguments) {
         if (links[i].publishes) send(links[i].fd, links[i].frame, links[i].size, 0);
     struct epoll_event events[EVENTS];
     for (;;) {
-        int ready = epoll_wait(loop, events, EVENTS, -1);
+        int ready = epoll_wait(loop, events, EVENTS, timeout);
         for (int i = 0; i < ready; i++) {
             struct link *link = events[i].data.ptr;
             if (recv(link->fd, input, sizeof input, 0) <= 0) return 1;
