@@ -29,8 +29,8 @@ LOOP_LAG_LIMIT_MS = 10.0
 GC_PAUSE_LIMIT_MS = 10.0
 SEND_LAG_LIMIT_MS = 10.0
 SEND_LAG_SHARE = 0.10
-LAG_SAMPLES = 100
-"""Of fewer messages, "one in a hundred" is the latest of them: chance, and a warning only."""
+LAG_SAMPLES = 100 * SAMPLES_BEYOND
+"""Of fewer messages p99 is a handful of them, as `few_samples` says of any metric: chance, and a warning only."""
 RATE_MISSED_SHARE = 0.01
 CLOCK_ERROR_SHARE = 0.10
 
