@@ -109,12 +109,12 @@ def k6_program() -> str | None:
 
 
 def floor(server: Server, load: Load, folder: Path) -> subprocess.Popen[bytes]:
-    return floor_at(server.port, "/client/hubs/bench", load.connections, 1, folder, spins=False)
+    return floor_at(server.port, "/client/hubs/bench", load.connections, 1, folder, patience="sleep")
 
 
 def floor_at(
-    port: int, path: str, connections: int, group_size: int, folder: Path, *, spins: bool
+    port: int, path: str, connections: int, group_size: int, folder: Path, *, patience: str
 ) -> subprocess.Popen[bytes]:
     argv = [compiled("floor_client", folder), port, path, connections, group_size, DATA_BYTES]
-    argv.append("spin" if spins else "sleep")
+    argv.append(patience)
     return spawn([str(part) for part in argv], GENERATOR_CORE, log=folder / "floor.log")

@@ -26,6 +26,8 @@ CORES = sorted(os.sched_getaffinity(0))
 GENERATOR_CORE = CORES[0]
 SERVER_CORE = CORES[-1]
 PINNED = len(CORES) > 1
+PATIENCE = "spin" if PINNED else "sleep"
+"""What a server of round trips does when it has nothing to do: see peers/echo_server.c."""
 START_LIMIT_S = 60.0
 
 
@@ -206,21 +208,17 @@ def echo_server(folder: Path) -> contextlib.AbstractContextManager[Server]:
     try:
         program = compiled("echo_server", folder)
     except BenchError:
-        return group_server(folder, spins=PINNED)
-    return server([str(program), str(folder / "counters"), _patience(PINNED)], folder)
+        return group_server(folder, patience=PATIENCE)
+    return server([str(program), str(folder / "counters"), PATIENCE], folder)
 
 
 def group_server(
-    folder: Path, tls: Path | None = None, *, spins: bool = False
+    folder: Path, tls: Path | None = None, *, patience: str = "sleep"
 ) -> contextlib.AbstractContextManager[Server]:
-    argv = [sys.executable, "-m", "benchmarks.peers.fan_out_server", str(folder / "counters"), _patience(spins)]
+    argv = [sys.executable, "-m", "benchmarks.peers.fan_out_server", str(folder / "counters"), patience]
     if tls is not None:
         argv += [str(tls / "cert.pem"), str(tls / "key.pem")]
     return server(argv, folder, tls)
-
-
-def _patience(spins: bool) -> str:
-    return "spin" if spins else "sleep"
 
 
 def certificate(folder: Path) -> Path:

@@ -1,10 +1,13 @@
 """A minimal Web PubSub for what the C server cannot: groups, protobuf, TLS. It must be faster than its receivers.
 
-What was published in one turn of the loop is joined and written to each member of the group in one piece, as a
-service's gateway does under load: so receivers get several messages a read, and the server's cost for a delivery is
-a fraction of a system call. No tokens, no permissions, no checks.
+What is published at the same time is joined and written to each member of the group in one piece, as a service's
+gateway does under load: so receivers get several messages a read, and the server's cost for a delivery is a fraction
+of a system call. No tokens, no permissions, no checks.
 
-    python -m benchmarks.peers.fan_out_server COUNTERS_FILE spin|sleep [CERT KEY]        prints the port
+    python -m benchmarks.peers.fan_out_server COUNTERS_FILE spin|sleep|GATHER [CERT KEY]        prints the port
+
+GATHER: so many messages of a group make a piece (or fewer after 5 ms), that what is compared gets the same pieces.
+Else it is what came in one turn of the loop.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ import uvloop
 from wps_load.emulator.frames import BINARY, TEXT, FrameReader, build_close, build_frame
 from wps_load.protocol import webpubsub_pb2 as pb
 
+GATHER_LIMIT_S = 0.005
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SEND = b'{"type":"sendToGroup","group":"'
 _MESSAGE = b'{"type":"message","from":"group","fromUserId":"bench","group":"'
@@ -34,22 +38,30 @@ _CONNECTED = b'{"type":"system","event":"connected","userId":"bench","connection
 
 
 class Hub:
-    """Groups, and what was published to them in this turn of the loop. `counters`: [messages, connections]."""
+    """Groups, and what was published to them and not written yet. `counters`: [messages, connections]."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, counters: mmap.mmap) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, counters: mmap.mmap, gather: int) -> None:
         self._loop = loop
+        self._gather = gather
         self._counters = counters
         self._due: dict[bytes, list[bytes]] = {}
+        self._timer: asyncio.TimerHandle | None = None
         self.groups: dict[bytes, list[asyncio.Transport]] = {}
         self.messages = 0
         self.connections = 0
 
     def publish(self, group: bytes, frame: bytes) -> None:
         if not self._due:
-            self._loop.call_soon(self._flush)
-        self._due.setdefault(group, []).append(frame)
+            delay_s = GATHER_LIMIT_S if self._gather else 0
+            self._timer = self._loop.call_later(delay_s, self._flush)
+        frames = self._due.setdefault(group, [])
+        frames.append(frame)
+        if len(frames) == self._gather:
+            self._flush()
 
     def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         due, self._due = self._due, {}
         for group, frames in due.items():
             piece = b"".join(frames)
@@ -158,10 +170,10 @@ class Peer(asyncio.Protocol):
         self._transport.write(build_frame(BINARY, down.SerializeToString()))
 
 
-async def serve(counters: mmap.mmap, tls: ssl.SSLContext | None, *, spins: bool) -> None:
+async def serve(counters: mmap.mmap, tls: ssl.SSLContext | None, patience: str) -> None:
     loop = asyncio.get_running_loop()
-    hub = Hub(loop, counters)
-    if spins:
+    hub = Hub(loop, counters, int(patience) if patience.isdigit() else 0)
+    if patience == "spin":
         hub.spin()
     server = await loop.create_server(lambda: Peer(hub), "127.0.0.1", 0, ssl=tls, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -179,7 +191,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
-    uvloop.run(serve(counters, tls, spins=sys.argv[2] == "spin"))
+    uvloop.run(serve(counters, tls, sys.argv[2]))
 
 
 if __name__ == "__main__":

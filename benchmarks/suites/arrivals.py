@@ -6,18 +6,20 @@ from benchmarks import contenders
 from benchmarks.harness import BenchError, Row, echo_server, end, group_server, quietest
 from benchmarks.suites.plan import SETTLE_S, Plan, capacity
 
+PUBLISHERS = 10
+
 
 def fan_out(plan: Plan) -> list[Row]:
-    """One group of 100, 10 of them publish, each message when the last one is back: 100 receipts a message."""
+    """One group of 100, 10 of them publish, each message when the last one is back. Ten messages come in a piece."""
     protocols = ("json", "protobuf")
     rates = {name: Row("fan-out", f"{name}: received", "deliveries/s", better="more") for name in protocols}
     costs = {name: Row("fan-out", f"{name}: CPU", "µs/delivery") for name in protocols}
     able = {name: capacity("fan-out", f"{name}: deliveries", 150_000) for name in protocols}
     run = ["-u", "100", "-r", "100", "-t", "300s", "--wps-rate", "max"]
-    run += ["--wps-scenario", "big-group", "--wps-groups", "1", "--wps-publishers", "10"]
+    run += ["--wps-scenario", "big-group", "--wps-groups", "1", "--wps-publishers", str(PUBLISHERS)]
     for _ in range(plan.rounds):
         for name in protocols:
-            with group_server(plan.folder) as server:
+            with group_server(plan.folder, patience=str(PUBLISHERS)) as server:
                 process = contenders.locust(server, [*run, "--wps-protocol", name], plan.folder)
                 try:
                     server.await_connections(100, process)

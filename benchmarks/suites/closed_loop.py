@@ -9,7 +9,7 @@ import subprocess
 from benchmarks import contenders
 from benchmarks.contenders import Load, Start
 from benchmarks.harness import (
-    PINNED,
+    PATIENCE,
     QUIET,
     Row,
     Server,
@@ -55,7 +55,7 @@ def echo(plan: Plan) -> list[Row]:
 
 def tls(plan: Plan) -> list[Row]:
     """As `echo`, over TLS 1.3."""
-    with group_server(plan.folder, certificate(plan.folder), spins=PINNED) as server:
+    with group_server(plan.folder, certificate(plan.folder), patience=PATIENCE) as server:
         turns = _take_turns(plan, "echo over TLS", USERS, server)
     ratios = [_ratio("echo over TLS", turns, STOCK, 4.0), _ratio("echo over TLS", turns, TUNED, None)]
     return [*ratios, *_figures("echo over TLS", turns)]

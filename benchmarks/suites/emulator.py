@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import contenders
-from benchmarks.harness import PINNED, SERVER_CORE, BenchError, Row, Server, Window, cpu_ns, end, rss_bytes, spawn
+from benchmarks.harness import PATIENCE, SERVER_CORE, BenchError, Row, Server, Window, cpu_ns, end, rss_bytes, spawn
 from benchmarks.suites.plan import SETTLE_S, Plan
 from wps_load.auth import ConnectionString, mint_client_token
 from wps_load.clock import now_ns, unix_time_s
@@ -28,7 +28,9 @@ def emulator(plan: Plan) -> list[Row]:
         cost = Row("emulator", f"{name}: CPU", "µs/delivery")
         for _ in range(plan.rounds):
             with _Emulator(plan.folder) as running:
-                client = contenders.floor_at(running.port, running.path, count, group_size, plan.folder, spins=PINNED)
+                client = contenders.floor_at(
+                    running.port, running.path, count, group_size, plan.folder, patience=PATIENCE
+                )
                 try:
                     window = running.observe(count, plan.window_s, client)
                 finally:
