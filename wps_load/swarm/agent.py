@@ -137,6 +137,7 @@ class Agent:
         # nobody knows of further copies that are on their way: those of the last messages come right behind them
         gevent.sleep(max(0.0, min(COPIES_NS, deadline_ns - now_ns()) / NS_PER_S))
         self._tick(partial=True)
+        self._bus.report_to_locust()
         self._send("final", {"totals": engine.totals().to_wire()})
         self._finished = True
 

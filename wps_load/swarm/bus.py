@@ -36,6 +36,10 @@ class Bus(Protocol):
         """The agents that are alive, as far as is known."""
         ...
 
+    def report_to_locust(self) -> None:
+        """Locust's own statistics of this process go to its master now, before what is sent next."""
+        ...
+
 
 class LocalBus:
     """Both in one process."""
@@ -54,6 +58,9 @@ class LocalBus:
 
     def agents(self) -> set[str]:
         return {LOCAL_AGENT}
+
+    def report_to_locust(self) -> None:
+        """There is one table only."""
 
 
 class MasterBus:
@@ -78,6 +85,9 @@ class MasterBus:
     def agents(self) -> set[str]:
         return {node.id for node in self._runner.clients.all if node.state != "missing"}
 
+    def report_to_locust(self) -> None:
+        raise AssertionError("a master is who is reported to")
+
     def _received(self, environment: Any, msg: Any) -> None:
         if self.on_coordinator is not None:
             self.on_coordinator(msg.node_id, msg.data["kind"], msg.data["data"])
@@ -100,6 +110,9 @@ class WorkerBus:
 
     def agents(self) -> set[str]:
         return {self._runner.client_id}
+
+    def report_to_locust(self) -> None:
+        self._runner._send_stats()  # Locust's worker reports each 3 s, and when it quits, which its master may miss
 
     def _received(self, environment: Any, msg: Any) -> None:
         if self.on_agent is not None:
