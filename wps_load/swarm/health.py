@@ -17,7 +17,7 @@ PROBE_NS = 10 * NS_PER_MS
 
 GC_THRESHOLDS = (50_000, 20, 20)
 """Of the garbage collector while a run is on. Nearly everything of ours dies by its reference count, while a crowd that
-connects makes objects that stay: the usual 700 would walk them over and over, a tenth of the CPU of connecting."""
+connects makes objects that stay: with the usual 700 they are walked over and over, and each full walk is a pause."""
 
 
 class Health:
