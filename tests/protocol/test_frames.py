@@ -309,3 +309,16 @@ def test_a_lone_frame_is_read_as_one_that_comes_byte_by_byte(frames):
         assert reader.feed(piece) == feed_in_pieces(slow, piece, 1)
         assert (reader.error is None) == (slow.error is None)
         assert reader.error is None or reader.error.close_code == slow.error.close_code
+
+
+@pytest.mark.parametrize("length_byte", [127, 128 | 3, 255])
+def test_a_piece_as_long_as_a_length_marker_would_say_is_not_a_lone_frame(length_byte):
+    whole = server_frame(2, bytes(70_000)) if length_byte == 127 else encode_frame(2, b"x" * 200, KEY)
+    piece = bytes((0x82, length_byte)) + whole[2:].ljust(256, b"x")[:length_byte]
+    reader = FrameReader()
+    assert reader.feed(piece) == []
+    if length_byte == 127:
+        assert reader.feed(whole[len(piece) :]) == [(2, bytes(70_000))]
+    else:
+        assert reader.error is not None
+        assert reader.error.close_code == 1002

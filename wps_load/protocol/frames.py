@@ -193,10 +193,10 @@ class FrameReader:
         if not self._pending and len(data) > 4:
             # One whole message and nothing else, which is what an answer looks like: `_read`, unrolled.
             size = data[1]
-            start = 2
+            start = 2 if size < 126 else 0  # 0: not this way (a 64-bit length, a masked frame, not the shortest form)
             if size == 126:
                 size = data[2] << 8 | data[3]
-                start = 4 if size >= 126 else 0  # 0: not the shortest form
+                start = 4 if size >= 126 else 0
             if start and start + size == len(data) and size <= self._short_way_bytes:
                 first = data[0]
                 if first == 0x82:
