@@ -41,7 +41,6 @@ class Agent:
         self._on_interval = on_interval
         self._health = Health(engine.scheduler, engine.recorder)
         self._waiting: list[AsyncResult] = []
-        self._granted: list[list[int]] = []
         self._claiming = False
         self._told = (0, 0)
         self._second = 0
@@ -56,7 +55,6 @@ class Agent:
         self._closed = False
         self._finished = False
         """The accounts are sent: what comes after them counts nowhere, in Locust's tables neither."""
-        self._finishing: Any = None
         bus.on_agent = self._received
         engine.on_epoch_end = self._epoch_ends
         self._health.start()
@@ -117,7 +115,7 @@ class Agent:
             engine.timetable.end_at(self._local(data["at_ns"]))
             gevent.spawn(self._end_publishing, self._local(data["at_ns"]))
         elif kind == "expect":
-            self._finishing = gevent.spawn(self._finish, data["streams"], data["drain_ns"])
+            gevent.spawn(self._finish, data["streams"], data["drain_ns"])
 
     def _local(self, at_ns: int) -> int:
         return at_ns - self.engine.offset_ns

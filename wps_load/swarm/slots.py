@@ -12,9 +12,6 @@ from dataclasses import dataclass, field
 
 from wps_load.clock import NS_PER_S
 
-MAX_INDEX = 1 << 22
-"""Indices stay below this, so that (incarnation, index) fits the stream numbers below 2^30."""
-
 
 @dataclass(slots=True)
 class Slot:
