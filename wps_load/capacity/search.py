@@ -1,6 +1,7 @@
 """The highest load that keeps the SLO: grow until it breaks, bisect, confirm. Pure: loads out, outcomes in.
 
     grow     from `low` by a constant factor until a step fails or `high` holds
+    aim      a step that failed tells how much the service did carry: just below and just above that come next
     bisect   geometrically between the highest load that held and the lowest that failed, until they are at most
              `precision` apart
     confirm  both ends of the bracket are tried once more; an end that is contradicted is decided by a third try, and
@@ -19,6 +20,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 PRECISION = 0.05
+MARGIN = 0.02
+"""How far below what an overloaded service carried it is expected to keep its latency, too."""
 
 
 class Outcome(StrEnum):
@@ -56,6 +59,7 @@ class CapacitySearch:
     high: int
     precision: float = PRECISION
     _tries: dict[int, Counter[Outcome]] = field(default_factory=dict)
+    _carried: dict[int, float] = field(default_factory=dict)
     _generator_at: int | None = None
 
     def __post_init__(self) -> None:
@@ -66,8 +70,11 @@ class CapacitySearch:
     def steps(self) -> int:
         return sum(sum(outcomes.values()) for outcomes in self._tries.values())
 
-    def record(self, load: int, outcome: Outcome) -> None:
+    def record(self, load: int, outcome: Outcome, carried: float | None = None) -> None:
+        """`carried`: of a step that failed, the load that the service was seen to carry, in the unit of `load`."""
         self._tries.setdefault(load, Counter())[outcome] += 1
+        if outcome is Outcome.FAILED and carried is not None:
+            self._carried[load] = carried
         if self._tries[load][Outcome.GENERATOR] > 1:
             self._generator_at = load
 
@@ -82,7 +89,7 @@ class CapacitySearch:
             return self._grown(held) if held is None or held < self.high else self._unconfirmed(held)
         if held is None:
             return self._unconfirmed(failed) if failed == self.low else self.low
-        between = round(math.sqrt(held * failed))
+        between = self._aim(held, failed) or round(math.sqrt(held * failed))
         if failed > held * (1 + self.precision) and held < between < failed:
             return between
         return self._unconfirmed(held) or self._unconfirmed(failed)
@@ -105,6 +112,20 @@ class CapacitySearch:
         grown = round(held * factor)
         # a last step that would be almost as high as the range's end goes there at once
         return self.high if grown * math.sqrt(factor) > self.high else grown
+
+    def _aim(self, held: int, failed: int) -> int | None:
+        """Around what was carried at `failed`: first a margin below, and if that held, as far above as is precise.
+
+        Only a hint. Where nearly everything was carried it was latency that broke; where the lower guess fails, the
+        service carries less the more it is asked for: then the search bisects.
+        """
+        guesses = {load: int(carried * (1 - MARGIN)) for load, carried in self._carried.items()}
+        if failed in guesses.values() or self._carried.get(failed, failed) * (1 + self.precision) > failed:
+            return None
+        guess = guesses[failed]
+        if guess == held:
+            guess = int(held * (1 + self.precision))
+        return guess if held < guess < failed else None
 
     def _bracket(self) -> tuple[int | None, int | None]:
         """The highest load that held below every load that failed, and the lowest that failed."""

@@ -200,8 +200,10 @@ class Coordinator:
 
     def await_users(self, count: int, patience_ns: int) -> None:
         """Until Locust has spawned `count` users and all are connected, or, after `patience_ns`, have failed once."""
-        deadline = now_ns() + self.plan.config.settle_ns
-        patience = now_ns() + patience_ns
+        claimed = sum(state.claimed for state in self.agents.values())
+        ramp_ns = int(max(0, count - claimed) / self._spawn_rate() * NS_PER_S)
+        deadline = now_ns() + ramp_ns + self.plan.config.settle_ns
+        patience = now_ns() + ramp_ns + patience_ns
         while now_ns() < deadline and not self._stopping:
             spawned = self._expected_users() == count and self._settled()
             if spawned and (self.collector.open >= count or now_ns() > patience):

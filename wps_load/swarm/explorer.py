@@ -103,8 +103,10 @@ class Explorer:
         measured_s = self._step_s()
         while (load := search.next_load()) is not None and self._time_for(measured_s + SETTLE_S):
             step = self._step(span.variable, load, measured_s)
+            if step is None:
+                break
             outcome, reasons = steps.judge(step, self._slos, self._metric)
-            search.record(load, outcome)
+            search.record(load, outcome, step.carried)
             self._note(step, outcome, reasons)
             if outcome is Outcome.HELD and (self.held is None or load >= self.held.load):
                 self.held = step
@@ -192,7 +194,8 @@ class Explorer:
         end_ns = self._coordinator.planned_end_ns
         return not self._coordinator.stopping and (end_ns is None or now_ns() + seconds * NS_PER_S < end_ns)
 
-    def _step(self, variable: str, load: int, measured_s: int) -> steps.Step:
+    def _step(self, variable: str, load: int, measured_s: int) -> steps.Step | None:
+        """None: the run ended before the step did, which says nothing about its load."""
         users = self._coordinator.plan.users
         if variable == "users":
             users = load
@@ -204,6 +207,8 @@ class Explorer:
             self._coordinator.set_rate(load, self._instant(begin))
         from_s = begin + SETTLE_S
         self._await_second(from_s + measured_s)
+        if self._coordinator.stopping:
+            return None
         deliveries = fan_out(self._config, max(1, users))
         return steps.cut(
             self._coordinator.collector, load, from_s, from_s + measured_s, target_users=users, fan_out=deliveries

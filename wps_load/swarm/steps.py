@@ -73,6 +73,12 @@ class Step:
         due = self.total("published") * self.fan_out
         return max(0.0, due - self.total("delivered") - max(0, self.total("lost"))) / due if due else 0.0
 
+    @property
+    def carried(self) -> float:
+        """The load that the service carried: what is left of it without who was not connected, and what fell behind."""
+        connected = 1.0 if self.connected_share is None else min(1.0, self.connected_share)
+        return self.load * min(connected, 1.0 - self.behind)
+
     def rate_missed(self) -> str | None:
         """Messages that the generator owed; None: it sent what was due."""
         offered, published = self.total("offered"), self.total("published")
