@@ -192,9 +192,7 @@ def test_two_targets_at_one_level_are_refused() -> None:
 
 def test_a_target_by_flag_outdoes_one_in_a_file() -> None:
     sources = {"wps_client_url": "file", "wps_negotiate_url": "flag", "wps_connection_string": "environment"}
-    config = read(
-        client_url=CLIENT_URL, negotiate_url=NEGOTIATE, connection_string=CONNECTION, sources=sources
-    )
+    config = read(client_url=CLIENT_URL, negotiate_url=NEGOTIATE, connection_string=CONNECTION, sources=sources)
     assert config.target.kind is TargetKind.NEGOTIATE
 
 
@@ -341,9 +339,7 @@ def test_a_seed_is_drawn_and_recorded() -> None:
 
 
 def test_settings_do_the_run_again() -> None:
-    config = read(
-        scenario="recovery", protocol="json-reliable", rate="5", no_echo=True, seed="3", publishers="20%"
-    )
+    config = read(scenario="recovery", protocol="json-reliable", rate="5", no_echo=True, seed="3", publishers="20%")
     settings = config.settings()
     again = load(
         {key.replace("-", "_"): value for key, value in settings.items() if value is not None},

@@ -14,6 +14,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import jwt
+import orjson
+from jwt.algorithms import HMACAlgorithm
 
 DEFAULT_EMULATOR_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """The official local emulator's public key; good for nothing but local use."""
@@ -29,16 +31,48 @@ def valid_hub(hub: str) -> bool:
     return _HUB.fullmatch(hub) is not None
 
 
+class _OneKey(HMACAlgorithm):
+    """HS256 with one key, which is examined once: PyJWT tries for each token whether it is PEM, DER or a JWK."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(HMACAlgorithm.SHA256)
+        self._prepared = super().prepare_key(key)
+
+    def prepare_key(self, key: str | bytes) -> bytes:
+        return self._prepared
+
+
+class Signer:
+    """Makes tokens with one access key. Raises ValueError for what is a public key rather than a secret."""
+
+    __slots__ = ("_jws",)
+
+    def __init__(self, access_key: str) -> None:
+        self._jws = jwt.PyJWS(algorithms=["HS256"])
+        self._jws.unregister_algorithm("HS256")
+        try:
+            self._jws.register_algorithm("HS256", _OneKey(access_key))
+        except jwt.InvalidKeyError:
+            raise ValueError("the connection string's AccessKey is not an access key") from None
+
+    def token(self, claims: dict[str, Any]) -> str:
+        return self._jws.encode(orjson.dumps(claims), b"", algorithm="HS256")
+
+
 @dataclass(frozen=True, slots=True)
 class ConnectionString:
     """`Endpoint=https://NAME.webpubsub.azure.com;AccessKey=...;Version=1.0;`, read.
 
     `endpoint`: `scheme://host[:port]`, lower case, no trailing slash. `access_key` is text, not
-    base64-decoded.
+    base64-decoded. Raises ValueError for a key that signs nothing.
     """
 
     endpoint: str
     access_key: str = field(repr=False)
+    signer: Signer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "signer", Signer(self.access_key))
 
     @classmethod
     def parse(cls, text: str) -> ConnectionString:
@@ -125,13 +159,13 @@ def mint_client_token(
         claims["role"] = list(roles)
     if groups:
         claims["webpubsub.group"] = list(groups)
-    return jwt.encode(claims, cs.access_key, algorithm="HS256")
+    return cs.signer.token(claims)
 
 
 def mint_rest_token(cs: ConnectionString, url: str, now_s: int) -> str:
     """A REST request's bearer token, valid for 60 s; `url`: the whole request URL, its audience."""
     claims = {"aud": url, "iat": now_s, "exp": now_s + REST_TOKEN_LIFETIME_S}
-    return jwt.encode(claims, cs.access_key, algorithm="HS256")
+    return cs.signer.token(claims)
 
 
 def client_url_with_token(cs: ConnectionString, hub: str, token: str) -> str:

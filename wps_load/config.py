@@ -115,9 +115,7 @@ class RunConfig:
 
     def with_emulator(self, connection_string: str) -> RunConfig:
         """The same run against the emulator that now listens there."""
-        return replace(
-            self, target=replace(self.target, connection=ConnectionString.parse(connection_string))
-        )
+        return replace(self, target=replace(self.target, connection=ConnectionString.parse(connection_string)))
 
     def settings(self) -> dict[str, str | bool | float | None]:
         """Everything needed to do the run again, secrets redacted: option keys as in a `--config` file."""
@@ -225,9 +223,7 @@ class _Reader:
         try:
             return option.read(text)
         except ValueError as error:
-            shown = (
-                text.partition("?")[0] if option.field == "negotiate_url" else text
-            )  # a query may hold a secret
+            shown = text.partition("?")[0] if option.field == "negotiate_url" else text  # a query may hold a secret
             self._fault(option, None if option.secret else shown, str(error))
             return option.read(str(option.default)) if option.default else None
 
@@ -256,9 +252,7 @@ class _Reader:
         self.faults.append(Fault(option.flag, value, allowed))
 
 
-def _shown(
-    texts: Mapping[str, str | bool], row: Scenario, seed: int
-) -> Iterator[tuple[str, str | bool | None]]:
+def _shown(texts: Mapping[str, str | bool], row: Scenario, seed: int) -> Iterator[tuple[str, str | bool | None]]:
     """The options' texts for settings: nothing secret, and what the scenario or chance chose filled in."""
     chosen = {"--wps-lifetime": row.lifetime, "--wps-cut": row.cut, "--wps-slow": row.slow}
     chosen |= {"--wps-slo": row.slo or "none", "--wps-seed": str(seed)}

@@ -70,9 +70,7 @@ def _key(seen: Given) -> Fault | None:
 def _roles(seen: Given) -> Fault | None:
     if "--wps-roles" not in seen or seen.config.target.has_key:
         return None
-    return Fault(
-        "--wps-roles", None, f"a URL's token has its roles already: give {_KEY} tokens, or leave it out"
-    )
+    return Fault("--wps-roles", None, f"a URL's token has its roles already: give {_KEY} tokens, or leave it out")
 
 
 def _unused(seen: Given) -> Iterator[Fault]:
@@ -106,9 +104,7 @@ def _groups(seen: Given) -> Fault | None:
     if row.topology is not Topology.GROUPS or users is None:
         return None
     if users < 2:
-        return Fault(
-            "--users", str(users), f"{config.scenario} needs at least 2, else nobody hears a publisher"
-        )
+        return Fault("--users", str(users), f"{config.scenario} needs at least 2, else nobody hears a publisher")
     if config.groups is not None and config.group_size is None and config.groups > users:
         return Fault("--wps-groups", str(config.groups), f"at most the number of users, {users}")
     if config.group_size is not None and config.group_size > users:
@@ -150,13 +146,9 @@ def _closed_loop(seen: Given) -> Fault | None:
     config = seen.config
     if config.rate is not None:
         return None
-    searched = [
-        plan for plan in (config.stages, config.capacity) if plan is not None and plan.variable == "rate"
-    ]
+    searched = [plan for plan in (config.stages, config.capacity) if plan is not None and plan.variable == "rate"]
     if config.total_rate is not None or searched:
-        return Fault(
-            "--wps-rate", "max", "the closed loop has no rate to set: leave out max or the total rate"
-        )
+        return Fault("--wps-rate", "max", "the closed loop has no rate to set: leave out max or the total rate")
     if config.no_echo:
         return Fault(
             "--wps-no-echo", None, "--wps-rate max sends when the publisher's own copy comes back: only one of them"
@@ -173,9 +165,7 @@ def _closed_loop(seen: Given) -> Fault | None:
 def _one_variable(seen: Given) -> Fault | None:
     config = seen.config
     if config.stages is not None and config.capacity is not None:
-        return Fault(
-            "--wps-stages and --wps-capacity", None, "only one of them: a search makes its own steps"
-        )
+        return Fault("--wps-stages and --wps-capacity", None, "only one of them: a search makes its own steps")
     for flag, plan in (("--wps-stages", config.stages), ("--wps-capacity", config.capacity)):
         if plan is None or plan.variable != "rate":
             continue
@@ -209,9 +199,7 @@ def _payload(seen: Given) -> Fault | None:
     config = seen.config
     if "--wps-payload" in seen and config.samples is not None:
         return Fault("--wps-payload and --wps-payload-file", None, "only one of them")
-    sizes = (
-        [part.size_bytes for part in config.payload] if config.samples is None else map(len, config.samples)
-    )
+    sizes = [part.size_bytes for part in config.payload] if config.samples is None else map(len, config.samples)
     if max(wire_bytes(size, config.data_type, config.protocol) for size in sizes) > MAX_BYTES:
         flag = "--wps-payload" if config.samples is None else "--wps-payload-file"
         return Fault(flag, None, "a message may have at most 1MiB on the wire, base64 and envelope included")

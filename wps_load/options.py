@@ -24,9 +24,7 @@ from wps_load.workload.values import Share, duration_ns, parts, positive_duratio
 TIERS = {"free": "Free_F1", "standard": "Standard_S1", "premium": "Premium_P1"}
 SKUS = ("Free_F1", "Standard_S1", "Premium_P1", "Premium_P2")
 
-_ROLE = re.compile(
-    r"webpubsub\.(?:(?:joinLeaveGroup|sendToGroup)(?:\..+)?|(?:joinLeaveGroups|sendToGroups)\..+)"
-)
+_ROLE = re.compile(r"webpubsub\.(?:(?:joinLeaveGroup|sendToGroup)(?:\..+)?|(?:joinLeaveGroups|sendToGroups)\..+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +88,7 @@ def _client_url(text: str) -> str:
     allowed = "a Client URL, wss://HOST/client/hubs/HUB?access_token=..., as the portal makes it"
     try:
         url = urlsplit(text.strip())
-        usable = (
-            url.scheme in ("ws", "wss") and bool(url.hostname) and "/client" in url.path and url.port != 0
-        )
+        usable = url.scheme in ("ws", "wss") and bool(url.hostname) and "/client" in url.path and url.port != 0
     except ValueError:
         usable = False
     if not usable:

@@ -73,9 +73,7 @@ def choose_target(
     levels = {option.flag: _LEVELS.index(sources.get(option.dest, "flag")) for option in given}
     best = [option for option in given if levels[option.flag] == min(levels.values())]
     if len(best) > 1:
-        faults.append(
-            Fault(" and ".join(option.flag for option in best), None, "only one target may be given")
-        )
+        faults.append(Fault(" and ".join(option.flag for option in best), None, "only one target may be given"))
     option = best[0]
     if option.flag == "--wps-connection-string":
         return Target(TargetKind.CONNECTION_STRING, found[option.field])

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 from calibration_runs import Run, execute
 
+from wps_load.emulator.process import EmulatorProcess
+
 pytestmark = [pytest.mark.calibration, pytest.mark.timeout(180)]
 
 LIMIT_PER_S = 900
+CONNECTIONS_OF_A_UNIT = 1_000
 
 
 def test_the_search_finds_a_known_limit_within_five_percent_and_twelve_steps() -> None:
@@ -26,3 +29,19 @@ def test_the_search_finds_a_known_limit_within_five_percent_and_twelve_steps() -
     assert {step["outcome"] for step in capacity["steps"]} == {"held", "failed"}
     assert found.code == 0, "steps that failed do not fail a search that found its answer"
     assert found.summary["messages"]["lost"] == 0
+
+
+def test_the_search_finds_how_many_connections_a_unit_takes() -> None:
+    found = execute(
+        Run(
+            "--headless -u 20 -r 300 -t 150s --wps-scenario idle --wps-capacity users:200..2000 "
+            "--wps-slo connected>=99.9%",
+        ),
+        EmulatorProcess.start(units=1),
+        patience_s=170,
+    )
+    capacity = found.summary["capacity"]
+    assert capacity["bound_by"] == "service", found.output
+    assert 0.95 * CONNECTIONS_OF_A_UNIT <= capacity["value"] <= CONNECTIONS_OF_A_UNIT < capacity["high"]
+    assert len(capacity["steps"]) <= 12
+    assert found.code == 0

@@ -134,3 +134,13 @@ def test_ten_noisy_searches_agree_within_five_percent() -> None:
 def test_an_empty_range_is_refused(low: int, high: int) -> None:
     with pytest.raises(ValueError, match="low < high"):
         CapacitySearch(low, high)
+
+
+@given(st.integers(2, 300), st.floats(0.0, 1.0), st.booleans())
+def test_the_steps_left_are_about_right_and_end_at_nought(ratio: int, where: float, seen: bool) -> None:
+    search = CapacitySearch(100, 100 * ratio)
+    planned = search.steps_left()
+    taken = len(explore(search, 100 * ratio**where, carries=1.0 if seen else None))
+    assert search.steps_left() == 0
+    assert planned <= 10
+    assert taken <= planned + 5

@@ -299,9 +299,7 @@ def test_frames_kept_leave_before_our_close_frame(link, writer: FrameWriter) -> 
     assert client.connection.unsent_frames == 0
 
 
-@pytest.mark.parametrize(
-    ("code", "reason"), [(1000, ""), (1001, "Service reload"), (1008, "gone"), (4000, "é")]
-)
+@pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "Service reload"), (1008, "gone"), (4000, "é")])
 def test_the_peer_closes_and_we_answer_with_its_code(link, code: int, reason: str) -> None:
     client, peer = link()
     client.start()
@@ -447,9 +445,7 @@ def test_an_ended_connection_needs_no_garbage_collector(link) -> None:
     client, _ = link()
     owner = Owner()
     told: list[object] = []
-    connection = Connection(
-        client.dialed, owner.on_message, lambda *lost: told.append(lost), on_writable=lambda: None
-    )
+    connection = Connection(client.dialed, owner.on_message, lambda *lost: told.append(lost), on_writable=lambda: None)
     gone = weakref.ref(owner)
     connection.start(b"", 0)
     gc.collect()

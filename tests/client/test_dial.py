@@ -129,9 +129,7 @@ def test_nagle_is_off() -> None:
     ],
 )
 def test_a_status_is_a_label(status: int, permanent: bool, words: str) -> None:
-    answer = (
-        f"HTTP/1.1 {status} Text\r\nLocation: ws://x/?access_token=SECRET\r\nContent-Length: 6\r\n\r\nSECRET"
-    )
+    answer = f"HTTP/1.1 {status} Text\r\nLocation: ws://x/?access_token=SECRET\r\nContent-Length: 6\r\n\r\nSECRET"
     with answering(answer.encode()) as server:
         failure = fails(ConnectSpec(server.url()))
     assert failure.label == f"http_{status}"

@@ -24,9 +24,7 @@ def answering(answer: bytes) -> Server:
     return Server(lambda sock, head: sock.sendall(answer))
 
 
-def negotiator(
-    server: Server, path: str = "/negotiate?code=SECRET", timeout_s: float = PATIENCE_S
-) -> Negotiator:
+def negotiator(server: Server, path: str = "/negotiate?code=SECRET", timeout_s: float = PATIENCE_S) -> Negotiator:
     return Negotiator(f"http://127.0.0.1:{server.port}{path}", Network.create(), timeout_s=timeout_s)
 
 
@@ -59,9 +57,7 @@ def test_the_client_url_of_an_answer(body: str) -> None:
     "framing",
     [
         lambda body: b"HTTP/1.1 200 OK\r\n\r\n" + body,
-        lambda body: (
-            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
-        ),
+        lambda body: b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body),
         lambda body: b"HTTP/1.1 103 Early Hints\r\n\r\n" + response(body),
     ],
     ids=["until close", "chunked", "after an interim response"],

@@ -121,9 +121,7 @@ class ForwardingProxy:
         self.server.stop(timeout=0)
 
     def network(self, credentials: str = "") -> Network:
-        return Network.create(
-            environ={"HTTP_PROXY": f"http://{credentials}127.0.0.1:{self.server.server_port}"}
-        )
+        return Network.create(environ={"HTTP_PROXY": f"http://{credentials}127.0.0.1:{self.server.server_port}"})
 
 
 def test_connects_through_the_tunnel_without_resolving_the_target() -> None:

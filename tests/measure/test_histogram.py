@@ -82,9 +82,7 @@ def test_percentiles_agree_with_numpy() -> None:
     values = np.random.default_rng(1).lognormal(17, 0.7, 20_000).astype(np.int64).tolist()
     histogram = of(values)
     for p in (50.0, 90.0, 99.0, 99.9):
-        assert histogram.percentile(p) == pytest.approx(
-            np.percentile(values, p, method="nearest"), rel=1.5e-3
-        )
+        assert histogram.percentile(p) == pytest.approx(np.percentile(values, p, method="nearest"), rel=1.5e-3)
     assert histogram.stddev == pytest.approx(np.std(values), rel=1e-3)
 
 

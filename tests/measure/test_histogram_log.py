@@ -57,9 +57,7 @@ def test_a_line_of_another_tool_has_no_tag() -> None:
     assert [(e.tag, e.started_s) for e in read_log(line)] == [("", 0.5)]
 
 
-@pytest.mark.parametrize(
-    "tail", ["Tag=rtt,0.0,1.0", "x,1,2,HIST", "Tag=rtt,0.0,1.0,2.0,HISTFAAA", "nonsense"]
-)
+@pytest.mark.parametrize("tail", ["Tag=rtt,0.0,1.0", "x,1,2,HIST", "Tag=rtt,0.0,1.0,2.0,HISTFAAA", "nonsense"])
 def test_a_broken_line_is_named(tail: str) -> None:
     with pytest.raises(ValueError, match="line 8 is no interval"):
         read_log(TEXT + tail)

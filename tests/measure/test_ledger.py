@@ -94,9 +94,7 @@ def histories(draw: st.DrawFn) -> History:
         count = draw(st.integers(0, 12))
         failed = draw(st.sets(st.integers(0, max(count - 1, 0)), max_size=4)) if count else set()
         owner = draw(st.sampled_from([None, 0, 1]))
-        publishers.append(
-            Publisher(stream, draw(st.integers(1, 2)), owner, draw(st.booleans()), count, failed)
-        )
+        publishers.append(Publisher(stream, draw(st.integers(1, 2)), owner, draw(st.booleans()), count, failed))
     subscribers = []
     for index in range(draw(st.integers(1, 3))):
         subscriber = Subscriber(index, {audience: draw(windows()) for audience in (1, 2)})
@@ -120,9 +118,7 @@ def oracle_expected(publisher: Publisher, subscriber: Subscriber, got: set[int])
                 continue
             if left is not None and planned and due >= left - DRAIN_NS:
                 last = (joined, left, planned) == mine[-1]
-                later = [
-                    other for other in got if other > seq and (last or due_ns(publisher.stream, other) < left)
-                ]
+                later = [other for other in got if other > seq and (last or due_ns(publisher.stream, other) < left)]
                 if not later:
                     continue
             expected.add(seq)
@@ -154,9 +150,7 @@ def play(history: History, workers: int) -> list[Ledger]:
     """The history up to `settle`, its publishers and subscribers dealt to several processes' ledgers."""
     ledgers = [Ledger(run=7) for _ in range(workers)]
     for n, publisher in enumerate(history.publishers):
-        out = ledgers[n % workers].open_stream(
-            publisher.stream, publisher.audience, publisher.owner, publisher.no_echo
-        )
+        out = ledgers[n % workers].open_stream(publisher.stream, publisher.audience, publisher.owner, publisher.no_echo)
         for _ in range(publisher.count):
             seq = out.take()
             if seq in publisher.failed:
@@ -209,9 +203,7 @@ LEAVING = History(
 @given(histories(), st.integers(1, 3))
 @example(REJOINED, 1)
 @example(LEAVING, 1)
-def test_totals_are_the_oracles_whatever_happens_and_on_any_number_of_workers(
-    history: History, workers: int
-) -> None:
+def test_totals_are_the_oracles_whatever_happens_and_on_any_number_of_workers(history: History, workers: int) -> None:
     ledgers = play(history, workers)
     assert summed(ledgers) == oracle(history, with_late=False)
     assert sum(ledger.outstanding() for ledger in ledgers) == summed(ledgers).lost

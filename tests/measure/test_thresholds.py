@@ -259,9 +259,7 @@ def test_out_of_reach(text: str, remaining: int, lost_cause: bool) -> None:
     st.lists(st.floats(0.01, 100), max_size=40),
     st.sampled_from(["p50", "p90", "p99", "mean", "max", "min"]),
 )
-def test_what_is_out_of_reach_is_never_reached(
-    before: list[float], after: list[float], aggregate: str
-) -> None:
+def test_what_is_out_of_reach_is_never_reached(before: list[float], after: list[float], aggregate: str) -> None:
     slo = one(f"rtt {aggregate} < 20ms")
     if out_of_reach(slo, Numbers({"rtt": before}), len(after), 1.0):
         assert evaluate(slo, Numbers({"rtt": before + after})).verdict == "fail"

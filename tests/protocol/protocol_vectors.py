@@ -76,8 +76,7 @@ JSON_DOWNSTREAM: list[tuple[str, Downstream]] = [
         DataMessage("group", "g", "protobuf", b"\x0a\x01t"),
     ),
     (
-        '{"sequenceId":1,"type":"message","from":"group","group":"g","dataType":"text","data":"x",'
-        '"fromUserId":"u"}',
+        '{"sequenceId":1,"type":"message","from":"group","group":"g","dataType":"text","data":"x","fromUserId":"u"}',
         DataMessage("group", "g", "text", "x", 1, "u"),
     ),
     (  # the last message of a stream

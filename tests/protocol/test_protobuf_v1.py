@@ -50,9 +50,7 @@ def test_a_cut_message_is_no_other_message(wire, message):
         assert caught.value.close_code == 1007
 
 
-def data_message(
-    source: str, group: str | None, field: str, data: object, sequence_id: int | None = None
-) -> bytes:
+def data_message(source: str, group: str | None, field: str, data: object, sequence_id: int | None = None) -> bytes:
     """Written by the library."""
     wire = DownstreamMessage()
     setattr(wire.data_message, "from", source)

@@ -48,9 +48,7 @@ def test_falling_behind_counts_deliveries_to_all_members() -> None:
     assert judge(step(seconds(10, delivered=900), fan_out=10.0), SLOS, "rtt")[0] is Outcome.FAILED
 
 
-@pytest.mark.parametrize(
-    ("rtt_ms", "lag_ms", "published"), [(5.0, 0.1, 97), (250.0, 130.0, 100)], ids=["rate", "lag"]
-)
+@pytest.mark.parametrize(("rtt_ms", "lag_ms", "published"), [(5.0, 0.1, 97), (250.0, 130.0, 100)], ids=["rate", "lag"])
 def test_a_generator_that_cannot_keep_up_says_nothing_about_the_service(
     rtt_ms: float, lag_ms: float, published: int
 ) -> None:

@@ -27,9 +27,7 @@ def test_cuts(text: str, plan: CutPlan) -> None:
     assert CutPlan.parse(text) == plan
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0/s reset", "1/s reset close", "1/s 2/s", "1/m reset", "all@", "all", "kill"]
-)
+@pytest.mark.parametrize("text", ["", "0/s reset", "1/s reset close", "1/s 2/s", "1/m reset", "all@", "all", "kill"])
 def test_what_is_no_cut_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="1/s reset"):
         CutPlan.parse(text)

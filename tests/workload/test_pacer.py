@@ -62,9 +62,7 @@ def test_count_before_inverts_a_constant_schedule(
 
 
 @given(STARTS, RATES, st.integers(0, 2**63 - 1), st.data())
-def test_count_before_inverts_a_poisson_schedule(
-    start: int, rate: Fraction, seed: int, data: st.DataObject
-) -> None:
+def test_count_before_inverts_a_poisson_schedule(start: int, rate: Fraction, seed: int, data: st.DataObject) -> None:
     pacer = PoissonPacer(start, rate, seed)
     dues = [pacer.next_due() for _ in range(30)]
     assert dues == sorted(dues)
@@ -85,9 +83,7 @@ def test_count_before_inverts_a_closed_loop_while_it_fits(gaps: list[int], data:
 
 @settings(max_examples=30)
 @given(st.integers(500, 2000), st.randoms(use_true_random=False))
-def test_a_long_closed_loop_stays_small_and_off_by_less_than_its_stride(
-    messages: int, random: Random
-) -> None:
+def test_a_long_closed_loop_stays_small_and_off_by_less_than_its_stride(messages: int, random: Random) -> None:
     gaps = [random.randint(1, 100) for _ in range(messages)]
     pacer = ClosedPacer(0, limit=16)
     dues, now = [], 0

@@ -47,18 +47,14 @@ def test_mixes() -> None:
     assert mean_bytes(parse_mix("100B*3,200B*1")) == 125
 
 
-@pytest.mark.parametrize(
-    "text", ["", "63B", "2MiB", "512B*0", "512B*", "*9", "512B*1001", "1KiB:zip", "512B*9;1KiB"]
-)
+@pytest.mark.parametrize("text", ["", "63B", "2MiB", "512B*0", "512B*", "*9", "512B*1001", "1KiB:zip", "512B*9;1KiB"])
 def test_what_is_no_mix_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="512B\\*9,16KiB\\*1"):
         parse_mix(text)
 
 
 @given(SIZES, st.sampled_from(["text", "json", "binary"]), st.booleans(), st.booleans(), st.integers(0, 99))
-def test_the_stamp_never_changes_the_size(
-    size: int, kind: str, envelope: bool, compressible: bool, seed: int
-) -> None:
+def test_the_stamp_never_changes_the_size(size: int, kind: str, envelope: bool, compressible: bool, seed: int) -> None:
     plan = PayloadPlan.generated([Part(size, 1, compressible)], kind, envelope=envelope, seed=seed)
     data = data_of(plan, kind)
     assert len(data) == size
@@ -146,9 +142,7 @@ def test_binary_samples_are_base64_lines() -> None:
         (base64.b64encode(b"x" * 63), "binary", "line 1 has 63 bytes"),
     ],
 )
-def test_samples_that_cannot_carry_a_stamp_are_refused_by_line(
-    content: bytes, data_type: str, says: str
-) -> None:
+def test_samples_that_cannot_carry_a_stamp_are_refused_by_line(content: bytes, data_type: str, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         read_samples(content, data_type)
 

@@ -90,9 +90,7 @@ def test_publishers_are_spread_over_the_groups(users: int, count: int, seed: int
 
 def test_big_groups_are_those_of_the_performance_guide() -> None:
     roles = everyone(Plan("big-group"), 1000)
-    assert Counter(number for one in roles for number in one.audiences) == {
-        number: 100 for number in range(10)
-    }
+    assert Counter(number for one in roles for number in one.audiences) == {number: 100 for number in range(10)}
     assert len(publishers(roles)) == 30
     assert Counter(one.publication.audience for one in roles if one.publication) == {n: 3 for n in range(10)}
 
@@ -100,9 +98,7 @@ def test_big_groups_are_those_of_the_performance_guide() -> None:
 @pytest.mark.parametrize(
     ("users", "groups", "published"), [(2, 1, 2), (5, 2, 5), (19, 9, 19), (20, 10, 20), (50, 10, 30)]
 )
-def test_few_users_make_fewer_big_groups_so_that_somebody_hears(
-    users: int, groups: int, published: int
-) -> None:
+def test_few_users_make_fewer_big_groups_so_that_somebody_hears(users: int, groups: int, published: int) -> None:
     plan = layout(Plan("big-group"), users)
     assert (plan.groups, plan.publishers) == (groups, published)
 

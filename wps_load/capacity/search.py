@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 PRECISION = 0.05
+BRACKETING = 2
+"""Steps between growth and confirmation where the service is seen to carry a steady load; bisecting takes more."""
 MARGIN = 0.02
 """How far below what an overloaded service carried it is expected to keep its latency, too."""
 
@@ -94,6 +96,19 @@ class CapacitySearch:
             return between
         return self._unconfirmed(held) or self._unconfirmed(failed)
 
+    def steps_left(self) -> int:
+        """About how many steps are still to come; more where the service surprises."""
+        if self.next_load() is None:
+            return 0
+        held, failed = self._bracket()
+        if failed is None:
+            growing = math.log(self.high / (held or self.low)) / math.log(self._factor)
+            return math.ceil(growing) + BRACKETING + 2
+        ratio = failed / (held or self.low)
+        halvings = math.ceil(math.log2(max(1.0, math.log(ratio) / math.log(1 + self.precision))))
+        unconfirmed = sum(sum(self._tries[load].values()) == 1 for load in (held, failed) if load is not None)
+        return halvings + (2 if halvings else unconfirmed)
+
     def found(self, *, out_of_time: bool = False) -> Found:
         """What is known; complete when `next_load` is None."""
         held, failed = self._bracket()
@@ -108,10 +123,13 @@ class CapacitySearch:
     def _grown(self, held: int | None) -> int:
         if held is None:
             return self.low
-        factor = max(2.0, (self.high / self.low) ** 0.25)
-        grown = round(held * factor)
+        grown = round(held * self._factor)
         # a last step that would be almost as high as the range's end goes there at once
-        return self.high if grown * math.sqrt(factor) > self.high else grown
+        return self.high if grown * math.sqrt(self._factor) > self.high else grown
+
+    @property
+    def _factor(self) -> float:
+        return float(max(2.0, (self.high / self.low) ** 0.25))
 
     def _aim(self, held: int, failed: int) -> int | None:
         """Around what was carried at `failed`: first a margin below, and if that held, as far above as is precise.
@@ -120,7 +138,7 @@ class CapacitySearch:
         service carries less the more it is asked for: then the search bisects.
         """
         guesses = {load: int(carried * (1 - MARGIN)) for load, carried in self._carried.items()}
-        if failed in guesses.values() or self._carried.get(failed, failed) * (1 + self.precision) > failed:
+        if failed in guesses.values() or self._carried.get(failed, failed) > failed * (1 - MARGIN):
             return None
         guess = guesses[failed]
         if guess == held:

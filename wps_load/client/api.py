@@ -150,9 +150,7 @@ class WebPubSubClient:
         key = data_key(None, data_type, shown)
         self._publish(lambda _: SendEvent(EVENT, data_type, wire), key, False, timeout)
 
-    def _publish(
-        self, message: Callable[[int | None], Upstream], key: Key | None, ack: bool, timeout_s: float
-    ) -> None:
+    def _publish(self, message: Callable[[int | None], Upstream], key: Key | None, ack: bool, timeout_s: float) -> None:
         engine, connector = self._engine, self._connector
         link = connector.ready()
         due_ns = now_ns()
@@ -164,9 +162,7 @@ class WebPubSubClient:
                 self._outstanding.add(key, Sent(due_ns, now_ns(), epoch))
 
         if ack:
-            answer = connector.ask(
-                link, message, deadline_ns, metric="publish_ack", prefix="ack", on_send=note
-            )
+            answer = connector.ask(link, message, deadline_ns, metric="publish_ack", prefix="ack", on_send=note)
             if epoch is not None and epoch == engine.epoch:
                 engine.recorder.buffer("publish_ack").append(answer.arrival_ns - due_ns)
             return

@@ -134,9 +134,7 @@ class Connection:
         raw = sock._sslobj if dialed.secure else sock._sock
         self._recv: Callable[[int], bytes] = raw.read if dialed.secure else raw.recv
         write = raw.write if dialed.secure else raw.send
-        self.outbox = Outbox(
-            loop, sock.fileno(), write, self._on_broken, self._guarded(on_writable), send_buffer_bytes
-        )
+        self.outbox = Outbox(loop, sock.fileno(), write, self._on_broken, self._guarded(on_writable), send_buffer_bytes)
         self.send = self.outbox.send  # not a method: one call less for each message
         self._reader = FrameReader(max_message_bytes)
         self._feed = self._reader.feed

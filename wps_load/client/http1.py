@@ -68,9 +68,7 @@ class HttpClient:
         self._timeout_s = timeout_s
         self._idle: list[Any] = []
 
-    def request(
-        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
-    ) -> Response:
+    def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Response:
         """Any status is a result. Raises ConnectFailure, its label `PREFIX_timeout`, `PREFIX_reset`,
         `PREFIX_invalid` or the prefix before a label of `open_stream`.
 
@@ -146,9 +144,7 @@ class HttpClient:
 _Request = tuple[str, bytes]
 
 
-def _head(
-    method: str, target: str, authority: str, headers: Mapping[str, str], body: bytes | None
-) -> _Request:
+def _head(method: str, target: str, authority: str, headers: Mapping[str, str], body: bytes | None) -> _Request:
     lines = [f"{method} {target} HTTP/1.1", f"Host: {authority}"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
     if body is not None:

@@ -217,9 +217,7 @@ class RestSenders:
     def _request(self, publisher: RestPublisher, job: Job, epoch: int, sent_ns: int) -> Finding | None:
         """One message on its way. None: it was accepted."""
         engine, offset_ns = self._engine, self._engine.offset_ns
-        stamp = self._pack(
-            epoch, engine.number, publisher.stream, job.seq, job.due_ns + offset_ns, sent_ns + offset_ns
-        )
+        stamp = self._pack(epoch, engine.number, publisher.stream, job.seq, job.due_ns + offset_ns, sent_ns + offset_ns)
         data = self._choose(publisher.stream, job.seq).wrap(stamp)
         try:
             if publisher.to_user:

@@ -67,11 +67,7 @@ class Limits:
         self._day_start: tuple[int, int] | None = None
 
     def may_connect(self, connections: int, bytes_out: int, now_ns: int) -> bool:
-        return (
-            self.has_room(connections)
-            and self._connects.take(now_ns)
-            and not self.quota_used_up(bytes_out, now_ns)
-        )
+        return self.has_room(connections) and self._connects.take(now_ns) and not self.quota_used_up(bytes_out, now_ns)
 
     def has_room(self, connections: int) -> bool:
         return connections < self.tier.connections

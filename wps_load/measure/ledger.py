@@ -291,9 +291,7 @@ class Ledger:
                     receiver.watch(stream, IntervalSet([(0, receiver.seen(stream))]), ())
 
 
-def _settle_stream(
-    final: StreamFinal, members: Sequence[Receiver], before: dict[int, int], drain_ns: int
-) -> None:
+def _settle_stream(final: StreamFinal, members: Sequence[Receiver], before: dict[int, int], drain_ns: int) -> None:
     published = IntervalSet.from_list(final.failed).complement(0, final.count)
     parts: dict[tuple[int, int], IntervalSet] = {(0, final.count): published}
 

@@ -79,9 +79,7 @@ class Watch:
 
     __slots__ = ("firm", "next", "outstanding", "tails")
 
-    def __init__(
-        self, after: int, gaps: IntervalSet | None, firm: IntervalSet, tails: tuple[Tail, ...]
-    ) -> None:
+    def __init__(self, after: int, gaps: IntervalSet | None, firm: IntervalSet, tails: tuple[Tail, ...]) -> None:
         self.next = after
         self.firm = firm
         self.tails = tails

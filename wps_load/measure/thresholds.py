@@ -133,9 +133,7 @@ def _parse_one(part: str) -> Slo:
     sign = "=" if sign == "==" else sign
     if subject in METRIC_BY_NAME:
         if aggregate not in AGGREGATES:
-            raise refuse(
-                "aggregate" if aggregate else "operator", f"{subject} needs one of {', '.join(AGGREGATES)}"
-            )
+            raise refuse("aggregate" if aggregate else "operator", f"{subject} needs one of {', '.join(AGGREGATES)}")
     elif subject not in (*MESSAGE_COUNTS, "connected"):
         names = ", ".join([*METRIC_BY_NAME, *MESSAGE_COUNTS, "connected"])
         raise refuse("subject", f"nothing is called {subject!r}: {names}")
@@ -297,11 +295,7 @@ def _least_count(slo: Slo, source: LiveSource, remaining: int) -> float:
     if slo.subject == "loss":
         part, whole = source.certain_loss, delivered + source.certain_loss + remaining
     else:
-        part = (
-            0
-            if messages is None
-            else getattr(messages, {"duplicates": "duplicated"}.get(slo.subject, slo.subject))
-        )
+        part = 0 if messages is None else getattr(messages, {"duplicates": "duplicated"}.get(slo.subject, slo.subject))
         whole = delivered + remaining
     if slo.unit != "%":
         return float(part)

@@ -239,9 +239,7 @@ class FrameReader:
             if size < 126:
                 start = position + 2
             elif (
-                size == 126
-                and end - position >= 4
-                and (medium := data[position + 2] << 8 | data[position + 3]) >= 126
+                size == 126 and end - position >= 4 and (medium := data[position + 2] << 8 | data[position + 3]) >= 126
             ):
                 start = position + 4
                 size = medium

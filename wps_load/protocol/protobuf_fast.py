@@ -112,9 +112,7 @@ class ProtobufTemplate:
 
     __slots__ = ("_ack_tag", "_constant", "_data_tag", "_data_type", "_heads", "_outer_tag", "opcode")
 
-    def __init__(
-        self, outer_tag: bytes, constant: bytes, ack_tag: bytes, data_tag: bytes, data_type: DataType
-    ) -> None:
+    def __init__(self, outer_tag: bytes, constant: bytes, ack_tag: bytes, data_tag: bytes, data_type: DataType) -> None:
         self.opcode = int(Opcode.BINARY)
         self._outer_tag = outer_tag
         self._constant = constant

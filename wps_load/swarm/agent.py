@@ -32,9 +32,7 @@ class Agent:
     `on_interval(snapshot)`: what came since the last one, for Locust's own tables.
     """
 
-    def __init__(
-        self, engine: Engine, bus: Bus, started_ns: int, *, on_interval: Callable[[Snapshot], None]
-    ) -> None:
+    def __init__(self, engine: Engine, bus: Bus, started_ns: int, *, on_interval: Callable[[Snapshot], None]) -> None:
         self.engine = engine
         self._bus = bus
         self._started_ns = started_ns

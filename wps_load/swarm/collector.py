@@ -183,23 +183,20 @@ class Collector:
         self._last_row = number
         lag = second.interval.histograms.get("loop_lag")
         send_lag = second.interval.histograms.get("send_lag")
-        row = (
-            timeline_row(
-                t_s=float(number),
-                interval_s=interval_s,
-                phase=self._phase_at(number),
-                users=sum({**self._open, **second.open}.values()),
-                interval=second.interval,
-                offered=second.deltas["offered"],
-                published=second.deltas["published"],
-                delivered=second.deltas["delivered"],
-                lost=second.deltas["missing"],
-                loop_lag_ms_p99=_p99_ms(lag),
-                send_lag_ms_p99=_p99_ms(send_lag),
-                cpu_percent=second.cpu_percent,
-            )
-            | {name: second.deltas[name] for name in ("duplicated", "reordered")}
-        )
+        row = timeline_row(
+            t_s=float(number),
+            interval_s=interval_s,
+            phase=self._phase_at(number),
+            users=sum({**self._open, **second.open}.values()),
+            interval=second.interval,
+            offered=second.deltas["offered"],
+            published=second.deltas["published"],
+            delivered=second.deltas["delivered"],
+            lost=second.deltas["missing"],
+            loop_lag_ms_p99=_p99_ms(lag),
+            send_lag_ms_p99=_p99_ms(send_lag),
+            cpu_percent=second.cpu_percent,
+        ) | {name: second.deltas[name] for name in ("duplicated", "reordered")}
         self.rows.append(row)
         self._intervals.append((number - interval_s, float(number), second.interval.to_wire()))
         try:

@@ -14,9 +14,7 @@ from wps_load.clock import NS_PER_S
 from wps_load.config import RunConfig, TargetKind
 
 
-def make_engine(
-    config: RunConfig, identity: Mapping[str, Any], on_warning: Callable[[str, str], None]
-) -> Engine:
+def make_engine(config: RunConfig, identity: Mapping[str, Any], on_warning: Callable[[str, str], None]) -> Engine:
     """Raises ConfigError for a proxy or a CA file that cannot be used."""
     network = make_network(config)
     return Engine(
@@ -43,6 +41,4 @@ def make_access(config: RunConfig, network: Network) -> Access:
         timeout_s = config.connect_timeout_ns / NS_PER_S
         return NegotiatedAccess(Negotiator(target.url, network, timeout_s=timeout_s), in_header)
     assert target.connection is not None, "the emulator runs before users do"
-    return MintedAccess(
-        target.connection, config.hub, config.roles, config.token_lifetime_ns // NS_PER_S, in_header
-    )
+    return MintedAccess(target.connection, config.hub, config.roles, config.token_lifetime_ns // NS_PER_S, in_header)

@@ -27,10 +27,13 @@ logger = logging.getLogger(__name__)
 
 SETTLE_S = 2
 """Between a change of load and its measurement."""
-STEPS_PLANNED = 16
 SHORTEST_S, USUAL_S, LONGEST_S = 3, 10, 30
-"""A step's measurement: what `-t` leaves for each step, within these; usual without `-t`. Twelve steps are usual, and
-those that fail need time to recover from."""
+"""A step's measurement: what `-t` leaves for each step to come, within these; usual without `-t`."""
+SPARE_STEPS = 2
+"""Kept back for surprises, and for recovering from steps that fail."""
+HOPELESS_SHARE = 0.1
+"""Deliveries so far behind publications that a step is over as soon as it is seen: longer, it would only queue up more
+that must be waited for."""
 RECOVERY_S = 30
 PATIENCE_S = 10
 """How long a step of users waits for those that were refused: a back-off of a second or two is no failure yet."""
@@ -100,9 +103,9 @@ class Explorer:
         span = self._config.capacity
         assert span is not None
         search = CapacitySearch(span.low, span.high)
-        measured_s = self._step_s()
-        while (load := search.next_load()) is not None and self._time_for(measured_s + SETTLE_S):
-            step = self._step(span.variable, load, measured_s)
+        while (load := search.next_load()) is not None:
+            measured_s = self._step_s(search.steps_left())
+            step = self._step(span.variable, load, measured_s) if self._time_for(measured_s + SETTLE_S) else None
             if step is None:
                 break
             outcome, reasons = steps.judge(step, self._slos, self._metric)
@@ -183,11 +186,11 @@ class Explorer:
 
     # -- one step --------------------------------------------------------------------------------------------
 
-    def _step_s(self) -> int:
+    def _step_s(self, steps_left: int) -> int:
         end_ns = self._coordinator.planned_end_ns
         if end_ns is None:
             return USUAL_S
-        share_s = (end_ns - now_ns()) / NS_PER_S / STEPS_PLANNED - SETTLE_S - 1
+        share_s = (end_ns - now_ns()) / NS_PER_S / (steps_left + SPARE_STEPS) - SETTLE_S - 1
         return max(SHORTEST_S, min(LONGEST_S, int(share_s)))
 
     def _time_for(self, seconds: float) -> bool:
@@ -206,13 +209,15 @@ class Explorer:
             begin = self._second_after(now_ns() + self._coordinator.lead_ns)
             self._coordinator.set_rate(load, self._instant(begin))
         from_s = begin + SETTLE_S
-        self._await_second(from_s + measured_s)
-        if self._coordinator.stopping:
-            return None
-        deliveries = fan_out(self._config, max(1, users))
-        return steps.cut(
-            self._coordinator.collector, load, from_s, from_s + measured_s, target_users=users, fan_out=deliveries
-        )
+        to_s, deliveries = from_s + measured_s, fan_out(self._config, max(1, users))
+        for second in range(from_s + SHORTEST_S, to_s + 1):
+            self._await_second(second)
+            if self._coordinator.stopping:
+                return None
+            if steps.behind(steps.seconds(self._coordinator.collector, from_s, second), deliveries) > HOPELESS_SHARE:
+                to_s = second
+                break
+        return steps.cut(self._coordinator.collector, load, from_s, to_s, target_users=users, fan_out=deliveries)
 
     def _recover(self, variable: str, low: int) -> None:
         """Lets the service deliver what has queued up, and connections that were refused go or come in."""

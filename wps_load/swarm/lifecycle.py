@@ -260,9 +260,7 @@ class Lifecycle:
         config = self.reporter.config
         rate = config.spawn_rate or 1.0
         if config.stages is not None:
-            return config.stages.tick(
-                elapsed_s, users=config.users or 1, spawn_rate=rate, run_time_s=config.run_time_s
-            )
+            return config.stages.tick(elapsed_s, users=config.users or 1, spawn_rate=rate, run_time_s=config.run_time_s)
         over = self._load_over or (config.run_time_s is not None and elapsed_s >= config.run_time_s)
         assert config.capacity is not None
         return None if over else (self._users_wanted or config.capacity.low, rate)

@@ -71,9 +71,7 @@ class PreciseEntries(EntriesDict):
         if key[1] != REQUEST_TYPE:
             return cast(StatsEntry, super().__missing__(key))  # type: ignore[no-untyped-call]
         stats = self.request_stats
-        entry = self[key] = PreciseEntry(
-            stats, key[0], key[1], use_response_times_cache=stats.use_response_times_cache
-        )
+        entry = self[key] = PreciseEntry(stats, key[0], key[1], use_response_times_cache=stats.use_response_times_cache)
         return entry
 
     def __setitem__(self, key: tuple[str, str], entry: StatsEntry) -> None:
@@ -87,9 +85,7 @@ class PreciseEntries(EntriesDict):
 def make_precise(stats: RequestStats) -> None:
     """For a run that is about to start; Locust has just cleared its entries."""
     stats.entries = PreciseEntries(stats)  # type: ignore[no-untyped-call]
-    stats.total = PreciseEntry(
-        stats, "Aggregated", "", use_response_times_cache=stats.use_response_times_cache
-    )
+    stats.total = PreciseEntry(stats, "Aggregated", "", use_response_times_cache=stats.use_response_times_cache)
 
 
 class LocustTable:

@@ -13,8 +13,9 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.report.doubts import SEND_LAG_LIMIT_MS, thin_percentiles
 from wps_load.swarm.collector import Collector
 
-BEHIND_SHARE = 0.02
-"""Deliveries may fall behind publications by so much of a step; more grows, and breaks any latency in time."""
+BEHIND_SHARE, BEHIND_S = 0.01, 0.06
+"""Deliveries may fall behind publications by so much of a step, or by what is due in so long: more is a queue that
+grows, and breaks any latency in time. Less is what happens to be on its way when a short step ends."""
 LATE_SHARE = 0.5
 """Of a step's p99: where the generator's own lateness is more of it, the generator is what is measured."""
 MISSED_SHARE = 0.01
@@ -34,7 +35,7 @@ class Step:
     fan_out: float
 
     def total(self, column: str) -> int:
-        return sum(int(row.get(column) or 0) for row in self.rows)
+        return _total(self.rows, column)
 
     # -- as thresholds ask for it (SloSource) ----------------------------------------------------------------
 
@@ -69,9 +70,11 @@ class Step:
 
     @property
     def behind(self) -> float:
-        """The share of this step's deliveries that were still to come when it ended, beyond those at its beginning."""
-        due = self.total("published") * self.fan_out
-        return max(0.0, due - self.total("delivered") - max(0, self.total("lost"))) / due if due else 0.0
+        return behind(self.rows, self.fan_out)
+
+    @property
+    def falls_behind(self) -> bool:
+        return self.behind > max(BEHIND_SHARE, BEHIND_S / self.measure_s)
 
     @property
     def carried(self) -> float:
@@ -96,9 +99,24 @@ class Step:
         return None
 
 
+def behind(rows: Sequence[Mapping[str, Any]], fan_out: float) -> float:
+    """The share of these seconds' deliveries that were still to come at their end, beyond those at their beginning."""
+    due = fan_out * _total(rows, "published")
+    return max(0.0, due - _total(rows, "delivered") - max(0, _total(rows, "lost"))) / due if due else 0.0
+
+
+def _total(rows: Sequence[Mapping[str, Any]], column: str) -> int:
+    return sum(int(row.get(column) or 0) for row in rows)
+
+
+def seconds(collector: Collector, from_s: int, to_s: int) -> list[Mapping[str, Any]]:
+    """The rows of the seconds after `from_s` up to `to_s`, of which the collector has written some or all."""
+    return [row for row in collector.rows if from_s < float(str(row["t_s"])) <= to_s]
+
+
 def cut(collector: Collector, load: int, from_s: int, to_s: int, *, target_users: int, fan_out: float) -> Step:
     """The step of the seconds after `from_s` up to `to_s`, which the collector must have written already."""
-    rows = [row for row in collector.rows if from_s < float(str(row["t_s"])) <= to_s]
+    rows = seconds(collector, from_s, to_s)
     return Step(load, from_s, to_s, rows, collector.between(from_s, to_s), target_users, fan_out)
 
 
@@ -113,9 +131,9 @@ def judge(step: Step, slos: Sequence[thresholds.Slo], main_metric: str) -> tuple
         return Outcome.GENERATOR, [missed]
     results = [thresholds.evaluate(slo, step) for slo in slos]
     reasons = [result.expression for result in results if result.verdict != "pass"]
-    if step.behind > BEHIND_SHARE:
+    if step.falls_behind:
         reasons.append(f"deliveries fell behind publications by {step.behind:.1%}")
-    late = step.sent_late(main_metric) if reasons and step.behind <= BEHIND_SHARE else None
+    late = step.sent_late(main_metric) if reasons and not step.falls_behind else None
     if late is not None:
         return Outcome.GENERATOR, [*reasons, late]
     return (Outcome.FAILED if reasons else Outcome.HELD), reasons

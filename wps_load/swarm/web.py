@@ -30,9 +30,7 @@ _TAB = {"title": "Web PubSub", "key": "wps"}
 _COLUMNS = (("what", "Web PubSub"), ("now", "Now"), ("so_far", "So far"))
 _OFFERED: Mapping[str, list[dict[str, Any]]] = {
     "extended_tabs": [_TAB],
-    "extended_tables": [
-        {"key": _TAB["key"], "structure": [{"key": key, "title": title} for key, title in _COLUMNS]}
-    ],
+    "extended_tables": [{"key": _TAB["key"], "structure": [{"key": key, "title": title} for key, title in _COLUMNS]}],
     "extended_csv_files": [
         {"title": "Web PubSub: charts that move", "href": PAGE},
         {"title": "Web PubSub: report of the last run", "href": REPORT},

@@ -61,9 +61,7 @@ class SoFar(FactsSource):
         names = ("offered", "published", "delivered", "missing", "duplicated", "reordered")
         offered, published, delivered, missing, duplicated, reordered = map(self._collector.running, names)
         expected = delivered + missing
-        return LedgerTotals(
-            published, offered - published, expected, delivered, missing, duplicated, reordered
-        )
+        return LedgerTotals(published, offered - published, expected, delivered, missing, duplicated, reordered)
 
 
 class RunView:

@@ -78,9 +78,7 @@ def wire_bytes(size: int, data_type: str, protocol: str) -> int:
     """The largest that a frame's payload may become: base64 in JSON subprotocols, and the envelope."""
     if protocol == "simple":
         return size
-    return (
-        4 * -(-size // 3) if data_type == "binary" and protocol.startswith("json") else size
-    ) + _ENVELOPE_BYTES
+    return (4 * -(-size // 3) if data_type == "binary" and protocol.startswith("json") else size) + _ENVELOPE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +106,7 @@ class PayloadPlan:
 
     __slots__ = ("_length", "_table", "envelope", "fillers", "stamp_is_text")
 
-    def __init__(
-        self, fillers: list[Filler], weights: list[int], *, data_type: str, envelope: bool, seed: int
-    ) -> None:
+    def __init__(self, fillers: list[Filler], weights: list[int], *, data_type: str, envelope: bool, seed: int) -> None:
         self.fillers = tuple(fillers)
         self.envelope = envelope
         self.stamp_is_text = data_type != "binary" or envelope
@@ -121,15 +117,11 @@ class PayloadPlan:
     def generated(cls, mix: Iterable[Part], data_type: str, *, envelope: bool, seed: int) -> PayloadPlan:
         """Made-up content of the asked sizes."""
         mix = tuple(mix)
-        fillers = [
-            _generated(part, data_type, envelope, derive(seed, "pad", at)) for at, part in enumerate(mix)
-        ]
+        fillers = [_generated(part, data_type, envelope, derive(seed, "pad", at)) for at, part in enumerate(mix)]
         return cls(fillers, [part.weight for part in mix], data_type=data_type, envelope=envelope, seed=seed)
 
     @classmethod
-    def from_samples(
-        cls, samples: Iterable[bytes], data_type: str, *, envelope: bool, seed: int
-    ) -> PayloadPlan:
+    def from_samples(cls, samples: Iterable[bytes], data_type: str, *, envelope: bool, seed: int) -> PayloadPlan:
         """Content from a file's lines, see `read_samples`; all lines equally often."""
         fillers = [_sample(line, data_type, envelope) for line in samples]
         return cls(fillers, [1] * len(fillers), data_type=data_type, envelope=envelope, seed=seed)
@@ -235,6 +227,4 @@ def _sample(line: bytes, data_type: str, envelope: bool) -> Filler:
     while cut < len(line) and line[cut] & 0xC0 == 0x80:  # never through a character; its bytes become spaces
         cut += 1
     text = " " * (cut - STAMP_TEXT_BYTES) + line[cut:].decode()
-    return Filler(
-        b"", json.dumps(text, ensure_ascii=False)[1:-1].encode() if envelope else text.encode(), len(line)
-    )
+    return Filler(b"", json.dumps(text, ensure_ascii=False)[1:-1].encode() if envelope else text.encode(), len(line))

@@ -185,9 +185,7 @@ def group_name(run_id: str, number: int) -> str:
     return f"{run_id}-g{number}"
 
 
-def _publication(
-    config: Settings, plan: Layout, index: int, kind: str, name: str, audience: int
-) -> Publication | None:
+def _publication(config: Settings, plan: Layout, index: int, kind: str, name: str, audience: int) -> Publication | None:
     ordinal = _publishers(plan, config.seed).ordinal(plan.place(index))
     if ordinal is None:
         return None
@@ -239,9 +237,7 @@ def phase(ordinal: int) -> float:
     return (ordinal * _GOLDEN & 0xFFFFFFFF) / 2**32
 
 
-def rest_streams(
-    config: Settings, run_id: str, sender: int, senders: int, users: int
-) -> tuple[RestStream, ...]:
+def rest_streams(config: Settings, run_id: str, sender: int, senders: int, users: int) -> tuple[RestStream, ...]:
     """What REST sender `sender` of `senders` sends: to all, or to the users of its own in turn."""
     begin = phase(sender)
     if SCENARIOS[config.scenario].topology is Topology.REST_ALL:

@@ -16,9 +16,7 @@ from itertools import accumulate
 from wps_load.workload.values import parts, positive_duration_ns, whole
 
 VARIABLES = ("users", "rate")
-STAGES_ALLOWED = (
-    "steps VALUE:DURATION of users, or rate:VALUE:DURATION of all publishers, such as 100:60s,200:60s"
-)
+STAGES_ALLOWED = "steps VALUE:DURATION of users, or rate:VALUE:DURATION of all publishers, such as 100:60s,200:60s"
 RANGE_ALLOWED = "users:LOW..HIGH or rate:LOW..HIGH with LOW below HIGH, such as rate:100..20000"
 NS_PER_S = 1_000_000_000
 

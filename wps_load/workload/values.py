@@ -65,9 +65,7 @@ def size_bytes(text: str) -> int:
 def whole(text: str, low: int = 1, high: int | None = None) -> int:
     """A whole number from `low` to `high`."""
     text = text.strip()
-    allowed = (
-        f"a whole number from {low} to {high:,}" if high is not None else f"a whole number of at least {low}"
-    )
+    allowed = f"a whole number from {low} to {high:,}" if high is not None else f"a whole number of at least {low}"
     if not (text.isascii() and text.isdigit()) or int(text) < low or (high is not None and int(text) > high):
         raise ValueError(allowed)
     return int(text)
@@ -116,8 +114,7 @@ class Share:
             total,
             max(
                 1,
-                (2 * self.fraction.numerator * total + self.fraction.denominator)
-                // (2 * self.fraction.denominator),
+                (2 * self.fraction.numerator * total + self.fraction.denominator) // (2 * self.fraction.denominator),
             ),
         )
 
