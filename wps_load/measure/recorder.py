@@ -1,4 +1,4 @@
-"""Where a process puts what it measures: a list append a value, folded into histograms once a tick."""
+"""Where a process puts what it measures: a list append a value, folded into histograms some times a second."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ class Recorder:
     """Times, failures and counters of one process: what came since the last `take`, and the total.
 
     The hot path appends to a plain list (0.05 µs, against 2 µs for a histogram's call) that keeps its
-    identity, so callers hold on to it. Someone must call `flush` or `take` about once a second: until then a
-    value costs 40 bytes.
+    identity, so callers hold on to it. Someone must call `flush` some times a second: until then a value costs 40
+    bytes, and folding it 0.1 µs in which nothing else happens.
     """
 
     def __init__(self) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import numpy as np
 from locust.stats import EntriesDict, RequestStats, StatsEntry, StatsError
 
 from wps_load.clock import NS_PER_MS, utc_now
@@ -192,9 +193,23 @@ class _Addition:
         return entry
 
 
+def bucketed(histogram: Histogram) -> dict[float, int]:
+    """Its counts by Locust's buckets: `bucket_response_time` of all values in one go. A worker does this once a second
+    between its messages, and a histogram may have thousands of buckets in use.
+    """
+    middles, counts = histogram.buckets()
+    times = middles / NS_PER_MS
+    # times are ascending: each span of them has a step of its own
+    spans = np.split(times, np.searchsorted(times, _SPANS_MS))
+    rounded = [np.rint(span * per_ms) / per_ms for span, per_ms in zip(spans[:3], (100.0, 10.0, 1.0), strict=True)]
+    rounded += [np.rint(span / step) * step for span, step in zip(spans[3:], (10.0, 100.0), strict=True)]
+    keys = np.concatenate(rounded)
+    first = np.flatnonzero(np.diff(keys, prepend=-1.0))  # also where two spans meet: 9.999 and 10.01 are both 10.0
+    return dict(zip(keys[first].tolist(), np.add.reduceat(counts, first).tolist(), strict=True))
+
+
+_SPANS_MS = (10, 100, 1_000, 10_000)
+
+
 def _timed(histogram: Histogram) -> _Addition:
-    times: dict[float, int] = {}
-    for value_ns, count in histogram.nonzero():
-        key = bucket_response_time(value_ns / NS_PER_MS)
-        times[key] = times.get(key, 0) + count
-    return _Addition(times, histogram)
+    return _Addition(bucketed(histogram), histogram)
