@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, cast
 
 from wps_load.client.access import Access
-from wps_load.client.connection import Connection
 from wps_load.client.establish import OpenLink
 from wps_load.client.link import stamp_readers
 from wps_load.client.member import Member
@@ -38,6 +37,15 @@ logger = logging.getLogger(__name__)
 
 INDEX_BITS = 22
 """A user's stream is (incarnation << INDEX_BITS) | index: below 2^30, where the REST senders' streams begin."""
+
+
+class Traffic(NamedTuple):
+    """Headers of frames included, the upgrade not. `stalls`, `stalled_ns`: how often and long peers read nothing."""
+
+    bytes_sent: int
+    bytes_received: int
+    stalls: int
+    stalled_ns: int
 
 
 class Engine:
@@ -88,8 +96,7 @@ class Engine:
         self._on_warning = on_warning
         self.timetable = Timetable(self, config, users)
         self._lifetimes: dict[int, Any] = {}
-        self._bytes = [0, 0]
-        self._stalls = [0, 0]
+        self._closed_traffic = Traffic(0, 0, 0, 0)
 
     # -- members ---------------------------------------------------------------------------------------------
 
@@ -145,10 +152,13 @@ class Engine:
     def link_closed(self, link: OpenLink, lost: ConnectionLost, *, counted: bool) -> None:
         """`counted`: it ended unasked, and the service is to be told so in the report."""
         self.open_links.discard(link)
-        self._bytes[0] += link.connection.outbox.bytes_sent
-        self._bytes[1] += link.connection.bytes_received
-        self._stalls[0] += link.connection.outbox.stalls
-        self._stalls[1] += link.connection.outbox.stalled_ns
+        before, outbox = self._closed_traffic, link.connection.outbox
+        self._closed_traffic = Traffic(
+            before.bytes_sent + outbox.bytes_sent,
+            before.bytes_received + link.connection.bytes_received,
+            before.stalls + outbox.stalls,
+            before.stalled_ns + outbox.stalled_ns,
+        )
         if counted:
             self.recorder.count("connections_dropped")
             cause = lost.__cause__
@@ -182,20 +192,18 @@ class Engine:
 
     # -- accounts --------------------------------------------------------------------------------------------
 
-    def traffic(self) -> tuple[int, int]:
-        """(bytes sent, bytes received) so far, headers of frames included, the upgrade not."""
-        live: Iterable[Connection] = [link.connection for link in self.open_links]
-        sent, received = self._bytes
-        return (
-            sent + sum(connection.outbox.bytes_sent for connection in live),
-            received + sum(connection.bytes_received for connection in live),
-        )
-
-    def stalls(self) -> tuple[int, int]:
-        """(how often a peer stopped reading, ns spent so)."""
-        live = [link.connection.outbox for link in self.open_links]
-        count, spent = self._stalls
-        return count + sum(box.stalls for box in live), spent + sum(box.stalled_ns for box in live)
+    def traffic(self) -> Traffic:
+        """So far. One pass over the connections, as there may be thousands and messages wait meanwhile."""
+        sent, received, stalls, stalled_ns = self._closed_traffic
+        for link in self.open_links:
+            connection = link.connection
+            outbox = connection.outbox
+            sent += outbox.bytes_sent
+            received += connection.bytes_received
+            if outbox.stalls:
+                stalls += outbox.stalls
+                stalled_ns += outbox.stalled_ns
+        return Traffic(sent, received, stalls, stalled_ns)
 
     def settle(self, streams: Sequence[Any], drain_ns: int) -> None:
         """All agents' finals: from now on `ledger.outstanding` says what is still to come."""
@@ -211,10 +219,6 @@ class Engine:
             return counter.before(t_ns - offset_ns)
 
         self.ledger.settle(finals, count_before, drain_ns)
-
-    def send_failures(self) -> int:
-        """Messages of the present epoch that were due and never handed to a socket."""
-        return self.ledger.totals().send_failed
 
     def totals(self) -> LedgerTotals:
         return self.ledger.totals()

@@ -214,7 +214,7 @@ class Timetable:
 
     def held_back(self) -> int:
         """Messages that were due and wait because their peer reads nothing."""
-        return sum(publisher.unsent() for publisher in self._publishers.values())
+        return sum([publisher.unsent() for publisher in self._publishers.values()])
 
     def give_up_waiting(self, at_ns: int) -> None:
         """Closed loop: a lost message must not end its publisher's work. Call it a few times a second."""

@@ -106,6 +106,7 @@ class Running:
     """
 
     published: int
+    send_failed: int
     delivered: int
     duplicated: int
     reordered: int
@@ -220,9 +221,10 @@ class Ledger:
 
     def running(self) -> Running:
         """The live numbers."""
-        tally = self._tally
+        tally, failed = self._tally, self._send_failed()
         return Running(
-            published=self._taken() - self._send_failed(),
+            published=self._taken() - failed,
+            send_failed=failed,
             delivered=tally.fresh,
             duplicated=tally.duplicated,
             reordered=tally.reordered,

@@ -46,7 +46,7 @@ def gather(
         settings=config.settings(),
         settings_hash=config.settings_hash,
         seed=config.seed,
-        versions=_versions(),
+        versions=versions(),
         host=_host(),
         state=state,
         closed_loop=config.closed_loop,
@@ -140,7 +140,7 @@ def _tls_verified(config: RunConfig) -> bool | None:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     """Read once: looking for six packages' files takes milliseconds, in which no message is read."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gevent  # type: ignore[import-untyped]
+
 from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.config import RunConfig
 from wps_load.errors import ExitCode
@@ -20,12 +22,14 @@ from wps_load.report.tables import slo_value
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator
-from wps_load.swarm.facts import gather, scenario_name
+from wps_load.swarm.facts import gather, scenario_name, versions
 from wps_load.swarm.snapshots import SnapshotWriter, frozen
 
 logger = logging.getLogger(__name__)
 
 SNAPSHOT_EVERY_S = 10
+SNAPSHOT_LATER_S = 0.3
+"""After the second's other work, so that messages wait for one of them only."""
 EARLY_S = 1.0
 """A run that ends so much before its -t was stopped by somebody."""
 
@@ -64,6 +68,7 @@ class Reporter:
         self.used = True
         self._started_at = utc_now()
         self.coordinator = coordinator
+        versions()  # found now: in the middle of the run it would hold up the messages
 
     # -- while it runs ---------------------------------------------------------------------------------------
 
@@ -82,7 +87,11 @@ class Reporter:
             logger.error("The snapshot of the run could not be written: %s", failure)
         # a longer run's takes longer: twenty in a row of it, and ten seconds apart at least
         self._next_snapshot_s = rows + max(SNAPSHOT_EVERY_S, rows // 20)
-        writer.write(frozen(self.facts(coordinator, RunState.RUNNING, with_log=False)))
+        gevent.spawn_later(SNAPSHOT_LATER_S, self._write_snapshot, coordinator, writer)
+
+    def _write_snapshot(self, coordinator: Coordinator, writer: SnapshotWriter) -> None:
+        if not coordinator.stopping:
+            writer.write(frozen(self.facts(coordinator, RunState.RUNNING, with_log=False)))
 
     def _live(self, coordinator: Coordinator, collector: Collector) -> LiveState:
         row: Any = collector.rows[-1]
