@@ -34,7 +34,7 @@ class TestReport:
     def test_a_killed_run_gets_its_charts(self, run: Run, tmp_path: Path) -> None:
         folder = tmp_path / "killed"
         folder.mkdir()
-        write_snapshot(folder, facts())
+        write_snapshot(folder, facts(), lambda: None)
         before = (folder / "report.html").stat().st_size
         result = run("report", folder)
         assert (result.code, result.err) == (0, "")

@@ -80,7 +80,7 @@ def test_the_timeline_has_every_second(tmp_path: Path) -> None:
 
 
 def test_a_killed_run_leaves_a_report(tmp_path: Path) -> None:
-    files.write_snapshot(tmp_path, facts(state=RunState.RUNNING))
+    files.write_snapshot(tmp_path, facts(state=RunState.RUNNING), lambda: None)
     assert {path.name for path in tmp_path.iterdir()} == CONTRACT
     found = load_run(tmp_path)
     assert found.summary["verdict"] == "invalid"
@@ -99,7 +99,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        files.write_snapshot(tmp_path, facts(seed=2))
+        files.write_snapshot(tmp_path, facts(seed=2), lambda: None)
     assert (tmp_path / "summary.json").read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == CONTRACT
 

@@ -9,7 +9,7 @@ files.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,21 +63,45 @@ def _fresh(parent: Path, stem: str) -> Path:
 def write_run(folder: Path, facts: RunFacts) -> Summary:
     """Writes all files of a finished run and returns the summary. Raises OSError, on a full disk for one."""
     summary = build_summary(facts)
-    _write_data(folder, facts, summary)
+    for name, content in _data(facts, summary):
+        _put(folder / name, content())
     write_rendered(folder, summary, facts.snapshot.histograms)
     return summary
 
 
-def write_snapshot(folder: Path, facts: RunFacts) -> None:
+def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> None:
     """Writes all files in the middle of a run (`RunState.RUNNING`), for the case that the process is killed.
 
-    It runs beside the load, so it must be quick (10 ms after a minute, 80 ms after an hour): the page has
-    tables only, as plotly's 5 MB and the charts' data would take longer than a message may wait. `wps-load
-    report FOLDER` adds the charts.
+    The load runs beside it: `pause` is called between pieces of some milliseconds, and `facts` must not change
+    meanwhile. The page has tables only, as plotly's 5 MB and the charts' data would take longer than a message may
+    wait; `wps-load report FOLDER` adds the charts. Raises OSError.
     """
     summary = build_summary(facts)
-    _write_data(folder, facts, summary)
-    write_rendered(folder, summary, None)
+    for name, content in (*_data(facts, summary), *_rendered(summary, None, NONE)):
+        pause()
+        _put(folder / name, content())
+
+
+_File = tuple[str, Callable[[], bytes]]
+"""Its name, and how its content is made."""
+
+
+def _data(facts: RunFacts, summary: Summary) -> list[_File]:
+    log = [log_header(facts.started_at), *facts.interval_log]
+    return [
+        ("settings.json", lambda: _json(summary["run"]["settings"])),
+        ("timeline.csv", lambda: timeline.to_csv(facts.timeline)),
+        ("histograms.hlog", lambda: "".join(log).encode()),
+        ("summary.json", lambda: _json(summary)),
+    ]
+
+
+def _rendered(summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras) -> list[_File]:
+    return [
+        ("summary.md", lambda: markdown.render(summary, extras).encode()),
+        ("junit.xml", lambda: junit.render(summary)),
+        ("report.html", lambda: html.render(summary, histograms, extras)),
+    ]
 
 
 def write_rendered(
@@ -85,16 +109,8 @@ def write_rendered(
 ) -> None:
     """Writes what is made from the summary: report.html, without charts where `histograms` is None,
     summary.md and junit.xml. Raises OSError; ValueError for settings that no run of this version has."""
-    _put(folder / "summary.md", markdown.render(summary, extras).encode())
-    _put(folder / "junit.xml", junit.render(summary))
-    _put(folder / "report.html", html.render(summary, histograms, extras))
-
-
-def _write_data(folder: Path, facts: RunFacts, summary: Summary) -> None:
-    _put(folder / "settings.json", _json(summary["run"]["settings"]))
-    _put(folder / "timeline.csv", timeline.to_csv(facts.timeline))
-    _put(folder / "histograms.hlog", "".join([log_header(facts.started_at), *facts.interval_log]).encode())
-    _put(folder / "summary.json", _json(summary))
+    for name, content in _rendered(summary, histograms, extras):
+        _put(folder / name, content())
 
 
 def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:

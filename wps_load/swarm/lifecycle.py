@@ -5,6 +5,7 @@ What Locust does, and where that bites, is in docs/decisions/0002-locust.md.
 
 from __future__ import annotations
 
+import inspect
 import logging
 import secrets
 import sys
@@ -36,7 +37,6 @@ from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.shapes import UsersShape
-from wps_load.swarm.snapshots import share_the_lock
 from wps_load.swarm.stats import LocustTable, bucket_response_time, make_precise
 from wps_load.swarm.web import extend
 
@@ -87,7 +87,6 @@ class Lifecycle:
         self._bus: Bus = self._make_bus()
         raise_open_files()
         accept_short_keys()
-        share_the_lock()
         locust_stats.bucket_response_time = bucket_response_time  # type: ignore[assignment]
         events: Any = environment.events
         events.test_start.add_listener(self._on_test_start)
@@ -108,6 +107,7 @@ class Lifecycle:
             # with each message that spawns users a worker asks for Locust's defaults, once an option, and parsing takes
             # 5 ms: without this its loop stands still for half a second
             argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
+        inspect.stack()  # Locust's stop asks who called; the first answer takes 40 ms, amid messages in flight
         # Locust starts the timer of -t next: from the present, not from when this loop last looked at the time
         gevent.get_hub().loop.update_now()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -23,9 +22,7 @@ from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.facts import gather, scenario_name, versions
-from wps_load.swarm.snapshots import SnapshotWriter, frozen
-
-logger = logging.getLogger(__name__)
+from wps_load.swarm.snapshots import SnapshotWriter
 
 SNAPSHOT_EVERY_S = 10
 SNAPSHOT_LATER_S = 0.3
@@ -82,16 +79,13 @@ class Reporter:
         writer = self._snapshots
         if writer is None or coordinator.stopping or rows < self._next_snapshot_s or writer.busy:
             return
-        failure = writer.failure()
-        if failure is not None:
-            logger.error("The snapshot of the run could not be written: %s", failure)
         # a longer run's takes longer: twenty in a row of it, and ten seconds apart at least
         self._next_snapshot_s = rows + max(SNAPSHOT_EVERY_S, rows // 20)
         gevent.spawn_later(SNAPSHOT_LATER_S, self._write_snapshot, coordinator, writer)
 
     def _write_snapshot(self, coordinator: Coordinator, writer: SnapshotWriter) -> None:
         if not coordinator.stopping:
-            writer.write(frozen(self.facts(coordinator, RunState.RUNNING, with_log=False)))
+            writer.write(self.facts(coordinator, RunState.RUNNING, with_log=False))
 
     def _live(self, coordinator: Coordinator, collector: Collector) -> LiveState:
         row: Any = collector.rows[-1]

@@ -1,12 +1,12 @@
-"""Snapshots of a run in its middle, written by a native thread beside the load.
+"""Snapshots of a run in its middle, written between messages.
 
-Rendering one takes 10 ms after a minute and 80 ms after an hour: in the hub, that long no message would leave or be
-timed. In a thread of gevent's pool the hub waits for Python's lock only, and never longer than the switch interval.
+In a thread one would take Python's lock each time that the hub lets go of it, which is at each system call: the load
+would stand still until the whole snapshot is made. So it is made in the hub's own thread, a file at a time.
 """
 
 from __future__ import annotations
 
-import sys
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,14 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.report.files import write_snapshot
 from wps_load.report.model import RunFacts
 
-SWITCH_INTERVAL_S = 0.0005
-"""How long a thread may keep Python's lock from the hub; the default of 5 ms would be seen in latencies."""
+PAUSE_S = 0.05
+"""Between two files: for the messages that had to wait meanwhile."""
 
-
-def share_the_lock() -> None:
-    """Once a process, before the first snapshot."""
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
+logger = logging.getLogger(__name__)
 
 
 class SnapshotWriter:
-    """One folder's snapshots. A failure is told by the next call of `failure`."""
+    """One folder's snapshots, one at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -39,34 +36,26 @@ class SnapshotWriter:
         return self._job is not None and not self._job.ready()
 
     def write(self, facts: RunFacts) -> None:
-        """Returns at once. `facts` must be the thread's own: nothing of them may change any more."""
-        self._job = gevent.get_hub().threadpool.spawn(_write, self._folder, facts)
-
-    def failure(self) -> str | None:
-        """Why the last one could not be written, once; None: it was, or is being written."""
-        if self._job is None or not self._job.ready():
-            return None
-        reason, self._job = self._job.get(), None
-        return str(reason) if reason else None
+        """Returns at once. The run may go on: the writer has a copy of what changes."""
+        snapshot = Snapshot()
+        snapshot.merge(facts.snapshot)
+        self._job = gevent.spawn(self._write, replace(facts, snapshot=snapshot, timeline=list(facts.timeline)))
 
     def finish(self) -> None:
-        """Waits for the one that is being written: the final files must come after it."""
+        """Gives up the one that is being written: the final files come instead of it."""
         if self._job is not None:
-            self._job.wait()
+            self._job.kill()
+
+    def _write(self, facts: RunFacts) -> None:
+        until_s = float(str(facts.timeline[-1]["t_s"])) if facts.timeline else 0.0
+        facts = replace(facts, interval_log=[interval_lines(0.0, until_s, facts.snapshot)])
+        _pause()
+        try:
+            write_snapshot(self._folder, facts, _pause)
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            logger.error("The snapshot of the run could not be written: %s", reason)
 
 
-def _write(folder: Path, facts: RunFacts) -> str | None:
-    """In the thread: no logging here, whose lock is the hub's."""
-    until_s = float(str(facts.timeline[-1]["t_s"])) if facts.timeline else 0.0
-    try:
-        write_snapshot(folder, replace(facts, interval_log=[interval_lines(0.0, until_s, facts.snapshot)]))
-    except OSError as error:
-        return error.strerror or type(error).__name__
-    return None
-
-
-def frozen(facts: RunFacts) -> RunFacts:
-    """A copy that the run which goes on does not touch."""
-    snapshot = Snapshot()
-    snapshot.merge(facts.snapshot)
-    return replace(facts, snapshot=snapshot, timeline=list(facts.timeline))
+def _pause() -> None:
+    gevent.sleep(PAUSE_S)
