@@ -7,6 +7,7 @@ one tick. Instants are of our own clock.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -87,7 +88,7 @@ class Timetable:
         now = now_ns()
         for epoch in self._epochs:
             if epoch.until_ns > now:
-                self._employ(publisher, epoch, max(epoch.start_ns, now))
+                self._employ([publisher], epoch, max(epoch.start_ns, now))
 
     def deal_senders(self, ordinal: int, processes: int) -> None:
         """This process is number `ordinal` of `processes`: takes its part of the REST senders, if there are any."""
@@ -103,20 +104,22 @@ class Timetable:
         self._epochs = [Epoch(each.number, each.start_ns, min(each.until_ns, epoch.start_ns)) for each in earlier]
         self._epochs.append(epoch)
         self._engine.scheduler.call_at(epoch.start_ns, lambda _: self._enter(epoch.number), first=True)
-        for publisher in self._publishers.values():
-            if not publisher.newcomer:
-                self._employ(publisher, epoch, epoch.start_ns)
+        self._employ([each for each in self._publishers.values() if not each.newcomer], epoch, epoch.start_ns)
         if self._engine.config.cut is not None and self._cutter is None and epoch.number > 0:
             self._cutter = Cutter(self._engine, self._engine.config.cut, epoch.start_ns, epoch.until_ns)
 
-    def _employ(self, publisher: Publisher | RestPublisher, epoch: Epoch, start_ns: int) -> None:
-        """`publisher` works in `epoch`, from `start_ns` on: its first message is due a phase after that."""
-        pacer = self._pacer(publisher, start_ns)
+    def _employ(self, publishers: Sequence[Publisher | RestPublisher], epoch: Epoch, start_ns: int) -> None:
+        """They work in `epoch`, from `start_ns` on: the first message of each is due a phase after that."""
+        work = [(publisher, *self._stint(publisher, epoch, start_ns)) for publisher in publishers]
+        # all in one callback: the first messages are due in the same millisecond, and would wait for thousands
+        self._engine.scheduler.call_at(start_ns, lambda _: self._begin(work, epoch), first=True)
+
+    def _stint(self, publisher: Publisher | RestPublisher, epoch: Epoch, start_ns: int) -> tuple[Stint, int]:
+        """And when its first message is due."""
         out = self._engine.ledger.open_stream(publisher.stream, publisher.audience, publisher.owner, publisher.no_echo)
-        stint = Stint(publisher, Schedule(pacer), out, epoch.until_ns)
+        stint = Stint(publisher, Schedule(self._pacer(publisher, start_ns)), out, epoch.until_ns)
         closed_ns = start_ns + int(publisher.phase * 1_000_000)
-        first_ns = stint.schedule.next_due() if stint.closed is None else closed_ns
-        self._engine.scheduler.call_at(start_ns, lambda _: self._begin(publisher, stint, epoch, first_ns), first=True)
+        return stint, stint.schedule.next_due() if stint.closed is None else closed_ns
 
     def change_rate(self, at_ns: int, total_rate: Fraction) -> None:
         """From `at_ns` of our clock on, all publishers of the run together send `total_rate` messages a second."""
@@ -142,15 +145,19 @@ class Timetable:
         seed = publisher.seed if not first_seq else derive(publisher.seed, first_seq)
         return make_pacer(self._engine.config.arrival, start_ns, rate, phase=publisher.phase, seed=seed)
 
-    def _begin(self, publisher: Publisher | RestPublisher, stint: Stint, epoch: Epoch, first_ns: int) -> None:
+    def _begin(self, work: Sequence[tuple[Publisher | RestPublisher, Stint, int]], epoch: Epoch) -> None:
         self._enter(epoch.number)
-        if self._engine.epoch != epoch.number or self._publishers.get(publisher.stream) is not publisher:
+        if self._engine.epoch != epoch.number:
             return
-        publisher.begin(stint)
-        if stint.closed is not None:
-            self._engine.scheduler.call_at(first_ns, stint.start_closed)
-        elif first_ns < stint.until_ns:
-            self._engine.scheduler.call_at(first_ns, stint.due)
+        call_at = self._engine.scheduler.call_at
+        for publisher, stint, first_ns in work:
+            if self._publishers.get(publisher.stream) is not publisher:
+                continue
+            publisher.begin(stint)
+            if stint.closed is not None:
+                call_at(first_ns, stint.start_closed)
+            elif first_ns < stint.until_ns:
+                call_at(first_ns, stint.due)
 
     def _enter(self, number: int) -> None:
         if number > self._engine.epoch:
