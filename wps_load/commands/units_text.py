@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
-from wps_load.capacity.prices import Cost, Prices, cost
-from wps_load.capacity.units import (
-    PLANNED_SHARE,
-    USE_CASES,
-    Guide,
-    Load,
-    Size,
-    additional_messages,
-    filled,
-    smallest,
-)
+from wps_load.capacity.prices import Cost, Prices
+from wps_load.capacity.sizing import Sized, sizing
+from wps_load.capacity.units import PLANNED_SHARE, Guide, Load, Size
 from wps_load.commands.words import rate, row
 from wps_load.errors import ConfigError, Fault
 from wps_load.workload.values import number, parts
@@ -43,24 +35,19 @@ def lines(
     sku: str | None,
 ) -> Iterator[str]:
     """Units, headroom and cost of `load`, and of `growth` times it. `units`, `sku`: what was bought, if known."""
-    use_case, same = USE_CASES.get(scenario, (None, False))
+    found = sizing(scenario, load, guide, growth, prices, units=units, sku=sku)
     yield f"Units, at {PLANNED_SHARE:.0%} of Azure's published figures ({guide.compiled})"
-    yield row("use case", _use_case(scenario, use_case, same))
+    yield row("use case", _use_case(scenario, found.use_case, found.same_use_case))
     if load.outbound_per_s is None:
         yield row("", "the rate is unknown, so only connections are judged")
-    if units is not None or sku is not None:
-        count = units or 1
-        bought = filled(guide, load, use_case, sku or _usual_sku(count), count)
-        verdict = "holds it" if bought.holds else f"is too small: {_use(bought)}"
-        yield row("bought", f"{count:,} x {bought.sku} {verdict}")
-        yield row("", _uses(bought))
+    if found.bought is not None:
+        verdict = "holds it" if found.bought.holds else f"is too small: {_use(found.bought)}"
+        yield row("bought", f"{found.bought.units:,} x {found.bought.sku} {verdict}")
+        yield row("", _uses(found.bought))
     if prices is not None:
         yield row("prices", f"{prices.region}, {prices.date}, {prices.currency}; a month has 30 days")
-    fixed = use_case is not None and guide.fixed_inbound(use_case)
-    yield from _size("this load", load, guide, use_case, prices)
-    for factor in growth:
-        more = load.times(float(factor), fixed_inbound=fixed)
-        yield from _size(f"{float(factor):g} times", more, guide, use_case, prices)
+    for at, sized in enumerate(found.rows):
+        yield from _size(f"{sized.times:g} times" if at else "this load", sized, prices)
 
 
 def _use_case(scenario: str, use_case: str | None, same: bool) -> str:
@@ -70,12 +57,8 @@ def _use_case(scenario: str, use_case: str | None, same: bool) -> str:
     return words if same else f"{words}, the nearest: none is published for {scenario}"
 
 
-def _usual_sku(units: int) -> str:
-    return "Standard_S1" if units <= 100 else "Premium_P2"
-
-
-def _size(name: str, load: Load, guide: Guide, use_case: str | None, prices: Prices | None) -> Iterator[str]:
-    size = smallest(guide, load, use_case)
+def _size(name: str, sized: Sized, prices: Prices | None) -> Iterator[str]:
+    size = sized.size
     if not size.holds:
         yield row(name, f"more than any tier holds: {_use(size)} of {size.units:,} x {size.sku}")
         yield row("", "share it among several resources")
@@ -88,12 +71,11 @@ def _size(name: str, load: Load, guide: Guide, use_case: str | None, prices: Pri
             f"{'between rows' if like.interpolated else 'published'}: {like.connections:,} connections, "
             f"{rate(like.inbound_per_s)} in, {rate(like.outbound_per_s)} out, of 2 KB",
         )
-    billed = load.billed_per_day
+    billed, more = sized.load.billed_per_day, sized.additional_per_day
     if billed:
-        more = additional_messages(guide, size, billed)
         yield row("", f"{billed:,} billed messages a day, {f'{more:,} of them' if more else 'none'} additional")
-    if prices is not None:
-        yield row("", _cost(cost(guide, prices, size, billed), prices.currency))
+    if prices is not None and sized.cost is not None:
+        yield row("", _cost(sized.cost, prices.currency))
 
 
 def _uses(size: Size) -> str:

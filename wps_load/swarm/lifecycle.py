@@ -27,6 +27,7 @@ from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.swarm import options, signals
 from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.agent import Agent
+from wps_load.swarm.buckets import bucket_response_time
 from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
@@ -37,7 +38,7 @@ from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.shapes import UsersShape
-from wps_load.swarm.stats import LocustTable, bucket_response_time, make_precise
+from wps_load.swarm.stats import LocustTable, make_precise
 from wps_load.swarm.web import extend
 
 logger = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import MAX_NS, Histogram
-from wps_load.swarm.stats import bucket_response_time, bucketed
+from wps_load.swarm.buckets import bucket_response_time, bucketed
 
 EDGES_NS = [NS_PER_MS * ms for ms in (10, 100, 1_000, 10_000)]
 times = (
