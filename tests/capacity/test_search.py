@@ -72,6 +72,17 @@ def test_after_a_hint_that_was_wrong_it_bisects() -> None:
     assert search.next_load() == round((400 * 686) ** 0.5)
 
 
+@pytest.mark.parametrize("limit", LIMITS)
+def test_a_service_that_always_carries_most_of_what_is_asked_leads_nowhere_once_only(limit: int) -> None:
+    """It loses 3 % above its limit, whatever the load: each hint is wrong."""
+    search = CapacitySearch(100, 20_000)
+    loads = []
+    while (load := search.next_load()) is not None:
+        search.record(load, Outcome.HELD if load <= limit else Outcome.FAILED, 0.97 * load)
+        loads.append(load)
+    assert len(loads) <= 14
+
+
 def test_a_step_that_failed_by_latency_alone_is_a_hint_of_little_use() -> None:
     """What comes back late is carried all the same: the search must not creep down from there."""
     search = CapacitySearch(100, 20_000)

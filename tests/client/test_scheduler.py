@@ -96,6 +96,22 @@ def test_what_is_dropped_is_not_called_also_if_it_drops_itself(scheduler: Schedu
     assert seen == ["drops"]
 
 
+def test_after_close_nothing_is_called(scheduler: Scheduler) -> None:
+    begin, seen = now_ns(), []
+
+    def closes(due_ns: int) -> int:
+        seen.append("closes")
+        scheduler.close()
+        return due_ns
+
+    scheduler.call_at(begin, closes)
+    scheduler.call_at(begin + 1, lambda _: seen.append("other"))
+    gevent.sleep(0.01)
+    scheduler.call_at(begin + 2, lambda _: seen.append("late"))
+    gevent.sleep(0.01)
+    assert seen == ["closes"]
+
+
 def test_a_failing_callback_is_told_once_and_the_others_go_on(
     scheduler: Scheduler, caplog: pytest.LogCaptureFixture
 ) -> None:

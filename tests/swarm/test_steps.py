@@ -43,6 +43,29 @@ def test_deliveries_that_fall_behind_fail_before_any_latency_does() -> None:
     assert reasons == ["deliveries fell behind publications by 5.0%"]
 
 
+def test_a_hiccup_as_the_step_ends_is_no_queue() -> None:
+    rows = [*seconds(9), {**seconds(1)[0], "delivered": 80, "t_s": 10.0}]
+    assert judge(step(rows), SLOS, "rtt") == (Outcome.HELD, [])
+
+
+def test_what_is_on_its_way_when_a_short_step_ends_is_no_queue_nor_are_two_messages() -> None:
+    three = step([{**row, "delivered": 95} if row["t_s"] == 1.0 else row for row in seconds(3)])
+    assert judge(three, SLOS, "rtt") == (Outcome.HELD, [])
+    assert judge(step(seconds(3, delivered=95)), SLOS, "rtt")[0] is Outcome.FAILED
+    slow = [
+        {**row, "delivered": 8} if row["t_s"] == 1.0 else row
+        for row in seconds(3, offered=10, published=10, delivered=10)
+    ]
+    assert judge(step(slow), SLOS, "rtt") == (Outcome.HELD, [])
+
+
+def test_what_was_carried_is_the_load_without_what_fell_behind_or_was_not_connected() -> None:
+    assert step(seconds(10)).carried == 100
+    assert step(seconds(10, delivered=60)).carried == pytest.approx(60)
+    assert step(seconds(10, users=4)).carried == pytest.approx(40)
+    assert step(seconds(10, users=12)).carried == 100
+
+
 def test_falling_behind_counts_deliveries_to_all_members() -> None:
     assert judge(step(seconds(10, delivered=1_000), fan_out=10.0), SLOS, "rtt") == (Outcome.HELD, [])
     assert judge(step(seconds(10, delivered=900), fan_out=10.0), SLOS, "rtt")[0] is Outcome.FAILED

@@ -134,11 +134,12 @@ class CapacitySearch:
     def _aim(self, held: int, failed: int) -> int | None:
         """Around what was carried at `failed`: first a margin below, and if that held, as far above as is precise.
 
-        Only a hint. Where nearly everything was carried it was latency that broke; where the lower guess fails, the
-        service carries less the more it is asked for: then the search bisects.
+        Only a hint. Where nearly everything was carried it was latency that broke; where a lower guess has ever failed,
+        what is carried depends on what is asked for, and says little: then the search bisects.
         """
         guesses = {load: int(carried * (1 - MARGIN)) for load, carried in self._carried.items()}
-        if failed in guesses.values() or self._carried.get(failed, failed) > failed * (1 - MARGIN):
+        wrong = any(self._verdict(guess) is Outcome.FAILED for guess in guesses.values() if guess in self._tries)
+        if wrong or self._carried.get(failed, failed) > failed * (1 - MARGIN):
             return None
         guess = guesses[failed]
         if guess == held:

@@ -40,11 +40,12 @@ _Entry = tuple[int, int, Callback]
 
 
 class Scheduler:
-    """Runs callbacks at due times. `close` frees the timer."""
+    """Runs callbacks at due times, until `close`, which frees the timer."""
 
-    __slots__ = ("_days", "_loop", "_near", "_order", "_pages", "_running", "_timer", "_today", "_watcher")
+    __slots__ = ("_closed", "_days", "_loop", "_near", "_order", "_pages", "_running", "_timer", "_today", "_watcher")
 
     def __init__(self) -> None:
+        self._closed = False
         self._near: list[_Entry] = []
         """A heap: all entries up to the page `_today`."""
         self._today = 0
@@ -87,6 +88,8 @@ class Scheduler:
         self._near.clear()
         self._pages.clear()
         self._days.clear()
+        self._running = None
+        self._closed = True
         if self._watcher is not None:
             self._watcher.stop()
             self._watcher.close()
@@ -114,6 +117,8 @@ class Scheduler:
         return self._near[0] if self._near else None
 
     def _arm(self) -> None:
+        if self._closed:
+            return
         entry = self._earliest()
         if self._timer is not None:
             if entry is None:

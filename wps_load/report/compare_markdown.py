@@ -12,7 +12,9 @@ _WORDS = {"worse": "❌ worse", "better": "✅ better", "same": "same", "unclear
 
 def render(comparison: Comparison) -> str:
     worse = [difference.name for difference in comparison.differences if difference.verdict == "worse"]
-    title = f"## ❌ Regression: {', '.join(worse)}" if worse else "## ✅ No regression"
+    decided = any(difference.verdict != "unclear" for difference in comparison.differences)
+    good = "## ✅ No regression" if decided else "## Unclear: no figure has a verdict, more or longer runs are needed"
+    title = f"## ❌ Regression: {', '.join(worse)}" if worse else good
     rows = [_row(difference) for difference in comparison.differences]
     header = ("figure", "verdict", "base", "new", "change", f"{CONFIDENCE:.0%} interval")
     notes = [f"- {markdown.escape(note)}" for note in (*comparison.notes, *_reasons(comparison))]

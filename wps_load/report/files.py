@@ -9,7 +9,7 @@ files.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def write_run(folder: Path, facts: RunFacts) -> Summary:
     """Writes all files of a finished run and returns the summary. Raises OSError, on a full disk for one."""
     summary = build_summary(facts)
     for name, content in _data(facts, summary):
-        _put(folder / name, content())
+        _put(folder / name, b"".join(content()))
     write_rendered(folder, summary, facts.snapshot.histograms)
     return summary
 
@@ -72,35 +72,38 @@ def write_run(folder: Path, facts: RunFacts) -> Summary:
 def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> None:
     """Writes all files in the middle of a run (`RunState.RUNNING`), for the case that the process is killed.
 
-    The load runs beside it: `pause` is called between pieces of some milliseconds, and `facts` must not change
-    meanwhile. The page has tables only, as plotly's 5 MB and the charts' data would take longer than a message may
-    wait; `wps-load report FOLDER` adds the charts. Raises OSError.
+    The load runs beside it: `pause` is called between pieces of some milliseconds (after an hour the page takes 35, the
+    summary 10), and `facts` must not change meanwhile. The page has tables only, as plotly's 5 MB and the charts' data
+    would take longer than a message may wait; `wps-load report FOLDER` adds the charts. Raises OSError.
     """
     summary = build_summary(facts)
     for name, content in (*_data(facts, summary), *_rendered(summary, None, NONE)):
-        pause()
-        _put(folder / name, content())
+        pieces = []
+        for piece in content():
+            pieces.append(piece)
+            pause()
+        _put(folder / name, b"".join(pieces))
 
 
-_File = tuple[str, Callable[[], bytes]]
-"""Its name, and how its content is made."""
+_File = tuple[str, Callable[[], Iterable[bytes]]]
+"""Its name, and how the pieces of its content are made."""
 
 
 def _data(facts: RunFacts, summary: Summary) -> list[_File]:
     log = [log_header(facts.started_at), *facts.interval_log]
     return [
-        ("settings.json", lambda: _json(summary["run"]["settings"])),
+        ("settings.json", lambda: [_json(summary["run"]["settings"])]),
         ("timeline.csv", lambda: timeline.to_csv(facts.timeline)),
-        ("histograms.hlog", lambda: "".join(log).encode()),
-        ("summary.json", lambda: _json(summary)),
+        ("histograms.hlog", lambda: ["".join(log).encode()]),
+        ("summary.json", lambda: [_json(summary)]),
     ]
 
 
 def _rendered(summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras) -> list[_File]:
     return [
-        ("summary.md", lambda: markdown.render(summary, extras).encode()),
-        ("junit.xml", lambda: junit.render(summary)),
-        ("report.html", lambda: html.render(summary, histograms, extras)),
+        ("summary.md", lambda: [markdown.render(summary, extras).encode()]),
+        ("junit.xml", lambda: [junit.render(summary)]),
+        ("report.html", lambda: [html.render(summary, histograms, extras)]),
     ]
 
 
@@ -110,7 +113,7 @@ def write_rendered(
     """Writes what is made from the summary: report.html, without charts where `histograms` is None,
     summary.md and junit.xml. Raises OSError; ValueError for settings that no run of this version has."""
     for name, content in _rendered(summary, histograms, extras):
-        _put(folder / name, content())
+        _put(folder / name, b"".join(content()))
 
 
 def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:

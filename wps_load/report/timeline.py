@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.catalog import METRIC_BY_NAME
@@ -25,6 +25,8 @@ FIXED_COLUMNS = (
     "send_lag_ms_p99",
     "cpu_percent",
 )
+PIECE_ROWS = 200
+"""Some milliseconds' work: a run that goes on does not wait for more at once."""
 QUANTILES = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0))
 
 
@@ -84,10 +86,15 @@ def columns(rows: Iterable[Mapping[str, object]]) -> list[str]:
     return list(seen)
 
 
-def to_csv(rows: Sequence[Mapping[str, object]]) -> bytes:
-    """RFC 4180 with a header line; an unknown value is an empty field."""
+def to_csv(rows: Sequence[Mapping[str, object]]) -> Iterator[bytes]:
+    """RFC 4180 with a header line, in pieces of PIECE_ROWS lines; an unknown value is an empty field."""
     out = io.StringIO()
     writer = csv.DictWriter(out, columns(rows), restval="", lineterminator="\r\n")
     writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue().encode()
+    for at in range(0, len(rows), PIECE_ROWS):
+        writer.writerows(rows[at : at + PIECE_ROWS])
+        yield out.getvalue().encode()
+        out.seek(0)
+        out.truncate()
+    if not rows:
+        yield out.getvalue().encode()

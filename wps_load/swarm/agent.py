@@ -45,6 +45,8 @@ class Agent:
         self._before = self._accounts()
         self._deltas = dict.fromkeys(self._before, 0)
         self._parts: list[Part] = []
+        self._showing: list[Part] = []
+        """Closed, and not in Locust's tables yet."""
         self._resets = 0
         self._reset_epochs: set[int] = set()
         """Those that a reset of the statistics begins."""
@@ -181,10 +183,11 @@ class Agent:
             "totals": self._before,
             "health": self._health.second(),
         }
+        self._showing += parts
         gevent.sleep(0)
         self._send("tick", {**report, "parts": [part.to_wire() for part in parts]})
         gevent.sleep(0)
-        self._show(parts)
+        self._show()
 
     def _close_part(self) -> None:
         """What was measured until now belongs to the present epoch. Also called in the hub: must not block."""
@@ -195,8 +198,9 @@ class Agent:
             self._deltas[name] += value - self._before[name]
         self._before = now
 
-    def _show(self, parts: list[Part]) -> None:
+    def _show(self) -> None:
         """Locust's own tables: of the statistics that hold, what counts."""
+        parts, self._showing = self._showing, []
         for part in parts:
             if part.resets == self._resets:
                 self._on_interval(part.counted())
@@ -231,7 +235,8 @@ class Agent:
         self._health.stop()
         if not self._finished:
             self._close_part()
-            self._show(self._parts)
+            self._showing += self._parts
+            self._show()
         self.engine.close()
         for result in self._waiting:
             result.set_exception(gevent.GreenletExit())

@@ -199,14 +199,19 @@ class Coordinator:
         self._bus.to_agents("rate", self._rate)
 
     def await_users(self, count: int, patience_ns: int) -> None:
-        """Until Locust has spawned `count` users and all are connected, or, after `patience_ns`, have failed once."""
+        """Until Locust has spawned `count` users and all are connected, or no more of them came in `patience_ns`.
+
+        A service that limits new connections a second refuses some, which come back one by one: that takes its time.
+        """
         claimed = sum(state.claimed for state in self.agents.values())
         ramp_ns = int(max(0, count - claimed) / self._spawn_rate() * NS_PER_S)
         deadline = now_ns() + ramp_ns + self.plan.config.settle_ns
-        patience = now_ns() + ramp_ns + patience_ns
+        most, waiting_since = 0, now_ns() + ramp_ns
         while now_ns() < deadline and not self._stopping:
+            if self.collector.open > most:
+                most, waiting_since = self.collector.open, max(waiting_since, now_ns())
             spawned = self._expected_users() == count and self._settled()
-            if spawned and (self.collector.open >= count or now_ns() > patience):
+            if spawned and (self.collector.open >= count or now_ns() - waiting_since > patience_ns):
                 return
             gevent.sleep(_POLL_S)
 

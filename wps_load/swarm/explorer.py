@@ -36,7 +36,7 @@ HOPELESS_SHARE = 0.1
 that must be waited for."""
 RECOVERY_S = 30
 PATIENCE_S = 10
-"""How long a step of users waits for those that were refused: a back-off of a second or two is no failure yet."""
+"""How long a step of users waits for one more of those that were refused: their back-off is no failure yet."""
 RECOVERED_SHARE = 0.05
 
 

@@ -16,6 +16,8 @@ from wps_load.swarm.collector import Collector
 BEHIND_SHARE, BEHIND_S = 0.01, 0.06
 """Deliveries may fall behind publications by so much of a step, or by what is due in so long: more is a queue that
 grows, and breaks any latency in time. Less is what happens to be on its way when a short step ends."""
+BEHIND_MESSAGES = 2
+"""Nor are so few of them a queue, whatever share of a slow step they are."""
 LATE_SHARE = 0.5
 """Of a step's p99: where the generator's own lateness is more of it, the generator is what is measured."""
 MISSED_SHARE = 0.01
@@ -74,7 +76,8 @@ class Step:
 
     @property
     def falls_behind(self) -> bool:
-        return self.behind > max(BEHIND_SHARE, BEHIND_S / self.measure_s)
+        few = BEHIND_MESSAGES / max(1, self.total("published"))
+        return self.behind > max(BEHIND_SHARE, BEHIND_S / self.measure_s, few)
 
     @property
     def carried(self) -> float:
@@ -100,7 +103,14 @@ class Step:
 
 
 def behind(rows: Sequence[Mapping[str, Any]], fan_out: float) -> float:
-    """The share of these seconds' deliveries that were still to come at their end, beyond those at their beginning."""
+    """The share of these seconds' deliveries that were still to come at their end, beyond those at their beginning.
+
+    The less of the last two seconds' ends: a queue that grows is there at both, a hiccup at one.
+    """
+    return min(_behind(rows, fan_out), _behind(rows[:-1], fan_out)) if len(rows) > 1 else _behind(rows, fan_out)
+
+
+def _behind(rows: Sequence[Mapping[str, Any]], fan_out: float) -> float:
     due = fan_out * _total(rows, "published")
     return max(0.0, due - _total(rows, "delivered") - max(0, _total(rows, "lost"))) / due if due else 0.0
 

@@ -1,0 +1,59 @@
+"""The steps of a search, on seconds that are there already."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.config import load
+from wps_load.measure.snapshot import Snapshot
+from wps_load.swarm.explorer import LONGEST_S, SETTLE_S, SHORTEST_S, USUAL_S, Explorer
+
+LOAD = 100
+CONFIG = load({"wps_capacity": "rate:50..200"}, users=10, spawn_rate=None, run_time_s=None, environ={}, sources={})
+
+
+def explorer(*, delivered: int = LOAD, left_s: float | None = None, stopping: bool = False) -> Explorer:
+    """Of a coordinator whose next minute is known already: each second `delivered` of a hundred messages arrive."""
+    row = {"offered": LOAD, "published": LOAD, "delivered": delivered, "lost": 0, "users": 10, "cpu_percent": 5.0}
+    rows = [{**row, "t_s": float(second)} for second in range(1, 61)]
+    coordinator: Any = SimpleNamespace(
+        plan=SimpleNamespace(config=CONFIG, users=10, started_ns=now_ns()),
+        collector=SimpleNamespace(rows=rows, between=lambda from_s, to_s: Snapshot()),
+        lead_ns=0,
+        planned_end_ns=None if left_s is None else now_ns() + int(left_s * NS_PER_S),
+        stopping=stopping,
+        set_rate=lambda load, at_ns: None,
+    )
+    return Explorer(coordinator, set_users=lambda count: None, say=lambda text: None, end=lambda: None)
+
+
+def test_a_step_is_measured_after_its_load_has_taken_effect() -> None:
+    step = explorer()._step("rate", LOAD, 10)
+    assert step is not None
+    assert step.measure_s == 10.0
+    assert step.from_s >= SETTLE_S
+    assert [row["t_s"] for row in step.rows] == [step.from_s + n for n in range(1, 11)]
+
+
+def test_a_hopeless_step_ends_at_once_and_a_bad_one_does_not() -> None:
+    hopeless, bad = explorer(delivered=50)._step("rate", LOAD, 10), explorer(delivered=95)._step("rate", LOAD, 10)
+    assert hopeless is not None
+    assert hopeless.measure_s == SHORTEST_S
+    assert bad is not None
+    assert bad.measure_s == 10.0
+
+
+def test_a_step_that_the_end_of_the_run_cut_short_is_none() -> None:
+    assert explorer(stopping=True)._step("rate", LOAD, 10) is None
+
+
+@pytest.mark.parametrize(
+    ("left_s", "steps_left", "seconds"),
+    [(None, 8, USUAL_S), (110.0, 8, 8), (20.0, 8, SHORTEST_S), (3600.0, 8, LONGEST_S), (110.0, 2, 24)],
+)
+def test_the_steps_to_come_share_the_time_that_is_left(left_s: float | None, steps_left: int, seconds: int) -> None:
+    assert explorer(left_s=left_s)._step_s(steps_left) in (seconds, seconds - 1)
