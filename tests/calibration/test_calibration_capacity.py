@@ -34,11 +34,11 @@ def test_the_search_finds_a_known_limit_within_five_percent_and_twelve_steps() -
 def test_the_search_finds_how_many_connections_a_unit_takes() -> None:
     found = execute(
         Run(
-            "--headless -u 20 -r 300 -t 90s --wps-scenario idle --wps-capacity users:500..1500 "
+            "--headless -u 20 -r 300 -t 150s --wps-scenario idle --wps-capacity users:500..1500 "
             "--wps-slo connected>=99.9%",
         ),
         EmulatorProcess.start(units=1),
-        patience_s=120,
+        patience_s=170,
     )
     capacity = found.summary["capacity"]
     assert capacity["bound_by"] == "service", found.output

@@ -62,6 +62,11 @@ def test_what_an_overloaded_service_carries_saves_steps_and_is_more_precise(limi
     assert found >= 0.96 * limit
 
 
+def test_a_load_that_held_at_the_limit_itself_needs_no_bisecting() -> None:
+    search = CapacitySearch(500, 1_500)
+    assert explore(search, 1_000, carries=1.0) == [500, 1_000, 1_500, 1_050, 1_000, 1_050]
+
+
 def test_after_a_hint_that_was_wrong_it_bisects() -> None:
     search = CapacitySearch(100, 1_600)
     for load in (100, 200, 400):

@@ -132,7 +132,7 @@ class CapacitySearch:
         return float(max(2.0, (self.high / self.low) ** 0.25))
 
     def _aim(self, held: int, failed: int) -> int | None:
-        """Around what was carried at `failed`: first a margin below, and if that held, as far above as is precise.
+        """Around what was carried at `failed`: a margin below, and when about that held, as far above as is precise.
 
         Only a hint. Where nearly everything was carried it was latency that broke; where a lower guess has ever failed,
         what is carried depends on what is asked for, and says little: then the search bisects.
@@ -142,7 +142,7 @@ class CapacitySearch:
         if wrong or self._carried.get(failed, failed) > failed * (1 - MARGIN):
             return None
         guess = guesses[failed]
-        if guess == held:
+        if guess <= held <= self._carried[failed] * (1 + MARGIN):
             guess = int(held * (1 + self.precision))
         return guess if held < guess < failed else None
 

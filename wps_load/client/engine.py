@@ -11,6 +11,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, cast
 
+from gevent.event import Event  # type: ignore[import-untyped]
+
 from wps_load.client.access import Access
 from wps_load.client.establish import OpenLink
 from wps_load.client.link import stamp_readers
@@ -96,6 +98,7 @@ class Engine:
         self._on_warning = on_warning
         self.timetable = Timetable(self, config, users)
         self._lifetimes: dict[int, Any] = {}
+        self._back_offs_end = Event()
         self._closed_traffic = Traffic(0, 0, 0, 0)
 
     # -- members ---------------------------------------------------------------------------------------------
@@ -189,6 +192,16 @@ class Engine:
         """Counts a failure, and warns once of its kind."""
         self.recorder.fail(metric, label)
         self._on_warning(f"{metric}/{label}", f"{message}{'; ' + advice if advice else ''} [{metric}: {label}]")
+
+    # -- back-off --------------------------------------------------------------------------------------------
+
+    def back_off(self, seconds: float) -> bool:
+        """Waits in the caller's greenlet. True: it was ended early, the reason to wait is gone."""
+        return bool(self._back_offs_end.wait(seconds))
+
+    def end_back_offs(self) -> None:
+        ended, self._back_offs_end = self._back_offs_end, Event()
+        ended.set()
 
     # -- accounts --------------------------------------------------------------------------------------------
 

@@ -81,7 +81,9 @@ class Member:
                 delay_s = self._backoff.next_delay_s(failure)
                 if delay_s is None:
                     return
-                gevent.sleep(delay_s)
+                if self._engine.back_off(delay_s):
+                    self._backoff.reset()
+                    gevent.sleep(self._backoff.next_delay_s() or 0.0)  # not all at once
             else:
                 self._backoff.reset()
                 by_plan = self._live()

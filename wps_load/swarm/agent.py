@@ -101,6 +101,8 @@ class Agent:
             engine.timetable.plan(Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"])))
         elif kind == "rate":
             engine.timetable.change_rate(self._local(data["at_ns"]), Fraction(data["per_second"]))
+        elif kind == "retry":
+            engine.end_back_offs()
         elif kind == "reset":
             if data["epoch"] is None:
                 engine.scheduler.call_at(self._local(data["at_ns"]), self._reset, first=True)

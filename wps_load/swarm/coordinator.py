@@ -198,6 +198,10 @@ class Coordinator:
         self._rate = {"per_second": per_second, "at_ns": at_ns}
         self._bus.to_agents("rate", self._rate)
 
+    def retry(self) -> None:
+        """Users that back off try to connect soon: what refused them is over."""
+        self._bus.to_agents("retry", {})
+
     def await_users(self, count: int, patience_ns: int) -> None:
         """Until Locust has spawned `count` users and all are connected, or no more of them came in `patience_ns`.
 

@@ -223,7 +223,10 @@ class Explorer:
         """Lets the service deliver what has queued up, and connections that were refused go or come in."""
         if variable == "users":
             self._set_users(low)
-            self._coordinator.await_users(low, RECOVERY_S * NS_PER_S)
+            self._coordinator.await_users(low, NS_PER_S)
+            # of those who are left, many were refused again and again, and would come back in half a minute
+            self._coordinator.retry()
+            self._coordinator.await_users(low, PATIENCE_S * NS_PER_S)
             return
         self._coordinator.set_rate(low, now_ns() + self._coordinator.lead_ns)
         deliveries = fan_out(self._config, max(1, self._coordinator.plan.users))
