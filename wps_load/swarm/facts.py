@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.measure import thresholds
-from wps_load.measure.histogram_log import interval_lines
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.coordinator import Coordinator
@@ -21,12 +20,10 @@ BILLED_BYTES = 2048
 _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjson")
 
 
-def gather(
-    coordinator: Coordinator, started_at: datetime, state: RunState, *, target_users: int, with_log: bool = True
-) -> RunFacts:
+def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, target_users: int) -> RunFacts:
     """The facts as of now: of a finished run, or in its middle (`RunState.RUNNING`).
 
-    `with_log` False leaves out the HdrHistogram log, which takes longer to make than all the rest.
+    In its middle without the HdrHistogram log, which takes longer to make than all the rest.
     """
     plan, collector = coordinator.plan, coordinator.collector
     config = plan.config
@@ -60,7 +57,7 @@ def gather(
         bytes_received=received,
         measure_s=coordinator.measured_s,
         snapshot=collector.total,
-        interval_log=_interval_log(collector, state) if with_log else (),
+        interval_log=() if state is RunState.RUNNING else collector.log(),
         timeline=collector.rows,
         phases=_phases(coordinator, end_ns),
         generator=_health(coordinator),
@@ -68,13 +65,6 @@ def gather(
         capacity=None if explorer is None else explorer.summary(),
         stages=None if explorer is None else explorer.stages(),
     )
-
-
-def _interval_log(collector: Collector, state: RunState) -> list[str]:
-    """In the middle of a run one interval is enough: encoding them all takes time that the messages need."""
-    if state is RunState.RUNNING and collector.rows:
-        return [interval_lines(0.0, float(str(collector.rows[-1]["t_s"])), collector.total)]
-    return collector.log()
 
 
 def scenario_name(config: RunConfig, scenario_users: bool) -> str:

@@ -85,7 +85,7 @@ class Reporter:
 
     def _write_snapshot(self, coordinator: Coordinator, writer: SnapshotWriter) -> None:
         if not coordinator.stopping:
-            writer.write(self.facts(coordinator, RunState.RUNNING, with_log=False))
+            writer.write(self.facts(coordinator, RunState.RUNNING))
 
     def _live(self, coordinator: Coordinator, collector: Collector) -> LiveState:
         row: Any = collector.rows[-1]
@@ -121,10 +121,10 @@ class Reporter:
         metrics = self.config.scenario_row.metrics
         return next((name for name in ("rtt", "delivery") if name in metrics), "connect")
 
-    def facts(self, coordinator: Coordinator, state: RunState, *, with_log: bool = True) -> RunFacts:
+    def facts(self, coordinator: Coordinator, state: RunState) -> RunFacts:
         """Of the run as of now."""
         users = self.target_users()
-        return gather(coordinator, self._started_at, state, target_users=users, with_log=with_log)
+        return gather(coordinator, self._started_at, state, target_users=users)
 
     # -- the end ---------------------------------------------------------------------------------------------
 

@@ -154,7 +154,7 @@ class RunView:
 
 def judge(reporter: Reporter, coordinator: Coordinator) -> Judgement:
     """SLOs and doubts as of now."""
-    facts = reporter.facts(coordinator, RunState.RUNNING, with_log=False)
+    facts = reporter.facts(coordinator, RunState.RUNNING)
     source = SoFar(facts, coordinator.collector)
     slos = [evaluate(slo, source) for slo in facts.slos]
     metrics = metric_rows(facts)
