@@ -140,7 +140,7 @@ def _upgrade(sock: Any, spec: ConnectSpec, host: str) -> tuple[bytes, int]:
         headers.append(f"Sec-WebSocket-Protocol: {spec.subprotocol}")
     feed = _HeadFeed(sock)
     try:
-        upgrade: Any = WebSocket()  # its `connect` is not annotated
+        upgrade: Any = WebSocket(enable_multithread=False)  # its `connect` is not annotated
         upgrade.connect(spec.url, socket=feed, header=headers, suppress_origin=True, redirect_limit=0)
     except OSError as error:
         raise ConnectFailure(

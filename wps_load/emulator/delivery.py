@@ -31,10 +31,9 @@ class Link(Protocol):
     due_ns: int
     waiting: int
 
-    @property
-    def open(self) -> bool: ...
-
-    def write(self, frame: bytes) -> None: ...
+    def write(self, frame: bytes) -> bool:
+        """False: it is not open any more."""
+        ...
 
 
 @dataclass(slots=True)
@@ -66,12 +65,12 @@ class DirectDelivery:
         self._stats = stats
 
     def submit(self, link: Link, frame: bytes, stream: Hashable, now_ns: int) -> None:
-        if link.open:
-            link.write(frame)
-            self._stats.deliveries += 1
-            self._stats.bytes_out += len(frame)
+        stats = self._stats
+        if link.write(frame):
+            stats.deliveries += 1
+            stats.bytes_out += len(frame)
         else:
-            self._stats.undeliverable += 1
+            stats.undeliverable += 1
 
     def replay(self, link: Link, frame: bytes, now_ns: int) -> None:
         self.submit(link, frame, None, now_ns)
@@ -177,10 +176,9 @@ class FaultyDelivery:
 
     def _write(self, link: Link, frame: bytes, note: str | None) -> None:
         stats = self._stats
-        if not link.open:
+        if not link.write(frame):
             stats.undeliverable += 1
             return
-        link.write(frame)
         stats.deliveries += 1
         stats.bytes_out += len(frame)
         if note is _DUPLICATE:

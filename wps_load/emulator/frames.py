@@ -6,6 +6,7 @@ mistakes.
 
 from __future__ import annotations
 
+import struct
 from enum import IntEnum
 
 try:
@@ -32,6 +33,7 @@ TEXT = int(Opcode.TEXT)
 BINARY = int(Opcode.BINARY)
 _CONTROL = frozenset({0x8, 0x9, 0xA})
 _FIN = 0x80
+_pack_short, _pack_medium, _pack_long = struct.Struct(">BB").pack, struct.Struct(">BBH").pack, struct.Struct(">BBQ").pack
 _WHOLE = frozenset({_FIN | TEXT, _FIN | BINARY})
 
 Message = tuple[int, bytes]
@@ -45,10 +47,10 @@ def build_frame(opcode: int, payload: bytes) -> bytes:
 
 def build_header(opcode: int, size: int) -> bytes:
     if size < 126:
-        return bytes((_FIN | opcode, size))
+        return _pack_short(_FIN | opcode, size)
     if size < 65536:
-        return bytes((_FIN | opcode, 126, size >> 8, size & 0xFF))
-    return bytes((_FIN | opcode, 127)) + size.to_bytes(8, "big")
+        return _pack_medium(_FIN | opcode, 126, size)
+    return _pack_long(_FIN | opcode, 127, size)
 
 
 def build_close(code: int, reason: str = "") -> bytes:
@@ -75,10 +77,12 @@ def read_close(payload: bytes) -> tuple[int, str]:
 class FrameReader:
     """Bytes in, messages out. After an error it takes nothing more."""
 
-    __slots__ = ("_buffer", "_fragments", "_limit", "_opcode", "_size", "error")
+    __slots__ = ("_between", "_buffer", "_fragments", "_limit", "_longest_lone", "_opcode", "_size", "error")
 
     def __init__(self, limit_bytes: int = MAX_MESSAGE_BYTES) -> None:
         self._limit = limit_bytes
+        self._longest_lone = min(limit_bytes, 65535)
+        self._between = True
         self._buffer = b""
         self._opcode = 0
         self._fragments: list[bytes] = []
@@ -89,10 +93,13 @@ class FrameReader:
         """The messages that are now complete, in order. What breaks the protocol is left in `error`, after
         them.
         """
-        if not self._buffer and not self._opcode and self.error is None:
-            lone = self._lone_message(data)
-            if lone is not None:
-                return [lone]
+        if self._between:  # one whole short message and nothing else, as clients that wait for an answer send?
+            size = len(data) - 8
+            if 126 <= size <= self._longest_lone:
+                if data[0] in _WHOLE and data[1] == 0xFE and data[2] << 8 | data[3] == size:
+                    return [(data[0] & 0x0F, apply_mask(data[8:], data[4:8]))]
+            elif -2 < size < 124 and data[1] == size + 0x82 and data[0] in _WHOLE and size + 2 <= self._limit:
+                return [(data[0] & 0x0F, apply_mask(data[6:], data[2:6]))]
         messages: list[Message] = []
         if self.error is not None:
             return messages
@@ -103,19 +110,8 @@ class FrameReader:
             self.error = error
             rest = len(buffer)
         self._buffer = buffer[rest:] if rest < len(buffer) else b""
+        self._between = not self._buffer and not self._opcode and self.error is None
         return messages
-
-    def _lone_message(self, data: bytes) -> Message | None:
-        """One whole short message and nothing else, as clients that wait for an answer send: a short cut."""
-        size = len(data) - 6
-        if 0 < size < 126 and data[1] == 0x80 + size and data[0] in _WHOLE and size <= self._limit:
-            return data[0] & 0x0F, apply_mask(data[6:], data[2:6])
-        size -= 2
-        if not 126 <= size < 65536 or size > self._limit or data[0] not in _WHOLE:
-            return None
-        if data[1] == 0xFE and data[2] << 8 | data[3] == size:
-            return data[0] & 0x0F, apply_mask(data[8:], data[4:8])
-        return None
 
     def _read(self, buffer: bytes, messages: list[Message]) -> int:
         """Takes whole frames; returns how many bytes they were."""

@@ -205,7 +205,7 @@ class Hub:
         """Does what a client asks. An event is given back: the caller asks the handler, then calls
         `answer`.
         """
-        if isinstance(message, SendToGroup) and message.ack_id is None:  # the hot path
+        if type(message) is SendToGroup and message.ack_id is None:  # the hot path
             self._publish(connection, message, now_ns)
             return None
         if isinstance(message, SequenceAck):
@@ -248,16 +248,16 @@ class Hub:
             self._ack(connection, event.ack_id, "InternalServerError", "Internal server error")
 
     def _publish(self, connection: Connection, message: SendToGroup, now_ns: int) -> None:
-        group, ack_id = message.group, message.ack_id
+        group, data_type, data, ack_id, no_echo = message
         if not connection.permissions.send.covers(group):
             self._forbid(connection, ack_id, f"send to group '{group}'")
             return
-        assert isinstance(message.data, bytes)
-        publication = Publication("group", group, connection.user_id, message.data_type, message.data)
+        assert isinstance(data, bytes)
         members = self.groups.get(group)
         if members:
-            excluded = (connection.id,) if message.no_echo else ()
-            self.deliver(members.values(), publication, (connection.id, group), now_ns, excluded)
+            name = connection.id
+            publication = tuple.__new__(Publication, ("group", group, connection.user_id, data_type, data))
+            self.deliver(members.values(), publication, (name, group), now_ns, (name,) if no_echo else ())
         if ack_id is not None:
             self._acked(connection, ack_id)
 
@@ -288,22 +288,25 @@ class Hub:
 
         `stream` names publisher and audience, for the faults that swap a publisher's messages.
         """
-        frames: dict[tuple[Wire, int | None], bytes] = {}
+        frames: dict[Wire | tuple[Wire, int], bytes] = {}
         submit = self._delivery.submit
         wire: Wire | None = None
         for receiver in tuple(receivers):  # an overflowing queue removes its connection from the group
             if excluded and receiver.id in excluded:
                 continue
             queue = receiver.queue
-            if queue is not None or receiver.wire is not wire:
-                wire, sequence_id = receiver.wire, None if queue is None else queue.next_id
-                key = (wire, sequence_id)
-                frame = frames.get(key) or frames.setdefault(key, wire.message(message, sequence_id))
-                if queue is not None and not queue.add(frame, None if ttl_ns is None else now_ns + ttl_ns):
+            if queue is not None:
+                wire, number = receiver.wire, queue.next_id
+                frame = frames.get((wire, number)) or frames.setdefault((wire, number), wire.message(message, number))
+                if not queue.add(frame, None if ttl_ns is None else now_ns + ttl_ns):
                     self.close(receiver, "Too many messages are unacknowledged.", 1008)
                     continue
-            if receiver.link is not None:
-                submit(receiver.link, frame, stream, now_ns)
+            elif receiver.wire is not wire:
+                wire = receiver.wire
+                frame = frames.get(wire) or wire.message(message, None)
+                frames[wire] = frame
+            if (link := receiver.link) is not None:
+                submit(link, frame, stream, now_ns)
 
     def _send(self, connection: Connection, frame: bytes) -> None:
         if connection.link is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections.abc import Callable
 from typing import Protocol, cast
 
 from wps_load.emulator.frames import FrameReader, Opcode, build_close, build_frame, read_close
@@ -30,11 +31,13 @@ _PING_OPCODE = int(Opcode.PING)
 
 
 class Owner(Protocol):
-    """Who is told. `message` may raise RemoteProtocolError, which closes the link with its code."""
+    """Who is told. `message` may raise RemoteProtocolError, which closes the link with its code. `batch_end`, if
+    there is one: all that came together has been told.
+    """
+
+    batch_end: Callable[[], None] | None
 
     def message(self, link: WebSocketLink, opcode: int, payload: bytes) -> None: ...
-
-    def batch_end(self) -> None: ...
 
     def lost(self, link: WebSocketLink, *, clean: bool) -> None: ...
 
@@ -51,8 +54,11 @@ class WebSocketLink(asyncio.Protocol):
         self.due_ns = 0
         self.waiting = 0
         self._owner = owner
+        self._message = owner.message
+        self._batch_end = owner.batch_end
         self._loop = loop
         self._reader = FrameReader()
+        self._feed = self._reader.feed
         self._transport: asyncio.Transport
         self._overfull: asyncio.TimerHandle | None = None
         self._closing: asyncio.TimerHandle | None = None
@@ -63,21 +69,23 @@ class WebSocketLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._write = self._transport.write
         self._transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
         self._silent_pings = 0
         try:
-            for opcode, payload in self._reader.feed(data):
+            for opcode, payload in self._feed(data):
                 if opcode > 7:
                     self._control(opcode, payload)
                 elif self.open:
-                    self._owner.message(self, opcode, payload)
+                    self._message(self, opcode, payload)
             if self._reader.error is not None:
                 raise self._reader.error
         except RemoteProtocolError as error:
             self._fail(error)
-        self._owner.batch_end()
+        if self._batch_end is not None:
+            self._batch_end()
 
     def eof_received(self) -> bool:
         return False  # the transport closes itself
@@ -99,12 +107,14 @@ class WebSocketLink(asyncio.Protocol):
 
     # -- the hub's side ------------------------------------------------------------------------------------
 
-    def write(self, frame: bytes) -> None:
-        """Hands a whole frame to the transport; never blocks. Nothing happens on a link that is not open."""
-        if self.open:
-            self._transport.write(frame)
-            if self._overfull is not None and self._transport.get_write_buffer_size() > SEND_BUFFER_HARD_BYTES:
-                self._too_slow()
+    def write(self, frame: bytes) -> bool:
+        """Hands a whole frame to the transport; never blocks. False, and nothing happens, on a link that is not open."""
+        if not self.open:
+            return False
+        self._write(frame)
+        if self._overfull is not None and self._transport.get_write_buffer_size() > SEND_BUFFER_HARD_BYTES:
+            self._too_slow()
+        return True
 
     def close(self, code: int, reason: str) -> None:
         """Starts the close handshake; what was written before still arrives."""

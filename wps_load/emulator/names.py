@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _EVENT = re.compile(r"[a-z][a-z0-9_.-]{0,127}", re.IGNORECASE | re.ASCII)
 MAX_GROUP_CHARACTERS = 1024
 
 
+@lru_cache(maxsize=4096)  # asked for each message
 def valid_group(group: str) -> bool:
     """1 to 1,024 characters, not only white space; case counts."""
     return 0 < len(group) <= MAX_GROUP_CHARACTERS and not group.isspace()

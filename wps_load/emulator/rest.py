@@ -72,7 +72,7 @@ def _send(call: Call, receivers: Iterable[Connection], audience: object) -> web.
         frozenset(call.query.getall("excluded", ())),
         ttl_s * NS_PER_S if ttl_s else None,
     )
-    call.service.batch_end()
+    call.service.set_alarm()
     return web.Response(status=202)
 
 

@@ -101,9 +101,7 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
         answer.groups or claims.groups,
     )
     connection.state = answer.state
-    link.connection = connection
-    if raw_group is not None and wire.subprotocol is None:
-        link.raw_group = raw_group
+    link.carry(connection, raw_group if wire.subprotocol is None else None)
     service.opened(link)
     service.spawn_connected(connection)
     return response
@@ -134,7 +132,7 @@ def _recover(request: web.Request, service: Service, hub: Hub) -> web.StreamResp
     if connection is None:
         link.close(1008, "The connection does not exist any more.")
         return response
-    link.connection = connection
+    link.carry(connection)
     service.opened(link)
     return response
 

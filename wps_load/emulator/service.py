@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -24,6 +24,7 @@ from wps_load.protocol.messages import SendEvent, SendToGroup, Upstream
 
 PING_INTERVAL_S = 20.0
 _PING_SLOTS = 200
+_PUBLISHES = frozenset({SendToGroup, SendEvent})
 _BACKLOG_HIGH = 256
 """Messages of one connection that may wait for its event handler before its socket is not read any more."""
 
@@ -48,8 +49,13 @@ class ServiceLink(WebSocketLink):
         super().__init__(service, service.loop)
         self.hub = hub
         self.connection: Connection | None = None
-        self.raw_group: GroupOfRaw | None = None
+        self.decode: Callable[[int, bytes], Upstream]
         self.slot = 0
+
+    def carry(self, connection: Connection, raw_group: GroupOfRaw | None = None) -> None:
+        """`raw_group`: what a simple client's frames become, if not events."""
+        self.connection = connection
+        self.decode = connection.wire.decode if raw_group is None else raw_group.decode
 
 
 class Service:
@@ -68,6 +74,7 @@ class Service:
         if config.faults.touches_deliveries:
             self.delivery = FaultyDelivery(config.faults, self.dice, self.stats)
             self._alarm = Alarm(self.loop, self._ring)
+        self.batch_end = None if self._alarm is None else self.set_alarm
         self._cuts = bool(config.faults.disconnect)
         self._stalls = bool(config.faults.stall_ns)
         self._inboxes: dict[Connection, deque[Upstream]] = {}
@@ -92,7 +99,7 @@ class Service:
         self.stats.connections_opened += 1
         link.slot = next(self._numbers) % _PING_SLOTS
         self._slots[link.slot].add(link)
-        self.batch_end()
+        self.set_alarm()
 
     def lost(self, link: WebSocketLink, *, clean: bool) -> None:
         assert isinstance(link, ServiceLink)
@@ -120,32 +127,30 @@ class Service:
         connection = link.connection
         if connection is None:
             return
-        upstream = (link.raw_group or connection.wire).decode(opcode, payload)
-        if not isinstance(upstream, (SendToGroup, SendEvent)):
-            self._take(link.hub, connection, upstream)
-            return
-        self.stats.messages_in += 1
-        if self._stalls:
-            self.delivery.first_message(now_ns())
-        self._take(link.hub, connection, upstream)
-        if self._cuts and self.dice.cuts_sender():
+        upstream = link.decode(opcode, payload)
+        publishes = type(upstream) in _PUBLISHES
+        if publishes:
+            self.stats.messages_in += 1
+            if self._stalls:
+                self.delivery.first_message(now_ns())
+        if self._inboxes and connection in self._inboxes:
+            self._postpone(connection, upstream)
+        else:
+            event = link.hub.receive(connection, upstream, now_ns())
+            if event is not None:
+                self._handle(link.hub, connection, event)
+        if self._cuts and publishes and self.dice.cuts_sender():
             self.stats.disconnected += 1
             link.abort()
 
-    def _take(self, hub: Hub, connection: Connection, upstream: Upstream) -> None:
-        """One connection's messages are processed one after another, those that wait for the handler
-        included.
-        """
-        if self._inboxes:
-            inbox = self._inboxes.get(connection)
-            if inbox is not None:
-                inbox.append(upstream)
-                if len(inbox) == _BACKLOG_HIGH and isinstance(connection.link, ServiceLink):
-                    connection.link.pause_reading()
-                return
-        event = hub.receive(connection, upstream, now_ns())
-        if event is None:
-            return
+    def _postpone(self, connection: Connection, upstream: Upstream) -> None:
+        """One connection's messages are processed one after another, those that wait for the handler included."""
+        inbox = self._inboxes[connection]
+        inbox.append(upstream)
+        if len(inbox) == _BACKLOG_HIGH and isinstance(connection.link, ServiceLink):
+            connection.link.pause_reading()
+
+    def _handle(self, hub: Hub, connection: Connection, event: SendEvent) -> None:
         if self.handlers is None:  # the built-in handler echoes
             self.stats.upstream_calls += 1
             assert isinstance(event.data, bytes)
@@ -169,7 +174,7 @@ class Service:
                     connection.link.resume_reading()
         finally:
             del self._inboxes[connection]
-            self.batch_end()
+            self.set_alarm()
 
     async def _ask_handler(self, hub: Hub, connection: Connection, event: SendEvent) -> None:
         assert self.handlers is not None
@@ -179,16 +184,16 @@ class Service:
             hub.fail(connection, event, closes=self.config.failed_event_closes)
         else:
             hub.answer(connection, event, reply, now_ns())
-        self.batch_end()
+        self.set_alarm()
 
-    def batch_end(self) -> None:
+    def set_alarm(self) -> None:
         """Some deliveries may have been made: sees that the alarm rings for the earliest."""
         if self._alarm is not None:
             self._alarm.set(self.delivery.next_ns)
 
     def _ring(self) -> None:
         self.delivery.run(now_ns())
-        self.batch_end()
+        self.set_alarm()
 
     # -- upkeep --------------------------------------------------------------------------------------------
 

@@ -87,8 +87,9 @@ class LeaveGroup:
     ack_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SendToGroup:
+class SendToGroup(NamedTuple):
+    """A NamedTuple, as `SendEvent` is: the emulator builds one for each message that comes in."""
+
     group: str
     data_type: DataType
     data: object
@@ -96,8 +97,7 @@ class SendToGroup:
     no_echo: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SendEvent:
+class SendEvent(NamedTuple):
     event: str
     data_type: DataType
     data: object

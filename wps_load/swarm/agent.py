@@ -160,6 +160,7 @@ class Agent:
             engine.recorder.flush()  # a second's worth at once would hold up the messages for milliseconds
             engine.timetable.give_up_waiting(now_ns())
             status = engine.settled, len(engine.open_links)
+            self._health.grown(status[1])
             if status != self._told:
                 self._told = status
                 self._send("status", {"settled": status[0], "open": status[1]})

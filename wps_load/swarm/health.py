@@ -6,6 +6,7 @@ import gc
 import os
 from typing import Any
 
+import gevent  # type: ignore[import-untyped]
 import psutil  # type: ignore[import-untyped]
 
 from wps_load.client.scheduler import Scheduler
@@ -19,9 +20,13 @@ GC_THRESHOLDS = (50_000, 20, 20)
 """Of the garbage collector while a run is on. Nearly everything of ours dies by its reference count, while a crowd that
 connects makes objects that stay: with the usual 700 they are walked over and over, and each full walk is a pause."""
 
+FREEZE_USERS = 250
+"""Of a growing crowd, each so many are put out of the collector's sight: they stay. Their objects are fewer than the
+first threshold, so that a ramp is not held up by collections of 20 ms that find nothing."""
+
 
 class Health:
-    """Of this process. `start` when a run begins; `second` once a second; `stop`."""
+    """Of this process. `start` when a run begins; `grown` as users come; `second` once a second; `stop`."""
 
     def __init__(self, scheduler: Scheduler, recorder: Recorder) -> None:
         self._scheduler = scheduler
@@ -30,6 +35,8 @@ class Health:
         self._thresholds = gc.get_threshold()
         self._gc_began_ns = 0
         self._gc_pause_ns = 0
+        self._most_users = 0
+        self._tracks_greenlets = gevent.config.track_greenlet_tree
         self._running = False
 
     def start(self) -> None:
@@ -38,11 +45,19 @@ class Health:
         gc.freeze()
         self._thresholds = gc.get_threshold()
         gc.set_threshold(*GC_THRESHOLDS)
+        # who spawned a greenlet, and from where, is for debuggers; it costs each user a walk up the stack
+        gevent.config.track_greenlet_tree = False
         self._running = True
         self._process.cpu_percent()
         self._lag = self._recorder.buffer("loop_lag")
         self._scheduler.call_at(now_ns() + PROBE_NS, self._probe)
         gc.callbacks.append(self._on_gc)
+
+    def grown(self, users: int) -> None:
+        """So many are there now. Only growth freezes: whoever comes back in place of another is no news."""
+        if users >= self._most_users + FREEZE_USERS:
+            self._most_users = users
+            gc.freeze()
 
     def settled(self) -> None:
         """The users are there: they stay for the run, so no collection of the measure phase shall walk them."""
@@ -54,6 +69,7 @@ class Health:
             gc.callbacks.remove(self._on_gc)
             gc.set_threshold(*self._thresholds)
             gc.unfreeze()
+            gevent.config.track_greenlet_tree = self._tracks_greenlets
 
     def second(self) -> dict[str, Any]:
         """`cpu_percent` of one core and `gc_pause_ns` (the longest) since the last call, `rss_bytes` now."""
