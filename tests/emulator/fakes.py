@@ -19,10 +19,9 @@ class FakeLink:
         self.closed: tuple[int, str] | None = None
         self.aborted = False
 
-    def write(self, frame: bytes) -> bool:
+    def write(self, frame: bytes) -> None:
         if self.open:
             self.frames.append(frame)
-        return self.open
 
     def close(self, code: int, reason: str) -> None:
         self.closed, self.open = (code, reason), False

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 from fakes import payload_of
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wps_load.emulator.json_wire import JSON
@@ -93,6 +93,41 @@ def test_malformed_json_is_closed_with_1007(message: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         JSON.decode(TEXT, message.encode())
     assert caught.value.close_code == 1007
+
+
+_KEYS = st.sampled_from(["type", "group", "dataType", "data", "noEcho", "ackId", "ttlSeconds", "metadata", "other"])
+_VALUES = st.sampled_from(
+    ["sendToGroup", "event", "g", " ", "text", "json", "", "a b", "é", 'quo"te', "back\\slash", "\n", 1, 0, True, None, {}]
+)
+
+
+def _outcome(payload: bytes) -> Upstream | int:
+    try:
+        return JSON.decode(TEXT, payload)
+    except RemoteProtocolError as error:
+        return error.close_code
+
+
+@given(
+    st.lists(st.tuples(_KEYS, _VALUES), max_size=7),
+    st.sampled_from([b"", b'"', b"}", b',"data":"x"', b',"data":"x","data":"y"', b',"data":"x","ackId":1']),
+)
+@example([("noEcho", True)], b',"data":"x"')
+@example([("noEcho", False)], b',"data":"x"')
+@example([("dataType", "json")], b',"data":"x"')
+@example([("type", "event"), ("event", "e")], b',"data":"x"')
+@example([("ackId", 7)], b',"data":"x"')
+def test_the_short_cut_for_what_a_client_repeats_reads_what_the_parser_reads(
+    fields: list[tuple[str, object]], end: bytes
+) -> None:
+    common = [("type", "sendToGroup"), ("group", "g"), ("dataType", "text")]
+    for start in ([], common):
+        inner = b",".join(orjson.dumps(name) + b":" + orjson.dumps(value) for name, value in [*start, *fields])
+        payload = b"{" + inner + end + b"}"
+        for text in (b"x", b"yz", b'y"z', b"\x00", b"\xff", b"", b"x" * 3000):
+            asked = payload.replace(b'"x"', b'"' + text + b'"')
+            # a space at the end means nothing in JSON, and keeps the message from the short cut
+            assert _outcome(asked) == _outcome(asked + b" ")
 
 
 @pytest.mark.parametrize(("wire", "opcode"), [(JSON, BINARY), (PROTOBUF, TEXT)])

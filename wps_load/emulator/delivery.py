@@ -12,7 +12,7 @@ whose socket has gone meanwhile is `undeliverable`: neither delivered nor droppe
 from __future__ import annotations
 
 import heapq
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
@@ -31,9 +31,11 @@ class Link(Protocol):
     due_ns: int
     waiting: int
 
-    def write(self, frame: bytes) -> bool:
-        """False: it is not open any more."""
-        ...
+    @property
+    def open(self) -> bool: ...
+
+    @property
+    def write(self) -> Callable[[bytes], None]: ...
 
 
 @dataclass(slots=True)
@@ -66,7 +68,8 @@ class DirectDelivery:
 
     def submit(self, link: Link, frame: bytes, stream: Hashable, now_ns: int) -> None:
         stats = self._stats
-        if link.write(frame):
+        if link.open:
+            link.write(frame)
             stats.deliveries += 1
             stats.bytes_out += len(frame)
         else:
@@ -176,9 +179,10 @@ class FaultyDelivery:
 
     def _write(self, link: Link, frame: bytes, note: str | None) -> None:
         stats = self._stats
-        if not link.write(frame):
+        if not link.open:
             stats.undeliverable += 1
             return
+        link.write(frame)
         stats.deliveries += 1
         stats.bytes_out += len(frame)
         if note is _DUPLICATE:

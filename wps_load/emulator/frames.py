@@ -33,7 +33,7 @@ TEXT = int(Opcode.TEXT)
 BINARY = int(Opcode.BINARY)
 _CONTROL = frozenset({0x8, 0x9, 0xA})
 _FIN = 0x80
-_pack_short, _pack_medium, _pack_long = struct.Struct(">BB").pack, struct.Struct(">BBH").pack, struct.Struct(">BBQ").pack
+_pack_short, _pack_medium, _pack_long = (struct.Struct(layout).pack for layout in (">BB", ">BBH", ">BBQ"))
 _WHOLE = frozenset({_FIN | TEXT, _FIN | BINARY})
 
 Message = tuple[int, bytes]

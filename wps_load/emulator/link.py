@@ -44,13 +44,21 @@ class Owner(Protocol):
     def slow_client(self, link: WebSocketLink) -> None: ...
 
 
+def _nowhere(frame: bytes) -> None:
+    """Where the frames of a link go that is not open."""
+
+
 class WebSocketLink(asyncio.Protocol):
     """`open`: messages may still be written. `lost` is told once, when the socket is gone or the client
     closed.
+
+    `write` hands a whole frame to the transport; never blocks. Nothing happens on a link that is not open. It is the
+    transport's own, and only another while that is not enough: a call less for each delivery.
     """
 
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
         self.open = True
+        self.write: Callable[[bytes], None] = _nowhere
         self.due_ns = 0
         self.waiting = 0
         self._owner = owner
@@ -69,7 +77,7 @@ class WebSocketLink(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._write = self._transport.write
+        self.write = self._transport.write
         self._transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
 
     def data_received(self, data: bytes) -> None:
@@ -91,7 +99,7 @@ class WebSocketLink(asyncio.Protocol):
         return False  # the transport closes itself
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.open = False
+        self._shut()
         for timer in (self._overfull, self._closing):
             if timer is not None:
                 timer.cancel()
@@ -99,33 +107,28 @@ class WebSocketLink(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._overfull = self._loop.call_later(SLOW_CLIENT_GRACE_S, self._too_slow)
+        if self.open:
+            self.write = self._write_more
 
     def resume_writing(self) -> None:
         if self._overfull is not None:
             self._overfull.cancel()
             self._overfull = None
+        if self.open:
+            self.write = self._transport.write
 
     # -- the hub's side ------------------------------------------------------------------------------------
-
-    def write(self, frame: bytes) -> bool:
-        """Hands a whole frame to the transport; never blocks. False, and nothing happens, on a link that is not open."""
-        if not self.open:
-            return False
-        self._write(frame)
-        if self._overfull is not None and self._transport.get_write_buffer_size() > SEND_BUFFER_HARD_BYTES:
-            self._too_slow()
-        return True
 
     def close(self, code: int, reason: str) -> None:
         """Starts the close handshake; what was written before still arrives."""
         if self.open:
             self._transport.write(build_close(code, reason))
-            self.open = False
+            self._shut()
             self._closing = self._loop.call_later(CLOSE_TIMEOUT_S, self._transport.abort)
 
     def abort(self) -> None:
         """Cuts the socket, as a broken network would: no close frame, nothing flushed."""
-        self.open = False
+        self._shut()
         self._transport.abort()
 
     def ping(self) -> None:
@@ -153,7 +156,7 @@ class WebSocketLink(asyncio.Protocol):
             code, _ = read_close(payload)
             if self.open:
                 self._transport.write(build_close(1000 if code == 1005 else code))
-                self.open = False
+                self._shut()
             self._transport.close()
             self._tell(clean=True)
 
@@ -166,6 +169,16 @@ class WebSocketLink(asyncio.Protocol):
             self._tell(clean=True)
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
+
+    def _shut(self) -> None:
+        self.open = False
+        self.write = _nowhere
+
+    def _write_more(self, frame: bytes) -> None:
+        """To a peer that does not keep up."""
+        self._transport.write(frame)
+        if self._transport.get_write_buffer_size() > SEND_BUFFER_HARD_BYTES:
+            self._too_slow()
 
     def _too_slow(self) -> None:
         """A reset: what the client has not taken yet would keep an orderly end from it for as long as it reads."""
