@@ -97,7 +97,7 @@ def test_malformed_json_is_closed_with_1007(message: str) -> None:
 
 _KEYS = st.sampled_from(["type", "group", "dataType", "data", "noEcho", "ackId", "ttlSeconds", "metadata", "other"])
 _VALUES = st.sampled_from(
-    ["sendToGroup", "event", "g", " ", "text", "json", "", "a b", "é", 'quo"te', "back\\slash", "\n", 1, 0, True, None, {}]
+    ["sendToGroup", "event", "g", " ", "text", "json", "", "a b", "é", 'quo"te', "back\\slash", "\n", 1, 0, True, {}]
 )
 
 

@@ -56,6 +56,24 @@ class WebSocketLink(asyncio.Protocol):
     transport's own, and only another while that is not enough: a call less for each delivery.
     """
 
+    __slots__ = (
+        "_batch_end",
+        "_closing",
+        "_feed",
+        "_loop",
+        "_message",
+        "_overfull",
+        "_owner",
+        "_reader",
+        "_silent_pings",
+        "_told",
+        "_transport",
+        "due_ns",
+        "open",
+        "waiting",
+        "write",
+    )
+
     def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
         self.open = True
         self.write: Callable[[bytes], None] = _nowhere

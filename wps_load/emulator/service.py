@@ -45,6 +45,8 @@ class EmulatorConfig:
 class ServiceLink(WebSocketLink):
     """A socket and the connection that it carries now."""
 
+    __slots__ = ("connection", "decode", "hub", "slot")
+
     def __init__(self, service: Service, hub: Hub) -> None:
         super().__init__(service, service.loop)
         self.hub = hub
