@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -55,14 +56,15 @@ def dial(spec: ConnectSpec, network: Network) -> Dialed:
     `proxy_failed`, `tls_failed`, `tls_certificate`, `upgrade_timeout`, `upgrade_invalid`,
     `subprotocol_refused`, `url_invalid`, `http_NNN`.
     """
-    host, port, secure = _parse(spec.url)
+    url, _, query = spec.url.partition("?")
+    host, port, secure = _parse(url)
     timings = Timings()
     with time_limit(spec.timeout_s, timings, host):
         sock = open_stream(host, port, tls=secure, network=network, timings=timings)
         try:
             began_ns = now_ns()
             timings.phase = UPGRADING
-            leftover, upgraded_ns = _upgrade(sock, spec, host)
+            leftover, upgraded_ns = _upgrade(sock, spec, host, url, query)
         except BaseException:
             sock.close()
             raise
@@ -70,6 +72,7 @@ def dial(spec: ConnectSpec, network: Network) -> Dialed:
     return Dialed(sock, leftover, timings, spec.subprotocol, upgraded_ns, secure)
 
 
+@lru_cache(maxsize=64)  # without its query, which holds the token, a run's connections have one URL
 def _parse(url: str) -> tuple[str, int, bool]:
     try:
         parts = urlsplit(url)
@@ -93,10 +96,11 @@ _CHECKED: Final = ("upgrade", "connection", "sec-websocket-accept")
 class _HeadFeed:
     """What websocket-client takes for a socket: sends the request, gives the response's head from memory."""
 
-    __slots__ = ("_pieces", "_sock", "arrived_ns", "head", "leftover")
+    __slots__ = ("_pieces", "_query", "_sock", "arrived_ns", "head", "leftover")
 
-    def __init__(self, sock: Any) -> None:
+    def __init__(self, sock: Any, query: str) -> None:
         self._sock = sock
+        self._query = query
         self._pieces: Iterator[bytes] = iter(())
         self.head: ResponseHead | None = None
         self.leftover = b""
@@ -106,7 +110,9 @@ class _HeadFeed:
         return 0.0  # "non-blocking": websocket-client then calls us straight, without a select of its own
 
     def send(self, data: bytes) -> int:
-        self._sock.sendall(data)
+        """The request. The query comes in here: websocket-client takes URLs apart at length, and could log a token."""
+        request = data.replace(b" HTTP/1.1\r\n", f"?{self._query} HTTP/1.1\r\n".encode(), 1) if self._query else data
+        self._sock.sendall(request)
         return len(data)
 
     def recv(self, _size: int) -> bytes:
@@ -123,9 +129,8 @@ class _HeadFeed:
         self.head = head
         if head.status != 101:
             raise _refusal(head)
-        # Only what websocket-client checks: it would keep cookies for the whole process, so that one
-        # simulated
-        # client sent another's.
+        # Only what websocket-client checks: it would keep cookies for the whole process, so that one simulated client
+        # sent another's.
         checked = [f"{name}: {head.headers[name]}" for name in _CHECKED if name in head.headers]
         lines = ["HTTP/1.1 101 ", *checked, ""]
         self._pieces = iter([piece for line in lines for piece in (f"{line}\r".encode("latin-1"), b"\n")])
@@ -134,14 +139,14 @@ class _HeadFeed:
         """The socket belongs to `dial`."""
 
 
-def _upgrade(sock: Any, spec: ConnectSpec, host: str) -> tuple[bytes, int]:
+def _upgrade(sock: Any, spec: ConnectSpec, host: str, url: str, query: str) -> tuple[bytes, int]:
     headers = [f"{name}: {value}" for name, value in spec.headers.items()]
     if spec.subprotocol is not None:  # judged by us: websocket-client would log, and not say what was wrong
         headers.append(f"Sec-WebSocket-Protocol: {spec.subprotocol}")
-    feed = _HeadFeed(sock)
+    feed = _HeadFeed(sock, query)
     try:
         upgrade: Any = WebSocket(enable_multithread=False)  # its `connect` is not annotated
-        upgrade.connect(spec.url, socket=feed, header=headers, suppress_origin=True, redirect_limit=0)
+        upgrade.connect(url, socket=feed, header=headers, suppress_origin=True, redirect_limit=0)
     except OSError as error:
         raise ConnectFailure(
             "connect_reset",
