@@ -1,10 +1,18 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import gevent.queue
+import gevent.ssl
 import pytest
+import trustme
+from connection_peer import Peer
+from loopback import PATIENCE_S, Client, Server, upgrade_answer
 
 from wps_load.emulator.process import EmulatorProcess
+from wps_load.protocol.frames import FrameWriter
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +20,40 @@ def live_emulator() -> Iterator[str]:
     """The connection string of a real emulator, one for the whole room."""
     with EmulatorProcess.start() as process:
         yield process.connection_string
+
+
+@pytest.fixture(scope="module")
+def certificate() -> Any:
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture(params=["ws", "wss"])
+def link(request: pytest.FixtureRequest, certificate: Any) -> Iterator[Callable[..., tuple[Client, Peer]]]:
+    """Makes a connection (not started), and its peer; over TCP and over TLS."""
+    peers: Any = gevent.queue.Queue()
+    opened: list[tuple[Client, Peer]] = []
+
+    def script(sock: Any, head: str) -> None:
+        sock.sendall(upgrade_answer(head))
+        peer = Peer(sock)
+        peers.put(peer)
+        peer.ended.wait()
+
+    with Server(script, certificate if request.param == "wss" else None) as server:
+
+        def connect(**options: Any) -> tuple[Client, Peer]:
+            client = Client(server.url(request.param), **options)
+            opened.append((client, peers.get(timeout=PATIENCE_S)))
+            return opened[-1]
+
+        yield connect
+        for client, peer in opened:
+            client.connection.release()
+            peer.ended.set()
+
+
+@pytest.fixture
+def writer() -> FrameWriter:
+    return FrameWriter()

@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from typing import Any
 
 import jwt
 import orjson
 import pytest
 from live import ALL_ROLES, JSON, PROTOBUF, RELIABLE, VERSION, Live, ask, read, serve
+from live_ends import end_of, in_time, status_of
 from websockets.asyncio.client import ClientConnection
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.frames import Opcode
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, mint_client_token
 from wps_load.clock import unix_time_s
-from wps_load.emulator.limits import BILLED_MESSAGE_BYTES, Tier
-from wps_load.emulator.link import SILENT_PINGS
 from wps_load.protocol.webpubsub_pb2 import UpstreamMessage
 
 PROTOBUF_RELIABLE = "protobuf.reliable.webpubsub.azure.v1"
 MEGABYTE = 1 << 20
-PATIENCE_S = 20
-
-
-def in_time(scenario: Any) -> None:
-    asyncio.run(asyncio.wait_for(scenario, PATIENCE_S))
-
-
-async def end_of(client: ClientConnection) -> int | None:
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await client.recv()
-    return client.close_code
-
-
-async def status_of(live: Live, token: str | None) -> int:
-    with pytest.raises(InvalidStatus) as caught:
-        await live.open(live.url(token))
-    return caught.value.response.status_code
 
 
 async def serves(live: Live, bystander: ClientConnection) -> None:
@@ -274,114 +251,7 @@ def test_a_recovery_with_another_s_token_or_subprotocol_is_1008_and_takes_nothin
     in_time(scenario())
 
 
-# -- what a unit or a heartbeat does not allow ---------------------------------------------------------------
-
-
-def test_a_day_s_messages_spent_keep_newcomers_out_and_let_the_others_stay() -> None:
-    async def scenario() -> None:
-        quota = 3
-        async with serve(tier=Tier(10, 100, 100, quota)) as live, live.connect(None) as client:
-            for _ in range(quota + 1):
-                await client.send("x" * BILLED_MESSAGE_BYTES)
-                await client.recv()
-            assert await status_of(live, live.token()) == 429
-            assert live.service.stats.upgrades_throttled == 1
-            await client.send("still here")
-            assert await client.recv() == "still here"
-
-    in_time(scenario())
-
-
-def test_a_day_s_messages_spent_may_end_everybody() -> None:
-    async def scenario() -> None:
-        tier = Tier(10, 100, 100, 1)
-        async with serve(tier=tier, spent_quota_closes=True) as live, live.connect(None) as a, live.connect() as b:
-            await read(b)
-            await a.send("x" * BILLED_MESSAGE_BYTES)
-            assert await end_of(a) == 1000
-            assert (await read(b))["message"] == "Message count reaches limit."
-            assert await end_of(b) == 1000
-            assert live.service.stats.connections == 0
-
-    in_time(scenario())
-
-
-def test_a_place_that_became_free_is_given_away_again() -> None:
-    async def scenario() -> None:
-        async with serve(tier=Tier(1, 100, 100, None)) as live:
-            async with live.connect(None):
-                assert await status_of(live, live.token()) == 429
-            async with live.connect() as client:
-                assert (await read(client))["event"] == "connected"
-
-    in_time(scenario())
-
-
-def test_the_free_tier_has_room_for_twenty() -> None:
-    async def scenario() -> None:
-        async with serve(tier=Tier.free()) as live, contextlib.AsyncExitStack() as clients:
-            for _ in range(20):
-                await clients.enter_async_context(live.connect(None))
-            assert await status_of(live, live.token()) == 429
-            assert live.service.stats.connections == 20
-
-    in_time(scenario())
-
-
-def test_connects_beyond_the_unit_s_rate_are_429() -> None:
-    async def scenario() -> None:
-        async with serve(tier=Tier(1000, 1, 100, None)) as live, live.connect(None):
-            assert await status_of(live, live.token()) == 429
-
-    in_time(scenario())
-
-
-def test_the_service_pings_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each client once an interval; one that answers stays."""
-    monkeypatch.setattr("wps_load.emulator.service.PING_INTERVAL_S", 0.02)
-    monkeypatch.setattr("wps_load.emulator.service._PING_SLOTS", 2)
-
-    async def scenario() -> None:
-        pings: asyncio.Queue[bytes] = asyncio.Queue()
-        async with serve() as live, live.connect(None) as client:
-            take = client.protocol.recv_frame
-
-            def watch(frame: Any) -> None:
-                if frame.opcode is Opcode.PING:
-                    pings.put_nowait(frame.data)
-                take(frame)
-
-            monkeypatch.setattr(client.protocol, "recv_frame", watch)
-            for _ in range(SILENT_PINGS + 1):
-                await pings.get()
-            await client.send("x")
-            assert await client.recv() == "x"
-
-    in_time(scenario())
-
-
-def test_a_full_buffer_for_longer_than_the_grace_is_a_slow_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wps_load.emulator.link.SLOW_CLIENT_GRACE_S", 0.05)
-
-    async def scenario() -> None:
-        async with (
-            serve() as live,
-            live.connect(None, groups=["g"]) as slow,
-            live.connect(roles=["webpubsub.sendToGroup"]) as fast,
-        ):
-            await read(fast)
-            slow.transport.pause_reading()
-            data = "x" * 1_000_000
-            for number in range(1, 21):  # 20 MB: beyond the kernel's buffers and the soft limit, not the hard one
-                ack = await ask(fast, type="sendToGroup", group="g", dataType="text", data=data, ackId=number)
-                assert ack["success"]
-            while not live.service.stats.slow_clients:
-                await asyncio.sleep(0.005)
-            slow.transport.resume_reading()
-            assert await end_of(slow) == 1006
-            assert live.service.stats.connections == 1
-
-    in_time(scenario())
+# -- requests ------------------------------------------------------------------------------------------------
 
 
 def test_any_method_and_path_is_answered_and_never_by_500() -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-import tracemalloc
 from dataclasses import dataclass, field
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from ledger_schedule import DRAIN_NS, count_before, due_ns
 
 from wps_load.measure.ledger import (
     DUPLICATE,
@@ -20,17 +19,7 @@ from wps_load.measure.ledger import (
     _evaluate,
 )
 
-PERIOD_NS = 10
-DRAIN_NS = 25
 END_NS = 140
-
-
-def due_ns(stream: int, seq: int) -> int:
-    return 20 + stream + seq * PERIOD_NS
-
-
-def count_before(final: StreamFinal, t_ns: int) -> int:
-    return max(0, -((20 + final.stream - t_ns) // PERIOD_NS))
 
 
 def unasked(final: StreamFinal, t_ns: int) -> int:
@@ -369,39 +358,3 @@ def test_a_schedule_is_asked_where_it_changes_only(points: list[int], step: int)
     assert len(asked) == len(set(asked))
     distinct = len({t // step for t in points})
     assert len(asked) <= 2 + (distinct - 1) * len(points).bit_length()
-
-
-def big_group(receivers: int, publishers: int, messages: int) -> Ledger:
-    ledger = Ledger(1)
-    for index in range(receivers):
-        ledger.receiver(index).joined(1, index % 20)
-    for stream in range(publishers):
-        ledger.open_stream(stream, 1, None, False).seq = messages
-    for index in range(receivers):
-        arrive = ledger.receiver(index).arrive
-        for stream in range(publishers):
-            for seq in range(messages):
-                arrive(stream, seq)
-    return ledger
-
-
-def test_a_hundred_thousand_pairs_fit_in_20_mb() -> None:
-    tracemalloc.start()
-    try:
-        before, _ = tracemalloc.get_traced_memory()
-        # 300 messages: CPython shares the numbers up to 256, and a real run goes beyond
-        ledger = big_group(receivers=100, publishers=10, messages=300)
-        after, _ = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert ledger.running().delivered == 300_000
-    assert (after - before) / 1000 < 200, "bytes a pair; measured: 130, of which 28 are the number itself"
-
-
-def test_a_hundred_thousand_pairs_settle_in_a_second() -> None:
-    ledger = big_group(receivers=10_000, publishers=10, messages=2)
-    started = time.perf_counter()
-    ledger.settle(ledger.finals(), count_before, DRAIN_NS)
-    assert time.perf_counter() - started < 1.0  # measured: 0.05
-    assert ledger.outstanding() == 0
-    assert ledger.totals().expected == 200_000
