@@ -200,6 +200,13 @@ def test_the_emulator_gets_its_endpoint_once_it_runs() -> None:
     assert config.target.describe() == "embedded emulator at http://127.0.0.1:4711"
 
 
+def test_the_emulator_keeps_to_what_was_bought() -> None:
+    assert read().emulator_units is None
+    assert read(units="2").emulator_units == "2"
+    assert read(tier="free").emulator_units == read(tier="Free_F1", units="1").emulator_units == "free"
+    assert read(tier="standard").emulator_units is None
+
+
 def test_no_secret_is_shown() -> None:
     for config in (
         read(connection_string=CONNECTION),

@@ -18,7 +18,7 @@ from wps_load.config_rules import conflicts
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure import thresholds
 from wps_load.measure.thresholds import Slo
-from wps_load.options import BY_FLAG, OPTIONS, Option
+from wps_load.options import BY_FLAG, OPTIONS, TIERS, Option
 from wps_load.target import AZURE_VARIABLE, Target, TargetKind, choose_target, without_secrets
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import Part, PayloadPlan, read_samples
@@ -92,6 +92,13 @@ class RunConfig:
     @property
     def closed_loop(self) -> bool:
         return self.rate is None and self.total_rate is None
+
+    @property
+    def emulator_units(self) -> str | None:
+        """`--units` of the embedded emulator: it keeps to what the target was bought as. None: no limits."""
+        if self.tier == TIERS["free"]:
+            return "free"
+        return None if self.units is None else str(self.units)
 
     @property
     def peak_users(self) -> int | None:

@@ -37,7 +37,7 @@ class EmulatorProcess:
         cls,
         *,
         faults: str | None = None,
-        units: int | None = None,
+        units: int | str | None = None,
         event_handler: str | None = None,
         port: int = 0,
         timeout_s: float = 10,

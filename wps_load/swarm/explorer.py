@@ -108,7 +108,7 @@ class Explorer:
             step = self._step(span.variable, load, measured_s) if self._time_for(measured_s + SETTLE_S) else None
             if step is None:
                 break
-            outcome, reasons = steps.judge(step, self._slos, self._metric)
+            outcome, reasons = steps.judge(step, self._slos, self._metric, of_users=span.variable == "users")
             search.record(load, outcome, step.carried)
             self._note(step, outcome, reasons)
             if outcome is Outcome.HELD and (self.held is None or load >= self.held.load):

@@ -166,7 +166,7 @@ class Lifecycle:
         self._stop_emulator()
         if config.target.is_emulator:
             try:
-                self._emulator = EmulatorProcess.start(faults=config.emulator_faults, units=config.units)
+                self._emulator = EmulatorProcess.start(faults=config.emulator_faults, units=config.emulator_units)
             except EmulatorFailed as error:
                 raise ConfigError([Fault("embedded emulator", None, str(error))]) from error
             config = config.with_emulator(self._emulator.connection_string)

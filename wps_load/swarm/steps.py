@@ -21,7 +21,9 @@ BEHIND_MESSAGES = 2
 LATE_SHARE = 0.5
 """Of a step's p99: where the generator's own lateness is more of it, the generator is what is measured."""
 MISSED_SHARE = 0.01
-"""Messages due and not published beyond this share: the generator was the limit, as in the doubt `rate_missed`."""
+"""Messages due and not published beyond this share: the generator was the limit, as in the doubt `rate_missed`. Users
+asked for and not connected beyond it: the load was not there."""
+LOCAL_LABELS = ("connect_ports_exhausted", "connect_files_exhausted")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,19 @@ class Step:
             return f"only {published:,} of {offered:,} messages due were sent"
         return None
 
+    def users_missing(self) -> str | None:
+        """Users who were not connected at any second's end; None: they were, but for a few who come and go."""
+        most = max((int(row["users"] or 0) for row in self.rows), default=0)
+        if most < (1 - MISSED_SHARE) * self.target_users:
+            return f"only {most:,} of {self.target_users:,} users were connected"
+        return None
+
+    def failed_locally(self) -> str | None:
+        """Connects that failed for want of something on this machine, as text."""
+        failures = self.snapshot.failures
+        local = [label for label in LOCAL_LABELS if failures.get(("connect", label))]
+        return f"this machine's limit: {', '.join(local)}" if local else None
+
     def sent_late(self, main_metric: str) -> str | None:
         """Messages that left so late that it is the better part of their latency; None: they did not."""
         lag = self.snapshot.histograms.get("send_lag")
@@ -130,12 +145,18 @@ def cut(collector: Collector, load: int, from_s: int, to_s: int, *, target_users
     return Step(load, from_s, to_s, rows, collector.between(from_s, to_s), target_users, fan_out)
 
 
-def judge(step: Step, slos: Sequence[thresholds.Slo], main_metric: str) -> tuple[Outcome, list[str]]:
-    """Whether the load was held, and why not.
+def judge(
+    step: Step, slos: Sequence[thresholds.Slo], main_metric: str, *, of_users: bool = False
+) -> tuple[Outcome, list[str]]:
+    """Whether the load was held, and why not. `of_users`: the load is a number of users, who must then be there.
 
     Latencies count from the due time, so that a generator that is late makes a load look worse, never better: its
     lateness matters where it may have broken a latency that the service would have kept.
     """
+    absent = step.users_missing() if of_users else None
+    if absent is not None:
+        local = step.failed_locally()
+        return (Outcome.FAILED, [absent]) if local is None else (Outcome.GENERATOR, [absent, local])
     missed = step.rate_missed()
     if missed is not None:
         return Outcome.GENERATOR, [missed]
