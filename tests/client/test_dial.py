@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import contextlib
 import errno
+import gc
 import socket
+import weakref
 from collections.abc import Callable, Iterator
 from email.utils import format_datetime
 
@@ -10,6 +13,7 @@ import gevent.event
 import gevent.socket
 import pytest
 from loopback import PATIENCE_S, Server, header, upgrade_answer
+from websocket import WebSocket
 
 from wps_load.client import stream
 from wps_load.client.dial import ConnectSpec, Dialed, dial
@@ -94,6 +98,29 @@ def test_cookies_of_one_client_do_not_reach_another() -> None:
         connected(server)
         connected(server)
     assert header(server.heads[1], "Cookie") is None
+
+
+@pytest.mark.parametrize("status", [101, 429])
+def test_a_connect_leaves_nothing_to_the_garbage_collector(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    made: list[weakref.ref[WebSocket]] = []
+
+    class Noted(WebSocket):
+        def __init__(self, **options: object) -> None:
+            super().__init__(**options)
+            made.append(weakref.ref(self))
+
+    monkeypatch.setattr("wps_load.client.dial.WebSocket", Noted)
+    network = Network.create()
+    with upgrading() if status == 101 else answering(b"HTTP/1.1 429 Text\r\n\r\n") as server:
+        spec = ConnectSpec(server.url())
+        gc.collect()
+        gc.disable()
+        try:
+            with contextlib.suppress(ConnectFailure):
+                dial(spec, network).sock.close()
+            assert [ref() for ref in made] == [None]
+        finally:
+            gc.enable()
 
 
 def test_no_secret_in_repr() -> None:

@@ -144,8 +144,8 @@ def _upgrade(sock: Any, spec: ConnectSpec, host: str, url: str, query: str) -> t
     if spec.subprotocol is not None:  # judged by us: websocket-client would log, and not say what was wrong
         headers.append(f"Sec-WebSocket-Protocol: {spec.subprotocol}")
     feed = _HeadFeed(sock, query)
+    upgrade: Any = WebSocket(enable_multithread=False)  # its `connect` is not annotated
     try:
-        upgrade: Any = WebSocket(enable_multithread=False)  # its `connect` is not annotated
         upgrade.connect(url, socket=feed, header=headers, suppress_origin=True, redirect_limit=0)
     except OSError as error:
         raise ConnectFailure(
@@ -159,6 +159,8 @@ def _upgrade(sock: Any, spec: ConnectSpec, host: str, url: str, query: str) -> t
             f"{host} did not answer the upgrade as RFC 6455 demands",
             "check that host and port are those of a WebSocket service",
         ) from None
+    finally:
+        vars(upgrade).clear()  # it holds itself, by its frame buffer, and would wait for the garbage collector
     assert feed.head is not None
     chosen = feed.head.headers.get("sec-websocket-protocol")
     if chosen != spec.subprotocol:
