@@ -72,11 +72,10 @@ def test_count_before_inverts_a_poisson_schedule(start: int, rate: Fraction, see
 @given(st.lists(st.integers(0, 1000), min_size=1, max_size=100), st.data())
 def test_count_before_inverts_a_closed_loop_while_it_fits(gaps: list[int], data: st.DataObject) -> None:
     pacer = ClosedPacer(5, limit=128)
-    dues, now = [], 5
+    dues, now = [pacer.next_due()], 5
     for gap in gaps:
-        dues.append(pacer.next_due())
         now += gap
-        pacer.came_back(now)
+        dues.append(pacer.came_back(now))
     inverse_holds(dues, pacer.describe(), data.draw(st.lists(st.integers(0, dues[-1]), max_size=10)))
     assert count_before(pacer.describe(), dues[-1] + 1) == len(dues)
 
@@ -86,11 +85,10 @@ def test_count_before_inverts_a_closed_loop_while_it_fits(gaps: list[int], data:
 def test_a_long_closed_loop_stays_small_and_off_by_less_than_its_stride(messages: int, random: Random) -> None:
     gaps = [random.randint(1, 100) for _ in range(messages)]
     pacer = ClosedPacer(0, limit=16)
-    dues, now = [], 0
+    dues, now = [pacer.next_due()], 0
     for gap in gaps:
-        dues.append(pacer.next_due())
         now += gap
-        pacer.came_back(now)
+        dues.append(pacer.came_back(now))
     _, seqs, checkpoints, count = pacer.describe()
     assert isinstance(seqs, list)
     assert isinstance(checkpoints, list)

@@ -42,6 +42,7 @@ class Link:
 
     __slots__ = (
         "_arrive",
+        "_came_back",
         "_delivery",
         "_engine",
         "_learn",
@@ -76,6 +77,8 @@ class Link:
         self._learn = engine.envelopes.learn
         self._arrive = member.receiver.arrive
         self._stream = member.stream
+        publisher = member.publisher
+        self._came_back = publisher.came_back if publisher is not None and engine.closed_loop else None
         self._rtt = engine.rtt
         self._rtt_service = engine.rtt_service
         self._delivery = engine.delivery
@@ -160,8 +163,9 @@ class Link:
             if stream == self._stream:
                 self._rtt.append(at_ns - due_ns)
                 self._rtt_service.append(at_ns - sent_ns)
-                if engine.closed_loop:
-                    self._member.came_back(arrival_ns, seq)
+                came_back = self._came_back
+                if came_back is not None:
+                    came_back(arrival_ns, seq)
             else:
                 self._delivery.append(at_ns - due_ns)
         if self._reliable:

@@ -212,11 +212,6 @@ class Member:
         if self.publisher is not None:
             self.publisher.drained()
 
-    def came_back(self, at_ns: int, seq: int) -> None:
-        """Closed loop: message `seq` is back."""
-        if self.publisher is not None:
-            self.publisher.came_back(at_ns, seq)
-
     def link_lost(self, link: Link, lost: ConnectionLost, asked: bool) -> None:
         """The connection has ended, asked (by plan, or cut by the scenario) or not."""
         self.link = None

@@ -98,10 +98,10 @@ class ClosedPacer:
     between them.
     """
 
-    __slots__ = ("_count", "_dues", "_last", "_limit", "_now", "_seqs", "_stride")
+    __slots__ = ("_count", "_dues", "_last", "_limit", "_seqs", "_start_ns", "_stride")
 
     def __init__(self, start_ns: int, limit: int = 128) -> None:
-        self._now = start_ns
+        self._start_ns = start_ns
         self._count = 0
         self._last: int | None = None
         self._stride = 1
@@ -109,20 +109,22 @@ class ClosedPacer:
         self._seqs: list[int] = []
         self._dues: list[int] = []
 
-    def came_back(self, at_ns: int) -> None:
-        """The previous message is back (or given up) at `at_ns`: the next one is due then."""
-        self._now = at_ns
-
-    def next_due(self) -> int:
-        due = self._last = self._now
-        if self._count % self._stride == 0:
-            self._seqs.append(self._count)
-            self._dues.append(due)
+    def came_back(self, at_ns: int) -> int:
+        """The previous message is back (or given up) at `at_ns`, which is when the next one is due: that instant."""
+        count = self._count
+        if count % self._stride == 0:
+            self._seqs.append(count)
+            self._dues.append(at_ns)
             if len(self._seqs) > self._limit:
                 self._stride *= 2
                 del self._seqs[1::2], self._dues[1::2]
-        self._count += 1
-        return due
+        self._count = count + 1
+        self._last = at_ns
+        return at_ns
+
+    def next_due(self) -> int:
+        """For the first message; after it, `came_back` tells."""
+        return self.came_back(self._start_ns)
 
     def describe(self) -> tuple[object, ...]:
         seqs, dues = list(self._seqs), list(self._dues)

@@ -17,7 +17,7 @@ import binascii
 import json
 import random
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import reduce
 from math import gcd
@@ -40,6 +40,7 @@ _JSON_HEAD, _JSON_MIDDLE, _JSON_TAIL = b'{"wps":"', b'","p":"', b'"}'
 _PART = re.compile(r"([^*:]+?)\s*(?:\*\s*([0-9]+))?\s*(:compressible)?", re.ASCII)
 _TABLE = 1024
 _ENVELOPE_BYTES = 512
+_COPIED_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,18 @@ class PayloadPlan:
         """Content from a file's lines, see `read_samples`; all lines equally often."""
         fillers = [_sample(line, data_type, envelope) for line in samples]
         return cls(fillers, [1] * len(fillers), data_type=data_type, envelope=envelope, seed=seed)
+
+    def around(self, encode: Callable[[bytes], bytes]) -> tuple[bytes, bytes] | None:
+        """What `encode` makes of the bytes before and behind the stamp, where that is the same for all messages.
+
+        None: there are several contents, or long ones, of which not each publisher shall have a copy, or the stamp does
+        not stay as it is (base64).
+        """
+        if len(self.fillers) > 1 or self.fillers[0].size_bytes > _COPIED_BYTES:
+            return None
+        mark = bytes(range(0xC0, 0xC0 + (STAMP_TEXT_BYTES if self.stamp_is_text else STAMP_BINARY_BYTES)))
+        before, found, behind = encode(self.fillers[0].wrap(mark)).partition(mark)
+        return (before, behind) if found and mark not in behind else None
 
     def choose(self, stream: int, seq: int) -> Filler:
         """The content of message `seq` of `stream`. In every full turn of the table the weights hold
