@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -57,13 +58,21 @@ def add_login(environment, **_):
 """
 
 
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port)).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
 class Site:
     """A program that serves its page, and what it wrote."""
 
     def __init__(self, program: Program, port: int) -> None:
         self.program = program
         self.address = f"http://127.0.0.1:{port}"
-        until(lambda: "Starting web interface" in program.output, "the page is served")
+        until(lambda: listens(port), "the page is served")  # Locust says so a moment earlier
 
     @property
     def summaries(self) -> list[Path]:
