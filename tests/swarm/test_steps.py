@@ -61,7 +61,7 @@ def test_what_is_on_its_way_when_a_short_step_ends_is_no_queue_nor_are_two_messa
 
 def test_users_that_were_asked_for_must_be_there_whatever_the_slo_says() -> None:
     absent = step(seconds(10, users=4))
-    assert judge(absent, SLOS, "rtt", of_users=True) == (Outcome.FAILED, ["only 4 of 10 users were connected"])
+    assert judge(absent, SLOS, "rtt", of_users=True) == (Outcome.FAILED, ["only 4 of 10 users connected"])
     assert judge(absent, SLOS, "rtt") == (Outcome.HELD, []), "of a rate it is the rate that counts"
     assert judge(step(seconds(10)), SLOS, "rtt", of_users=True) == (Outcome.HELD, [])
 

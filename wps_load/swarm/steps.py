@@ -98,7 +98,7 @@ class Step:
         """Users who were not connected at any second's end; None: they were, but for a few who come and go."""
         most = max((int(row["users"] or 0) for row in self.rows), default=0)
         if most < (1 - MISSED_SHARE) * self.target_users:
-            return f"only {most:,} of {self.target_users:,} users were connected"
+            return f"only {most:,} of {self.target_users:,} users connected"
         return None
 
     def failed_locally(self) -> str | None:
