@@ -44,3 +44,4 @@ def test_the_search_finds_how_many_connections_a_unit_takes() -> None:
     assert 0.95 * CONNECTIONS_OF_A_UNIT <= capacity["value"] <= CONNECTIONS_OF_A_UNIT < capacity["high"]
     assert len(capacity["steps"]) <= 12
     assert found.code == 0
+    assert found.output.count("spawn rate is very high") == 1, "Locust's warning, not once a step"

@@ -5,9 +5,26 @@ Made by `lifecycle`, never exported by a locustfile: Locust instantiates every s
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from locust import LoadTestShape
+
+
+class Once(logging.Filter):
+    """Locust's warning of a high spawn rate comes with each change of users, a dozen in a search: once says it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if "spawn rate" not in text or record.levelno != logging.WARNING:
+            return True
+        known = text in self._said
+        self._said.add(text)
+        return not known
 
 
 class UsersShape(LoadTestShape):
@@ -21,6 +38,9 @@ class UsersShape(LoadTestShape):
     def __init__(self, wanted: Callable[[float], tuple[int, float] | None]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._wanted = wanted
+        runners = logging.getLogger("locust.runners")
+        if not any(isinstance(each, Once) for each in runners.filters):
+            runners.addFilter(Once())
 
     def tick(self) -> tuple[int, float] | None:
         return self._wanted(self.get_run_time())  # type: ignore[no-untyped-call]
