@@ -104,6 +104,8 @@ def test_every_default_is_allowed(option: Any) -> None:
         ("connection_string", "Endpoint=https://demo"),
         ("client_url", "https://demo/client/hubs/h?access_token=x"),
         ("client_url", "wss://demo/client/hubs/h"),
+        ("client_url", "wss://demo/client/hubs/h?access_token=x\ny"),
+        ("client_url", "wss://demo/client/hubs/h?access_token=x y"),
         ("client_url", "wss://demo/client/hubs/h?access_token="),
         ("client_url", "wss://demo:99999/client/hubs/h?access_token=x"),
         ("negotiate_url", "app.example/negotiate"),

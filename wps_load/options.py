@@ -89,6 +89,7 @@ def _client_url(text: str) -> str:
     try:
         url = urlsplit(text.strip())
         usable = url.scheme in ("ws", "wss") and bool(url.hostname) and "/client" in url.path and url.port != 0
+        usable = usable and text.strip().isprintable() and " " not in text.strip()
     except ValueError:
         usable = False
     if not usable:

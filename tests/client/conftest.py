@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import gevent
 import gevent.queue
 import gevent.ssl
 import pytest
@@ -11,6 +12,7 @@ import trustme
 from connection_peer import Peer
 from loopback import PATIENCE_S, Client, Server, upgrade_answer
 
+from wps_load.client import stream
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.protocol.frames import FrameWriter
 
@@ -57,3 +59,20 @@ def link(request: pytest.FixtureRequest, certificate: Any) -> Iterator[Callable[
 @pytest.fixture
 def writer() -> FrameWriter:
     return FrameWriter()
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """Names given by hand; returns the list of questions asked."""
+    asked: list[str] = []
+
+    def install(*addresses: tuple[int, tuple[str, int]]) -> list[str]:
+        def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
+            asked.append(host)
+            gevent.sleep(0)
+            return [(family, 1, 6, "", address) for family, address in addresses]
+
+        monkeypatch.setattr(stream.gevent.socket, "getaddrinfo", getaddrinfo)
+        return asked
+
+    return install

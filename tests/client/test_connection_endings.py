@@ -11,6 +11,7 @@ from loopback import PATIENCE_S
 from wsproto import events as ws
 
 from wps_load.client.connection import Connection, Cut
+from wps_load.client.dial import Dialed
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol.frames import FrameWriter
 
@@ -189,14 +190,22 @@ def test_a_ping_after_our_close_frame_is_not_answered(link) -> None:
 
 
 def test_an_ended_connection_needs_no_garbage_collector(link) -> None:
+    told: list[object] = []
+
     class Owner:
+        def __init__(self, dialed: Dialed) -> None:
+            self.connection = Connection(dialed, self.on_message, self.on_close, on_writable=self.on_writable)
+
         def on_message(self, *_: object) -> None: ...
 
+        def on_writable(self) -> None: ...
+
+        def on_close(self, *lost: object) -> None:
+            told.append(lost)
+
     client, _ = link()
-    owner = Owner()
-    told: list[object] = []
-    connection = Connection(client.dialed, owner.on_message, lambda *lost: told.append(lost), on_writable=lambda: None)
-    gone = weakref.ref(owner)
+    owner = Owner(client.dialed)
+    connection, gone = owner.connection, weakref.ref(owner)
     connection.start(b"", 0)
     gc.collect()
     gc.disable()

@@ -18,7 +18,7 @@ from websocket import WebSocket
 from wps_load.client import stream
 from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.client.head import ResponseHead, parse_retry_after
-from wps_load.client.stream import Network, Resolver
+from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.errors import ConnectFailure
 from wps_load.measure.catalog import is_label
@@ -135,6 +135,22 @@ def test_nagle_is_off() -> None:
         dialed = dial(ConnectSpec(server.url()), Network.create())
         assert dialed.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
         dialed.sock.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "line"),
+    [
+        ("ws://{}/c?a=1#frag", "GET /c?a=1 HTTP/1.1"),
+        ("ws://{}/c#frag?a=1", "GET /c HTTP/1.1"),
+        ("WS://{}/c?a=b%20c&d=%C3%BC", "GET /c?a=b%20c&d=%C3%BC HTTP/1.1"),
+        ("ws://{}?a=1", "GET /?a=1 HTTP/1.1"),
+        ("ws://{}/c?", "GET /c HTTP/1.1"),
+    ],
+)
+def test_what_of_a_url_is_asked_for(url: str, line: str) -> None:
+    with upgrading() as server:
+        dial(ConnectSpec(url.format(f"127.0.0.1:{server.port}")), Network.create()).sock.close()
+    assert server.heads[0].partition("\r\n")[0] == line
 
 
 # -- refusals of the service ----------------------------------------------------------------
@@ -296,7 +312,10 @@ def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no.such.example" in failure.message
 
 
-@pytest.mark.parametrize("url", ["http://h/", "ws:///x", "nonsense SECRET", "ws://h:port/", "ws://[::1/"])
+@pytest.mark.parametrize(
+    "url",
+    ["http://h/", "ws:///x", "nonsense SECRET", "ws://h:port/", "ws://[::1/", "ws://h/?a=x\ry", "ws://h/?a=x HTTP/1.1"],
+)
 def test_what_is_no_client_url(url: str) -> None:
     failure = fails(ConnectSpec(url))
     assert failure.label == "url_invalid"
@@ -334,32 +353,6 @@ def test_the_limit_of_a_caller_passes_through() -> None:
 # -- names ----------------------------------------------------------------
 
 
-@pytest.fixture
-def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
-    """Names given by hand; returns the list of questions asked."""
-    asked: list[str] = []
-
-    def install(*addresses: tuple[int, tuple[str, int]]) -> list[str]:
-        def getaddrinfo(host: str, port: int, **_: object) -> list[object]:
-            asked.append(host)
-            gevent.sleep(0)
-            return [(family, 1, 6, "", address) for family, address in addresses]
-
-        monkeypatch.setattr(stream.gevent.socket, "getaddrinfo", getaddrinfo)
-        return asked
-
-    return install
-
-
-def test_a_name_is_asked_once_and_by_all_together(names: Callable[..., list[str]]) -> None:
-    asked = names((socket.AF_INET, ("127.0.0.1", 9)))
-    resolver = Resolver()
-    waiting = [gevent.spawn(resolver.resolve, "h.example", 9) for _ in range(3)]
-    gevent.joinall(waiting, timeout=PATIENCE_S, raise_error=True)
-    assert resolver.known("h.example", 9) == [(socket.AF_INET, ("127.0.0.1", 9))]
-    assert asked == ["h.example"]
-
-
 def test_a_known_name_has_no_dns_time(names: Callable[..., list[str]]) -> None:
     with upgrading() as server:
         names((socket.AF_INET, ("127.0.0.1", server.port)))
@@ -380,30 +373,6 @@ def test_every_address_is_tried(names: Callable[..., list[str]]) -> None:
             (socket.AF_INET, ("127.0.0.1", server.port)),
         )
         dial(ConnectSpec("ws://h.example/"), Network.create()).sock.close()
-
-
-def test_addresses_of_a_family_take_turns(names: Callable[..., list[str]]) -> None:
-    names((socket.AF_INET, ("10.0.0.1", 1)), (socket.AF_INET, ("10.0.0.2", 1)))
-    resolver = Resolver()
-    resolver.resolve("h", 1)
-    firsts = [(resolver.known("h", 1) or [])[0][1][0] for _ in range(4)]
-    assert firsts == ["10.0.0.1", "10.0.0.2"] * 2
-
-
-def test_another_family_stays_behind(names: Callable[..., list[str]]) -> None:
-    names((socket.AF_INET6, ("::2", 1)), (socket.AF_INET, ("10.0.0.2", 1)))
-    resolver = Resolver()
-    resolver.resolve("h", 1)
-    assert [(resolver.known("h", 1) or [])[0][0] for _ in range(3)] == [socket.AF_INET6] * 3
-
-
-def test_a_failure_to_resolve_is_not_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers: list[object] = [OSError(-2, "unknown"), [(socket.AF_INET, ("127.0.0.1", 1))]]
-    monkeypatch.setattr(stream, "_look_up", lambda host, port: answers.pop(0))
-    resolver = Resolver()
-    with pytest.raises(ConnectFailure):
-        resolver.resolve("h", 1)
-    assert resolver.resolve("h", 1)
 
 
 def test_repeated_headers_are_joined() -> None:

@@ -34,7 +34,7 @@ def test_around_the_stamp_is_what_the_codec_puts_there(protocol: str, data_type:
         assert around[0] + stamp + around[1] == template.encode_safe(plan.choose(7, STAMP[3]).wrap(stamp))
 
 
-@pytest.mark.parametrize("sample", ["plain", "Grüße, " * 30, "".join(map(chr, range(0xC0, 0x100))) * 2])
+@pytest.mark.parametrize("sample", ["plain", "Grüße, " * 30])
 def test_a_sample_of_a_file_is_no_exception(sample: str) -> None:
     plan = PayloadPlan.from_samples([sample.encode().ljust(64)], "text", envelope=False, seed=1)
     template = CODECS["protobuf"].publish_template("group", "g", DataType.TEXT, False)

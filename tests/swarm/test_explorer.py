@@ -7,26 +7,35 @@ from typing import Any
 
 import pytest
 
+from wps_load.capacity.forecast import fan_out
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.config import load
+from wps_load.config import RunConfig, load
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.explorer import LONGEST_S, SETTLE_S, SHORTEST_S, USUAL_S, Explorer
 
 LOAD = 100
-CONFIG = load({"wps_capacity": "rate:50..200"}, users=10, spawn_rate=None, run_time_s=None, environ={}, sources={})
 
 
-def explorer(*, delivered: int = LOAD, left_s: float | None = None, stopping: bool = False) -> Explorer:
+def configured(**options: str) -> RunConfig:
+    chosen = {"capacity": "rate:50..200", "slo": "connect p95 < 2s", **options}
+    given = {f"wps_{name}": text for name, text in chosen.items()}
+    return load(given, users=10, spawn_rate=None, run_time_s=None, environ={}, sources={})
+
+
+def explorer(
+    *, delivered: int = LOAD, left_s: float | None = None, stopping: bool = False, ours: int = 0, **options: str
+) -> Explorer:
     """Of a coordinator whose next minute is known already: each second `delivered` of a hundred messages arrive."""
     row = {"offered": LOAD, "published": LOAD, "delivered": delivered, "lost": 0, "users": 10, "cpu_percent": 5.0}
     rows = [{**row, "t_s": float(second)} for second in range(1, 61)]
     coordinator: Any = SimpleNamespace(
-        plan=SimpleNamespace(config=CONFIG, users=10, started_ns=now_ns()),
+        plan=SimpleNamespace(config=configured(**options), users=10, started_ns=now_ns()),
         collector=SimpleNamespace(rows=rows, between=lambda from_s, to_s: Snapshot()),
         lead_ns=0,
         planned_end_ns=None if left_s is None else now_ns() + int(left_s * NS_PER_S),
         stopping=stopping,
         set_rate=lambda load, at_ns: None,
+        await_users=lambda count, patience_ns: ours,
     )
     return Explorer(coordinator, set_users=lambda count: None, say=lambda text: None, end=lambda: None)
 
@@ -57,3 +66,30 @@ def test_a_step_that_the_end_of_the_run_cut_short_is_none() -> None:
 )
 def test_the_steps_to_come_share_the_time_that_is_left(left_s: float | None, steps_left: int, seconds: int) -> None:
     assert explorer(left_s=left_s)._step_s(steps_left) in (seconds, seconds - 1)
+
+
+def test_of_users_those_of_other_classes_are_not_asked_for() -> None:
+    step = explorer(capacity="users:10..40", ours=10)._step("users", 20, 3)
+    assert step is not None
+    assert step.load == 20
+    assert step.target_users == 10
+    assert step.users_missing() is None
+
+
+@pytest.mark.parametrize(
+    ("options", "stay"),
+    [({}, True), ({"scenario": "churn"}, False), ({"scenario": "slow-consumer"}, False)],
+)
+def test_users_stay_where_the_scenario_lets_them(options: dict[str, str], stay: bool) -> None:
+    assert explorer(capacity="users:10..40", **options)._users_stay() is stay
+
+
+def test_of_a_rate_users_are_no_matter() -> None:
+    assert not explorer()._users_stay()
+
+
+def test_what_slow_readers_get_is_not_waited_for() -> None:
+    slow = explorer(scenario="slow-consumer", slow="20% 1KiB/s")
+    assert slow._deliveries(100) == pytest.approx(0.8 * fan_out(slow._config, 100))
+    usual = explorer(scenario="big-group")
+    assert usual._deliveries(100) == fan_out(usual._config, 100)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 from collections.abc import Iterator
 from typing import Any, cast
 
 import gevent
+import psutil
 import pytest
 
 from wps_load.client.scheduler import Scheduler
@@ -55,6 +57,27 @@ def test_a_growing_crowd_is_frozen_by_and_by_and_a_returning_one_is_not(health: 
     assert newly_frozen(5 * FREEZE_USERS)
     assert not newly_frozen(0)
     assert not newly_frozen(5 * FREEZE_USERS)
+
+
+def test_a_process_that_may_open_no_file_goes_on_with_what_it_knows(
+    health: Health, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_file(*_: object) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    health.start()
+    known = health.second()
+    monkeypatch.setattr(psutil.Process, "cpu_percent", no_file)
+    monkeypatch.setattr(psutil.Process, "memory_info", no_file)
+    again = health.second()
+    assert (again["cpu_percent"], again["rss_bytes"]) == (known["cpu_percent"], known["rss_bytes"])
+
+
+def test_nothing_is_frozen_when_the_run_is_over(health: Health) -> None:
+    health.start()
+    health.stop()
+    health.grown(10 * FREEZE_USERS)
+    assert gc.get_freeze_count() == 0
 
 
 def test_a_pause_of_the_collector_is_reported_once(health: Health) -> None:

@@ -61,22 +61,27 @@ def test_what_is_on_its_way_when_a_short_step_ends_is_no_queue_nor_are_two_messa
 
 def test_users_that_were_asked_for_must_be_there_whatever_the_slo_says() -> None:
     absent = step(seconds(10, users=4))
-    assert judge(absent, SLOS, "rtt", of_users=True) == (Outcome.FAILED, ["only 4 of 10 users connected"])
+    assert judge(absent, SLOS, "rtt", users_stay=True) == (Outcome.FAILED, ["only 4 of 10 users connected"])
     assert judge(absent, SLOS, "rtt") == (Outcome.HELD, []), "of a rate it is the rate that counts"
-    assert judge(step(seconds(10)), SLOS, "rtt", of_users=True) == (Outcome.HELD, [])
+    assert judge(step(seconds(10)), SLOS, "rtt", users_stay=True) == (Outcome.HELD, [])
 
 
 def test_users_that_come_and_go_were_there() -> None:
     rows = [{**row, "users": 9 if row["t_s"] % 2 else 10} for row in seconds(10)]
-    assert judge(step(rows), SLOS, "rtt", of_users=True) == (Outcome.HELD, [])
+    assert judge(step(rows), SLOS, "rtt", users_stay=True) == (Outcome.HELD, [])
 
 
 def test_users_that_this_machine_could_not_connect_say_nothing_about_the_service() -> None:
     absent = step(seconds(10, users=4, offered=200))
     absent.snapshot.failures["connect", "connect_ports_exhausted"] = 6
-    outcome, reasons = judge(absent, SLOS, "rtt", of_users=True)
+    outcome, reasons = judge(absent, SLOS, "rtt", users_stay=True)
     assert outcome is Outcome.GENERATOR
     assert reasons[1] == "this machine's limit: connect_ports_exhausted"
+
+
+def test_users_that_a_late_generator_could_not_connect_say_nothing_about_the_service() -> None:
+    absent = step(seconds(10, users=4), rtt_ms=250, lag_ms=130)
+    assert judge(absent, SLOS, "rtt", users_stay=True)[0] is Outcome.GENERATOR
 
 
 def test_what_was_carried_is_the_load_without_what_fell_behind_or_was_not_connected() -> None:

@@ -364,6 +364,8 @@ class Connection:
             self._on_close(lost, self._asked)
         except Exception as bug:
             self._on_bug(bug)
+        self._on_message = lambda *_: None  # the owner holds us: no cycle for the garbage collector
+        self._on_close = lambda *_: None
 
     # -- housekeeping ----------------------------------------------------------------------------------------
 

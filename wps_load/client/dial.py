@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from websocket import WebSocket, WebSocketException
 
@@ -56,8 +56,10 @@ def dial(spec: ConnectSpec, network: Network) -> Dialed:
     `proxy_failed`, `tls_failed`, `tls_certificate`, `upgrade_timeout`, `upgrade_invalid`,
     `subprotocol_refused`, `url_invalid`, `http_NNN`.
     """
-    url, _, query = spec.url.partition("?")
-    host, port, secure = _parse(url)
+    url, _, query = spec.url.partition("#")[0].partition("?")
+    url, host, port, secure = _parse(url)
+    if not query.isprintable() or " " in query:
+        raise _no_client_url()  # it would make another request of it
     timings = Timings()
     with time_limit(spec.timeout_s, timings, host):
         sock = open_stream(host, port, tls=secure, network=network, timings=timings)
@@ -73,21 +75,26 @@ def dial(spec: ConnectSpec, network: Network) -> Dialed:
 
 
 @lru_cache(maxsize=64)  # without its query, which holds the token, a run's connections have one URL
-def _parse(url: str) -> tuple[str, int, bool]:
+def _parse(url: str) -> tuple[str, str, int, bool]:
+    """The URL as websocket-client wants it, host, port, and whether TLS is on."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
         host = None
     if not host or parts.scheme not in ("ws", "wss"):
-        raise ConnectFailure(
-            "url_invalid",
-            "the Client URL is not one of the form ws://host/client/hubs/HUB or wss://...",
-            "check the Client URL or what the negotiate endpoint answers",
-            permanent=True,
-        )
+        raise _no_client_url()
     secure = parts.scheme == "wss"
-    return host, port or (443 if secure else 80), secure
+    return urlunsplit(parts), host, port or (443 if secure else 80), secure
+
+
+def _no_client_url() -> ConnectFailure:
+    return ConnectFailure(
+        "url_invalid",
+        "the Client URL is not one of the form ws://host/client/hubs/HUB or wss://...",
+        "check the Client URL or what the negotiate endpoint answers",
+        permanent=True,
+    )
 
 
 _CHECKED: Final = ("upgrade", "connection", "sec-websocket-accept")

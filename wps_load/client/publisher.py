@@ -158,7 +158,7 @@ class Publisher:
         offset = engine.offset_ns
         stamp = pack(engine.epoch, engine.number, stream, seq, due_ns + offset, sent_ns + offset)
         template, around = self._template, self._around
-        if around is not None:  # the usual message: two calls less
+        if around is not None:  # the usual message: three calls less
             payload = around[0] + stamp + around[1]
         elif self._ack:
             session = link.session

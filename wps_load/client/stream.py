@@ -134,7 +134,7 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
     """A connected gevent socket (TLS done, if asked for). `timings` is filled on the way. Set a `time_limit`
     around it.
 
-    Raises ConnectFailure: `dns_failed`, `connect_*`, `local_*` (this machine's limits), `proxy_failed`,
+    Raises ConnectFailure: `dns_failed`, `connect_*` (`_exhausted`: this machine's limits), `proxy_failed`,
     `tls_*`.
     """
     proxy = network.proxies.choose(host, port, tls=tls)

@@ -80,7 +80,7 @@ def _emulator(config: RunConfig) -> EmulatorProcess | None:
     if not config.target.is_emulator:
         return None
     try:
-        return EmulatorProcess.start(faults=config.emulator_faults, units=config.units)
+        return EmulatorProcess.start(faults=config.emulator_faults, units=config.emulator_units)
     except EmulatorFailed as error:
         raise ConfigError([Fault("no target is given, and the embedded emulator", None, str(error))]) from None
 

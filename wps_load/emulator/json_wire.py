@@ -60,6 +60,8 @@ def _plain_group(start: bytes) -> str | None:
     What follows from the start is the same for each text without a quote or a backslash: a client's messages begin
     alike, and only the first is parsed. None: none is, and they are to be parsed one by one.
     """
+    if start.endswith(b"\\"):  # what looked like the member `data` is the end of a longer name
+        return None
     try:
         message = _loads(start + _TEXT_DATA + _END)
         publication = _READERS[message["type"]](message)

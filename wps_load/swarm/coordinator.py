@@ -67,7 +67,8 @@ class AgentState:
 
 
 class Coordinator:
-    """`spawn_rate()`: users per second as of now. `expected_users()`: how many of our users Locust was asked for."""
+    """`spawn_rate()`: users per second as of now. `expected_users()`: how many users Locust was asked for: of
+    ours, and of all classes together."""
 
     def __init__(
         self,
@@ -75,7 +76,7 @@ class Coordinator:
         bus: Bus,
         *,
         spawn_rate: Callable[[], float],
-        expected_users: Callable[[], int],
+        expected_users: Callable[[], tuple[int, int]],
         on_second: Callable[[Collector], None] = lambda collector: None,
     ) -> None:
         self.plan = plan
@@ -161,7 +162,7 @@ class Coordinator:
     def _settled(self) -> bool:
         states = self.agents.values()
         claimed = sum(state.claimed for state in states)
-        return claimed >= self._expected_users() and sum(state.settled for state in states) >= claimed
+        return claimed >= self._expected_users()[0] and sum(state.settled for state in states) >= claimed
 
     def _publish(self) -> None:
         """Sets the instants of warm-up and measure, and tells the agents."""
@@ -202,8 +203,9 @@ class Coordinator:
         """Users that back off try to connect soon: what refused them is over."""
         self._bus.to_agents("retry", {})
 
-    def await_users(self, count: int, patience_ns: int) -> None:
-        """Until Locust has spawned `count` users and all are connected, or no more of them came in `patience_ns`.
+    def await_users(self, count: int, patience_ns: int) -> int:
+        """Until Locust has spawned `count` users and all of ours are connected, or no more came in `patience_ns`.
+        Returns how many of them are ours: locustfiles may have other classes beside.
 
         A service that limits new connections a second refuses some, which come back one by one: that takes its time.
         """
@@ -214,10 +216,13 @@ class Coordinator:
         while now_ns() < deadline and not self._stopping:
             if self.collector.open > most:
                 most, waiting_since = self.collector.open, max(waiting_since, now_ns())
-            spawned = self._expected_users() == count and self._settled()
-            if spawned and (self.collector.open >= count or now_ns() - waiting_since > patience_ns):
-                return
+            ours, everybody = self._expected_users()
+            spawned = everybody == count and self._settled()
+            if spawned and (self.collector.open >= ours or now_ns() - waiting_since > patience_ns):
+                break
             gevent.sleep(_POLL_S)
+        ours, everybody = self._expected_users()  # of another count, if Locust is not done: the share is the same
+        return round(count * ours / everybody) if everybody else count
 
     def reset(self) -> None:
         """Statistics start anew everywhere, at one instant. In Locust's own words: reset stats."""

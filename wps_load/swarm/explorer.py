@@ -108,7 +108,7 @@ class Explorer:
             step = self._step(span.variable, load, measured_s) if self._time_for(measured_s + SETTLE_S) else None
             if step is None:
                 break
-            outcome, reasons = steps.judge(step, self._slos, self._metric, of_users=span.variable == "users")
+            outcome, reasons = steps.judge(step, self._slos, self._metric, users_stay=self._users_stay())
             search.record(load, outcome, step.carried)
             self._note(step, outcome, reasons)
             if outcome is Outcome.HELD and (self.held is None or load >= self.held.load):
@@ -117,6 +117,17 @@ class Explorer:
                 self._recover(span.variable, span.low)
         self.found = search.found(out_of_time=search.next_load() is not None)
         self._say(self.answer())
+
+    def _users_stay(self) -> bool:
+        """Users are what is asked for, and the scenario ends no connection itself, nor has it ended."""
+        config, span = self._config, self._config.capacity
+        leave = config.lifetime_ns is not None or config.cut is not None or config.slow is not None
+        return span is not None and span.variable == "users" and not leave
+
+    def _deliveries(self, users: int) -> float:
+        """That one publication is to have, as the ledger counts them: slow readers are in no account."""
+        due, slow = fan_out(self._config, max(1, users)), self._config.slow
+        return due if slow is None else due * (1 - slow.share.of(users) / max(1, users))
 
     def _note(self, step: steps.Step, outcome: Outcome, reasons: list[str]) -> None:
         self.steps.append(steps.describe(step, self._metric, outcome, reasons))
@@ -179,7 +190,7 @@ class Explorer:
             users = stage.value if plan.variable == "users" else coordinator.plan.users
             step = steps.cut(
                 coordinator.collector, stage.value, from_s, to_s, target_users=users,
-                fan_out=fan_out(self._config, max(1, users)),
+                fan_out=self._deliveries(users),
             )  # fmt: skip
             found.append(steps.describe(step, self._metric, None, ()))
         return {"variable": plan.variable, "steps": found}
@@ -201,15 +212,14 @@ class Explorer:
         """None: the run ended before the step did, which says nothing about its load."""
         users = self._coordinator.plan.users
         if variable == "users":
-            users = load
             self._set_users(load)
-            self._coordinator.await_users(load, PATIENCE_S * NS_PER_S)
+            users = self._coordinator.await_users(load, PATIENCE_S * NS_PER_S)
             begin = self._second_after(now_ns())
         else:
             begin = self._second_after(now_ns() + self._coordinator.lead_ns)
             self._coordinator.set_rate(load, self._instant(begin))
         from_s = begin + SETTLE_S
-        to_s, deliveries = from_s + measured_s, fan_out(self._config, max(1, users))
+        to_s, deliveries = from_s + measured_s, self._deliveries(users)
         for second in range(from_s + SHORTEST_S, to_s + 1):
             self._await_second(second)
             if self._coordinator.stopping:
@@ -229,7 +239,7 @@ class Explorer:
             self._coordinator.await_users(low, PATIENCE_S * NS_PER_S)
             return
         self._coordinator.set_rate(low, now_ns() + self._coordinator.lead_ns)
-        deliveries = fan_out(self._config, max(1, self._coordinator.plan.users))
+        deliveries = self._deliveries(self._coordinator.plan.users)
         for _ in range(RECOVERY_S):
             self._await_second(self._second_after(now_ns()))
             row: Any = self._coordinator.collector.rows[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 from typing import Any
@@ -32,6 +33,7 @@ class Health:
         self._scheduler = scheduler
         self._recorder = recorder
         self._process = psutil.Process(os.getpid())
+        self._known = {"cpu_percent": 0.0, "rss_bytes": self._process.memory_info().rss}
         self._thresholds = gc.get_threshold()
         self._gc_began_ns = 0
         self._gc_pause_ns = 0
@@ -55,7 +57,7 @@ class Health:
 
     def grown(self, users: int) -> None:
         """So many are there now. Only growth freezes: whoever comes back in place of another is no news."""
-        if users >= self._most_users + FREEZE_USERS:
+        if self._running and users >= self._most_users + FREEZE_USERS:
             self._most_users = users
             gc.freeze()
 
@@ -72,13 +74,15 @@ class Health:
             gevent.config.track_greenlet_tree = self._tracks_greenlets
 
     def second(self) -> dict[str, Any]:
-        """`cpu_percent` of one core and `gc_pause_ns` (the longest) since the last call, `rss_bytes` now."""
+        """`cpu_percent` of one core and `gc_pause_ns` (the longest) since the last call, `rss_bytes` now.
+
+        Of CPU and memory the last that is known when this process may not open one file more, as a test of
+        connections may well end.
+        """
         pause, self._gc_pause_ns = self._gc_pause_ns, 0
-        return {
-            "cpu_percent": self._process.cpu_percent(),
-            "rss_bytes": self._process.memory_info().rss,
-            "gc_pause_ns": pause,
-        }
+        with contextlib.suppress(OSError):
+            self._known = {"cpu_percent": self._process.cpu_percent(), "rss_bytes": self._process.memory_info().rss}
+        return {**self._known, "gc_pause_ns": pause}
 
     def _probe(self, due_ns: int) -> int | None:
         # the next one is due as if this one had been on time: a loop that stands still is not asked less often

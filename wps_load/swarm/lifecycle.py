@@ -311,11 +311,11 @@ class Lifecycle:
         known = getattr(self.runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
         return float(known or self.parsed.get("spawn_rate") or 1.0)
 
-    def _expected_users(self) -> int:
-        """How many users that play the scenario Locust has been asked for."""
+    def _expected_users(self) -> tuple[int, int]:
+        """How many users Locust has been asked for: that play the scenario, and all."""
         from wps_load.swarm.users import ScenarioUser
 
-        return self._count_users(ScenarioUser)
+        return self._count_users(ScenarioUser), self._count_users(object)
 
     def _count_users(self, base: type) -> int:
         counts = self.runner.target_user_classes_count or {}

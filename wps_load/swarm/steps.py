@@ -146,16 +146,16 @@ def cut(collector: Collector, load: int, from_s: int, to_s: int, *, target_users
 
 
 def judge(
-    step: Step, slos: Sequence[thresholds.Slo], main_metric: str, *, of_users: bool = False
+    step: Step, slos: Sequence[thresholds.Slo], main_metric: str, *, users_stay: bool = False
 ) -> tuple[Outcome, list[str]]:
-    """Whether the load was held, and why not. `of_users`: the load is a number of users, who must then be there.
+    """Whether the load was held, and why not. `users_stay`: the load is a number of users, who must then be there.
 
     Latencies count from the due time, so that a generator that is late makes a load look worse, never better: its
     lateness matters where it may have broken a latency that the service would have kept.
     """
-    absent = step.users_missing() if of_users else None
+    absent = step.users_missing() if users_stay else None
     if absent is not None:
-        local = step.failed_locally()
+        local = step.failed_locally() or step.sent_late(main_metric)
         return (Outcome.FAILED, [absent]) if local is None else (Outcome.GENERATOR, [absent, local])
     missed = step.rate_missed()
     if missed is not None:

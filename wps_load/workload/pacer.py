@@ -123,7 +123,7 @@ class ClosedPacer:
         return at_ns
 
     def next_due(self) -> int:
-        """For the first message; after it, `came_back` tells."""
+        """As any pacer: the first message, due at the start. Whoever knows when one came back asks `came_back`."""
         return self.came_back(self._start_ns)
 
     def describe(self) -> tuple[object, ...]:

@@ -137,7 +137,7 @@ class PayloadPlan:
             return None
         mark = bytes(range(0xC0, 0xC0 + (STAMP_TEXT_BYTES if self.stamp_is_text else STAMP_BINARY_BYTES)))
         before, found, behind = encode(self.fillers[0].wrap(mark)).partition(mark)
-        return (before, behind) if found and mark not in behind else None
+        return (before, behind) if found else None
 
     def choose(self, stream: int, seq: int) -> Filler:
         """The content of message `seq` of `stream`. In every full turn of the table the weights hold
