@@ -341,6 +341,13 @@ def test_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch, code: int, label:
     assert fails(ConnectSpec("ws://127.0.0.1:1/")).label == label
 
 
+def test_the_last_files_are_not_for_connections(monkeypatch: pytest.MonkeyPatch) -> None:
+    with upgrading() as server, socket.socket() as probe:
+        limit = probe.fileno() + stream.RESERVED_FILES
+        monkeypatch.setattr(stream.resource, "getrlimit", lambda _: (limit, limit))
+        assert fails(ConnectSpec(server.url())).label == "connect_files_exhausted"
+
+
 def test_the_limit_of_a_caller_passes_through() -> None:
     released = gevent.event.Event()
     with Server(lambda sock, head: released.wait(PATIENCE_S)) as server:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -183,9 +184,17 @@ def _connect_any(addresses: list[Address], host: str, port: int, *, via_proxy: b
     raise _connect_failure(failure, host, port, via_proxy=via_proxy) from failure
 
 
+RESERVED_FILES: Final = 16
+"""Left for reports, and for what Locust and the kernel's statistics open now and then: a run that has opened as many
+connections as this process may is to end well.
+"""
+
+
 def _connect(family: int, address: Any, limit_s: float | None) -> Any:
     sock = gevent.socket.socket(family, socket.SOCK_STREAM)
     try:
+        if sock.fileno() >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES:
+            raise OSError(errno.EMFILE, "the last files are not for connections")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(limit_s)
         sock.connect(address)
