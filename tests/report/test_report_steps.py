@@ -55,8 +55,14 @@ class TestSearch:
         assert (rows[2][:2], rows[2][-1]) == (["1,000", "✗ failed"], "rtt p99 < 100ms")
         assert rows[-2][:4] == ["931", "✓ held", "10.1", "67.0"]
         assert rows[0][-2:] == ["5–10", ""]
-        assert [table.is_numeric(i) for i in (0, 1, 2, 10, 11)] == [False, False, True, True, False]
+        assert [table.is_numeric(i) for i in (0, 1, 2, 9, 10)] == [False, False, True, True, False]
         assert [cell.faint for cell in table.rows[0]][2:4] == [True, True]  # 500 samples do not carry a p99
+
+    def test_connections_have_a_column_where_they_differ(self) -> None:
+        summary = build_summary(searched())
+        assert "connections" not in steps_table(summary).header
+        summary["capacity"]["steps"][0]["users"] += 1
+        assert "connections" in steps_table(summary).header
 
     def test_the_curve_has_every_step_and_the_mean_of_each_load(self) -> None:
         found = curve(build_summary(searched()))

@@ -56,7 +56,9 @@ def knee_sentence(summary: Mapping[str, Any]) -> str:
 def steps_table(summary: Mapping[str, Any]) -> Table:
     """A row a step. A search's say whether the load was held, and if not, why; of stages, which is the knee."""
     found, knee_at = steps(summary), knee_load(summary)
-    searched, by_rate = is_search(summary), variable(summary) == "rate"
+    searched = is_search(summary)
+    # of a rate, and only where they say more than the top of the page does
+    counted = variable(summary) == "rate" and len({step["users"] for step in found}) > 1
     marked, explained = searched or knee_at is not None, any(step["reasons"] for step in found)
     metric = found[0]["metric"] if found else ""
     rows: list[list[str | Cell]] = []
@@ -73,7 +75,7 @@ def steps_table(summary: Mapping[str, Any]) -> Table:
                 *([mark] if marked else []),
                 *(Cell(millis(step[key]), faint=bool(step["few_samples"])) for key in ("p50", "p99")),
                 *(number(step[key]) for key in ("published_per_s", "delivered_per_s", "lost")),
-                *([number(step["users"])] if by_rate else []),
+                *([number(step["users"])] if counted else []),
                 *(number(step[key]) for key in ("cpu_percent_max", "samples")),
                 f"{step['from_s']:g}–{end_s:g}",
                 *(["; ".join(step["reasons"])] if explained else []),
@@ -81,7 +83,7 @@ def steps_table(summary: Mapping[str, Any]) -> Table:
         )
     header = [UNITS[variable(summary)], *(["outcome" if searched else ""] if marked else [])]
     header += [f"{metric} p50, ms", f"{metric} p99, ms", "published/s", "delivered/s", "lost"]
-    header += [*(["connections"] if by_rate else []), "CPU, %", "samples", "seconds", *(["why"] if explained else [])]
+    header += [*(["connections"] if counted else []), "CPU, %", "samples", "seconds", *(["why"] if explained else [])]
     return table(header, rows, 2 if marked else 1, len(header) - explained)
 
 
