@@ -117,7 +117,7 @@ def _outcome(payload: bytes) -> Upstream | int:
 @example([("dataType", "json")], b',"data":"x"')
 @example([("type", "event"), ("event", "e")], b',"data":"x"')
 @example([("ackId", 7)], b',"data":"x"')
-@example([("data", "")], b',"x\\"data":"x"')
+@example([("metadata", {})], b',"x\\"data":"x"')
 def test_the_short_cut_for_what_a_client_repeats_reads_what_the_parser_reads(
     fields: list[tuple[str, object]], end: bytes
 ) -> None:

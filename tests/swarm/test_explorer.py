@@ -11,6 +11,7 @@ from wps_load.capacity.forecast import fan_out
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig, load
 from wps_load.measure.snapshot import Snapshot
+from wps_load.swarm.coordinator import Expected
 from wps_load.swarm.explorer import LONGEST_S, SETTLE_S, SHORTEST_S, USUAL_S, Explorer
 
 LOAD = 100
@@ -23,7 +24,7 @@ def configured(**options: str) -> RunConfig:
 
 
 def explorer(
-    *, delivered: int = LOAD, left_s: float | None = None, stopping: bool = False, ours: int = 0, **options: str
+    *, delivered: int = LOAD, left_s: float | None = None, stopping: bool = False, ours: int = 10, **options: str
 ) -> Explorer:
     """Of a coordinator whose next minute is known already: each second `delivered` of a hundred messages arrive."""
     row = {"offered": LOAD, "published": LOAD, "delivered": delivered, "lost": 0, "users": 10, "cpu_percent": 5.0}
@@ -35,7 +36,8 @@ def explorer(
         planned_end_ns=None if left_s is None else now_ns() + int(left_s * NS_PER_S),
         stopping=stopping,
         set_rate=lambda load, at_ns: None,
-        await_users=lambda count, patience_ns: ours,
+        expected_users=lambda: Expected(ours, ours, 10),
+        await_users=lambda count, patience_ns: Expected(ours, ours, count),
     )
     return Explorer(coordinator, set_users=lambda count: None, say=lambda text: None, end=lambda: None)
 
@@ -77,15 +79,11 @@ def test_of_users_those_of_other_classes_are_not_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "stay"),
-    [({}, True), ({"scenario": "churn"}, False), ({"scenario": "slow-consumer"}, False)],
+    ("scenario", "come_and_go"),
+    [("echo", False), ("idle", False), ("churn", True), ("slow-consumer", True)],
 )
-def test_users_stay_where_the_scenario_lets_them(options: dict[str, str], stay: bool) -> None:
-    assert explorer(capacity="users:10..40", **options)._users_stay() is stay
-
-
-def test_of_a_rate_users_are_no_matter() -> None:
-    assert not explorer()._users_stay()
+def test_where_users_come_and_go_by_plan(scenario: str, come_and_go: bool) -> None:
+    assert explorer(capacity="users:10..40", scenario=scenario)._come_and_go() is come_and_go
 
 
 def test_what_slow_readers_get_is_not_waited_for() -> None:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from wps_load.capacity.search import Outcome
 from wps_load.measure import thresholds
+from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
-from wps_load.swarm.steps import Step, describe, judge
+from wps_load.swarm.steps import Step, cut, describe, judge
 
 MS = 1_000_000
 SLOS = thresholds.parse("rtt p99 < 100ms, loss = 0")
@@ -19,8 +21,6 @@ def seconds(count: int, **columns: int) -> list[dict[str, Any]]:
 
 
 def step(rows: list[dict[str, Any]], *, rtt_ms: float = 5.0, lag_ms: float = 0.1, fan_out: float = 1.0) -> Step:
-    from wps_load.measure.histogram import Histogram
-
     snapshot = Snapshot()
     snapshot.histograms["rtt"] = rtt = Histogram()
     rtt.record(round(rtt_ms * MS), 1_000)
@@ -61,27 +61,58 @@ def test_what_is_on_its_way_when_a_short_step_ends_is_no_queue_nor_are_two_messa
 
 def test_users_that_were_asked_for_must_be_there_whatever_the_slo_says() -> None:
     absent = step(seconds(10, users=4))
-    assert judge(absent, SLOS, "rtt", users_stay=True) == (Outcome.FAILED, ["only 4 of 10 users connected"])
+    assert judge(absent, SLOS, "rtt", of_users=True) == (Outcome.FAILED, ["only 4 of 10 users connected"])
     assert judge(absent, SLOS, "rtt") == (Outcome.HELD, []), "of a rate it is the rate that counts"
-    assert judge(step(seconds(10)), SLOS, "rtt", users_stay=True) == (Outcome.HELD, [])
+    assert judge(step(seconds(10)), SLOS, "rtt", of_users=True) == (Outcome.HELD, [])
 
 
 def test_users_that_come_and_go_were_there() -> None:
     rows = [{**row, "users": 9 if row["t_s"] % 2 else 10} for row in seconds(10)]
-    assert judge(step(rows), SLOS, "rtt", users_stay=True) == (Outcome.HELD, [])
+    assert judge(step(rows), SLOS, "rtt", of_users=True) == (Outcome.HELD, [])
+
+
+def test_of_users_that_come_and_go_some_are_away_and_some_may_be_refused() -> None:
+    away = step(seconds(10, users=8))
+    assert judge(away, SLOS, "rtt", of_users=True, come_and_go=True) == (Outcome.HELD, [])
+    away.snapshot.failures["connect", "http_429"] = 30
+    assert judge(away, SLOS, "rtt", of_users=True, come_and_go=True)[0] is Outcome.FAILED
+
+
+def test_connects_of_a_step_are_those_since_its_users_were_asked_for() -> None:
+    def between(from_s: int, to_s: int) -> Snapshot:
+        found = Snapshot()
+        for second in range(from_s + 1, to_s + 1):
+            if second in (2, 12):
+                found.histograms.setdefault("connect", Histogram()).record(second * MS, 1)
+            if second == 12:
+                found.failures["connect", "http_429"] = 7
+            found.histograms.setdefault("rtt", Histogram()).record(MS, 1)
+        return found
+
+    collector: Any = SimpleNamespace(rows=seconds(30), between=between)
+
+    def connects(since_s: int, from_s: int, to_s: int) -> tuple[int, float, int]:
+        found = cut(collector, 10, from_s, to_s, target_users=10, fan_out=1.0, connects_since_s=since_s)
+        assert found.row("rtt")["count"] == to_s - from_s
+        row = found.row("connect")
+        return int(row["count"] or 0), round(float(row["max"] or 0)), int(row["failures"] or 0)
+
+    assert connects(10, 15, 20) == (8, 12, 7), "the failures are counted too"
+    assert connects(1, 5, 10) == (1, 2, 0)
+    assert connects(20, 22, 25) == (9, 12, 7), "all were there already: what is known of the run"
 
 
 def test_users_that_this_machine_could_not_connect_say_nothing_about_the_service() -> None:
     absent = step(seconds(10, users=4, offered=200))
     absent.snapshot.failures["connect", "connect_ports_exhausted"] = 6
-    outcome, reasons = judge(absent, SLOS, "rtt", users_stay=True)
+    outcome, reasons = judge(absent, SLOS, "rtt", of_users=True)
     assert outcome is Outcome.GENERATOR
     assert reasons[1] == "this machine's limit: connect_ports_exhausted"
 
 
 def test_users_that_a_late_generator_could_not_connect_say_nothing_about_the_service() -> None:
     absent = step(seconds(10, users=4), rtt_ms=250, lag_ms=130)
-    assert judge(absent, SLOS, "rtt", users_stay=True)[0] is Outcome.GENERATOR
+    assert judge(absent, SLOS, "rtt", of_users=True)[0] is Outcome.GENERATOR
 
 
 def test_what_was_carried_is_the_load_without_what_fell_behind_or_was_not_connected() -> None:

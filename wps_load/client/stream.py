@@ -193,7 +193,8 @@ connections as this process may is to end well.
 def _connect(family: int, address: Any, limit_s: float | None) -> Any:
     sock = gevent.socket.socket(family, socket.SOCK_STREAM)
     try:
-        if sock.fileno() >= resource.getrlimit(resource.RLIMIT_NOFILE)[0] - RESERVED_FILES:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        if limit != resource.RLIM_INFINITY and sock.fileno() >= limit - RESERVED_FILES:
             raise OSError(errno.EMFILE, "the last files are not for connections")
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(limit_s)

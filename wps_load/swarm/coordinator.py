@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import gevent  # type: ignore[import-untyped]
 from gevent.event import Event  # type: ignore[import-untyped]
@@ -66,9 +66,18 @@ class AgentState:
     indices: set[int] = field(default_factory=set)
 
 
+class Expected(NamedTuple):
+    """How many users Locust has been asked for. Other people's classes may be beside ours."""
+
+    playing: int
+    """They play the scenario."""
+    connecting: int
+    """They have a connection: those, and `WebPubSubUser`s."""
+    everybody: int
+
+
 class Coordinator:
-    """`spawn_rate()`: users per second as of now. `expected_users()`: how many users Locust was asked for: of
-    ours, and of all classes together."""
+    """`spawn_rate()`: users per second as of now. `expected_users()`: how many users Locust was asked for."""
 
     def __init__(
         self,
@@ -76,7 +85,7 @@ class Coordinator:
         bus: Bus,
         *,
         spawn_rate: Callable[[], float],
-        expected_users: Callable[[], tuple[int, int]],
+        expected_users: Callable[[], Expected],
         on_second: Callable[[Collector], None] = lambda collector: None,
     ) -> None:
         self.plan = plan
@@ -88,7 +97,7 @@ class Coordinator:
         self.phases: list[tuple[str, int]] = []
         self._bus = bus
         self._spawn_rate = spawn_rate
-        self._expected_users = expected_users
+        self.expected_users = expected_users
         self._slots = SlotAllocator()
         self._spawned = Event()
         self._stopping = False
@@ -162,7 +171,7 @@ class Coordinator:
     def _settled(self) -> bool:
         states = self.agents.values()
         claimed = sum(state.claimed for state in states)
-        return claimed >= self._expected_users()[0] and sum(state.settled for state in states) >= claimed
+        return claimed >= self.expected_users().playing and sum(state.settled for state in states) >= claimed
 
     def _publish(self) -> None:
         """Sets the instants of warm-up and measure, and tells the agents."""
@@ -203,26 +212,29 @@ class Coordinator:
         """Users that back off try to connect soon: what refused them is over."""
         self._bus.to_agents("retry", {})
 
-    def await_users(self, count: int, patience_ns: int) -> int:
-        """Until Locust has spawned `count` users and all of ours are connected, or no more came in `patience_ns`.
-        Returns how many of them are ours: locustfiles may have other classes beside.
+    def await_users(self, count: int, patience_ns: int) -> Expected:
+        """Until Locust has `count` users and all who connect are connected, or no more came in `patience_ns`.
+        Returns of what kind they are.
 
         A service that limits new connections a second refuses some, which come back one by one: that takes its time.
         """
         claimed = sum(state.claimed for state in self.agents.values())
-        ramp_ns = int(max(0, count - claimed) / self._spawn_rate() * NS_PER_S)
+        ramp_ns = int(abs(count - claimed) / self._spawn_rate() * NS_PER_S)
         deadline = now_ns() + ramp_ns + self.plan.config.settle_ns
         most, waiting_since = 0, now_ns() + ramp_ns
         while now_ns() < deadline and not self._stopping:
             if self.collector.open > most:
                 most, waiting_since = self.collector.open, max(waiting_since, now_ns())
-            ours, everybody = self._expected_users()
-            spawned = everybody == count and self._settled()
-            if spawned and (self.collector.open >= ours or now_ns() - waiting_since > patience_ns):
-                break
+            asked = self.expected_users()
+            spawned = asked.everybody == count and self._settled()
+            if spawned and (self.collector.open >= asked.connecting or now_ns() - waiting_since > patience_ns):
+                return asked
             gevent.sleep(_POLL_S)
-        ours, everybody = self._expected_users()  # of another count, if Locust is not done: the share is the same
-        return round(count * ours / everybody) if everybody else count
+        asked = self.expected_users()
+        if asked.everybody in (0, count):
+            return asked if asked.everybody else Expected(count, count, count)
+        shares = (round(kind * count / asked.everybody) for kind in asked)  # Locust is not done with `count`
+        return Expected(*shares)
 
     def reset(self) -> None:
         """Statistics start anew everywhere, at one instant. In Locust's own words: reset stats."""

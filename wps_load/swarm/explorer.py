@@ -108,7 +108,9 @@ class Explorer:
             step = self._step(span.variable, load, measured_s) if self._time_for(measured_s + SETTLE_S) else None
             if step is None:
                 break
-            outcome, reasons = steps.judge(step, self._slos, self._metric, users_stay=self._users_stay())
+            outcome, reasons = steps.judge(
+                step, self._slos, self._metric, of_users=span.variable == "users", come_and_go=self._come_and_go()
+            )
             search.record(load, outcome, step.carried)
             self._note(step, outcome, reasons)
             if outcome is Outcome.HELD and (self.held is None or load >= self.held.load):
@@ -118,11 +120,10 @@ class Explorer:
         self.found = search.found(out_of_time=search.next_load() is not None)
         self._say(self.answer())
 
-    def _users_stay(self) -> bool:
-        """Users are what is asked for, and the scenario ends no connection itself, nor has it ended."""
-        config, span = self._config, self._config.capacity
-        leave = config.lifetime_ns is not None or config.cut is not None or config.slow is not None
-        return span is not None and span.variable == "users" and not leave
+    def _come_and_go(self) -> bool:
+        """The scenario itself ends connections, or has the service end them."""
+        config = self._config
+        return config.lifetime_ns is not None or config.cut is not None or config.slow is not None
 
     def _deliveries(self, users: int) -> float:
         """That one publication is to have, as the ledger counts them: slow readers are in no account."""
@@ -210,16 +211,17 @@ class Explorer:
 
     def _step(self, variable: str, load: int, measured_s: int) -> steps.Step | None:
         """None: the run ended before the step did, which says nothing about its load."""
-        users = self._coordinator.plan.users
+        asked, since = self._coordinator.expected_users(), 0
         if variable == "users":
+            since = self._second_after(now_ns()) - 1
             self._set_users(load)
-            users = self._coordinator.await_users(load, PATIENCE_S * NS_PER_S)
+            asked = self._coordinator.await_users(load, PATIENCE_S * NS_PER_S)
             begin = self._second_after(now_ns())
         else:
             begin = self._second_after(now_ns() + self._coordinator.lead_ns)
             self._coordinator.set_rate(load, self._instant(begin))
         from_s = begin + SETTLE_S
-        to_s, deliveries = from_s + measured_s, self._deliveries(users)
+        to_s, deliveries = from_s + measured_s, self._deliveries(asked.playing)
         for second in range(from_s + SHORTEST_S, to_s + 1):
             self._await_second(second)
             if self._coordinator.stopping:
@@ -227,7 +229,10 @@ class Explorer:
             if steps.behind(steps.seconds(self._coordinator.collector, from_s, second), deliveries) > HOPELESS_SHARE:
                 to_s = second
                 break
-        return steps.cut(self._coordinator.collector, load, from_s, to_s, target_users=users, fan_out=deliveries)
+        return steps.cut(
+            self._coordinator.collector, load, from_s, to_s,
+            target_users=asked.connecting, fan_out=deliveries, connects_since_s=since,
+        )  # fmt: skip
 
     def _recover(self, variable: str, low: int) -> None:
         """Lets the service deliver what has queued up, and connections that were refused go or come in."""
@@ -239,7 +244,7 @@ class Explorer:
             self._coordinator.await_users(low, PATIENCE_S * NS_PER_S)
             return
         self._coordinator.set_rate(low, now_ns() + self._coordinator.lead_ns)
-        deliveries = self._deliveries(self._coordinator.plan.users)
+        deliveries = self._deliveries(self._coordinator.expected_users().playing)
         for _ in range(RECOVERY_S):
             self._await_second(self._second_after(now_ns()))
             row: Any = self._coordinator.collector.rows[-1]

@@ -31,7 +31,7 @@ from wps_load.swarm.buckets import bucket_response_time
 from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
-from wps_load.swarm.coordinator import Coordinator, RunPlan
+from wps_load.swarm.coordinator import Coordinator, Expected, RunPlan
 from wps_load.swarm.engines import make_engine, make_network
 from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.limits import raise_open_files
@@ -311,11 +311,10 @@ class Lifecycle:
         known = getattr(self.runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
         return float(known or self.parsed.get("spawn_rate") or 1.0)
 
-    def _expected_users(self) -> tuple[int, int]:
-        """How many users Locust has been asked for: that play the scenario, and all."""
-        from wps_load.swarm.users import ScenarioUser
+    def _expected_users(self) -> Expected:
+        from wps_load.swarm.users import InstalledUser, ScenarioUser
 
-        return self._count_users(ScenarioUser), self._count_users(object)
+        return Expected(*(self._count_users(kind) for kind in (ScenarioUser, InstalledUser, object)))
 
     def _count_users(self, base: type) -> int:
         counts = self.runner.target_user_classes_count or {}

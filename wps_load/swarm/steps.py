@@ -8,6 +8,7 @@ from typing import Any
 
 from wps_load.capacity.search import Outcome
 from wps_load.measure import thresholds
+from wps_load.measure.catalog import METRICS
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.doubts import SEND_LAG_LIMIT_MS, thin_percentiles
@@ -94,12 +95,15 @@ class Step:
             return f"only {published:,} of {offered:,} messages due were sent"
         return None
 
-    def users_missing(self) -> str | None:
-        """Users who were not connected at any second's end; None: they were, but for a few who come and go."""
+    def users_missing(self, *, come_and_go: bool = False) -> str | None:
+        """Users who were not connected at any second's end; None: they were, or are away by plan."""
         most = max((int(row["users"] or 0) for row in self.rows), default=0)
-        if most < (1 - MISSED_SHARE) * self.target_users:
-            return f"only {most:,} of {self.target_users:,} users connected"
-        return None
+        if most >= (1 - MISSED_SHARE) * self.target_users:
+            return None
+        connects = self.row("connect")
+        if come_and_go and int(connects["failures"] or 0) <= MISSED_SHARE * int(connects["count"] or 0):
+            return None
+        return f"only {most:,} of {self.target_users:,} users connected"
 
     def failed_locally(self) -> str | None:
         """Connects that failed for want of something on this machine, as text."""
@@ -139,21 +143,46 @@ def seconds(collector: Collector, from_s: int, to_s: int) -> list[Mapping[str, A
     return [row for row in collector.rows if from_s < float(str(row["t_s"])) <= to_s]
 
 
-def cut(collector: Collector, load: int, from_s: int, to_s: int, *, target_users: int, fan_out: float) -> Step:
-    """The step of the seconds after `from_s` up to `to_s`, which the collector must have written already."""
-    rows = seconds(collector, from_s, to_s)
-    return Step(load, from_s, to_s, rows, collector.between(from_s, to_s), target_users, fan_out)
+def cut(
+    collector: Collector,
+    load: int,
+    from_s: int,
+    to_s: int,
+    *,
+    target_users: int,
+    fan_out: float,
+    connects_since_s: int | None = None,
+) -> Step:
+    """The step of the seconds after `from_s` up to `to_s`, which the collector must have written already.
+
+    `connects_since_s`: connects since then are the step's, as they happen before it is measured; where there were none,
+    all since the run began.
+    """
+    rows, snapshot = seconds(collector, from_s, to_s), collector.between(from_s, to_s)
+    if connects_since_s is not None:
+        connects = collector.between(connects_since_s, to_s)
+        came = connects.row("connect")["count"]
+        snapshot = _with_connects(snapshot, connects if came else collector.between(0, to_s))
+    return Step(load, from_s, to_s, rows, snapshot, target_users, fan_out)
+
+
+def _with_connects(snapshot: Snapshot, connects: Snapshot) -> Snapshot:
+    found = snapshot.without([metric.name for metric in METRICS if metric.name.startswith("connect")])
+    found.histograms |= {name: each for name, each in connects.histograms.items() if name.startswith("connect")}
+    found.failures |= {key: n for key, n in connects.failures.items() if key[0].startswith("connect")}
+    return found
 
 
 def judge(
-    step: Step, slos: Sequence[thresholds.Slo], main_metric: str, *, users_stay: bool = False
+    step: Step, slos: Sequence[thresholds.Slo], main_metric: str, *, of_users: bool = False, come_and_go: bool = False
 ) -> tuple[Outcome, list[str]]:
-    """Whether the load was held, and why not. `users_stay`: the load is a number of users, who must then be there.
+    """Whether the load was held, and why not. `of_users`: the load is a number of users, who must then be
+    there; where they `come_and_go`, some are away by plan.
 
     Latencies count from the due time, so that a generator that is late makes a load look worse, never better: its
     lateness matters where it may have broken a latency that the service would have kept.
     """
-    absent = step.users_missing() if users_stay else None
+    absent = step.users_missing(come_and_go=come_and_go) if of_users else None
     if absent is not None:
         local = step.failed_locally() or step.sent_late(main_metric)
         return (Outcome.FAILED, [absent]) if local is None else (Outcome.GENERATOR, [absent, local])
