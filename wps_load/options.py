@@ -86,17 +86,18 @@ def _hub(text: str) -> str:
 
 def _client_url(text: str) -> str:
     allowed = "a Client URL, wss://HOST/client/hubs/HUB?access_token=..., as the portal makes it"
+    text = text.strip()
     try:
-        url = urlsplit(text.strip())
+        url = urlsplit(text)
         usable = url.scheme in ("ws", "wss") and bool(url.hostname) and "/client" in url.path and url.port != 0
-        usable = usable and text.strip().isprintable() and " " not in text.strip()
+        usable = usable and text.isprintable() and " " not in text
     except ValueError:
         usable = False
     if not usable:
         raise ValueError(allowed)
     if not any(parse_qs(url.query).get("access_token", ())):
         raise ValueError(f"it has no access_token; needed is {allowed}")
-    return text.strip()
+    return text
 
 
 def _negotiate_url(text: str) -> str:

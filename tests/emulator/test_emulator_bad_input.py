@@ -187,7 +187,7 @@ def test_tokens_wrong_in_each_way_are_401() -> None:
                 "a REST audience": signed(live, aud=f"http://{host}/api/hubs/bench/:send"),
             }
             for what, token in wrong.items():
-                assert await status_of(live, token) == 401, what
+                assert await status_of(live, live.url(token)) == 401, what
             async with live.open(live.url(good)) as client:
                 assert (await read(client))["userId"] == "u"
             await serves(live, bystander)

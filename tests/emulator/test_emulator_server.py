@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Callable, Coroutine
 from functools import wraps
@@ -12,7 +11,7 @@ from typing import Any
 import jwt
 import pytest
 from live import JSON, PROTOBUF, RELIABLE, Live, ask, read, serve
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from live_ends import close_code_of, in_time, slow_reader, status_of
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, mint_client_token
 from wps_load.clock import NS_PER_MS, now_ns, unix_time_s
@@ -22,23 +21,9 @@ from wps_load.emulator.limits import Tier
 def run(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
     @wraps(test)
     def synchronous(*args: Any, **kwargs: Any) -> None:
-        asyncio.run(asyncio.wait_for(test(*args, **kwargs), 20))
+        in_time(test(*args, **kwargs))
 
     return synchronous
-
-
-async def status_of(live: Live, url: str, **options: Any) -> int:
-    with pytest.raises(InvalidStatus) as caught:
-        await live.open(url, **options)
-    return caught.value.response.status_code
-
-
-async def close_code_of(client: Any) -> tuple[int, str]:
-    """How the other side ended it; what still came before is read away."""
-    with contextlib.suppress(ConnectionClosed):
-        while True:
-            await client.recv()
-    return client.close_code, client.close_reason
 
 
 @run
@@ -255,13 +240,7 @@ async def test_a_client_that_never_answers_pings_is_given_up() -> None:
 
 @run
 async def test_a_client_that_reads_too_slowly_is_aborted_and_its_buffer_is_bounded() -> None:
-    async with (
-        serve() as live,
-        live.connect(None, groups=["g"]) as slow,
-        live.connect(roles=["webpubsub.sendToGroup"]) as fast,
-    ):
-        await read(fast)
-        slow.transport.pause_reading()
+    async with slow_reader() as (live, slow, fast):
         stats = live.service.stats
         data = "x" * 1_000_000
         for number in range(1, 100):

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from live import ask, read, serve
-from live_ends import end_of, in_time, status_of
+from live_ends import end_of, in_time, slow_reader, status_of
 from websockets.frames import Opcode
 
 from wps_load.emulator.limits import BILLED_MESSAGE_BYTES, Tier
@@ -22,7 +22,7 @@ def test_a_day_s_messages_spent_keep_newcomers_out_and_let_the_others_stay() -> 
             for _ in range(quota + 1):
                 await client.send("x" * BILLED_MESSAGE_BYTES)
                 await client.recv()
-            assert await status_of(live, live.token()) == 429
+            assert await status_of(live, live.url(live.token())) == 429
             assert live.service.stats.upgrades_throttled == 1
             await client.send("still here")
             assert await client.recv() == "still here"
@@ -48,7 +48,7 @@ def test_a_place_that_became_free_is_given_away_again() -> None:
     async def scenario() -> None:
         async with serve(tier=Tier(1, 100, 100, None)) as live:
             async with live.connect(None):
-                assert await status_of(live, live.token()) == 429
+                assert await status_of(live, live.url(live.token())) == 429
             async with live.connect() as client:
                 assert (await read(client))["event"] == "connected"
 
@@ -60,7 +60,7 @@ def test_the_free_tier_has_room_for_twenty() -> None:
         async with serve(tier=Tier.free()) as live, contextlib.AsyncExitStack() as clients:
             for _ in range(20):
                 await clients.enter_async_context(live.connect(None))
-            assert await status_of(live, live.token()) == 429
+            assert await status_of(live, live.url(live.token())) == 429
             assert live.service.stats.connections == 20
 
     in_time(scenario())
@@ -69,7 +69,7 @@ def test_the_free_tier_has_room_for_twenty() -> None:
 def test_connects_beyond_the_unit_s_rate_are_429() -> None:
     async def scenario() -> None:
         async with serve(tier=Tier(1000, 1, 100, None)) as live, live.connect(None):
-            assert await status_of(live, live.token()) == 429
+            assert await status_of(live, live.url(live.token())) == 429
 
     in_time(scenario())
 
@@ -102,13 +102,7 @@ def test_a_full_buffer_for_longer_than_the_grace_is_a_slow_client(monkeypatch: p
     monkeypatch.setattr("wps_load.emulator.link.SLOW_CLIENT_GRACE_S", 0.05)
 
     async def scenario() -> None:
-        async with (
-            serve() as live,
-            live.connect(None, groups=["g"]) as slow,
-            live.connect(roles=["webpubsub.sendToGroup"]) as fast,
-        ):
-            await read(fast)
-            slow.transport.pause_reading()
+        async with slow_reader() as (live, slow, fast):
             data = "x" * 1_000_000
             for number in range(1, 21):  # 20 MB: beyond the kernel's buffers and the soft limit, not the hard one
                 ack = await ask(fast, type="sendToGroup", group="g", dataType="text", data=data, ackId=number)

@@ -303,8 +303,7 @@ class Hub:
                     continue
             elif receiver.wire is not wire:
                 wire = receiver.wire
-                frame = frames.get(wire) or wire.message(message, None)
-                frames[wire] = frame
+                frame = frames.get(wire) or frames.setdefault(wire, wire.message(message, None))
             if (link := receiver.link) is not None:
                 submit(link, frame, stream, now_ns)
 

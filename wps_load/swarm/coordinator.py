@@ -230,11 +230,10 @@ class Coordinator:
             if spawned and (self.collector.open >= asked.connecting or now_ns() - waiting_since > patience_ns):
                 return asked
             gevent.sleep(_POLL_S)
-        asked = self.expected_users()
-        if asked.everybody in (0, count):
-            return asked if asked.everybody else Expected(count, count, count)
-        shares = (round(kind * count / asked.everybody) for kind in asked)  # Locust is not done with `count`
-        return Expected(*shares)
+        asked = self.expected_users()  # of another count, if Locust is not done: the shares are the same
+        if not asked.everybody:
+            return Expected(count, count, count)
+        return Expected(*(round(kind * count / asked.everybody) for kind in asked))
 
     def reset(self) -> None:
         """Statistics start anew everywhere, at one instant. In Locust's own words: reset stats."""
