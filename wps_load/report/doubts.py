@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from wps_load.report.connection_doubts import connections_failed
 from wps_load.report.evidence import (
     MESSAGE_METRICS,
     SAMPLES_BEYOND,
@@ -92,42 +93,6 @@ def no_messages(seen: Evidence) -> Doubt | None:
         "Were there publishers and a rate (--wps-publishers, --wps-rate)? Did connect and join succeed? Is -t "
         "longer than settle and warm-up?",
     )
-
-
-def connections_failed(seen: Evidence) -> Doubt | None:
-    opened, failed = seen.facts.connections.opened, seen.facts.connections.failed
-    if opened is None or failed is None:
-        return None
-    if seen.nothing_connected:
-        return Doubt(
-            "connections_failed",
-            "error",
-            f"None of {failed:,} attempts to connect succeeded{_most_frequent(seen)}: nothing was measured.",
-            "`wps-load doctor`, with the same options, checks the way to the target step by step.",
-        )
-    if seen.facts.capacity is not None:
-        return None  # a search of users is there to find how many connect
-    counts = seen.facts.connections
-    # after a reset of the statistics, connections that were open already are not among the opened ones
-    connected = max(opened - (counts.reconnected or 0), counts.peak or 0)
-    target = counts.target if counts.target is not None else opened + failed
-    never = target - connected
-    if not failed or never <= target / 2:
-        return None
-    return Doubt(
-        "connections_failed",
-        "error",
-        f"{never:,} of {target:,} connections never came about{_most_frequent(seen)}; the rest had a different test "
-        "from the one asked for.",
-        "See the failures of `connect` by label. `wps-load doctor` checks the way to the target; a unit of the "
-        "service takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
-    )
-
-
-def _most_frequent(seen: Evidence) -> str:
-    """`, most often NAME`, of the connects' failures."""
-    labels = {label: n for (metric, label), n in seen.facts.snapshot.failures.items() if metric == "connect"}
-    return f", most often with {max(labels, key=lambda label: labels[label])}" if labels else ""
 
 
 def rate_missed(seen: Evidence) -> Doubt | None:
