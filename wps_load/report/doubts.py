@@ -19,21 +19,20 @@ from wps_load.report.evidence import (
     samples,
     thin_percentiles,
 )
+from wps_load.report.generator_doubts import (
+    clock_error,
+    cpu,
+    gc_pauses,
+    loop_lag,
+    rate_missed,
+    send_lag,
+    worker_lost,
+)
 from wps_load.report.model import RunFacts, RunState
 from wps_load.report.stats import Drift, drift
 from wps_load.report.step_doubts import client_bound, few_samples_in, judged_steps
 
 __all__ = ["CHECKS", "MESSAGE_METRICS", "Doubt", "Evidence", "find_doubts", "thin_percentiles"]
-
-CPU_LIMIT_PERCENT = 90.0
-LOOP_LAG_LIMIT_MS = 10.0
-GC_PAUSE_LIMIT_MS = 10.0
-SEND_LAG_LIMIT_MS = 10.0
-SEND_LAG_SHARE = 0.10
-LAG_SAMPLES = 100 * SAMPLES_BEYOND
-"""Of fewer messages p99 is a handful of them, as `few_samples` says of any metric: chance, and a warning only."""
-RATE_MISSED_SHARE = 0.01
-CLOCK_ERROR_SHARE = 0.10
 
 
 def interrupted(seen: Evidence) -> Doubt | None:
@@ -56,19 +55,6 @@ def interrupted(seen: Evidence) -> Doubt | None:
             "Messages in flight were waited for; the figures hold for the part that ran.",
         )
     return None
-
-
-def worker_lost(seen: Evidence) -> Doubt | None:
-    lost = seen.facts.generator.workers_lost
-    if not lost:
-        return None
-    return Doubt(
-        "worker_lost",
-        "error",
-        f"{lost} worker{'s' if lost > 1 else ''} went missing during the run; the load was lower than asked, and "
-        "what they had measured since their last snapshot is not in here.",
-        "Look in the worker's own log; memory and the limit of open files are the usual causes.",
-    )
 
 
 def no_messages(seen: Evidence) -> Doubt | None:
@@ -95,65 +81,6 @@ def no_messages(seen: Evidence) -> Doubt | None:
     )
 
 
-def rate_missed(seen: Evidence) -> Doubt | None:
-    facts = seen.facts
-    if facts.closed_loop or facts.totals is None or not facts.offered or facts.state is RunState.RUNNING:
-        return None
-    missed = facts.offered - facts.totals.published
-    if missed <= RATE_MISSED_SHARE * facts.offered:
-        return None
-    return Doubt(
-        "rate_missed",
-        "error",
-        f"{facts.offered:,} messages were due but only {facts.totals.published:,} were sent "
-        f"({missed / facts.offered:.1%} missing).",
-        "The generator or its connections could not keep the schedule: add workers (--processes -1), lower the "
-        "rate, or see why connections were lost.",
-    )
-
-
-def send_lag(seen: Evidence) -> Doubt | None:
-    lag, p50 = seen.facts.generator.send_lag_ms_p99, seen.p50_ms
-    if lag is None or p50 is None or lag <= SEND_LAG_LIMIT_MS or lag <= SEND_LAG_SHARE * p50:
-        return None
-    sent = seen.facts.totals.published if seen.facts.totals is not None else None
-    certain = sent is None or sent >= LAG_SAMPLES
-    return Doubt(
-        "send_lag",
-        "error" if certain and not seen.facts.closed_loop else "warning",
-        f"One message in a hundred left {lag:.1f} ms or more after it was due, against a median latency of {p50:.1f} "
-        "ms: the latencies contain the generator's own delay.",
-        "Add workers (--processes -1), or give the generator a machine of its own.",
-    )
-
-
-def cpu(seen: Evidence) -> Doubt | None:
-    percent = seen.cpu_percent
-    if percent is None or percent <= CPU_LIMIT_PERCENT:
-        return None
-    return Doubt(
-        "cpu",
-        "warning",
-        f"A worker used {percent:.0f} % of a core in its busiest second; above {CPU_LIMIT_PERCENT:.0f} % it may be "
-        "the bottleneck.",
-        "A closed loop uses what it gets: compare at a fixed --wps-rate."
-        if seen.facts.closed_loop
-        else "Add workers (--processes -1), or lower the rate.",
-    )
-
-
-def loop_lag(seen: Evidence) -> Doubt | None:
-    lag = seen.facts.generator.loop_lag_ms_p99
-    if lag is None or lag <= LOOP_LAG_LIMIT_MS:
-        return None
-    return Doubt(
-        "loop_lag",
-        "warning",
-        f"The event loop of a worker was late by {lag:.1f} ms or more, one time in a hundred.",
-        "Look for blocking code in other User classes and listeners, for other load on the machine, or add workers.",
-    )
-
-
 def send_stalled(seen: Evidence) -> Doubt | None:
     stalls = seen.facts.generator.send_stalls
     if not stalls:
@@ -177,32 +104,6 @@ def ledger_full(seen: Evidence) -> Doubt | None:
         f"More was missing than the ledger keeps: {totals.unrecorded:,} lost messages were counted without their "
         "place, so a late arrival among them counts as a duplicate.",
         "The losses are real; look for their cause first. The counts are exact again when less is lost.",
-    )
-
-
-def gc_pauses(seen: Evidence) -> Doubt | None:
-    pause = seen.facts.generator.gc_pause_ms_max
-    if pause is None or pause <= GC_PAUSE_LIMIT_MS:
-        return None
-    return Doubt(
-        "gc_pauses",
-        "warning",
-        f"Python's garbage collector stopped a worker for {pause:.1f} ms.",
-        "High percentiles may show it. More workers with fewer users each make the pauses shorter.",
-    )
-
-
-def clock_error(seen: Evidence) -> Doubt | None:
-    bound = seen.facts.generator.clock_error_ms
-    p50 = (seen.metrics.get("delivery") or {}).get("p50")
-    if bound is None or p50 is None or bound <= CLOCK_ERROR_SHARE * p50:
-        return None
-    return Doubt(
-        "clock_error",
-        "warning",
-        f"The clocks of the workers' hosts are known to ±{bound:.2f} ms only, more than a tenth of the median "
-        f"`delivery` ({p50:.2f} ms).",
-        "Run all workers on one host, or read `rtt`, which needs one clock only.",
     )
 
 

@@ -11,7 +11,8 @@ from wps_load.measure import thresholds
 from wps_load.measure.catalog import METRICS
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
-from wps_load.report.doubts import SEND_LAG_LIMIT_MS, thin_percentiles
+from wps_load.report.evidence import thin_percentiles
+from wps_load.report.generator_doubts import SEND_LAG_LIMIT_MS
 from wps_load.swarm.collector import Collector
 
 BEHIND_SHARE, BEHIND_S = 0.01, 0.06
