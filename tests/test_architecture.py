@@ -11,20 +11,23 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "wps_load"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.endswith("_pb2.py"))
 
-PURE = {"errors", "clock", "auth", "protocol", "measure", "workload", "config", "options", "config_rules", "target"}
+PURE = {
+    "errors", "clock", "auth", "protocol", "measure", "workload", "config", "options", "config_rules", "target", "urls",
+}  # fmt: skip
 ALLOWED = {
     "errors": set(),
     "clock": set(),
-    "auth": {"errors", "clock"},
+    "urls": set(),
+    "auth": {"errors", "clock", "urls"},
     "protocol": {"errors"},
     "workload": {"errors"},
     "measure": {"errors", "clock"},
     # the options judge their texts with the grammars of these pure rooms, the emulator's faults among them
-    "config": {"errors", "auth", "measure", "workload", "emulator", "options", "config_rules", "target"},
-    "options": {"errors", "auth", "measure", "workload", "emulator"},
+    "config": {"errors", "auth", "measure", "workload", "emulator", "options", "config_rules", "target", "urls"},
+    "options": {"errors", "auth", "measure", "workload", "emulator", "urls"},
     "config_rules": {"errors", "auth", "measure", "workload", "emulator", "options", "config", "target"},
-    "target": {"errors", "auth", "options"},
-    "client": {"errors", "clock", "auth", "protocol", "measure", "workload", "config", "options", "target"},
+    "target": {"errors", "auth", "options", "urls"},
+    "client": {"errors", "clock", "auth", "protocol", "measure", "workload", "config", "options", "target", "urls"},
     "capacity": {"errors", "clock", "measure", "workload", "config", "target"},
     "report": {"errors", "clock", "measure", "config", "workload", "capacity"},
     "emulator": {"errors", "clock", "auth", "protocol"},

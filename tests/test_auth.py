@@ -53,6 +53,11 @@ def test_a_key_may_contain_equals_signs() -> None:
         ("Endpoint=http://a:x;AccessKey=s3cret", "not a URL"),
         ("Endpoint=http://a;AccessKey=s3cret;AccessKey=s3cret", "twice"),
         ("Endpoint=http://a;AccessKey=s3cret;Version=2.0", "1.0"),
+        ("Endpoint=https://.webpubsub.azure.com;AccessKey=s3cret", "resource's name"),
+        ("Endpoint=https://u:s3cret@a;AccessKey=s3cret", "nothing more"),
+        ("Endpoint=Endpoint=http://a;AccessKey=s3cret", "Endpoint"),
+        ("Endpoint=https://a;AuthType=azure;Version=1.0;", "AccessKey"),
+        ("Endpoint=https://a;ClientEndpoint=https://b;AccessKey=s3cret", "ClientEndpoint"),
     ],
 )
 def test_says_what_is_wrong_without_the_secret(text: str, says: str) -> None:
@@ -128,3 +133,25 @@ def test_redact_takes_every_kind_of_secret() -> None:
 )
 def test_hub_names(hub: str, valid: bool) -> None:
     assert valid_hub(hub) is valid
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"{}"',
+        "'{}'",
+        "\ufeff{}",
+        "{}\r",
+        ' "{}" \r\n',
+        "WebPubSubConnectionString={}",
+        'export WebPubSubConnectionString="{}"',
+        "WebPubSubConnectionString = '{}'",
+    ],
+)
+def test_what_comes_along_from_files_and_shells_is_taken_off(text: str) -> None:
+    cs = ConnectionString.parse(text.format("Endpoint=http://a:81;AccessKey=s3cret;Version=1.0;"))
+    assert (cs.endpoint, cs.access_key) == ("http://a:81", "s3cret")
+
+
+def test_a_quoted_part_is_its_content() -> None:
+    assert ConnectionString.parse('Endpoint="HTTP://A/";AccessKey="s3cret"').endpoint == "http://a"

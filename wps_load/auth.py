@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import jwt
 import orjson
 from jwt.algorithms import HMACAlgorithm
+
+from wps_load.urls import Url, unquoted
 
 DEFAULT_EMULATOR_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 """The official local emulator's public key; good for nothing but local use."""
@@ -23,7 +25,15 @@ DEFAULT_EMULATOR_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 REST_TOKEN_LIFETIME_S = 60
 
 _HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
+_VARIABLES = ("webpubsubconnectionstring", "locust_wps_connection_string", "wps-connection-string")
+"""What a line that was pasted whole begins with."""
 _FIELDS = {"endpoint": "Endpoint", "accesskey": "AccessKey", "port": "Port", "version": "Version"}
+_FOREIGN = {
+    "authtype": "Microsoft Entra ID's form; needed is the form with AccessKey=...;, whose key signs the tokens",
+    "clientendpoint": "which Azure SignalR Service knows and Web PubSub does not: leave that part out",
+    "serverendpoint": "which Azure SignalR Service knows and Web PubSub does not: leave that part out",
+}
+"""Names of other kinds of connection strings: without them another server would be meant, or no key be there."""
 
 
 def valid_hub(hub: str) -> bool:
@@ -96,8 +106,12 @@ class ConnectionString:
 
 
 def _split(text: str) -> dict[str, str]:
+    text = unquoted(text)
+    variable, equals, rest = text.partition("=")
+    if equals and variable.strip().removeprefix("export ").strip().lower() in _VARIABLES and "=" in rest:
+        text = unquoted(rest)  # a whole line of an .env file
     fields: dict[str, str] = {}
-    for number, part in enumerate(text.strip().split(";"), 1):
+    for number, part in enumerate(text.split(";"), 1):
         if not part.strip():
             continue
         name, equals, value = part.partition("=")
@@ -106,7 +120,9 @@ def _split(text: str) -> dict[str, str]:
             raise ValueError(f"part {number} of the connection string is not NAME=VALUE")
         if key in fields:
             raise ValueError(f"the connection string has {_FIELDS.get(key, 'a name')} twice")
-        fields[key] = value.strip()
+        if key in _FOREIGN:
+            raise ValueError(f"the connection string has {name.strip()}=..., {_FOREIGN[key]}")
+        fields[key] = unquoted(value)
     if not fields:
         raise ValueError("the connection string is empty")
     return fields
@@ -116,20 +132,18 @@ def _endpoint(endpoint: str, port: str | None) -> str:
     if "://" not in endpoint:
         endpoint = f"https://{endpoint}"
     try:
-        parts = urlsplit(endpoint)
-        host, own_port = parts.hostname, parts.port
-    except ValueError:
-        raise ValueError("the connection string's Endpoint is not a URL: https://NAME.webpubsub.azure.com") from None
-    if parts.scheme.lower() not in ("http", "https"):
-        raise ValueError("the connection string's Endpoint must start with https:// or http://")
-    if not host or parts.username or parts.query or parts.fragment or parts.path.strip("/"):
+        url = Url.parse(endpoint)
+    except ValueError as error:
+        raise ValueError(
+            f"the connection string's Endpoint is not a URL such as https://NAME.webpubsub.azure.com: {error}"
+        ) from None
+    if url.credentials or url.target != "/":
         raise ValueError("the connection string's Endpoint must be scheme://host and nothing more")
     if port:
-        if not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
+        if not port.isascii() or not port.isdigit() or not 0 < int(port[:6]) < 65536:
             raise ValueError("the connection string's Port must be a number from 1 to 65535")
-        own_port = int(port)
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme.lower()}://{shown}" + (f":{own_port}" if own_port else "")
+        url = replace(url, port=int(port))
+    return f"{url.scheme}://{url.authority}"
 
 
 def accept_short_keys() -> None:

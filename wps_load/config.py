@@ -19,7 +19,8 @@ from wps_load.errors import ConfigError, Fault
 from wps_load.measure import thresholds
 from wps_load.measure.thresholds import Slo
 from wps_load.options import BY_FLAG, OPTIONS, TIERS, Option
-from wps_load.target import AZURE_VARIABLE, Target, TargetKind, choose_target, without_secrets
+from wps_load.target import AZURE_VARIABLE, Target, TargetKind, choose_target
+from wps_load.urls import without_secrets
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import Part, PayloadPlan, read_samples
 from wps_load.workload.scenarios import SCENARIOS, Scenario, default_roles
@@ -230,8 +231,10 @@ class _Reader:
         try:
             return option.read(text)
         except ValueError as error:
-            shown = text.partition("?")[0] if option.field == "negotiate_url" else text  # a query may hold a secret
-            self._fault(option, None if option.secret else shown, str(error))
+            # a query, or what stands before an @, may hold a secret
+            hidden = option.secret or (option.field == "negotiate_url" and "@" in text)
+            shown = without_secrets(text) if option.field == "negotiate_url" else text
+            self._fault(option, None if hidden else shown, str(error))
             return option.read(str(option.default)) if option.default else None
 
     def _switch(self, option: Option, raw: Any) -> bool:

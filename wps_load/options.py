@@ -10,11 +10,12 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from wps_load.auth import ConnectionString, valid_hub
 from wps_load.emulator.faults import parse_faults
 from wps_load.measure import thresholds
+from wps_load.urls import Url, client_url, unquoted
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import parse_mix
 from wps_load.workload.scenarios import PROTOCOLS, SCENARIOS
@@ -86,29 +87,26 @@ def _hub(text: str) -> str:
 
 def _client_url(text: str) -> str:
     allowed = "a Client URL, wss://HOST/client/hubs/HUB?access_token=..., as the portal makes it"
-    text = text.strip()
     try:
-        url = urlsplit(text)
-        usable = url.scheme in ("ws", "wss") and bool(url.hostname) and "/client" in url.path and url.port != 0
-        usable = usable and text.isprintable() and " " not in text
-    except ValueError:
-        usable = False
-    if not usable:
+        url = client_url(unquoted(text))
+    except ValueError as error:
+        raise ValueError(f"{allowed}; {error}") from None
+    path, _, query = url.partition("?")
+    if "/client" not in path:
         raise ValueError(allowed)
-    if not any(parse_qs(url.query).get("access_token", ())):
+    if not any(parse_qs(query).get("access_token", ())):
         raise ValueError(f"it has no access_token; needed is {allowed}")
-    return text
+    return url
 
 
 def _negotiate_url(text: str) -> str:
     try:
-        url = urlsplit(text.strip())
-        usable = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        raise ValueError("the app server's http:// or https:// address that answers with a client URL")
-    return text.strip()
+        Url.parse(unquoted(text))
+    except ValueError as error:
+        raise ValueError(
+            f"the app server's http:// or https:// address that answers with a client URL; {error}"
+        ) from None
+    return unquoted(text)
 
 
 def _roles(text: str) -> tuple[str, ...]:

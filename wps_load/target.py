@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
-from urllib.parse import urlsplit
 
 from wps_load.auth import ConnectionString
 from wps_load.errors import Fault
 from wps_load.options import BY_FLAG
+from wps_load.urls import without_secrets
 
 AZURE_VARIABLE = "WebPubSubConnectionString"
 """What Azure's samples use; read only when no target option is given."""
@@ -79,9 +79,3 @@ def choose_target(
         return Target(TargetKind.CONNECTION_STRING, found[option.field])
     kind = TargetKind.CLIENT_URL if option.flag == "--wps-client-url" else TargetKind.NEGOTIATE
     return Target(kind, url=found[option.field])
-
-
-def without_secrets(url: str) -> str:
-    """Scheme, host and path: a query (`?code=...`) or user part may hold a secret."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import base64
+import gzip
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -44,6 +47,12 @@ def fails(server: Server, **options: Any) -> ConnectFailure:
         f'{{"url": "{CLIENT_URL}"}}',
         f'{{"baseUrl": "wss://x.example", "token": "T", "url": "{CLIENT_URL}"}}',
         '{"baseUrl": "wss://demo.example/client/hubs/bench", "token": "SECRET"}',
+        '{"BaseUrl": "wss://demo.example/client/hubs/bench", "AccessToken": "SECRET"}',
+        f'{{"Url": " {CLIENT_URL}\\n"}}',
+        CLIENT_URL,
+        f"\ufeff  {CLIENT_URL}\r\n",
+        f'"{CLIENT_URL}"',
+        '\ufeff\n {"url": "WSS://Demo.Example/client/hubs/bench?access_token=SECRET#x"}',
     ],
 )
 def test_the_client_url_of_an_answer(body: str) -> None:
@@ -73,7 +82,13 @@ def test_every_framing_of_a_body(framing: Callable[[bytes], bytes]) -> None:
         b"",
         b"<html>",
         b"[]",
-        b'"wss://x"',
+        b'"https://x"',
+        b"wss://",
+        b"wss://a..b/client/hubs/h",
+        b'{"baseUrl": "wss://x", "accessToken": ""}',
+        b'{"baseUrl": 1, "accessToken": "SECRET"}',
+        b'{"url": "wss://user:SECRET@x/"}',
+        b'{"url": "wss://x/?access_token=SECRET"',
         b"{}",
         b'{"url": null}',
         b'{"url": 1}',
@@ -92,10 +107,10 @@ def test_nonsense_is_invalid(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "permanent"), [(204, True), (302, True), (401, True), (404, True), (429, False), (500, False)]
+    ("status", "permanent"), [(304, True), (401, True), (404, True), (429, False), (500, False)]
 )
 def test_a_status_is_a_label(status: int, permanent: bool) -> None:
-    answer = response(b"", f"{status} Text", "Retry-After: 3\r\nLocation: http://x/?code=SECRET\r\n")
+    answer = response(b"", f"{status} Text", "Retry-After: 3\r\n")
     with answering(answer) as server:
         failure = fails(server)
     assert failure.label == f"negotiate_http_{status}"
@@ -133,7 +148,7 @@ def test_an_answer_that_is_no_http_or_too_long(answer: bytes) -> None:
 
 @pytest.mark.parametrize("url", ["ws://x/", "nonsense", "http://", "http://h:port/"])
 def test_what_is_no_url(url: str) -> None:
-    with pytest.raises(ValueError, match="http://"):
+    with pytest.raises(ValueError, match=r"http://|HOST|no host"):
         Negotiator(url, Network.create())
 
 
@@ -168,3 +183,165 @@ def test_greenlets_ask_at_the_same_time() -> None:
         asking = [gevent.spawn(one.client_url) for _ in range(10)]
         gevent.joinall(asking, timeout=PATIENCE_S, raise_error=True)
         assert [greenlet.value for greenlet in asking] == [CLIENT_URL] * 10
+
+
+def test_a_wrong_answer_says_what_is_wrong_with_it() -> None:
+    for body, says in (
+        (b"", "nothing in it"),
+        (b"<!DOCTYPE html><title>Sign in</title>", "web page"),
+        (b'{"error": 1}', "no Client URL"),
+        (b"https://x/", "ws://"),
+        (b"\xff\xfe\xff", "UTF-8"),
+    ):
+        with answering(response(body)) as server:
+            assert says in fails(server).message
+
+
+def test_an_answer_without_content_is_one_sentence() -> None:
+    with answering(b"HTTP/1.1 204 No Content\r\n\r\n") as server:
+        failure = fails(server)
+    assert failure.label == "negotiate_invalid"
+    assert "status 204" in failure.message
+    assert "nothing in it" in failure.message
+
+
+def test_a_created_client_url_is_one() -> None:
+    with answering(response(CLIENT_URL.encode(), "201 Created")) as server:
+        assert negotiator(server).client_url() == CLIENT_URL
+
+
+def test_packed_answers_are_unpacked() -> None:
+    body = f'{{"url": "{CLIENT_URL}"}}'.encode()
+    for packed, encoding in (
+        (gzip.compress(body), "gzip"),
+        (zlib.compress(body), "deflate"),
+        (zlib.compress(body)[2:-4], "deflate"),
+        (gzip.compress(zlib.compress(body)), "deflate, GZIP"),
+    ):
+        with answering(response(packed, extra=f"Content-Encoding: {encoding}\r\n")) as server:
+            assert negotiator(server).client_url() == CLIENT_URL
+        assert header(server.heads[0], "Accept-Encoding") == "gzip, deflate"
+
+
+@pytest.mark.parametrize(
+    ("packed", "encoding", "says"),
+    [
+        (b"plain", "gzip", "not the gzip"),
+        (gzip.compress(b"x" * 4_000_000), "gzip", "longer than"),
+        (gzip.compress(CLIENT_URL.encode())[:-9], "gzip", "too early"),
+        (b"x", "br", "'br'"),
+    ],
+)
+def test_what_cannot_be_unpacked_is_told(packed: bytes, encoding: str, says: str) -> None:
+    with answering(response(packed, extra=f"Content-Encoding: {encoding}\r\n")) as server:
+        failure = fails(server)
+    assert failure.label == "negotiate_invalid"
+    assert says in failure.message
+
+
+def test_a_refusal_shows_its_body_without_tags_and_secrets() -> None:
+    body = b"<html><style>p {}</style><p>no quota for code=SECRET, Bearer abc.def</p>\n\n</html>"
+    with answering(response(body, "400 Bad Request")) as server:
+        failure = fails(server)
+    assert failure.message.endswith("status 400: no quota for code=***, Bearer ***")
+    with answering(response(b"x" * 5000, "500 Oops")) as server:
+        assert len(fails(server).message) < 300
+
+
+def test_a_wrong_method_names_those_allowed() -> None:
+    with answering(response(b"", "405 No", "Allow: POST\r\nAllow: OPTIONS\r\n")) as server:
+        failure = fails(server)
+    assert "POST, OPTIONS" in failure.advice
+
+
+def test_credentials_of_the_url_are_sent_as_basic() -> None:
+    with answering(response(CLIENT_URL.encode())) as server:
+        one = Negotiator(f"HTTP://bob:s%40cret@127.0.0.1:{server.port}/n?id=Ren\u00e9 x#top", Network.create())
+        assert one.client_url() == CLIENT_URL
+    assert server.heads[0].startswith("GET /n?id=Ren%C3%A9%20x HTTP/1.1\r\n")
+    assert header(server.heads[0], "Authorization") == "Basic " + base64.b64encode(b"bob:s@cret").decode()
+    assert header(server.heads[0], "Host") == f"127.0.0.1:{server.port}"
+
+
+# -- redirects -----------------------------------------------------------------------------------------------
+
+
+def redirecting(*answers: bytes) -> Server:
+    """Answers the requests in turn, each on a connection of its own."""
+    left = list(answers)
+    return Server(lambda sock, head: sock.sendall(left.pop(0)))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_the_same_host_is_followed(status: int) -> None:
+    first = f"HTTP/1.1 {status} Moved\r\nLocation: /negotiate/?code=SECRET\r\nContent-Length: 0\r\n"
+    first += "Connection: close\r\n\r\n"
+    with redirecting(first.encode(), response(CLIENT_URL.encode())) as server:
+        one = Negotiator(f"http://bob:pw@127.0.0.1:{server.port}/negotiate", Network.create())
+        assert one.client_url() == CLIENT_URL
+    assert server.heads[1].startswith("GET /negotiate/?code=SECRET HTTP/1.1")
+    assert header(server.heads[1], "Authorization") is not None
+
+
+def test_another_server_gets_no_credentials() -> None:
+    with answering(response(CLIENT_URL.encode())) as other:
+        there = f"HTTP/1.1 307 x\r\nLocation: http://127.0.0.1:{other.port}/n\r\nContent-Length: 0\r\n\r\n"
+        with answering(there.encode()) as server:
+            one = Negotiator(f"http://bob:pw@127.0.0.1:{server.port}/", Network.create())
+            assert one.client_url() == CLIENT_URL
+    assert header(server.heads[0], "Authorization") is not None
+    assert header(other.heads[0], "Authorization") is None
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        ("http://elsewhere.example/?code=SECRET", "to another host without TLS"),
+        ("ftp://127.0.0.1/SECRET", "no http address"),
+        (None, "without saying where"),
+        ("/negotiate?code=SECRET", "more than 5 times"),
+    ],
+)
+def test_what_is_not_followed_is_said(location: str | None, says: str) -> None:
+    line = "" if location is None else f"Location: {location}\r\n"
+    with answering(response(b"", "302 Found", f"{line}Connection: close\r\n")) as server:
+        failure = fails(server)
+    assert says in failure.message
+    assert failure.permanent
+
+
+# -- kept connections ----------------------------------------------------------------------------------------
+
+
+def test_a_kept_connection_that_closes_without_a_byte_is_replaced_once() -> None:
+    """The server closes it for idleness at the moment in which the request is under way."""
+
+    def script(sock: Any, head: str) -> None:
+        sock.sendall(response(CLIENT_URL.encode()))
+        read_head_text(sock)  # taken, and never answered
+
+    with Server(script) as server:
+        one = negotiator(server)
+        assert [one.client_url() for _ in range(3)] == [CLIENT_URL] * 3
+        assert len(server.heads) == 3
+
+
+def test_a_fresh_connection_that_closes_without_a_byte_is_a_failure() -> None:
+    with Server(lambda sock, head: None) as server:
+        assert fails(server).label == "negotiate_reset"
+        assert len(server.heads) == 1
+
+
+def test_an_answer_that_breaks_off_is_not_asked_for_again() -> None:
+    def script(sock: Any, head: str) -> None:
+        sock.sendall(response(CLIENT_URL.encode()))
+        read_head_text(sock)
+        sock.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc")
+
+    with Server(script) as server:
+        one = negotiator(server)
+        one.client_url()
+        with pytest.raises(ConnectFailure) as caught:
+            one.client_url()
+        assert caught.value.label == "negotiate_reset"
+        assert len(server.heads) == 1

@@ -10,13 +10,13 @@ from __future__ import annotations
 import socket
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from geventhttpclient.response import HTTPParseError, HTTPResponse
 
 from wps_load.client.head import parse_retry_after
 from wps_load.client.stream import Network, Timings, open_stream, time_limit
 from wps_load.errors import ConnectFailure
+from wps_load.urls import Url
 
 MAX_BODY_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 16384
@@ -32,52 +32,69 @@ class Response(HTTPResponse):
     def _on_body(self, buf: bytearray) -> None:
         self.body += buf
 
+    def header(self, name: str) -> str | None:
+        """A header by its lower-case name; of a repeated one all values, joined by commas."""
+        value = self.get(name)
+        if isinstance(value, str):
+            return value
+        return None if value is None else ", ".join(value)
+
     @property
     def retry_after_s(self) -> float | None:
-        value = self.get("retry-after")
-        return parse_retry_after(value if isinstance(value, str) else None)
+        return parse_retry_after(self.header("retry-after"))
 
 
-class Origin:
-    """The server of a URL. Raises ValueError (without the URL in it) if that is not http:// or https://."""
-
-    __slots__ = ("authority", "host", "port", "tls")
-
-    def __init__(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            host, port = parts.hostname, parts.port
-        except ValueError:
-            host, port = None, None
-        if not host or parts.scheme not in ("http", "https"):
-            raise ValueError("not a URL of the form http://host/... or https://host/...")
-        self.host: str = host
-        self.tls = parts.scheme == "https"
-        self.port: int = port or (443 if self.tls else 80)
-        shown = f"[{host}]" if ":" in host else host
-        self.authority = shown if port is None else f"{shown}:{port}"
+class _ClosedUnanswered(ConnectFailure):
+    """The connection ended before the first byte of an answer."""
 
 
 class HttpClient:
-    """Keeps connections to one origin. `prefix` begins its failures' labels: `negotiate_timeout`, ..."""
+    """Keeps connections to the server of `origin`. `prefix` begins its failures' labels: `negotiate_timeout`, ..."""
 
-    def __init__(self, origin: Origin, network: Network, *, prefix: str, timeout_s: float) -> None:
+    def __init__(self, origin: Url, network: Network, *, prefix: str, timeout_s: float) -> None:
         self._origin = origin
         self._network = network
         self._prefix = prefix
         self._timeout_s = timeout_s
         self._idle: list[Any] = []
 
-    def request(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None) -> Response:
+    def request(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        *,
+        timeout_s: float | None = None,
+    ) -> Response:
         """Any status is a result. Raises ConnectFailure, its label `PREFIX_timeout`, `PREFIX_reset`,
-        `PREFIX_invalid` or the prefix before a label of `open_stream`.
+        `PREFIX_invalid` or the prefix before a label of `open_stream`. `timeout_s`: less than the client's own.
 
-        Nothing is sent twice: a message that the service has taken already would count as duplicated.
+        A GET is sent once more when a kept connection closes without a byte: the server had closed it for idleness
+        when the request crossed that (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). Nothing else is sent twice: a
+        message that the service has taken already would count as duplicated.
         """
         timings = Timings()
+        request = _head(method, target, self._origin.authority, headers, body)
         try:
-            with time_limit(self._timeout_s, timings, self._origin.host):
-                return self._exchange(_head(method, target, self._origin.authority, headers, body), timings)
+            with time_limit(timeout_s or self._timeout_s, timings, self._origin.host):
+                sock = self._take_idle()
+                if sock is not None:
+                    timings.phase = "waiting for the response on a kept connection"
+                    try:
+                        return self._exchange(sock, request)
+                    except _ClosedUnanswered:
+                        if method != "GET":
+                            raise
+                sock = open_stream(
+                    self._origin.host,
+                    self._origin.port,
+                    tls=self._origin.tls,
+                    network=self._network,
+                    timings=timings,
+                )
+                timings.phase = "waiting for the response"
+                return self._exchange(sock, request)
         except ConnectFailure as failure:
             label = "timeout" if failure.label.endswith("_timeout") else failure.label
             failure.label = f"{self._prefix}_{label}"
@@ -88,15 +105,7 @@ class HttpClient:
         while self._idle:
             self._idle.pop().close()
 
-    def _exchange(self, request: _Request, timings: Timings) -> Response:
-        sock = self._take_idle() or open_stream(
-            self._origin.host,
-            self._origin.port,
-            tls=self._origin.tls,
-            network=self._network,
-            timings=timings,
-        )
-        timings.phase = "waiting for the response"
+    def _exchange(self, sock: Any, request: _Request) -> Response:
         keep = False
         try:
             response = self._round_trip(sock, request)
@@ -120,6 +129,7 @@ class HttpClient:
         method, data = request
         response = Response(method)
         host = self._origin.host
+        answered = False
         try:
             sock.sendall(data)
             # an interim response (1xx) completes a message too; the final one follows on the same parser
@@ -127,6 +137,7 @@ class HttpClient:
                 chunk = sock.recv(_CHUNK_BYTES)
                 if not chunk and not _ends_at_close(response):
                     raise ConnectionResetError("closed before the response was complete")
+                answered = True
                 response.feed(chunk)
                 if len(response.body) > MAX_BODY_BYTES:
                     raise HTTPParseError("response too long")
@@ -135,7 +146,8 @@ class HttpClient:
                 "invalid", f"{host} did not answer in HTTP", "check the URL's host and port", permanent=True
             ) from None
         except OSError as error:
-            raise ConnectFailure(
+            kind = ConnectFailure if answered else _ClosedUnanswered
+            raise kind(
                 "reset", f"{host} closed the connection instead of answering", "check the server's own log"
             ) from error
         return response

@@ -11,11 +11,12 @@ from typing import Final
 from urllib.parse import quote
 
 from wps_load.auth import REST_TOKEN_LIFETIME_S, ConnectionString, mint_rest_token
-from wps_load.client.http1 import HttpClient, Origin, Response
+from wps_load.client.http1 import HttpClient, Response
 from wps_load.client.stream import Network
 from wps_load.clock import unix_time_s
 from wps_load.errors import Finding
 from wps_load.protocol.messages import DataType
+from wps_load.urls import Url
 
 API_VERSION: Final = "2024-01-01"
 
@@ -68,7 +69,7 @@ class RestSender:
         self._endpoint = cs.endpoint
         self._base = f"/api/hubs/{quote(hub, safe='')}"
         self._tokens = TokenCache(cs)
-        self._http = HttpClient(Origin(cs.endpoint), network, prefix="rest", timeout_s=timeout_s)
+        self._http = HttpClient(Url.parse(cs.endpoint), network, prefix="rest", timeout_s=timeout_s)
         self._content_types = dict(_CONTENT_TYPES)
 
     def send_to_all(self, data: bytes, data_type: DataType) -> None:

@@ -19,7 +19,7 @@ from urllib.parse import parse_qsl, urlsplit
 from wps_load.auth import client_url_with_token, mint_client_token
 from wps_load.client.access import TOKEN_PARAMETER, UrlAccess
 from wps_load.client.dial import ConnectSpec, dial
-from wps_load.client.http1 import HttpClient, Origin
+from wps_load.client.http1 import HttpClient
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.rest import RestSender
 from wps_load.client.stream import Network, Timings, open_stream, time_limit
@@ -32,6 +32,7 @@ from wps_load.errors import Finding
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import DataType
 from wps_load.target import TargetKind
+from wps_load.urls import Url
 
 _CLIENT_URL = "client URL"
 _GROUNDS = frozenset({_CLIENT_URL, "name", "TCP", "TLS", "upgrade"})
@@ -165,8 +166,7 @@ class Way:
     def _clock(self) -> Check:
         """By the Date of the health endpoint, which needs no token."""
         host, port, secure = self._host
-        shown = f"[{host}]" if ":" in host else host
-        origin = Origin(f"http{'s' if secure else ''}://{shown}:{port}")
+        origin = Url("https" if secure else "http", host, port, "/")
         client = HttpClient(origin, self.network, prefix="health", timeout_s=self._limit_s)
         try:
             answer = client.request("GET", "/api/health", {"User-Agent": "wps-load"})
