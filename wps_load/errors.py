@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 
 
 class ExitCode(IntEnum):
@@ -112,10 +112,56 @@ class RemoteProtocolError(Finding):
         self.close_code = close_code
 
 
-class ConnectionLost(Finding):
-    """An established connection that ended: `code` is the close code (1006 when no close frame came)."""
+class EndedBy(StrEnum):
+    """Who ended an established connection. Each is another sentence and another label."""
 
-    def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"closed_{code}", f"connection closed with code {code}")
+    SERVICE = "service"
+    """The peer sent a close frame: `closed_NNNN`, by its code (1005: it named none)."""
+    NETWORK = "network"
+    """TCP ended without a close frame, by whomever: `closed_1006` (RFC 6455 section 7.1.5)."""
+    PROTOCOL = "protocol"
+    """We did, as what came breaks the protocol: `protocol_error_NNNN`, by the code that we answered with."""
+    BUG = "bug"
+    """We did, as our own code failed: `client_error`."""
+
+
+_NO_STATUS = 1005
+_ABNORMAL = 1006
+
+
+class ConnectionLost(Finding):
+    """An established connection that ended.
+
+    `code`: the close code, the peer's or ours (1005: none was named; 1006: no close frame came). `reason`: short text
+    that may be shown, which whoever takes it from the peer has made harmless.
+    """
+
+    def __init__(self, code: int, reason: str = "", ended_by: EndedBy | None = None) -> None:
         self.code = code
         self.reason = reason
+        self.ended_by = ended_by or (EndedBy.NETWORK if code == _ABNORMAL else EndedBy.SERVICE)
+        what, label, advice = self._told()
+        super().__init__(label, f"{what}: {reason}" if reason else what, advice)
+
+    def after(self, farewell: str) -> ConnectionLost:
+        """The same end, with what the service had said before it (`disconnected`), if it had said anything more."""
+        if not farewell or farewell in self.reason:
+            return self
+        told = ConnectionLost(self.code, f"{self.reason}; {farewell}" if self.reason else farewell, self.ended_by)
+        told.__cause__ = self.__cause__
+        return told
+
+    def _told(self) -> tuple[str, str, str]:
+        """What happened, without the reason; its label; what to do."""
+        code = self.code
+        if self.ended_by is EndedBy.PROTOCOL:
+            what = f"wps-load ended the connection (code {code}), as what came breaks the protocol"
+            return what, f"protocol_error_{code}", "check that the target is Web PubSub and speaks --wps-protocol"
+        if self.ended_by is EndedBy.BUG:
+            return "wps-load ended the connection, by a bug of its own", "client_error", "the log has its traceback"
+        if self.ended_by is EndedBy.NETWORK:
+            what = "the connection broke without a close frame (code 1006)"
+            return what, "closed_1006", "check the network, and proxies or load balancers on the way"
+        named = "without naming a code (1005)" if code == _NO_STATUS else f"with code {code}"
+        advice = "check the hub's settings and event handlers, and the state of the resource"
+        return f"the service closed the connection {named}", f"closed_{code}", advice

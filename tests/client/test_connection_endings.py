@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gc
+import socket
 import struct
 import weakref
 
@@ -12,7 +13,7 @@ from wsproto import events as ws
 
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.dial import Dialed
-from wps_load.errors import RemoteProtocolError
+from wps_load.errors import EndedBy, RemoteProtocolError
 from wps_load.protocol.frames import FrameWriter
 
 # -- endings ----------------------------------------------------------------
@@ -86,7 +87,9 @@ def test_a_lost_socket_is_1006(link) -> None:
     client.start()
     peer.ended.set()
     lost, asked = client.wait_closed()
-    assert (lost.code, asked) == (1006, False)
+    assert (lost.code, lost.label, lost.ended_by, asked) == (1006, "closed_1006", EndedBy.NETWORK, False)
+    assert "without a close frame" in lost.message
+    assert "service closed" not in lost.message
 
 
 def test_a_peer_that_does_not_answer_our_close(link) -> None:
@@ -119,6 +122,12 @@ def test_a_close_frame_is_found_behind_a_failed_write(link, writer: FrameWriter)
         (b"\x88\x01x", 1002),  # close payload of one byte
         (b"\x88\x02\x03\xed", 1002),  # 1005 on the wire
         (b"\x81\x02\xc3\x28", 1007),
+        (b"\x88\x02\x03\xee", 1002),  # 1006
+        (b"\x88\x02\x03\xf7", 1002),  # 1015
+        (b"\x88\x02\x00\x00", 1002),  # 0
+        (b"\x88\x02\x03\xe7", 1002),  # 999
+        (b"\x88\x02\x13\x88", 1002),  # 5000
+        (b"\x88\x03\x03\xe8\xff", 1007),  # a reason that is not UTF-8
         (b"\x82\x7f" + struct.pack("!Q", 1 << 40), 1009),
     ],
 )
@@ -130,7 +139,34 @@ def test_what_breaks_the_protocol_is_answered_with_its_code(link, data: bytes, c
     assert client.next_message() == (TEXT, b"ok")
     assert (lost.code, asked) == (code, False)
     assert isinstance(lost.__cause__, RemoteProtocolError)
+    assert (lost.label, lost.ended_by) == (f"protocol_error_{code}", EndedBy.PROTOCOL)
+    assert lost.message.startswith("wps-load ended the connection")
+    assert lost.__cause__.message in lost.message
     assert peer.next().code == code
+
+
+def test_a_reset_says_so(link) -> None:
+    client, peer = link()
+    client.start()
+    peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    peer.ended.set()
+    lost, _ = client.wait_closed()
+    assert lost.ended_by is EndedBy.NETWORK
+    assert lost.reason  # over TLS, OpenSSL may tell of the end before the reset
+
+
+def test_a_reason_is_made_harmless_before_anybody_sees_it(link) -> None:
+    client, peer = link()
+    client.start()
+    reason = "\x1b[31mred\nline access_token=SECRET " + "x" * 89
+    assert len(reason) == 123
+    peer.send(ws.CloseConnection(4400, reason))
+    lost, _ = client.wait_closed()
+    assert lost.label == "closed_4400"
+    assert lost.reason.isprintable()
+    assert len(lost.reason) <= 120
+    assert "SECRET" not in f"{lost}{lost!r}{lost.message}"
+    assert lost.message.startswith("the service closed the connection with code 4400: [31mred line access_token=***")
 
 
 def test_a_broken_subprotocol_is_closed_with_the_code_of_the_callback(link) -> None:
@@ -156,7 +192,7 @@ def test_a_bug_in_a_callback_ends_the_connection_once_and_spares_the_hub(link) -
     client.start()
     peer.send(*[ws.TextMessage("x")] * 5)
     lost, _ = client.wait_closed()
-    assert lost.code == 1011
+    assert (lost.code, lost.label, lost.ended_by) == (1011, "client_error", EndedBy.BUG)
     assert isinstance(lost.__cause__, KeyError)
     assert (len(bugs), len(calls)) == (1, 1)
     assert peer.next().code == 1011

@@ -122,7 +122,7 @@ class ApiConnector:
         if self.link is link:
             self.link = None
         assert link.lost is not None
-        raise ConnectionLost(link.lost.code) from link.lost
+        raise ConnectionLost(link.lost.code, link.lost.reason, link.lost.ended_by) from link.lost
 
     # -- groups ------------------------------------------------------------
 

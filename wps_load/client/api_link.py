@@ -16,9 +16,10 @@ from wps_load.client.access import Grant
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.dial import Dialed
 from wps_load.client.establish import RECOVERY_PROOF_S, RECOVERY_RETRY_S, dial_recovery
+from wps_load.client.quote import quote
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost
-from wps_load.protocol.messages import Ack, Connected, DataMessage
+from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected
 from wps_load.protocol.session import RECOVERY_WINDOW_NS, Session, State
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class ApiLink:
     __slots__ = (
         "_closing",
         "_engine",
+        "_farewell",
         "_grant",
         "_on_data",
         "_on_end",
@@ -83,6 +85,7 @@ class ApiLink:
         self._on_end = on_end
         self._reliable = engine.codec.reliable
         self._closing = False
+        self._farewell = ""
         self._recovery: Any = None
         self._proven = Event()
         self.session = Session(engine.codec)
@@ -164,9 +167,12 @@ class ApiLink:
                 cast(Request, found.context).answer.set(Answer(found.ok, found.error, arrival_ns))
         elif type(message) is Connected:
             self.connected.set()
+        elif type(message) is Disconnected:
+            self._farewell = quote(message.reason)
 
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
         lost_ns = now_ns()
+        lost = lost.after(self._farewell)
         self._up = False
         self.passable.clear()
         usable = self.session.state is State.CONNECTED

@@ -22,6 +22,7 @@ from typing import Any, Final
 import gevent  # type: ignore[import-untyped]
 
 from wps_load.client.dial import Dialed
+from wps_load.client.ends import broken_by, ended_by_peer, ended_by_us
 from wps_load.client.oneshot import OneShot
 from wps_load.client.outbox import Outbox
 from wps_load.clock import now_ns
@@ -39,7 +40,7 @@ from wps_load.protocol.frames import (
 OnMessage = Callable[[int, bytes, int], None]
 """(opcode, payload, arrival_ns): one text or binary message, whole."""
 OnClose = Callable[[ConnectionLost, bool], None]
-"""(what ended it, whether we asked for it). A protocol error of the peer's is the `__cause__`."""
+"""(how it ended and by whom, whether we asked for it). What our own code found wrong is the `__cause__`."""
 
 _READ: Final = 1  # libev's EV_READ
 _CHUNK_BYTES: Final = 64 * 1024
@@ -251,7 +252,7 @@ class Connection:
             return
         arrival_ns = now_ns()
         if not data:
-            self._lost()
+            self._lost("TCP was closed")
             return
         self.bytes_received += len(data)
         self._take(data, arrival_ns)
@@ -283,7 +284,7 @@ class Connection:
         if isinstance(error, ssl.SSLWantWriteError):  # TLS must say something first, and the way out is full
             self._rest(_RETRY_S)
             return
-        self._lost()
+        self._lost(broken_by(error))
 
     def _rest(self, seconds: float) -> None:
         if self._state >= _State.LINGERING:
@@ -293,8 +294,9 @@ class Connection:
 
     def _rested(self) -> None:
         """A reset ends a slow reader at once, as poll() would tell it, whatever it still has to read."""
-        if self._sock is not None and self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._lost()
+        broken = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._sock is not None else 0
+        if broken:
+            self._lost(broken_by(OSError(broken, os.strerror(broken))))
         else:
             self._watch()
 
@@ -305,7 +307,7 @@ class Connection:
         elif opcode == Opcode.CLOSE:
             code, reason = parse_close(payload)
             answer = b"" if code == NO_STATUS else encode_close(code)
-            self._end(ConnectionLost(code, reason), answer)
+            self._end(ended_by_peer(code, reason), answer)
 
     # -- endings ---------------------------------------------------------------------------------------------
 
@@ -313,10 +315,8 @@ class Connection:
         """The peer broke the protocol, or our own callback failed: says so (RFC 6455 section 7.1.7)."""
         if self._state >= _State.LINGERING:
             return
-        reason = cause.message if isinstance(cause, RemoteProtocolError) else "internal error of the client"
-        lost = ConnectionLost(close_code, reason)
-        lost.__cause__ = cause
-        self._end(lost, encode_close(close_code, reason))
+        lost = ended_by_us(close_code, cause)
+        self._end(lost, encode_close(close_code, lost.reason))
 
     def _end(self, lost: ConnectionLost, close_payload: bytes) -> None:
         """Nothing more will come or go: answers, reports, and leaves the closing of TCP to the server for a
@@ -336,13 +336,13 @@ class Connection:
         self._report(lost)
         self._watch()
 
-    def _lost(self) -> None:
+    def _lost(self, how: str) -> None:
         self.release()
-        self._report(ConnectionLost(1006))
+        self._report(ConnectionLost(1006, how))
 
     def _on_no_answer(self) -> None:
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-        self._lost()
+        self._lost("the peer did not answer our close frame")
 
     def _on_broken(self) -> None:
         """A write failed. What the peer sent before may still be there, a close frame with its reason among it."""
@@ -354,7 +354,7 @@ class Connection:
             if self.bytes_received == before:
                 break
         if self._state is not _CLOSED:
-            self._lost()
+            self._lost("what was sent could not leave")
 
     def _report(self, lost: ConnectionLost) -> None:
         if self._reported:

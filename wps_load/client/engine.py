@@ -164,9 +164,7 @@ class Engine:
         )
         if counted:
             self.recorder.count("connections_dropped")
-            cause = lost.__cause__
-            label = getattr(cause, "label", None) or lost.label
-            self.failed("disconnect", label, f"a connection ended unasked: {getattr(cause, 'message', lost.message)}")
+            self.failed("disconnect", lost.label, f"a connection ended unasked: {lost.message}", lost.advice)
 
     def publish_acked(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
         due_ns, epoch = cast(tuple[int, int], context)

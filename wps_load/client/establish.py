@@ -8,7 +8,7 @@ from wps_load.client.access import Grant, recovery_grant
 from wps_load.client.connection import Connection
 from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.errors import ConnectFailure
+from wps_load.errors import ConnectFailure, ConnectionLost, EndedBy
 from wps_load.protocol.session import CONNECTION_GONE, Session
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ RECOVERY_ATTEMPT_S = 5.0
 
 
 class Awaited(Protocol):
-    """`connected`: set when the connection is usable, or has ended. `ended`: the latter."""
+    """`connected`: set when the connection is usable, or has ended. `lost`: the latter, and how."""
 
     connected: Any
-    ended: Any
+
+    @property
+    def lost(self) -> ConnectionLost | None: ...
 
 
 class OpenLink(Protocol):
@@ -62,12 +64,17 @@ def await_connected(link: Awaited, deadline_ns: int) -> None:
             "the upgrade was answered, but no `connected` message came in the time of --wps-connect-timeout",
             "check that the target is Web PubSub and that --wps-protocol is one that its hub speaks",
         )
-    if link.ended.is_set():
-        raise ConnectFailure(
-            "connected_lost",
-            "the service closed the connection before it said `connected`",
-            "check the hub's connect event handler and the state of the resource",
-        )
+    if link.lost is not None:
+        raise never_usable(link.lost) from link.lost
+
+
+def never_usable(lost: ConnectionLost) -> ConnectFailure:
+    """A connection that ended between the upgrade and `connected`: with the label of its end, and why it ended.
+
+    Where neither side said a word it is `connected_lost`.
+    """
+    label = "connected_lost" if lost.ended_by is EndedBy.NETWORK else lost.label
+    return ConnectFailure(label, f"before `connected` came, {lost.message}", lost.advice)
 
 
 def dial_recovery(engine: Engine, grant: Grant, session: Session) -> Dialed | None:

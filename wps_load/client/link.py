@@ -12,13 +12,23 @@ from gevent.event import Event  # type: ignore[import-untyped]
 
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.dial import Dialed
+from wps_load.client.quote import quote
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost
 from wps_load.measure.catalog import ack_label
 from wps_load.measure.ledger import DUPLICATE
 from wps_load.measure.stamp import TEXT_CHARS, Stamp, read_binary, read_json, read_text
 from wps_load.protocol.envelopes import NoEnvelopes
-from wps_load.protocol.messages import Ack, Connected, DataMessage, DataType, Downstream, JoinGroup, Upstream
+from wps_load.protocol.messages import (
+    Ack,
+    Connected,
+    DataMessage,
+    DataType,
+    Disconnected,
+    Downstream,
+    JoinGroup,
+    Upstream,
+)
 from wps_load.protocol.session import Session, State
 
 if TYPE_CHECKING:
@@ -33,9 +43,9 @@ def stamp_readers(sent: DataType) -> Mapping[str, Callable[[object], Stamp | Non
 
 
 class Link:
-    """`connected`: set when the session is usable, or the connection has ended. `ended`: the latter. `proven`:
-    a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the handshake. `tentative`: a
-    recovery that the service may still refuse; its end is a failed attempt, no lost connection.
+    """`connected`: set when the session is usable, or the connection has ended. `ended`: the latter, `lost`: how.
+    `proven`: a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the handshake.
+    `tentative`: a recovery that the service may still refuse; its end is a failed attempt, no lost connection.
 
     `stalled`: the publisher's message that may have left in part only, if the connection stalled on one.
     """
@@ -45,6 +55,7 @@ class Link:
         "_came_back",
         "_delivery",
         "_engine",
+        "_farewell",
         "_learn",
         "_locate",
         "_member",
@@ -59,6 +70,7 @@ class Link:
         "connected",
         "connection",
         "ended",
+        "lost",
         "lost_ns",
         "proven",
         "session",
@@ -87,7 +99,9 @@ class Link:
         self.proven = Event()
         self.closed_cleanly = False
         self.tentative = False
+        self.lost: ConnectionLost | None = None
         self.lost_ns = 0
+        self._farewell = ""
         self._told = (session.duplicates_dropped, session.sequence_gaps)
         self.stalled: tuple[Publisher, int] | None = None
         on_message = self._on_slow_message if member.role.slow else self._on_message
@@ -198,6 +212,8 @@ class Link:
         elif type(message) is Connected:
             self._locate = self._engine.envelopes.locate
             self.connected.set()
+        elif type(message) is Disconnected:
+            self._farewell = quote(message.reason)
 
     def _on_joined(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
         requested_ns, audience = cast(tuple[int, int], context)
@@ -218,6 +234,7 @@ class Link:
 
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
         self.lost_ns = now_ns()
+        self.lost = lost = lost.after(self._farewell)
         self._count_replays()
         if self._member.link is self:
             self._member.link_lost(self, lost, asked)

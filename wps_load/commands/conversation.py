@@ -9,6 +9,7 @@ from gevent.queue import Empty, Queue  # type: ignore[import-untyped]
 
 from wps_load.client.connection import Connection
 from wps_load.client.dial import Dialed
+from wps_load.client.quote import quote
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.errors import ConnectionLost, Finding
@@ -16,7 +17,7 @@ from wps_load.measure.catalog import ack_label
 from wps_load.measure.stamp import Stamp, pack_binary, pack_text, read_binary, read_json
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import FrameWriter
-from wps_load.protocol.messages import Ack, Connected, DataMessage, DataType, Downstream, JoinGroup
+from wps_load.protocol.messages import Ack, Connected, DataMessage, DataType, Disconnected, Downstream, JoinGroup
 from wps_load.protocol.session import Session
 from wps_load.workload.population import EVENT_NAME
 
@@ -135,17 +136,16 @@ class Conversation:
         self, ends: Callable[[Downstream], bool], label: str, otherwise: str, advice: str
     ) -> tuple[Downstream, int]:
         until_ns = now_ns() + int(self._limit_s * NS_PER_S)
+        farewell = ""
         while (left_ns := until_ns - now_ns()) > 0:
             try:
                 message, arrived_ns = self._inbox.get(timeout=left_ns / NS_PER_S)
             except Empty:
                 break
             if isinstance(message, ConnectionLost):
-                raise Finding(
-                    message.label,
-                    f"the service closed the connection (code {message.code})",
-                    "check the hub's settings and event handlers, and the state of the resource",
-                )
+                raise message.after(farewell)
+            if isinstance(message, Disconnected):
+                farewell = quote(message.reason)
             if ends(message):
                 return message, arrived_ns
         raise Finding(label, otherwise, advice)

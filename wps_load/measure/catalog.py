@@ -95,6 +95,7 @@ FIXED_LABELS: Final = frozenset(
         "connect_failed",
         "connected_timeout",
         "connected_lost",
+        "client_error",
         "url_invalid",
         "dns_failed",
         "tls_failed",

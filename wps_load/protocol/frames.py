@@ -278,7 +278,7 @@ class FrameReader:
     def _check_head(self, first: int, size: int) -> None:
         """Everything that a frame's header can be blamed for (RFC 6455 sections 5.2, 5.4, 5.5)."""
         if first & 0x70:
-            raise RemoteProtocolError(1002, "reserved bit set without an extension")
+            raise RemoteProtocolError(1002, "reserved bit set, as in compressed frames, though no extension was agreed")
         opcode = first & 0xF
         if opcode >= 0x8:
             if opcode > 0xA:

@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.codecs import Codec
+from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, SequenceAck
 
 RECOVERY_WINDOW_NS = 30 * 1_000_000_000
@@ -160,7 +161,7 @@ class Session:
         """
         decode = self._decoders.get(opcode)
         if decode is None:
-            raise RemoteProtocolError(1003, f"frame of opcode {opcode} in the protocol {self._codec.name}")
+            raise RemoteProtocolError(1003, _wrong_frame(opcode, self._codec.name))
         message = decode(payload)
         if self.state is not _CONNECTED or type(message) is Connected:
             self._receive_unusual(message)
@@ -298,3 +299,9 @@ class Session:
         if target is None:
             raise LocalProtocolError(f"{event.name} cannot happen to a session that is {self.state.name}")
         self.state = target
+
+
+def _wrong_frame(opcode: int, protocol: str) -> str:
+    kinds = {Opcode.TEXT: ("text", "binary"), Opcode.BINARY: ("binary", "text")}
+    came, wanted = kinds.get(Opcode(opcode), ("unknown", "other"))
+    return f"a {came} frame, where {protocol} has {wanted} frames only"
