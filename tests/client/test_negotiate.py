@@ -106,9 +106,7 @@ def test_nonsense_is_invalid(body: bytes) -> None:
     assert "--wps-negotiate-url" in failure.advice
 
 
-@pytest.mark.parametrize(
-    ("status", "permanent"), [(304, True), (401, True), (404, True), (429, False), (500, False)]
-)
+@pytest.mark.parametrize(("status", "permanent"), [(304, True), (401, True), (404, True), (429, False), (500, False)])
 def test_a_status_is_a_label(status: int, permanent: bool) -> None:
     answer = response(b"", f"{status} Text", "Retry-After: 3\r\n")
     with answering(answer) as server:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wps_load.measure.histogram import Histogram
-from wps_load.measure.recorder import Recorder
+from wps_load.measure.recorder import MAX_SENTENCE_CHARS, Recorder
 from wps_load.measure.snapshot import Snapshot, metric_row
 
 names = st.sampled_from(["rtt", "connect", "delivery", "send_lag"])
@@ -104,3 +104,21 @@ def test_a_row_without_data_is_unknown() -> None:
     row = Snapshot(failures={("disconnect", "closed_1006"): 2, ("rtt", "other"): 1}).row("disconnect")
     assert (row.pop("count"), row.pop("failures")) == (2, 2)
     assert set(row.values()) == {None}
+
+
+def test_the_first_failure_of_a_kind_is_kept_in_words_on_every_way() -> None:
+    recorder = Recorder()
+    recorder.fail("disconnect", "closed_1008", sentence="with code 1008: first")
+    recorder.fail("disconnect", "closed_1008", sentence="with code 1008: second")
+    taken = recorder.take()
+    recorder.fail("disconnect", "closed_1008", sentence="with code 1008: third")
+    later = recorder.take()
+    assert later.sentences == {}, "told once, or each second of a day would carry it"
+    other = Snapshot(sentences={("disconnect", "closed_1008"): "of another worker", ("connect", "http_401"): "b"})
+    total = Snapshot.from_wire(taken.to_wire())
+    total.merge(later)
+    total.merge(other)
+    assert total.sentences == {("disconnect", "closed_1008"): "with code 1008: first", ("connect", "http_401"): "b"}
+    assert total.without({"rtt"}).sentences == total.sentences
+    recorder.fail("connect", "http_401", sentence="x" * 10_000)
+    assert len(recorder.take().sentences["connect", "http_401"]) == MAX_SENTENCE_CHARS

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from report_runs import facts
 
-from wps_load.report import tables
+from wps_load.report import html, markdown, tables
+from wps_load.report.schema import first_fault
 from wps_load.report.summary import build_summary
 
 
@@ -71,3 +72,19 @@ def test_what_ran(settings: dict[str, str], load: str) -> None:
         f"echo over json, 50 connections, {load}, payload 2KiB, "
         "against embedded emulator at http://127.0.0.1:41873, for 33 s."
     )
+
+
+def test_failures_are_shown_with_the_first_of_each_kind_in_words() -> None:
+    key = ("disconnect", "closed_1008")
+    run = facts(failures={key: 3, ("connect", "http_429"): 2})
+    plain = tables.failures_table(build_summary(run))
+    assert plain.header == ("metric", "label", "count")
+    run.snapshot.sentences[key] = "the service closed the connection with code 1008: Quota | <b>"
+    summary = build_summary(run)
+    assert first_fault(summary) is None
+    table = tables.failures_table(summary)
+    assert [cell.text for cell in table.rows[0]] == [*key, "3", run.snapshot.sentences[key]]
+    assert table.rows[1][3].text == ""
+    for page in (markdown.render(summary), html.render(summary, None).decode()):
+        assert "code 1008: Quota" in page
+        assert "<b>" not in page

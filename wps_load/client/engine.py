@@ -188,7 +188,7 @@ class Engine:
 
     def failed(self, metric: str, label: str, message: str, advice: str = "") -> None:
         """Counts a failure, and warns once of its kind."""
-        self.recorder.fail(metric, label)
+        self.recorder.fail(metric, label, sentence=message)
         self._on_warning(f"{metric}/{label}", f"{message}{'; ' + advice if advice else ''} [{metric}: {label}]")
 
     # -- back-off --------------------------------------------------------------------------------------------

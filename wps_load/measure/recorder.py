@@ -6,6 +6,9 @@ from wps_load.measure import catalog
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 
+MAX_SENTENCE_CHARS = 400
+"""Of a failure in words: a sentence, with what a peer said in it."""
+
 
 class Recorder:
     """Times, failures and counters of one process: what came since the last `take`, and the total.
@@ -19,6 +22,7 @@ class Recorder:
         self._buffers: dict[str, list[int]] = {}
         self._interval = Snapshot()
         self._total = Snapshot()
+        self._told: set[tuple[str, str]] = set()
 
     def buffer(self, name: str) -> list[int]:
         """The list that takes ns values of `name`: append to it. Always the same object.
@@ -32,9 +36,11 @@ class Recorder:
             found = self._buffers[name] = []
         return found
 
-    def fail(self, metric: str, label: str, n: int = 1) -> None:
+    def fail(self, metric: str, label: str, n: int = 1, sentence: str = "") -> None:
         """Counts failures of `metric`. A label outside the vocabulary is counted as `other`: never lost, and
         no free text gets through. Raises ValueError for an unknown metric.
+
+        `sentence`: what happened, in words that may be shown; that of a kind's first failure is kept.
         """
         failures = self._interval.failures
         key = (metric, label)
@@ -43,6 +49,9 @@ class Recorder:
                 raise ValueError(f"no metric is called {metric!r}")
             key = (metric, catalog.bounded_label(label))
         failures[key] = failures.get(key, 0) + n
+        if sentence and key not in self._told:
+            self._told.add(key)
+            self._interval.sentences[key] = sentence[:MAX_SENTENCE_CHARS]
 
     def count(self, name: str, n: int = 1) -> None:
         """Adds to a counter. Raises ValueError for a name that the catalogue does not have."""

@@ -15,11 +15,15 @@ PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9
 
 @dataclass(slots=True)
 class Snapshot:
-    """`histograms`: name -> ns values. `failures`: (metric, label) -> count. `counters`: name -> count."""
+    """`histograms`: name -> ns values. `failures`: (metric, label) -> count. `counters`: name -> count.
+
+    `sentences`: (metric, label) -> the first failure of this kind, in words that may be shown.
+    """
 
     histograms: dict[str, Histogram] = field(default_factory=dict)
     failures: dict[tuple[str, str], int] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
+    sentences: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def merge(self, other: Snapshot) -> None:
         """Adds `other`, whose histograms are copied."""
@@ -32,6 +36,7 @@ class Snapshot:
             self.failures[key] = self.failures.get(key, 0) + n
         for name, n in other.counters.items():
             self.counters[name] = self.counters.get(name, 0) + n
+        self.sentences = other.sentences | self.sentences
 
     def without(self, names: Collection[str]) -> Snapshot:
         """The same but for these metrics, times and failures. Shares the histograms."""
@@ -39,6 +44,7 @@ class Snapshot:
             {name: histogram for name, histogram in self.histograms.items() if name not in names},
             {key: n for key, n in self.failures.items() if key[0] not in names},
             dict(self.counters),
+            dict(self.sentences),
         )
 
     def failed(self, metric: str) -> int:
@@ -55,6 +61,7 @@ class Snapshot:
             "histograms": {name: histogram.to_wire() for name, histogram in self.histograms.items()},
             "failures": [[metric, label, n] for (metric, label), n in self.failures.items()],
             "counters": dict(self.counters),
+            "sentences": [[metric, label, text] for (metric, label), text in self.sentences.items()],
         }
 
     @classmethod
@@ -64,6 +71,7 @@ class Snapshot:
             {name: Histogram.from_wire(part) for name, part in wire["histograms"].items()},
             {(metric, label): n for metric, label, n in wire["failures"]},
             dict(wire["counters"]),
+            {(metric, label): text for metric, label, text in wire["sentences"]},
         )
 
 

@@ -44,7 +44,7 @@ def build_summary(facts: RunFacts) -> Summary:
         "rates": _rates(facts),
         "metrics": metrics,
         "failures": [
-            {"metric": metric, "label": label, "count": count}
+            _failure(metric, label, count, facts.snapshot.sentences.get((metric, label)))
             for (metric, label), count in sorted(facts.snapshot.failures.items(), key=lambda item: (-item[1], item[0]))
         ],
         "generator": {name: getattr(facts.generator, name) for name in GENERATOR_KEYS},
@@ -57,6 +57,11 @@ def build_summary(facts: RunFacts) -> Summary:
 
 def _without(found: Mapping[str, object] | None, *names: str) -> Summary | None:
     return None if found is None else {name: value for name, value in found.items() if name not in names}
+
+
+def _failure(metric: str, label: str, count: int, sentence: str | None) -> Summary:
+    """`message`: the first of its kind in words, where there are any."""
+    return {"metric": metric, "label": label, "count": count} | ({"message": sentence} if sentence else {})
 
 
 GENERATOR_KEYS = ("workers", "cpu_percent_max", "loop_lag_ms_p99", "send_lag_ms_p99", "rss_bytes_max")

@@ -239,8 +239,11 @@ def messages_table(summary: Mapping[str, Any]) -> Table:
 
 
 def failures_table(summary: Mapping[str, Any]) -> Table:
-    rows = [[f["metric"], f["label"], number(f["count"])] for f in summary["failures"]]
-    return table(("metric", "label", "count"), rows, numeric_from=2)
+    """What failed, how often, and the first of each kind in words."""
+    rows = [[f["metric"], f["label"], number(f["count"]), f.get("message", "")] for f in summary["failures"]]
+    if not any(row[3] for row in rows):
+        return table(("metric", "label", "count"), [row[:3] for row in rows], numeric_from=2)
+    return table(("metric", "label", "count", "the first one"), rows, numeric_from=2, numeric_to=3)
 
 
 def generator_table(summary: Mapping[str, Any]) -> Table:

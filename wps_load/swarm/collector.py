@@ -107,7 +107,7 @@ class Collector:
     def reset(self) -> None:
         """Statistics start anew, with what the agents measure from their next reset on; the timeline goes on."""
         self._resets += 1
-        self.total = Snapshot()
+        self.total = Snapshot(sentences=self.total.sentences)
         self.cpu_percent_max = 0.0
         self.gc_pause_ns_max = 0
 
