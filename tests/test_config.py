@@ -110,6 +110,7 @@ def test_every_default_is_allowed(option: Any) -> None:
         ("client_url", "wss://demo:99999/client/hubs/h?access_token=x"),
         ("negotiate_url", "app.example/negotiate"),
         ("hub", "1hub"),
+        ("keepalive_interval", "5ms"),
         ("hub", "a" * 129),
         ("auth", "cookie"),
         ("roles", "webpubsub.joinleavegroup"),
@@ -272,6 +273,7 @@ def test_a_wrong_negotiate_url_is_shown_without_its_query() -> None:
         ({"scenario": "idle", "slo": "loss = 0"}, "--wps-slo", "no messages"),
         ({"scenario": "small-group", "no_echo": True, "slo": "rtt p99 < 1s"}, "--wps-slo", "not measured"),
         ({"warmup": "5s", "run_time_s": 7}, "--run-time", "connecting takes 2s, the warm-up 5s"),
+        ({"keepalive_interval": "30s", "keepalive_timeout": "30s"}, "--wps-keepalive-timeout", "answered in time"),
         ({"units": "2", "tier": "free"}, "--wps-units", "Free_F1 has at most 1"),
     ],
 )
@@ -296,6 +298,8 @@ def test_bad_combinations_are_refused_in_one_sentence(options: dict[str, Any], f
         {"units": "100", "tier": "Premium_P2"},
         {"scenario": "big-group", "users": 10},
         {"groups": "", "cut": None},
+        {"keepalive_interval": "0", "keepalive_timeout": "1s"},
+        {"keepalive_interval": "1s", "keepalive_timeout": "0"},
     ],
 )
 def test_good_combinations_are_not(options: dict[str, Any]) -> None:

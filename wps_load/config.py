@@ -62,6 +62,8 @@ class RunConfig:
     cut: CutPlan | None
     slow: SlowPlan | None
     connect_timeout_ns: int
+    keepalive_interval_ns: int
+    keepalive_timeout_ns: int
     settle_ns: int
     warmup_ns: int
     drain_ns: int

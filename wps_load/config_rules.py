@@ -221,6 +221,16 @@ def _time(seen: Given) -> Fault | None:
     )  # fmt: skip
 
 
+def _keepalive(seen: Given) -> Fault | None:
+    interval_ns, timeout_ns = seen.config.keepalive_interval_ns, seen.config.keepalive_timeout_ns
+    if not interval_ns or not timeout_ns or timeout_ns > interval_ns:
+        return None
+    return Fault(
+        "--wps-keepalive-timeout", f"{timeout_ns / 1e9:g}s",
+        f"longer than --wps-keepalive-interval ({interval_ns / 1e9:g}s), else no ping could be answered in time",
+    )  # fmt: skip
+
+
 def _units(seen: Given) -> Fault | None:
     config = seen.config
     if config.units is None or config.tier is None or config.units <= _UNITS_OF[config.tier]:
@@ -250,5 +260,6 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     ),
     (("--wps-payload", "--wps-payload-file", "--wps-data-type", "--wps-protocol"), _payload),
     (("--wps-scenario", "--wps-warmup", "--wps-stages", "--wps-capacity"), _time),
+    (("--wps-keepalive-interval", "--wps-keepalive-timeout"), _keepalive),
     (("--wps-units", "--wps-tier"), _units),
 )

@@ -121,6 +121,8 @@ class EndedBy(StrEnum):
     """TCP ended without a close frame, by whomever: `closed_1006` (RFC 6455 section 7.1.5)."""
     PROTOCOL = "protocol"
     """We did, as what came breaks the protocol: `protocol_error_NNNN`, by the code that we answered with."""
+    SILENCE = "silence"
+    """We did, as nothing came any more, no answer to a ping either: `keepalive_timeout`."""
     BUG = "bug"
     """We did, as our own code failed: `client_error`."""
 
@@ -157,6 +159,9 @@ class ConnectionLost(Finding):
         if self.ended_by is EndedBy.PROTOCOL:
             what = f"wps-load ended the connection (code {code}), as what came breaks the protocol"
             return what, f"protocol_error_{code}", "check that the target is Web PubSub and speaks --wps-protocol"
+        if self.ended_by is EndedBy.SILENCE:
+            advice = "the service has stopped, or a NAT or load balancer on the way has forgotten the connection"
+            return "the service went silent, and wps-load gave the connection up", "keepalive_timeout", advice
         if self.ended_by is EndedBy.BUG:
             return "wps-load ended the connection, by a bug of its own", "client_error", "the log has its traceback"
         if self.ended_by is EndedBy.NETWORK:

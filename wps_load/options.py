@@ -127,6 +127,13 @@ def _token_lifetime_ns(text: str) -> int:
     return lifetime
 
 
+def _keepalive_ns(text: str) -> int:
+    time_ns = duration_ns(text)
+    if 0 < time_ns < 100_000_000:
+        raise ValueError("0, or a duration of at least 100ms, such as 20s")
+    return time_ns
+
+
 def _tier(text: str) -> str:
     sku = TIERS.get(text.lower()) or next((sku for sku in SKUS if sku.lower() == text.lower()), None)
     if sku is None:
@@ -249,6 +256,15 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-connect-timeout", "connect_timeout_ns", "15s", "from the decision to connect to usable",
         positive_duration_ns,
+    ),
+    Option(
+        "--wps-keepalive-interval", "keepalive_interval_ns", "20s",
+        "quiet time after which a connection is pinged, as the official clients do; 0: no pings, and silence ends "
+        "no connection", _keepalive_ns,
+    ),
+    Option(
+        "--wps-keepalive-timeout", "keepalive_timeout_ns", "120s",
+        "silence after which a connection is taken for lost (keepalive_timeout); 0: never", _keepalive_ns,
     ),
     Option("--wps-settle", "settle_ns", "30s", "the longest wait for all users to be connected", duration_ns),
     Option(

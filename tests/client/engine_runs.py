@@ -101,7 +101,7 @@ class Run:
         for ordinal, engine in enumerate(self.engines):
             engine.timetable.deal_senders(ordinal, len(self.engines))
             engine.timetable.plan(Epoch(1, start_ns, end_ns))
-        beat = gevent.spawn(self._beat)
+        beat = gevent.spawn(self.beat)
         for engine in self.engines:
             over = Event()
             engine.scheduler.call_at(end_ns, lambda _, over=over: over.set())  # behind all that is due before
@@ -111,11 +111,13 @@ class Run:
         beat.kill()
         return self
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """What agents do a few times a second, for ever."""
         while True:
-            gevent.sleep(0.05)
+            gevent.sleep(0.02)
             for engine in self.engines:
                 engine.acknowledge(now_ns())
+                engine.keepalive.beat()
 
     def finish(self) -> Done:
         """Drains, as the coordinator and its agents do."""

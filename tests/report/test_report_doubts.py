@@ -120,8 +120,16 @@ def test_errors_come_first_and_each_has_advice() -> None:
     assert all(doubt["advice"] and doubt["message"].endswith(".") for doubt in found)
 
 
+def test_silent_connections_are_told() -> None:
+    run = facts()
+    run.snapshot.counters["connections_silent"] = 2
+    doubt = next(d for d in build_summary(run)["doubts"] if d["name"] == "connections_silent")
+    assert doubt["level"] == "warning"
+    assert doubt["message"].startswith("2 times a connection received no byte for three ping intervals")
+
+
 def test_the_list_is_closed() -> None:
-    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 16
+    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 17
 
 
 def test_nothing_connected_comes_first_and_alone_explains_what_follows() -> None:

@@ -19,7 +19,7 @@ from wps_load.client.establish import RECOVERY_PROOF_S, RECOVERY_RETRY_S, dial_r
 from wps_load.client.quote import quote
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost
-from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected
+from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, Pong
 from wps_load.protocol.session import RECOVERY_WINDOW_NS, Session, State
 
 if TYPE_CHECKING:
@@ -169,6 +169,8 @@ class ApiLink:
             self.connected.set()
         elif type(message) is Disconnected:
             self._farewell = quote(message.reason)
+        elif type(message) is Pong:
+            self._engine.keepalive.words.answered()
 
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
         lost_ns = now_ns()
@@ -180,7 +182,8 @@ class ApiLink:
             self.session.close()
         else:
             self.session.lost(lost_ns, lost.code)
-        self._engine.link_closed(self, lost, counted=usable and not asked and self._recovery is None)
+        provoked = asked or self._engine.ping_refused(self, lost)
+        self._engine.link_closed(self, lost, counted=usable and not provoked and self._recovery is None)
         self._proven.set()
         if self._recovery is not None:
             return  # an attempt to recover has failed: its greenlet goes on

@@ -186,14 +186,14 @@ class Connection:
         self.outbox.finish(_control(Opcode.CLOSE, encode_close(code, reason)), drop=False)
         self._timer.start(self._close_timeout_s, self._on_no_answer)
 
-    def cut(self, kind: Cut) -> None:
-        """Breaks the connection. But for `CLOSE`, `on_close`, if still due, is called before this returns."""
+    def cut(self, kind: Cut, lost: ConnectionLost | None = None) -> None:
+        """Breaks the connection; calls `on_close`, if still due (`CLOSE`: later). `lost`: why, if not our wish."""
         if kind is Cut.CLOSE:
             self.close()
             return
         if self._state is _CLOSED:
             return
-        self._asked = self._asked or not self._reported
+        self._asked = self._asked or not (self._reported or lost)
         if kind is Cut.SILENT:
             self._state = _CLOSED
             self._stop_io()
@@ -201,7 +201,7 @@ class Connection:
         else:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self.release()
-        self._report(ConnectionLost(1006))
+        self._report(lost or ConnectionLost(1006))
 
     def release(self) -> None:
         """Gives the descriptor back, also that of a silent cut. `on_close` is not called."""

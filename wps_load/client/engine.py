@@ -15,6 +15,7 @@ from gevent.event import Event  # type: ignore[import-untyped]
 
 from wps_load.client.access import Access
 from wps_load.client.establish import OpenLink
+from wps_load.client.keepalive import Sweep
 from wps_load.client.link import stamp_readers
 from wps_load.client.member import Member
 from wps_load.client.scheduler import Scheduler
@@ -29,6 +30,7 @@ from wps_load.measure.stamp import pack_binary, pack_text
 from wps_load.protocol.codecs import CODECS, Template
 from wps_load.protocol.envelopes import Envelopes, NoEnvelopes
 from wps_load.protocol.frames import FrameWriter
+from wps_load.protocol.keepalive import Keepalive
 from wps_load.protocol.messages import DataType
 from wps_load.workload.chaos import lifetimes_ns
 from wps_load.workload.pacer import ScheduleCounter
@@ -97,6 +99,7 @@ class Engine:
         self.epoch = 0
         self._on_warning = on_warning
         self.timetable = Timetable(self, config, users)
+        self.keepalive = Sweep(self, Keepalive(config.keepalive_interval_ns, config.keepalive_timeout_ns))
         self._lifetimes: dict[int, Any] = {}
         self._back_offs_end = Event()
         self._closed_traffic = Traffic(0, 0, 0, 0)
@@ -165,6 +168,17 @@ class Engine:
         if counted:
             self.recorder.count("connections_dropped")
             self.failed("disconnect", lost.label, f"a connection ended unasked: {lost.message}", lost.advice)
+
+    def ping_refused(self, link: OpenLink, lost: ConnectionLost) -> bool:
+        """Whether the service ended this connection because we asked whether it knows the `ping` message."""
+        refused = self.keepalive.words.ended(link, lost)
+        if refused:
+            self._on_warning(
+                "keepalive/unknown",
+                "the service closed a connection for the subprotocol's ping message, which it does not know; quiet "
+                "connections send WebSocket pings instead",
+            )
+        return refused
 
     def publish_acked(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
         due_ns, epoch = cast(tuple[int, int], context)

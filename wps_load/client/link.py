@@ -27,6 +27,7 @@ from wps_load.protocol.messages import (
     Disconnected,
     Downstream,
     JoinGroup,
+    Pong,
     Upstream,
 )
 from wps_load.protocol.session import Session, State
@@ -214,6 +215,8 @@ class Link:
             self.connected.set()
         elif type(message) is Disconnected:
             self._farewell = quote(message.reason)
+        elif type(message) is Pong:
+            self._engine.keepalive.words.answered()
 
     def _on_joined(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
         requested_ns, audience = cast(tuple[int, int], context)

@@ -217,13 +217,13 @@ class Member:
         self.link = None
         engine = self._engine
         was_usable = link.session.state is not State.NEW
-        provoked = asked or (self.role.slow and was_usable)
+        provoked = asked or (self.role.slow and was_usable) or engine.ping_refused(link, lost)
         by_plan = link.closed_cleanly = asked and lost.code != 1006
         if by_plan or self._planned or self.role.slow:  # a slow reader's session has overflowed, or will
             link.session.close()
         else:
             link.session.lost(link.lost_ns, lost.code)
-        if provoked and not asked:  # a slow reader that the service has had enough of
+        if provoked and not asked:  # a slow reader that the service has had enough of, or the scout of pings
             engine.recorder.count("connections_cut")
         engine.link_closed(link, lost, counted=was_usable and not provoked and not link.tentative)
         holds = link.recoverable

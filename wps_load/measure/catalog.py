@@ -76,6 +76,8 @@ COUNTERS: Final = frozenset(
         "connections_recovered",
         "connections_cut",
         "connections_closed_by_plan",
+        "connections_silent",  # of which no byte came for three ping intervals; each time it became so
+        "pings_sent",
         "send_stalls",
         "send_stall_ns",
         "gc_pause_ns",
@@ -119,6 +121,7 @@ FIXED_LABELS: Final = frozenset(
         "rest_timeout",
         "rest_failed",
         "not_joined",
+        "keepalive_timeout",
         "answer_timeout",
         "http_other",
         OTHER,

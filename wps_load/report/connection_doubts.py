@@ -35,6 +35,20 @@ def connections_failed(seen: Evidence) -> Doubt | None:
     )
 
 
+def connections_silent(seen: Evidence) -> Doubt | None:
+    count = seen.facts.snapshot.counters.get("connections_silent")
+    if not count:
+        return None
+    return Doubt(
+        "connections_silent",
+        "warning",
+        f"{count:,} time{'s' if count > 1 else ''} a connection received no byte for three ping intervals or longer: "
+        "its peer may have been gone, although TCP did not say so.",
+        "See the failures of `disconnect` by label: after --wps-keepalive-timeout of silence a connection is dropped "
+        "(keepalive_timeout). A NAT or load balancer on the way may forget connections.",
+    )
+
+
 def _most_frequent(seen: Evidence) -> str:
     """`, most often NAME`, of the connects' failures."""
     labels = {label: n for (metric, label), n in seen.facts.snapshot.failures.items() if metric == "connect"}

@@ -157,6 +157,7 @@ class Agent:
             gevent.sleep(BEAT_S)
             engine = self.engine
             engine.acknowledge(now_ns())
+            engine.keepalive.beat()
             engine.recorder.flush()  # a second's worth at once would hold up the messages for milliseconds
             engine.timetable.give_up_waiting(now_ns())
             status = engine.settled, len(engine.open_links)
