@@ -27,8 +27,8 @@ def health(**values: Any) -> dict[str, Any]:
     return {"generator": GeneratorHealth(**values)}
 
 
-def totals(published: int, send_failed: int = 0, unrecorded: int = 0) -> LedgerTotals:
-    return LedgerTotals(published, send_failed, published, published, 0, 0, 0, unrecorded=unrecorded)
+def totals(published: int, send_failed: int = 0, **more: int) -> LedgerTotals:
+    return LedgerTotals(published, send_failed, published, published, 0, 0, 0, **more)
 
 
 def connections(opened: int, failed: int) -> dict[str, Any]:
@@ -54,6 +54,10 @@ def test_a_sound_run_has_none() -> None:
         ({"offered": 60_000, "totals": totals(59_400)}, {}),
         ({"offered": 60_000, "totals": totals(59_399)}, {"rate_missed": "error"}),
         ({"offered": 60_000, "totals": totals(50_000), "closed_loop": True}, {}),
+        ({"offered": 60_000, "totals": totals(40_000, 20_000, send_failed_service=20_000)}, {}),
+        ({"offered": 60_000, "totals": totals(40_000, 20_000, send_failed_plan=20_000)}, {}),
+        ({"offered": 60_000, "totals": totals(40_000, 20_000, send_failed_service=19_400)}, {}),
+        ({"offered": 60_000, "totals": totals(40_000, 20_000, send_failed_service=19_399)}, {"rate_missed": "error"}),
         (health(send_lag_ms_p99=10.0), {}),
         (health(send_lag_ms_p99=10.1), {"send_lag": "error"}),
         (health(send_lag_ms_p99=10.1) | {"median_ms": 150.0}, {}),

@@ -4,6 +4,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
 
+from wps_load.measure.causes import Cause
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.prometheus import RunMetrics
@@ -17,6 +18,9 @@ class FakeCollector:
         self.total.histograms["rtt"] = histogram = Histogram()
         histogram.record(2_000_000, 100)
         self.total.histograms["send_lag"] = histogram
+
+    def not_sent(self) -> dict[Cause, int]:
+        return {Cause.SERVICE: 4, Cause.PLAN: 0, Cause.GENERATOR: 1}
 
     def running(self, name: str) -> int:
         return {"offered": 110, "published": 105, "delivered": 100, "missing": 5}[name]
@@ -34,6 +38,8 @@ def test_a_run_as_a_scraper_sees_it() -> None:
     assert found["wps_connections_open"] == 12
     assert found['wps_messages_total{kind="delivered"}'] == 100
     assert found["wps_messages_missing"] == 5
+    assert found['wps_messages_not_sent_total{cause="service"}'] == 4
+    assert found['wps_messages_not_sent_total{cause="generator"}'] == 1
     assert abs(found['wps_latency_seconds{metric="rtt",quantile="0.99"}'] - 0.002) < 1e-5
     assert found['wps_latency_count_total{metric="rtt"}'] == 100
     assert found['wps_failures_total{label="http_429",metric="connect"}'] == 3

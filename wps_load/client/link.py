@@ -16,6 +16,7 @@ from wps_load.client.quote import quote
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost
 from wps_load.measure.catalog import ack_label
+from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import DUPLICATE
 from wps_load.measure.stamp import TEXT_CHARS, Stamp, read_binary, read_json, read_text
 from wps_load.protocol.envelopes import NoEnvelopes
@@ -245,11 +246,11 @@ class Link:
         self.ended.set()
         self.proven.set()
 
-    def settle_stalled(self) -> None:
+    def settle_stalled(self, cause: Cause) -> None:
         """The connection is gone for good: what had left in part only was never published."""
         if self.stalled is not None and self.connection.unsent_frames:
             publisher, seq = self.stalled
-            publisher.fail(seq)
+            publisher.fail(seq, cause)
         self.stalled = None
 
     @property

@@ -25,6 +25,7 @@ from wps_load.client.publisher import Publisher
 from wps_load.client.reconnect import Backoff, BackoffPolicy
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost
+from wps_load.measure.causes import Cause, cause_of
 from wps_load.protocol.session import Session, State
 from wps_load.workload.population import Role
 
@@ -77,7 +78,7 @@ class Member:
             if failure is not None:
                 self._settle()
                 if self.publisher is not None:
-                    self.publisher.lost(holds=False)
+                    self.publisher.lost(cause_of(failure.label), holds=False)
                 delay_s = self._backoff.next_delay_s(failure)
                 if delay_s is None:
                     return
@@ -136,6 +137,8 @@ class Member:
         """One attempt, from due time to usable, each part timed. None: it is up."""
         engine = self._engine
         deadline_ns = now_ns() + engine.config.connect_timeout_ns
+        if self.publisher is not None:
+            self.publisher.asks(now_ns())
         try:
             asked_ns = now_ns()
             grant = engine.access.grant(self.role.user_id, () if engine.codec.enveloped else self.role.groups)
@@ -226,12 +229,13 @@ class Member:
         if provoked and not asked:  # a slow reader that the service has had enough of, or the scout of pings
             engine.recorder.count("connections_cut")
         engine.link_closed(link, lost, counted=was_usable and not provoked and not link.tentative)
+        cause = Cause.PLAN if provoked or self._planned else Cause.SERVICE
         holds = link.recoverable
         if not holds:
-            link.settle_stalled()
+            link.settle_stalled(cause)
             self._leave(link.lost_ns, planned=by_plan or self._planned)
         if self.publisher is not None:
-            self.publisher.lost(holds=holds or (by_plan and not self._planned))  # it comes back at once
+            self.publisher.lost(cause, holds=holds or (by_plan and not self._planned))  # it comes back at once
 
     def _leave(self, at_ns: int, *, planned: bool) -> None:
         self.receiver.left_all(at_ns + self._engine.offset_ns, planned)
@@ -241,6 +245,8 @@ class Member:
     def _recover(self, lost: Link) -> bool:
         """Reliable subprotocols: continues the lost connection. False: it is gone; connect anew."""
         engine, session = self._engine, lost.session
+        if self.publisher is not None:
+            self.publisher.asks(now_ns())
         while session.may_recover(now_ns()) and not self._planned:
             recovered_ns = self._try_recovery(session)
             if recovered_ns is not None:
@@ -258,9 +264,10 @@ class Member:
                 "the service keeps it for 30 s, and up to 1,000 unacknowledged messages",
             )
         session.close()
-        lost.settle_stalled()
+        cause = Cause.PLAN if self._planned else Cause.SERVICE
+        lost.settle_stalled(cause)
         if self.publisher is not None:
-            self.publisher.lost(holds=False)
+            self.publisher.lost(cause, holds=False)
         self._leave(lost.lost_ns, planned=self._planned)
         return False
 

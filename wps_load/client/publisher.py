@@ -2,7 +2,8 @@
 
 A message whose time has come leaves at once if its connection can take it. If the peer has stopped reading, it waits
 unencoded, so that its `sent` stamp tells the truth when it leaves; if there is no connection, it has failed
-(`send_failed`), and is neither published nor lost. Its latency counts from the due time in every case.
+(`send_failed`), and is neither published nor lost: whose doing that is, its `Cause` says. Its latency counts from the
+due time in every case.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import TYPE_CHECKING, Protocol
 
-from wps_load.clock import now_ns
+from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import OutStream
 from wps_load.protocol.codecs import Template
 from wps_load.workload.pacer import ClosedPacer, Pacer, Schedule, ScheduleCounter
@@ -23,6 +25,11 @@ if TYPE_CHECKING:
 
 BACKLOG_MESSAGES = 10_000
 """What one publisher holds back while its peer reads nothing; the oldest one fails when another one comes."""
+
+LATE_NS = 10 * NS_PER_MS
+"""A message that was due so long before its connection went was still here because the loop was busy."""
+PATIENCE_NS = NS_PER_S
+"""After the run's own plan had ended a connection, the next one may take so long; then it is waited for in vain."""
 
 
 class Source(Protocol):
@@ -42,8 +49,11 @@ class Publisher:
     """One stream. The scheduler calls `stint.due`; the member tells when its link comes, drains and goes."""
 
     __slots__ = (
+        "_absent_for",
+        "_absent_since_ns",
         "_ack",
         "_around",
+        "_asking_since_ns",
         "_backlog",
         "_choose",
         "_engine",
@@ -82,6 +92,9 @@ class Publisher:
         self.phase = phase
         self.seed = seed
         self.link: Link | None = None
+        self._absent_for = Cause.PLAN  # not due to connect yet
+        self._absent_since_ns = 0
+        self._asking_since_ns: int | None = None
         self.holds = False
         """There is no link, but there will be one that continues it (recovery): keep messages meanwhile."""
         self.newcomer = False
@@ -119,14 +132,23 @@ class Publisher:
         """Messages that were due and wait for their peer to read."""
         return len(self._backlog)
 
-    def give_up(self) -> None:
+    def waits_for(self, at_ns: int) -> Cause:
+        """Who would be to blame if nothing left from now on."""
+        if self.link is not None:
+            return Cause.SERVICE  # it reads nothing
+        asking_ns = self._asking_since_ns
+        if self._absent_for is Cause.PLAN and asking_ns is not None and at_ns - asking_ns > PATIENCE_NS:
+            return Cause.SERVICE  # the plan was to be back by now
+        return self._absent_for
+
+    def _give_up(self, cause: Cause) -> None:
         """What is held back fails."""
         while self._backlog:
-            self.fail(self._backlog.popleft()[0])
+            self.fail(self._backlog.popleft()[0], cause)
 
     def end(self, end_ns: int) -> None:
         """Nothing leaves any more: what was due before `end_ns` has failed if it did not leave."""
-        self.give_up()
+        self._give_up(self.waits_for(now_ns()))
         if self.stint is not None:
             self.stint.miss(end_ns)
 
@@ -145,9 +167,10 @@ class Publisher:
         elif link is not None or self.holds:
             self._backlog.append((seq, due_ns))
             if len(self._backlog) > BACKLOG_MESSAGES:
-                self.fail(self._backlog.popleft()[0])
+                self.fail(self._backlog.popleft()[0], self.waits_for(due_ns))
         else:
-            self.fail(seq)
+            late = due_ns < self._absent_since_ns - LATE_NS
+            self.fail(seq, Cause.GENERATOR if late else self.waits_for(due_ns))
 
     def _transmit(self, link: Link, seq: int, due_ns: int, *, held: bool = False) -> None:
         """`held`: it had to wait for its peer, or for a recovery: that is not the generator's own lag."""
@@ -174,12 +197,13 @@ class Publisher:
             if not link.connection.outbox.writable:
                 link.stalled = self, seq
         elif not (self._ack and engine.codec.reliable):  # what waits for an ack is sent again after a recovery
-            self.fail(seq)
+            self.fail(seq, Cause.SERVICE)
 
     def linked(self, link: Link) -> None:
         """There is a connection to publish on."""
         self.link = link
         self.holds = False
+        self._asking_since_ns = None
         if self.newcomer:
             self._engine.timetable.start_newcomer(self)
         self.drained()
@@ -196,19 +220,29 @@ class Publisher:
                 return
             self._transmit(link, *backlog.popleft(), held=True)
 
-    def lost(self, *, holds: bool) -> None:
-        """The link is gone. `holds`: it may be recovered."""
-        self.link = None
+    def asks(self, at_ns: int) -> None:
+        """An attempt to connect begins."""
+        if self._asking_since_ns is None:
+            self._asking_since_ns = at_ns
+
+    def lost(self, cause: Cause, *, holds: bool) -> None:
+        """There is no link: it has ended, or an attempt to get one has failed. `holds`: there may be one that continues
+        it."""
+        if self.link is not None:
+            self.link = None
+            self._absent_since_ns = now_ns()
+            self._asking_since_ns = None
+        self._absent_for = cause
         self.holds = holds
         if not holds:
-            self.give_up()
+            self._give_up(cause)
             if self.stint is not None:
                 self.stint.last_due_ns = None
 
-    def fail(self, seq: int) -> None:
+    def fail(self, seq: int, cause: Cause) -> None:
         """A message that was not, or not wholly, handed to the socket."""
         if self.stint is not None:
-            self.stint.out.failed(seq)
+            self.stint.out.failed(seq, cause)
 
     def came_back(self, at_ns: int, seq: int) -> None:
         """Closed loop: message `seq` is back. If it is the one in flight, not one given up, the next one leaves."""
@@ -273,4 +307,4 @@ class Stint:
         if self.closed is None:
             due = ScheduleCounter(self.schedule.describe()).before(min(end_ns, self.until_ns))
             if due > self.out.seq:
-                self.out.skip(due - self.out.seq)
+                self.out.skip(due - self.out.seq, Cause.GENERATOR)

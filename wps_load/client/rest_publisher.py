@@ -19,6 +19,7 @@ from wps_load.client.publisher import Stint
 from wps_load.client.rest import RestSender
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import Finding
+from wps_load.measure.causes import Cause, cause_of
 from wps_load.measure.stamp import pack_binary, pack_text
 from wps_load.workload.population import RestStream, rest_streams
 from wps_load.workload.seeding import derive
@@ -30,6 +31,8 @@ IN_FLIGHT = 64
 """Requests of a process at a time, each on a connection of its own: what a busy app server's client pool allows."""
 WAITING_MESSAGES = 10_000
 """What one stream holds back while all requests are busy; the oldest one fails when another one comes."""
+SLOW_NS = NS_PER_S
+"""A request that takes longer holds its place for a reason of the service's."""
 FINISH_S = 3.0
 """How long the end of publishing waits for responses; a message whose response is still out counts as published."""
 FAILED_PAUSE_NS = NS_PER_S
@@ -102,11 +105,16 @@ class RestPublisher:
         """Messages that were due and wait for a request to become free."""
         return len(self._waiting)
 
+    def waits_for(self, at_ns: int) -> Cause:
+        """Who keeps waiting what is held back."""
+        return self._senders.busy_with(at_ns)
+
     def give_up(self) -> None:
         """What is held back fails."""
+        cause = self.waits_for(now_ns())
         while self._waiting:
             job = self._waiting.popleft()
-            job.stint.out.failed(job.seq)
+            job.stint.out.failed(job.seq, cause)
 
     def publish(self, due_ns: int) -> None:
         """The message that is due at `due_ns`, in this worker's clock. In the hub."""
@@ -116,7 +124,7 @@ class RestPublisher:
         self._waiting.append(Job(stint.out.take(), due_ns, stint, prompt))
         if len(self._waiting) > WAITING_MESSAGES:
             oldest = self._waiting.popleft()
-            oldest.stint.out.failed(oldest.seq)
+            oldest.stint.out.failed(oldest.seq, self.waits_for(now_ns()))
 
     def end(self, end_ns: int) -> None:
         """Nothing leaves any more: what was due before `end_ns` has failed if it did not leave."""
@@ -148,6 +156,8 @@ class RestSenders:
         self._pack = pack_text if payloads.stamp_is_text else pack_binary
         self._queue: deque[RestPublisher] = deque()
         self._busy = 0
+        self._took_ns = 0
+        self._answered_ns = 0
         self._workers = Group()
         self._finished = False
         self.publishers: list[RestPublisher] = []
@@ -173,6 +183,12 @@ class RestSenders:
         self._busy += 1
         self._workers.spawn(self._work)
         return True
+
+    def busy_with(self, at_ns: int) -> Cause:
+        """Why no request is free: each waits for a service that takes seconds, or there are too few of them for a
+        service that answers as it should."""
+        slow = max(self._took_ns, at_ns - self._answered_ns) > SLOW_NS
+        return Cause.SERVICE if slow else Cause.GENERATOR
 
     def finish(self) -> None:
         """Publishing is over: waits for the responses that are still out, `FINISH_S` at most. Blocks its greenlet."""
@@ -200,11 +216,12 @@ class RestSenders:
         if job.prompt:  # waiting for the service to answer others is not the generator's lag
             engine.send_lag.append(sent_ns - job.due_ns)
         failure = self._request(publisher, job, epoch, sent_ns)
-        back_ns = now_ns()
+        back_ns = self._answered_ns = now_ns()
+        self._took_ns = back_ns - sent_ns
         if self._finished or publisher.stint is not job.stint:
             return
         if failure is not None:
-            job.stint.out.failed(job.seq)
+            job.stint.out.failed(job.seq, cause_of(failure.label))
             engine.failed("rest_publish", failure.label, failure.message, failure.advice)
         elif epoch == engine.epoch:
             engine.recorder.buffer("rest_publish").append(back_ns - sent_ns)

@@ -17,6 +17,7 @@ from wps_load.client.publisher import Publisher, Stint
 from wps_load.client.rest_publisher import RestPublisher, RestSenders
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
+from wps_load.measure.causes import Cause
 from wps_load.workload.pacer import Pacer, Schedule, make_pacer
 from wps_load.workload.population import Role, phase, publisher_count
 from wps_load.workload.seeding import derive
@@ -219,9 +220,15 @@ class Timetable:
             found.append([list(final), segments, self._engine.offset_ns])
         return found
 
-    def held_back(self) -> int:
-        """Messages that were due and wait because their peer reads nothing."""
-        return sum([publisher.unsent() for publisher in self._publishers.values()])
+    def held_back(self) -> dict[Cause, int]:
+        """Messages that were due and wait, by who keeps them waiting: a peer that reads nothing, a recovery."""
+        held: dict[Cause, int] = {}
+        at_ns = now_ns()
+        for publisher in self._publishers.values():
+            if unsent := publisher.unsent():
+                cause = publisher.waits_for(at_ns)
+                held[cause] = held.get(cause, 0) + unsent
+        return held
 
     def give_up_waiting(self, at_ns: int) -> None:
         """Closed loop: a lost message must not end its publisher's work. Call it a few times a second."""

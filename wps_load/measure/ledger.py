@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
 from typing import Final, NamedTuple
 
+from wps_load.measure.causes import Cause
 from wps_load.measure.intervals import IntervalSet
 from wps_load.measure.receiver import (
     DUPLICATE,
@@ -71,8 +72,9 @@ class StreamFinal(NamedTuple):
 class LedgerTotals:
     """The messages of an epoch. `expected` and `lost` are None before `settle`: unknown is not 0.
 
-    expected = delivered + lost, always. `unrecorded`: missing messages beyond GAPS_LIMIT gaps; they are in
-    `lost`, and a late arrival of one is counted as a duplicate. Where it is not 0, the numbers are bounds.
+    expected = delivered + lost, always. `send_failed_service`, `send_failed_plan`: of `send_failed`, those that
+    were not the generator's doing. `unrecorded`: missing messages beyond GAPS_LIMIT gaps; they are in `lost`, and a
+    late arrival of one is counted as a duplicate. Where it is not 0, the numbers are bounds.
     """
 
     published: int
@@ -84,6 +86,14 @@ class LedgerTotals:
     reordered: int
     foreign: int = 0
     unrecorded: int = 0
+    send_failed_service: int = 0
+    send_failed_plan: int = 0
+
+    @property
+    def send_failed_by(self) -> dict[Cause, int]:
+        """`send_failed` by its causes. What nobody else accounts for is the generator's."""
+        service, plan = self.send_failed_service, self.send_failed_plan
+        return {Cause.SERVICE: service, Cause.PLAN: plan, Cause.GENERATOR: self.send_failed - service - plan}
 
     def plus(self, other: LedgerTotals) -> LedgerTotals:
         """The sums; an unknown makes its sum unknown."""
@@ -112,12 +122,14 @@ class Running:
     reordered: int
     missing: int
     missing_opened: int
+    send_failed_service: int = 0
+    send_failed_plan: int = 0
 
 
 class OutStream:
     """One stream's numbers. `seq` is the next one: a hot caller may read and increment it itself."""
 
-    __slots__ = ("_failed", "audience", "no_echo", "owner", "seq", "stream")
+    __slots__ = ("_failed", "audience", "failed_by", "no_echo", "owner", "seq", "stream")
 
     def __init__(self, stream: int, audience: int, owner: int | None, no_echo: bool) -> None:
         self.stream = stream
@@ -126,6 +138,8 @@ class OutStream:
         self.no_echo = no_echo
         self.seq = 0
         self._failed: IntervalSet | None = None
+        self.failed_by: dict[Cause, int] = {}
+        """How many numbers failed, by their causes."""
 
     def take(self) -> int:
         """The next sequence number."""
@@ -133,18 +147,20 @@ class OutStream:
         self.seq = seq + 1
         return seq
 
-    def skip(self, count: int) -> None:
+    def skip(self, count: int, cause: Cause = Cause.GENERATOR) -> None:
         """Takes the next `count` numbers, of which none was handed to a socket."""
         if self._failed is None:
             self._failed = IntervalSet()
         self._failed.append(self.seq, self.seq + count)
         self.seq += count
+        self.failed_by[cause] = self.failed_by.get(cause, 0) + count
 
-    def failed(self, seq: int) -> None:
-        """`seq` was never handed to the socket: nobody can expect it. Twice is once."""
+    def failed(self, seq: int, cause: Cause = Cause.GENERATOR) -> None:
+        """`seq` was never handed to the socket: nobody can expect it. Twice is once, for the first cause."""
         if self._failed is None:
             self._failed = IntervalSet()
-        self._failed.add(seq)
+        if self._failed.add(seq):
+            self.failed_by[cause] = self.failed_by.get(cause, 0) + 1
 
     @property
     def send_failed(self) -> int:
@@ -154,6 +170,7 @@ class OutStream:
         """A new epoch: numbers start anew."""
         self.seq = 0
         self._failed = None
+        self.failed_by = {}
 
     def final(self) -> StreamFinal:
         failed = tuple(self._failed.to_list()) if self._failed is not None else ()
@@ -221,7 +238,8 @@ class Ledger:
 
     def running(self) -> Running:
         """The live numbers."""
-        tally, failed = self._tally, self._send_failed()
+        tally = self._tally
+        failed, by_service, by_plan = self._send_failed()
         return Running(
             published=self._taken() - failed,
             send_failed=failed,
@@ -230,6 +248,8 @@ class Ledger:
             reordered=tally.reordered,
             missing=tally.missing,
             missing_opened=tally.missing_opened,
+            send_failed_service=by_service,
+            send_failed_plan=by_plan,
         )
 
     def outstanding(self) -> int:
@@ -241,7 +261,7 @@ class Ledger:
     def totals(self) -> LedgerTotals:
         """What holds at this moment; complete after `settle` and the drain."""
         tally = self._tally
-        failed = self._send_failed()
+        failed, by_service, by_plan = self._send_failed()
         lost = tally.outstanding + tally.unrecorded if self._settled else None
         return LedgerTotals(
             published=self._taken() - failed,
@@ -253,13 +273,18 @@ class Ledger:
             reordered=tally.reordered,
             foreign=self.foreign,
             unrecorded=tally.unrecorded,
+            send_failed_service=by_service,
+            send_failed_plan=by_plan,
         )
 
     def _taken(self) -> int:
         return sum([out.seq for out in self._streams.values()])
 
-    def _send_failed(self) -> int:
-        return sum([out.send_failed for out in self._streams.values() if out._failed is not None])
+    def _send_failed(self) -> tuple[int, int, int]:
+        """All of them, those of the service's doing, those of our plan's."""
+        failed = [out.failed_by for out in self._streams.values() if out.failed_by]
+        service, plan = (sum([by.get(cause, 0) for by in failed]) for cause in (Cause.SERVICE, Cause.PLAN))
+        return sum([sum(by.values()) for by in failed]), service, plan
 
     # -- the end ---------------------------------------------------------------------------------------------
 

@@ -72,10 +72,13 @@ def no_messages(seen: Evidence) -> Doubt | None:
             "See the failures of `join_group` by label: does the token have the role webpubsub.joinLeaveGroup "
             "(--wps-roles)?",
         )
+    due = facts.offered or 0
     return Doubt(
         "no_messages",
         "error",
-        "No message was published in the measure phase, so there is nothing to judge.",
+        "No message was published in the measure phase, so there is nothing to judge."
+        if not due
+        else f"None of the {due:,} messages that were due in the measure phase was sent, so there is nothing to judge.",
         "Were there publishers and a rate (--wps-publishers, --wps-rate)? Did connect and join succeed? Is -t "
         "longer than settle and warm-up?",
     )

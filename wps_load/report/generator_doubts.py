@@ -30,19 +30,21 @@ def worker_lost(seen: Evidence) -> Doubt | None:
 
 
 def rate_missed(seen: Evidence) -> Doubt | None:
+    """What the service or our own plan kept from being sent is counted and shown, and no doubt about the generator."""
     facts = seen.facts
     if facts.closed_loop or facts.totals is None or not facts.offered or facts.state is RunState.RUNNING:
         return None
-    missed = facts.offered - facts.totals.published
+    by_others = facts.totals.send_failed_service + facts.totals.send_failed_plan
+    missed = facts.offered - facts.totals.published - by_others
     if missed <= RATE_MISSED_SHARE * facts.offered:
         return None
     return Doubt(
         "rate_missed",
         "error",
-        f"{facts.offered:,} messages were due but only {facts.totals.published:,} were sent "
-        f"({missed / facts.offered:.1%} missing).",
-        "The generator or its connections could not keep the schedule: add workers (--processes -1), lower the "
-        "rate, or see why connections were lost.",
+        f"Of {facts.offered:,} messages that were due, the generator did not send {missed:,} "
+        f"({missed / facts.offered:.1%}): it was too late for them, or out of files, ports or requests.",
+        "Add workers (--processes -1) or machines, or lower the rate; see its CPU and send lag, and the failures of "
+        "`connect` by label.",
     )
 
 

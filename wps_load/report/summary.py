@@ -168,6 +168,7 @@ def _messages(facts: RunFacts) -> Summary:
     return {
         "offered": facts.offered,
         **{name: None if facts.totals is None else getattr(facts.totals, name) for name in names},
+        "send_failed_by": None if facts.totals is None else {str(k): n for k, n in facts.totals.send_failed_by.items()},
         "replayed": facts.snapshot.counters.get("messages_replayed", 0) if facts.protocol in RELIABLE else None,
         "billed_outbound": facts.billed_outbound,
     }

@@ -95,7 +95,23 @@ def seconds(value: float | None) -> str:
 
 
 def verdict_sentence(summary: Mapping[str, Any]) -> str:
-    """The verdict and its reason, in one sentence."""
+    """The verdict and its reason, and what was not sent, whatever the verdict."""
+    not_sent = "" if is_search(summary) else not_sent_sentence(summary)
+    return f"{_reason(summary)} {not_sent}".rstrip()
+
+
+def not_sent_sentence(summary: Mapping[str, Any]) -> str:
+    """How many of the messages that were due were not sent, and whose doing that was; empty where all were."""
+    messages = summary["messages"]
+    by_cause: Mapping[str, int] = messages.get("send_failed_by") or {}
+    offered = messages.get("offered")
+    if not offered or not any(by_cause.values()):
+        return ""
+    parts = [f"{count:,} ({name}: {NOT_SENT_WORDS[name]})" for name, count in by_cause.items() if count]
+    return f"Not sent: {', '.join(parts)}, of {offered:,} messages due."
+
+
+def _reason(summary: Mapping[str, Any]) -> str:
     slos = summary["slo"]
     errors = [doubt["name"] for doubt in summary["doubts"] if doubt["level"] == "error"]
     if is_search(summary) and errors in ([], ["client_bound"]):
@@ -109,6 +125,13 @@ def verdict_sentence(summary: Mapping[str, Any]) -> str:
     if not slos:
         return "No SLO was set, and nothing speaks against the figures of this run."
     return f"All {len(slos)} SLOs were met." if len(slos) > 1 else f"{slos[0]['expression']} was met."
+
+
+NOT_SENT_WORDS = {
+    "service": "it ended, refused or did not answer the connection, or read nothing from it",
+    "plan": "the run itself had ended the connection, or not begun it",
+    "generator": "too late, or no file, port or request was free",
+}
 
 
 def is_search(summary: Mapping[str, Any]) -> bool:
@@ -230,11 +253,14 @@ MESSAGE_WORDS = {
 def messages_table(summary: Mapping[str, Any]) -> Table:
     found, rates = summary["messages"], summary["rates"]
     per_s = {"offered": "offered_per_s", "published": "published_per_s", "delivered": "delivered_per_s"}
-    rows = [
-        [words, number(found[key]), number(rates[per_s[key]]) if key in per_s else ""]
-        for key, words in MESSAGE_WORDS.items()
-        if key != "replayed" or found.get(key) is not None  # only where there are recoveries
-    ]
+    rows: list[list[str | Cell]] = []
+    for key, words in MESSAGE_WORDS.items():
+        if key == "replayed" and found.get(key) is None:  # only where there are recoveries
+            continue
+        rows.append([words, number(found[key]), number(rates[per_s[key]]) if key in per_s else ""])
+        if key == "send_failed":
+            by_cause: Mapping[str, int] = found.get("send_failed_by") or {}
+            rows += [[f"… by the {name}", number(count), ""] for name, count in by_cause.items() if count]
     return table(("messages", "count", "per second"), rows)
 
 

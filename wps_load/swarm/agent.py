@@ -13,6 +13,7 @@ from wps_load.client.engine import Engine, Traffic
 from wps_load.client.member import Member
 from wps_load.client.timetable import Epoch
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.measure.causes import Cause
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.bus import Bus, Data
 from wps_load.swarm.clocks import host_identity
@@ -210,14 +211,17 @@ class Agent:
                 self._on_interval(part.counted())
 
     def _accounts(self) -> dict[str, int]:
-        """The present epoch's messages so far. `missing`: gaps that are not filled yet."""
+        """The present epoch's messages so far. `missing`: gaps that are not filled yet. What is held back has not been
+        sent so far, and may be yet."""
         running = self.engine.ledger.running()
         held = self.engine.timetable.held_back()
         return {
             "duplicated": running.duplicated,
             "reordered": running.reordered,
             "offered": running.published + running.send_failed,
-            "published": running.published - held,
+            "published": running.published - sum(held.values()),
+            "send_failed_service": running.send_failed_service + held.get(Cause.SERVICE, 0),
+            "send_failed_plan": running.send_failed_plan + held.get(Cause.PLAN, 0),
             "delivered": running.delivered,
             "missing": running.missing,
             "missing_opened": running.missing_opened,

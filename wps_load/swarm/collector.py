@@ -9,6 +9,7 @@ from typing import Any
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.config import RunConfig
+from wps_load.measure.causes import Cause
 from wps_load.measure.histogram_log import interval_lines
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
@@ -18,7 +19,8 @@ from wps_load.swarm.parts import Part
 
 logger = logging.getLogger(__name__)
 
-_DELTAS = ("offered", "published", "delivered", "missing", "missing_opened", "duplicated", "reordered")
+_UNSENT = ("send_failed_service", "send_failed_plan")
+_DELTAS = ("offered", "published", *_UNSENT, "delivered", "missing", "missing_opened", "duplicated", "reordered")
 LOG_LINES = 600
 """Intervals of a metric in the HdrHistogram log, at most: those of a long run are merged to longer ones."""
 
@@ -128,6 +130,12 @@ class Collector:
         newest = max((epoch for epoch, _ in self._running.values()), default=0)
         return sum(totals[name] for epoch, totals in self._running.values() if epoch == newest)
 
+    def not_sent(self) -> dict[Cause, int]:
+        """Messages of the newest epoch that were due and have not been sent so far, by their causes."""
+        service, plan = map(self.running, _UNSENT)
+        missed = self.running("offered") - self.running("published")
+        return {Cause.SERVICE: service, Cause.PLAN: plan, Cause.GENERATOR: max(0, missed - service - plan)}
+
     def totals(self) -> LedgerTotals | None:
         """All agents' accounts. Of a lost agent what it last reported: expected is what had come."""
         if not self._finals:
@@ -140,7 +148,8 @@ class Collector:
             if agent not in self._finals and epoch == newest:
                 published, delivered = so_far["published"], so_far["delivered"]
                 failed = so_far["offered"] - published
-                found = found.plus(LedgerTotals(published, failed, delivered, delivered, 0, 0, 0))
+                unsent = {name: so_far[name] for name in _UNSENT}
+                found = found.plus(LedgerTotals(published, failed, delivered, delivered, 0, 0, 0, **unsent))
         return found
 
     def offered(self) -> int | None:
@@ -196,7 +205,7 @@ class Collector:
             loop_lag_ms_p99=_p99_ms(lag),
             send_lag_ms_p99=_p99_ms(send_lag),
             cpu_percent=second.cpu_percent,
-        ) | {name: second.deltas[name] for name in ("duplicated", "reordered")}
+        ) | {name: second.deltas[name] for name in (*_UNSENT, "duplicated", "reordered")}
         self.rows.append(row)
         self._intervals.append((number - interval_s, float(number), second.interval.to_wire()))
         try:

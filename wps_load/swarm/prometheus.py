@@ -32,6 +32,7 @@ class RunMetrics(Source):
         for kind in _MESSAGES:
             messages.add_metric([kind], collector.running(kind))
         yield messages
+        yield self._not_sent(collector)
         yield GaugeMetricFamily(
             "wps_messages_missing", "Gaps in sequence numbers not filled yet", value=collector.running("missing")
         )
@@ -46,6 +47,14 @@ class RunMetrics(Source):
             "wps_generator_cpu_percent_max", "Busiest worker's busiest second, percent of a core",
             value=collector.cpu_percent_max,
         )  # fmt: skip
+
+    def _not_sent(self, collector: Collector) -> Metric:
+        family = CounterMetricFamily(
+            "wps_messages_not_sent", "Messages due and not sent so far, by whose doing it is", labels=["cause"]
+        )
+        for cause, count in collector.not_sent().items():
+            family.add_metric([str(cause)], count)
+        return family
 
     def _latencies(self, collector: Collector) -> Iterable[Metric]:
         quantiles = GaugeMetricFamily(
