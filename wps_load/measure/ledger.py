@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from wps_load.measure.causes import Cause
 from wps_load.measure.intervals import IntervalSet
+from wps_load.measure.outgoing import OutStream, StreamFinal
 from wps_load.measure.receiver import (
     DUPLICATE,
     ENDLESS,
@@ -41,31 +42,6 @@ __all__ = [
 
 GAPS_LIMIT: Final = 4_000_000
 """Missing intervals that a ledger holds at most, all pairs together: 64 MB. See `LedgerTotals.unrecorded`."""
-
-
-class StreamFinal(NamedTuple):
-    """What became of one stream on the publisher's side: plain values, which msgpack carries as a list.
-
-    `count`: numbers taken. `failed`: flat ascending bounds lo0, hi0, lo1, hi1, ... of those never handed to a
-    socket.
-    """
-
-    stream: int
-    audience: int
-    owner: int | None
-    no_echo: bool
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
-    failed: tuple[int, ...]
-
-    @classmethod
-    def from_wire(cls, wire: Sequence[object]) -> StreamFinal:
-        """From the list that came over the wire. Raises ValueError when it has another shape."""
-        stream, audience, owner, no_echo, count, failed = wire
-        if not (isinstance(stream, int) and isinstance(audience, int) and isinstance(count, int)):
-            raise ValueError("not a stream's final")
-        if not (owner is None or isinstance(owner, int)) or not isinstance(failed, list | tuple):
-            raise ValueError("not a stream's final")
-        return cls(stream, audience, owner, bool(no_echo), count, tuple(failed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,57 +100,6 @@ class Running:
     missing_opened: int
     send_failed_service: int = 0
     send_failed_plan: int = 0
-
-
-class OutStream:
-    """One stream's numbers. `seq` is the next one: a hot caller may read and increment it itself."""
-
-    __slots__ = ("_failed", "audience", "failed_by", "no_echo", "owner", "seq", "stream")
-
-    def __init__(self, stream: int, audience: int, owner: int | None, no_echo: bool) -> None:
-        self.stream = stream
-        self.audience = audience
-        self.owner = owner
-        self.no_echo = no_echo
-        self.seq = 0
-        self._failed: IntervalSet | None = None
-        self.failed_by: dict[Cause, int] = {}
-        """How many numbers failed, by their causes."""
-
-    def take(self) -> int:
-        """The next sequence number."""
-        seq = self.seq
-        self.seq = seq + 1
-        return seq
-
-    def skip(self, count: int, cause: Cause = Cause.GENERATOR) -> None:
-        """Takes the next `count` numbers, of which none was handed to a socket."""
-        if self._failed is None:
-            self._failed = IntervalSet()
-        self._failed.append(self.seq, self.seq + count)
-        self.seq += count
-        self.failed_by[cause] = self.failed_by.get(cause, 0) + count
-
-    def failed(self, seq: int, cause: Cause = Cause.GENERATOR) -> None:
-        """`seq` was never handed to the socket: nobody can expect it. Twice is once, for the first cause."""
-        if self._failed is None:
-            self._failed = IntervalSet()
-        if self._failed.add(seq):
-            self.failed_by[cause] = self.failed_by.get(cause, 0) + 1
-
-    @property
-    def send_failed(self) -> int:
-        return self._failed.size if self._failed is not None else 0
-
-    def restart(self) -> None:
-        """A new epoch: numbers start anew."""
-        self.seq = 0
-        self._failed = None
-        self.failed_by = {}
-
-    def final(self) -> StreamFinal:
-        failed = tuple(self._failed.to_list()) if self._failed is not None else ()
-        return StreamFinal(self.stream, self.audience, self.owner, self.no_echo, self.seq, failed)
 
 
 CountBefore = Callable[[StreamFinal, int], int]
