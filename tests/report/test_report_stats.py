@@ -63,9 +63,8 @@ def test_intervals_of_a_mean_cover_it(phi: float) -> None:
     for trial in range(100):
         rng = np.random.default_rng(trial)
         series = autocorrelated(rng, 120, phi, 1.0)
-        rows = [np.column_stack((series, np.ones(120)))]
-        whole, draws, wider = stats.resampled_counts(rows, [series], 400, rng)
-        mean = whole[0] / whole[1]
+        draws, wider = stats.resampled_counts(np.column_stack((series, np.ones(120))), series, 400, rng)
+        mean = series.mean()
         low, high = np.percentile((draws[:, 0] / draws[:, 1] - mean) * wider, [0.5, 99.5])
         held += mean + low <= 0.0 <= mean + high
     assert held >= 97

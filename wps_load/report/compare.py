@@ -10,10 +10,13 @@ from typing import Any
 import numpy as np
 
 from wps_load.errors import ExitCode, WpsLoadError
-from wps_load.report.figures import CONFIDENCE, Difference, Floors, differences
+from wps_load.report.figures import CONFIDENCE, LATENCIES, Difference, Floors, differences
 from wps_load.report.load import Run
 
 SCHEMA = "wps-load.comparison/1"
+
+BLIND = 0.5
+"""A comparison that would have missed even a slowdown of half says nothing about slowdowns."""
 
 MATTERS = frozenset(
     {
@@ -59,11 +62,30 @@ class Comparison:
         return any(difference.verdict == "worse" for difference in self.differences)
 
     @property
+    def unclear(self) -> int:
+        """Figures without a verdict."""
+        return sum(difference.verdict == "unclear" for difference in self.differences)
+
+    @property
+    def would_have_seen(self) -> tuple[Difference, ...]:
+        """The percentiles of the main latency that could have shown a slowdown; empty: the comparison is blind."""
+        by_metric = {name: [d for d in self.differences if d.name.split()[0] == name] for name in LATENCIES}
+        main = next((found for found in by_metric.values() if found), [])
+        return tuple(d for d in main if d.detectable is not None and d.detectable <= BLIND)
+
+    @property
     def exit_code(self) -> ExitCode:
         return ExitCode.REGRESSION if self.regressed else ExitCode.PASSED
 
     def to_json(self) -> dict[str, Any]:
-        return {"schema": SCHEMA, "regressed": self.regressed, "confidence": CONFIDENCE, **asdict(self)}
+        return {
+            "schema": SCHEMA,
+            "regressed": self.regressed,
+            "unclear": self.unclear,
+            "smallest_slowdown_seen": {d.name: d.detectable for d in self.would_have_seen},
+            "confidence": CONFIDENCE,
+            **asdict(self),
+        }
 
 
 def compare(base: Sequence[Run], new: Sequence[Run], *, floors: Floors | None = None, seed: int = 0) -> Comparison:
@@ -122,5 +144,8 @@ def _notes(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
         if len(set(kinds)) > 1:
             notes.append(f"{words}: part of a difference may be theirs.")
     if len(base) == 1 or len(new) == 1:
-        notes.append("With one run a side, how much runs differ from each other is unknown; three or more a side tell.")
+        notes.append(
+            "With one run a side, how much runs differ from each other is unknown and not in the intervals; three or "
+            "more a side tell."
+        )
     return notes

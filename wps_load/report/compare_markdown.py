@@ -11,20 +11,34 @@ _WORDS = {"worse": "❌ worse", "better": "✅ better", "same": "same", "unclear
 
 
 def render(comparison: Comparison) -> str:
-    worse = [difference.name for difference in comparison.differences if difference.verdict == "worse"]
-    decided = any(difference.verdict != "unclear" for difference in comparison.differences)
-    good = "## ✅ No regression" if decided else "## Unclear: no figure has a verdict, more or longer runs are needed"
-    title = f"## ❌ Regression: {', '.join(worse)}" if worse else good
     rows = [_row(difference) for difference in comparison.differences]
     header = ("figure", "verdict", "base", "new", "change", f"{CONFIDENCE:.0%} interval")
     notes = [f"- {markdown.escape(note)}" for note in (*comparison.notes, *_reasons(comparison))]
     parts = [
-        title,
+        f"## {_answer(comparison)}",
         f"Base: {_names(comparison.base)}. New: {_names(comparison.new)}.",
         markdown.rendered(tables.table(header, rows, numeric_from=2)) if rows else "Nothing to compare.",
         "\n".join(notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _answer(comparison: Comparison) -> str:
+    """One line: a regression, or how small a slowdown would have been found, or that none could have been."""
+    if comparison.regressed:
+        worse = (difference.name for difference in comparison.differences if difference.verdict == "worse")
+        return f"❌ Regression: {', '.join(worse)}"
+    figures = len(comparison.differences)
+    unclear = f"{comparison.unclear} of {figures} figures are unclear" if comparison.unclear else "no figure is unclear"
+    seen = comparison.would_have_seen
+    if not seen:
+        return f"Unclear: these runs could not have shown a slowdown, more or longer ones are needed ({unclear})"
+    shown = ", ".join(f"{d.name} from {_percent(d.detectable)}" for d in seen)
+    return f"✅ No regression: a slowdown would have been seen in {shown}; {unclear}"
+
+
+def _percent(share: float | None) -> str:
+    return f"{share or 0:.0%}" if (share or 0) >= 0.1 else f"{share or 0:.1%}"
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -143,7 +143,7 @@ def percentiles_of_counts(counts: Floats, values: Floats, shares: Sequence[float
     return found
 
 
-def newcombe(hits_a: int, n_a: int, hits_b: int, n_b: int, z: float = Z_99) -> tuple[float, float]:
+def newcombe(hits_a: float, n_a: float, hits_b: float, n_b: float, z: float = Z_99) -> tuple[float, float]:
     """Confidence interval of the difference of two proportions, b - a (Newcombe 1998, method 10:
     square-and-add of Wilson's intervals), which holds also where nothing was lost."""
     low_a, high_a = wilson(hits_a, n_a, z)
@@ -155,7 +155,7 @@ def newcombe(hits_a: int, n_a: int, hits_b: int, n_b: int, z: float = Z_99) -> t
     )
 
 
-def wilson(hits: int, n: int, z: float = Z_99) -> tuple[float, float]:
+def wilson(hits: float, n: float, z: float = Z_99) -> tuple[float, float]:
     """Wilson's score interval of a proportion (1927)."""
     p = hits / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
@@ -163,29 +163,26 @@ def wilson(hits: int, n: int, z: float = Z_99) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def resampled_counts(
-    runs: Sequence[Floats], levels: Sequence[Floats], draws: int, rng: np.random.Generator
-) -> tuple[Floats, Floats, float]:
-    """The counts of one side of a comparison: all seconds summed [bins], its resamples [draws, bins], and the
-    factor by which the resamples' deviations must be widened.
+def overdispersion(sides: Sequence[Sequence[tuple[int, int]]]) -> float:
+    """How much more the shares `hits / of` of the runs differ from their side's than binomial chance has them do:
+    Pearson's statistic over its degrees of freedom, at least 1. With one run a side it is unknown: 1."""
+    statistic, freedom = 0.0, 0
+    for side in sides:
+        runs = [(hits, of) for hits, of in side if of]
+        share = sum(hits for hits, _ in runs) / sum(of for _, of in runs)
+        if len(runs) < 2 or not 0 < share < 1:
+            continue
+        statistic += sum((hits - of * share) ** 2 / (of * share * (1 - share)) for hits, of in runs)
+        freedom += len(runs) - 1
+    return max(1.0, statistic / freedom) if freedom else 1.0
 
-    `runs`: for each run the counts [seconds, bins]; `levels`: for each run the level of each second, whose
-    dependence sets the blocks. Seconds are drawn in blocks inside their run. Of several runs, runs are drawn
-    first (two stages), and deviations widened by sqrt(R / (R - 1)), as drawing from R runs shows only (R - 1)
-    / R of the variance between them; for one run that variance is unknown, which `compare` says.
+
+def resampled_counts(counts: Floats, level: Floats, draws: int, rng: np.random.Generator) -> tuple[Floats, float]:
+    """Resamples of one run's counts, summed over its seconds [draws, bins], and the factor by which their
+    deviations must be widened.
+
+    `counts`: [seconds, bins]; `level`: the level of each second, whose dependence sets the blocks.
     """
-    many = len(runs)
-    times = np.ones((draws, 1))
-    if many > 1:
-        chosen = rng.integers(0, many, size=(draws, many)) + np.arange(draws)[:, None] * many
-        times = np.bincount(chosen.ravel(), minlength=draws * many).reshape(draws, many).astype(np.float64)
-    total = np.zeros((draws, runs[0].shape[1]))
-    factors = []
-    for i, (counts, level) in enumerate(zip(runs, levels, strict=True)):
-        n, r = len(counts), autocorrelation(level)
-        block = block_length(n, r)
-        total += product(block_weights(n, block, draws, rng) * times[:, i : i + 1], counts)
-        factors.append(widening(n, block, r))
-    whole = np.sum([counts.sum(axis=0) for counts in runs], axis=0)
-    between = math.sqrt(many / (many - 1)) if many > 1 else 1.0
-    return whole, total, between * max(factors)
+    n, r = len(counts), autocorrelation(level)
+    block = block_length(n, r)
+    return product(block_weights(n, block, draws, rng), counts), widening(n, block, r)
