@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import gc
+import os
 import socket
 import weakref
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ import pytest
 from loopback import PATIENCE_S, Server, header, upgrade_answer
 from websocket import WebSocket
 
-from wps_load.client import stream
+from wps_load.client import stream, tcp
 from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.client.head import ResponseHead, parse_retry_after
 from wps_load.client.stream import Network
@@ -199,7 +200,9 @@ def test_retry_after_as_a_date() -> None:
     past = "Wed, 21 Oct 2015 07:28:00 GMT"
     assert (parse_retry_after(far) or 0) > 300 * 24 * 3600
     assert parse_retry_after(past) == 0.0
-    assert parse_retry_after("soon") is None
+    for nonsense in ("soon", "", "-1", "0.5", "Wed, 99 Foo 2026 99:99:99 GMT", "Wed, 03 Apr 2030 10:00:00 +9999"):
+        assert parse_retry_after(nonsense) is None
+    assert 0 < (parse_retry_after("9" * 5000) or 0) < 1e10, "a timer takes it"
     assert parse_retry_after(None) is None
 
 
@@ -229,6 +232,45 @@ def test_a_subprotocol_that_was_not_offered(offered: str | None, chosen: str | N
         failure = fails(ConnectSpec(server.url(), subprotocol=offered))
     assert failure.label == "subprotocol_refused"
     assert failure.permanent
+
+
+@pytest.mark.parametrize(
+    "interim",
+    [
+        b"HTTP/1.1 100 Continue\r\n\r\n",
+        b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </y>\r\n\r\n",
+        b"HTTP/1.1 102 Processing\n\n",
+    ],
+)
+def test_interim_answers_are_read_over(interim: bytes) -> None:
+    with Server(lambda sock, head: sock.sendall(interim + upgrade_answer(head) + b"tail")) as server:
+        dialed = dial(ConnectSpec(server.url()), Network.create())
+        dialed.sock.close()
+    assert dialed.leftover == b"tail"
+    with answering(interim + b"HTTP/1.1 401 Unauthorized\r\n\r\n") as server:
+        assert fails(ConnectSpec(server.url())).label == "http_401"
+
+
+def test_interim_answers_without_end_are_no_answer() -> None:
+    with answering(b"HTTP/1.1 100 Continue\r\n\r\n" * 50) as server:
+        assert fails(ConnectSpec(server.url())).label == "upgrade_invalid"
+
+
+def test_an_interim_answer_in_pieces() -> None:
+    def script(sock, head: str) -> None:
+        for at in range(len(answer := b"HTTP/1.1 100 C\r\n\r\n" + upgrade_answer(head))):
+            sock.sendall(answer[at : at + 1])
+            gevent.sleep(0)
+
+    with Server(script) as server:
+        dial(ConnectSpec(server.url(), timeout_s=PATIENCE_S), Network.create()).sock.close()
+
+
+def test_lone_line_feeds_end_lines_too() -> None:
+    with Server(lambda sock, head: sock.sendall(upgrade_answer(head).replace(b"\r\n", b"\n") + b"\n\r\n")) as server:
+        dialed = dial(ConnectSpec(server.url()), Network.create())
+        dialed.sock.close()
+    assert dialed.leftover == b"\n\r\n", "what follows is not the head's"
 
 
 def test_a_peer_that_hangs_up_instead_of_answering() -> None:
@@ -294,12 +336,63 @@ def test_a_host_that_drops_packets_is_a_timeout(dead_port: int) -> None:
 
 
 def test_a_dead_address_does_not_use_up_the_limit(
-    dead_port: int, names: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+    dead_port: int, names: Callable[..., list[str]]
 ) -> None:
-    monkeypatch.setattr(stream, "_ADDRESS_LIMIT_S", 0.05)
     with upgrading() as server:
         names((socket.AF_INET, ("127.0.0.1", dead_port)), (socket.AF_INET, ("127.0.0.1", server.port)))
-        dial(ConnectSpec("ws://h.example/"), Network.create()).sock.close()
+        network = Network.create()
+        told: list[str] = []
+        network.resolver.on_unanswered = lambda address, sentence: told.append(sentence)
+        for _ in range(4):
+            dial(ConnectSpec("ws://h.example/", timeout_s=PATIENCE_S), network).sock.close()
+        order = network.resolver.resolve("h.example", 80).order(now_ns())
+    assert told == ["the address 127.0.0.1 of h.example did not answer; 127.0.0.1 was used"], "once"
+    assert [address[1][1] for address in order] == [server.port, dead_port], "it is tried last from now on"
+
+
+def test_a_refusal_is_not_waited_for(names: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "ATTEMPT_DELAY_NS", 3600 * NS_PER_S)
+    with upgrading() as server, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, not listening: refuses
+        names((socket.AF_INET, unused.getsockname()), (socket.AF_INET, ("127.0.0.1", server.port)))
+        network = Network.create()
+        for _ in range(3):
+            dial(ConnectSpec("ws://h.example/", timeout_s=PATIENCE_S), network).sock.close()
+
+
+def test_an_address_that_answers_late_keeps_its_chance(
+    dead_port: int, names: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second attempt is refused while the first is still under way; the first gets its answer in the end."""
+    monkeypatch.setattr(tcp, "ATTEMPT_DELAY_NS", NS_PER_S // 1000)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        names((socket.AF_INET, ("127.0.0.1", dead_port)), (socket.AF_INET, unused.getsockname()))
+        failure = fails(ConnectSpec("ws://h.example/", timeout_s=0.2))
+    assert failure.label == "connect_timeout", "it still waits for the first"
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_no_attempt_is_left_open(dead_port: int, names: Callable[..., list[str]]) -> None:
+    with upgrading() as server:
+        names((socket.AF_INET, ("127.0.0.1", dead_port)), (socket.AF_INET, ("127.0.0.1", server.port)))
+        before = set(os.listdir("/proc/self/fd"))
+        dialed = dial(ConnectSpec("ws://h.example/", timeout_s=PATIENCE_S), Network.create())
+        dialed.sock.close()
+        gc.disable()
+        try:
+            left = set(os.listdir("/proc/self/fd")) - before
+        finally:
+            gc.enable()
+    assert len(left) <= 1, "at most the server's own end"
+
+
+def test_all_dead_is_what_the_last_one_said(names: Callable[..., list[str]]) -> None:
+    with socket.socket() as one, socket.socket() as two:
+        one.bind(("127.0.0.1", 0))
+        two.bind(("127.0.0.1", 0))
+        names((socket.AF_INET, one.getsockname()), (socket.AF_INET, two.getsockname()))
+        assert fails(ConnectSpec("ws://h.example/")).label == "connect_refused"
 
 
 def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,14 +430,14 @@ def test_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch, code: int, label:
     def refuse(*_: object) -> None:
         raise OSError(code, "as the kernel says")
 
-    monkeypatch.setattr(stream, "_connect", refuse)
+    monkeypatch.setattr(tcp, "connect", refuse)
     assert fails(ConnectSpec("ws://127.0.0.1:1/")).label == label
 
 
 def test_the_last_files_are_not_for_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     with upgrading() as server, socket.socket() as probe:
-        limit = probe.fileno() + stream.RESERVED_FILES
-        monkeypatch.setattr(stream.resource, "getrlimit", lambda _: (limit, limit))
+        limit = probe.fileno() + tcp.RESERVED_FILES
+        monkeypatch.setattr(tcp.resource, "getrlimit", lambda _: (limit, limit))
         assert fails(ConnectSpec(server.url())).label == "connect_files_exhausted"
 
 

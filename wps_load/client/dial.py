@@ -58,7 +58,7 @@ def dial(spec: ConnectSpec, network: Network) -> Dialed:
     """
     url, _, query = spec.url.partition("#")[0].partition("?")
     url, host, port, secure = _parse(url)
-    if not (url + query).isprintable() or " " in url + query:
+    if not (url + query).isascii() or not (url + query).isprintable() or " " in url + query:
         raise _no_client_url()  # it would make another request of it
     timings = Timings()
     with time_limit(spec.timeout_s, timings, host):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
@@ -10,7 +11,10 @@ from typing import Any
 from wps_load.clock import utc_now
 
 MAX_HEAD_BYTES = 64 * 1024
-_END = b"\r\n\r\n"
+MAX_INTERIM = 16
+MAX_RETRY_AFTER_S = 10 * 366 * 86_400.0
+"""What a longer wait is taken for: more digits are a slip, and no timer takes them."""
+_BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 class MalformedHead(Exception):
@@ -30,7 +34,7 @@ class ResponseHead:
     @classmethod
     def parse(cls, raw: bytes) -> ResponseHead:
         """Raises MalformedHead."""
-        lines = raw.decode("latin-1").split("\r\n")
+        lines = [line.removesuffix("\r") for line in raw.decode("latin-1").split("\n")]
         version, _, rest = lines[0].partition(" ")
         code = rest[:3]
         if not version.startswith("HTTP/1.") or len(code) != 3 or not (code.isascii() and code.isdigit()):
@@ -56,30 +60,45 @@ def parse_retry_after(text: str | None) -> float | None:
     if text is None:
         return None
     if text.isascii() and text.isdigit():
-        return float(text)
+        return min(float(text), MAX_RETRY_AFTER_S)
     try:
         at = parsedate_to_datetime(text)
-    except ValueError:
+        if at.tzinfo is None:
+            at = at.replace(tzinfo=UTC)
+        return min(max(0.0, (at - utc_now()).total_seconds()), MAX_RETRY_AFTER_S)
+    except (ValueError, TypeError, IndexError, OverflowError):  # as the standard library's parser fails on nonsense
         return None
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - utc_now()).total_seconds())
 
 
 def read_head(sock: Any) -> tuple[ResponseHead, bytes]:
-    """The head, and what came behind it. Blocks the greenlet.
+    """The head of the final response, and what came behind it. Blocks the greenlet.
 
-    Raises MalformedHead; ConnectionResetError if the peer closes before the head is complete; OSError.
+    Interim responses (1xx, but 101: RFC 9110 section 15.2) are read over. A lone line feed ends a line as well (RFC
+    9112 section 2.2). Raises MalformedHead; ConnectionResetError if the peer closes before the head is complete;
+    OSError.
     """
-    data = b""
-    while (end := data.find(_END)) < 0:
-        if len(data) > MAX_HEAD_BYTES:
-            raise MalformedHead(f"the answer's head is longer than {MAX_HEAD_BYTES} bytes")
-        chunk = sock.recv(16384)
-        if not chunk:
-            raise ConnectionResetError("closed before the answer was complete")
-        data += chunk
-        if not data.startswith(b"HTTP/1."[: len(data)]):
-            raise MalformedHead("the answer is not HTTP/1.1")
-    end += len(_END)
-    return ResponseHead.parse(data[:end]), data[end:]
+    data, interim = b"", 0
+    while True:
+        end = _end(data)
+        if end < 0:
+            if len(data) > MAX_HEAD_BYTES:
+                raise MalformedHead(f"the answer's head is longer than {MAX_HEAD_BYTES} bytes")
+            chunk = sock.recv(16384)
+            if not chunk:
+                raise ConnectionResetError("closed before the answer was complete")
+            data += chunk
+            if not data.startswith(b"HTTP/1."[: len(data)]):
+                raise MalformedHead("the answer is not HTTP/1.1")
+            continue
+        head, data = ResponseHead.parse(data[:end]), data[end:]
+        if head.status >= 200 or head.status == 101:
+            return head, data
+        interim += 1
+        if interim > MAX_INTERIM:
+            raise MalformedHead(f"more than {MAX_INTERIM} interim answers")
+
+
+def _end(data: bytes) -> int:
+    """Where the head is over; -1: not yet."""
+    found = _BLANK_LINE.search(data)
+    return -1 if found is None else found.end()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import errno
-import resource
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -13,13 +12,12 @@ from typing import Any, Final
 import gevent  # type: ignore[import-untyped]
 import gevent.socket  # type: ignore[import-untyped]
 
+from wps_load.client.addresses import Address, Addresses, shown
 from wps_load.client.proxy import ProxySettings, open_tunnel
+from wps_load.client.tcp import connect_any, connect_failure
 from wps_load.client.tls import make_context, wrap
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectFailure
-
-Address = tuple[int, Any]
-"""Family and socket address, as `getaddrinfo` gives them."""
 
 
 @dataclass(slots=True)
@@ -41,25 +39,21 @@ class Timings:
 class Resolver:
     """Names to addresses, each name asked once a run; failures are not remembered.
 
-    Thousands of simulated clients ask from one host; a real client asks once from each. Answers with several
-    addresses are rotated from connection to connection, as name servers do, so that load spreads over them.
+    Thousands of simulated clients ask from one host; a real client asks once from each. `on_unanswered(address,
+    sentence)` is told once of an address that did not answer while another one of its name did.
     """
 
-    __slots__ = ("_known", "_lookups")
+    __slots__ = ("_known", "_lookups", "on_unanswered")
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], list[Address]] = {}
+        self._known: dict[tuple[str, int], Addresses] = {}
         self._lookups: dict[tuple[str, int], Any] = {}
+        self.on_unanswered: Callable[[str, str], None] = lambda address, sentence: None
 
-    def known(self, host: str, port: int) -> list[Address] | None:
-        addresses = self._known.get((host, port))
-        if addresses is not None and len(addresses) > 1:
-            rotated = [*addresses[1:], addresses[0]]
-            if rotated[0][0] == addresses[0][0]:  # never puts another family first: RFC 6724 ordered them
-                self._known[host, port] = rotated
-        return addresses
+    def known(self, host: str, port: int) -> Addresses | None:
+        return self._known.get((host, port))
 
-    def resolve(self, host: str, port: int) -> list[Address]:
+    def resolve(self, host: str, port: int) -> Addresses:
         """Asks gevent's resolver; simultaneous calls share one question. Raises ConnectFailure
         (`dns_failed`).
         """
@@ -76,8 +70,20 @@ class Resolver:
                 f"the host name {host} cannot be resolved ({answer.strerror or 'no reason given'})",
                 "check the spelling of the endpoint, and this machine's DNS",
             ) from answer
-        self._known[key] = answer
-        return list(answer)
+        known = self._known.setdefault(key, Addresses(answer))  # all who asked together learn together
+        return known
+
+    def connect(self, addresses: Addresses, host: str) -> Any:
+        """A socket that is connected to one of the host's addresses. Raises OSError."""
+
+        def unanswered(address: Address, used: Address, why: str) -> None:
+            if addresses.unanswered(address, now_ns()):
+                sentence = f"the address {shown(address)} of {host} {why}; {shown(used)} was used"
+                self.on_unanswered(shown(address), sentence)
+
+        sock, used = connect_any(addresses.order(now_ns()), unanswered)
+        addresses.answered(used)
+        return sock
 
 
 def _look_up(host: str, port: int) -> list[Address] | OSError:
@@ -147,7 +153,10 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
         timings.dns_ns = now_ns() - began_ns
     began_ns = now_ns()
     timings.phase = "opening a TCP connection"
-    sock = _connect_any(addresses, via_host, via_port, via_proxy=proxy is not None)
+    try:
+        sock = network.resolver.connect(addresses, via_host)
+    except OSError as error:
+        raise connect_failure(error, via_host, via_port, via_proxy=proxy is not None) from error
     try:
         if proxy is not None:
             timings.phase = "waiting for the proxy"
@@ -162,81 +171,3 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
         sock.close()
         raise
     return sock
-
-
-_ADDRESS_LIMIT_S: Final = 3.0
-"""The longest wait for an address while there is another one to try: one dead address must not use up the
-limit.
-"""
-
-
-def _connect_any(addresses: list[Address], host: str, port: int, *, via_proxy: bool) -> Any:
-    """The first address that answers; the last one's failure if none does."""
-    failure: OSError | None = None
-    left = len(addresses)
-    for family, address in addresses:
-        left -= 1
-        try:
-            return _connect(family, address, _ADDRESS_LIMIT_S if left else None)
-        except OSError as error:
-            failure = error
-    assert failure is not None, "getaddrinfo never answers with an empty list"
-    raise _connect_failure(failure, host, port, via_proxy=via_proxy) from failure
-
-
-RESERVED_FILES: Final = 16
-"""Left for reports, and for what Locust and the kernel's statistics open now and then: a run that has opened as many
-connections as this process may is to end well.
-"""
-
-
-def _connect(family: int, address: Any, limit_s: float | None) -> Any:
-    sock = gevent.socket.socket(family, socket.SOCK_STREAM)
-    try:
-        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-        if limit != resource.RLIM_INFINITY and sock.fileno() >= limit - RESERVED_FILES:
-            raise OSError(errno.EMFILE, "the last files are not for connections")
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.settimeout(limit_s)
-        sock.connect(address)
-        sock.settimeout(None)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
-
-
-_LOCAL_LIMITS: Final = {
-    errno.EADDRNOTAVAIL: (
-        "connect_ports_exhausted",
-        "this machine has no free local port left",
-        "use fewer connections a machine, or widen net.ipv4.ip_local_port_range",
-    ),
-    errno.EMFILE: (
-        "connect_files_exhausted",
-        "this process may not open more files",
-        "raise the limit of open files (ulimit -n), or use more workers",
-    ),
-    errno.ENFILE: (
-        "connect_files_exhausted",
-        "this machine may not open more files",
-        "raise the limit fs.file-max, or use more machines",
-    ),
-}
-
-
-def _connect_failure(error: OSError, host: str, port: int, *, via_proxy: bool) -> ConnectFailure:
-    if error.errno in _LOCAL_LIMITS:
-        return ConnectFailure(*_LOCAL_LIMITS[error.errno])
-    label, what = "connect_unreachable", "cannot be reached from this machine"
-    if isinstance(error, ConnectionRefusedError):
-        label, what = "connect_refused", "refuses connections: nothing listens there"
-    elif isinstance(error, TimeoutError):
-        label, what = "connect_timeout", "does not answer"
-    elif isinstance(error, ConnectionError):
-        label, what = "connect_reset", "dropped the connection while it was being opened"
-    if via_proxy:
-        advice = "check HTTPS_PROXY and HTTP_PROXY"
-        return ConnectFailure("proxy_failed", f"the proxy {host}:{port} {what}", advice)
-    advice = "check host and port of the endpoint, and the firewall"
-    return ConnectFailure(label, f"{host}:{port} {what}", advice)

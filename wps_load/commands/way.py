@@ -18,11 +18,13 @@ from urllib.parse import parse_qsl, urlsplit
 
 from wps_load.auth import client_url_with_token, mint_client_token
 from wps_load.client.access import TOKEN_PARAMETER, UrlAccess
+from wps_load.client.addresses import shown
 from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.http1 import HttpClient
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.rest import RestSender
 from wps_load.client.stream import Network, Timings, open_stream, time_limit
+from wps_load.client.tcp import unreachable
 from wps_load.clock import NS_PER_S, now_ns, unix_time_s
 from wps_load.commands import checks
 from wps_load.commands.checks import Check, Level, failed, skipped
@@ -35,6 +37,7 @@ from wps_load.target import TargetKind
 from wps_load.urls import Url
 
 _CLIENT_URL = "client URL"
+_ADDRESS_LIMIT_S = 2.0
 _GROUNDS = frozenset({_CLIENT_URL, "name", "TCP", "TLS", "upgrade"})
 """What the checks behind it stand on."""
 
@@ -128,16 +131,21 @@ class Way:
         secure = parts.scheme == "wss"
         return parts.hostname or "", parts.port or (443 if secure else 80), secure
 
-    def _name(self) -> Check:
+    @property
+    def _asked(self) -> tuple[str, int, bool]:
+        """Whose name is resolved, and whether it is a proxy's."""
         host, port, secure = self._host
         proxy = self.network.proxies.choose(host, port, tls=secure)
-        asked = (host, port) if proxy is None else (proxy.host, proxy.port)
+        return (host, port, False) if proxy is None else (proxy.host, proxy.port, True)
+
+    def _name(self) -> Check:
+        host, port, is_proxy = self._asked
         began_ns = now_ns()
-        with time_limit(self._limit_s, Timings(), asked[0]):
-            found = self.network.resolver.resolve(*asked)
+        with time_limit(self._limit_s, Timings(), host):
+            found = self.network.resolver.resolve(host, port)
         self.addresses = len(found)
-        said = f"{asked[0]} has {len(found)} address{'es' if len(found) > 1 else ''}"
-        said += f", in {(now_ns() - began_ns) / 1e6:.1f} ms" + (" (the proxy's)" if proxy else "")
+        said = f"{host} has {len(found)} address{'es' if len(found) > 1 else ''}"
+        said += f", in {(now_ns() - began_ns) / 1e6:.1f} ms" + (" (the proxy's)" if is_proxy else "")
         return Check("name", Level.PASS, said)
 
     def _tcp(self) -> Check:
@@ -147,7 +155,16 @@ class Way:
             network = replace(network, proxies=replace(network.proxies, plain=network.proxies.secure))
         with time_limit(self._limit_s, timings, host):
             open_stream(host, port, tls=False, network=network, timings=timings).close()
-        return Check("TCP", Level.PASS, f"{host}:{port} in {(timings.tcp_ns or 0) / 1e6:.1f} ms")
+        found = f"{host}:{port} in {(timings.tcp_ns or 0) / 1e6:.1f} ms"
+        addresses = self.network.resolver.resolve(*self._asked[:2]).order(now_ns())
+        if len(addresses) > 1:
+            limit_s = min(self._limit_s, _ADDRESS_LIMIT_S)
+            dead = [f"{shown(address)} {why}" for address, why in unreachable(addresses, limit_s).items()]
+            if dead:
+                self.addresses -= len(dead)
+                said = f"{found}, but of {len(addresses)} addresses {', '.join(dead)}"
+                return Check("TCP", Level.WARN, said, "check routes and firewall; a run uses the others")
+        return Check("TCP", Level.PASS, found)
 
     def _tls(self) -> Check:
         host, port, secure = self._host
