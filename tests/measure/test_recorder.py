@@ -122,3 +122,11 @@ def test_the_first_failure_of_a_kind_is_kept_in_words_on_every_way() -> None:
     assert total.without({"rtt"}).sentences == total.sentences
     recorder.fail("connect", "http_401", sentence="x" * 10_000)
     assert len(recorder.take().sentences["connect", "http_401"]) == MAX_SENTENCE_CHARS
+
+
+def test_a_note_travels_like_the_words_of_a_failure_and_counts_nothing() -> None:
+    recorder = Recorder()
+    recorder.note("address", "10.0.0.9", "the address 10.0.0.9 did not answer")
+    taken = Snapshot.from_wire(recorder.take().to_wire())
+    assert taken.sentences == {("address", "10.0.0.9"): "the address 10.0.0.9 did not answer"}
+    assert taken.failures == {}

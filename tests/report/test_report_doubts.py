@@ -133,7 +133,7 @@ def test_silent_connections_are_told() -> None:
 
 
 def test_the_list_is_closed() -> None:
-    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 17
+    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 18
 
 
 def test_nothing_connected_comes_first_and_alone_explains_what_follows() -> None:
@@ -149,3 +149,13 @@ def test_nothing_connected_comes_first_and_alone_explains_what_follows() -> None
     doubts = build_summary(made)["doubts"]
     assert [d["name"] for d in doubts if d["level"] == "error"] == ["connections_failed", "worker_lost"]
     assert doubts[0]["message"].startswith("None of 50 attempts to connect succeeded, most often with http_401:")
+
+
+def test_addresses_that_did_not_answer_are_named() -> None:
+    run = facts()
+    for number in range(1, 6):
+        run.snapshot.sentences["address", f"10.0.0.{number}"] = f"the address 10.0.0.{number} did not answer"
+    (doubt,) = [found for found in build_summary(run)["doubts"] if found["name"] == "address_unanswered"]
+    assert doubt["level"] == "warning"
+    assert "10.0.0.1 did not answer; the address 10.0.0.2" in doubt["message"]
+    assert "(2 more)" in doubt["message"]

@@ -75,8 +75,6 @@ class Engine:
         self.access = access
         self.network = network
         network.resolver.on_unanswered = self._unanswered
-        self.unanswered: dict[str, str] = {}
-        """Addresses of the target that did not answer while another one did: a sentence each."""
         self.offset_ns = 0
         self.codec = CODECS[config.protocol]
         self.closed_loop = config.closed_loop
@@ -209,7 +207,7 @@ class Engine:
         self._on_warning(f"{metric}/{label}", f"{message}{'; ' + advice if advice else ''} [{metric}: {label}]")
 
     def _unanswered(self, address: str, sentence: str) -> None:
-        self.unanswered[address] = sentence
+        self.recorder.note("address", address, sentence)
         self._on_warning(f"address/{address}", f"{sentence}; it is tried last from now on, and again once a minute")
 
     # -- back-off --------------------------------------------------------------------------------------------

@@ -53,6 +53,10 @@ class Recorder:
             self._told.add(key)
             self._interval.sentences[key] = sentence[:MAX_SENTENCE_CHARS]
 
+    def note(self, kind: str, subject: str, sentence: str) -> None:
+        """Keeps a sentence for the report of what is no failure: `kind` is a name such as `address`."""
+        self._interval.sentences[kind, subject] = sentence[:MAX_SENTENCE_CHARS]
+
     def count(self, name: str, n: int = 1) -> None:
         """Adds to a counter. Raises ValueError for a name that the catalogue does not have."""
         counters = self._interval.counters

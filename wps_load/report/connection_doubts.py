@@ -49,6 +49,20 @@ def connections_silent(seen: Evidence) -> Doubt | None:
     )
 
 
+def address_unanswered(seen: Evidence) -> Doubt | None:
+    told = [text for (kind, _), text in sorted(seen.facts.snapshot.sentences.items()) if kind == "address"]
+    if not told:
+        return None
+    more = f" ({len(told) - 3} more)" if len(told) > 3 else ""
+    return Doubt(
+        "address_unanswered",
+        "warning",
+        f"Of the target's addresses not all answered: {'; '.join(told[:3])}{more}.",
+        "One connection in a minute waited 250 ms for it, which stands in its `connect`. Check this machine's routes "
+        "(IPv6 that leads nowhere?), the name's records, and the server behind that address.",
+    )
+
+
 def _most_frequent(seen: Evidence) -> str:
     """`, most often NAME`, of the connects' failures."""
     labels = {label: n for (metric, label), n in seen.facts.snapshot.failures.items() if metric == "connect"}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wps_load.report.connection_doubts import connections_failed, connections_silent
+from wps_load.report.connection_doubts import address_unanswered, connections_failed, connections_silent
 from wps_load.report.evidence import (
     MESSAGE_METRICS,
     SAMPLES_BEYOND,
@@ -180,6 +180,7 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     loop_lag,
     send_stalled,
     connections_silent,
+    address_unanswered,
     ledger_full,
     gc_pauses,
     clock_error,
