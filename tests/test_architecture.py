@@ -1,15 +1,15 @@
-"""The arrows of docs/architecture.md, held against the imports of the source."""
+"""The walls of docs/architecture.md, held against the source: each test lists all who break its rule."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 PACKAGE = Path(__file__).parents[1] / "wps_load"
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.endswith("_pb2.py"))
+LINES = 400
 
 PURE = {
     "errors", "clock", "auth", "protocol", "measure", "workload", "config", "options", "config_rules", "target", "urls",
@@ -32,62 +32,129 @@ ALLOWED = {
     "report": {"errors", "clock", "measure", "config", "workload", "capacity"},
     "emulator": {"errors", "clock", "auth", "protocol"},
 }
+"""Which rooms a room may import; of a room without a row, only the rules below hold."""
+
+BLOCKING = {"socket", "gevent", "locust", "asyncio", "aiohttp"}
+READS_TIME = {
+    "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
+    "datetime.now", "datetime.utcnow",
+}  # fmt: skip
+OWN_CLOCK = {"clock", "emulator.process"}
+"""The emulator's launcher may run in a patched process and imports nothing of ours."""
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
 
 
 def room(module: str) -> str:
-    return module.split(".")[1] if "." in module else "wps_load"
+    return module.partition(".")[0]
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+NAMES = {name_of(path): path for path in MODULES}
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module of this package that a file imports, in type-checking blocks too."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            if node.module == "wps_load":
-                yield from (f"wps_load.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+    """Every module that a file imports, in functions and type-checking blocks too; ours without the package's name."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.removeprefix("wps_load.") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            module = (
+                node.module.removeprefix("wps_load").lstrip(".") if node.module.startswith("wps_load") else node.module
+            )
+            inner = {f"{module}.{alias.name}".lstrip(".") for alias in node.names} & set(NAMES)
+            yield from inner or ([module] if module else [])
 
 
-def room_of(path: Path) -> str:
-    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+CIRCLES = {
+    frozenset({"config", "config_rules"}): "the rules are typed by the settings that they judge",
+    frozenset(name for name in NAMES if name.startswith("client.")): "all share the engine; to be taken apart",
+    frozenset({"swarm.coordinator", "swarm.explorer"}): "to be taken apart",
+    frozenset({"swarm.lifecycle", "swarm.signals", "swarm.users", "swarm.web"}): "to be taken apart",
+}
+"""Modules that import each other, type checking included, and why they may."""
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_arrows_go_one_way(path: Path) -> None:
-    here = room_of(path)
-    targets = {room(name) for name in imports(path) if name.startswith("wps_load.")} - {here}
-    if here in ALLOWED:
-        assert targets <= ALLOWED[here], f"{here} may not import {targets - ALLOWED[here]}"
+def ours(path: Path) -> set[str]:
+    return {name for name in imports(path) if name in NAMES} - {name_of(path)}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_swarm_knows_locust(path: Path) -> None:
-    if room_of(path) != "swarm":
-        assert not [name for name in imports(path) if name.split(".")[0] == "locust"]
+def circles() -> set[frozenset[str]]:
+    """The strongly connected components of more than one module (Tarjan, 1972)."""
+    arrows = {name: sorted(ours(path)) for name, path in NAMES.items()}
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: set[frozenset[str]] = set()
+
+    def visit(name: str) -> None:
+        index[name] = low[name] = len(index)
+        stack.append(name)
+        for other in arrows[name]:
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[name] = min(low[name], low[other])
+        if low[name] == index[name]:
+            component = set()
+            while name not in component:
+                component.add(stack.pop())
+            if len(component) > 1:
+                found.add(frozenset(component))
+
+    for name in arrows:
+        if name not in index:
+            visit(name)
+    return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_protocol_and_measure_know_no_sockets_and_no_gevent(path: Path) -> None:
-    if room_of(path) in PURE:
-        foreign = {name.split(".")[0] for name in imports(path)} & {"socket", "gevent", "locust", "asyncio", "aiohttp"}
-        assert not foreign
+def test_arrows_go_one_way() -> None:
+    offenders = {
+        name: beyond
+        for name, path in NAMES.items()
+        if room(name) in ALLOWED
+        and (beyond := {room(other) for other in ours(path)} - {room(name)} - ALLOWED[room(name)])
+    }
+    assert offenders == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_only_clock_reads_the_time(path: Path) -> None:
-    # the emulator's launcher may run in a patched process and imports nothing of ours
-    if path == PACKAGE / "clock.py" or path == PACKAGE / "emulator" / "process.py":
-        return
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            read = f"{node.value.id}.{node.attr}"
-            assert read not in {
-                "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter",
-                "time.perf_counter_ns", "datetime.now", "datetime.utcnow",
-            }, f"line {node.lineno} reads the time"  # fmt: skip
+def test_there_are_no_circles() -> None:
+    assert [sorted(circle) for circle in circles() if not any(circle <= known for known in CIRCLES)] == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_no_module_is_too_long(path: Path) -> None:
-    assert len(path.read_text().splitlines()) <= 400
+def test_only_swarm_knows_locust() -> None:
+    assert [
+        name
+        for name, path in NAMES.items()
+        if room(name) != "swarm" and any(room(other) == "locust" for other in imports(path))
+    ] == []
+
+
+def test_pure_rooms_know_no_sockets_and_no_gevent() -> None:
+    assert {
+        name: foreign
+        for name, path in NAMES.items()
+        if room(name) in PURE and (foreign := {room(other) for other in imports(path)} & BLOCKING)
+    } == {}
+
+
+def test_only_the_clock_reads_the_time() -> None:
+    assert [
+        f"{name}:{node.lineno}"
+        for name, path in NAMES.items()
+        if name not in OWN_CLOCK
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and f"{node.value.id}.{node.attr}" in READS_TIME
+    ] == []
+
+
+def test_no_module_is_too_long() -> None:
+    assert {name: n for name, path in NAMES.items() if (n := len(path.read_text().splitlines())) > LINES} == {}
