@@ -15,6 +15,7 @@ from wps_load.capacity.measured import measured_load
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, RunFacts, RunState
 from wps_load.report.schema import first_fault, summary_schema
+from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.report.summary import build_summary, exit_code
 
 
@@ -59,6 +60,18 @@ class TestVerdict:
         assert (doubt["name"], doubt["level"]) == ("client_bound", "error")
         assert "at 600 (messages left 23.1 ms or more late)" in doubt["message"]
         assert "Add workers" in doubt["advice"]
+
+
+    def test_where_both_were_at_their_limit_the_answer_stands_and_is_doubted(self) -> None:
+        run = searched()
+        capacity: Any = dict(run.capacity or {})
+        last = capacity["high"]
+        reasons = ["the service ended 3 connections (closed_1006)", f"{GENERATOR_TOO}a worker used 99 % of a core"]
+        capacity["steps"] = [{**s, "reasons": reasons} if s["load"] == last else s for s in capacity["steps"]]
+        summary = build_summary(replace(run, capacity=capacity))
+        assert summary["verdict"] == "pass"
+        doubt = next(d for d in summary["doubts"] if d["name"] == "client_bound")
+        assert (doubt["level"], "99 %" in doubt["message"]) == ("warning", True)
 
 
 class TestDoubts:

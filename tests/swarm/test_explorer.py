@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from wps_load.capacity.forecast import fan_out
+from wps_load.capacity.search import BoundBy, Found
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig, load
 from wps_load.measure.snapshot import Snapshot
+from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.swarm.coordinator import Expected
 from wps_load.swarm.explorer import LONGEST_S, SETTLE_S, SHORTEST_S, USUAL_S, Explorer
 
@@ -56,6 +58,32 @@ def test_a_hopeless_step_ends_at_once_and_a_bad_one_does_not() -> None:
     assert hopeless.measure_s == SHORTEST_S
     assert bad is not None
     assert bad.measure_s == 10.0
+
+
+@pytest.mark.parametrize(("still_open", "low", "asked", "quiet_s"), [(10, 50, 0, 1), (4, 50, 1, 2), (4, 1, 1, 10)])
+def test_after_a_step_that_cost_connections_the_next_one_waits_for_them(
+    still_open: int, low: int, asked: int, quiet_s: int
+) -> None:
+    """And for what was lost with them to be known: ten publishers at `low` messages a second tell with their next."""
+    found = explorer()
+    coordinator: Any = found._coordinator
+    waits: list[str] = []
+    coordinator.collector.open = still_open
+    coordinator.retry = lambda: waits.append("retry")
+    coordinator.await_users = lambda count, patience_ns: waits.append(f"{count} users")
+    assert found._reconnect(low) == quiet_s
+    assert waits == ["retry", "10 users"] * asked
+
+
+def test_where_both_were_at_their_limit_the_answer_says_so() -> None:
+    found = explorer()
+    found.found = Found(90, 90, 100, BoundBy.SERVICE)
+    found.steps = [{"load": 100, "reasons": ["the service ended 3 connections (closed_1006)"]}]
+    assert found.answer() == "Capacity: 90 messages/s, below 100"
+    found.steps[0]["reasons"].append(f"{GENERATOR_TOO}messages left 23.1 ms or more late")
+    assert found.answer().endswith(
+        "below 100, and the generator was at its limit, too: messages left 23.1 ms or more late at 100"
+    )
 
 
 def test_a_step_that_the_end_of_the_run_cut_short_is_none() -> None:

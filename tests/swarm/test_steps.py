@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,8 @@ from wps_load.capacity.search import Outcome
 from wps_load.measure import thresholds
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
-from wps_load.swarm.steps import Step, cut, describe, judge
+from wps_load.report.step_doubts import GENERATOR_TOO
+from wps_load.swarm.steps import Step, cut, describe, hopeless, judge
 
 MS = 1_000_000
 SLOS = thresholds.parse("rtt p99 < 100ms, loss = 0")
@@ -57,6 +59,71 @@ def test_what_is_on_its_way_when_a_short_step_ends_is_no_queue_nor_are_two_messa
         for row in seconds(3, offered=10, published=10, delivered=10)
     ]
     assert judge(step(slow), SLOS, "rtt") == (Outcome.HELD, [])
+
+
+def failing(rows: list[dict[str, Any]], failures: dict[tuple[str, str], int], **times: float) -> Step:
+    made = step(rows, **times)
+    return replace(made, failures=failures)
+
+
+SHED = {
+    "ended": ({("disconnect", "closed_1006"): 3}, {}, "the service ended 3 connections (closed_1006)"),
+    "ended once": ({("disconnect", "closed_1013"): 1}, {}, "the service ended 1 connection (closed_1013)"),
+    "throttled": ({("connect", "http_429"): 2}, {}, "the service refused 2 connections (http_429)"),
+    "unavailable": ({("connect", "http_503"): 2}, {}, "the service refused 2 connections (http_503)"),
+    "no answer": ({("connect", "upgrade_timeout"): 2}, {}, "the service refused 2 connections (upgrade_timeout)"),
+    "hangs": (
+        {},
+        {"published": 90, "delivered": 90, "send_failed_service": 10},
+        "100 of 1,000 messages due could not be",
+    ),
+}
+
+
+@pytest.mark.parametrize("way", list(SHED))
+def test_a_service_that_gets_rid_of_load_has_failed_whatever_was_left_unsent_for_it(way: str) -> None:
+    failures, columns, reason = SHED[way]
+    shed = failing(seconds(10, **columns), failures)
+    outcome, reasons = judge(shed, SLOS, "rtt")
+    assert outcome is Outcome.FAILED
+    assert reasons[0].startswith(reason)
+    assert (shed.carried is None) is (way in ("ended", "ended once", "hangs")), "refusals say how many were let in"
+
+
+def test_where_both_are_at_their_limit_it_says_both_and_the_service_has_failed() -> None:
+    both = failing(seconds(10), {("disconnect", "closed_1006"): 3}, rtt_ms=250, lag_ms=200)
+    outcome, reasons = judge(both, SLOS, "rtt")
+    assert (outcome, reasons[-1][: len(GENERATOR_TOO)]) == (Outcome.FAILED, GENERATOR_TOO)
+
+
+@pytest.mark.parametrize("columns", [{"send_failed_service": 1}, {"send_failed_plan": 50}])
+def test_a_few_that_the_service_kept_from_being_sent_and_any_that_our_plan_did_are_no_failure(
+    columns: dict[str, int],
+) -> None:
+    published = 100 - sum(columns.values())
+    rows = seconds(10, published=published, delivered=published, **columns)
+    assert judge(step(rows), SLOS, "rtt") == (Outcome.HELD, [])
+
+
+def test_of_users_who_was_refused_while_a_crowd_connected_may_be_there_by_now() -> None:
+    refused = failing(seconds(10), {("connect", "http_429"): 2})
+    assert judge(refused, SLOS, "rtt", of_users=True) == (Outcome.HELD, [])
+    ended = failing(seconds(10), {("disconnect", "closed_1001"): 2})
+    assert judge(ended, SLOS, "rtt", of_users=True)[0] is Outcome.FAILED
+
+
+def test_a_worker_that_used_up_its_core_says_nothing_about_the_service() -> None:
+    saturated = step(seconds(10, delivered=80, cpu_percent=99))
+    outcome, reasons = judge(saturated, SLOS, "rtt")
+    assert (outcome, reasons[-1]) == (Outcome.GENERATOR, "a worker used 99 % of a core")
+    busy_once = step([{**row, "cpu_percent": 99 if row["t_s"] < 4 else 40} for row in seconds(10, delivered=80)])
+    assert judge(busy_once, SLOS, "rtt")[0] is Outcome.FAILED
+
+
+def test_a_step_is_hopeless_when_a_tenth_did_not_arrive_or_could_not_be_sent() -> None:
+    assert not hopeless(seconds(3), 1.0)
+    assert hopeless(seconds(3, delivered=80), 1.0)
+    assert hopeless(seconds(3, published=80, delivered=80, send_failed_service=20), 1.0)
 
 
 def test_users_that_were_asked_for_must_be_there_whatever_the_slo_says() -> None:

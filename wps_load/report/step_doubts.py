@@ -8,17 +8,37 @@ from typing import Any
 from wps_load.report.evidence import SAMPLES_BEYOND, Doubt, Evidence
 from wps_load.report.model import RunFacts
 
+GENERATOR_TOO = "and the generator was at its limit, too: "
+"""How the reason begins that a failed step of the service's names beside its own."""
+
 
 def client_bound(seen: Evidence) -> Doubt | None:
     capacity: Mapping[str, Any] | None = seen.facts.capacity
-    if capacity is None or capacity["bound_by"] != "generator":
+    if capacity is None:
         return None
+    if capacity["bound_by"] != "generator":
+        return _both(capacity)
     step = next((s for s in reversed(capacity["steps"]) if s["outcome"] == "generator"), None)
     at = "" if step is None else f" at {step['load']:,} ({'; '.join(step['reasons'])})"
     return Doubt(
         "client_bound",
         "error",
         f"The generator, not the service, was the limit{at}: the service may hold more than was found.",
+        "Add workers (--processes -1) or machines (--master, --worker), and search again.",
+    )
+
+
+def _both(capacity: Mapping[str, Any]) -> Doubt | None:
+    """The service had its limit, and in the same step the generator had its own."""
+    at_limit = [s for s in capacity["steps"] if s["load"] == capacity["high"] and s["outcome"] == "failed"]
+    reason = next((r for s in reversed(at_limit) for r in s["reasons"] if r.startswith(GENERATOR_TOO)), None)
+    if reason is None:
+        return None
+    return Doubt(
+        "client_bound",
+        "warning",
+        f"At {capacity['high']:,} the service got rid of load, {reason}. It may hold more for a generator that has "
+        "room.",
         "Add workers (--processes -1) or machines (--master, --worker), and search again.",
     )
 

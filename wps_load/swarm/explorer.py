@@ -8,6 +8,7 @@ until what has queued up is delivered. Connections stay open all the while.
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,9 @@ from wps_load.capacity.search import BoundBy, CapacitySearch, Found, Outcome
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.measure import thresholds
+from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.swarm import steps
+from wps_load.workload.population import publisher_count
 
 if TYPE_CHECKING:
     from wps_load.swarm.coordinator import Coordinator
@@ -31,13 +34,13 @@ SHORTEST_S, USUAL_S, LONGEST_S = 3, 10, 30
 """A step's measurement: what `-t` leaves for each step to come, within these; usual without `-t`."""
 SPARE_STEPS = 2
 """Kept back for surprises, and for recovering from steps that fail."""
-HOPELESS_SHARE = 0.1
-"""Deliveries so far behind publications that a step is over as soon as it is seen: longer, it would only queue up more
-that must be waited for."""
 RECOVERY_S = 30
 PATIENCE_S = 10
 """How long a step of users waits for one more of those that were refused: their back-off is no failure yet."""
 RECOVERED_SHARE = 0.05
+QUIET_S = 10
+"""At most so long, all that reached nobody while connections were gone is waited to be noticed: a publisher's next
+message tells."""
 
 
 class Explorer:
@@ -152,7 +155,14 @@ class Explorer:
         if found.high is None:
             return f"Capacity: at least {found.value:,} {unit}"
         until = " (the time was up before the search was)" if found.bound_by is BoundBy.TIME else ""
-        return f"Capacity: {found.value:,} {unit}, below {found.high:,}{until}"
+        both = self._both_at(found.high)
+        return f"Capacity: {found.value:,} {unit}, below {found.high:,}{until}{both}"
+
+    def _both_at(self, load: int) -> str:
+        """Whether in the last step at this load, which the service did not hold, the generator was at its limit too."""
+        reasons: list[str] = next((step["reasons"] for step in reversed(self.steps) if step["load"] == load), [])
+        found = next((reason for reason in reasons if reason.startswith(GENERATOR_TOO)), None)
+        return "" if found is None else f", {found} at {load:,}"
 
     def summary(self) -> dict[str, Any] | None:
         """`capacity` of summary.json."""
@@ -226,16 +236,16 @@ class Explorer:
             self._await_second(second)
             if self._coordinator.stopping:
                 return None
-            if steps.behind(steps.seconds(self._coordinator.collector, from_s, second), deliveries) > HOPELESS_SHARE:
+            if steps.hopeless(steps.seconds(self._coordinator.collector, from_s, second), deliveries):
                 to_s = second
                 break
         return steps.cut(
             self._coordinator.collector, load, from_s, to_s,
-            target_users=asked.connecting, fan_out=deliveries, connects_since_s=since,
+            target_users=asked.connecting, fan_out=deliveries, connects_since_s=since, begin_s=begin,
         )  # fmt: skip
 
     def _recover(self, variable: str, low: int) -> None:
-        """Lets the service deliver what has queued up, and connections that were refused go or come in."""
+        """Lets the service deliver what has queued up, and connections that it ended or refused go or come in."""
         if variable == "users":
             self._set_users(low)
             self._coordinator.await_users(low, NS_PER_S)
@@ -244,13 +254,29 @@ class Explorer:
             self._coordinator.await_users(low, PATIENCE_S * NS_PER_S)
             return
         self._coordinator.set_rate(low, now_ns() + self._coordinator.lead_ns)
+        quiet_s = self._reconnect(low)
         deliveries = self._deliveries(self._coordinator.expected_users().playing)
+        calm_s = 0
         for _ in range(RECOVERY_S):
             self._await_second(self._second_after(now_ns()))
             row: Any = self._coordinator.collector.rows[-1]
             due = row["published"] * deliveries
-            if self._coordinator.stopping or row["delivered"] <= due * (1 + RECOVERED_SHARE) + 1:
+            calm = row["delivered"] <= due * (1 + RECOVERED_SHARE) + 1 and row["lost"] <= 0
+            calm_s = calm_s + 1 if calm else 0
+            if self._coordinator.stopping or calm_s >= quiet_s:
                 return
+
+    def _reconnect(self, low: int) -> int:
+        """Waits until users that lost their connections have new ones, or no more come. Returns how many seconds
+        without a loss show, at a rate of `low`, that all losses of the meantime are known."""
+        coordinator = self._coordinator
+        asked = coordinator.expected_users()
+        if self._come_and_go() or coordinator.collector.open >= asked.connecting:
+            return 1
+        coordinator.retry()  # what refused them is over, as far as the rate is its cause
+        coordinator.await_users(asked.everybody, PATIENCE_S * NS_PER_S)
+        publishers = publisher_count(self._config, asked.playing)
+        return min(QUIET_S, math.ceil(publishers / low) + 1)
 
     def _second_after(self, at_ns: int) -> int:
         return -(-(at_ns - self._coordinator.plan.started_ns) // NS_PER_S)

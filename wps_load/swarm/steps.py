@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from wps_load.capacity.search import Outcome
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import METRICS
+from wps_load.measure.causes import is_own_limit
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.evidence import thin_percentiles
 from wps_load.report.generator_doubts import SEND_LAG_LIMIT_MS
+from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.swarm.collector import Collector
 
 BEHIND_SHARE, BEHIND_S = 0.01, 0.06
@@ -22,15 +24,24 @@ BEHIND_MESSAGES = 2
 """Nor are so few of them a queue, whatever share of a slow step they are."""
 LATE_SHARE = 0.5
 """Of a step's p99: where the generator's own lateness is more of it, the generator is what is measured."""
+SATURATED_PERCENT = 95.0
+"""Of a core, in the middle one of a step's seconds: a worker that uses more has nothing left to send or read faster."""
 MISSED_SHARE = 0.01
 """Messages due and not published beyond this share: the generator was the limit, as in the doubt `rate_missed`. Users
 asked for and not connected beyond it: the load was not there."""
-LOCAL_LABELS = ("connect_ports_exhausted", "connect_files_exhausted")
+HOPELESS_SHARE = 0.1
+"""Deliveries so far behind publications, or messages that the service kept from being sent: the step is over as soon as
+that is seen. Longer, it would only queue up more that must be waited for."""
+
+Failures = Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The seconds (`from_s`, `to_s`] of a run at one load. `fan_out`: deliveries that a publication is to have."""
+    """The seconds (`from_s`, `to_s`] of a run at one load. `fan_out`: deliveries that a publication is to have.
+
+    `failures`: those since the load was set, whereas connects in `snapshot` may be older.
+    """
 
     load: int
     from_s: int
@@ -39,6 +50,7 @@ class Step:
     snapshot: Snapshot
     target_users: int
     fan_out: float
+    failures: Failures = field(default_factory=dict)
 
     def total(self, column: str) -> int:
         return _total(self.rows, column)
@@ -55,6 +67,8 @@ class Step:
         return LedgerTotals(
             published=published,
             send_failed=max(0, self.total("offered") - published),
+            send_failed_service=self.total("send_failed_service"),
+            send_failed_plan=self.total("send_failed_plan"),
             expected=delivered + lost,
             delivered=delivered,
             lost=lost,
@@ -84,16 +98,41 @@ class Step:
         return self.behind > max(BEHIND_SHARE, BEHIND_S / self.measure_s, few)
 
     @property
-    def carried(self) -> float:
-        """The load that the service carried: what is left of it without who was not connected, and what fell behind."""
+    def carried(self) -> float | None:
+        """The load that the service carried: what is left of it without who was not connected, and what fell behind.
+        None: it shed load, and what it carried meanwhile says nothing."""
+        if self.shed(of_users=True):
+            return None
         connected = 1.0 if self.connected_share is None else min(1.0, self.connected_share)
         return self.load * min(connected, 1.0 - self.behind)
 
+    def shed(self, *, of_users: bool = False) -> list[str]:
+        """How the service got rid of load, instead of answering late: connections that it ended or refused, messages
+        that could not be sent for want of one. Empty: it did not.
+
+        `of_users`: refusals while a crowd connects are no end of it, as those who were refused come back; whether they
+        are there when it counts, `users_missing` says.
+        """
+        ended = _by_label(self.failures, "disconnect")
+        refused = {} if of_users else _by_label(self.failures, "connect")
+        refused = {label: n for label, n in refused.items() if not is_own_limit(label)}
+        found = [
+            f"the service {what} {sum(labels.values()):,} connection{'s' if sum(labels.values()) > 1 else ''}"
+            f" ({', '.join(labels)})"
+            for what, labels in (("ended", ended), ("refused", refused))
+            if labels
+        ]
+        offered, unsent = self.total("offered"), self.total("send_failed_service")
+        if unsent > MISSED_SHARE * offered:
+            found.append(f"{unsent:,} of {offered:,} messages due could not be sent to it")
+        return found
+
     def rate_missed(self) -> str | None:
-        """Messages that the generator owed; None: it sent what was due."""
+        """Messages that the generator owed; None: it sent what it could."""
         offered, published = self.total("offered"), self.total("published")
-        if offered and offered - published > MISSED_SHARE * offered:
-            return f"only {published:,} of {offered:,} messages due were sent"
+        missed = offered - published - self.total("send_failed_service") - self.total("send_failed_plan")
+        if offered and missed > MISSED_SHARE * offered:
+            return f"the generator did not send {missed:,} of {offered:,} messages due"
         return None
 
     def users_missing(self, *, come_and_go: bool = False) -> str | None:
@@ -106,11 +145,21 @@ class Step:
             return None
         return f"only {most:,} of {self.target_users:,} users connected"
 
+    def strained(self, main_metric: str) -> str | None:
+        """What shows that the generator was at a limit of its own, as text; None: nothing does."""
+        return self.failed_locally() or self.sent_late(main_metric) or self.saturated()
+
     def failed_locally(self) -> str | None:
         """Connects that failed for want of something on this machine, as text."""
-        failures = self.snapshot.failures
-        local = [label for label in LOCAL_LABELS if failures.get(("connect", label))]
+        connects = {**_by_label(self.snapshot.failures, "connect"), **_by_label(self.failures, "connect")}
+        local = [label for label in connects if is_own_limit(label)]
         return f"this machine's limit: {', '.join(local)}" if local else None
+
+    def saturated(self) -> str | None:
+        """Whether the busiest worker used up its core in most of the step's seconds, as text."""
+        busy = sorted(float(row.get("cpu_percent") or 0) for row in self.rows)
+        middle = busy[len(busy) // 2] if busy else 0.0
+        return f"a worker used {middle:.0f} % of a core" if middle >= SATURATED_PERCENT else None
 
     def sent_late(self, main_metric: str) -> str | None:
         """Messages that left so late that it is the better part of their latency; None: they did not."""
@@ -120,6 +169,18 @@ class Step:
         if lag_ms and p99_ms and lag_ms > SEND_LAG_LIMIT_MS and lag_ms > LATE_SHARE * p99_ms:
             return f"messages left {lag_ms:.1f} ms or more late"
         return None
+
+
+def _by_label(failures: Failures, metric: str) -> dict[str, int]:
+    """The failures of one metric, the most frequent first."""
+    found = {label: n for (name, label), n in failures.items() if name == metric}
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def hopeless(rows: Sequence[Mapping[str, Any]], fan_out: float) -> bool:
+    """Whether these seconds say already that the load cannot be held."""
+    unsent = _total(rows, "send_failed_service")
+    return behind(rows, fan_out) > HOPELESS_SHARE or unsent > HOPELESS_SHARE * _total(rows, "offered")
 
 
 def behind(rows: Sequence[Mapping[str, Any]], fan_out: float) -> float:
@@ -153,18 +214,20 @@ def cut(
     target_users: int,
     fan_out: float,
     connects_since_s: int | None = None,
+    begin_s: int | None = None,
 ) -> Step:
     """The step of the seconds after `from_s` up to `to_s`, which the collector must have written already.
 
     `connects_since_s`: connects since then are the step's, as they happen before it is measured; where there were none,
-    all since the run began.
+    all since the run began. `begin_s`: when the load was set, if that was before `from_s`.
     """
     rows, snapshot = seconds(collector, from_s, to_s), collector.between(from_s, to_s)
+    failures = snapshot.failures if begin_s is None else collector.between(begin_s, to_s).failures
     if connects_since_s is not None:
         connects = collector.between(connects_since_s, to_s)
         came = connects.row("connect")["count"]
         snapshot = _with_connects(snapshot, connects if came else collector.between(0, to_s))
-    return Step(load, from_s, to_s, rows, snapshot, target_users, fan_out)
+    return Step(load, from_s, to_s, rows, snapshot, target_users, fan_out, failures)
 
 
 def _with_connects(snapshot: Snapshot, connects: Snapshot) -> Snapshot:
@@ -180,13 +243,16 @@ def judge(
     """Whether the load was held, and why not. `of_users`: the load is a number of users, who must then be
     there; where they `come_and_go`, some are away by plan.
 
-    Latencies count from the due time, so that a generator that is late makes a load look worse, never better: its
-    lateness matters where it may have broken a latency that the service would have kept.
+    A service that ended or refused connections has failed, whatever the generator did. Else latencies count from the
+    due time, so that a generator that is late makes a load look worse, never better: its lateness matters where it may
+    have broken a latency that the service would have kept.
     """
+    shed, strained = step.shed(of_users=of_users), step.strained(main_metric)
+    if shed:
+        return Outcome.FAILED, [*shed, *([f"{GENERATOR_TOO}{strained}"] if strained else [])]
     absent = step.users_missing(come_and_go=come_and_go) if of_users else None
     if absent is not None:
-        local = step.failed_locally() or step.sent_late(main_metric)
-        return (Outcome.FAILED, [absent]) if local is None else (Outcome.GENERATOR, [absent, local])
+        return (Outcome.FAILED, [absent]) if strained is None else (Outcome.GENERATOR, [absent, strained])
     missed = step.rate_missed()
     if missed is not None:
         return Outcome.GENERATOR, [missed]
@@ -194,9 +260,9 @@ def judge(
     reasons = [result.expression for result in results if result.verdict != "pass"]
     if step.falls_behind:
         reasons.append(f"deliveries fell behind publications by {step.behind:.1%}")
-    late = step.sent_late(main_metric) if reasons and not step.falls_behind else None
-    if late is not None:
-        return Outcome.GENERATOR, [*reasons, late]
+        strained = step.saturated()  # of latencies that grow without bound no lag is half
+    if reasons and strained is not None:
+        return Outcome.GENERATOR, [*reasons, strained]
     return (Outcome.FAILED if reasons else Outcome.HELD), reasons
 
 
