@@ -80,6 +80,7 @@ class RunConfig:
     ca_file: str | None
     insecure: bool
     prometheus_port: int | None
+    allow_target_change: bool
     users: int | None
     spawn_rate: float | None
     run_time_s: float | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -28,11 +29,23 @@ SKUS = ("Free_F1", "Standard_S1", "Premium_P1", "Premium_P2")
 _ROLE = re.compile(r"webpubsub\.(?:(?:joinLeaveGroup|sendToGroup)(?:\..+)?|(?:joinLeaveGroups|sendToGroups)\..+)")
 
 
+class Page(StrEnum):
+    """Who may set an option on the web page, which has no login by default and is reached by other hosts."""
+
+    FIELD = "field"
+    """Anybody: it shapes the load."""
+    TARGET = "target"
+    """It decides whom we talk to, and trust: anybody, if the page was opened with `--wps-allow-target-change`."""
+    NEVER = "never"
+    """Nobody: it names a file, a folder, a credential or a port of this host, or says what the page may do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Option:
     """One option. `parse` raises ValueError with what is allowed; `field` is where RunConfig keeps the value.
 
     `default` False makes it a switch. `choices`: the only values allowed. A secret's value is never shown.
+    `page`: who may set it on the web page; a secret nobody, whatever it says.
     """
 
     flag: str
@@ -42,6 +55,12 @@ class Option:
     parse: Callable[[str], Any] = str
     choices: tuple[str, ...] = ()
     secret: bool = False
+    page: Page = Page.FIELD
+
+    @property
+    def on_page(self) -> Page:
+        """Who may set it on the web page."""
+        return Page.NEVER if self.secret else self.page
 
     @property
     def dest(self) -> str:
@@ -184,7 +203,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-negotiate-url", "negotiate_url", "",
-        "the app server's negotiate endpoint; asked once for each new connection", _negotiate_url,
+        "the app server's negotiate endpoint; asked once for each new connection", _negotiate_url, page=Page.TARGET,
     ),
     Option("--wps-hub", "hub", "bench", "hub", _hub),
     Option(
@@ -222,7 +241,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-payload-file", "payload_file", "",
-        "sample messages, one a line, instead of generated ones; binary ones in base64", _file,
+        "sample messages, one a line, instead of generated ones; binary ones in base64", _file, page=Page.NEVER,
     ),
     Option(
         "--wps-data-type", "data_type", "text", "text, json or binary", choices=("text", "json", "binary"),
@@ -301,7 +320,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-report-dir", "report_dir", "reports",
-        "each run writes a folder of its own in it; empty: no files",
+        "each run writes a folder of its own in it; empty: no files", page=Page.NEVER,
     ),
     Option(
         "--wps-seed", "seed", "", "everything random comes from it; not set: random, and recorded",
@@ -313,12 +332,19 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-ca-file", "ca_file", "",
-        "certificates to trust, PEM; not set: the system's", _readable_path,
+        "certificates to trust, PEM; not set: the system's", _readable_path, page=Page.NEVER,
     ),
-    Option("--wps-insecure", "insecure", False, "do not verify TLS certificates; the report says so"),
+    Option(
+        "--wps-insecure", "insecure", False, "do not verify TLS certificates; the report says so",
+        page=Page.TARGET,
+    ),
     Option(
         "--wps-prometheus-port", "prometheus_port", "", "port that serves metrics to a Prometheus scraper",
-        lambda text: whole(text, 1, 65535),
+        lambda text: whole(text, 1, 65535), page=Page.NEVER,
+    ),
+    Option(
+        "--wps-allow-target-change", "allow_target_change", False,
+        "whoever reaches the web page may send the load to another target", page=Page.NEVER,
     ),
 )  # fmt: skip
 

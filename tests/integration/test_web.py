@@ -7,7 +7,7 @@ import shutil
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from http.cookiejar import CookieJar
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ from typing import Any
 import psutil
 import pytest
 from program import Program, free_port, start, until
+
+from wps_load.options import OPTIONS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUM_ARGS = [
@@ -26,6 +28,8 @@ CHROMIUM_ARGS = [
     "--disable-sync",
     "--no-first-run",
 ]
+NO_HEADERS: Mapping[str, str] = {}
+BY_DEST = {option.dest: option.flag for option in OPTIONS}
 LIMIT_MS = 60_000
 browser_test = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
 
@@ -147,7 +151,8 @@ class TestInABrowser:
         assert "Wps Publishers (how many of the users publish, a number or a share (10%))" in labels
         assert not [label for label in labels if "Connection String" in label or "Client Url" in label], "secrets"
         names = page.locator('[name^="wps"]').evaluate_all("found => found.map(each => each.name)")
-        assert names[:2] == ["wpsNegotiateUrl", "wpsHub"], "in the order of the documentation"
+        assert names[:2] == ["wpsHub", "wpsAuth"], "in the order of the documentation; no target"
+        assert not {"wpsPayloadFile", "wpsReportDir", "wpsCaFile", "wpsPrometheusPort"} & set(names)
         assert page.get_by_text("no host attribute").count() == 0
 
         press(page, "Start")
@@ -186,6 +191,7 @@ class TestInABrowser:
         press(page, "New")
         fill_form(page, wpsRate="20", wpsDrain="1s")
         press(page, "Start")
+        until(lambda: site.program.output.count("All users spawned") == 2, "the second run")
         page.goto(f"{site.address}/wps")
         page.get_by_text("5 of 5").wait_for()
         await_drawn(page, 2)
@@ -242,12 +248,39 @@ class Visitor:
             urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(CookieJar()), Refused()
         )
 
-    def ask(self, path: str, body: bytes | None = None) -> tuple[int, bytes]:
+    def ask(self, path: str, body: bytes | None = None, headers: Mapping[str, str] = NO_HEADERS) -> tuple[int, bytes]:
+        request = urllib.request.Request(self._address + path, body, dict(headers))
         try:
-            with self._opener.open(self._address + path, body, timeout=10) as answer:
+            with self._opener.open(request, timeout=10) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()
+
+
+def test_a_stranger_neither_starts_a_run_nor_learns_of_files(site: Site, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.txt"
+    secret.write_text("a line of this host")
+    start_form = "user_count=1&spawn_rate=1"
+    refused = {
+        "wps_payload_file": str(secret),
+        "wps_negotiate_url": "http://127.0.0.1:9/negotiate",
+        "wps_connection_string": "Endpoint=http://127.0.0.1:9;AccessKey=abc;",
+        "wps_report_dir": str(tmp_path / "elsewhere"),
+        "html_file": str(tmp_path / "written.html"),
+        "host": "http://127.0.0.1:9",
+    }
+    visitor = Visitor(site.address)
+    for name, value in refused.items():
+        status, answer = visitor.ask("/swarm", f"{start_form}&{name}={value}".encode())
+        assert (status, json.loads(answer)["success"]) == (200, False), name
+        assert (BY_DEST.get(name) or name).lower() in json.loads(answer)["message"].lower()
+    for path in ("/swarm", "/stop", "/stats/reset", "/user"):
+        for header in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
+            assert visitor.ask(path, start_form.encode(), header)[0] == 403, path
+    assert visitor.ask("/user", b'{"user_class_name": "Load", "host": "http://127.0.0.1:9"}')[0] == 403
+    assert site.emulators() == [], "nothing was started"
+    ours = [line for line in site.program.output.splitlines() if not line.startswith("[")]
+    assert ours[0] == f"The page listens on {site.address.removeprefix('http://')}"
 
 
 def test_login_and_base_path_of_locust_hold_for_our_pages(tmp_path: Path) -> None:

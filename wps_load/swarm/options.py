@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wps_load.config import OPTIONS, RunConfig, load
+from wps_load.options import Page
 
 
 class Suggestions(list[str]):
@@ -23,7 +24,7 @@ def add_arguments(parser: Any) -> None:
         shared: dict[str, Any] = {
             "help": option.argparse_help,
             "env_var": option.env_var,
-            "include_in_web_ui": not option.secret,
+            "include_in_web_ui": option.on_page is not Page.NEVER,
             "is_secret": option.secret,
         }
         if option.is_switch:

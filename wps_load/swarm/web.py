@@ -12,20 +12,22 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 from flask import Response, jsonify, request
-from locust import HttpUser
+from locust import HttpUser, argument_parser
 from locust.contrib.fasthttp import FastHttpUser
 from locust.util.timespan import parse_timespan
 
 from wps_load.config import OPTIONS
 from wps_load.errors import ConfigError
-from wps_load.options import BY_FLAG
+from wps_load.options import Page
+from wps_load.swarm import page_guard
+from wps_load.swarm.page_names import addresses, own_names
 from wps_load.swarm.web_page import pages
 from wps_load.swarm.web_view import PAGE, REPORT, RunView
 
 if TYPE_CHECKING:
     from wps_load.swarm.lifecycle import Lifecycle
 
-_FIELDS = frozenset(option.dest for option in OPTIONS if not option.secret)
+_FIELDS = frozenset(option.dest for option in OPTIONS if option.on_page is not Page.NEVER)
 _TAB = {"title": "Web PubSub", "key": "wps"}
 _COLUMNS = (("what", "Web PubSub"), ("now", "Now"), ("so_far", "So far"))
 _OFFERED: Mapping[str, list[dict[str, Any]]] = {
@@ -44,12 +46,14 @@ def extend(web_ui: Any, lifecycle: Lifecycle) -> None:
     """Before Locust's page is served: `web_ui` is Locust's, of the process that conducts."""
     view = RunView(lambda: lifecycle.reporter)
     app: Any = web_ui.app
+    app.wsgi_app = page_guard.Guard(app.wsgi_app, own_names(lifecycle.parsed))
     app.before_request(_judging(web_ui, lifecycle))
     app.after_request(_telling(view))
     base_path = getattr(lifecycle.environment.parsed_options, "web_base_path", None)
     app.register_blueprint(pages(view, base_path or None, web_ui.auth_required_if_enabled))
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the form's fields in our options' order
     _dress(web_ui, lifecycle)
+    lifecycle.console.say(page_guard.listening(web_ui.host, web_ui.port, addresses()))
 
 
 def _dress(web_ui: Any, lifecycle: Lifecycle) -> None:
@@ -61,9 +65,14 @@ def _dress(web_ui: Any, lifecycle: Lifecycle) -> None:
         arguments = web_ui.template_args
         for name, ours in _OFFERED.items():
             arguments[name] = [*(each for each in arguments.get(name) or () if each not in ours), *ours]
+        fields = arguments["extra_options"]
         for option in OPTIONS:
-            if option.dest in arguments["extra_options"]:
-                arguments["extra_options"][option.dest]["help_text"] = option.label
+            if option.dest not in fields:
+                continue
+            if page_guard.offered(option.on_page, _may_change_target(lifecycle)):
+                fields[option.dest]["help_text"] = option.label
+            else:
+                del fields[option.dest]
         if not any(issubclass(cls, (HttpUser, FastHttpUser)) for cls in lifecycle.environment.user_classes):
             arguments["missing_host_warning"] = False
 
@@ -88,25 +97,60 @@ def _telling(view: RunView) -> Any:
 def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
     """Refuses wrong options with a message, before Locust starts a run with them."""
 
+    started_host = lifecycle.environment.host
+
     def judge() -> Any:
+        refused = _refused_form(lifecycle, started_host)
+        if refused:
+            return jsonify(_refusal("; ".join(refused), lifecycle))
+        if lifecycle.running:
+            return None  # this changes its number of users
         try:
             lifecycle.prepare(_changes(request.form))
         except ConfigError as error:
             return jsonify(_refusal("; ".join(str(fault) for fault in error.faults), lifecycle))
         return None
 
-    guarded = web_ui.auth_required_if_enabled(judge)  # who has not logged in starts nothing, and no emulator either
+    def judge_settings() -> Any:
+        settings = request.get_json(force=True, silent=True)
+        name = settings.get("user_class_name") if isinstance(settings, dict) else None
+        host = getattr((lifecycle.environment.available_user_classes or {}).get(str(name)), "host", None)
+        refused = page_guard.refused_settings(settings, host, allow_target_change=_may_change_target(lifecycle))
+        return None if refused is None else (refused, 403)
+
+    # who has not logged in starts nothing, and no emulator either
+    guarded, guarded_settings = map(web_ui.auth_required_if_enabled, (judge, judge_settings))
 
     def before() -> Any:
-        starts = request.method == "POST" and request.endpoint == "locust.swarm"
-        if not starts:
+        if request.method == "POST" and request.endpoint == "locust.update_user":
+            return guarded_settings()
+        if request.method != "POST" or request.endpoint != "locust.swarm":
             return None
         if lifecycle.ending:
             return jsonify(_refusal("The run is ending; start again when it has stopped", lifecycle))
-        # while a run is on, this changes its number of users
-        return None if lifecycle.running else guarded()
+        return guarded()
 
     return before
+
+
+def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
+    allowed = _may_change_target(lifecycle)
+    others = argument_parser.ui_extra_args_dict()
+    refused = page_guard.refused_fields(request.form, others, allow_target_change=allowed)
+    if _has_ours(lifecycle) and "host" in request.form:  # where all users are somebody else's, the host is their affair
+        host = page_guard.refused_host(request.form["host"], started_host, allow_target_change=allowed)
+        refused += [] if host is None else [host]
+    return refused
+
+
+def _has_ours(lifecycle: Lifecycle) -> bool:
+    from wps_load.swarm.users import InstalledUser
+
+    return any(issubclass(cls, InstalledUser) for cls in lifecycle.environment.user_classes)
+
+
+def _may_change_target(lifecycle: Lifecycle) -> bool:
+    return str(lifecycle.parsed.get("wps_allow_target_change", "")).lower() in ("true", "1", "yes", "on")
 
 
 def _refusal(message: str, lifecycle: Lifecycle) -> dict[str, Any]:
@@ -117,8 +161,6 @@ def _refusal(message: str, lifecycle: Lifecycle) -> dict[str, Any]:
 def _changes(form: Mapping[str, str]) -> dict[str, Any]:
     """What the form says differently from the command line; what Locust itself will refuse is left to it."""
     changed: dict[str, Any] = {name: text for name, text in form.items() if name in _FIELDS}
-    if changed.get("wps_report_dir") == "":
-        changed["wps_report_dir"] = BY_FLAG["--wps-report-dir"].default  # emptied is "not set"; "no files" is a flag's
     with contextlib.suppress(ValueError):
         changed["num_users"] = int(form.get("user_count", ""))
     with contextlib.suppress(ValueError):

@@ -1,0 +1,176 @@
+"""What the web page does not do for whoever asks: Locust's page has no login by default and listens everywhere.
+
+Decisions only; `web.py` carries them. Two kinds of strangers: other sites in the browser of somebody who may use the
+page (the headers that the browser sends tell of them), and people on the network (they may start and stop runs, but
+reach neither files nor credentials of this host, and cannot send the load elsewhere).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wps_load.options import OPTIONS, Page
+
+LOCUST_FIELDS = frozenset(("user_count", "spawn_rate", "run_time", "host", "profile", "user_classes", "shape_class"))
+"""What Locust's own form sends to /swarm. Locust would take any of its options from there, such as a file's name."""
+USER_FIELDS = frozenset(("user_class_name", "weight", "fixed_count", "tasks"))
+"""What Locust's editor of a user class changes; its `host` is a target."""
+_SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
+_CHANGING = ("/swarm", "/stop", "/stats/reset", "/user")
+"""Locust's routes that change something, whatever their method: older releases had some of them as GET."""
+_OURS = {option.dest: option for option in OPTIONS}
+_SWITCH = "--wps-allow-target-change"
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """What a request says about where it comes from. Headers that are not there are empty."""
+
+    method: str
+    path: str
+    host: str = ""
+    origin: str = ""
+    fetch_site: str = ""
+    remote: str = ""
+
+    @classmethod
+    def of(cls, environ: Mapping[str, Any]) -> Ask:
+        """Of a WSGI request."""
+        return cls(
+            environ.get("REQUEST_METHOD", "GET"),
+            environ.get("PATH_INFO", ""),
+            environ.get("HTTP_HOST", ""),
+            environ.get("HTTP_ORIGIN", ""),
+            environ.get("HTTP_SEC_FETCH_SITE", ""),
+            environ.get("REMOTE_ADDR", ""),
+        )
+
+    @property
+    def changes(self) -> bool:
+        return self.method not in _SAFE or self.path.rstrip("/").endswith(_CHANGING)
+
+
+def refusal(ask: Ask, known_names: Collection[str]) -> str | None:
+    """Why a request is refused (403), None if it is not. `known_names`: the page's own names, lower case.
+
+    A browser tells by Sec-Fetch-Site (over HTTPS and on loopback) or by Origin which site a request comes from; other
+    programs send neither. A name that has been bound to this host's loopback address by somebody else (DNS rebinding)
+    has an Origin of its own: it is known by not being one of ours.
+    """
+    if not ask.changes:
+        return None
+    if ask.fetch_site:
+        return None if ask.fetch_site in ("same-origin", "none") else _foreign("another site")
+    if not ask.origin:
+        return None
+    if ask.origin.lower().partition("://")[2] != ask.host.lower():
+        return _foreign(ask.origin)
+    name = _name(ask.host)
+    if _is_loopback(ask.remote) and not _is_own(name, known_names):
+        return (
+            f"This page does not answer to the name {name} on this host's loopback address. "
+            f"If it should, start Locust with --web-host-display-name http://{name}."
+        )
+    return None
+
+
+def _foreign(origin: str) -> str:
+    return f"Only this page itself may start, change or stop anything here, and this request comes from {origin}."
+
+
+def _name(host: str) -> str:
+    """The name in a Host header, without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower().rstrip(".")
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        found = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    mapped = getattr(found, "ipv4_mapped", None)
+    return bool((mapped or found).is_loopback)
+
+
+def _is_own(name: str, known_names: Collection[str]) -> bool:
+    """Nobody else can bind an address, or a name without a dot, in the public DNS."""
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return "." not in name or name.endswith(".localhost") or name in known_names
+    return True
+
+
+class Guard:
+    """A WSGI application in front of the page's: answers 403 to what is refused."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]], known_names: Collection[str]) -> None:
+        self._app = app
+        self._known_names = known_names
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        refused = refusal(Ask.of(environ), self._known_names)
+        if refused is None:
+            return self._app(environ, start_response)
+        body = f"{refused}\n".encode()
+        start_response(
+            "403 Forbidden", [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(body)))]
+        )
+        return [body]
+
+
+# -- the form ----------------------------------------------------------------------------------------------
+
+
+def offered(page: Page, allow_target_change: bool) -> bool:
+    """Whether an option of this kind is a field of the form."""
+    return page is Page.FIELD or (page is Page.TARGET and allow_target_change)
+
+
+def refused_fields(names: Iterable[str], others: Collection[str], *, allow_target_change: bool) -> list[str]:
+    """A sentence for each field of the form that nobody may set there. `others`: fields of the locustfile's own."""
+    sentences = []
+    for name in names:
+        option = _OURS.get(name)
+        if option is None:
+            if name not in LOCUST_FIELDS and name not in others:
+                sentences.append(f"{name} is not a field of this page")
+        elif not offered(option.on_page, allow_target_change):
+            switch = f", or the page with {_SWITCH}" if option.on_page is Page.TARGET else ""
+            sentences.append(f"{option.flag} is not set on this page: start the program with it{switch}")
+    return sentences
+
+
+def refused_host(posted: str, started: str | None, *, allow_target_change: bool) -> str | None:
+    """Why another host than the one that the program was started with is refused."""
+    if allow_target_change or posted.strip().rstrip("/") == (started or "").strip().rstrip("/"):
+        return None
+    return f"Host: this page may not send the load to another target; start the program with --host, or with {_SWITCH}"
+
+
+def refused_settings(settings: Any, host: str | None, *, allow_target_change: bool) -> str | None:
+    """Why a change of a user class (Locust's /user) is refused. `host`: the class's present one."""
+    if not isinstance(settings, dict):
+        return "A user class's settings are a JSON object"
+    foreign = [name for name in settings if name not in USER_FIELDS and name != "host"]
+    if foreign:
+        return f"{', '.join(map(str, foreign))}: not a setting of a user class that this page changes"
+    if "host" not in settings:
+        return None
+    return refused_host(str(settings["host"] or ""), host, allow_target_change=allow_target_change)
+
+
+def listening(host: str, port: int, addresses: Iterable[str]) -> str:
+    """Where the page is to be reached. `host` empty: everywhere, which is at `addresses`."""
+    if host not in ("", "*", "0.0.0.0", "::"):
+        shown = f"[{host}]" if ":" in host else host
+        return f"The page listens on {shown}:{port}"
+    return (
+        f"The page listens on all interfaces, port {port} ({', '.join(addresses)}): whoever reaches it may start and "
+        "stop runs (--web-host 127.0.0.1: this host only; --web-login)"
+    )
