@@ -269,7 +269,7 @@ def test_a_stranger_neither_starts_a_run_nor_learns_of_files(site: Site, tmp_pat
         "html_file": str(tmp_path / "written.html"),
         "host": "http://127.0.0.1:9",
     }
-    visitor = Visitor(site.address)
+    visitor, emulators = Visitor(site.address), site.emulators()
     for name, value in refused.items():
         status, answer = visitor.ask("/swarm", f"{start_form}&{name}={value}".encode())
         assert (status, json.loads(answer)["success"]) == (200, False), name
@@ -278,7 +278,7 @@ def test_a_stranger_neither_starts_a_run_nor_learns_of_files(site: Site, tmp_pat
         for header in ({"Origin": "http://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
             assert visitor.ask(path, start_form.encode(), header)[0] == 403, path
     assert visitor.ask("/user", b'{"user_class_name": "Load", "host": "http://127.0.0.1:9"}')[0] == 403
-    assert site.emulators() == [], "nothing was started"
+    assert site.emulators() == emulators, "nothing was started"
     ours = [line for line in site.program.output.splitlines() if not line.startswith("[")]
     assert ours[0] == f"The page listens on {site.address.removeprefix('http://')}"
 
