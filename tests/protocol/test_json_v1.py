@@ -65,6 +65,21 @@ def test_unknown_types_are_ignored(wire):
         b'"message"',
         b"{}",
         b'{"type":1}',
+        b'{"type":"message","from":"server","dataType":"text","data":"\xff"}',
+        b'{"type":"system","event":"connected"}',
+        b'{"type":"pong"} trailing',
+        b"[" * 5000,
+    ],
+)
+def test_malformed_messages_break_the_protocol(wire):
+    with pytest.raises(RemoteProtocolError) as caught:
+        json_v1.decode(wire)
+    assert caught.value.close_code == 1007
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
         b'{"type":"message"}',
         b'{"type":"message","from":"moon","dataType":"text","data":"x"}',
         b'{"type":"message","from":"group","dataType":"text","data":"x"}',
@@ -76,19 +91,55 @@ def test_unknown_types_are_ignored(wire):
         b'{"type":"message","from":"server","dataType":"text","data":"x","sequenceId":"1"}',
         b'{"type":"message","from":"server","dataType":"text","data":"x","sequenceId":-1}',
         b'{"type":"message","from":"server","dataType":"text","data":"x","sequenceId":true}',
-        b'{"type":"message","from":"server","dataType":"text","data":"\xff"}',
+    ],
+)
+def test_a_message_that_makes_no_sense_has_come_and_is_nobodys(wire):
+    message = json_v1.decode(wire)
+    assert isinstance(message, DataMessage)
+    assert message.data_type == json_v1.UNKNOWN
+    assert message.data is None
+
+
+def test_a_senseless_message_of_a_reliable_stream_keeps_its_number():
+    message = json_v1.decode(b'{"type":"message","from":"moon","sequenceId":7}')
+    assert message.sequence_id == 7
+
+
+@pytest.mark.parametrize(
+    "wire",
+    [
         b'{"type":"ack","success":true}',
         b'{"type":"ack","ackId":1}',
         b'{"type":"ack","ackId":true,"success":true}',
-        b'{"type":"system","event":"connected"}',
-        b'{"type":"pong"} trailing',
-        b"[" * 5000,
+        b'{"type":"ack","ackId":"1","success":true}',
+        b'{"type":"ack","ackId":1.5,"success":true}',
+        b'{"type":"ack","ackId":null,"success":true}',
     ],
 )
-def test_malformed_messages_break_the_protocol(wire):
-    with pytest.raises(RemoteProtocolError) as caught:
-        json_v1.decode(wire)
-    assert caught.value.close_code == 1007
+def test_an_ack_that_answers_nothing_of_ours_is_ignored(wire):
+    assert json_v1.decode(wire) is None
+
+
+@pytest.mark.parametrize(
+    ("data", "value"),
+    [
+        (r'"cut \ud83d"', "cut \ufffd"),
+        (r'"\ude00 cut \ud83d\u0041 \ud83d\ude00"', "\ufffd cut \ufffdA \U0001f600"),
+        (r'{"\udfff":1}', {"\ufffd": 1}),
+        ("[" * 2000 + "]" * 2000, None),
+        ('{"a":' * 3000 + "1" + "}" * 3000, None),
+        ("123456789012345678901234567890", 123456789012345678901234567890.0),
+        ("1e999", None),
+        ("[-1e999,2]", [None, 2]),
+        ("9" * 4000, None),
+        ('{"a":1,"a":2}', {"a": 2}),
+    ],
+)
+def test_what_another_client_sent_is_read_as_far_as_its_grammar_is_json(data, value):
+    message = json_v1.decode(b'{"type":"message","from":"server","dataType":"json","data":' + data.encode() + b"}")
+    assert message.data_type == "json"
+    if value is not None or data == "1e999":
+        assert message.data == value
 
 
 @given(st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))

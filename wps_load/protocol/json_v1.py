@@ -2,7 +2,9 @@
 
 Source: Azure Web PubSub, "JSON WebSocket subprotocol" and "Reliable JSON WebSocket subprotocol" references.
 The reader is tolerant, as the protocol asks of clients: any order of properties, extra ones, null for absent,
-types it does not know. What makes no sense is a RemoteProtocolError with code 1007 (RFC 6455 section 7.4.1).
+types it does not know. What another client can put into a message is never an error: a message that makes no sense is
+one of an unknown type, which counts as nobody's. What is no message of the protocol at all is a RemoteProtocolError
+with code 1007 (RFC 6455 section 7.4.1).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any, Literal
 import orjson
 
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
+from wps_load.protocol import json_text
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import (
     Ack,
@@ -46,8 +49,8 @@ def decode(payload: bytes) -> Downstream | None:
     try:
         message = _loads(payload)
         kind = message["type"]
-    except (ValueError, TypeError, KeyError):  # not JSON; not an object; an object without a type
-        raise RemoteProtocolError(1007, "message is not a JSON object with a type") from None
+    except (ValueError, TypeError, KeyError):  # perhaps not JSON; not an object; an object without a type
+        message, kind = _read_slowly(payload)
     if kind == "message":
         return _data_message(message.get)
     if kind == "ack":
@@ -61,48 +64,69 @@ def decode(payload: bytes) -> Downstream | None:
     return None
 
 
+def _read_slowly(payload: bytes) -> tuple[dict[str, Any], object]:
+    """What the fast reader refuses. Raises RemoteProtocolError 1007."""
+    try:
+        message = json_text.loads(payload)
+        return message, message["type"]
+    except (ValueError, TypeError, KeyError):
+        raise RemoteProtocolError(1007, "message is not a JSON object with a type") from None
+
+
+UNKNOWN = "unknown"
+"""The data type of a message that makes no sense: it came, and it is nobody's."""
+
+
 def _data_message(get: Callable[..., Any]) -> DataMessage:
     source = get("from")
     group = get("group")
-    if source == "group":
-        if type(group) is not str:
-            raise RemoteProtocolError(1007, "group message without a group")
-    elif source == "server":
-        group = None
-    else:
-        raise RemoteProtocolError(1007, "message from neither a group nor the server")
     data_type = get("dataType", "json")
     data = get("data")
+    if source != "group" or type(group) is not str:
+        if source != "server":
+            return _senseless(get)
+        group = None
     if data_type == "text":
         if type(data) is not str:
-            raise RemoteProtocolError(1007, "text data is not a string")
+            return _senseless(get)
     elif data_type == "binary" or data_type == "protobuf":
         data = _unbase64(data)
+        if data is None:
+            return _senseless(get)
     elif data_type != "json":
-        raise RemoteProtocolError(1007, "message with an unknown dataType")
+        return _senseless(get)
     sequence_id = get("sequenceId")
     if sequence_id is not None and (type(sequence_id) is not int or sequence_id < 0):
-        raise RemoteProtocolError(1007, "sequenceId is not a whole number")
+        return _senseless(get)
     user_id = get("fromUserId")
     if type(user_id) is not str:  # null: an anonymous sender
         user_id = None
     return _new(DataMessage, (source, group, data_type, data, sequence_id, user_id))
 
 
-def _unbase64(text: object) -> bytes:
+def _senseless(get: Callable[..., Any]) -> DataMessage:
+    """A message that cannot be told what it is. What numbers it in a reliable stream is kept: it has come."""
+    sequence_id = get("sequenceId")
+    if type(sequence_id) is not int or sequence_id < 0:
+        sequence_id = None
+    return DataMessage("server", None, UNKNOWN, None, sequence_id)
+
+
+def _unbase64(text: object) -> bytes | None:
     if type(text) is str:
         try:
             return binascii.a2b_base64(text.encode("ascii"), strict_mode=True)
         except ValueError:  # binascii.Error and UnicodeEncodeError are both ValueErrors
             pass
-    raise RemoteProtocolError(1007, "binary data is not base64")
+    return None
 
 
-def _ack(message: dict[str, Any]) -> Ack:
+def _ack(message: dict[str, Any]) -> Ack | None:
+    """None for one that answers nothing of ours: our ids are whole numbers."""
     ack_id = message.get("ackId")
     success = message.get("success")
     if type(ack_id) is not int or ack_id < 0 or type(success) is not bool:
-        raise RemoteProtocolError(1007, "ack without a valid ackId or success")
+        return None
     error = message.get("error")
     if type(error) is not dict:
         return Ack(ack_id, success)
