@@ -154,6 +154,10 @@ def test_a_wrong_value_is_refused_by_name_value_and_what_is_allowed(option: str,
     assert "\n" not in str(fault)
 
 
+def test_text_that_utf8_cannot_hold_is_refused() -> None:
+    assert str(refused(roles="webpubsub.sendToGroup.\udcff")) == "--wps-roles: text in UTF-8"
+
+
 def test_all_faults_come_at_once_and_a_slip_gives_one() -> None:
     found = faults(rate="x", payload="1B", scenario="nothing", protocol="simple", cut="1/s reset")
     assert [fault.option for fault in found] == ["--wps-scenario", "--wps-rate", "--wps-payload"]

@@ -232,6 +232,11 @@ class _Reader:
         if not text:
             return None
         try:
+            text.encode()
+        except UnicodeEncodeError:
+            self._fault(option, None, "text in UTF-8")
+            return option.read(str(option.default)) if option.default else None
+        try:
             return option.read(text)
         except ValueError as error:
             # a query, or what stands before an @, may hold a secret

@@ -2,7 +2,9 @@
 
     WpsLoadError
     ├── ConfigError            the user's settings (exit code 2); lists every fault at once
-    ├── LocalProtocolError     we broke the protocol: a bug of ours, never a finding
+    ├── LocalProtocolError     we, or a locustfile, broke the protocol: never a finding
+    │   ├── WrongType            an argument's type (a TypeError too)
+    │   └── WrongValue           an argument's value (a ValueError too)
     └── Finding                what the service, the network or the peer did: counted, labelled
         ├── ConnectFailure     a connection that did not become usable
         ├── RemoteProtocolError  bytes that break RFC 6455 or a subprotocol; carries the close code
@@ -72,6 +74,14 @@ class ConfigError(WpsLoadError):
 
 class LocalProtocolError(WpsLoadError):
     """We tried something that the protocol forbids in this state."""
+
+
+class WrongType(LocalProtocolError, TypeError):
+    """An argument of the caller's has a type that cannot be sent. The text names argument, type and what is needed."""
+
+
+class WrongValue(LocalProtocolError, ValueError):
+    """An argument of the caller's has a value that the service refuses. The text names it and what is allowed."""
 
 
 class Finding(WpsLoadError):

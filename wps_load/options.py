@@ -28,6 +28,8 @@ SKUS = ("Free_F1", "Standard_S1", "Premium_P1", "Premium_P2")
 
 _ROLE = re.compile(r"webpubsub\.(?:(?:joinLeaveGroup|sendToGroup)(?:\..+)?|(?:joinLeaveGroups|sendToGroups)\..+)")
 
+_MAX_ROLE_CHARS = len("webpubsub.joinLeaveGroups.") + 1024
+
 
 class Page(StrEnum):
     """Who may set an option on the web page, which has no login by default and is reached by other hosts."""
@@ -137,6 +139,8 @@ def _roles(text: str) -> tuple[str, ...]:
             "a comma-separated list of webpubsub.joinLeaveGroup and webpubsub.sendToGroup, also with .GROUP, "
             "webpubsub.joinLeaveGroups.PATTERN or webpubsub.sendToGroups.PATTERN; or none"
         )
+    if any(len(role) > _MAX_ROLE_CHARS for role in roles):
+        raise ValueError("a role names one group or pattern, of at most 1,024 characters")
     return roles
 
 

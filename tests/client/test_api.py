@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
 
@@ -317,3 +318,35 @@ def test_minted_tokens_may_publish_unless_roles_are_given(emulator: EmulatorProc
     assert client.user_id == client.name == "anna"
     assert client.connection_id
     client.end()
+
+
+def test_wrong_values_are_refused_before_anything_is_sent(emulator: EmulatorProcess) -> None:
+    engine = make(emulator, scenario="idle")
+    for wrong in ({"user_id": 42}, {"groups": ["g" * 2000]}, {"groups": "g"}):
+        with pytest.raises((TypeError, ValueError)):
+            WebPubSubClient(engine, **wrong)
+    client = WebPubSubClient(engine)
+    calls: list[tuple[Callable[[], object], type[Exception]]] = [
+        (lambda: client.join_group(""), ValueError),
+        (lambda: client.join_group("g", timeout=math.nan), ValueError),
+        (lambda: client.leave_group(7), TypeError),
+        (lambda: client.send_to_group("g" * 2000, "x"), ValueError),
+        (lambda: client.send_to_group("g", "cut \ud83d"), ValueError),
+        (lambda: client.send_to_group("g", {"a": math.nan}), ValueError),
+        (lambda: client.send_to_group("g", None), TypeError),
+        (lambda: client.send_event("not allowed", "x"), ValueError),
+        (lambda: client.receive(timeout="1"), TypeError),
+        (lambda: client.on_message("print"), TypeError),
+    ]
+    for call, error in calls:
+        with pytest.raises(error):
+            call()
+    assert not client.connected
+    for ack in (True, False):
+        with pytest.raises(ValueError, match="the service takes 1,048,576"):
+            client.send_to_group("g", "x" * (1 << 20), ack=ack)
+    client.send_to_group("g", b"the connection goes on")
+    client.end()
+    found = taken(engine)
+    assert found.failures == {}
+    assert found.counters["connections_opened"] == 1

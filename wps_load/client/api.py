@@ -2,7 +2,8 @@
 
 Every call blocks the caller's greenlet only, has a time limit, and is counted under the names of docs/metrics.md. What
 goes wrong raises a `Finding`, counted already and logged once of its kind; its `label` is the one in the table of
-failures. A call that the protocol does not have raises LocalProtocolError: a mistake in the locustfile.
+failures. A call that the protocol does not have raises LocalProtocolError: a mistake in the locustfile. So do values
+that cannot be sent: WrongType (a TypeError) and WrongValue (a ValueError), before anything is sent.
 
 The client connects when it is first used. A connection that ends unasked is told once, as ConnectionLost, to the call
 that waits or the next one; the call after that connects anew and joins the same groups, as the official SDKs do.
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from wps_load.client import api_values
 from wps_load.client.api_connector import TIMEOUT_S, ApiConnector
 from wps_load.client.inbox import Callback, Inbox
 from wps_load.client.outstanding import Key, Outstanding, Sent, data_key
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.errors import LocalProtocolError
+from wps_load.errors import LocalProtocolError, WrongType
+from wps_load.protocol import names
 from wps_load.protocol.messages import DataMessage, DataType, SendEvent, SendToGroup, Upstream
 from wps_load.protocol.simple import EVENT
 
@@ -48,7 +51,11 @@ class WebPubSubClient:
         self._outstanding = Outstanding()
         self._json_is_text = engine.codec.name.startswith("protobuf")
         self._connector = ApiConnector(
-            engine, user_id=user_id, groups=groups, on_data=self._on_data, on_end=self._on_end
+            engine,
+            user_id=names.user_id(user_id),
+            groups=names.group_names(groups),
+            on_data=self._on_data,
+            on_end=self._on_end,
         )
 
     # -- connection ------------------------------------------------------------
@@ -107,12 +114,12 @@ class WebPubSubClient:
     def join_group(self, group: str, *, timeout: float = TIMEOUT_S) -> None:
         """Joins and waits for the ack: `join_group`. If joined already, does nothing. `timeout` in seconds."""
         self._require_envelope("join_group")
-        self._connector.join(group, timeout)
+        self._connector.join(names.group_name(group), api_values.seconds(timeout))
 
     def leave_group(self, group: str, *, timeout: float = TIMEOUT_S) -> None:
         """Leaves and waits for the ack. No metric times it; a failure counts for `join_group`, as `leave_...`."""
         self._require_envelope("leave_group")
-        self._connector.leave(group, timeout)
+        self._connector.leave(names.group_name(group), api_values.seconds(timeout))
 
     # -- sending ------------------------------------------------------------
 
@@ -125,6 +132,7 @@ class WebPubSubClient:
         not `no_echo`), that is `rtt`; it is known by its data, so give each message data of its own.
         """
         self._require_envelope("send_to_group")
+        names.group_name(group)
         data_type, wire, shown = self._written(data)
         key = None if no_echo else data_key(group, data_type, shown)
         self._publish(lambda ack_id: SendToGroup(group, data_type, wire, ack_id, no_echo), key, ack, timeout)
@@ -132,6 +140,7 @@ class WebPubSubClient:
     def send_event(self, name: str, data: Any, *, ack: bool = True, timeout: float = TIMEOUT_S) -> None:
         """Raises an event at the hub's event handler. As `send_to_group`; an answer of the same data is `rtt`."""
         self._require_envelope("send_event")
+        names.event_name(name)
         data_type, wire, shown = self._written(data)
         key = data_key(None, data_type, shown)
         self._publish(lambda ack_id: SendEvent(name, data_type, wire, ack_id), key, ack, timeout)
@@ -150,8 +159,9 @@ class WebPubSubClient:
         key = data_key(None, data_type, shown)
         self._publish(lambda _: SendEvent(EVENT, data_type, wire), key, False, timeout)
 
-    def _publish(self, message: Callable[[int | None], Upstream], key: Key | None, ack: bool, timeout_s: float) -> None:
+    def _publish(self, message: Callable[[int | None], Upstream], key: Key | None, ack: bool, timeout: float) -> None:
         engine, connector = self._engine, self._connector
+        timeout_s = api_values.seconds(timeout)
         link = connector.ready()
         due_ns = now_ns()
         epoch = engine.timetable.epoch_of(due_ns)
@@ -167,7 +177,7 @@ class WebPubSubClient:
                 engine.recorder.buffer("publish_ack").append(answer.arrival_ns - due_ns)
             return
         written = message(None)
-        payload = engine.codec.encode(written)
+        payload = api_values.within_limit(engine.codec.encode(written))
         connector.await_passable(link, deadline_ns, "publish_ack")
         note()
         if not link.send(payload, engine.codec.opcode_for(_data_type(written))):
@@ -176,13 +186,10 @@ class WebPubSubClient:
     def _written(self, data: Any) -> tuple[DataType, object, object]:
         """(type, as the codec takes it, as it comes back)."""
         if isinstance(data, str):
-            return DataType.TEXT, data, data
+            return DataType.TEXT, api_values.utf8_text(data), data
         if isinstance(data, bytes | bytearray | memoryview):
             return DataType.BINARY, bytes(data), bytes(data)
-        try:
-            text = orjson.dumps(data).decode()
-        except orjson.JSONEncodeError as error:
-            raise LocalProtocolError(f"data that is no str, no bytes and no JSON: {error}") from error
+        text = api_values.json_text(data)
         if not self._engine.codec.enveloped:
             return DataType.TEXT, text, text
         return DataType.JSON, (text if self._json_is_text else data), data
@@ -204,7 +211,7 @@ class WebPubSubClient:
         """
         if self._inbox.has_callbacks:
             raise LocalProtocolError("messages go to the callbacks of on_message; receive has none to give")
-        deadline_ns = None if timeout is None else now_ns() + int(timeout * NS_PER_S)
+        deadline_ns = None if timeout is None else now_ns() + int(api_values.seconds(timeout) * NS_PER_S)
         while (message := self._inbox.pop()) is None:
             self._connector.ready()
             if not self._inbox.wait(deadline_ns):
@@ -217,6 +224,8 @@ class WebPubSubClient:
         The callback may call this client. Several are called one after the other. What one raises is told to Locust,
         and the next message comes all the same. Usable as a decorator. It does not connect by itself.
         """
+        if not callable(callback):
+            raise WrongType(f"callback is of type {type(callback).__name__}; needed is a function")
         self._inbox.call(callback)
         return callback
 

@@ -15,6 +15,7 @@ from gevent.lock import RLock  # type: ignore[import-untyped]
 
 from wps_load.client.access import Access, MintedAccess
 from wps_load.client.api_link import Answer, ApiLink
+from wps_load.client.api_values import within_limit
 from wps_load.client.establish import await_connected, dial_timed, seconds_until
 from wps_load.client.reconnect import Backoff, BackoffPolicy
 from wps_load.clock import NS_PER_S, now_ns
@@ -168,7 +169,7 @@ class ApiConnector:
         self.await_passable(link, deadline_ns, metric)
         ack_id = link.session.next_ack_id()
         written = message(ack_id)
-        payload = codec.encode(written)
+        payload = within_limit(codec.encode(written))
         on_send()
         request = link.request(ack_id, payload, codec.opcode_for(getattr(written, "data_type", DataType.JSON)))
         answer: Answer | None = request.answer.wait(seconds_until(deadline_ns))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, client_url_with_token, mint_client_token
 from wps_load.clock import NS_PER_S, unix_time_s
 from wps_load.commands.parsing import parse_run, run_parser
-from wps_load.errors import ConfigError, ExitCode, Fault
+from wps_load.errors import ConfigError, ExitCode, Fault, WrongValue
 from wps_load.options import BY_FLAG
+from wps_load.protocol.names import group_name, user_id
 from wps_load.target import TargetKind
 
 EMULATOR = ConnectionString("http://127.0.0.1:8080", DEFAULT_EMULATOR_KEY)
@@ -44,6 +45,7 @@ def run(argv: Sequence[str]) -> int:
     lifetime_ns = own.get("expires", config.token_lifetime_ns)
     roles = own.get("role", config.roles)
     source = target.connection or EMULATOR
+    _judge_names(arguments.user, arguments.group)
     token = mint_client_token(
         source, hub, arguments.user, roles, arguments.group, lifetime_ns // NS_PER_S, unix_time_s()
     )
@@ -56,6 +58,19 @@ _LIKE = (
     ("expires", "--expires", "--wps-token-lifetime"),
     ("role", "--role", "--wps-roles"),
 )
+
+
+def _judge_names(user: str | None, groups: Sequence[str]) -> None:
+    """Raises ConfigError for a user id or groups that the service would refuse."""
+    faults = []
+    judged: list[tuple[str, Callable[..., object], str | None]] = [("--user", user_id, user)]
+    for flag, judge, value in [*judged, *(("--group", group_name, group) for group in groups)]:
+        try:
+            judge(value, "it")
+        except WrongValue as error:
+            faults.append(Fault(flag, None, str(error)))
+    if faults:
+        raise ConfigError(faults)
 
 
 def _own_options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -128,7 +128,16 @@ class Lifecycle:
         values = {**self.parsed, **(changed or {})}
         if not self.plays_scenario:  # its default SLO is about messages that nobody sends
             values["wps_slo"] = values.get("wps_slo") or "none"
-        return options.read(values)
+        from wps_load.swarm.webpubsub_user import attribute_faults
+
+        faults = list(attribute_faults(self.environment.user_classes))
+        try:
+            config = options.read(values)
+        except ConfigError as error:
+            raise ConfigError([*error.faults, *faults]) from None
+        if faults:
+            raise ConfigError(faults)
+        return config
 
     @property
     def plays_scenario(self) -> bool:

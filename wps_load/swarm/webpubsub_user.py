@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from inspect import isfunction
 from typing import Any
 
 from locust.exception import StopUser
 
 from wps_load.client.api import WebPubSubClient
-from wps_load.errors import Finding
+from wps_load.errors import Fault, Finding, WrongType, WrongValue
+from wps_load.protocol import names
 from wps_load.swarm.lifecycle import lifecycle_of
 from wps_load.swarm.users import InstalledUser
 
@@ -66,6 +68,25 @@ class WebPubSubUser(InstalledUser):
         if not isinstance(error, Finding):
             tb = error.__traceback__ or sys.exc_info()[2]
             self.environment.events.user_error.fire(user_instance=self, exception=error, tb=tb)
+
+
+def attribute_faults(user_classes: Sequence[type]) -> Iterator[Fault]:
+    """What is wrong with the attributes that a locustfile has given its classes, before anything connects."""
+    judges: tuple[tuple[str, Callable[[object, str], object]], ...] = (
+        ("user_id", names.user_id),
+        ("groups", names.group_names),
+    )
+    for cls in user_classes:
+        if not issubclass(cls, WebPubSubUser):
+            continue
+        for attribute, judge in judges:
+            value = inspect.getattr_static(cls, attribute)
+            if hasattr(value, "__get__"):  # a property, whose value each user has for itself
+                continue
+            try:
+                judge(value, attribute)
+            except (WrongType, WrongValue) as error:
+                yield Fault(f"{cls.__name__}.{attribute}", None, str(error))
 
 
 def _ending_quietly(task: Callable[..., Any]) -> Callable[..., Any]:

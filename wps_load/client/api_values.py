@@ -1,0 +1,72 @@
+"""What a locustfile gives to a `WebPubSubClient`, judged before anything is sent.
+
+A wrong value would come back as the service's refusal (1007, 401, `BadRequest`) and be counted as its failure.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Final
+
+import orjson
+
+from wps_load.errors import WrongType, WrongValue
+from wps_load.protocol.names import text
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+"""Azure Web PubSub limits: a message of a client, joined from its frames, envelope included."""
+
+
+def json_text(data: object) -> str:
+    """`data` as JSON text. Raises WrongType, WrongValue."""
+    if data is None:
+        raise WrongType("data is None; the service takes no null: send {} or a text")
+    try:
+        written = orjson.dumps(data)
+    except orjson.JSONEncodeError as error:
+        raise WrongType(f"data of type {type(data).__name__} is no str, no bytes and no JSON: {error}") from None
+    if b"null" in written:  # what orjson writes for NaN
+        _refuse_non_finite(data)
+    return written.decode()
+
+
+def utf8_text(data: str) -> str:
+    """Raises WrongValue."""
+    return text(data, "data")
+
+
+def within_limit(payload: bytes) -> bytes:
+    """A message as it goes on the wire. Raises WrongValue."""
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise WrongValue(
+            f"data makes a message of {len(payload):,} bytes, base64 and envelope included; "
+            f"the service takes {MAX_MESSAGE_BYTES:,}"
+        )
+    return payload
+
+
+def seconds(timeout: object) -> float:
+    """A time limit. Raises WrongType, WrongValue."""
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise WrongType(f"timeout is of type {type(timeout).__name__}; needed are seconds")
+    if not timeout >= 0 or math.isinf(timeout):
+        raise WrongValue(f"timeout is {timeout}; needed are seconds, 0 or more")
+    return float(timeout)
+
+
+def _refuse_non_finite(data: object) -> None:
+    """Of JSON's values, as orjson has written them without complaint: their depth is bounded."""
+    if isinstance(data, float):
+        if not math.isfinite(data):
+            raise WrongValue(f"data contains {data}, which JSON cannot say")
+    elif isinstance(data, Mapping):
+        for value in data.values():
+            _refuse_non_finite(value)
+    elif isinstance(data, list | tuple):
+        for value in data:
+            _refuse_non_finite(value)
+    elif dataclasses.is_dataclass(data) and not isinstance(data, type):
+        for field in dataclasses.fields(data):
+            _refuse_non_finite(getattr(data, field.name))
