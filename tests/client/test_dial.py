@@ -335,9 +335,7 @@ def test_a_host_that_drops_packets_is_a_timeout(dead_port: int) -> None:
     assert "TCP" in failure.message
 
 
-def test_a_dead_address_does_not_use_up_the_limit(
-    dead_port: int, names: Callable[..., list[str]]
-) -> None:
+def test_a_dead_address_does_not_use_up_the_limit(dead_port: int, names: Callable[..., list[str]]) -> None:
     with upgrading() as server:
         names((socket.AF_INET, ("127.0.0.1", dead_port)), (socket.AF_INET, ("127.0.0.1", server.port)))
         network = Network.create()

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from wps_load.swarm.webpubsub_user import WebPubSubUser, attribute_faults
+from wps_load.swarm.webpubsub_user import WebPubSubUser
 
 
 def faults(**attributes: Any) -> list[str]:
-    cls = type("Chatter", (WebPubSubUser,), {"abstract": True, **attributes})
-    return [str(fault) for fault in attribute_faults([object, cls])]
+    cls: type[WebPubSubUser] = type("Chatter", (WebPubSubUser,), {"abstract": True, **attributes})
+    return [str(fault) for fault in cls.attribute_faults()]
 
 
 @pytest.mark.parametrize(

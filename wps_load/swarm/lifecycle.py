@@ -128,9 +128,10 @@ class Lifecycle:
         values = {**self.parsed, **(changed or {})}
         if not self.plays_scenario:  # its default SLO is about messages that nobody sends
             values["wps_slo"] = values.get("wps_slo") or "none"
-        from wps_load.swarm.webpubsub_user import attribute_faults
+        from wps_load.swarm.users import InstalledUser
 
-        faults = list(attribute_faults(self.environment.user_classes))
+        ours = [cls for cls in self.environment.user_classes if issubclass(cls, InstalledUser)]
+        faults = [fault for cls in ours for fault in cls.attribute_faults()]
         try:
             config = options.read(values)
         except ConfigError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import locust
@@ -9,6 +10,7 @@ from gevent.event import Event  # type: ignore[import-untyped]
 from locust import User, task
 
 from wps_load.client.member import Member
+from wps_load.errors import Fault
 from wps_load.swarm.lifecycle import install, lifecycle_of
 
 
@@ -20,6 +22,11 @@ class InstalledUser(User):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         install(locust.events)
+
+    @classmethod
+    def attribute_faults(cls) -> Iterator[Fault]:
+        """What is wrong with the attributes that a locustfile has given this class, before anything connects."""
+        yield from ()
 
 
 class ScenarioUser(InstalledUser):

@@ -34,6 +34,21 @@ class WebPubSubUser(InstalledUser):
         super().__init_subclass__(**kwargs)
         cls.tasks = [_ending_quietly(each) if isfunction(each) else each for each in cls.tasks]
 
+    @classmethod
+    def attribute_faults(cls) -> Iterator[Fault]:
+        judges: tuple[tuple[str, Callable[[object, str], object]], ...] = (
+            ("user_id", names.user_id),
+            ("groups", names.group_names),
+        )
+        for attribute, judge in judges:
+            value = inspect.getattr_static(cls, attribute)
+            if hasattr(value, "__get__"):  # a property, whose value each user has for itself
+                continue
+            try:
+                judge(value, attribute)
+            except (WrongType, WrongValue) as error:
+                yield Fault(f"{cls.__name__}.{attribute}", None, str(error))
+
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
         self._client: WebPubSubClient | None = None
@@ -68,25 +83,6 @@ class WebPubSubUser(InstalledUser):
         if not isinstance(error, Finding):
             tb = error.__traceback__ or sys.exc_info()[2]
             self.environment.events.user_error.fire(user_instance=self, exception=error, tb=tb)
-
-
-def attribute_faults(user_classes: Sequence[type]) -> Iterator[Fault]:
-    """What is wrong with the attributes that a locustfile has given its classes, before anything connects."""
-    judges: tuple[tuple[str, Callable[[object, str], object]], ...] = (
-        ("user_id", names.user_id),
-        ("groups", names.group_names),
-    )
-    for cls in user_classes:
-        if not issubclass(cls, WebPubSubUser):
-            continue
-        for attribute, judge in judges:
-            value = inspect.getattr_static(cls, attribute)
-            if hasattr(value, "__get__"):  # a property, whose value each user has for itself
-                continue
-            try:
-                judge(value, attribute)
-            except (WrongType, WrongValue) as error:
-                yield Fault(f"{cls.__name__}.{attribute}", None, str(error))
 
 
 def _ending_quietly(task: Callable[..., Any]) -> Callable[..., Any]:
