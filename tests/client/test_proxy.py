@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import socket
 
 import gevent
 import gevent.server
@@ -8,6 +9,7 @@ import gevent.socket
 import pytest
 from loopback import PATIENCE_S, Server, header, read_head_text, upgrade_answer
 
+from wps_load.client import stream
 from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.proxy import Proxy, ProxySettings
 from wps_load.client.stream import Network
@@ -34,6 +36,14 @@ def choose(exceptions: str, host: str, port: int = 443) -> Proxy | None:
         ("10.0.0.0/8", "10.1.2.3", 443),
         ("10.1.2.3", "10.1.2.3", 443),
         ("2001:db8::/32", "2001:db8::1", 443),
+        ("x.example a.example\ty", "a.example", 443),
+        ("a.example.", "a.example", 443),
+        (".example.", "a.example", 443),
+        ("a.example", "a.example.", 443),
+        ("10.1.2.3:8443", "10.1.2.3", 8443),
+        ("[2001:db8::1]:443", "2001:db8::1", 443),
+        ("[2001:db8::1]", "2001:db8::1", 443),
+        ("'a.example,b'", "a.example", 443),
         ("", "localhost", 443),
         ("", "x.localhost", 443),
         ("", "127.0.0.2", 443),
@@ -52,6 +62,9 @@ def test_goes_straight(exceptions: str, host: str, port: int) -> None:
         ("a.example:8443", "a.example"),
         ("10.0.0.0/8", "11.1.2.3"),
         (",,", "a.example"),
+        (". .x", "a.example"),
+        ("10.1.2.3:8443", "10.1.2.3"),
+        ("10.0.0.0/99", "10.1.2.3"),
     ],
 )
 def test_goes_through_the_proxy(exceptions: str, host: str) -> None:
@@ -66,20 +79,75 @@ def test_the_scheme_chooses_the_variable_and_lower_case_wins() -> None:
     assert settings.choose("a.example", 443, tls=True) == Proxy("secure", 80)
 
 
-@pytest.mark.parametrize("text", ["socks5://p:1080", "https://p:443", "http://", "http://p:port"])
-def test_an_unusable_proxy_is_a_configuration_fault(text: str) -> None:
-    with pytest.raises(ConfigError, match="HTTPS_PROXY"):
-        ProxySettings.from_environ({"HTTPS_PROXY": text})
+@pytest.mark.parametrize(
+    "text",
+    [
+        "socks5://p:1080",
+        "socks5h://p",
+        "https://p:443",
+        "http://",
+        "http://p:port",
+        "http://[p]:80",
+        "http://a..b",
+        "http=p:80;https=p:81",
+        "http://u:S3cr[et@",
+        "SOCKS://u:S3cr#et@p",
+    ],
+)
+def test_an_unusable_proxy_is_a_fault_where_it_would_be_used(text: str) -> None:
+    settings = ProxySettings.from_environ({"HTTPS_PROXY": text, "NO_PROXY": "b.example"})
+    assert settings.choose("localhost", 443, tls=True) is None, "loopback is never proxied"
+    assert settings.choose("a.example", 80, tls=False) is None, "that is HTTP_PROXY's business"
+    assert settings.choose("b.example", 443, tls=True) is None
+    with pytest.raises(ConfigError, match="HTTPS_PROXY: must be http://") as caught:
+        settings.choose("a.example", 443, tls=True)
+    assert "S3cr" not in str(caught.value)
 
 
-def test_a_password_is_decoded_and_never_shown() -> None:
-    proxy = Proxy.parse("http://user:p%40ss@proxy:3128", "HTTPS_PROXY")
-    assert proxy.authorization == "Basic " + base64.b64encode(b"user:p@ss").decode()
-    assert "cGFz" not in repr(proxy)
-    assert "Basic" not in repr(ProxySettings(secure=proxy))
-    with pytest.raises(ConfigError) as caught:
-        Proxy.parse("socks5://user:hunter2@proxy", "HTTPS_PROXY")
+def test_a_negotiated_target_meets_an_unusable_proxy() -> None:
+    network = Network.create(environ={"HTTP_PROXY": "socks5://u:hunter2@p"})
+    with pytest.raises(ConnectFailure) as caught:
+        dial(ConnectSpec("ws://far.example/"), network)
+    assert caught.value.label == "proxy_failed"
+    assert caught.value.permanent
+    assert "hunter2" not in f"{caught.value}{caught.value.advice}"
+
+
+def test_a_proxy_whose_name_is_unknown_is_told_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def unknown(host: str, *_: object, **__: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(stream.gevent.socket, "getaddrinfo", unknown)
+    network = Network.create(environ={"HTTPS_PROXY": "http://bob:hunter2@proxy.example:8080"})
+    with pytest.raises(ConfigError, match=r"HTTPS_PROXY: .*proxy\.example") as caught:
+        network.judge_proxy("https://wps.example", PATIENCE_S)
     assert "hunter2" not in str(caught.value)
+    for other in ("https://127.0.0.1:1", "http://wps.example", "wss://localhost/?access_token=T"):
+        network.judge_proxy(other, PATIENCE_S)
+    assert asked == ["proxy.example"], "no other name is asked for"
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "pair"),
+    [
+        ("http://user:p%40ss@proxy:3128", "proxy", 3128, "user:p@ss"),
+        ("http://bob:S3cr[et@proxy:8080", "proxy", 8080, "bob:S3cr[et"),
+        ("http://bob:S3cr]et@proxy:8080", "proxy", 8080, "bob:S3cr]et"),
+        ("http://bob:S3cr#et@proxy:8080", "proxy", 8080, "bob:S3cr#et"),
+        ("http://bob:a/b?c@d:e@proxy:8080/", "proxy", 8080, "bob:a/b?c@d:e"),
+        ("HTTP://Proxy.Example/", "proxy.example", 80, None),
+        (" 'http://proxy:81' ", "proxy", 81, None),
+        ("[::1]:81", "::1", 81, None),
+    ],
+)
+def test_a_proxy_as_it_is_written(text: str, host: str, port: int, pair: str | None) -> None:
+    proxy = Proxy.parse(text, "HTTPS_PROXY")
+    assert (proxy.host, proxy.port) == (host, port)
+    assert proxy.authorization == (pair and "Basic " + base64.b64encode(pair.encode()).decode())
+    assert "Basic" not in repr(ProxySettings(secure=proxy))
 
 
 class ForwardingProxy:

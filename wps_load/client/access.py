@@ -9,7 +9,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from wps_load.auth import ConnectionString, client_url_with_token, mint_client_token
 from wps_load.client.negotiate import Negotiator
-from wps_load.clock import unix_time_s
+from wps_load.client.stream import Network
+from wps_load.clock import NS_PER_S, unix_time_s
+from wps_load.config import RunConfig
 
 TOKEN_PARAMETER = "access_token"
 
@@ -83,3 +85,11 @@ def recovery_grant(grant: Grant, query: Mapping[str, str]) -> Grant:
     parts = urlsplit(grant.url)
     kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != TOKEN_PARAMETER]
     return Grant(urlunsplit(parts._replace(query=urlencode([*kept, *query.items()]))))
+
+
+def judge_way(config: RunConfig, network: Network) -> None:
+    """Before a run: raises ConfigError if its first connection needs a proxy that cannot be used."""
+    target = config.target
+    if not target.is_emulator:
+        url = target.url if target.connection is None else target.connection.endpoint
+        network.judge_proxy(url, config.connect_timeout_ns / NS_PER_S)

@@ -8,71 +8,84 @@ lower-case names win, as in curl. Every connection is tunnelled, also an unencry
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from wps_load.client.head import MalformedHead, read_head
 from wps_load.errors import ConfigError, ConnectFailure, Fault
+from wps_load.urls import basic, host_and_port, unquoted
 
 
 @dataclass(frozen=True, slots=True)
 class Proxy:
-    """`authorization`: the value of Proxy-Authorization; a secret, kept out of repr."""
+    """`option`: the variable that names it. `authorization`: Proxy-Authorization's value; a secret, not in repr."""
 
     host: str
     port: int
     authorization: str | None = field(default=None, repr=False)
+    option: str = field(default="HTTPS_PROXY", compare=False)
 
     @classmethod
     def parse(cls, text: str, option: str) -> Proxy:
-        """`http://[user:password@]host[:port]`. Raises ConfigError, which never shows `text`."""
-        parts = urlsplit(text if "://" in text else f"http://{text}")
+        """`http://[user:password@]host[:port]`. Raises ConfigError, which never shows `text`.
+
+        What stands before the last `@` is user and password, whatever is in it: `[`, `#` and `/` too, which are
+        delimiters in a URL and common in passwords.
+        """
+        text = unquoted(text)
+        scheme, separator, rest = text.partition("://")
+        if not separator:
+            scheme, rest = "http", text
+        userinfo, at, location = rest.rpartition("@")
         try:
-            host, port = parts.hostname, parts.port or 80
-        except ValueError:
-            host, port = None, 0
-        if parts.scheme != "http" or not host:
-            raise ConfigError([Fault(option, None, "must be http://[user:password@]host[:port]")])
-        authorization = None
-        if parts.username is not None:
-            pair = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-            authorization = f"Basic {base64.b64encode(pair.encode()).decode()}"
-        return cls(host, port, authorization)
+            if scheme.lower() != "http":
+                raise ValueError("proxies of other kinds (https://, socks5://) are not spoken")
+            host, port = host_and_port(location.partition("/")[0])
+        except ValueError as error:
+            raise ConfigError([Fault(option, None, f"must be http://[user:password@]host[:port]; {error}")]) from None
+        user, _, password = userinfo.partition(":")
+        return cls(host, port or 80, basic(unquote(user), unquote(password)) if at else None, option)
 
 
 @dataclass(frozen=True, slots=True)
 class ProxySettings:
-    """`plain` is for ws:// and http://, `secure` for wss:// and https://; `exceptions` are NO_PROXY's."""
+    """`plain` is for ws:// and http://, `secure` for wss:// and https://; `exceptions` are NO_PROXY's.
 
-    plain: Proxy | None = None
-    secure: Proxy | None = None
+    A variable that cannot be used is a ConfigError here, and raised only where a connection would go through it: it
+    may be set for the whole machine.
+    """
+
+    plain: Proxy | ConfigError | None = None
+    secure: Proxy | ConfigError | None = None
     exceptions: tuple[str, ...] = ()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> ProxySettings:
-        """Raises ConfigError for a proxy that cannot be used."""
-
         def value(name: str) -> str:
             return environ.get(name.lower()) or environ.get(name) or ""
 
-        def proxy(name: str) -> Proxy | None:
+        def proxy(name: str) -> Proxy | ConfigError | None:
             text = value(name).strip()
-            return Proxy.parse(text, name) if text else None
+            try:
+                return Proxy.parse(text, name) if text else None
+            except ConfigError as error:
+                return error
 
-        exceptions = tuple(entry.strip().lower() for entry in value("NO_PROXY").split(",") if entry.strip())
+        exceptions = tuple(unquoted(value("NO_PROXY")).lower().replace(",", " ").split())
         return cls(proxy("HTTP_PROXY"), proxy("HTTPS_PROXY"), exceptions)
 
     def choose(self, host: str, port: int, *, tls: bool) -> Proxy | None:
-        """The proxy for this target, or None: straight there."""
+        """The proxy for this target, or None: straight there. Raises ConfigError for one that cannot be used."""
         proxy = self.secure if tls else self.plain
         if proxy is None or is_loopback(host):
             return None
         if any(_excepted(entry, host.lower(), port) for entry in self.exceptions):
             return None
+        if isinstance(proxy, ConfigError):
+            raise proxy
         return proxy
 
 
@@ -85,25 +98,31 @@ def is_loopback(host: str) -> bool:
 
 
 def _excepted(entry: str, host: str, port: int) -> bool:
-    """One entry of NO_PROXY: `*`, a domain (and all below it), an address, a network, any of them with
-    `:port`.
+    """One entry of NO_PROXY: `*`, a domain (and all below it, with or without a dot before or behind it), an address,
+    a network, any of them with `:port`.
     """
     if entry == "*":
         return True
     address = _address(host)
-    if address is not None:
-        try:
-            if address in ipaddress.ip_network(entry, strict=False):
-                return True
-        except ValueError:
-            pass  # no address or network: a name, or something with a port
+    if address is not None and _address_excepted(entry, address):
+        return True
     name, colon, digits = entry.rpartition(":")
-    if colon and digits.isdigit():
+    if colon and digits.isascii() and digits.isdigit():
         if int(digits) != port:
             return False
-        entry = name.strip("[]")
-    domain = entry.lstrip("*").lstrip(".")
+        if address is not None and _address_excepted(name.strip("[]"), address):
+            return True
+        entry = name
+    domain = entry.lstrip("*").strip(".")
+    host = host.rstrip(".")
     return bool(domain) and (host == domain or host.endswith(f".{domain}"))
+
+
+def _address_excepted(entry: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    try:
+        return address in ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return False  # no address or network: a name, or something with a port
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

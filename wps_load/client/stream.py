@@ -17,7 +17,8 @@ from wps_load.client.proxy import ProxySettings, open_tunnel
 from wps_load.client.tcp import connect_any, connect_failure
 from wps_load.client.tls import make_context, wrap
 from wps_load.clock import now_ns
-from wps_load.errors import ConnectFailure
+from wps_load.errors import ConfigError, ConnectFailure, Fault
+from wps_load.urls import HTTP, WEBSOCKET, Url
 
 
 @dataclass(slots=True)
@@ -108,8 +109,26 @@ class Network:
     def create(
         cls, *, ca_file: str | None = None, insecure: bool = False, environ: Mapping[str, str] | None = None
     ) -> Network:
-        """Raises ConfigError for an unusable CA file or proxy variable. `environ` None: no proxies."""
+        """Raises ConfigError for an unusable CA file. `environ`: has the proxies' variables; None: no proxies."""
         return cls(make_context(ca_file, insecure=insecure), ProxySettings.from_environ(environ or {}))
+
+    def judge_proxy(self, url: str, timeout_s: float) -> None:
+        """Before a run to `url`: raises ConfigError if it needs a proxy that is unusable or unknown."""
+        way = Url.parse(url, {**HTTP, **WEBSOCKET})
+        proxy = self.proxies.choose(way.host, way.port, tls=way.tls)
+        if proxy is None:
+            return
+        try:
+            with time_limit(timeout_s, Timings(), proxy.host):
+                self.resolver.resolve(proxy.host, proxy.port)
+        except ConnectFailure as failure:
+            why = (
+                f"the proxy's {failure.message.removeprefix('the ')}"
+                if failure.label == "dns_failed"
+                else failure.message
+            )
+            fault = Fault(proxy.option, None, f"{why}; list the target in NO_PROXY if it needs no proxy")
+            raise ConfigError([fault]) from None
 
 
 @contextmanager
@@ -144,7 +163,10 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
     Raises ConnectFailure: `dns_failed`, `connect_*` (`_exhausted`: this machine's limits), `proxy_failed`,
     `tls_*`.
     """
-    proxy = network.proxies.choose(host, port, tls=tls)
+    try:
+        proxy = network.proxies.choose(host, port, tls=tls)
+    except ConfigError as error:  # of a target that was not known when the run began: a negotiated one
+        raise ConnectFailure("proxy_failed", str(error), "or list the target in NO_PROXY", permanent=True) from None
     via_host, via_port = (host, port) if proxy is None else (proxy.host, proxy.port)
     addresses = network.resolver.known(via_host, via_port)
     if addresses is None:

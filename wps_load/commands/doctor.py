@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from wps_load.client.access import judge_way
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, DeadlineTimer
 from wps_load.commands import checks, machine
@@ -42,6 +43,7 @@ def run(argv: Sequence[str]) -> int:
     arguments, config = parse_run(parser, argv)
     processes = _processes(arguments.processes)
     network = Network.create(ca_file=config.ca_file, insecure=config.insecure, environ=os.environ)
+    judge_way(config, network)
     emulator = _emulator(config)
     try:
         if emulator is not None:

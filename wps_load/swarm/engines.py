@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from wps_load.client.access import Access, MintedAccess, NegotiatedAccess, UrlAccess
+from wps_load.client.access import Access, MintedAccess, NegotiatedAccess, UrlAccess, judge_way
 from wps_load.client.engine import Engine
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
@@ -15,7 +15,7 @@ from wps_load.config import RunConfig, TargetKind
 
 
 def make_engine(config: RunConfig, identity: Mapping[str, Any], on_warning: Callable[[str, str], None]) -> Engine:
-    """Raises ConfigError for a proxy or a CA file that cannot be used."""
+    """Raises ConfigError for a CA file that cannot be used."""
     network = make_network(config)
     return Engine(
         config,
@@ -26,6 +26,11 @@ def make_engine(config: RunConfig, identity: Mapping[str, Any], on_warning: Call
         network=network,
         on_warning=on_warning,
     )
+
+
+def judge_network(config: RunConfig) -> None:
+    """Before a run: raises ConfigError for a CA file or proxy that it would need and cannot use."""
+    judge_way(config, make_network(config))
 
 
 def make_network(config: RunConfig) -> Network:

@@ -32,7 +32,7 @@ from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator, Expected, RunPlan
-from wps_load.swarm.engines import make_engine, make_network
+from wps_load.swarm.engines import judge_network, make_engine
 from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
@@ -172,7 +172,7 @@ class Lifecycle:
     def prepare(self, changed: dict[str, Any] | None = None) -> None:
         """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
         config = self.judge(changed)
-        make_network(config)  # an unusable CA file or proxy is told now
+        judge_network(config)  # an unusable CA file or proxy is told now
         self._stop_emulator()
         if config.target.is_emulator:
             try:
