@@ -64,6 +64,7 @@ class RunConfig:
     connect_timeout_ns: int
     keepalive_interval_ns: int
     keepalive_timeout_ns: int
+    answer_timeout_ns: int
     settle_ns: int
     warmup_ns: int
     drain_ns: int

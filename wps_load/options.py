@@ -289,6 +289,11 @@ OPTIONS: tuple[Option, ...] = (
         "--wps-keepalive-timeout", "keepalive_timeout_ns", "120s",
         "silence after which a connection is taken for lost (keepalive_timeout); 0: never", _keepalive_ns,
     ),
+    Option(
+        "--wps-answer-timeout", "answer_timeout_ns", "10s",
+        "how long an ack, or the answer to a REST call, may take; after that it is a failure of its metric, as it is "
+        "when the drain ends", positive_duration_ns,
+    ),
     Option("--wps-settle", "settle_ns", "30s", "the longest wait for all users to be connected", duration_ns),
     Option(
         "--wps-warmup", "warmup_ns", "0s",

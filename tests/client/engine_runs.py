@@ -118,6 +118,13 @@ class Run:
             for engine in self.engines:
                 engine.acknowledge(now_ns())
                 engine.keepalive.beat()
+                engine.answers.beat(now_ns())
+
+    def await_failures(self, count: int) -> None:
+        """Until so many requests have failed for want of an answer."""
+        beat = gevent.spawn(self.beat)
+        until(lambda: sum(self.engines[0].recorder.total().failures.values()) >= count, f"{count} failures")
+        beat.kill()
 
     def finish(self) -> Done:
         """Drains, as the coordinator and its agents do."""
@@ -125,8 +132,12 @@ class Run:
         for engine in self.engines:
             engine.settle(finals, DRAIN_NS)
         deadline_ns = now_ns() + DRAIN_NS
-        while any(engine.ledger.outstanding() for engine in self.engines) and now_ns() < deadline_ns:
+        while any(engine.ledger.outstanding() or engine.answers.awaited for engine in self.engines):
+            if now_ns() > deadline_ns:
+                break
             gevent.sleep(0.005)
+        for engine in self.engines:
+            engine.answers.end()
         totals = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
         snapshot = Snapshot()
         for engine in self.engines:

@@ -114,10 +114,13 @@ def test_a_senseless_message_of_a_reliable_stream_keeps_its_number():
         b'{"type":"ack","ackId":"1","success":true}',
         b'{"type":"ack","ackId":1.5,"success":true}',
         b'{"type":"ack","ackId":null,"success":true}',
+        b'{"type":"ack","ackId":-1,"success":true}',
+        b'{"type":"ack","ackId":' + b"9" * 40 + b',"success":true}',
+        b'{"type":"ack","ackId":[1],"success":true}',
     ],
 )
-def test_an_ack_that_answers_nothing_of_ours_is_ignored(wire):
-    assert json_v1.decode(wire) is None
+def test_an_ack_that_answers_nothing_of_ours_has_no_id(wire):
+    assert json_v1.decode(wire) == Ack(None, False)
 
 
 @pytest.mark.parametrize(

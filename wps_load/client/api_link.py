@@ -13,6 +13,7 @@ import gevent  # type: ignore[import-untyped]
 from gevent.event import AsyncResult, Event  # type: ignore[import-untyped]
 
 from wps_load.client.access import Grant
+from wps_load.client.answers import count_acks
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.dial import Dialed
 from wps_load.client.establish import RECOVERY_PROOF_S, RECOVERY_RETRY_S, dial_recovery
@@ -51,6 +52,7 @@ class ApiLink:
     """
 
     __slots__ = (
+        "_acks_told",
         "_closing",
         "_engine",
         "_farewell",
@@ -89,6 +91,7 @@ class ApiLink:
         self._recovery: Any = None
         self._proven = Event()
         self.session = Session(engine.codec)
+        self._acks_told = (0, 0)
         self.connected = Event()
         self.ended = Event()
         self.passable = Event()
@@ -163,7 +166,9 @@ class ApiLink:
                 self.acknowledge(arrival_ns)
         elif type(message) is Ack:
             found = self.session.resolve(message)
-            if found is not None:
+            if found is None:
+                self._acks_told = count_acks(self._engine.recorder, self.session, self._acks_told)
+            else:
                 cast(Request, found.context).answer.set(Answer(found.ok, found.error, arrival_ns))
         elif type(message) is Connected:
             self.connected.set()

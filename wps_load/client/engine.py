@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 from gevent.event import Event  # type: ignore[import-untyped]
 
 from wps_load.client.access import Access
+from wps_load.client.answers import Answers
 from wps_load.client.establish import OpenLink
 from wps_load.client.keepalive import Sweep
 from wps_load.client.link import stamp_readers
@@ -100,6 +101,7 @@ class Engine:
         self.epoch = 0
         self._on_warning = on_warning
         self.timetable = Timetable(self, config, users)
+        self.answers = Answers(config.answer_timeout_ns)
         self.keepalive = Sweep(self, Keepalive(config.keepalive_interval_ns, config.keepalive_timeout_ns))
         self._lifetimes: dict[int, Any] = {}
         self._back_offs_end = Event()
@@ -180,6 +182,15 @@ class Engine:
                 "connections send WebSocket pings instead",
             )
         return refused
+
+    def publish_unanswered(self, context: object, why: str) -> None:
+        """A publication whose ack never came. `why`: `timeout`, `connection_lost`."""
+        _, epoch = cast(tuple[int, int], context)
+        if epoch == self.epoch:
+            self.failed("publish_ack", f"ack_{why}", *_UNANSWERED[why])
+
+    def join_unanswered(self, why: str) -> None:
+        self.failed("join_group", f"join_{why}", *_UNANSWERED[why])
 
     def publish_acked(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
         due_ns, epoch = cast(tuple[int, int], context)
@@ -269,3 +280,12 @@ class Engine:
 
 def _nothing(_: int) -> None:
     """Where nobody wants to be told."""
+
+
+_UNANSWERED = {
+    "timeout": (
+        "the service did not acknowledge a request in time",
+        "the time is --wps-answer-timeout, and ends with the drain",
+    ),
+    "connection_lost": ("a connection ended with a request that the service had not acknowledged", ""),
+}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 from gevent.event import Event  # type: ignore[import-untyped]
 
+from wps_load.client.answers import count_acks
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.dial import Dialed
 from wps_load.client.quote import quote
@@ -31,7 +32,7 @@ from wps_load.protocol.messages import (
     Pong,
     Upstream,
 )
-from wps_load.protocol.session import Session, State
+from wps_load.protocol.session import PendingAck, Session, State
 
 if TYPE_CHECKING:
     from wps_load.client.engine import Engine
@@ -53,6 +54,7 @@ class Link:
     """
 
     __slots__ = (
+        "_acks_told",
         "_arrive",
         "_came_back",
         "_delivery",
@@ -105,6 +107,7 @@ class Link:
         self.lost_ns = 0
         self._farewell = ""
         self._told = (session.duplicates_dropped, session.sequence_gaps)
+        self._acks_told = (session.late_acks, session.unknown_acks)
         self.stalled: tuple[Publisher, int] | None = None
         on_message = self._on_slow_message if member.role.slow else self._on_message
         self.connection = Connection(dialed, on_message, self._on_close, on_writable=self._on_writable)
@@ -117,10 +120,20 @@ class Link:
         return self.connection.send(engine.frame(engine.codec.opcode, payload))
 
     def request(self, message: Upstream, ack_id: int, kind: str, context: object) -> bool:
-        """Sends a request whose ack will be told to the member."""
+        """Sends a request whose ack will be told to the member, however late it comes."""
         payload = self._engine.codec.encode(message)
-        self.session.expect_ack(ack_id, kind, context, payload)
+        self.session.expect_ack(ack_id, kind, context, payload, now_ns(), lasting=True)
+        self._engine.answers.askers.add(self)
         return self.send(payload)
+
+    def unanswered(self, pending: PendingAck, why: str) -> None:
+        """An answer that did not come. `why`: `timeout`, `connection_lost`."""
+        if pending.kind == "publish":
+            self._engine.publish_unanswered(pending.context, why)
+            return
+        self._engine.join_unanswered(why)
+        if why == "timeout":
+            self._member.joined(cast(tuple[int, int], pending.context)[1], None)
 
     def join(self, group: str, audience: int) -> None:
         ack_id = self.session.next_ack_id()
@@ -205,9 +218,13 @@ class Link:
     def _on_protocol(self, message: Downstream, arrival_ns: int) -> None:
         if type(message) is Ack:
             answered = self.session.resolve(message)
+            if answered is None or answered.late:
+                self._acks_told = count_acks(self._engine.recorder, self.session, self._acks_told)
             if answered is None:
                 return
-            if answered.kind == "join":
+            if answered.late:
+                self._joined_late(answered.context, answered.ok, arrival_ns)
+            elif answered.kind == "join":
                 self._on_joined(answered.context, answered.ok, answered.error, arrival_ns)
             elif answered.kind == "publish":
                 self._engine.publish_acked(answered.context, answered.ok, answered.error, arrival_ns)
@@ -232,6 +249,11 @@ class Link:
             )
         self._member.joined(audience, arrival_ns if ok else None)
 
+    def _joined_late(self, context: object, ok: bool, arrival_ns: int) -> None:
+        """The join has failed for want of an answer already, but from now on its group's messages are expected."""
+        if ok:
+            self._member.joined_late(cast(tuple[int, int], context)[1], arrival_ns)
+
     def _on_writable(self) -> None:
         self.stalled = None
         self._member.writable()
@@ -246,8 +268,10 @@ class Link:
         self.ended.set()
         self.proven.set()
 
-    def settle_stalled(self, cause: Cause) -> None:
-        """The connection is gone for good: what had left in part only was never published."""
+    def settle(self, cause: Cause, *, unasked: bool) -> None:
+        """The connection is gone for good: what had left in part only was never published, what had not been answered
+        never will be. `unasked`: nobody had planned it."""
+        self._engine.answers.lost(self, counted=unasked)
         if self.stalled is not None and self.connection.unsent_frames:
             publisher, seq = self.stalled
             publisher.fail(seq, cause)

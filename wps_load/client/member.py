@@ -192,6 +192,10 @@ class Member:
         if self._joining == 0 and self.link is not None:
             self._usable(self.link)
 
+    def joined_late(self, audience: int, at_ns: int) -> None:
+        """A join that had failed for want of an answer was acknowledged after all."""
+        self._hears(audience, at_ns + self._engine.offset_ns)
+
     def _hears(self, audience: int, at_ns: int) -> None:
         """From now on messages to this audience are expected here. Slow readers are load, not instruments."""
         if not self.role.slow:
@@ -232,7 +236,7 @@ class Member:
         cause = Cause.PLAN if provoked or self._planned else Cause.SERVICE
         holds = link.recoverable
         if not holds:
-            link.settle_stalled(cause)
+            link.settle(cause, unasked=not (by_plan or self._planned))
             self._leave(link.lost_ns, planned=by_plan or self._planned)
         if self.publisher is not None:
             self.publisher.lost(cause, holds=holds or (by_plan and not self._planned))  # it comes back at once
@@ -265,7 +269,7 @@ class Member:
             )
         session.close()
         cause = Cause.PLAN if self._planned else Cause.SERVICE
-        lost.settle_stalled(cause)
+        lost.settle(cause, unasked=not self._planned)
         if self.publisher is not None:
             self.publisher.lost(cause, holds=False)
         self._leave(lost.lost_ns, planned=self._planned)

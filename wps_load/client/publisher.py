@@ -188,7 +188,8 @@ class Publisher:
             data = choose(stream, seq).wrap(stamp)
             ack_id = session.next_ack_id()
             payload = template.encode_safe(data, ack_id)
-            session.expect_ack(ack_id, "publish", (due_ns, engine.epoch), payload)
+            session.expect_ack(ack_id, "publish", (due_ns, engine.epoch), payload, sent_ns)
+            engine.answers.askers.add(link)
         else:
             payload = template.encode_safe(choose(stream, seq).wrap(stamp))
         if send(frame(template.opcode, payload)):

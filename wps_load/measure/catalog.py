@@ -69,6 +69,8 @@ COUNTERS: Final = frozenset(
         "messages_replayed",  # sent again after a recovery although they had come: the protocol drops them
         "sequence_gaps",  # sequence ids that a reliable connection's service skipped
         "rest_requests",
+        "acks_late",  # of requests that had failed for want of an answer
+        "acks_unknown",  # of no request of ours, answered already, or of an id that is no number
         "connections_opened",
         "connections_failed",
         "connections_dropped",
@@ -112,6 +114,7 @@ FIXED_LABELS: Final = frozenset(
         "token_expired",
         "token_invalid",
         "ack_timeout",
+        "ack_connection_lost",
         "send_failed",
         "send_stalled",
         "join_timeout",

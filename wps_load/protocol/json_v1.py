@@ -121,12 +121,12 @@ def _unbase64(text: object) -> bytes | None:
     return None
 
 
-def _ack(message: dict[str, Any]) -> Ack | None:
-    """None for one that answers nothing of ours: our ids are whole numbers."""
+def _ack(message: dict[str, Any]) -> Ack:
+    """Without an id where it answers nothing of ours: our ids are whole numbers."""
     ack_id = message.get("ackId")
     success = message.get("success")
     if type(ack_id) is not int or ack_id < 0 or type(success) is not bool:
-        return None
+        return Ack(None, False)
     error = message.get("error")
     if type(error) is not dict:
         return Ack(ack_id, success)

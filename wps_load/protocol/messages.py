@@ -57,9 +57,12 @@ class Disconnected:
 
 @dataclass(frozen=True, slots=True)
 class Ack:
-    """`ack`: the answer to an `ackId`. `error`: its name (`Forbidden`, `Duplicate`, ...) or None."""
+    """`ack`: the answer to an `ackId`. `error`: its name (`Forbidden`, `Duplicate`, ...) or None.
 
-    ack_id: int
+    `ack_id` None: what stands there is no id that a client can have sent.
+    """
+
+    ack_id: int | None
     success: bool
     error: str | None = None
     error_message: str = ""

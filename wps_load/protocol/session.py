@@ -89,21 +89,29 @@ _TRANSITIONS = MappingProxyType(
 
 
 class PendingAck(NamedTuple):
-    """A request whose answer has not come. `kind` and `context` are the caller's own."""
+    """A request whose answer has not come. `kind` and `context` are the caller's own, as is `at_ns`, when it was sent.
+
+    `lasting`: its ack matters however late it is. `overdue`: the caller has been told that it is.
+    """
 
     kind: str
     context: object
     payload: bytes | None
+    at_ns: int = 0
+    lasting: bool = False
+    overdue: bool = False
 
 
 class AckResult(NamedTuple):
-    """What became of a request. `ok` includes `duplicate`: done before. `error`: the service's name."""
+    """What became of a request. `ok` includes `duplicate`: done before. `error`: the service's name. `late`: the
+    caller had been told that it was overdue."""
 
     kind: str
     context: object
     ok: bool
     duplicate: bool
     error: str | None
+    late: bool = False
 
 
 class Session:
@@ -114,8 +122,11 @@ class Session:
         "_codec",
         "_decoders",
         "_last_ack_id",
+        "_last_overdue_id",
         "_last_sequence_id",
         "_lost_ns",
+        "_overdue",
+        "_overdue_kept",
         "_pending",
         "_reconnection_token",
         "_reliable",
@@ -123,6 +134,7 @@ class Session:
         "_unacked_messages",
         "connection_id",
         "duplicates_dropped",
+        "late_acks",
         "sequence_gaps",
         "state",
         "unknown_acks",
@@ -139,6 +151,9 @@ class Session:
         self._reconnection_token: str | None = None
         self._last_ack_id = 0
         self._pending: dict[int, PendingAck] = {}
+        self._overdue = 0  # forgotten requests whose acks may still come
+        self._overdue_kept = 0
+        self._last_overdue_id = 0
         self._last_sequence_id = 0
         self._unacked_messages = 0
         self._unacked_bytes = 0
@@ -148,8 +163,10 @@ class Session:
         """Messages that came again after a recovery (reliable); no caller has seen them twice."""
         self.sequence_gaps = 0
         """Sequence ids that were skipped (reliable): messages numbered by the service but never delivered."""
+        self.late_acks = 0
+        """Acks of requests that were overdue."""
         self.unknown_acks = 0
-        """Acks for an id that is not waited for."""
+        """Acks for an id that nobody waits for: of no request of ours, answered already, or no number at all."""
 
     # -- receiving -------------------------------------------------------------------------------------------
 
@@ -203,32 +220,73 @@ class Session:
         self._last_ack_id += 1
         return self._last_ack_id
 
-    def expect_ack(self, ack_id: int, kind: str, context: object, payload: bytes | None = None) -> None:
+    def expect_ack(
+        self,
+        ack_id: int,
+        kind: str,
+        context: object,
+        payload: bytes | None = None,
+        at_ns: int = 0,
+        lasting: bool = False,
+    ) -> None:
         """An ack for `ack_id` will come. `payload`: what is sent, kept if it may have to be sent again."""
-        self._pending[ack_id] = PendingAck(kind, context, payload if self._reliable else None)
+        self._pending[ack_id] = PendingAck(kind, context, payload if self._reliable else None, at_ns, lasting)
 
     def resolve(self, ack: Ack) -> AckResult | None:
-        """What the ack answers; None (counted) if it is not waited for: repeated, abandoned or made up."""
-        pending = self._pending.pop(ack.ack_id, None)
+        """What the ack answers; None (counted) if it is not waited for: repeated, abandoned, overdue or made up."""
+        ack_id = ack.ack_id
+        pending = None if ack_id is None else self._pending.pop(ack_id, None)
         if pending is None:
-            self.unknown_acks += 1
+            if ack_id is not None and self._overdue and ack_id <= self._last_overdue_id:
+                self._overdue -= 1
+                self.late_acks += 1
+            else:
+                self.unknown_acks += 1
             return None
+        if pending.overdue:
+            self._overdue_kept -= 1
+            self.late_acks += 1
         duplicate = ack.error == "Duplicate"
-        return AckResult(pending.kind, pending.context, ack.success or duplicate, duplicate, ack.error)
+        return AckResult(pending.kind, pending.context, ack.success or duplicate, duplicate, ack.error, pending.overdue)
+
+    def overdue(self, before_ns: int | None) -> list[PendingAck]:
+        """The requests that were sent before `before_ns` (None: all) and have no answer, each told once, oldest first.
+
+        From now on their acks are late. Only those of `lasting` requests are still resolved.
+        """
+        found = []
+        for ack_id, pending in self._pending.items():
+            if before_ns is not None and pending.at_ns >= before_ns:
+                break
+            if not pending.overdue:
+                found.append((ack_id, pending))
+        for ack_id, pending in found:
+            if pending.lasting:
+                self._pending[ack_id] = pending._replace(overdue=True)
+                self._overdue_kept += 1
+            else:
+                self.abandon(ack_id)
+        return [pending for _, pending in found]
 
     def abandon(self, ack_id: int) -> PendingAck | None:
         """No longer wait for it (the caller's time limit). None if its ack has come."""
-        return self._pending.pop(ack_id, None)
+        pending = self._pending.pop(ack_id, None)
+        if pending is not None:
+            self._overdue += 1
+            self._last_overdue_id = max(self._last_overdue_id, ack_id)
+        return pending
 
     def abandon_all(self) -> list[PendingAck]:
-        """Forgets all that wait and returns them, oldest first: after CLOSED no ack will come."""
-        waiting = list(self._pending.values())
+        """Forgets all that wait; after CLOSED no ack will come. Returns those that were not overdue, oldest first."""
+        waiting = [pending for pending in self._pending.values() if not pending.overdue]
         self._pending.clear()
+        self._overdue_kept = 0
         return waiting
 
     @property
     def pending_acks(self) -> int:
-        return len(self._pending)
+        """Requests that wait for an answer and are not overdue."""
+        return len(self._pending) - self._overdue_kept
 
     # -- acks of the service's messages ----------------------------------------------------------------------
 

@@ -1,0 +1,143 @@
+"""Acks that never come, come late, or come for nothing: counted once each, by label, and never a reason to end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+from connection_peer import Peer
+from engine_runs import Run, until
+from json_service import JsonService, ack, echo, say, usual
+from wsproto import events as ws
+
+from wps_load.measure.snapshot import Snapshot
+
+LIMIT = {"answer_timeout": "200ms"}
+
+
+def silent_about(*kinds: str) -> Callable[[Peer, dict[str, Any]], None]:
+    """Never acknowledges requests of these kinds."""
+
+    def on_message(peer: Peer, message: dict[str, Any]) -> None:
+        echo(peer, message)
+        if message["type"] not in kinds:
+            ack(peer, message)
+
+    return on_message
+
+
+def snapshot(run: Run) -> Snapshot:
+    return run.engines[0].recorder.total()
+
+
+def failures(run: Run) -> dict[tuple[str, str], int]:
+    return snapshot(run).failures
+
+
+def test_publications_without_an_ack_have_failed_each_once() -> None:
+    with JsonService(silent_about("sendToGroup")) as service:
+        done = Run(service.connection_string, 2, ack=True, rate="20", **LIMIT).settle().measure(400).finish()
+        assert done.totals.published >= 14
+        assert done.snapshot.failures == {("publish_ack", "ack_timeout"): done.totals.published}
+        row = done.snapshot.row("publish_ack")
+        assert row["count"] == row["failures"] == done.totals.published, "so that fail_ratio is 100 %"
+        assert done.totals.delivered == done.totals.published, "the messages themselves came"
+
+
+def test_an_ack_after_its_failure_is_late_and_counts_no_more() -> None:
+    held: list[tuple[Peer, dict[str, Any]]] = []
+
+    def on_message(peer: Peer, message: dict[str, Any]) -> None:
+        echo(peer, message)
+        held.append((peer, message)) if message["type"] == "sendToGroup" else ack(peer, message)
+
+    with JsonService(on_message) as service:
+        run = Run(service.connection_string, 1, ack=True, rate="20", **LIMIT).settle().measure(150)
+        published = len(held)
+        run.await_failures(published)
+        for peer, message in held:
+            ack(peer, message)
+        until(lambda: snapshot(run).counters.get("acks_late") == published, "late")
+        done = run.finish()
+        assert done.snapshot.failures == {("publish_ack", "ack_timeout"): published}
+        assert done.count("publish_ack") == 0
+        assert "acks_unknown" not in done.snapshot.counters
+
+
+def test_what_was_pending_when_a_connection_went_for_good_has_failed() -> None:
+    sent = 0
+
+    def on_message(peer: Peer, message: dict[str, Any]) -> None:
+        nonlocal sent
+        if message["type"] != "sendToGroup":
+            return ack(peer, message)
+        sent += 1
+        if sent == 3:
+            peer.send(ws.CloseConnection(1001, "going away"))
+        return None
+
+    with JsonService(on_message) as service:
+        run = Run(service.connection_string, 1, ack=True, rate="20", answer_timeout="9s").settle().measure(200)
+        until(lambda: failures(run).get(("publish_ack", "ack_connection_lost")) == 3, "told")
+        run.close()
+        assert ("publish_ack", "ack_timeout") not in failures(run)
+
+
+def test_a_connection_that_is_closed_by_plan_owes_no_answer() -> None:
+    with JsonService(silent_about("sendToGroup")) as service:
+        run = Run(service.connection_string, 1, ack=True, rate="20", answer_timeout="9s").settle().measure(100)
+        engine = run.engines[0]
+        assert engine.answers.awaited
+        engine.dismiss(engine.members[0])
+        until(lambda: not engine.answers.awaited, "nothing is waited for")
+        engine.answers.end()
+        assert failures(run) == {}
+        run.close()
+
+
+def test_a_member_whose_join_was_never_answered_settles_and_has_failed_once() -> None:
+    with JsonService(silent_about("joinGroup")) as service:
+        run = Run(service.connection_string, 3, **LIMIT)
+        beat = gevent.spawn(run.beat)
+        run.settle()
+        assert failures(run) == {("join_group", "join_timeout"): 3}
+        beat.kill()
+        run.close()
+
+
+def test_a_member_whose_join_is_acknowledged_late_is_a_member_from_then_on() -> None:
+    joins: list[tuple[Peer, dict[str, Any]]] = []
+
+    def on_message(peer: Peer, message: dict[str, Any]) -> None:
+        joins.append((peer, message)) if message["type"] == "joinGroup" else usual(peer, message)
+
+    with JsonService(on_message) as service:
+        run = Run(service.connection_string, 1, rate="50", **LIMIT)
+        beat = gevent.spawn(run.beat)
+        run.settle()
+        beat.kill()
+        receiver = run.engines[0].members[0].receiver
+        assert receiver.memberships == {}
+        ack(*joins[0])
+        until(lambda: snapshot(run).counters.get("acks_late") == 1, "late")
+        done = run.measure(100).finish()
+        assert done.snapshot.failures == {("join_group", "join_timeout"): 1}
+        assert done.count("join_group") == 0
+        done.assert_whole()
+
+
+@pytest.mark.parametrize("ack_id", ['"1"', "null", "1.5", "-1", "true", "9" * 40, "77"])
+def test_acks_of_no_request_end_nothing_and_are_counted(ack_id: str) -> None:
+    def on_message(peer: Peer, message: dict[str, Any]) -> None:
+        if message["type"] == "joinGroup":
+            peer.send(ws.TextMessage(f'{{"type":"ack","ackId":{ack_id},"success":true}}'))
+            say(peer, type="ack", success=True)
+        usual(peer, message)
+
+    with JsonService(on_message) as service:
+        done = Run(service.connection_string, 2, rate="20").settle().measure(100).finish()
+        assert done.snapshot.failures == {}
+        assert done.counter("acks_unknown") == 4
+        done.assert_whole()

@@ -1,0 +1,83 @@
+"""Requests of a process whose acks have not come: after a time limit, each is a failure of its metric, once.
+
+A publication without an ack and a join without one are answers that never came (`ack_timeout`, `join_timeout`); so is
+what was pending when its connection went for good (`ack_connection_lost`, `join_connection_lost`), and what is still
+open when the run ends. An ack after its failure is counted as late and changes nothing, but that a member whose join is
+acknowledged late is a member from then on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Protocol
+
+import gevent  # type: ignore[import-untyped]
+
+from wps_load.protocol.session import PendingAck, Session
+
+if TYPE_CHECKING:
+    from wps_load.measure.recorder import Recorder
+
+SLICE = 256
+"""Sessions that are looked at before messages may pass."""
+
+
+class Asker(Protocol):
+    """Who sends requests on a session, and is told what became of those without an answer."""
+
+    session: Session
+
+    def unanswered(self, pending: PendingAck, why: str) -> None: ...
+
+
+class Answers:
+    """`limit_ns`: how long an answer may take. Call `beat` some times a second, always from the same greenlet."""
+
+    def __init__(self, limit_ns: int) -> None:
+        self._limit_ns = limit_ns
+        self._period_ns = min(500_000_000, limit_ns // 8)
+        self._next_ns = 0
+        self.askers: set[Asker] = set()
+        """Those whose sessions may have something pending. Whoever asks adds itself."""
+
+    def beat(self, at_ns: int) -> None:
+        """What has waited too long by now has failed."""
+        if at_ns < self._next_ns:
+            return
+        self._next_ns = at_ns + self._period_ns
+        askers = list(self.askers)
+        for start in range(0, len(askers), SLICE):
+            self._expire(askers[start : start + SLICE], at_ns - self._limit_ns)
+            gevent.sleep(0)
+
+    @property
+    def awaited(self) -> bool:
+        """Whether an answer that may still come in time is waited for."""
+        return any(asker.session.pending_acks for asker in self.askers)
+
+    def end(self) -> None:
+        """The run is over: nothing is waited for any more."""
+        self._expire(list(self.askers), None)
+
+    def lost(self, asker: Asker, *, counted: bool) -> None:
+        """The connection is gone for good. `counted`: nobody had planned it."""
+        self.askers.discard(asker)
+        for pending in asker.session.abandon_all():
+            if counted:
+                asker.unanswered(pending, "connection_lost")
+
+    def _expire(self, askers: Iterable[Asker], before_ns: int | None) -> None:
+        for asker in askers:
+            for pending in asker.session.overdue(before_ns):
+                asker.unanswered(pending, "timeout")
+            if not asker.session.pending_acks:
+                self.askers.discard(asker)
+
+
+def count_acks(recorder: Recorder, session: Session, told: tuple[int, int]) -> tuple[int, int]:
+    """Tells the recorder of acks that nobody waited for. `told`: what it was told before; returns what it is now."""
+    now = session.late_acks, session.unknown_acks
+    for name, count, before in zip(("acks_late", "acks_unknown"), now, told, strict=True):
+        if count > before:
+            recorder.count(name, count - before)
+    return now
