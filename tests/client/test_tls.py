@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import ssl
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import gevent.ssl
 import pytest
 import trustme
-from loopback import Server, upgrade_answer
+from loopback import PATIENCE_S, Server, upgrade_answer
 
 from wps_load.client.dial import ConnectSpec, dial
+from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.client.tls import make_context
+from wps_load.clock import utc_now
 from wps_load.errors import ConfigError, ConnectFailure
 
 
@@ -96,3 +100,94 @@ def test_an_unusable_ca_file_is_a_configuration_fault(tmp_path: Path, content: s
         path.write_text(content)
     with pytest.raises(ConfigError, match="--wps-ca-file"):
         make_context(str(path))
+
+
+# -- the sentence that helps -----------------------------------------------------------------------------------------
+
+
+def refused(context: ssl.SSLContext, ca_file: str, *, by_negotiate: bool = False) -> ConnectFailure:
+    with Server(lambda sock, head: sock.sendall(upgrade_answer(head)), context) as server:
+        network = Network.create(ca_file=ca_file)
+        negotiator = Negotiator(f"https://localhost:{server.port}/", network, timeout_s=PATIENCE_S)
+        spec = ConnectSpec(server.url("wss", "localhost"), timeout_s=PATIENCE_S)
+        with pytest.raises(ConnectFailure) as caught:
+            negotiator.client_url() if by_negotiate else dial(spec, network)
+    return caught.value
+
+
+def serving(certificate: trustme.LeafCert, **limits: Any) -> ssl.SSLContext:
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    certificate.configure_cert(context)
+    for name, value in limits.items():
+        setattr(context, name, value)
+    return context
+
+
+@pytest.mark.parametrize("by_negotiate", [False, True])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_server_that_wants_a_client_certificate(
+    authority: trustme.CA, ca_file: str, version: ssl.TLSVersion, *, by_negotiate: bool
+) -> None:
+    context = serving(authority.issue_cert("localhost"), maximum_version=version, verify_mode=ssl.CERT_REQUIRED)
+    trustme.CA().configure_trust(context)
+    failure = refused(context, ca_file, by_negotiate=by_negotiate)
+    assert failure.label.endswith("tls_failed")
+    assert "client certificate" in failure.message
+    assert "mutual TLS" in failure.advice
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "says"),
+    [(-30, -1, "expired"), (2, 9, "not yet valid")],
+)
+def test_a_certificate_out_of_its_time(
+    authority: trustme.CA, ca_file: str, begins: int, ends: int, says: str
+) -> None:
+    now = utc_now()
+    times = {"not_before": now + timedelta(days=begins), "not_after": now + timedelta(days=ends)}
+    failure = refused(serving(authority.issue_cert("localhost", **times)), ca_file)
+    assert failure.label == "tls_certificate"
+    assert failure.permanent
+    assert says in failure.message
+    assert "clock" in failure.advice
+
+
+def test_a_certificate_that_signs_itself(tmp_path: Path, ca_file: str) -> None:
+    own = trustme.CA()
+    path = tmp_path / "own.pem"
+    path.write_bytes(own.private_key_pem.bytes() + own.cert_pem.bytes())
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(path))
+    failure = refused(context, ca_file)
+    assert failure.label == "tls_certificate"
+    assert "--wps-ca-file" in failure.advice
+
+
+def test_an_intermediate_that_was_left_out(authority: trustme.CA, ca_file: str, tmp_path: Path) -> None:
+    leaf = authority.create_child_ca().issue_cert("localhost")
+    path = tmp_path / "leaf.pem"
+    path.write_bytes(leaf.private_key_pem.bytes() + leaf.cert_chain_pems[0].bytes())
+    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(str(path))
+    failure = refused(context, ca_file)
+    assert failure.label == "tls_certificate"
+    assert "intermediate" in failure.advice
+
+
+def test_no_tls_at_a_port_that_should_speak_it() -> None:
+    server = gevent.server.StreamServer(("127.0.0.1", 0), lambda sock, _: sock.sendall(b"HTTP/1.1 400 Bad\r\n\r\n"))
+    server.start()
+    try:
+        with pytest.raises(ConnectFailure) as caught:
+            dial(ConnectSpec(f"wss://127.0.0.1:{server.server_port}/"), Network.create(insecure=True))
+    finally:
+        server.stop(timeout=0)
+    assert "does not speak TLS" in caught.value.message
+    assert "ws://" in caught.value.advice
+
+
+@pytest.mark.parametrize("answer", [b"\x15\x03\x03\x00\x02\x02\x46", b""])
+def test_tls_at_a_port_that_is_asked_without_it(answer: bytes) -> None:
+    with Server(lambda sock, head: sock.sendall(answer)) as plain, pytest.raises(ConnectFailure) as caught:
+        dial(ConnectSpec(plain.url()), Network.create())
+    assert "TLS" in f"{caught.value.message}{caught.value.advice}"

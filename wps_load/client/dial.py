@@ -16,8 +16,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from websocket import WebSocket, WebSocketException
 
-from wps_load.client.head import MalformedHead, ResponseHead, read_head
+from wps_load.client.head import MalformedHead, ResponseHead, SpeaksTls, read_head
 from wps_load.client.stream import UPGRADING, Network, Timings, open_stream, time_limit
+from wps_load.client.tls import behind_handshake
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectFailure
 
@@ -155,11 +156,18 @@ def _upgrade(sock: Any, spec: ConnectSpec, host: str, url: str, query: str) -> t
     try:
         upgrade.connect(url, socket=feed, header=headers, suppress_origin=True, redirect_limit=0)
     except OSError as error:
-        raise ConnectFailure(
+        raise behind_handshake(error, sock, host) or ConnectFailure(
             "connect_reset",
             f"{host} closed the connection instead of answering the upgrade",
-            "check that host and port are the service's, and what stands between",
+            "check that host and port are the service's, what stands between, and whether the port speaks TLS",
         ) from error
+    except SpeaksTls:
+        raise ConnectFailure(
+            "upgrade_invalid",
+            f"{host} answers in TLS, and was asked without it",
+            "use https:// or wss://",
+            permanent=True,
+        ) from None
     except (MalformedHead, WebSocketException):
         raise ConnectFailure(  # without its cause, which quotes the peer, who may quote our token
             "upgrade_invalid",

@@ -12,6 +12,7 @@ from wps_load.clock import utc_now
 
 MAX_HEAD_BYTES = 64 * 1024
 MAX_INTERIM = 16
+_TLS_ALERT = b"\x15\x03"
 MAX_RETRY_AFTER_S = 10 * 366 * 86_400.0
 """What a longer wait is taken for: more digits are a slip, and no timer takes them."""
 _BLANK_LINE = re.compile(rb"\n\r?\n")
@@ -19,6 +20,10 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 class MalformedHead(Exception):
     """The bytes are no HTTP response, or its head is longer than MAX_HEAD_BYTES."""
+
+
+class SpeaksTls(MalformedHead):
+    """The bytes are a TLS alert (RFC 8446 section 5.1): the port speaks TLS, and was not asked in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,8 @@ def read_head(sock: Any) -> tuple[ResponseHead, bytes]:
             if not chunk:
                 raise ConnectionResetError("closed before the answer was complete")
             data += chunk
+            if data.startswith(_TLS_ALERT):
+                raise SpeaksTls
             if not data.startswith(b"HTTP/1."[: len(data)]):
                 raise MalformedHead("the answer is not HTTP/1.1")
             continue

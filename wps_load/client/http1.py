@@ -15,6 +15,7 @@ from geventhttpclient.response import HTTPParseError, HTTPResponse
 
 from wps_load.client.head import parse_retry_after
 from wps_load.client.stream import Network, Timings, open_stream, time_limit
+from wps_load.client.tls import behind_handshake
 from wps_load.errors import ConnectFailure
 from wps_load.urls import Url
 
@@ -146,6 +147,9 @@ class HttpClient:
                 "invalid", f"{host} did not answer in HTTP", "check the URL's host and port", permanent=True
             ) from None
         except OSError as error:
+            said = behind_handshake(error, sock, host)
+            if said is not None:
+                raise said from error
             kind = ConnectFailure if answered else _ClosedUnanswered
             raise kind(
                 "reset", f"{host} closed the connection instead of answering", "check the server's own log"

@@ -11,7 +11,9 @@ of a reconnect of the same device.
 from __future__ import annotations
 
 import ssl
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
 import gevent.ssl  # type: ignore[import-untyped]
 
@@ -59,19 +61,92 @@ def wrap(sock: Any, context: Any, host: str) -> Any:
     return secure
 
 
+def behind_handshake(error: OSError, sock: Any, host: str) -> ConnectFailure | None:
+    """What a TLS server says instead of an answer; None: nothing of TLS.
+
+    In TLS 1.3 the client's handshake is over before the server has judged its certificate (RFC 8446 section 4.4.2):
+    the alert comes in the place of the first answer, and may still be unread when a write has failed.
+    """
+    if not hasattr(sock, "do_handshake"):
+        return None
+    if not isinstance(error, ssl.SSLError) or not error.reason:
+        try:
+            sock.settimeout(_ALERT_S)
+            sock.recv(1)
+        except ssl.SSLError as said:
+            error = said
+        except OSError:
+            return None
+    return _failure(error, host) if isinstance(error, ssl.SSLError) and error.reason else None
+
+
+_ALERT_S: Final = 0.5
+"""The alert is on its way already, or will not come."""
+
+_TRUST: Final = "give its authority with --wps-ca-file, or accept any certificate with --wps-insecure"
+_CLIENT_CERTIFICATE: Final = (
+    "the server asks for a client certificate, which wps-load does not send",
+    "turn off client certificates (mutual TLS) for this test: with Azure Web PubSub, tlsSettings of the resource",
+)
+_NO_TLS: Final = (
+    "the port does not speak TLS",
+    "use http:// or ws://, or the port that speaks TLS",
+)
+_OLD: Final = ("the server speaks no TLS version of today", "let it speak TLS 1.2 or 1.3; older ones are not safe")
+_REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "CERTIFICATE_REQUIRED": _CLIENT_CERTIFICATE,
+        "BAD_CERTIFICATE": _CLIENT_CERTIFICATE,
+        "NO_CERTIFICATE": _CLIENT_CERTIFICATE,
+        "HANDSHAKE_FAILURE": (
+            "the server broke off the TLS handshake: it asks for a client certificate, or shares no cipher with us",
+            "wps-load sends no client certificate: turn mutual TLS off for this test; else check the server's ciphers",
+        ),
+        "UNRECOGNIZED_NAME": ("the server has no certificate for this name (SNI)", "check the endpoint's host name"),
+        "NO_APPLICATION_PROTOCOL": ("the server does not speak http/1.1", "a WebSocket upgrade needs HTTP/1.1"),
+        "PROTOCOL_VERSION": _OLD,
+        "UNSUPPORTED_PROTOCOL": _OLD,
+        "WRONG_SSL_VERSION": _OLD,
+        "WRONG_VERSION_NUMBER": _NO_TLS,
+        "HTTP_REQUEST": _NO_TLS,
+        "PACKET_LENGTH_TOO_LONG": _NO_TLS,
+        "RECORD_LAYER_FAILURE": _NO_TLS,
+        "UNKNOWN_PROTOCOL": _NO_TLS,
+        "INTERNAL_ERROR": ("the server failed in the TLS handshake", "see the server's own log"),
+    }
+)
+"""By the end of OpenSSL's reason, whose beginning (SSLV3_ALERT_, TLSV13_ALERT_, ...) depends on its version."""
+
+_VERIFY: Final[Mapping[int, str]] = MappingProxyType(
+    {
+        9: "check this machine's clock: the certificate is for later",
+        10: "renew the server's certificate, and check this machine's clock",
+        18: f"it signs itself: {_TRUST}",
+        20: f"{_TRUST}; the server may also have left out an intermediate certificate",
+        21: f"the server has left out an intermediate certificate: let it send the whole chain, or {_TRUST}",
+        62: "check the endpoint's host: the certificate is for other names",
+        64: "check the endpoint's host: the certificate is for other names or addresses",
+    }
+)
+"""By OpenSSL's X509_V_ERR_ numbers."""
+
+
 def _failure(error: OSError, host: str) -> ConnectFailure:
     if isinstance(error, ssl.SSLCertVerificationError):
         return ConnectFailure(
             "tls_certificate",
             f"the certificate of {host} is not trusted: {error.verify_message}",
-            "give its authority with --wps-ca-file, or accept any certificate with --wps-insecure",
+            _VERIFY.get(error.verify_code, _TRUST),
             permanent=True,
         )
-    if isinstance(error, ssl.SSLError):
-        return ConnectFailure(
-            "tls_failed",
-            f"the TLS handshake with {host} failed ({error.reason or 'no reason given'})",
+    if isinstance(error, ssl.SSLError) and error.reason:
+        known = next((row for end, row in _REASONS.items() if error.reason.endswith(end)), None)
+        what, advice = known or (
+            "the TLS handshake failed",
             "check that the port speaks TLS (wss://, https://) and which TLS versions the server allows",
+        )
+        return ConnectFailure(
+            "tls_failed", f"{host}: {what} ({error.reason})", advice, permanent=known in (_CLIENT_CERTIFICATE, _OLD)
         )
     return ConnectFailure(
         "connect_reset",
