@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import os
+import errno
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
+
+from wps_load import output
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
@@ -22,11 +24,34 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
 """Each is run by `run(argv) -> exit code` of `wps_load.commands.NAME`; the text is its line in the help."""
 
 _USAGE = 2
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
 _INTERRUPTED = 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit code: 2, with a sentence on stderr, for wrong usage."""
+    """Runs a command and returns the exit code: 2, with a sentence on stderr, for wrong usage.
+
+    2 too when what a command has to say could not be written (a full disk); a reader that has read enough
+    (`| head`) is none of that.
+    """
+    output.make_tolerant()
+    try:
+        code = _main(argv)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        return 0
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        output.give_up(sys.stdout)
+        print(f"wps-load: the output could not be written: {error.strerror}", file=sys.stderr)
+        return _USAGE
+    finally:
+        output.settle()
+
+
+def _main(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(_help())
@@ -46,7 +71,6 @@ def _run(name: str, argv: Sequence[str]) -> int:
 
     try:
         code: int = import_module(f"wps_load.commands.{name}").run(argv)
-        sys.stdout.flush()
         return code
     except ConfigError as error:
         for fault in error.faults:
@@ -59,9 +83,6 @@ def _run(name: str, argv: Sequence[str]) -> int:
         return end.code if isinstance(end.code, int) else _USAGE
     except KeyboardInterrupt:
         return _INTERRUPTED
-    except BrokenPipeError:  # `wps-load plan | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
 
 
 def _help() -> str:

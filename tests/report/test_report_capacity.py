@@ -61,7 +61,6 @@ class TestVerdict:
         assert "at 600 (messages left 23.1 ms or more late)" in doubt["message"]
         assert "Add workers" in doubt["advice"]
 
-
     def test_where_both_were_at_their_limit_the_answer_stands_and_is_doubted(self) -> None:
         run = searched()
         capacity: Any = dict(run.capacity or {})

@@ -51,7 +51,7 @@ class EmulatorProcess:
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=None,
+            stderr=None if sys.stderr is not None else subprocess.DEVNULL,
             text=True,
             start_new_session=True,
         )

@@ -13,26 +13,40 @@ PLAIN_EVERY_S = 5
 
 
 class Console:
-    """`live` rewrites its own line on a terminal and prints plain lines elsewhere; `say` prints a sentence."""
+    """`live` rewrites its own line on a terminal and prints plain lines elsewhere; `say` prints a sentence.
+
+    Where nobody listens (a terminal that was closed, a pipe whose reader has gone) it is quiet, and never raises.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stderr
-        self._terminal = self._stream.isatty()
+        self._terminal = self._stream is not None and self._stream.isatty()
         self._plain_printed: int | None = None
 
     def say(self, text: str) -> None:
-        self._stream.write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
-        self._stream.flush()
+        self._write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
 
     def live(self, state: LiveState) -> None:
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
             # the cursor goes back to the line's beginning, so that Locust's table overwrites it
-            self._stream.write(f"\r\x1b[K{live_line(state, width)}\r")
-        else:
-            step = int(state.elapsed_s) // PLAIN_EVERY_S
-            if step == self._plain_printed:
-                return
+            self._write(f"\r\x1b[K{live_line(state, width)}\r")
+            return
+        step = int(state.elapsed_s) // PLAIN_EVERY_S
+        if step != self._plain_printed:
             self._plain_printed = step
-            self._stream.write(live_line(state, None) + "\n")
-        self._stream.flush()
+            self._write(live_line(state, None) + "\n")
+
+    def _write(self, text: str) -> None:
+        stream = self._stream
+        if stream is None:
+            return
+        try:
+            stream.write(text)
+            stream.flush()
+        except UnicodeEncodeError:
+            plain = text.encode(stream.encoding or "ascii", "replace").decode(stream.encoding or "ascii")
+            stream.write(plain)
+            stream.flush()
+        except (OSError, ValueError):  # ValueError: it is closed
+            self._terminal = False

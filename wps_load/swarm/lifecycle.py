@@ -19,6 +19,7 @@ from locust import stats as locust_stats
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
+from wps_load import output
 from wps_load.auth import accept_short_keys
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
@@ -50,6 +51,7 @@ RUN_ATTRIBUTE = "wps_run"
 @cache
 def install(events: Any) -> None:
     """Hooks us into a Locust process; again for the same events: does nothing. Before Locust parses its options."""
+    output.make_tolerant()
 
     def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
         Lifecycle(environment, runner, web_ui)
