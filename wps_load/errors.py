@@ -98,7 +98,10 @@ class ConnectFailure(Finding):
     """A connection that did not become usable.
 
     `retry_after_s`: what the server asked for. `permanent`: trying again cannot help (a wrong key, a wrong URL).
+    `unanswered`: of an HTTP request that had left: the server may have done what it asks for.
     """
+
+    unanswered = False
 
     def __init__(
         self,

@@ -132,12 +132,12 @@ class Run:
         for engine in self.engines:
             engine.settle(finals, DRAIN_NS)
         deadline_ns = now_ns() + DRAIN_NS
-        while any(engine.ledger.outstanding() or engine.answers.awaited for engine in self.engines):
+        while any(engine.awaits for engine in self.engines):
             if now_ns() > deadline_ns:
                 break
             gevent.sleep(0.005)
         for engine in self.engines:
-            engine.answers.end()
+            engine.end_waiting()
         totals = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
         snapshot = Snapshot()
         for engine in self.engines:

@@ -39,10 +39,26 @@ def usual(peer: Peer, message: dict[str, Any]) -> None:
     ack(peer, message)
 
 
-class JsonService:
-    """`on_message` answers each message. `pongs`: WebSocket pings are answered; `reads`: anything is read at all."""
+def accepted(_: JsonService, body: str) -> int | None:
+    return 202
 
-    def __init__(self, on_message: OnMessage = usual, *, pongs: bool = True, reads: bool = True) -> None:
+
+class JsonService:
+    """`on_message` answers each message. `pongs`: WebSocket pings are answered; `reads`: anything is read at all.
+
+    `on_rest(service, body)`: the status that answers a REST send; None: no answer, ever.
+    """
+
+    def __init__(
+        self,
+        on_message: OnMessage = usual,
+        *,
+        pongs: bool = True,
+        reads: bool = True,
+        on_rest: Callable[[JsonService, str], int | None] = accepted,
+    ) -> None:
+        self.peers: list[Peer] = []
+        self._on_rest = on_rest
         self.messages: list[dict[str, Any]] = []
         self.pings = 0
         """WebSocket pings that came."""
@@ -52,11 +68,29 @@ class JsonService:
         self._reads = reads
         self._server = Server(self._serve)
 
+    def _rest(self, sock: Any, head: str) -> None:
+        body = head.partition("\r\n\r\n")[2]
+        while len(body) < int(header(head, "Content-Length") or 0):
+            body += sock.recv(65536).decode()
+        status = self._on_rest(self, body)
+        if status is None:
+            sock.recv(1)  # until the client has had enough
+        else:
+            sock.sendall(f"HTTP/1.1 {status} Status\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+
+    def broadcast(self, data: str) -> None:
+        for peer in self.peers:
+            say(peer, type="message", **{"from": "server"}, dataType="text", data=data)
+
     def _serve(self, sock: Any, head: str) -> None:
+        if head.startswith("POST"):
+            self._rest(sock, head)
+            return
         self.connections += 1
         simple = header(head, "Sec-WebSocket-Protocol") is None
         sock.sendall(upgrade_answer(head, None if simple else SUBPROTOCOL))
         peer = Peer(sock)
+        self.peers.append(peer)
         if not simple:
             say(peer, type="system", event="connected", userId="u", connectionId=f"c{self.connections}")
         if not self._reads:

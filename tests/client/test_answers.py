@@ -12,6 +12,7 @@ from engine_runs import Run, until
 from json_service import JsonService, ack, echo, say, usual
 from wsproto import events as ws
 
+from wps_load.client import rest_publisher
 from wps_load.measure.snapshot import Snapshot
 
 LIMIT = {"answer_timeout": "200ms"}
@@ -140,4 +141,57 @@ def test_acks_of_no_request_end_nothing_and_are_counted(ack_id: str) -> None:
         done = Run(service.connection_string, 2, rate="20").settle().measure(100).finish()
         assert done.snapshot.failures == {}
         assert done.counter("acks_unknown") == 4
+        done.assert_whole()
+
+
+# -- REST --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def short_finish(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest_publisher, "FINISH_S", 0.02)
+
+
+@pytest.mark.usefixtures("short_finish")
+@pytest.mark.parametrize("delivers", [True, False])
+def test_a_rest_send_without_an_answer_has_failed_and_its_message_is_expected_where_it_comes(delivers: bool) -> None:
+    def on_rest(service: JsonService, body: str) -> None:
+        if delivers:
+            service.broadcast(body)
+
+    with JsonService(on_rest=on_rest) as service:
+        run = Run(service.connection_string, 2, scenario="broadcast", rate="20", **LIMIT).settle()
+        done = run.measure(300).finish()
+        totals = done.totals
+        assert totals.published >= 5
+        assert totals.send_failed == 0, "its bytes have left"
+        assert done.snapshot.failures == {("rest_publish", "rest_timeout"): totals.published}
+        assert (totals.expected, totals.lost) == (2 * totals.published if delivers else 0, 0)
+        assert any("unknown" in warning for warning in run.warnings)
+
+
+@pytest.mark.parametrize(("status", "sent"), [(504, True), (502, True), (500, False), (429, False)])
+def test_a_gateways_answer_says_nothing_about_the_message_a_refusal_does(status: int, sent: bool) -> None:
+    with JsonService(on_rest=lambda service, body: status) as service:
+        done = Run(service.connection_string, 1, scenario="broadcast", rate="40").settle().measure(100).finish()
+        totals = done.totals
+        assert (totals.published > 0, totals.send_failed > 0) == (sent, not sent)
+        assert done.snapshot.failures == {
+            ("rest_publish", f"rest_{status}"): totals.published + totals.send_failed,
+        }
+        assert totals.lost == 0
+
+
+@pytest.mark.usefixtures("short_finish")
+def test_a_response_that_comes_in_the_drain_is_timed_and_no_failure() -> None:
+    def on_rest(service: JsonService, body: str) -> int:
+        service.broadcast(body)
+        gevent.sleep(0.15)
+        return 202
+
+    with JsonService(on_rest=on_rest) as service:
+        run = Run(service.connection_string, 1, scenario="broadcast", rate="50", answer_timeout="5s").settle()
+        done = run.measure(100).finish()
+        assert done.snapshot.failures == {}
+        assert done.count("rest_publish") == done.totals.published
         done.assert_whole()

@@ -9,7 +9,7 @@ import gevent
 import pytest
 from engine_runs import Done, Run, until
 
-from wps_load.client import stream
+from wps_load.client import tcp
 from wps_load.client.connection import Cut
 from wps_load.client.publisher import BACKLOG_MESSAGES, LATE_NS, PATIENCE_NS, Publisher, Stint
 from wps_load.clock import NS_PER_S, now_ns
@@ -157,6 +157,6 @@ def test_our_own_cuts(live_emulator: str) -> None:
 
 
 def test_a_machine_without_files(live_emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(stream, "RESERVED_FILES", 1 << 30)
+    monkeypatch.setattr(tcp, "RESERVED_FILES", 1 << 30)
     done = Run(live_emulator, 3, rate="100").settle().measure(100).finish()
     assert by_cause(done) == {GENERATOR: 30}

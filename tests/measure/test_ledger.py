@@ -358,3 +358,23 @@ def test_a_schedule_is_asked_where_it_changes_only(points: list[int], step: int)
     assert len(asked) == len(set(asked))
     distinct = len({t // step for t in points})
     assert len(asked) <= 2 + (distinct - 1) * len(points).bit_length()
+
+
+def test_what_may_have_been_published_is_expected_only_where_it_came() -> None:
+    ledger = Ledger(1)
+    out = ledger.open_stream(7, 1, None, no_echo=False)
+    for index in (0, 1):
+        ledger.receiver(index).joined(1, 0)
+    for _ in range(6):
+        out.take()
+    out.uncertain(1)
+    out.uncertain(4)
+    out.failed(3)
+    for seq in (0, 1, 2, 5):
+        ledger.receiver(0).arrive(7, seq)
+    for seq in (0, 2):
+        ledger.receiver(1).arrive(7, seq)
+    ledger.settle(ledger.finals(), count_before, DRAIN_NS)
+    totals = ledger.totals()
+    assert (totals.published, totals.send_failed) == (5, 1)
+    assert (totals.expected, totals.delivered, totals.lost) == (7, 6, 1), "number 5 at the second receiver"

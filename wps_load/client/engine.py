@@ -261,6 +261,16 @@ class Engine:
 
         self.ledger.settle(finals, count_before, drain_ns)
 
+    @property
+    def awaits(self) -> bool:
+        """A message that is expected, or the answer to a request, may still come."""
+        return bool(self.ledger.outstanding()) or self.answers.awaited or self.timetable.awaits_responses
+
+    def end_waiting(self) -> None:
+        """The drain is over: what has not been answered has failed."""
+        self.answers.end()
+        self.timetable.end_waiting()
+
     def totals(self) -> LedgerTotals:
         return self.ledger.totals()
 

@@ -21,6 +21,7 @@ from wps_load.urls import Url
 
 MAX_BODY_BYTES: Final = 1 << 20
 _CHUNK_BYTES: Final = 16384
+_WAITING: Final = "waiting for the response"
 
 
 class Response(HTTPResponse):
@@ -69,7 +70,8 @@ class HttpClient:
         timeout_s: float | None = None,
     ) -> Response:
         """Any status is a result. Raises ConnectFailure, its label `PREFIX_timeout`, `PREFIX_reset`,
-        `PREFIX_invalid` or the prefix before a label of `open_stream`. `timeout_s`: less than the client's own.
+        `PREFIX_invalid` or the prefix before a label of `open_stream`; `unanswered` where the request had left.
+        `timeout_s`: less than the client's own.
 
         A GET is sent once more when a kept connection closes without a byte: the server had closed it for idleness
         when the request crossed that (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). Nothing else is sent twice: a
@@ -81,7 +83,7 @@ class HttpClient:
             with time_limit(timeout_s or self._timeout_s, timings, self._origin.host):
                 sock = self._take_idle()
                 if sock is not None:
-                    timings.phase = "waiting for the response on a kept connection"
+                    timings.phase = f"{_WAITING} on a kept connection"
                     try:
                         return self._exchange(sock, request)
                     except _ClosedUnanswered:
@@ -94,10 +96,11 @@ class HttpClient:
                     network=self._network,
                     timings=timings,
                 )
-                timings.phase = "waiting for the response"
+                timings.phase = _WAITING
                 return self._exchange(sock, request)
         except ConnectFailure as failure:
             label = "timeout" if failure.label.endswith("_timeout") else failure.label
+            failure.unanswered = timings.phase.startswith(_WAITING)
             failure.label = f"{self._prefix}_{label}"
             raise
 

@@ -14,7 +14,7 @@ from wps_load.auth import REST_TOKEN_LIFETIME_S, ConnectionString, mint_rest_tok
 from wps_load.client.http1 import HttpClient, Response
 from wps_load.client.stream import Network
 from wps_load.clock import unix_time_s
-from wps_load.errors import Finding
+from wps_load.errors import ConnectFailure, Finding
 from wps_load.protocol.messages import DataType
 from wps_load.urls import Url
 
@@ -24,6 +24,10 @@ _CONTENT_TYPES: Final = (
     (DataType.TEXT, "text/plain; charset=utf-8"),
     (DataType.JSON, "application/json"),
     (DataType.BINARY, "application/octet-stream"),
+)
+UNANSWERED: Final = (
+    "a REST send was not answered: whether its message was published is unknown",
+    "the time for an answer is --wps-answer-timeout, and ends with the drain",
 )
 _RENEW_BEFORE_S: Final = 10
 _MAX_TOKENS: Final = 10_000
@@ -35,6 +39,10 @@ class RestFailure(Finding):
     def __init__(self, label: str, message: str, advice: str, retry_after_s: float | None = None) -> None:
         super().__init__(label, message, advice)
         self.retry_after_s = retry_after_s
+
+
+class Unanswered(RestFailure):
+    """The request had left, and no answer of the service's came: whether its message was published is unknown."""
 
 
 class TokenCache:
@@ -61,8 +69,8 @@ class RestSender:
     """An app server's sending side for one hub, over kept connections; safe to share between greenlets.
 
     Every method blocks its greenlet until the service has answered, and raises RestFailure with the label
-    `rest_NNN`, or ConnectFailure with `rest_timeout`, `rest_reset`, `rest_invalid` or `rest_` before a label
-    of opening a connection.
+    `rest_NNN`; Unanswered with `rest_timeout`, `rest_reset`, `rest_invalid`, or the `rest_502` or `rest_504` of a
+    gateway; or ConnectFailure with `rest_` before a label of opening a connection.
     """
 
     def __init__(self, cs: ConnectionString, hub: str, network: Network, *, timeout_s: float = 15.0) -> None:
@@ -94,7 +102,12 @@ class RestSender:
             "Content-Type": self._content_types[data_type],
             "User-Agent": "wps-load",
         }
-        response = self._http.request("POST", target, headers, data)
+        try:
+            response = self._http.request("POST", target, headers, data)
+        except ConnectFailure as failure:
+            if not failure.unanswered:
+                raise
+            raise _unanswered(failure.label) from failure
         if not 200 <= response.status_code < 300:
             raise _refused(response)
 
@@ -102,6 +115,8 @@ class RestSender:
 def _refused(response: Response) -> RestFailure:
     status = response.status_code
     advice = "check the state of the resource"
+    if status in (502, 504):  # a gateway speaks: the service did not, or not in time (RFC 9110 section 15.6)
+        return _unanswered(f"rest_{status}")
     if status == 401:
         advice = "check the access key and the endpoint of the connection string"
     elif status == 403:
@@ -115,3 +130,7 @@ def _refused(response: Response) -> RestFailure:
     return RestFailure(
         f"rest_{status}", f"the service refused a REST send (status {status})", advice, response.retry_after_s
     )
+
+
+def _unanswered(label: str) -> Unanswered:
+    return Unanswered(label, *UNANSWERED)

@@ -3,7 +3,8 @@
 The scheduler says when a message is due; a greenlet sends it and waits for the response. At most `IN_FLIGHT` requests
 are under way in a process: a message that finds them all busy waits, and what it waited is in its `delivery`, which
 counts from the due time. `rest_publish` is the request's own time. A request that is refused or fails is not sent
-again: its message is `send_failed`, neither published nor lost.
+again: its message is `send_failed`, neither published nor lost. Of a request without an answer nobody knows whether
+its message was published: it counts as published, as its bytes have left, and is expected only where it comes.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from gevent.pool import Group  # type: ignore[import-untyped]
 
 from wps_load.client.publisher import Stint
-from wps_load.client.rest import RestSender
+from wps_load.client.rest import UNANSWERED, RestSender, Unanswered
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import Finding
 from wps_load.measure.causes import Cause, cause_of
@@ -34,7 +35,8 @@ WAITING_MESSAGES = 10_000
 SLOW_NS = NS_PER_S
 """A request that takes longer holds its place for a reason of the service's."""
 FINISH_S = 3.0
-"""How long the end of publishing waits for responses; a message whose response is still out counts as published."""
+"""How long the end of publishing waits for responses; a message whose response is still out is expected only where it
+comes. Its response is waited for until the drain ends."""
 FAILED_PAUSE_NS = NS_PER_S
 """Closed loop: after a failure, the next message is due so much later; a dead endpoint must not be hammered."""
 
@@ -150,12 +152,14 @@ class RestSenders:
         config = engine.config
         assert config.target.connection is not None, "the options' judge asks for a key"
         self._engine = engine
-        self._rest = RestSender(config.target.connection, config.hub, engine.network)
+        limit_s = config.answer_timeout_ns / NS_PER_S
+        self._rest = RestSender(config.target.connection, config.hub, engine.network, timeout_s=limit_s)
         payloads = config.payload_plan(envelope=False)  # a REST body is the data itself
         self._choose = payloads.choose
         self._pack = pack_text if payloads.stamp_is_text else pack_binary
         self._queue: deque[RestPublisher] = deque()
         self._busy = 0
+        self._in_flight: dict[Job, RestPublisher] = {}
         self._took_ns = 0
         self._answered_ns = 0
         self._workers = Group()
@@ -193,7 +197,20 @@ class RestSenders:
     def finish(self) -> None:
         """Publishing is over: waits for the responses that are still out, `FINISH_S` at most. Blocks its greenlet."""
         self._workers.join(FINISH_S)
+        for job in self._in_flight:
+            job.stint.out.uncertain(job.seq)
+
+    @property
+    def awaited(self) -> bool:
+        """A response is still out."""
+        return bool(self._in_flight)
+
+    def end(self) -> None:
+        """The run is over: what has no response yet has failed, and nothing is waited for any more."""
         self._finished = True
+        for job, publisher in self._in_flight.items():
+            if publisher.stint is job.stint:
+                self._engine.failed("rest_publish", "rest_timeout", *UNANSWERED)
 
     def close(self) -> None:
         self._finished = True
@@ -215,13 +232,20 @@ class RestSenders:
         sent_ns = now_ns()
         if job.prompt:  # waiting for the service to answer others is not the generator's lag
             engine.send_lag.append(sent_ns - job.due_ns)
-        failure = self._request(publisher, job, epoch, sent_ns)
+        self._in_flight[job] = publisher
+        try:
+            failure = self._request(publisher, job, epoch, sent_ns)
+        finally:
+            del self._in_flight[job]
         back_ns = self._answered_ns = now_ns()
         self._took_ns = back_ns - sent_ns
         if self._finished or publisher.stint is not job.stint:
             return
         if failure is not None:
-            job.stint.out.failed(job.seq, cause_of(failure.label))
+            if isinstance(failure, Unanswered):
+                job.stint.out.uncertain(job.seq)
+            else:
+                job.stint.out.failed(job.seq, cause_of(failure.label))
             engine.failed("rest_publish", failure.label, failure.message, failure.advice)
         elif epoch == engine.epoch:
             engine.recorder.buffer("rest_publish").append(back_ns - sent_ns)

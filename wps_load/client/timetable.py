@@ -202,6 +202,16 @@ class Timetable:
         if self._senders is not None:
             self._senders.finish()
 
+    @property
+    def awaits_responses(self) -> bool:
+        """A REST request is still out."""
+        return self._senders is not None and self._senders.awaited
+
+    def end_waiting(self) -> None:
+        """REST requests that have no response have failed."""
+        if self._senders is not None:
+            self._senders.end()
+
     def retire(self, publisher: Publisher) -> None:
         """A publisher leaves for good."""
         self._publishers.pop(publisher.stream, None)

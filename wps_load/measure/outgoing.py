@@ -12,8 +12,8 @@ from wps_load.measure.intervals import IntervalSet
 class StreamFinal(NamedTuple):
     """What became of one stream on the publisher's side: plain values, which msgpack carries as a list.
 
-    `count`: numbers taken. `failed`: flat ascending bounds lo0, hi0, lo1, hi1, ... of those never handed to a
-    socket.
+    `count`: numbers taken. `failed`: flat ascending bounds lo0, hi0, lo1, hi1, ... of those that nobody must expect:
+    never handed to a socket, or not known to have been published.
     """
 
     stream: int
@@ -37,7 +37,7 @@ class StreamFinal(NamedTuple):
 class OutStream:
     """One stream's numbers. `seq` is the next one: a hot caller may read and increment it itself."""
 
-    __slots__ = ("_failed", "audience", "failed_by", "no_echo", "owner", "seq", "stream")
+    __slots__ = ("_failed", "_uncertain", "audience", "failed_by", "no_echo", "owner", "seq", "stream")
 
     def __init__(self, stream: int, audience: int, owner: int | None, no_echo: bool) -> None:
         self.stream = stream
@@ -46,6 +46,7 @@ class OutStream:
         self.no_echo = no_echo
         self.seq = 0
         self._failed: IntervalSet | None = None
+        self._uncertain: IntervalSet | None = None
         self.failed_by: dict[Cause, int] = {}
         """How many numbers failed, by their causes."""
 
@@ -70,6 +71,13 @@ class OutStream:
         if self._failed.add(seq):
             self.failed_by[cause] = self.failed_by.get(cause, 0) + 1
 
+    def uncertain(self, seq: int) -> None:
+        """`seq` was handed to the socket, and whether it was published is unknown (a REST call without an answer): it
+        counts as published, and is expected only where it comes."""
+        if self._uncertain is None:
+            self._uncertain = IntervalSet()
+        self._uncertain.add(seq)
+
     @property
     def send_failed(self) -> int:
         return self._failed.size if self._failed is not None else 0
@@ -78,8 +86,18 @@ class OutStream:
         """A new epoch: numbers start anew."""
         self.seq = 0
         self._failed = None
+        self._uncertain = None
         self.failed_by = {}
 
     def final(self) -> StreamFinal:
-        failed = tuple(self._failed.to_list()) if self._failed is not None else ()
-        return StreamFinal(self.stream, self.audience, self.owner, self.no_echo, self.seq, failed)
+        return StreamFinal(self.stream, self.audience, self.owner, self.no_echo, self.seq, tuple(self._unexpected()))
+
+    def _unexpected(self) -> list[int]:
+        failed = [] if self._failed is None else self._failed.to_list()
+        if self._uncertain is None:
+            return failed
+        both = IntervalSet.from_list(failed)
+        for lo, hi in self._uncertain:
+            for seq in range(lo, hi):
+                both.add(seq)
+        return both.to_list()

@@ -132,11 +132,11 @@ class Agent:
         engine = self.engine
         engine.settle(streams, drain_ns)
         deadline_ns = now_ns() + drain_ns
-        while (engine.ledger.outstanding() or engine.answers.awaited) and now_ns() < deadline_ns:
+        while engine.awaits and now_ns() < deadline_ns:
             gevent.sleep(0.01)
         # nobody knows of further copies that are on their way: those of the last messages come right behind them
         gevent.sleep(max(0.0, min(COPIES_NS, deadline_ns - now_ns()) / NS_PER_S))
-        engine.answers.end()
+        engine.end_waiting()
         self._tick(partial=True)
         self._bus.report_to_locust()
         self._send("final", {"totals": engine.totals().to_wire()})
