@@ -17,13 +17,14 @@ from wps_load.auth import ConnectionString
 from wps_load.config_rules import conflicts
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure import thresholds
-from wps_load.measure.thresholds import Slo
+from wps_load.measure.catalog import main_metric
+from wps_load.measure.thresholds import Slo, demanded
 from wps_load.options import BY_FLAG, OPTIONS, TIERS, Option
 from wps_load.target import AZURE_VARIABLE, Target, TargetKind, choose_target
 from wps_load.urls import without_secrets
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import Part, PayloadPlan, read_samples
-from wps_load.workload.scenarios import SCENARIOS, Scenario, default_roles
+from wps_load.workload.scenarios import SCENARIOS, Scenario, default_roles, latencies_of
 from wps_load.workload.stages import CapacityRange, Stages
 from wps_load.workload.values import Share
 
@@ -97,6 +98,16 @@ class RunConfig:
     @property
     def closed_loop(self) -> bool:
         return self.rate is None and self.total_rate is None
+
+    @property
+    def latencies(self) -> tuple[str, ...]:
+        """The latencies of messages that the run can have, the most telling first."""
+        return latencies_of(self.scenario, self.protocol, ack=self.ack, no_echo=self.no_echo)
+
+    @property
+    def main_metric(self) -> str:
+        """The latency that the run is about, as far as is known before it."""
+        return main_metric(self.latencies, demanded(self.slos))
 
     @property
     def emulator_units(self) -> str | None:

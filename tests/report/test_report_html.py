@@ -102,7 +102,8 @@ def test_closed_loop_is_said() -> None:
 
 def test_a_run_without_messages_shows_its_connects() -> None:
     text = page(facts(scenario="idle", has_messages=False, totals=None, offered=None, rate=0, slo="connect p95 < 1s"))
-    assert "connect p99" in text
+    assert "connect p95" in text, "that its SLO names"
+    assert "<dt>new connections</dt><dd>16.7 <small>per second</small>" in text
     assert "<h2>Messages</h2>" not in text
 
 

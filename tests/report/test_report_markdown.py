@@ -19,7 +19,7 @@ def test_passed() -> None:
         "against embedded emulator at http://127.0.0.1:41873, for 13 s.\n\n"
         "### Doubts\n\n"
         "- **few samples**: Percentiles with fewer than 10 samples above them: "
-        "rtt p95, p99, p99.9, p99.99 (100 samples). "
+        "rtt p99 (100 samples). "
     )
     assert "| loss = 0 | ✓ met | 0 |" in text
 

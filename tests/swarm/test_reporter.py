@@ -24,7 +24,7 @@ from wps_load.swarm.reporter import Reporter
         ("", "delivery p50 5.00 p99 5.00 ms ✓ p99 1,000"),
         ("loss = 0, rtt p50 < 1ms, rtt p99 < 1s", "p99 5.00 ms ✗ p50 1.00"),
         ("rtt p99.9 < 1ms, connect p99 < 1ms", "p99 5.00 ms | lost"),
-        ("none", "rtt p50 5.00 p99 5.00 ms | lost"),
+        ("none", "delivery p50 5.00 p99 5.00 ms | lost"),
     ],
 )
 def test_live_line_shows_the_limit(slo: str, shown: str) -> None:
@@ -42,3 +42,19 @@ def test_live_line_shows_the_limit(slo: str, shown: str) -> None:
     reporter.begin(coordinator, lambda: 1)
     reporter.second(collector)
     assert shown in stream.getvalue()
+
+
+def test_a_run_about_connections_shows_new_ones_a_second() -> None:
+    config = load({"wps_report_dir": "", "wps_scenario": "churn"}, users=10, spawn_rate=None, environ={})
+    connect = Histogram()
+    connect.record(5 * NS_PER_MS, 24)
+    collector = Collector(now_ns(), config)
+    interval = Snapshot({"connect": connect})
+    counts = dict.fromkeys(("offered", "published", "delivered", "lost"), 0)
+    collector.rows.append(timeline_row(t_s=2.0, interval_s=2.0, phase="measure", users=9, interval=interval, **counts))
+    stream = io.StringIO()
+    reporter = Reporter(config, Console(stream))
+    coordinator: Any = SimpleNamespace(phase="measure", plan=SimpleNamespace(started_ns=now_ns()), drained=False)
+    reporter.begin(coordinator, lambda: 10)
+    reporter.second(collector)
+    assert "connect p50 5.00 p99 5.00 ms | new 12/s" in stream.getvalue()

@@ -18,7 +18,7 @@ from wps_load.report.doubts import Doubt
 from wps_load.report.timeline import timeline_row
 from wps_load.swarm import web_view
 from wps_load.swarm.collector import Collector
-from wps_load.swarm.web_view import PAGE, REPORT, Judgement, RunView, SoFar, columns, latency_metric
+from wps_load.swarm.web_view import PAGE, REPORT, Judgement, RunView, SoFar, columns
 
 
 def histogram(*values_ms: float) -> Histogram:
@@ -54,7 +54,7 @@ def run(seconds: int, *, summary: dict[str, Any] | None = None, run_time_s: floa
         config=config,
         scenario="echo",
         summary=summary,
-        demanded={"rtt"},
+        main_metric=lambda collector: "rtt",
         folder=Path("reports/a-run"),
         target_users=lambda: 5,
     )
@@ -175,16 +175,6 @@ def test_counts_become_rates_and_unknown_stays_unknown() -> None:
     assert found["delivered"] == [10.0, None]
     assert found["p50"] == [None, None]
     assert columns([row(3)], "rtt")["p99"] == [8.0]
-
-
-def test_the_latency_shown_is_that_of_messages_once_there_are_some() -> None:
-    collector = run(0).coordinator.collector
-    assert latency_metric(collector, {"delivery"}) == "rtt"
-    collector.total.histograms["delivery"] = histogram(1.0)
-    assert latency_metric(collector, ()) == "rtt"
-    assert latency_metric(collector, {"delivery"}) == "delivery", "an SLO is about it"
-    collector.total.histograms = {"connect": histogram(1.0), "loop_lag": histogram(1.0)}
-    assert latency_metric(collector, {"rtt"}) == "connect"
 
 
 def test_what_is_missing_counts_as_lost_so_far() -> None:

@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from wps_load.config import load
 from wps_load.measure import thresholds
-from wps_load.measure.catalog import METRIC_BY_NAME
+from wps_load.measure.catalog import METRIC_BY_NAME, main_metric
 from wps_load.workload.scenarios import RELIABLE, SCENARIOS, default_roles, metrics_of
 
 
@@ -42,3 +43,43 @@ def test_who_needs_what() -> None:
     assert [row.name for row in SCENARIOS.values() if row.needs_key] == ["send-to-user", "broadcast"]
     assert [row.name for row in SCENARIOS.values() if not row.publishes] == ["idle", "churn"]
     assert SCENARIOS["recovery"].protocols == RELIABLE
+
+
+@pytest.mark.parametrize(
+    ("scenario", "options", "main"),
+    [
+        ("echo", {}, "rtt"),
+        ("echo", {"slo": "rtt_service p99 < 1s"}, "rtt_service"),
+        ("echo", {"slo": "connect p99 < 1s, loss = 0"}, "rtt"),
+        ("echo", {"ack": True, "slo": "publish_ack p99 < 1s"}, "publish_ack"),
+        ("small-group", {}, "delivery"),
+        ("small-group", {"slo": "none"}, "delivery"),
+        ("small-group", {"slo": "rtt p99 < 1s"}, "rtt"),
+        ("small-group", {"no_echo": True}, "delivery"),
+        ("big-group", {"slo": "delivery rate > 10/s"}, "delivery"),
+        ("upstream", {}, "rtt"),
+        ("send-to-user", {"slo": "none"}, "delivery"),
+        ("broadcast", {"slo": "rest_publish p99 < 1s"}, "rest_publish"),
+        ("idle", {}, "connect"),
+        ("churn", {}, "connect"),
+        ("recovery", {"protocol": "json-reliable"}, "recover"),
+        ("recovery", {"protocol": "json-reliable", "slo": "delivery p99 < 2s"}, "delivery"),
+        ("slow-consumer", {}, "delivery"),
+    ],
+)
+def test_the_metric_that_a_run_is_about(scenario: str, options: dict[str, object], main: str) -> None:
+    key = "Endpoint=http://127.0.0.1:1;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;"
+    given = {
+        f"wps_{name}": value for name, value in {"scenario": scenario, "connection_string": key, **options}.items()
+    }
+    config = load(given, users=10, spawn_rate=None, environ={})
+    assert config.main_metric == main
+
+
+def test_what_has_values_stands_in_for_what_has_none_unless_an_slo_demands_it() -> None:
+    own = ("recover", "delivery", "rtt")
+    assert main_metric(own) == "recover"
+    assert main_metric(own, timed={"delivery", "connect"}) == "delivery"
+    assert main_metric(own, {"recover"}, {"delivery", "connect"}) == "recover"
+    assert main_metric(own, timed={"connect"}) == "recover", "nothing came back, and that is said"
+    assert main_metric((), {"rtt"}, {"connect"}) == "connect"

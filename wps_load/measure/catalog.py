@@ -7,6 +7,7 @@ or free text in a name would grow without bound and could leak a secret.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -46,6 +47,30 @@ METRIC_BY_NAME: Final = {metric.name: metric for metric in METRICS}
 
 MESSAGE_METRICS: Final = frozenset({"rtt", "rtt_service", "delivery"})
 """A scenario that has one of these carries messages, so that loss, duplicates and order have a meaning."""
+
+LATENCIES: Final = ("rtt", "delivery", "rest_publish", "recover", "publish_ack")
+"""What a run may be about, the most telling first where nothing is known of its scenario."""
+
+
+def main_metric(own: Sequence[str], demanded: Collection[str] = (), timed: Collection[str] | None = None) -> str:
+    """The one latency that a run is about, which is shown first and judged for drift, lateness and steps.
+
+    `own`: the latencies that the run can have and that its scenario is about, the most telling first. `demanded`: the
+    metrics of its SLOs; one of them comes first, whether or not it has values. `timed`: the metrics that have values,
+    None while that is not known yet. A run without messages is about `connect`.
+    """
+    asked = [name for name in own if name in demanded]
+    if asked:
+        return asked[0]
+    if timed is not None:
+        own = [name for name in own if name in timed] or own[:1]
+    return own[0] if own else "connect"
+
+
+def message_metric(available: Collection[str]) -> str:
+    """The metric that has one value a message where possible: what Locust's `Aggregated` row counts."""
+    return "rtt" if "rtt" in available else "delivery"
+
 
 HEALTH: Final = ("send_lag", "loop_lag")
 """Times of the generator itself: due -> bytes handed to the socket; lateness of the event loop. They say

@@ -21,12 +21,12 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple, Protocol
 
 from wps_load.clock import NS_PER_MS
-from wps_load.measure.catalog import MESSAGE_METRICS, METRIC_BY_NAME
+from wps_load.measure.catalog import LATENCIES, MESSAGE_METRICS, METRIC_BY_NAME
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
 
@@ -148,6 +148,13 @@ def _parse_one(part: str) -> Slo:
     if unit == "%" and slo.limit > 100:
         raise refuse("number", "more than 100 %")
     return slo
+
+
+def demanded(slos: Iterable[Slo]) -> frozenset[str]:
+    """The metrics that SLOs are about: those whose times are demanded, or where there is none, all."""
+    found = list(slos)
+    times = frozenset(slo.subject for slo in found if slo.kind == "time" and slo.subject in LATENCIES)
+    return times or frozenset(slo.subject for slo in found)
 
 
 def check(slo: Slo, scenario_metrics: Collection[str]) -> str | None:

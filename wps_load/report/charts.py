@@ -37,9 +37,9 @@ def chart_data(
     summary: Mapping[str, Any], histograms: Mapping[str, Histogram], extras: Extras = NONE
 ) -> dict[str, Any]:
     """All that report.js draws, JSON-able."""
-    name = headline(summary["metrics"])
+    name = headline(summary)
     return {
-        "headline": name,
+        "headline": name if samples(summary["metrics"].get(name, {})) else None,
         "limits": [limit for slo in summary["slo"] for limit in latency_limits(slo["expression"], name)],
         "timeline": thinned(summary["timeline"], _drawn(name)),
         "phases": summary["phases"],
@@ -92,6 +92,17 @@ def _together(group: Sequence[Mapping[str, Any]], name: str) -> float | None:
 
 
 _COUNTS = frozenset({"offered", "published", "delivered", "lost", "connect_opened", "connect_failed"})
+
+
+def connects_per_s(rows: Sequence[Mapping[str, Any]]) -> float | None:
+    """New connections a second: of the measure phase where there were some, else from the first to the last of the
+    ramp. None: there were none."""
+    measured = [row for row in rows if row.get("phase") == "measure"]
+    if not any(row["connect_opened"] for row in measured):
+        busy = [at for at, row in enumerate(rows) if row["connect_opened"]]
+        measured = list(rows[busy[0] : busy[-1] + 1]) if busy else []
+    span_s = sum(row.get("interval_s") or 1.0 for row in measured)
+    return sum(row["connect_opened"] for row in measured) / span_s if span_s else None
 
 
 def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:

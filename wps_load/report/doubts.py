@@ -11,11 +11,9 @@ from collections.abc import Callable, Sequence
 
 from wps_load.report.connection_doubts import address_unanswered, connections_failed, connections_silent
 from wps_load.report.evidence import (
-    MESSAGE_METRICS,
     SAMPLES_BEYOND,
     Doubt,
     Evidence,
-    headline,
     samples,
     thin_percentiles,
 )
@@ -32,7 +30,7 @@ from wps_load.report.model import RunFacts, RunState
 from wps_load.report.stats import Drift, drift
 from wps_load.report.step_doubts import client_bound, few_samples_in, judged_steps
 
-__all__ = ["CHECKS", "MESSAGE_METRICS", "Doubt", "Evidence", "find_doubts", "thin_percentiles"]
+__all__ = ["CHECKS", "Doubt", "Evidence", "find_doubts", "thin_percentiles"]
 
 
 def interrupted(seen: Evidence) -> Doubt | None:
@@ -114,11 +112,11 @@ def few_samples(seen: Evidence) -> Doubt | None:
     steps = judged_steps(seen.facts)
     if steps is not None:
         return few_samples_in(steps)
-    main = headline(seen.metrics)
-    judged = {slo.subject for slo in seen.facts.slos} & set(seen.metrics)
-    shown = {*MESSAGE_METRICS, *([main] if main else [])} & set(seen.metrics)
-    names = sorted(judged | shown)
-    thin = {name: thin_percentiles(seen.metrics[name]) for name in names}
+    named = {name: percentiles for name, percentiles in seen.named.items() if name in seen.metrics}
+    thin = {
+        name: [percentile for percentile in thin_percentiles(seen.metrics[name]) if percentile in named[name]]
+        for name in sorted(named)
+    }
     if not any(thin.values()):
         return None
     parts = (
@@ -138,7 +136,7 @@ def drifted(seen: Evidence) -> Doubt | None:
     found = measured_drift(seen)
     if found is None:
         return None
-    name = headline(seen.metrics)
+    name = seen.main_metric
     course = f"from {found.first:.2f} ms in the first third of the measurement to {found.last:.2f} ms in the last"
     if found.last < found.first:
         message = f"The median `{name}` fell {course}: the warm-up was too short."
@@ -151,7 +149,7 @@ def drifted(seen: Evidence) -> Doubt | None:
 
 def measured_drift(seen: Evidence) -> Drift | None:
     """`stats.drift` over the medians of each second of the measure phase."""
-    name = headline(seen.metrics)
+    name = seen.main_metric
     rows = [row for row in seen.facts.timeline if row.get("phase") == "measure"]
     medians = [value for row in rows if isinstance(value := row.get(f"{name}_p50"), (int, float))]
     return drift(medians)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from wps_load.capacity.measured import best_step
+from wps_load.measure.catalog import LATENCIES, main_metric
+from wps_load.measure.thresholds import Slo, demanded, parse
 from wps_load.report.model import RunFacts
 
 Level = Literal["warning", "error"]
@@ -17,9 +19,8 @@ SAMPLES_BEYOND = 10
 10,000."""
 
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99_9": 0.999, "p99_99": 0.9999}
-MESSAGE_METRICS = ("rtt", "delivery", "rest_publish", "recover")
-"""The latencies that scenarios are about, the most telling first; `connect` takes their place where there are
-none."""
+CARRIED = ("p99", "p95", "p90")
+"""What the headline shows beside p50: the first of these with enough samples above it, else `max`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,19 @@ class Evidence:
     metrics: Mapping[str, Row]
 
     @property
-    def p50_ms(self) -> float | None:
-        """The median of the run's main latency."""
-        name = headline(self.metrics)
-        return None if name is None else self.metrics[name]["p50"]
+    def main_metric(self) -> str:
+        """The latency that the run is about."""
+        return main_metric_of(self.facts, self.metrics)
+
+    @property
+    def named(self) -> dict[str, set[str]]:
+        """The percentiles (and `max`, `mean`) that an SLO or the headline names, by metric, as keys of rows."""
+        main = self.main_metric
+        found = {main: {"p50", high_percentile(main, self.metrics.get(main, {}), self.facts.slos)}}
+        for slo in self.facts.slos:
+            if slo.kind == "time" and slo.aggregate is not None:
+                found.setdefault(slo.subject, set()).add(slo.aggregate.replace(".", "_"))
+        return found
 
     @property
     def cpu_percent(self) -> float | None:
@@ -57,9 +67,33 @@ class Evidence:
         return bool(found.failed) and not found.opened and not found.peak
 
 
-def headline(metrics: Mapping[str, Row]) -> str | None:
-    """The metric that a run is about: the first of `MESSAGE_METRICS` with data, else `connect`."""
-    return next((name for name in (*MESSAGE_METRICS, "connect") if samples(metrics.get(name) or {})), None)
+def main_metric_of(facts: RunFacts, metrics: Mapping[str, Row]) -> str:
+    """`catalog.main_metric` of a run, finished or not."""
+    timed = {name for name, row in metrics.items() if samples(row)}
+    own = facts.latencies or [name for name in LATENCIES if name in timed]
+    return main_metric(own, demanded(facts.slos), timed)
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """The latency that a run is about, from its summary; those of older versions do not name it."""
+    known = summary["run"].get("main_metric")
+    if known is not None:
+        return str(known)
+    timed = {name for name, row in summary["metrics"].items() if samples(row)}
+    return main_metric([name for name in LATENCIES if name in timed], demanded(slos_of(summary)), timed)
+
+
+def slos_of(summary: Mapping[str, Any]) -> list[Slo]:
+    return [parse(slo["expression"])[0] for slo in summary["slo"]]
+
+
+def high_percentile(metric: str, row: Row, slos: Iterable[Slo]) -> str:
+    """What the headline shows of a metric beside p50: the highest percentile that an SLO demands of it, else the
+    highest that enough samples carry."""
+    asked = [slo.aggregate.replace(".", "_") for slo in slos if slo.subject == metric and slo.aggregate]
+    found = [name for name in reversed(PERCENTILES) if name in asked and name != "p50"]
+    thin = thin_percentiles(row)
+    return next(iter((*found, *(name for name in CARRIED if samples(row) and name not in thin))), "max")
 
 
 def samples(row: Row) -> int:

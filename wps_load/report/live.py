@@ -15,7 +15,8 @@ _BAR_WIDTH = 16
 class LiveState:
     """Where a run is. `elapsed_s` and `total_s` are of the whole run; without a time limit `total_s` is None.
 
-    `metric`: the latency shown (`rtt`, `delivery`, ...), over the last seconds. `limit_ms` and
+    `connects_per_s`: where connections are what the run is about, or what it does at present: new ones a second, shown
+    instead of the messages. `metric`: the latency shown (`rtt`, `delivery`, ...), over the last seconds. `limit_ms` and
     `limit_percentile`: the SLO on it, if there is one, such as 1000.0 and "p99". `lost`: gaps seen so far.
     """
 
@@ -32,6 +33,7 @@ class LiveState:
     lost: int | None
     limit_ms: float | None = None
     limit_percentile: str | None = None
+    connects_per_s: float | None = None
 
 
 def live_line(state: LiveState, width: int | None) -> str:
@@ -73,10 +75,12 @@ def _clock(state: LiveState) -> str:
 
 
 def _parts(state: LiveState) -> list[str]:
+    head = [f"{state.connections:,}/{state.target:,} connections", _latency(state)]
+    if state.connects_per_s is not None:
+        return [*head, f"new {_rate(state.connects_per_s)}"]
     lost = DASH if state.lost is None else f"{state.lost:,}"
     return [
-        f"{state.connections:,}/{state.target:,} connections",
-        _latency(state),
+        *head,
         f"lost {lost}",
         f"out {_rate(state.published_per_s)}",
         f"in {_rate(state.delivered_per_s)}",

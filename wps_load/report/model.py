@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import Slo
@@ -51,7 +52,7 @@ class GeneratorHealth:
     `cpu_percent_max`: of one core, the busiest worker's busiest second. `send_lag`: from a message's due time
     to its bytes leaving. `send_stalls`: times a socket's send buffer was full. `gc_pause_ms_max`: the longest
     pause of the garbage collector. `clock_error_ms`: bound of the clock offset between workers of several
-    hosts.
+    hosts. `lags`: of each worker, `send_lag` and `loop_lag` of the measure phase.
     """
 
     workers: int | None = None
@@ -63,6 +64,7 @@ class GeneratorHealth:
     send_stalls: int | None = None
     gc_pause_ms_max: float | None = None
     clock_error_ms: float | None = None
+    lags: Sequence[Mapping[str, Histogram]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,7 @@ class RunFacts:
     `offered`: messages due in the measure phase. `totals`: the ledger's, settled. `measure_s`: length of the
     measure phase, the divisor of every rate. `snapshot`: histograms and failures of the whole run.
     `interval_log`: pieces of the HdrHistogram log, each what `histogram_log.interval_lines` made of a second.
+    `latencies`: those of messages that the run can have, the most telling first; empty where nobody plays a scenario.
     `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there
     is no TLS. `capacity`: what a search found, with its steps and, as `best_slo`, the SLOs of the highest step
     that held. `stages`: the steps of `--wps-stages`.
@@ -98,6 +101,7 @@ class RunFacts:
     versions: Mapping[str, str]
     host: Mapping[str, object]
     state: RunState = RunState.FINISHED
+    latencies: Sequence[str] = ()
     closed_loop: bool = False
     has_messages: bool = True
     tls_verified: bool | None = None

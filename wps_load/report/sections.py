@@ -13,10 +13,10 @@ from html import escape
 from typing import Any
 
 from wps_load.report import step_sections, tables
-from wps_load.report.charts import connect_anatomy, thinned
+from wps_load.report.charts import connect_anatomy, connects_per_s, thinned
 from wps_load.report.command import reproduce
 from wps_load.report.elements import chart, details, pairs, section, table
-from wps_load.report.evidence import headline
+from wps_load.report.evidence import headline, high_percentile, samples, slos_of
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.steps import steps
 from wps_load.report.tables import Table
@@ -54,18 +54,25 @@ def figures(summary: Summary) -> str:
 
 def _figures(summary: Summary) -> list[tuple[str, str, str]]:
     messages, rates, connections = summary["messages"], summary["rates"], summary["connections"]
-    name = headline(summary["metrics"])
-    row: Mapping[str, Any] = {} if name is None else summary["metrics"][name]
+    name = headline(summary)
+    row: Mapping[str, Any] = summary["metrics"].get(name, {})
+    high = high_percentile(name, row, slos_of(summary))
     items = [
         (
             "peak connections",
             tables.number(connections["peak"]),
             f"of {tables.number(connections['target'])}",
         ),
-        (f"{name or 'latency'} p50", tables.millis(row.get("p50")), "ms"),
-        (f"{name or 'latency'} p99", tables.millis(row.get("p99")), "ms"),
+        (f"{name} p50", tables.millis(row.get("p50")), "ms"),
+        (f"{name} {high.replace('_', '.')}", tables.millis(row.get(high)), "ms"),
     ]
-    if messages["published"]:
+    if name == "connect":
+        items += [
+            ("new connections", tables.number(connects_per_s(summary["timeline"])), "per second"),
+            ("failed attempts", tables.number(connections["failed"]), ""),
+            ("ended unasked", tables.number(connections["dropped"]), ""),
+        ]
+    elif messages["published"]:
         items += [
             ("published", tables.number(rates["published_per_s"]), "per second"),
             ("delivered", tables.number(rates["delivered_per_s"]), "per second"),
@@ -104,8 +111,8 @@ def slos(summary: Summary) -> str:
 
 
 def latency(summary: Summary) -> str:
-    name = headline(summary["metrics"])
-    if name is None:
+    name = headline(summary)
+    if not samples(summary["metrics"].get(name, {})):
         return ""
     if tables.is_closed_loop(summary):
         note = (
@@ -136,7 +143,11 @@ def distribution(summary: Summary) -> str:
     )
     if steps(summary):
         note += " All steps together."
-    body = chart("distribution", "latency by percentile", "tall") if headline(summary["metrics"]) else ""
+    body = (
+        chart("distribution", "latency by percentile", "tall")
+        if samples(summary["metrics"].get(headline(summary), {}))
+        else ""
+    )
     return section("Latency distribution", note, body + table(tables.metrics_table(summary)))
 
 

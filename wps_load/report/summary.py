@@ -15,7 +15,7 @@ from wps_load.measure.catalog import METRICS
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import SloResult, evaluate
 from wps_load.report.doubts import find_doubts
-from wps_load.report.evidence import Doubt, Evidence, Row
+from wps_load.report.evidence import Doubt, Evidence, Row, main_metric_of
 from wps_load.report.model import RunFacts
 from wps_load.workload.scenarios import RELIABLE
 
@@ -34,7 +34,7 @@ def build_summary(facts: RunFacts) -> Summary:
     slos = [evaluate(slo, source) for slo in facts.slos] if facts.capacity is None else _searched_slos(facts)
     return {
         "schema": SCHEMA,
-        "run": _run(facts),
+        "run": {**_run(facts), "main_metric": main_metric_of(facts, metrics)},
         "verdict": verdict(doubts, slos, facts.capacity),
         "doubts": [asdict(doubt) for doubt in doubts],
         "slo": [{"expression": s.expression, "value": s.value, "verdict": s.verdict} for s in slos],

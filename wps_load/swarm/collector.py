@@ -9,7 +9,9 @@ from typing import Any
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.config import RunConfig
+from wps_load.measure.catalog import HEALTH
 from wps_load.measure.causes import Cause
+from wps_load.measure.histogram import Histogram
 from wps_load.measure.histogram_log import interval_lines
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
@@ -46,6 +48,8 @@ class Collector:
         self._intervals: list[tuple[float, float, Any]] = []
         """(from, to, what came in between), seconds since the start; as plain data, which is small."""
         self.total = Snapshot()
+        self.lags: dict[str, dict[str, Histogram]] = {}
+        """How late each agent was in the measure phase: one that stood still is hardly seen among many."""
         self.peak_open = 0
         self.cpu_percent_max = 0.0
         self.rss_bytes_max = 0
@@ -82,6 +86,8 @@ class Collector:
             found.interval.merge(part.snapshot)
             if self._resets_before.get(agent, 0) + part.resets >= self._resets:
                 self.total.merge(part.counted())
+                if part.epoch:
+                    self._merge_lags(agent, part.snapshot)
         for name, delta in data["deltas"].items():
             found.deltas[name] += delta
         found.open[agent] = data["open"]
@@ -97,6 +103,12 @@ class Collector:
             self._reported[agent] = second
         self._write_rows()
 
+    def _merge_lags(self, agent: str, snapshot: Snapshot) -> None:
+        lags = self.lags.setdefault(agent, {})
+        for name in HEALTH:
+            if name in snapshot.histograms:
+                lags.setdefault(name, Histogram()).merge(snapshot.histograms[name])
+
     def connected(self, agent: str, count: int) -> None:
         """So many connections are open at an agent; told when it changes, a few times a second at most."""
         self._open[agent] = count
@@ -110,6 +122,7 @@ class Collector:
         """Statistics start anew, with what the agents measure from their next reset on; the timeline goes on."""
         self._resets += 1
         self.total = Snapshot(sentences=self.total.sentences)
+        self.lags = {}
         self.cpu_percent_max = 0.0
         self.gc_pause_ns_max = 0
 

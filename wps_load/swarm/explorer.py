@@ -60,7 +60,7 @@ class Explorer:
         self._set_users = set_users
         self._say = say
         self._end = end
-        self._metric = next((m for m in ("rtt", "delivery") if m in self._config.scenario_row.metrics), "connect")
+        self._metric = self._config.main_metric
         self._slos = thresholds.parse(self._config.slo) if self._config.slo else ()
         self.found: Found | None = None
         self.steps: list[dict[str, Any]] = []

@@ -46,6 +46,7 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         versions=versions(),
         host=_host(),
         state=state,
+        latencies=config.latencies if plan.scenario_users else (),
         closed_loop=config.closed_loop,
         has_messages=config.scenario_row.publishes and plan.scenario_users,
         tls_verified=_tls_verified(config),
@@ -103,6 +104,7 @@ def _health(coordinator: Coordinator) -> GeneratorHealth:
         rss_bytes_max=collector.rss_bytes_max,
         send_stalls=collector.total.counters.get("send_stalls", 0),
         gc_pause_ms_max=collector.gc_pause_ns_max / NS_PER_MS,
+        lags=list(collector.lags.values()),
         clock_error_ms=None if error_ns is None else error_ns / NS_PER_MS,
     )
 

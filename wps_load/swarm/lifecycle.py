@@ -25,6 +25,7 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, ExitCode, Fault
+from wps_load.measure.catalog import message_metric
 from wps_load.swarm import options, signals
 from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.agent import Agent
@@ -305,11 +306,8 @@ class Lifecycle:
             config = config.with_emulator(identity["emulator"])
         self._warned.clear()
         engine = make_engine(config, identity, self._warn)
-        table = LocustTable(self.environment, frozenset({self._primary(config), "connect"}))
+        table = LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}))
         self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=table.add)
-
-    def _primary(self, config: RunConfig) -> str:
-        return "rtt" if "rtt" in config.scenario_row.metrics and not config.no_echo else "delivery"
 
     def _warn(self, kind: str, sentence: str) -> None:
         """Each kind of failure is told once a run; how often it was, the tables say."""

@@ -13,6 +13,7 @@ from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.config import RunConfig
 from wps_load.errors import ExitCode
 from wps_load.measure import thresholds
+from wps_load.measure.catalog import LATENCIES, main_metric
 from wps_load.report.files import append_step_summary, prepare, write_run
 from wps_load.report.live import LiveState
 from wps_load.report.model import RunFacts, RunState
@@ -37,6 +38,7 @@ class Reporter:
     def __init__(self, config: RunConfig, console: Console, *, scenario_users: bool = True) -> None:
         self.config = config
         self.scenario = scenario_name(config, scenario_users)
+        self._scenario_users = scenario_users
         self.used = False
         self.summary: Summary | None = None
         self._told = False
@@ -47,8 +49,6 @@ class Reporter:
         self.target_users: Callable[[], int] = lambda: 0
         """How many connections the run was asked for."""
         self._slos = thresholds.parse(config.slo) if config.slo else ()
-        self.demanded = frozenset(slo.subject for slo in self._slos if slo.kind == "time")
-        """The metrics whose times an SLO is about: of several latencies, one of these is shown."""
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
         self._snapshots = SnapshotWriter(self.folder) if self.folder is not None else None
@@ -89,8 +89,10 @@ class Reporter:
 
     def _live(self, coordinator: Coordinator, collector: Collector) -> LiveState:
         row: Any = collector.rows[-1]
-        messages = sorted(("rtt", "delivery"), key=lambda name: name not in self.demanded)
-        metric = next((m for m in (*messages, "connect") if f"{m}_p50" in row), self._main_metric())
+        metric = self.main_metric(collector)
+        connects = metric == "connect" or coordinator.phase in ("connect", "settle")
+        if connects:
+            metric = "connect"
         elapsed_s = (now_ns() - coordinator.plan.started_ns) / NS_PER_S
         limit_ms, percentile = self._limit(metric)
         interval_s = float(row["interval_s"]) or 1.0
@@ -108,6 +110,7 @@ class Reporter:
             lost=collector.running("missing"),
             limit_ms=limit_ms,
             limit_percentile=percentile,
+            connects_per_s=row["connect_opened"] / interval_s if connects else None,
         )
 
     def _limit(self, metric: str) -> tuple[float | None, str | None]:
@@ -117,9 +120,11 @@ class Reporter:
                 return slo.limit_ms, slo.aggregate
         return None, None
 
-    def _main_metric(self) -> str:
-        metrics = self.config.scenario_row.metrics
-        return next((name for name in ("rtt", "delivery") if name in metrics), "connect")
+    def main_metric(self, collector: Collector) -> str:
+        """The latency that the run is about, as far as it has come."""
+        timed = {name for name, histogram in collector.total.histograms.items() if histogram.count}
+        own = self.config.latencies if self._scenario_users else [name for name in LATENCIES if name in timed]
+        return main_metric(own, thresholds.demanded(self._slos), timed)
 
     def facts(self, coordinator: Coordinator, state: RunState) -> RunFacts:
         """Of the run as of now."""

@@ -13,7 +13,7 @@ from wps_load.measure.causes import is_own_limit
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.evidence import thin_percentiles
-from wps_load.report.generator_doubts import SEND_LAG_LIMIT_MS
+from wps_load.report.lateness import LAG_LIMIT_MS
 from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.swarm.collector import Collector
 
@@ -166,7 +166,7 @@ class Step:
         lag = self.snapshot.histograms.get("send_lag")
         lag_ms = None if lag is None else (lag.percentile(99.0) or 0) / 1e6
         p99_ms = self.row(main_metric)["p99"]
-        if lag_ms and p99_ms and lag_ms > SEND_LAG_LIMIT_MS and lag_ms > LATE_SHARE * p99_ms:
+        if lag_ms and p99_ms and lag_ms > LAG_LIMIT_MS and lag_ms > LATE_SHARE * p99_ms:
             return f"messages left {lag_ms:.1f} ms or more late"
         return None
 

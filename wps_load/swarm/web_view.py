@@ -6,18 +6,17 @@ SLOs, which need the whole run's histograms, are judged every few seconds at mos
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.measure.catalog import METRICS
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import evaluate
 from wps_load.report import tables
 from wps_load.report.charts import latency_limits
-from wps_load.report.doubts import MESSAGE_METRICS, Evidence, find_doubts
+from wps_load.report.doubts import Evidence, find_doubts
 from wps_load.report.model import RunState
 from wps_load.report.summary import FactsSource, metric_rows
 from wps_load.swarm.collector import Collector
@@ -94,7 +93,7 @@ class RunView:
         if reporter is None or reporter.coordinator is None:
             return {"state": "none"}
         coordinator, collector = reporter.coordinator, reporter.coordinator.collector
-        metric = latency_metric(collector, reporter.demanded)
+        metric = reporter.main_metric(collector)
         here = f"{coordinator.plan.run_id}-{metric}"
         begin = since if key == here and 0 <= since <= len(collector.rows) else 0
         judged = self._judge(reporter, coordinator)
@@ -168,14 +167,6 @@ def judge(reporter: Reporter, coordinator: Coordinator) -> Judgement:
     )
 
 
-def latency_metric(collector: Collector, demanded: Collection[str]) -> str:
-    """The latency that the run is about, of those with values so far: one that an SLO is about comes first."""
-    names = {metric.name for metric in METRICS}
-    found = {name for name, histogram in collector.total.histograms.items() if name in names and histogram.count}
-    ordered = sorted(MESSAGE_METRICS, key=lambda name: name not in demanded)
-    return next((name for name in ordered if name in found), "connect")
-
-
 def phase_of(reporter: Reporter, coordinator: Coordinator) -> str:
     return coordinator.phase if reporter.summary is None else "finished"
 
@@ -206,7 +197,7 @@ def _phases(coordinator: Coordinator) -> list[dict[str, Any]]:
 
 def _figures(reporter: Reporter, collector: Collector, judged: Judgement) -> dict[str, Any]:
     """So far; `lost` is what is missing until the drain has settled it. `whole`: the latency's percentiles."""
-    whole = judged.metrics.get(latency_metric(collector, reporter.demanded), {})
+    whole = judged.metrics.get(reporter.main_metric(collector), {})
     messages = None if reporter.summary is None else reporter.summary["messages"]
     counters = collector.total.counters
     return {
@@ -254,7 +245,7 @@ def _state_rows(reporter: Reporter, coordinator: Coordinator) -> Rows:
 
 
 def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) -> Rows:
-    metric, figures = latency_metric(collector, reporter.demanded), _figures(reporter, collector, judged)
+    metric, figures = reporter.main_metric(collector), _figures(reporter, collector, judged)
     running = reporter.summary is None and collector.rows
     row: Mapping[str, Any] = collector.rows[-1] if running else dict.fromkeys((*_RATES, "interval_s"))
     rates = {name: tables.number(_per_s(row, name)) for name in _RATES}

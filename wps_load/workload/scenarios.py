@@ -38,7 +38,8 @@ class Scenario:
     """One row. `publishers` and the group defaults hold where the option is not given; None: the option has
     no use.
 
-    `guide`: the row of Azure's performance guide that the ready file in configs/ reproduces, if there is one.
+    `metrics`: the latencies that it is about, the most telling first. `guide`: the row of Azure's performance guide
+    that the ready file in configs/ reproduces, if there is one.
     """
 
     name: str
@@ -76,8 +77,8 @@ _RTT_SLO = "rtt p99 < 1s, loss = 0"  # Azure's own definition of what a unit hol
 _DELIVERY_SLO = "delivery p99 < 1s, loss = 0"
 _ALL, _ONE = Share.parse("100%"), Share(count=1)
 _OWN_METRICS = ("rtt", "rtt_service")
-_GROUP_METRICS = (*_OWN_METRICS, "delivery")
-_REST_METRICS = ("rest_publish", "delivery")
+_GROUP_METRICS = ("delivery", *_OWN_METRICS)
+_REST_METRICS = ("delivery", "rest_publish")
 _GROUP_OPTIONS = ("--wps-groups", "--wps-group-size")
 
 SCENARIOS: dict[str, Scenario] = {
@@ -138,6 +139,13 @@ def default_roles(scenario: str, protocol: str) -> tuple[str, ...]:
     """The least roles that a minted token needs; sending events and receiving need none."""
     joins = SCENARIOS[scenario].topology is Topology.GROUPS or scenario == "echo"
     return JOIN_AND_PUBLISH if joins and protocol != "simple" else ()
+
+
+def latencies_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool = False) -> tuple[str, ...]:
+    """The latencies of messages that a run of this scenario can have, the most telling first; of silent ones none."""
+    having = metrics_of(scenario, protocol, ack=ack, no_echo=no_echo)
+    own = tuple(name for name in SCENARIOS[scenario].metrics if name in having)
+    return (*own, *(("publish_ack",) if "publish_ack" in having else ()))
 
 
 def metrics_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool = False) -> frozenset[str]:
