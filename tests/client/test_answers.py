@@ -104,6 +104,7 @@ def test_a_member_whose_join_was_never_answered_settles_and_has_failed_once() ->
         beat = gevent.spawn(run.beat)
         run.settle()
         assert failures(run) == {("join_group", "join_timeout"): 3}
+        assert (run.engines[0].joined, run.engines[0].joiners) == (0, 3)
         beat.kill()
         run.close()
 
@@ -123,6 +124,7 @@ def test_a_member_whose_join_is_acknowledged_late_is_a_member_from_then_on() -> 
         assert receiver.memberships == {}
         ack(*joins[0])
         until(lambda: snapshot(run).counters.get("acks_late") == 1, "late")
+        assert run.engines[0].joined == 1
         done = run.measure(100).finish()
         assert done.snapshot.failures == {("join_group", "join_timeout"): 1}
         assert done.count("join_group") == 0

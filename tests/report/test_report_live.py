@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wps_load.report.live import LiveState, live_line, progress_bar
+from wps_load.report.live import LiveState, live_line, progress_bar, settle_line
 
 STATE = LiveState(
     phase="measure",
@@ -73,3 +73,22 @@ def test_never_wider_never_two_lines(width: int, elapsed: float, total: float | 
 )
 def test_bar(share: float, bar: str) -> None:
     assert progress_bar(share, 4) == bar
+
+
+@pytest.mark.parametrize(
+    ("in_time", "connected", "joiners", "joined", "line"),
+    [
+        (True, 20, 0, 0, "Settled after 1.2 s: 20 of 20 connected"),
+        (True, 20, 20, 20, "Settled after 1.2 s: 20 of 20 connected, 20 of 20 joined"),
+        (
+            True, 20, 20, 12, "Settled after 1.2 s: 20 of 20 connected, 12 of 20 joined; who has not joined hears "
+            "nothing: see the failures of join_group",
+        ),
+        (False, 5, 0, 0, "Not settled after 1.2 s (--wps-settle): 5 of 20 connected"),
+    ],
+)  # fmt: skip
+def test_settling_says_who_connected_and_who_joined(
+    in_time: bool, connected: int, joiners: int, joined: int, line: str
+) -> None:
+    told = settle_line(in_time=in_time, seconds=1.23, users=20, connected=connected, joiners=joiners, joined=joined)
+    assert told == line

@@ -97,6 +97,9 @@ class Engine:
         self.send_lag = self.recorder.buffer("send_lag")
         self.members: dict[int, Member] = {}
         self.settled = 0
+        self.joiners = 0
+        """Members that are to join groups; `joined`: those that are in all of theirs."""
+        self.joined = 0
         self.open_links: set[OpenLink] = set()
         self.epoch = 0
         self._on_warning = on_warning
@@ -114,12 +117,14 @@ class Engine:
         part = role(self.config, self.run_id, index, max(self.users, 1))
         member = Member(self, part, incarnation << INDEX_BITS | index, slot_ns)
         self.members[index] = member
+        self.joiners += member.joins
         return member
 
     def dismiss(self, member: Member) -> None:
         """A client ends by plan."""
         if self.members.get(member.role.index) is member:
             del self.members[member.role.index]
+            self.joiners -= member.joins
         if member.publisher is not None:
             self.timetable.retire(member.publisher)
         member.stop()

@@ -40,7 +40,9 @@ class Member:
         "_backoff",
         "_engine",
         "_grant",
+        "_in_groups",
         "_joining",
+        "_outside",
         "_planned",
         "_settled",
         "_slot_ns",
@@ -62,10 +64,17 @@ class Member:
         self.link: Link | None = None
         self._grant: Grant | None = None
         self._joining = 0
+        self._outside = 0
+        self._in_groups = False
         self._planned = False
         self._settled = False
         self._was_up = False
         self._backoff = Backoff(BackoffPolicy(), lambda: engine.random(role.index, "backoff"))
+
+    @property
+    def joins(self) -> bool:
+        """Whether it is to join groups: a simple client is put into its groups by its token."""
+        return self._engine.codec.enveloped and bool(self.role.groups)
 
     # -- life ------------------------------------------------------------------------------------------------
 
@@ -178,7 +187,7 @@ class Member:
         at_ns = now_ns() + self._engine.offset_ns
         for audience in set(self.role.audiences) - by_ack:
             self._hears(audience, at_ns)
-        self._joining = len(groups)
+        self._joining = self._outside = len(groups)
         for group, audience in zip(groups, self.role.audiences, strict=False):
             link.join(group, audience)
         if not groups:
@@ -187,14 +196,24 @@ class Member:
     def joined(self, audience: int, at_ns: int | None) -> None:
         """A join was answered; `at_ns` None: it was refused."""
         if at_ns is not None:
-            self._hears(audience, at_ns + self._engine.offset_ns)
+            self._belongs(audience, at_ns)
         self._joining -= 1
         if self._joining == 0 and self.link is not None:
             self._usable(self.link)
 
     def joined_late(self, audience: int, at_ns: int) -> None:
         """A join that had failed for want of an answer was acknowledged after all."""
+        self._belongs(audience, at_ns)
+
+    def _belongs(self, audience: int, at_ns: int) -> None:
         self._hears(audience, at_ns + self._engine.offset_ns)
+        self._outside -= 1
+        if self._outside == 0:
+            self._tell_in_groups(True)
+
+    def _tell_in_groups(self, now: bool) -> None:
+        self._engine.joined += now - self._in_groups
+        self._in_groups = now
 
     def _hears(self, audience: int, at_ns: int) -> None:
         """From now on messages to this audience are expected here. Slow readers are load, not instruments."""
@@ -242,6 +261,7 @@ class Member:
             self.publisher.lost(cause, holds=holds or (by_plan and not self._planned))  # it comes back at once
 
     def _leave(self, at_ns: int, *, planned: bool) -> None:
+        self._tell_in_groups(False)
         self.receiver.left_all(at_ns + self._engine.offset_ns, planned)
 
     # -- recovery --------------------------------------------------------------------------------------------

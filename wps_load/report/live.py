@@ -54,6 +54,19 @@ def live_line(state: LiveState, width: int | None) -> str:
     return line
 
 
+def settle_line(*, in_time: bool, seconds: float, users: int, connected: int, joiners: int, joined: int) -> str:
+    """What came of connecting, when all users have connected and joined or failed once, or that took too long.
+
+    `joiners`: those of the users that are to join groups. One that is not in its groups hears nothing.
+    """
+    head = f"Settled after {seconds:.1f} s" if in_time else f"Not settled after {seconds:.1f} s (--wps-settle)"
+    line = f"{head}: {connected:,} of {users:,} connected"
+    if not joiners:
+        return line
+    line += f", {joined:,} of {joiners:,} joined"
+    return line if joined == joiners else f"{line}; who has not joined hears nothing: see the failures of join_group"
+
+
 def progress_bar(share: float, width: int = _BAR_WIDTH) -> str:
     """A bar of `width` characters, to an eighth of a character; a share outside 0..1 is taken as its nearest
     end."""

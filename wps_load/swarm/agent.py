@@ -41,7 +41,7 @@ class Agent:
         self._health = Health(engine.scheduler, engine.recorder)
         self._waiting: list[AsyncResult] = []
         self._claiming = False
-        self._told = (0, 0)
+        self._told = (0, 0, 0, 0)
         self._second = 0
         self._before = self._accounts()
         self._deltas = dict.fromkeys(self._before, 0)
@@ -163,11 +163,11 @@ class Agent:
             engine.answers.beat(now_ns())
             engine.recorder.flush()  # a second's worth at once would hold up the messages for milliseconds
             engine.timetable.give_up_waiting(now_ns())
-            status = engine.settled, len(engine.open_links)
+            status = engine.settled, len(engine.open_links), engine.joiners, engine.joined
             self._health.grown(status[1])
             if status != self._told:
                 self._told = status
-                self._send("status", {"settled": status[0], "open": status[1]})
+                self._send("status", dict(zip(("settled", "open", "joiners", "joined"), status, strict=True)))
             if now_ns() + engine.offset_ns >= self._started_ns + (self._second + 1) * NS_PER_S:
                 self._tick(partial=False)
 

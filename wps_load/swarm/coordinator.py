@@ -20,6 +20,7 @@ from gevent.event import Event  # type: ignore[import-untyped]
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.config import RunConfig
+from wps_load.report.live import settle_line
 from wps_load.swarm.bus import Bus, Data
 from wps_load.swarm.clocks import ClockSync
 from wps_load.swarm.collector import Collector
@@ -61,6 +62,8 @@ class AgentState:
     host: str
     claimed: int = 0
     settled: int = 0
+    joiners: int = 0
+    joined: int = 0
     finals: list[Any] | None = None
     finished: bool = False
     indices: set[int] = field(default_factory=set)
@@ -87,6 +90,7 @@ class Coordinator:
         spawn_rate: Callable[[], float],
         expected_users: Callable[[], Expected],
         on_second: Callable[[Collector], None] = lambda collector: None,
+        say: Callable[[str], None] = lambda sentence: None,
     ) -> None:
         self.plan = plan
         self.collector = Collector(plan.started_ns, plan.config, on_second)
@@ -97,6 +101,7 @@ class Coordinator:
         self.phases: list[tuple[str, int]] = []
         self._bus = bus
         self._spawn_rate = spawn_rate
+        self._say = say
         self.expected_users = expected_users
         self._slots = SlotAllocator()
         self._spawned = Event()
@@ -167,6 +172,20 @@ class Coordinator:
         deadline = now_ns() + self.plan.config.settle_ns
         while not self._settled() and now_ns() < deadline and not self._stopping:
             gevent.sleep(_POLL_S)
+        if not self._stopping:
+            self._say(self._how_settled())
+
+    def _how_settled(self) -> str:
+        states = self.agents.values()
+        users = self.expected_users().playing
+        return settle_line(
+            in_time=self._settled(),
+            seconds=(now_ns() - self.plan.started_ns) / NS_PER_S,
+            users=users,
+            connected=min(users, self.collector.open),  # a locustfile's own clients are among the open ones
+            joiners=sum(state.joiners for state in states),
+            joined=sum(state.joined for state in states),
+        )
 
     def _settled(self) -> bool:
         states = self.agents.values()
@@ -264,6 +283,7 @@ class Coordinator:
             self._release(state, data["index"])
         elif kind == "status":
             state.settled = data["settled"]
+            state.joiners, state.joined = data["joiners"], data["joined"]
             self.collector.connected(agent, data["open"])
         elif kind == "tick":
             self.collector.add(agent, data)
@@ -320,7 +340,7 @@ class Coordinator:
         for index in state.indices:
             self._slots.release(index)
         state.indices.clear()
-        state.claimed = state.settled = 0
+        state.claimed = state.settled = state.joiners = state.joined = 0
 
     # -- the end ---------------------------------------------------------------------------------------------
 

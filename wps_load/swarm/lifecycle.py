@@ -243,6 +243,7 @@ class Lifecycle:
             spawn_rate=self._spawn_rate,
             expected_users=self._expected_users,
             on_second=self._on_second,
+            say=self.console.say,
         )
         self._abort = AbortWatch(self.coordinator, config.slos) if config.slo_abort else None
         if config.capacity is not None or config.stages is not None:
