@@ -12,9 +12,10 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.endswit
 LINES = 400
 
 PURE = {
-    "errors", "clock", "auth", "protocol", "measure", "workload", "config", "options", "config_rules", "target", "urls",
+    "errors", "clock", "auth", "protocol", "measure", "workload", "config", "options", "config_rules", "load_rules",
+    "sources", "target", "urls",
 }  # fmt: skip
-ALLOWED = {
+ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "urls": set(),
@@ -23,10 +24,15 @@ ALLOWED = {
     "workload": {"errors"},
     "measure": {"errors", "clock"},
     # the options judge their texts with the grammars of these pure rooms, the emulator's faults among them
-    "config": {"errors", "auth", "measure", "workload", "emulator", "options", "config_rules", "target", "urls"},
+    "config": {
+        "errors", "auth", "measure", "workload", "emulator", "options", "config_rules", "load_rules", "sources",
+        "target", "urls",
+    },
     "options": {"errors", "auth", "measure", "workload", "emulator", "urls"},
+    "sources": {"errors"},
+    "load_rules": {"errors", "workload", "config", "sources"},
     "config_rules": {"errors", "auth", "measure", "workload", "emulator", "options", "config", "target"},
-    "target": {"errors", "auth", "options", "urls"},
+    "target": {"errors", "auth", "options", "sources", "urls"},
     "client": {"errors", "clock", "auth", "protocol", "measure", "workload", "config", "options", "target", "urls"},
     "capacity": {"errors", "clock", "measure", "workload", "config", "target"},
     "report": {"errors", "clock", "measure", "config", "workload", "capacity"},

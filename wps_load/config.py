@@ -16,11 +16,13 @@ from typing import Any
 from wps_load.auth import ConnectionString
 from wps_load.config_rules import conflicts
 from wps_load.errors import ConfigError, Fault
+from wps_load.load_rules import unreachable
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import main_metric
 from wps_load.measure.thresholds import Slo, demanded
-from wps_load.options import BY_FLAG, OPTIONS, TIERS, Option
-from wps_load.target import AZURE_VARIABLE, Target, TargetKind, choose_target
+from wps_load.options import BY_FLAG, OPTIONS, TARGET_FLAGS, TIERS, Option
+from wps_load.sources import Level, Locustfile, given_as
+from wps_load.target import AZURE_VARIABLE, HOST, Given, Target, TargetKind, choose_target, empty
 from wps_load.urls import without_secrets
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import Part, PayloadPlan, read_samples
@@ -31,6 +33,8 @@ from wps_load.workload.values import Share
 __all__ = ["AZURE_VARIABLE", "OPTIONS", "Option", "RunConfig", "Target", "TargetKind", "load"]
 
 REDACTED = "[redacted]"
+DEFAULT_SPAWN_RATE = 1.0
+"""Locust's: users per second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +88,7 @@ class RunConfig:
     prometheus_port: int | None
     allow_target_change: bool
     users: int | None
-    spawn_rate: float | None
+    spawn_rate: float
     run_time_s: float | None
     given: tuple[tuple[str, str | bool | None], ...] = field(repr=False)
     """What `settings` shows of each option: its text, the default's where it was not set, a secret's
@@ -181,17 +185,24 @@ def load(
     spawn_rate: float | None,
     environ: Mapping[str, str],
     run_time_s: float | None = None,
-    sources: Mapping[str, str] | None = None,
+    sources: Mapping[str, Level] | None = None,
+    locustfile: Locustfile | None = None,
+    judged: bool = False,
 ) -> RunConfig:
-    """The run of these options. `values`: Locust's parsed options by `Option.dest`; others in it are ignored.
+    """The run of these options. `values`: Locust's parsed options by `Option.dest`, and its `host`; others in it are
+    ignored.
 
-    `sources`: where an option came from by dest (`flag`, `file`, `environment`), so that a target by flag
-    outdoes one in a file. `users` None: not known yet (the web page asks). Raises ConfigError with every
-    fault.
+    `sources`: where each option that is set came from, by dest (`sources.levels`), so that a target by flag outdoes one
+    in a file, and a text that is set but empty is told from none. `users` None: not known yet (the web page asks).
+    `spawn_rate` None: Locust's default. `judged`: whether the options go together was judged already, by a master.
+    Raises ConfigError with every fault.
     """
-    reader = _Reader(values)
+    given = Given(sources or {}, environ, values.get(HOST), locustfile or Locustfile())
+    if str(values.get(BY_FLAG["--wps-target"].dest) or "").strip() == "emulator":
+        values = {**values, **{BY_FLAG[flag].dest: None for flag in TARGET_FLAGS}}
+    reader = _Reader(values, given.sources)
     found = {option.field: reader.read(option) for option in OPTIONS}
-    target = choose_target(found, environ, sources or {}, reader.faults)
+    target = choose_target(found, given, reader.faults, frozenset(reader.wrong))
     row = SCENARIOS[found["scenario"]]
     found["samples"] = reader.samples(found.pop("payload_file"), found["data_type"])
     if found["seed"] is None:
@@ -204,17 +215,21 @@ def load(
     found["slos"] = thresholds.parse(found["slo"])
     if found["roles"] is None:
         found["roles"] = default_roles(found["scenario"], found["protocol"])
-    for name in ("connection", "client_url", "negotiate_url"):
-        del found[name]
+    for flag in ("--wps-target", *TARGET_FLAGS):
+        del found[BY_FLAG[flag].field]
     config = RunConfig(
         target=target,
         users=users,
-        spawn_rate=spawn_rate,
+        spawn_rate=DEFAULT_SPAWN_RATE if spawn_rate is None else spawn_rate,
         run_time_s=run_time_s,
         given=tuple(_shown(reader.texts, row, found["seed"])),
         **found,
     )
-    faults = [*reader.faults, *conflicts(config, frozenset(reader.given), frozenset(reader.wrong))]
+    faults = reader.faults
+    if not judged:
+        wrong = frozenset(reader.wrong)
+        load_faults = unreachable(config, given.locustfile, wrong, default_rate=spawn_rate is None)
+        faults = [*faults, *conflicts(config, frozenset(reader.given), wrong), *load_faults]
     if faults:
         raise ConfigError(faults)
     return config
@@ -223,8 +238,9 @@ def load(
 class _Reader:
     """Reads the options one by one and collects what is wrong with them."""
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, Any], sources: Mapping[str, Level]) -> None:
         self._values = values
+        self._sources = sources
         self.faults: list[Fault] = []
         self.wrong: set[str] = set()
         self.given: set[str] = set()
@@ -239,6 +255,8 @@ class _Reader:
         cleared = raw is not None and option.field == "report_dir"  # the one whose empty text says something
         if text and text != option.default:
             self.given.add(option.flag)
+        if not text and raw is not None and not cleared and option.dest in self._sources:
+            self._empty(option)
         text = text if text or cleared else str(option.default)
         self.texts[option.flag] = text
         if not text:
@@ -276,6 +294,13 @@ class _Reader:
         except ValueError as error:
             self._fault(option, str(self.texts[option.flag]), f"one {data_type} message a line; {error}")
             return None
+
+    def _empty(self, option: Option) -> None:
+        name = given_as(option.flag, option.env_var, self._sources[option.dest])
+        target = option.flag in TARGET_FLAGS
+        allowed = "none for no SLO, or leave it out" if option.field == "slo" else "give it a value, or leave it out"
+        self.wrong.add(option.flag)
+        self.faults.append(empty(name) if target else Fault(name, "", f"it is set but empty: {allowed}"))
 
     def _fault(self, option: Option, value: str | None, allowed: str) -> None:
         self.wrong.add(option.flag)

@@ -206,21 +206,6 @@ def _payload(seen: Given) -> Fault | None:
     return None
 
 
-def _time(seen: Given) -> Fault | None:
-    config = seen.config
-    changing = config.stages is not None or config.capacity is not None
-    if not config.run_time_s or changing or not SCENARIOS[config.scenario].publishes:
-        return None
-    connecting_s = config.users / config.spawn_rate if config.users and config.spawn_rate else 0.0
-    before_s = connecting_s + config.warmup_ns / 1e9
-    if before_s < config.run_time_s:
-        return None
-    return Fault(
-        "--run-time", f"{config.run_time_s:g}s",
-        f"no time to measure: connecting takes {connecting_s:g}s, the warm-up {config.warmup_ns / 1e9:g}s",
-    )  # fmt: skip
-
-
 def _keepalive(seen: Given) -> Fault | None:
     interval_ns, timeout_ns = seen.config.keepalive_interval_ns, seen.config.keepalive_timeout_ns
     if not interval_ns or not timeout_ns or timeout_ns > interval_ns:
@@ -259,7 +244,6 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
         _emulator_only,
     ),
     (("--wps-payload", "--wps-payload-file", "--wps-data-type", "--wps-protocol"), _payload),
-    (("--wps-scenario", "--wps-warmup", "--wps-stages", "--wps-capacity"), _time),
     (("--wps-keepalive-interval", "--wps-keepalive-timeout"), _keepalive),
     (("--wps-units", "--wps-tier"), _units),
 )

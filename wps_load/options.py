@@ -194,7 +194,16 @@ def _rate_or_max(text: str) -> Any:
         raise ValueError(f"{error}, or max for the closed loop") from None
 
 
+TARGET_FLAGS = ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url")
+"""What is tested. Locust's own `--host` is beside them, and the variable `target.AZURE_VARIABLE`."""
+
 OPTIONS: tuple[Option, ...] = (
+    Option(
+        "--wps-target", "target_mode", "auto",
+        "what is tested: auto (the target given, else the embedded emulator), azure (a target must be given) or "
+        "emulator; that one ignores every target option and variable", choices=("auto", "azure", "emulator"),
+    ),
+    Option("--wps-scenario", "scenario", "echo", f"one of {', '.join(SCENARIOS)}", choices=tuple(SCENARIOS)),
     Option(
         "--wps-connection-string", "connection", "",
         "Endpoint=...;AccessKey=...;Version=1.0; of the service. Without any target: the variable "
@@ -224,7 +233,6 @@ OPTIONS: tuple[Option, ...] = (
         "lifetime of the minted token", _token_lifetime_ns,
     ),
     Option("--wps-protocol", "protocol", "json", f"one of {', '.join(PROTOCOLS)}", choices=PROTOCOLS),
-    Option("--wps-scenario", "scenario", "echo", f"one of {', '.join(SCENARIOS)}", choices=tuple(SCENARIOS)),
     Option(
         "--wps-rate", "rate", "1",
         "messages per second of each publisher, open loop, or max: closed loop; there the next message leaves "

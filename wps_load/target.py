@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from wps_load.auth import ConnectionString
 from wps_load.errors import Fault
-from wps_load.options import BY_FLAG
-from wps_load.urls import without_secrets
+from wps_load.options import BY_FLAG, TARGET_FLAGS
+from wps_load.sources import Level, Locustfile, given_as
+from wps_load.urls import HTTP, WEBSOCKET, Url, without_secrets
 
 AZURE_VARIABLE = "WebPubSubConnectionString"
 """What Azure's samples use; read only when no target option is given."""
 
-_TARGET_FLAGS = ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url")
-_LEVELS = ("flag", "file", "environment")
+HOST = "host"
+"""Locust's `--host` in its parsed options, and a field of its page."""
+
+_WAYS = f"a connection string (--wps-connection-string, or the variable {AZURE_VARIABLE})"
+_EMULATOR = "--wps-target emulator tests the embedded emulator"
+_HOST_ALLOWED = "an endpoint, https://NAME.webpubsub.azure.com, or a Client URL with its token, wss://..."
 
 
 class TargetKind(StrEnum):
@@ -24,6 +29,9 @@ class TargetKind(StrEnum):
     CLIENT_URL = "client-url"
     NEGOTIATE = "negotiate"
     EMULATOR = "emulator"
+
+
+_KINDS = dict(zip(TARGET_FLAGS, TargetKind, strict=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,11 @@ class Target:
         """Whether tokens and REST calls can be signed."""
         return self.kind in (TargetKind.CONNECTION_STRING, TargetKind.EMULATOR)
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port that it names."""
+        return _place(self.connection.endpoint if self.connection is not None else self.url)
+
     def describe(self) -> str:
         """For a person, without secrets: scheme, host and path at most."""
         if self.is_emulator:
@@ -53,29 +66,154 @@ class Target:
         return without_secrets(self.url) + (" (negotiated)" if self.kind is TargetKind.NEGOTIATE else "")
 
 
-def choose_target(
-    found: Mapping[str, Any], environ: Mapping[str, str], sources: Mapping[str, str], faults: list[Fault]
-) -> Target:
-    """The one target given at the best level (`sources`, by dest); the embedded emulator where none is.
+class Candidate(NamedTuple):
+    """A target, and where it was given: `name` as the user knows it."""
 
-    Faults, such as two targets at one level, are appended to `faults`.
+    level: Level
+    name: str
+    target: Target
+
+
+class Host(NamedTuple):
+    """Locust's host where it is an endpoint: it says which service, and gives no key to it."""
+
+    level: Level
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the user has said about the target beside the options of ours. `host`: Locust's."""
+
+    sources: Mapping[str, Level] = field(default_factory=dict)
+    environ: Mapping[str, str] = field(default_factory=dict)
+    host: str | None = None
+    locustfile: Locustfile = field(default_factory=Locustfile)
+
+    def level(self, dest: str) -> Level:
+        return self.sources.get(dest, Level.FLAG)
+
+
+def choose_target(found: Mapping[str, Any], given: Given, faults: list[Fault], wrong: frozenset[str]) -> Target:
+    """The one target given at the best level; the embedded emulator where none is.
+
+    `found`: the options' values by field. `wrong`: flags refused already. Faults, such as two targets at one level, are
+    appended to `faults`.
     """
-    given = [BY_FLAG[flag] for flag in _TARGET_FLAGS if found[BY_FLAG[flag].field] is not None]
-    if any(fault.option in _TARGET_FLAGS for fault in faults):
-        given = []  # already refused; which it was to be does not matter
-    elif not given and (text := environ.get(AZURE_VARIABLE, "").strip()):
-        try:
-            return Target(TargetKind.CONNECTION_STRING, ConnectionString.parse(text))
-        except ValueError as error:
-            faults.append(Fault(AZURE_VARIABLE, None, str(error)))
-    if not given:
-        return Target(TargetKind.EMULATOR)
-    levels = {option.flag: _LEVELS.index(sources.get(option.dest, "flag")) for option in given}
-    best = [option for option in given if levels[option.flag] == min(levels.values())]
+    nothing = Target(TargetKind.EMULATOR)
+    if found["target_mode"] == "emulator" or not wrong.isdisjoint((*TARGET_FLAGS, "--wps-target")):
+        return nothing  # what is refused already says enough
+    before = len(faults)
+    candidates = [*_options(found, given)]
+    host: Host | None = None
+    for each in _hosts(given, faults):
+        if isinstance(each, Candidate):
+            candidates.append(each)
+        else:
+            host = each
+    candidates = candidates or [*_variable(given.environ, faults)]
+    if len(faults) > before:
+        return nothing
+    best = [each for each in candidates if each.level == min(one.level for one in candidates)]
     if len(best) > 1:
-        faults.append(Fault(" and ".join(option.flag for option in best), None, "only one target may be given"))
-    option = best[0]
-    if option.flag == "--wps-connection-string":
-        return Target(TargetKind.CONNECTION_STRING, found[option.field])
-    kind = TargetKind.CLIENT_URL if option.flag == "--wps-client-url" else TargetKind.NEGOTIATE
-    return Target(kind, url=found[option.field])
+        faults.append(Fault(" and ".join(each.name for each in best), None, "only one target may be given"))
+    chosen = best[0] if best else None
+    if host is not None and (fault := _host_fault(host, chosen, given.locustfile)) is not None:
+        faults.append(fault)
+    elif chosen is None and found["target_mode"] == "azure":
+        ways = f"{_WAYS}, --wps-client-url or --wps-negotiate-url"
+        faults.append(Fault("--wps-target", "azure", f"no target is given: give {ways}; {_EMULATOR}"))
+    return nothing if chosen is None else chosen.target
+
+
+def empty(name: str) -> Fault:
+    """A target that is set, to nothing: what a pipeline without its secret does."""
+    return Fault(name, "", f"it is set but empty: a secret is missing. Give it a value or unset it; {_EMULATOR}")
+
+
+def _options(found: Mapping[str, Any], given: Given) -> Iterator[Candidate]:
+    for flag in TARGET_FLAGS:
+        option = BY_FLAG[flag]
+        value = found[option.field]
+        if value is None:
+            continue
+        level = given.level(option.dest)
+        name = given_as(flag, option.env_var, level)
+        if flag == "--wps-connection-string":
+            yield Candidate(level, name, Target(TargetKind.CONNECTION_STRING, value))
+        else:
+            yield Candidate(level, name, Target(_KINDS[flag], url=value))
+
+
+def _variable(environ: Mapping[str, str], faults: list[Fault]) -> Iterator[Candidate]:
+    """The variable of Azure's samples; it counts less than all others."""
+    text = environ.get(AZURE_VARIABLE)
+    if text is None:
+        return
+    if not text.strip():
+        faults.append(empty(AZURE_VARIABLE))
+        return
+    try:
+        connection = ConnectionString.parse(text.strip())
+    except ValueError as error:
+        faults.append(Fault(AZURE_VARIABLE, None, str(error)))
+        return
+    yield Candidate(Level.LOCUSTFILE, AZURE_VARIABLE, Target(TargetKind.CONNECTION_STRING, connection))
+
+
+# -- Locust's host ---------------------------------------------------------------------------------------------
+
+
+def _hosts(given: Given, faults: list[Fault]) -> Iterator[Candidate | Host]:
+    """Locust's host, else that of a User class of ours: a Client URL is a target, an endpoint names one."""
+    if given.host is not None and (given.host.strip() or HOST in given.sources):
+        level = given.level(HOST)
+        name = "Host" if level is Level.PAGE else given_as("--host", "LOCUST_HOST", level)
+        texts = [(level, name, given.host.strip())]
+    else:
+        texts = [(Level.LOCUSTFILE, f"host of the class {name}", text) for name, text in given.locustfile.hosts[:1]]
+    for level, name, text in texts:
+        if not text:
+            faults.append(empty(name))
+            continue
+        try:
+            yield _read_host(level, name, text)
+        except ValueError as error:
+            faults.append(Fault(name, None, str(error)))
+
+
+def _read_host(level: Level, name: str, text: str) -> Candidate | Host:
+    """Raises ValueError with what is allowed."""
+    if text.lower().startswith(("ws://", "wss://")):
+        return Candidate(level, name, Target(TargetKind.CLIENT_URL, url=BY_FLAG["--wps-client-url"].read(text)))
+    if "accesskey=" in text.lower():
+        raise ValueError("a connection string goes into --wps-connection-string")
+    try:
+        address = Url.parse(text if "://" in text else f"https://{text}")
+    except ValueError as error:
+        raise ValueError(f"{_HOST_ALLOWED}; {error}") from None
+    return Host(level, name, address.text)
+
+
+def _host_fault(host: Host, chosen: Candidate | None, locustfile: Locustfile) -> Fault | None:
+    """An endpoint beside a target of the same host is harmless; other people's users may have another one."""
+    shown = without_secrets(host.address)
+    if chosen is None:
+        also = "; --wps-negotiate-url takes an app server's address" if "webpubsub" not in host.address else ""
+        theirs = ". It is not only for the other User classes of the locustfile" if locustfile.other_users else ""
+        return Fault(host.name, shown, f"it gives no key: give {_WAYS}{also}; {_EMULATOR}{theirs}")
+    if locustfile.other_users or host.level > chosen.level or chosen.target.place == _place(host.address):
+        return None
+    return Fault(host.name, shown, f"{chosen.name} names another host: give only one target")
+
+
+def public_host(text: str) -> str:
+    """Locust's host as it may be shown: a Client URL without its token."""
+    return without_secrets(text) if text.strip().lower().startswith(("ws://", "wss://")) else text
+
+
+def _place(address: str) -> tuple[str, int]:
+    """Host and port of a URL; raises ValueError if it is none."""
+    url = Url.parse(address, {**HTTP, **WEBSOCKET})
+    return url.host, url.port

@@ -151,8 +151,8 @@ class TestInABrowser:
         assert "Wps Publishers (how many of the users publish, a number or a share (10%))" in labels
         assert not [label for label in labels if "Connection String" in label or "Client Url" in label], "secrets"
         names = page.locator('[name^="wps"]').evaluate_all("found => found.map(each => each.name)")
-        assert names[:2] == ["wpsHub", "wpsAuth"], "in the order of the documentation; no target"
-        assert not {"wpsPayloadFile", "wpsReportDir", "wpsCaFile", "wpsPrometheusPort"} & set(names)
+        assert names[:2] == ["wpsTarget", "wpsScenario"], "what is tested, and how, come first"
+        assert not {"wpsNegotiateUrl", "wpsPayloadFile", "wpsReportDir", "wpsCaFile", "wpsPrometheusPort"} & set(names)
         assert page.get_by_text("no host attribute").count() == 0
 
         press(page, "Start")

@@ -15,6 +15,7 @@ from wps_load.swarm.page_guard import (
     refusal,
     refused_fields,
     refused_host,
+    refused_mode,
     refused_settings,
 )
 from wps_load.swarm.page_names import addresses, own_names
@@ -199,3 +200,19 @@ def test_this_hosts_own_names() -> None:
     names = own_names({"web_host": "10.0.0.4", "web_host_display_name": "https://Load.example.com:8443/x"})
     assert {"10.0.0.4", "load.example.com"} <= names
     assert "load.example.com" in own_names({"web_host_display_name": "load.example.com"})
+
+
+@pytest.mark.parametrize(
+    ("posted", "started", "refused"),
+    [
+        ("auto", "emulator", True),
+        ("azure", "emulator", True),
+        ("emulator", "emulator", False),
+        ("", "emulator", False),
+        ("emulator", "auto", False),
+        ("azure", "auto", False),
+    ],
+)
+def test_a_page_of_the_emulator_turns_to_no_target(posted: str, started: str, refused: bool) -> None:
+    assert (refused_mode(posted, started, allow_target_change=False) is not None) is refused
+    assert refused_mode(posted, started, allow_target_change=True) is None

@@ -19,6 +19,8 @@ from wps_load.clock import NS_PER_S
 from wps_load.config import OPTIONS, RunConfig, load
 from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.options import BY_FLAG
+from wps_load.sources import levels, repeated_keys
+from wps_load.target import HOST
 from wps_load.workload.values import duration_ns, number, whole
 
 CONFIG_FILES = ("~/.locust.conf", "locust.conf", "pyproject.toml")
@@ -27,8 +29,10 @@ _LOCUST_OPTIONS = (
     ("-u", "--users", "LOCUST_USERS", "N", "connections, as for locust"),
     ("-r", "--spawn-rate", "LOCUST_SPAWN_RATE", "N", "new connections per second, as for locust"),
     ("-t", "--run-time", "LOCUST_RUN_TIME", "TIME", "how long the run lasts: 300s, 20m, 1h30m"),
+    ("-H", "--host", "LOCUST_HOST", "URL", "as for locust: a Client URL with its token, or the target's endpoint"),
 )
-_KNOWN_KEYS = frozenset({"users", "spawn-rate", "run-time", "processes"})
+_KNOWN_KEYS = frozenset({"users", "spawn-rate", "run-time", "host", "processes"})
+_FLAGS = {option.flag: option.dest for option in OPTIONS} | {"--host": HOST, "-H": HOST}
 
 
 def plain_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
@@ -82,7 +86,7 @@ def parse_run(
     """
     environ = os.environ if environ is None else environ
     arguments: argparse.Namespace = parser.parse_args(list(argv), env_vars=environ)
-    faults: list[Fault] = []
+    faults: list[Fault] = list(repeated_keys(parser.get_source_to_settings_dict()))
     found = _Locust(arguments, faults)
     count = found.read("--users", whole)
     spawn_rate = found.read("--spawn-rate", _positive)
@@ -94,7 +98,7 @@ def parse_run(
             spawn_rate=spawn_rate,
             run_time_s=run_time_s,
             environ=environ,
-            sources=_sources(parser, argv),
+            sources=levels(parser.get_source_to_settings_dict(), argv, _FLAGS),
         )
     except ConfigError as error:
         faults += error.faults
@@ -133,17 +137,6 @@ def _seconds(text: str) -> float:
     if text.strip().isdigit():
         return float(whole(text))
     return duration_ns(text) / NS_PER_S
-
-
-def _sources(parser: Any, argv: Sequence[str]) -> dict[str, str]:
-    """Where each option that is set comes from, by dest: `flag`, `file` or `environment`."""
-    found: dict[str, str] = {}
-    for source, settings in parser.get_source_to_settings_dict().items():
-        level = {"environment_variables": "environment", "config_file": "file"}.get(source.partition("|")[0])
-        if level is not None:
-            found.update({action.dest: level for action, _ in settings.values() if action is not None})
-    given = {argument.partition("=")[0] for argument in argv}
-    return found | {option.dest: "flag" for flag, option in BY_FLAG.items() if flag in given}
 
 
 class _OneSentence:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from wps_load.errors import ExitCode
+from wps_load.swarm.guard import Trouble, guarded
+
 Data = dict[str, Any]
 ToCoordinator = Callable[[str, str, Data], None]
 """`(agent id, kind, data)`"""
@@ -18,6 +21,8 @@ ToAgent = Callable[[str, Data], None]
 LOCAL_AGENT = "local"
 _TO_COORDINATOR = "wps_to_coordinator"
 _TO_AGENT = "wps_to_agent"
+TROUBLE = "trouble"
+"""The kind of message with which a worker ends the run: `sentence`, `code`."""
 
 
 class Bus(Protocol):
@@ -64,13 +69,17 @@ class LocalBus:
 
 
 class MasterBus:
-    """The coordinator's end in a Locust master."""
+    """The coordinator's end in a Locust master.
 
-    def __init__(self, runner: Any) -> None:
+    `on_trouble`: what a worker could not do; and what goes wrong with a message, which Locust would log and forget.
+    """
+
+    def __init__(self, runner: Any, on_trouble: Callable[[Trouble], None]) -> None:
         self.on_coordinator: ToCoordinator | None = None
         self.on_agent: ToAgent | None = None
         self._runner = runner
-        runner.register_message(_TO_COORDINATOR, self._received)
+        self._on_trouble = on_trouble
+        runner.register_message(_TO_COORDINATOR, guarded(self._received, on_trouble))
 
     def to_coordinator(self, kind: str, data: Data) -> None:
         raise AssertionError("a master has no agent")
@@ -89,18 +98,21 @@ class MasterBus:
         raise AssertionError("a master is who is reported to")
 
     def _received(self, environment: Any, msg: Any) -> None:
-        if self.on_coordinator is not None:
-            self.on_coordinator(msg.node_id, msg.data["kind"], msg.data["data"])
+        kind, data = msg.data["kind"], msg.data["data"]
+        if kind == TROUBLE:
+            self._on_trouble(Trouble(data["sentence"], ExitCode(data["code"])))
+        elif self.on_coordinator is not None:
+            self.on_coordinator(msg.node_id, kind, data)
 
 
 class WorkerBus:
     """An agent's end in a Locust worker."""
 
-    def __init__(self, runner: Any) -> None:
+    def __init__(self, runner: Any, on_trouble: Callable[[Trouble], None]) -> None:
         self.on_coordinator: ToCoordinator | None = None
         self.on_agent: ToAgent | None = None
         self._runner = runner
-        runner.register_message(_TO_AGENT, self._received)
+        runner.register_message(_TO_AGENT, guarded(self._received, on_trouble))
 
     def to_coordinator(self, kind: str, data: Data) -> None:
         self._runner.send_message(_TO_COORDINATOR, {"kind": kind, "data": data})

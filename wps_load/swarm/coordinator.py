@@ -91,6 +91,7 @@ class Coordinator:
         expected_users: Callable[[], Expected],
         on_second: Callable[[Collector], None] = lambda collector: None,
         say: Callable[[str], None] = lambda sentence: None,
+        on_error: Callable[[BaseException], None] = lambda error: None,
     ) -> None:
         self.plan = plan
         self.collector = Collector(plan.started_ns, plan.config, on_second)
@@ -115,7 +116,12 @@ class Coordinator:
         self.measure_end_ns: int | None = None
         self.ended_ns: int | None = None
         bus.on_coordinator = self._received
+        self.trouble: str | None = None
+        """Why the run was broken off, in a sentence."""
         self._greenlets = [gevent.spawn(self._conduct), gevent.spawn(self._watch)]
+        self._on_error = on_error
+        for greenlet in self._greenlets:
+            self._watched(greenlet)
 
     @property
     def stopping(self) -> bool:
@@ -126,6 +132,10 @@ class Coordinator:
     def lead_ns(self) -> int:
         """How far ahead an instant must be for all agents to know of it in time."""
         return LEAD_NS
+
+    def _watched(self, greenlet: Any) -> None:
+        """What it raises would end it, and nothing else."""
+        greenlet.link_exception(lambda failed: self._on_error(failed.exception))
 
     # -- phases ----------------------------------------------------------------------------------------------
 
@@ -205,7 +215,7 @@ class Coordinator:
         self.measure_start_ns = measure
         self._stint(epoch=1, start_ns=measure, until_ns=self._publish_until_ns(measure))
         if self.explorer is not None:
-            self.explorer.begin()
+            self._watched(self.explorer.begin())
 
     def _publish_until_ns(self, start_ns: int) -> int:
         end = self.planned_end_ns

@@ -67,9 +67,10 @@ class Explorer:
         self.held: steps.Step | None = None
         """The step at the highest load that held."""
 
-    def begin(self) -> None:
-        """Publishing begins: from now on the load is ours."""
+    def begin(self) -> Any:
+        """Publishing begins: from now on the load is ours. Returns the greenlet that drives it."""
         self._greenlet = gevent.spawn(self._run)
+        return self._greenlet
 
     def _run(self) -> None:
         if self._config.capacity is not None:
@@ -192,9 +193,9 @@ class Explorer:
             from_s = -(-(start_ns - coordinator.plan.started_ns) // NS_PER_S)
             start_ns += stage.duration_ns
             to_s = (start_ns - coordinator.plan.started_ns) // NS_PER_S
-            ramp_s = abs(stage.value - before) / (self._config.spawn_rate or 1.0) if plan.variable == "users" else 0.0
+            ramp_s = abs(stage.value - before) / self._config.spawn_rate if plan.variable == "users" else 0.0
             before = stage.value
-            from_s = max(from_s, (begun_ns - coordinator.plan.started_ns) // NS_PER_S) + SETTLE_S + round(ramp_s)
+            from_s = max(from_s + round(ramp_s), (begun_ns - coordinator.plan.started_ns) // NS_PER_S) + SETTLE_S
             to_s = min(to_s, len(coordinator.collector.rows))
             if from_s >= to_s:
                 continue  # too short, or not reached: a stage without a second of its own has no statistics

@@ -10,7 +10,7 @@ import logging
 import secrets
 import sys
 from functools import cache
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent  # type: ignore[import-untyped]
 import orjson
@@ -24,22 +24,24 @@ from wps_load.auth import accept_short_keys
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
-from wps_load.errors import ConfigError, ExitCode, Fault
+from wps_load.errors import ConfigError, ExitCode, Fault, worst
 from wps_load.measure.catalog import message_metric
 from wps_load.swarm import options, signals
 from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.agent import Agent
+from wps_load.swarm.asked import Asked
 from wps_load.swarm.buckets import bucket_response_time
-from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
+from wps_load.swarm.bus import TROUBLE, Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator, Expected, RunPlan
 from wps_load.swarm.engines import judge_network, make_engine
 from wps_load.swarm.explorer import Explorer
+from wps_load.swarm.guard import Trouble, guarded, trouble
 from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.reporter import Reporter
-from wps_load.swarm.shapes import UsersShape
+from wps_load.swarm.shapes import UsersInSteps
 from wps_load.swarm.stats import LocustTable, make_precise
 from wps_load.swarm.web import extend
 
@@ -55,10 +57,20 @@ def install(events: Any) -> None:
     output.make_tolerant()
 
     def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
-        Lifecycle(environment, runner, web_ui)
+        try:
+            Lifecycle(environment, runner, web_ui)
+        except Exception as error:  # Locust would end with 1, and a traceback
+            leave(trouble("the start", error))
 
     events.init_command_line_parser.add_listener(options.add_arguments)
     events.init.add_listener(on_init)
+
+
+def leave(*troubles: Trouble) -> NoReturn:
+    """Ends the process before anything connects."""
+    for each in troubles:
+        sys.stderr.write(f"wps-load: {each.sentence}\n")
+    sys.exit(int(worst([each.code for each in troubles])))
 
 
 def lifecycle_of(environment: Environment) -> Lifecycle:
@@ -78,6 +90,7 @@ class Lifecycle:
         self.conducts = not isinstance(runner, WorkerRunner)
         self.has_users = not isinstance(runner, MasterRunner)
         self.console = Console()
+        self.asked = Asked(environment)
         self.agent: Agent | None = None
         self.coordinator: Coordinator | None = None
         self.reporter: Reporter | None = None
@@ -86,26 +99,28 @@ class Lifecycle:
         self._warned: set[str] = set()
         self._scraped = False
         self._abort: AbortWatch | None = None
-        self._users_wanted: int | None = None
-        self._load_over = False
+        self._steps = UsersInSteps(environment, runner)
+        self._trouble: Trouble | None = None
         self._bus: Bus = self._make_bus()
         raise_open_files()
         accept_short_keys()
         locust_stats.bucket_response_time = bucket_response_time  # type: ignore[assignment]
         events: Any = environment.events
-        events.test_start.add_listener(self._on_test_start)
-        events.spawning_complete.add_listener(self._on_spawning_complete)
-        events.test_stopping.add_listener(self._on_test_stopping)
-        events.test_stop.add_listener(self._on_test_stop)
-        events.reset_stats.add_listener(self._on_reset)
-        events.quitting.add_listener(self._on_quitting)
-        events.quit.add_listener(self._on_quit)
+        for event, handler in (
+            (events.test_start, self._on_test_start),
+            (events.spawning_complete, self._on_spawning_complete),
+            (events.test_stopping, self._on_test_stopping),
+            (events.test_stop, self._on_test_stop),
+            (events.reset_stats, self._on_reset),
+            (events.quitting, self._on_quitting),
+            (events.quit, self._on_quit),
+        ):
+            event.add_listener(guarded(handler, self.break_off))
         if self.conducts:
             signals.interrupt_politely()
             if web_ui is not None:
                 extend(web_ui, self)
-            if web_ui is None or self.parsed.get("autostart"):
-                self._prepare_or_exit()
+            self._prepare_or_exit(waits=web_ui is not None and not self.parsed.get("autostart"))
         else:
             signals.wait_for_master(self)
             # with each message that spawns users a worker asks for Locust's defaults, once an option, and parsing takes
@@ -117,8 +132,8 @@ class Lifecycle:
 
     def _make_bus(self) -> Bus:
         if isinstance(self.runner, MasterRunner):
-            return MasterBus(self.runner)
-        return WorkerBus(self.runner) if isinstance(self.runner, WorkerRunner) else LocalBus()
+            return MasterBus(self.runner, self.break_off)
+        return WorkerBus(self.runner, self.break_off) if isinstance(self.runner, WorkerRunner) else LocalBus()
 
     # -- options ---------------------------------------------------------------------------------------------
 
@@ -126,40 +141,43 @@ class Lifecycle:
     def parsed(self) -> dict[str, Any]:
         return vars(self.environment.parsed_options)
 
-    def judge(self, changed: dict[str, Any] | None = None) -> RunConfig:
-        """The run that the options ask for, `changed` by the web form. Raises ConfigError with every fault."""
-        values = {**self.parsed, **(changed or {})}
-        if not self.plays_scenario:  # its default SLO is about messages that nobody sends
-            values["wps_slo"] = values.get("wps_slo") or "none"
-        from wps_load.swarm.users import InstalledUser
-
-        ours = [cls for cls in self.environment.user_classes if issubclass(cls, InstalledUser)]
-        faults = [fault for cls in ours for fault in cls.attribute_faults()]
-        try:
-            config = options.read(values)
-        except ConfigError as error:
-            raise ConfigError([*error.faults, *faults]) from None
-        if faults:
-            raise ConfigError(faults)
-        return config
-
     @property
     def plays_scenario(self) -> bool:
-        """There are users that play `--wps-scenario`, not only a locustfile's own tasks."""
-        from wps_load.swarm.users import ScenarioUser
+        return self.asked.locustfile.plays_scenario
 
-        return any(issubclass(cls, ScenarioUser) for cls in self.environment.user_classes)
-
-    def _prepare_or_exit(self) -> None:
-        """Headless: a wrong option ends the process before anything connects."""
+    def _prepare_or_exit(self, *, waits: bool) -> None:
+        """A wrong option ends the process before anything connects. `waits`: the run begins when the page says so, and
+        with the users that it says."""
         try:
-            self.prepare()
+            if waits:
+                self.asked.read_options()
+            else:
+                self.prepare()
         except ConfigError as error:
-            for fault in error.faults:
-                self.console.say(f"wps-load: {fault}")
-            sys.exit(int(ExitCode.USAGE))
+            leave(*(Trouble(str(fault), ExitCode.USAGE) for fault in error.faults))
         except KeyboardInterrupt:
             sys.exit(signals.ABORTED)
+
+    # -- trouble ---------------------------------------------------------------------------------------------
+
+    def break_off(self, found: Trouble) -> None:
+        """Something went wrong that cannot be told before: says so, and ends the run at once. In a worker: tells the
+        master, which does."""
+        if not self.conducts:
+            self._bus.to_coordinator(TROUBLE, {"sentence": found.sentence, "code": int(found.code)})
+            return
+        if self._trouble is None:
+            self._trouble = found
+            self.console.say(f"wps-load: {found.sentence}")
+            if self.coordinator is not None:
+                self.coordinator.trouble = found.sentence
+            self._steps.end()
+            gevent.spawn(self.runner.quit if self._is_batch else self.runner.stop)
+
+    @property
+    def _is_batch(self) -> bool:
+        """The process ends with its run."""
+        return bool(self.parsed.get("headless"))
 
     # -- start -----------------------------------------------------------------------------------------------
 
@@ -174,7 +192,8 @@ class Lifecycle:
 
     def prepare(self, changed: dict[str, Any] | None = None) -> None:
         """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
-        config = self.judge(changed)
+        config = self.asked.read(changed)
+        self._trouble = None
         judge_network(config)  # an unusable CA file or proxy is told now
         self._stop_emulator()
         if config.target.is_emulator:
@@ -183,7 +202,7 @@ class Lifecycle:
             except EmulatorFailed as error:
                 raise ConfigError([Fault("embedded emulator", None, str(error))]) from error
             config = config.with_emulator(self._emulator.connection_string)
-        self._shape(config)
+        self._steps.install(config)
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
         if config.prometheus_port is not None and not self._scraped:
             serve(config.prometheus_port, lambda: self.coordinator.collector if self.coordinator else None)
@@ -191,12 +210,17 @@ class Lifecycle:
         self.reporter.announce()
 
     def _on_test_start(self, **_: Any) -> None:
-        make_precise(self.environment.stats)
-        self._restore_tasks()
-        if self.conducts:
-            self._begin()
-        if self.has_users:
-            self._join()
+        try:
+            make_precise(self.environment.stats)
+            self._restore_tasks()
+            if self.conducts:
+                self._begin()
+            if self.has_users:
+                self._join()
+        except Exception as error:
+            self.break_off(trouble("the start of the run", error))
+            if self.conducts:  # Locust, which is about to spawn users, takes it for the end of its greenlet
+                raise gevent.GreenletExit from error
 
     def _restore_tasks(self) -> None:
         """Locust's --tags has filtered the one task that our users live by, and that they can't be without."""
@@ -208,11 +232,8 @@ class Lifecycle:
 
     def _begin(self) -> None:
         if self.reporter is None or self.reporter.used:
-            try:
-                self.prepare()
-            except ConfigError as error:
-                logger.error("%s", error)
-                return
+            self.prepare()
+        self.asked.hide_host()
         reporter = self.reporter
         assert reporter is not None
         config = reporter.config
@@ -235,6 +256,7 @@ class Lifecycle:
             "seed": config.seed,
             "started_ns": plan.started_ns,
             "emulator": emulator,
+            "target": str(config.target.kind),
         }
         setattr(self.environment.parsed_options, RUN_ATTRIBUTE, orjson.dumps(identity).decode())
         self.coordinator = Coordinator(
@@ -244,41 +266,17 @@ class Lifecycle:
             expected_users=self._expected_users,
             on_second=self._on_second,
             say=self.console.say,
+            on_error=lambda error: self.break_off(trouble("the run", error)),
         )
         self._abort = AbortWatch(self.coordinator, config.slos) if config.slo_abort else None
         if config.capacity is not None or config.stages is not None:
             self.coordinator.explorer = Explorer(
-                self.coordinator, set_users=self._want_users, say=self.console.say, end=self._end_run
+                self.coordinator, set_users=self._steps.want, say=self.console.say, end=self._end_run
             )
-        self._users_wanted = None
-        self._load_over = False
+        self._steps.begin()
         reporter.begin(self.coordinator, lambda: self._most_users or plan.users)
 
     # -- load that changes -----------------------------------------------------------------------------------
-
-    def _shape(self, config: RunConfig) -> None:
-        """Stages of users, and a search for them, are a shape of ours; one of the locustfile's own stays."""
-        ours = isinstance(self.environment.shape_class, UsersShape)
-        if any(plan is not None and plan.variable == "users" for plan in (config.stages, config.capacity)):
-            shape = UsersShape(self._wanted_users)
-            shape.runner = self.runner
-            self.environment.shape_class = shape
-        elif ours:
-            self.environment.shape_class = None
-
-    def _want_users(self, count: int) -> None:
-        self._users_wanted = count
-
-    def _wanted_users(self, elapsed_s: float) -> tuple[int, float] | None:
-        """What the shape answers: users and spawn rate, None for the end."""
-        assert self.reporter is not None
-        config = self.reporter.config
-        rate = config.spawn_rate or 1.0
-        if config.stages is not None:
-            return config.stages.tick(elapsed_s, users=config.users or 1, spawn_rate=rate, run_time_s=config.run_time_s)
-        over = self._load_over or (config.run_time_s is not None and elapsed_s >= config.run_time_s)
-        assert config.capacity is not None
-        return None if over else (self._users_wanted or config.capacity.low, rate)
 
     def _on_second(self, collector: Collector) -> None:
         if self.reporter is not None:
@@ -291,20 +289,22 @@ class Lifecycle:
 
     def _end_run(self) -> None:
         """There is nothing more to find out."""
-        self._load_over = True
-        if not isinstance(self.environment.shape_class, UsersShape):
-            gevent.spawn(self.runner.quit if self.parsed.get("headless") else self.runner.stop)
+        self._steps.end()
+        if not self._steps.in_force:
+            gevent.spawn(self.runner.quit if self._is_batch else self.runner.stop)
 
     def _join(self) -> None:
         """This process has users: makes their engine."""
         identity = orjson.loads(getattr(self.environment.parsed_options, RUN_ATTRIBUTE, "") or "null")
         if identity is None:
             return
-        # Locust sends its workers the options of others, not its own: -u of the web form is known to the master only
-        known = {"wps_seed": str(identity["seed"]), "num_users": identity["users"]}
-        config = options.read({**self.parsed, **known})
-        if identity["emulator"]:
-            config = config.with_emulator(identity["emulator"])
+        if self.conducts:
+            assert self.reporter is not None
+            config = self.reporter.config
+        else:
+            config = self.asked.read_as_worker(identity)
+            if identity["emulator"]:
+                config = config.with_emulator(identity["emulator"])
         self._warned.clear()
         engine = make_engine(config, identity, self._warn)
         table = LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}))
@@ -384,6 +384,8 @@ class Lifecycle:
 
     def _exit_code(self) -> int:
         """The worst of ours and Locust's own rule for failures."""
+        if self._trouble is not None:
+            return int(self._trouble.code)
         if self.reporter is None:
             return int(ExitCode.PASSED)
         failures = bool(self.runner.errors or self.runner.exceptions)

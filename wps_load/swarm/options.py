@@ -8,7 +8,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wps_load.config import OPTIONS, RunConfig, load
+from wps_load.errors import Fault
 from wps_load.options import Page
+from wps_load.sources import Level, Locustfile, Settings, levels, repeated_keys
+from wps_load.target import HOST
 
 
 class Suggestions(list[str]):
@@ -20,6 +23,8 @@ class Suggestions(list[str]):
 
 def add_arguments(parser: Any) -> None:
     """For Locust's `init_command_line_parser`, which it fires again for each load of its page."""
+    if not _parsers:
+        _parsers.append(parser)
     for option in OPTIONS:
         shared: dict[str, Any] = {
             "help": option.argparse_help,
@@ -35,25 +40,46 @@ def add_arguments(parser: Any) -> None:
 
 
 def read(
-    parsed: Mapping[str, Any], *, argv: Sequence[str] | None = None, environ: Mapping[str, str] | None = None
+    parsed: Mapping[str, Any],
+    *,
+    sources: Mapping[str, Level] | None = None,
+    environ: Mapping[str, str] | None = None,
+    locustfile: Locustfile | None = None,
+    judged: bool = False,
 ) -> RunConfig:
-    """The run of Locust's parsed options (`vars(environment.parsed_options)`). Raises ConfigError."""
-    users = parsed.get("num_users")
-    run_time = parsed.get("run_time")
+    """The run of Locust's parsed options (`vars(environment.parsed_options)`). Raises ConfigError.
+
+    `sources`: those of this process's own command line if None. `judged`: by the master that sent it.
+    """
+    users, run_time = parsed.get("num_users"), parsed.get("run_time")
+    shaped = locustfile is not None and locustfile.shape is not None
     return load(
         parsed,
-        users=1 if users is None else users,
+        users=1 if users is None and not shaped and not judged else users,
         spawn_rate=parsed.get("spawn_rate"),
-        run_time_s=float(run_time) if run_time else None,
+        run_time_s=None if run_time is None else float(run_time),
         environ=os.environ if environ is None else environ,
-        sources=sources(sys.argv[1:] if argv is None else argv, os.environ if environ is None else environ),
+        sources=own_sources() if sources is None else sources,
+        locustfile=locustfile,
+        judged=judged,
     )
 
 
-def sources(argv: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
-    """Where each option comes from, by `dest`: a flag outdoes a file, which outdoes a variable, as in Locust."""
-    flags = {argument.partition("=")[0] for argument in argv if argument.startswith("--")}
-    return {
-        option.dest: "flag" if option.flag in flags else "environment" if environ.get(option.env_var) else "file"
-        for option in OPTIONS
-    }
+def own_sources(argv: Sequence[str] | None = None) -> dict[str, Level]:
+    """Where this process's options come from, by dest."""
+    return levels(_settings(), sys.argv[1:] if argv is None else argv, _FLAGS)
+
+
+def repeated() -> list[Fault]:
+    """Keys that a config file of this process has twice."""
+    return list(repeated_keys(_settings()))
+
+
+def _settings() -> Settings:
+    """Of the parser that Locust has parsed its command line with: the first one; its page makes more."""
+    found: Settings = getattr(_parsers[0], "_source_to_settings", {}) if _parsers else {}
+    return found
+
+
+_parsers: list[Any] = []
+_FLAGS = {option.flag: option.dest for option in OPTIONS} | {"--host": HOST, "-H": HOST}

@@ -153,6 +153,13 @@ def refused_host(posted: str, started: str | None, *, allow_target_change: bool)
     return f"Host: this page may not send the load to another target; start the program with --host, or with {_SWITCH}"
 
 
+def refused_mode(posted: str, started: str, *, allow_target_change: bool) -> str | None:
+    """Why the page may not turn from the emulator, which the program was started for, to a target."""
+    if allow_target_change or started != "emulator" or posted in ("", "emulator"):
+        return None
+    return f"--wps-target {posted}: the program was started for the emulator; start it without, or with {_SWITCH}"
+
+
 def refused_settings(settings: Any, host: str | None, *, allow_target_change: bool) -> str | None:
     """Why a change of a user class (Locust's /user) is refused. `host`: the class's present one."""
     if not isinstance(settings, dict):

@@ -1,14 +1,18 @@
 """A LoadTestShape of ours, where load is stages of users or a search for users.
 
-Made by `lifecycle`, never exported by a locustfile: Locust instantiates every shape that it finds in one.
+Made here, never exported by a locustfile: Locust instantiates every shape that it finds in one.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
 from locust import LoadTestShape
+from locust.env import Environment
+
+from wps_load.config import RunConfig
 
 
 class Once(logging.Filter):
@@ -44,3 +48,51 @@ class UsersShape(LoadTestShape):
 
     def tick(self) -> tuple[int, float] | None:
         return self._wanted(self.get_run_time())  # type: ignore[no-untyped-call]
+
+
+class UsersInSteps:
+    """How many users Locust is to have at each moment, where that is not a constant."""
+
+    def __init__(self, environment: Environment, runner: Any) -> None:
+        self._environment = environment
+        self._runner = runner
+        self._config: RunConfig | None = None
+        self._wanted: int | None = None
+        self._over = False
+
+    @property
+    def in_force(self) -> bool:
+        return isinstance(self._environment.shape_class, UsersShape)
+
+    def install(self, config: RunConfig) -> None:
+        """For the run to come. A shape of the locustfile's own stays: options that would replace it were refused."""
+        self._config = config
+        if any(plan is not None and plan.variable == "users" for plan in (config.stages, config.capacity)):
+            shape = UsersShape(self._tick)
+            shape.runner = self._runner
+            self._environment.shape_class = shape
+        elif self.in_force:
+            self._environment.shape_class = None
+
+    def begin(self) -> None:
+        self._wanted, self._over = None, False
+
+    def want(self, count: int) -> None:
+        """A search asks for so many."""
+        self._wanted = count
+
+    def end(self) -> None:
+        """Locust ends the run itself when it next asks."""
+        self._over = True
+
+    def _tick(self, elapsed_s: float) -> tuple[int, float] | None:
+        """What the shape answers: users and spawn rate, None for the end."""
+        config = self._config
+        assert config is not None
+        rate, run_time_s = config.spawn_rate, config.run_time_s
+        if self._over or (run_time_s is not None and elapsed_s >= run_time_s):
+            return None
+        if config.stages is not None:
+            return config.stages.tick(elapsed_s, users=config.users or 1, spawn_rate=rate, run_time_s=run_time_s)
+        assert config.capacity is not None
+        return self._wanted or config.capacity.low, rate

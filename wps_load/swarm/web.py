@@ -39,6 +39,10 @@ _OFFERED: Mapping[str, list[dict[str, Any]]] = {
     ],
 }
 """What Locust's page takes from its `template_args`; a locustfile may have its own there."""
+_EDIT = (
+    "The number of users cannot be changed while a scenario runs: its roles, groups and rates are dealt out for the "
+    "number it began with. Stop it and start anew, or start it with --wps-stages"
+)
 _SCRIPT = b'<script src="./wps/tab.js" defer></script></body>'
 
 
@@ -103,8 +107,8 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
         refused = _refused_form(lifecycle, started_host)
         if refused:
             return jsonify(_refusal("; ".join(refused), lifecycle))
-        if lifecycle.running:
-            return None  # this changes its number of users
+        if lifecycle.running:  # this changes its number of users
+            return jsonify(_refusal(_EDIT, lifecycle)) if lifecycle.plays_scenario else None
         try:
             lifecycle.prepare(_changes(request.form))
         except ConfigError as error:
@@ -140,7 +144,10 @@ def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
     if _has_ours(lifecycle) and "host" in request.form:  # where all users are somebody else's, the host is their affair
         host = page_guard.refused_host(request.form["host"], started_host, allow_target_change=allowed)
         refused += [] if host is None else [host]
-    return refused
+    mode = page_guard.refused_mode(
+        request.form.get("wps_target", ""), lifecycle.asked.at_start("wps_target"), allow_target_change=allowed
+    )
+    return refused + ([] if mode is None else [mode])
 
 
 def _has_ours(lifecycle: Lifecycle) -> bool:
@@ -165,6 +172,9 @@ def _changes(form: Mapping[str, str]) -> dict[str, Any]:
         changed["num_users"] = int(form.get("user_count", ""))
     with contextlib.suppress(ValueError):
         changed["spawn_rate"] = float(form.get("spawn_rate", ""))
+    if "host" in form:
+        changed["host"] = form["host"].replace("<", "").replace(">", "")  # as Locust takes it
+    changed["run_time"] = None  # -t is the form's first proposal, and Locust obeys what the form says
     if form.get("run_time"):
         with contextlib.suppress(ValueError):
             changed["run_time"] = parse_timespan(form["run_time"])

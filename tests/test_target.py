@@ -1,0 +1,164 @@
+"""What is tested: never ignored, never taken for granted, and one thing only."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import configargparse  # type: ignore[import-untyped]
+import pytest
+
+from wps_load.config import AZURE_VARIABLE, RunConfig, TargetKind, load
+from wps_load.errors import ConfigError
+from wps_load.sources import Level, Locustfile, levels, repeated_keys
+from wps_load.target import HOST, public_host
+
+KEY = base64.b64encode(b"a very secret key").decode()
+TOKEN = "eyJhbGciOi.eyJhdWQiOi.c2VjcmV0"
+CONNECTION = f"Endpoint=https://demo.webpubsub.azure.com;AccessKey={KEY};Version=1.0;"
+URL = f"wss://demo.webpubsub.azure.com/client/hubs/chat?access_token={TOKEN}"
+NEGOTIATE = "https://app.example/negotiate?code=hidden"
+ENDPOINT = "https://demo.webpubsub.azure.com"
+OTHER = "https://other.webpubsub.azure.com"
+BESIDE_HTTP = Locustfile(other_users=True)
+
+
+def read(
+    given: dict[str, tuple[Any, Level]], environ: dict[str, str] | None = None, locustfile: Locustfile | None = None
+) -> RunConfig:
+    """`given`: value and source by dest, `wps_` left out."""
+    names = {name: name if name == HOST else f"wps_{name}" for name in given}
+    return load(
+        {names[name]: value for name, (value, _) in given.items()},
+        users=1,
+        spawn_rate=None,
+        environ=environ or {},
+        sources={names[name]: level for name, (_, level) in given.items()},
+        locustfile=locustfile,
+    )
+
+
+FLAG, VARIABLE, FILE, PAGE = Level.FLAG, Level.VARIABLE, Level.FILE, Level.PAGE
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "kind"),
+    [
+        ({}, {}, TargetKind.EMULATOR),
+        ({"target": ("emulator", FLAG)}, {AZURE_VARIABLE: CONNECTION}, TargetKind.EMULATOR),
+        ({"target": ("emulator", FLAG)}, {AZURE_VARIABLE: ""}, TargetKind.EMULATOR),
+        ({"target": ("emulator", FLAG), "client_url": ("nonsense", FLAG)}, {}, TargetKind.EMULATOR),
+        ({"target": ("emulator", FLAG), "client_url": ("", FLAG)}, {}, TargetKind.EMULATOR),
+        ({"target": ("emulator", FLAG), HOST: ("nonsense", FLAG)}, {}, TargetKind.EMULATOR),
+        ({"target": ("azure", FLAG)}, {AZURE_VARIABLE: CONNECTION}, TargetKind.CONNECTION_STRING),
+        ({"target": ("azure", FLAG), HOST: (URL, FLAG)}, {}, TargetKind.CLIENT_URL),
+        # Locust's host
+        ({HOST: (URL, FLAG)}, {}, TargetKind.CLIENT_URL),
+        ({HOST: (URL, FLAG)}, {AZURE_VARIABLE: CONNECTION}, TargetKind.CLIENT_URL),
+        ({HOST: (URL, PAGE), "connection_string": (CONNECTION, FLAG)}, {}, TargetKind.CLIENT_URL),
+        ({HOST: (ENDPOINT, FLAG)}, {AZURE_VARIABLE: CONNECTION}, TargetKind.CONNECTION_STRING),
+        ({HOST: (f"{ENDPOINT}:443/", FLAG)}, {AZURE_VARIABLE: CONNECTION}, TargetKind.CONNECTION_STRING),
+        ({HOST: ("demo.webpubsub.azure.com", FLAG), "client_url": (URL, FLAG)}, {}, TargetKind.CLIENT_URL),
+        ({HOST: ("https://app.example", FLAG), "negotiate_url": (NEGOTIATE, FLAG)}, {}, TargetKind.NEGOTIATE),
+        # flag before variable before file before Azure's variable
+        ({HOST: (OTHER, FILE), "connection_string": (CONNECTION, VARIABLE)}, {}, TargetKind.CONNECTION_STRING),
+        ({"client_url": (URL, VARIABLE), "negotiate_url": (NEGOTIATE, FILE)}, {}, TargetKind.CLIENT_URL),
+        ({"client_url": (URL, FLAG), "connection_string": (CONNECTION, VARIABLE)}, {}, TargetKind.CLIENT_URL),
+        ({"negotiate_url": (NEGOTIATE, FILE)}, {AZURE_VARIABLE: CONNECTION}, TargetKind.NEGOTIATE),
+        ({"negotiate_url": (NEGOTIATE, FILE)}, {AZURE_VARIABLE: ""}, TargetKind.NEGOTIATE),
+    ],
+)
+def test_one_target_is_chosen(given: dict[str, Any], environ: dict[str, str], kind: TargetKind) -> None:
+    assert read(given, environ).target.kind is kind
+
+
+MISSING = "a secret is missing"
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "begins", "says"),
+    [
+        # set but empty is a secret that a pipeline has lost
+        ({}, {AZURE_VARIABLE: ""}, AZURE_VARIABLE, MISSING),
+        ({}, {AZURE_VARIABLE: " "}, AZURE_VARIABLE, MISSING),
+        ({"connection_string": ("", VARIABLE)}, {}, "LOCUST_WPS_CONNECTION_STRING", MISSING),
+        ({"client_url": ("", FLAG)}, {}, "--wps-client-url", MISSING),
+        ({"negotiate_url": ("", FILE)}, {}, "wps-negotiate-url in a config file", MISSING),
+        ({"negotiate_url": ("''", FILE)}, {}, "--wps-negotiate-url", "http"),
+        ({HOST: ("", VARIABLE)}, {}, "LOCUST_HOST", MISSING),
+        ({"client_url": ("", VARIABLE)}, {AZURE_VARIABLE: CONNECTION}, "LOCUST_WPS_CLIENT_URL", MISSING),
+        ({"slo": ("", FLAG)}, {}, "--wps-slo", "none for no SLO"),
+        ({"rate": ("", VARIABLE)}, {}, "LOCUST_WPS_RATE", "set but empty"),
+        # a target must be given
+        ({"target": ("azure", FLAG)}, {}, "--wps-target 'azure'", "no target is given"),
+        ({"target": ("cloud", FLAG)}, {}, "--wps-target 'cloud'", "one of auto, azure, emulator"),
+        # Locust's host is never ignored
+        ({HOST: (ENDPOINT, FLAG)}, {}, "--host 'https://demo.webpubsub.azure.com", "it gives no key"),
+        ({HOST: (ENDPOINT, VARIABLE)}, {}, "LOCUST_HOST", "it gives no key"),
+        ({HOST: (ENDPOINT, PAGE)}, {}, "Host ", "it gives no key"),
+        ({HOST: ("http://127.0.0.1:8080", FLAG)}, {}, "--host", "--wps-negotiate-url"),
+        ({HOST: (OTHER, FLAG)}, {AZURE_VARIABLE: CONNECTION}, "--host", "names another host"),
+        ({HOST: (OTHER, FLAG), "client_url": (URL, FLAG)}, {}, "--host", "--wps-client-url names another host"),
+        ({HOST: (URL.split("?", maxsplit=1)[0], FLAG)}, {}, "--host", "no access_token"),
+        ({HOST: (CONNECTION, FLAG)}, {}, "--host", "--wps-connection-string"),
+        ({HOST: ("ftp://demo", FLAG)}, {}, "--host", "an endpoint"),
+        ({HOST: ("https://two words", FLAG)}, {}, "--host", "an endpoint"),
+        # one thing only
+        ({"client_url": (URL, FLAG), "negotiate_url": (NEGOTIATE, FLAG)}, {}, "--wps-client-url and", "only one"),
+        ({HOST: (URL, FLAG), "connection_string": (CONNECTION, FLAG)}, {}, "--wps-connection-string and --host", "one"),
+        ({HOST: (URL, VARIABLE), "client_url": (URL, VARIABLE)}, {}, "LOCUST_WPS_CLIENT_URL and LOCUST_HOST", "one"),
+    ],
+)
+def test_what_is_no_target_is_refused(given: dict[str, Any], environ: dict[str, str], begins: str, says: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(given, environ)
+    (fault,) = caught.value.faults
+    assert str(fault).startswith(begins)
+    assert says in str(fault)
+    for secret in (KEY, TOKEN, "hidden"):
+        assert secret not in str(fault)
+
+
+def test_a_host_of_other_peoples_users_is_theirs() -> None:
+    given = {HOST: ("https://app.example", FLAG), "connection_string": (CONNECTION, FLAG)}
+    assert read(given, locustfile=BESIDE_HTTP).target.kind is TargetKind.CONNECTION_STRING
+    with pytest.raises(ConfigError, match="not only for the other User classes"):
+        read({HOST: ("https://app.example", FLAG)}, locustfile=BESIDE_HTTP)
+    assert read({"target": ("emulator", FLAG), **given}, locustfile=BESIDE_HTTP).target.is_emulator
+
+
+def test_the_host_of_a_class_of_ours_is_a_target_as_well() -> None:
+    chat = Locustfile(hosts=(("Chat", URL),))
+    assert read({}, locustfile=chat).target.kind is TargetKind.CLIENT_URL
+    assert read({"connection_string": (CONNECTION, FLAG)}, locustfile=chat).target.has_key
+    with pytest.raises(ConfigError, match=r"host of the class Chat .*no key"):
+        read({}, locustfile=Locustfile(hosts=(("Chat", ENDPOINT),)))
+
+
+def test_a_token_in_locusts_host_is_not_shown() -> None:
+    assert public_host(URL) == "wss://demo.webpubsub.azure.com/client/hubs/chat"
+    assert public_host(OTHER) == OTHER
+
+
+def test_sources_are_told_by_configargparse(tmp_path: Any) -> None:
+    file = tmp_path / "run.conf"
+    file.write_text("a =\nb = of the file\n# c = 1\nc: 1\nc = 2\n--c 3\n")
+    parser = configargparse.ArgumentParser()
+    parser.add_argument("--config", is_config_file_arg=True)
+    for name in "abcdef":
+        parser.add_argument(f"--{name}", f"--wps-{name}ll", env_var=f"V_{name.upper()}", dest=name, default="")
+    argv = ["--config", str(file), "--wps-dl", "", "-H://x", "--", "--fll"]
+    parser.parse_known_args(argv, env_vars={"V_B": "", "V_E": "x"})
+    settings = parser.get_source_to_settings_dict()
+    flags = {f"--wps-{name}ll": name for name in "abcdef"} | {"--host": "host", "-H": "host"}
+
+    assert levels(settings, argv, flags) == {
+        "a": Level.FILE,
+        "b": Level.VARIABLE,
+        "c": Level.FILE,
+        "d": Level.FLAG,  # argparse takes the beginning of a flag
+        "e": Level.VARIABLE,
+        "host": Level.FLAG,
+    }
+    (fault,) = repeated_keys(settings)
+    assert str(fault) == f"{file}: c stands in lines 4, 5, 6: leave one of them"

@@ -1,0 +1,137 @@
+"""What a process was asked for: its options as it was started with them, and what the page's form says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from locust.env import Environment
+
+from wps_load.config import RunConfig, TargetKind
+from wps_load.errors import ConfigError, Fault
+from wps_load.options import BY_FLAG, OPTIONS, TARGET_FLAGS
+from wps_load.sources import Level, Locustfile
+from wps_load.swarm import options
+from wps_load.swarm.shapes import UsersShape
+from wps_load.target import HOST, public_host
+
+
+class Asked:
+    """Of one process. Locust keeps what a form said last in `environment.parsed_options`, the master's spawn messages
+    take the host along, and the page shows it to everybody: a token in it does not stay there."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._sources = options.own_sources()
+        self._hidden: dict[str, str] = {}
+        """A host with a token by what is shown of it."""
+        self._hosts = tuple(
+            (cls.__name__, cls.host) for cls in self._ours() if cls.host
+        )  # before Locust writes the host of a run into them
+        self.hide_host()
+        self._first = dict(self.values)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Locust's parsed options."""
+        return vars(self._environment.parsed_options)
+
+    def at_start(self, dest: str) -> str:
+        """An option's text as the process was started with; empty: not set."""
+        return str(self._first.get(dest) or "")
+
+    def read(self, changed: Mapping[str, Any] | None = None) -> RunConfig:
+        """The run that the options ask for, `changed` by the page's form. Raises ConfigError with every fault."""
+        values, found = {**self.values, **(changed or {})}, self.locustfile
+        sources = self._now(values)
+        values[HOST] = self._host(values)
+        if found.shape is not None:  # it sets the number of users, and Locust leaves -t to it
+            values |= {"num_users": None, "spawn_rate": None, "run_time": None}
+        if not found.plays_scenario:  # its default SLO is about messages that nobody sends
+            values["wps_slo"] = values.get("wps_slo") or "none"
+        return self._read(values, sources, found)
+
+    def read_options(self) -> None:
+        """Judges each option and the target, for a run that the page begins: with how many users, and how they go
+        together, its form says. Raises ConfigError."""
+        values = {**self.values, "num_users": None}
+        values[HOST] = self._host(values)
+        self._read(values, self._sources, self.locustfile, judged=True)
+
+    def read_as_worker(self, identity: Mapping[str, Any]) -> RunConfig:
+        """The run that a master has judged: what it chose, with this process's own secrets."""
+        kind = TargetKind(identity["target"])
+        # Locust sends its workers the options of others, not its own: -u of the web form is known to the master only
+        values = {**self.values, "wps_seed": str(identity["seed"]), "num_users": identity["users"]}
+        wanted = {
+            TargetKind.EMULATOR: (),
+            TargetKind.CONNECTION_STRING: ("--wps-connection-string",),
+            TargetKind.CLIENT_URL: ("--wps-client-url",),
+            TargetKind.NEGOTIATE: ("--wps-negotiate-url",),
+        }[kind]
+        values |= {BY_FLAG[flag].dest: None for flag in TARGET_FLAGS if flag not in wanted}
+        host = values.get(HOST) or ""
+        values[HOST] = self._hidden.get(host) if kind is TargetKind.CLIENT_URL else None
+        values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"
+        return options.read(values, sources=self._sources, judged=True)
+
+    def _read(
+        self, values: Mapping[str, Any], sources: Mapping[str, Level], locustfile: Locustfile, *, judged: bool = False
+    ) -> RunConfig:
+        faults = options.repeated()
+        processes = values.get("processes")
+        if processes is not None and (processes == 0 or processes < -1):
+            faults.append(Fault("--processes", str(processes), "at least 1, or -1 for one of each processor"))
+        faults += [fault for cls in self._ours() for fault in cls.attribute_faults()]
+        try:
+            config = options.read(values, sources=sources, locustfile=locustfile, judged=judged)
+        except ConfigError as error:
+            raise ConfigError([*faults, *error.faults]) from None
+        if faults:
+            raise ConfigError(faults)
+        return config
+
+    @property
+    def locustfile(self) -> Locustfile:
+        """Of the classes that are chosen now."""
+        from wps_load.swarm.users import ScenarioUser
+
+        ours = self._ours()
+        shape = self._environment.shape_class
+        return Locustfile(
+            plays_scenario=any(issubclass(cls, ScenarioUser) for cls in ours),
+            other_users=len(ours) < len(self._environment.user_classes),
+            shape=None if shape is None or isinstance(shape, UsersShape) else type(shape).__name__,
+            hosts=self._hosts,
+        )
+
+    def hide_host(self) -> None:
+        """Takes the token out of a host that Locust would show and send."""
+        host = self._environment.host
+        if host and (shown := public_host(host)) != host:
+            self._hidden[shown] = host
+            self._environment.host = shown
+            self.values[HOST] = shown
+
+    def _host(self, values: Mapping[str, Any]) -> str | None:
+        """Locust's host with its token; without users of ours it is for other people's."""
+        host = values.get(HOST) or ""
+        shown: str | None = values.get(HOST)
+        return self._hidden.get(host, shown) if self._ours() else None
+
+    def _ours(self) -> list[Any]:
+        from wps_load.swarm.users import InstalledUser
+
+        return [cls for cls in self._environment.user_classes if issubclass(cls, InstalledUser)]
+
+    def _now(self, values: Mapping[str, Any]) -> dict[str, Level]:
+        """Where these values come from: as at the start, or from the page, where empty is "not set"."""
+        found = dict(self._sources)
+        for dest in (HOST, *(option.dest for option in OPTIONS if not option.is_switch)):
+            text, first = values.get(dest) or "", self._first.get(dest) or ""
+            if text == first:
+                continue
+            found.pop(dest, None)
+            if text:
+                found[dest] = Level.PAGE
+        return found
