@@ -79,10 +79,10 @@ def imports(path: Path) -> Iterator[str]:
 
 
 CIRCLES = {
-    frozenset({"config", "config_rules"}): "the rules are typed by the settings that they judge",
+    frozenset({"config", "config_rules", "load_rules"}): "the rules are typed by the settings that they judge",
     frozenset(name for name in NAMES if name.startswith("client.")): "all share the engine; to be taken apart",
     frozenset({"swarm.coordinator", "swarm.explorer"}): "to be taken apart",
-    frozenset({"swarm.lifecycle", "swarm.signals", "swarm.users", "swarm.web"}): "to be taken apart",
+    frozenset({"swarm.asked", "swarm.lifecycle", "swarm.signals", "swarm.users", "swarm.web"}): "to be taken apart",
 }
 """Modules that import each other, type checking included, and why they may."""
 
