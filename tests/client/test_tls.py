@@ -140,9 +140,7 @@ def test_a_server_that_wants_a_client_certificate(
     ("begins", "ends", "says"),
     [(-30, -1, "expired"), (2, 9, "not yet valid")],
 )
-def test_a_certificate_out_of_its_time(
-    authority: trustme.CA, ca_file: str, begins: int, ends: int, says: str
-) -> None:
+def test_a_certificate_out_of_its_time(authority: trustme.CA, ca_file: str, begins: int, ends: int, says: str) -> None:
     now = utc_now()
     times = {"not_before": now + timedelta(days=begins), "not_after": now + timedelta(days=ends)}
     failure = refused(serving(authority.issue_cert("localhost", **times)), ca_file)

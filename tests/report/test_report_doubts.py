@@ -48,9 +48,11 @@ def test_a_sound_run_has_none() -> None:
         ({"state": RunState.RUNNING}, {"interrupted": "error"}),
         ({"state": RunState.STOPPED}, {"stopped_early": "warning"}),
         (health(workers_lost=1), {"worker_lost": "error"}),
-        ({"totals": None}, {"no_messages": "error"}),
+        ({"totals": None, "timeline": ()}, {"no_messages": "error"}),
+        (health(workers_lost=1) | {"totals": None}, {"worker_lost": "error"}),
+        (health(workers_away=1, away_s_max=6.0), {"worker_away": "warning"}),
         ({"totals": totals(0), "offered": 0}, {"no_messages": "error"}),
-        ({"totals": None, "has_messages": False}, {}),
+        ({"totals": None, "timeline": (), "has_messages": False}, {}),
         (connections(25, 25), {}),
         (connections(25, 900), {}),
         (connections(24, 26), {"connections_failed": "error"}),
@@ -213,7 +215,7 @@ def test_silent_connections_are_told() -> None:
 
 
 def test_the_list_is_closed() -> None:
-    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 18
+    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 19
 
 
 def test_nothing_connected_comes_first_and_alone_explains_what_follows() -> None:
@@ -239,3 +241,13 @@ def test_addresses_that_did_not_answer_are_named() -> None:
     assert doubt["level"] == "warning"
     assert "10.0.0.1 did not answer; the address 10.0.0.2" in doubt["message"]
     assert "(2 more)" in doubt["message"]
+
+
+def test_a_worker_that_came_back_is_told_as_it_was() -> None:
+    def told(**values: Any) -> str:
+        found = build_summary(facts(**health(workers_away=1, **values)))["doubts"]
+        return str(next(d["message"] for d in found if d["name"] == "worker_away"))
+
+    assert told(workers=1, away_s_max=6.0).startswith("The generator stood still for up to 6 s, and went on")
+    assert told(workers=2, away_s_max=12.0).startswith("1 of 2 workers stood still or did not reach the master for up")
+    assert told(workers=2).startswith("1 of 2 workers stood still or did not reach the master, and went on")

@@ -98,6 +98,12 @@ def test_the_steps_to_come_share_the_time_that_is_left(left_s: float | None, ste
     assert explorer(left_s=left_s)._step_s(steps_left) in (seconds, seconds - 1)
 
 
+def test_recovering_from_steps_that_fail_takes_its_time_too() -> None:
+    found = explorer(left_s=110.0)
+    found._recovery_s = 6.0
+    assert found._step_s(8) in (5, 4), "instead of 8"
+
+
 def test_of_users_those_of_other_classes_are_not_asked_for() -> None:
     step = explorer(capacity="users:10..40", ours=10)._step("users", 20, 3)
     assert step is not None

@@ -24,6 +24,7 @@ from wps_load.report.generator_doubts import (
     loop_lag,
     rate_missed,
     send_lag,
+    worker_away,
     worker_lost,
 )
 from wps_load.report.model import RunFacts, RunState
@@ -70,6 +71,8 @@ def no_messages(seen: Evidence) -> Doubt | None:
             "See the failures of `join_group` by label: does the token have the role webpubsub.joinLeaveGroup "
             "(--wps-roles)?",
         )
+    if facts.totals is None and any(row.get("phase") == "measure" and row.get("published") for row in facts.timeline):
+        return None  # their accounts are lost with the workers that had them, and another doubt says so
     due = facts.offered or 0
     return Doubt(
         "no_messages",
@@ -169,6 +172,7 @@ def tls_unverified(seen: Evidence) -> Doubt | None:
 CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     interrupted,
     worker_lost,
+    worker_away,
     no_messages,
     connections_failed,
     client_bound,

@@ -25,6 +25,22 @@ def worker_lost(seen: Evidence) -> Doubt | None:
     )
 
 
+def worker_away(seen: Evidence) -> Doubt | None:
+    generator = seen.facts.generator
+    if not generator.workers_away:
+        return None
+    for_s = "" if generator.away_s_max is None else f" for up to {generator.away_s_max:.0f} s"
+    who = f"The generator stood still{for_s}"
+    if (generator.workers or 1) > 1:
+        who = f"{generator.workers_away} of {generator.workers} workers stood still or did not reach the master{for_s}"
+    return Doubt(
+        "worker_away",
+        "warning",
+        f"{who}, and went on: all counts are complete, but what was due meanwhile was late.",
+        "Look for what paused it: a suspended or migrated machine, a throttled container, a blocked network.",
+    )
+
+
 def rate_missed(seen: Evidence) -> Doubt | None:
     """What the service or our own plan kept from being sent is counted and shown, and no doubt about the generator."""
     facts = seen.facts

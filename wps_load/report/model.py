@@ -49,14 +49,17 @@ class ConnectionCounts:
 class GeneratorHealth:
     """How the machine that made the load was doing; the worst of all workers.
 
-    `cpu_percent_max`: of one core, the busiest worker's busiest second. `send_lag`: from a message's due time
-    to its bytes leaving. `send_stalls`: times a socket's send buffer was full. `gc_pause_ms_max`: the longest
-    pause of the garbage collector. `clock_error_ms`: bound of the clock offset between workers of several
-    hosts. `lags`: of each worker, `send_lag` and `loop_lag` of the measure phase.
+    `workers_away`: not heard of for seconds, `away_s_max` at most, and back. `cpu_percent_max`: of one core, the
+    busiest worker's busiest second. `send_lag`: from a message's due time to its bytes leaving. `send_stalls`: times
+    a socket's send buffer was full. `gc_pause_ms_max`: the longest pause of the garbage collector.
+    `clock_error_ms`: bound of the clock offset between workers of several hosts. `lags`: of each worker, `send_lag`
+    and `loop_lag` of the measure phase.
     """
 
     workers: int | None = None
     workers_lost: int = 0
+    workers_away: int = 0
+    away_s_max: float | None = None
     cpu_percent_max: float | None = None
     loop_lag_ms_p99: float | None = None
     send_lag_ms_p99: float | None = None

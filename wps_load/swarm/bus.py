@@ -86,8 +86,9 @@ class MasterBus:
 
     def to_agents(self, kind: str, data: Data, agent: str | None = None) -> None:
         if agent is None:
-            for each in self.agents():
-                self._runner.send_message(_TO_AGENT, {"kind": kind, "data": data}, each)
+            # also to those that are not heard of: a paused one reads it when it goes on
+            for node in list(self._runner.clients.all):
+                self._runner.send_message(_TO_AGENT, {"kind": kind, "data": data}, node.id)
         elif agent in self._runner.clients:
             self._runner.send_message(_TO_AGENT, {"kind": kind, "data": data}, agent)
 

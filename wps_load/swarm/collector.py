@@ -23,6 +23,8 @@ logger = logging.getLogger(__name__)
 
 _UNSENT = ("send_failed_service", "send_failed_plan")
 _DELTAS = ("offered", "published", *_UNSENT, "delivered", "missing", "missing_opened", "duplicated", "reordered")
+PAUSE_S = 3
+"""Seconds without a report; fewer are the business of the lags."""
 LOG_LINES = 600
 """Intervals of a metric in the HdrHistogram log, at most: those of a long run are merged to longer ones."""
 
@@ -57,6 +59,9 @@ class Collector:
         self._started_ns = started_ns
         self._config = config
         self._on_second = on_second
+        self.paused_s: dict[str, int] = {}
+        """For how long each agent was not heard of at most, where that was longer than PAUSE_S."""
+        self._heard: dict[str, int] = {}
         self._reported: dict[str, int] = {}
         self._open: dict[str, int] = {}
         self._running: dict[str, tuple[int, dict[str, int]]] = {}
@@ -79,6 +84,7 @@ class Collector:
 
     def add(self, agent: str, data: Data) -> None:
         """One agent's report of the second that has just ended, or in the drain of a part of one."""
+        self._note_pause(agent, data["second"])
         second = max(data["second"], self._last_row + 1)
         found = self._pending.setdefault(second, Second())
         for wire in data["parts"]:
@@ -103,6 +109,13 @@ class Collector:
             self._reported[agent] = second
         self._write_rows()
 
+    def _note_pause(self, agent: str, second: int) -> None:
+        """An agent reports each second, unless it stands still or is cut off."""
+        silent_s = second - self._heard.get(agent, second) - 1
+        self._heard[agent] = second
+        if silent_s >= PAUSE_S:
+            self.paused_s[agent] = max(silent_s, self.paused_s.get(agent, 0))
+
     def _merge_lags(self, agent: str, snapshot: Snapshot) -> None:
         lags = self.lags.setdefault(agent, {})
         for name in HEALTH:
@@ -123,6 +136,7 @@ class Collector:
         self._resets += 1
         self.total = Snapshot(sentences=self.total.sentences)
         self.lags = {}
+        self.paused_s = {}
         self.cpu_percent_max = 0.0
         self.gc_pause_ns_max = 0
 

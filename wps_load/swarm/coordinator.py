@@ -12,20 +12,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 from gevent.event import Event  # type: ignore[import-untyped]
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
-from wps_load.config import RunConfig
 from wps_load.report.live import settle_line
 from wps_load.swarm.bus import Bus, Data
 from wps_load.swarm.clocks import ClockSync
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.explorer import Explorer
+from wps_load.swarm.plan import AgentState, Expected, RunPlan
 from wps_load.swarm.slots import SlotAllocator
+
+__all__ = ["AgentState", "Coordinator", "Expected", "RunPlan"]
 
 logger = logging.getLogger(__name__)
 
@@ -35,48 +36,6 @@ ANSWER_NS = 5 * NS_PER_S
 """How long an agent may take to answer in the drain, beyond the drain itself."""
 FOREVER_NS = 1 << 62
 _POLL_S = 0.02
-
-
-@dataclass(frozen=True, slots=True)
-class RunPlan:
-    """What is fixed when a run starts. `number`: the 32 bits of the run's id that every stamp carries.
-
-    `scenario_users` False: there are only a locustfile's own tasks, which send when they like. There is nothing to
-    settle for, so that the measure phase begins at once.
-    """
-
-    run_id: str
-    number: int
-    config: RunConfig
-    users: int
-    started_ns: int
-    run_time_ns: int | None = None
-    scenario_users: bool = True
-
-
-@dataclass(slots=True)
-class AgentState:
-    """What the coordinator knows of one agent."""
-
-    agent: str
-    host: str
-    claimed: int = 0
-    settled: int = 0
-    joiners: int = 0
-    joined: int = 0
-    finals: list[Any] | None = None
-    finished: bool = False
-    indices: set[int] = field(default_factory=set)
-
-
-class Expected(NamedTuple):
-    """How many users Locust has been asked for. Other people's classes may be beside ours."""
-
-    playing: int
-    """They play the scenario."""
-    connecting: int
-    """They have a connection: those, and `WebPubSubUser`s."""
-    everybody: int
 
 
 class Coordinator:
@@ -97,6 +56,8 @@ class Coordinator:
         self.collector = Collector(plan.started_ns, plan.config, on_second)
         self.agents: dict[str, AgentState] = {}
         self.lost: set[str] = set()
+        self.away: set[str] = set()
+        """Agents that were not heard of for seconds, and came back."""
         self.clocks = ClockSync()
         self.epoch = 0
         self.phases: list[tuple[str, int]] = []
@@ -304,6 +265,8 @@ class Coordinator:
         elif kind == "final":
             self.collector.finish(agent, data)
             state.finished = True
+            if agent in self.lost:
+                self._back(agent)
 
     def _hello(self, agent: str, data: Data) -> None:
         self.agents[agent] = AgentState(agent, data["host"])
@@ -332,12 +295,24 @@ class Coordinator:
             gevent.sleep(0.1)
 
     def _note_lost(self) -> None:
-        for agent in set(self.agents) - self._bus.agents() - self.lost:
+        alive = self._bus.agents()
+        for agent in set(self.agents) - alive - self.lost:
             if not self.agents[agent].finished:
-                logger.error("A worker was lost; its figures end with its last snapshot and the run is invalid.")
+                logger.warning(
+                    "A worker is not heard of. Unless it comes back, its figures end with its last snapshot."
+                )
                 self.lost.add(agent)
                 self.collector.leave(agent)
                 self._abandon(self.agents[agent])
+        for agent in self.lost & alive:
+            self._back(agent)
+
+    def _back(self, agent: str) -> None:
+        """It was paused, or cut off; what it counted meanwhile it still has."""
+        logger.warning("A worker that was not heard of for some time is back.")
+        self.lost.discard(agent)
+        self.away.add(agent)
+        self.collector.join(agent)
 
     def _release(self, state: AgentState, index: int) -> None:
         if index in state.indices:  # else it was given up for lost, and is back

@@ -62,6 +62,8 @@ class Explorer:
         self._end = end
         self._metric = self._config.main_metric
         self._slos = thresholds.parse(self._config.slo) if self._config.slo else ()
+        self._recovery_s = 0.0
+        """How long the last one took."""
         self.found: Found | None = None
         self.steps: list[dict[str, Any]] = []
         self.held: steps.Step | None = None
@@ -120,7 +122,9 @@ class Explorer:
             if outcome is Outcome.HELD and (self.held is None or load >= self.held.load):
                 self.held = step
             if outcome is Outcome.FAILED:
+                began_ns = now_ns()
                 self._recover(span.variable, span.low)
+                self._recovery_s = (now_ns() - began_ns) / NS_PER_S
         self.found = search.found(out_of_time=search.next_load() is not None)
         self._say(self.answer())
 
@@ -213,7 +217,9 @@ class Explorer:
         end_ns = self._coordinator.planned_end_ns
         if end_ns is None:
             return USUAL_S
-        share_s = (end_ns - now_ns()) / NS_PER_S / (steps_left + SPARE_STEPS) - SETTLE_S - 1
+        # about every other step to come fails, and must be recovered from
+        left_s = (end_ns - now_ns()) / NS_PER_S - self._recovery_s * steps_left / 2
+        share_s = left_s / (steps_left + SPARE_STEPS) - SETTLE_S - 1
         return max(SHORTEST_S, min(LONGEST_S, int(share_s)))
 
     def _time_for(self, seconds: float) -> bool:

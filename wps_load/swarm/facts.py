@@ -98,6 +98,8 @@ def _health(coordinator: Coordinator) -> GeneratorHealth:
     return GeneratorHealth(
         workers=len(coordinator.agents),
         workers_lost=len(coordinator.lost),
+        workers_away=len((coordinator.away | set(collector.paused_s)) - coordinator.lost),
+        away_s_max=max(collector.paused_s.values(), default=None),
         cpu_percent_max=collector.cpu_percent_max,
         loop_lag_ms_p99=_p99_ms(collector, "loop_lag"),
         send_lag_ms_p99=_p99_ms(collector, "send_lag"),
