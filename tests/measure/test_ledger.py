@@ -16,8 +16,8 @@ from wps_load.measure.ledger import (
     Ledger,
     LedgerTotals,
     StreamFinal,
-    _evaluate,
 )
+from wps_load.measure.settlement import evaluate
 
 END_NS = 140
 
@@ -40,6 +40,7 @@ class Publisher:
 class Subscriber:
     index: int
     windows: dict[int, list[tuple[int, int | None, bool]]]  # audience -> [(joined, left, planned)]
+    gone: int | None = None  # stopped by plan at this instant, wherever it is
     early: list[tuple[int, int]] = field(default_factory=list)  # (stream, seq) in order of arrival
     late: list[tuple[int, int]] = field(default_factory=list)  # those after `settle`
 
@@ -87,6 +88,7 @@ def histories(draw: st.DrawFn) -> History:
     subscribers = []
     for index in range(draw(st.integers(1, 3))):
         subscriber = Subscriber(index, {audience: draw(windows()) for audience in (1, 2)})
+        subscriber.gone = draw(st.sampled_from([None, END_NS - 30, END_NS]))
         streams = [draw(arrivals(publisher)) for publisher in publishers if draw(st.booleans())]
         merged = [pair for some in streams for pair in some]
         cut = draw(st.integers(0, len(merged)))
@@ -114,8 +116,25 @@ def oracle_expected(publisher: Publisher, subscriber: Subscriber, got: set[int])
     return expected
 
 
+def oracle_missed(publisher: Publisher, subscriber: Subscriber, got: set[int]) -> set[int]:
+    """What never came of what was due after an unasked end and before the next beginning."""
+    if publisher.no_echo and publisher.owner == subscriber.index:
+        return set()
+    mine = subscriber.windows[publisher.audience]
+    found = set()
+    for at, (_, left, planned) in enumerate(mine):
+        if left is None or planned:
+            continue
+        gone = subscriber.gone if subscriber.gone is not None and at + 1 == len(mine) else END_NS * 100
+        back = mine[at + 1][0] if at + 1 < len(mine) else gone
+        for seq in set(range(publisher.count)) - publisher.failed - got:
+            if left <= due_ns(publisher.stream, seq) < back:
+                found.add(seq)
+    return found
+
+
 def oracle(history: History, with_late: bool) -> LedgerTotals:
-    expected = delivered = duplicated = reordered = 0
+    expected = delivered = duplicated = reordered = missed = 0
     for subscriber in history.subscribers:
         came = subscriber.early + (subscriber.late if with_late else [])
         for publisher in history.publishers:
@@ -129,10 +148,11 @@ def oracle(history: History, with_late: bool) -> LedgerTotals:
                 seen.add(seq)
             delivered += len(seen)
             expected += len(oracle_expected(publisher, subscriber, seen))
+            missed += len(oracle_missed(publisher, subscriber, seen))
     published = sum(publisher.count - len(publisher.failed) for publisher in history.publishers)
     failed = sum(len(publisher.failed) for publisher in history.publishers)
     lost = expected - delivered
-    return LedgerTotals(published, failed, expected, delivered, lost, duplicated, reordered)
+    return LedgerTotals(published, failed, expected, delivered, lost, duplicated, reordered, missed=missed)
 
 
 def play(history: History, workers: int) -> list[Ledger]:
@@ -151,6 +171,8 @@ def play(history: History, workers: int) -> list[Ledger]:
                 receiver.joined(audience, joined)
                 if left is not None:
                     receiver.left(audience, left, planned)
+            if subscriber.gone is not None and spans and spans[-1][1] is not None:
+                receiver.left(audience, max(subscriber.gone, spans[-1][1]), planned=True)
         for stream, seq in subscriber.early:
             receiver.arrive(stream, seq)
     finals = [StreamFinal.from_wire(list(final)) for ledger in ledgers for final in ledger.finals()]
@@ -188,9 +210,17 @@ LEAVING = History(
 )
 
 
+# Lost, and back: what was due meanwhile is missed, but for what came all the same.
+AWAY = History(
+    [Publisher(0, 1, None, False, 12, {5})],
+    [Subscriber(0, {1: [(0, 40, False), (90, None, False)], 2: []}, early=[(0, 0), (0, 1)], late=[(0, 6), (0, 11)])],
+)
+
+
 @settings(max_examples=300, deadline=None)
 @given(histories(), st.integers(1, 3))
 @example(REJOINED, 1)
+@example(AWAY, 1)
 @example(LEAVING, 1)
 def test_totals_are_the_oracles_whatever_happens_and_on_any_number_of_workers(history: History, workers: int) -> None:
     ledgers = play(history, workers)
@@ -257,6 +287,41 @@ def test_a_socket_lost_owes_what_was_due_before_and_a_leave_does_not() -> None:
         ledger.settle(ledger.finals(), count_before, DRAIN_NS)
         lost[planned] = ledger.totals().lost
     assert lost == {False: 1, True: 0}
+
+
+def test_what_is_missed_is_told_apart_by_why_the_member_was_away() -> None:
+    missed = {}
+    for planned in (False, True):
+        ledger = Ledger(1)
+        out = ledger.open_stream(0, 1, None, False)
+        out.seq = 6
+        receiver = ledger.receiver(0)
+        receiver.joined(1, 0)
+        receiver.left_all(due_ns(0, 1), planned)
+        receiver.joined(1, due_ns(0, 4))
+        for seq in (0, 4, 5):
+            receiver.arrive(0, seq)
+        assert ledger.totals().missed is None, "unknown before the finals are"
+        ledger.settle(ledger.finals(), count_before, DRAIN_NS)
+        missed[planned] = ledger.totals().missed, ledger.totals().lost
+    assert missed == {False: (3, 0), True: (0, 0)}
+
+
+def test_who_never_comes_back_misses_on_in_the_next_epoch_and_who_never_joined_misses_nothing() -> None:
+    ledger = Ledger(1)
+    out = ledger.open_stream(0, 1, None, False)
+    lost, back = ledger.receiver(0), ledger.receiver(1)
+    ledger.receiver(2)
+    for receiver in (lost, back):
+        receiver.joined(1, -20)
+        receiver.left_all(-10, planned=False)
+    back.joined(1, -5)
+    ledger.new_epoch(2, closed_before_ns=0)
+    out.seq = 4
+    for seq in range(4):
+        back.arrive(0, seq)
+    ledger.settle(ledger.finals(), count_before, DRAIN_NS)
+    assert (ledger.totals().missed, ledger.totals().lost, ledger.totals().expected) == (4, 0, 4)
 
 
 def test_a_stream_without_a_final_is_expected_up_to_its_highest_number_seen() -> None:
@@ -354,7 +419,7 @@ def test_a_schedule_is_asked_where_it_changes_only(points: list[int], step: int)
         asked.append(t)
         return t // step
 
-    assert _evaluate(rising, points) == {t: t // step for t in points}
+    assert evaluate(rising, points) == {t: t // step for t in points}
     assert len(asked) == len(set(asked))
     distinct = len({t // step for t in points})
     assert len(asked) <= 2 + (distinct - 1) * len(points).bit_length()

@@ -17,14 +17,12 @@ from wps_load.measure.intervals import IntervalSet
 from wps_load.measure.outgoing import OutStream, StreamFinal
 from wps_load.measure.receiver import (
     DUPLICATE,
-    ENDLESS,
     FRESH,
     REORDERED,
-    Membership,
     Receiver,
-    Tail,
     Tally,
 )
+from wps_load.measure.settlement import evaluate, instants, settle_stream
 
 __all__ = [
     "DUPLICATE",
@@ -48,9 +46,10 @@ GAPS_LIMIT: Final = 4_000_000
 class LedgerTotals:
     """The messages of an epoch. `expected` and `lost` are None before `settle`: unknown is not 0.
 
-    expected = delivered + lost, always. `send_failed_service`, `send_failed_plan`: of `send_failed`, those that
-    were not the generator's doing. `unrecorded`: missing messages beyond GAPS_LIMIT gaps; they are in `lost`, and a
-    late arrival of one is counted as a duplicate. Where it is not 0, the numbers are bounds.
+    expected = delivered + lost, always. `missed`: what members would have had while they were disconnected unasked; in
+    none of the others. `send_failed_service`, `send_failed_plan`: of `send_failed`, those that were not the generator's
+    doing. `unrecorded`: missing messages beyond GAPS_LIMIT gaps; they are in `lost`, and a late arrival of one is
+    counted as a duplicate. Where it is not 0, the numbers are bounds.
     """
 
     published: int
@@ -64,6 +63,7 @@ class LedgerTotals:
     unrecorded: int = 0
     send_failed_service: int = 0
     send_failed_plan: int = 0
+    missed: int | None = 0
 
     @property
     def send_failed_by(self) -> dict[Cause, int]:
@@ -200,6 +200,7 @@ class Ledger:
             unrecorded=tally.unrecorded,
             send_failed_service=by_service,
             send_failed_plan=by_plan,
+            missed=tally.missed if self._settled else None,
         )
 
     def _taken(self) -> int:
@@ -224,7 +225,7 @@ class Ledger:
         """
         for receiver in self._receivers.values():
             receiver.unwatch()
-        self._tally.outstanding = 0
+        self._tally.outstanding = self._tally.missed = 0
         self._settled = True
         known = set()
         times: dict[int, list[int]] = {}
@@ -234,97 +235,10 @@ class Ledger:
             if members is None or final.count == 0:
                 continue
             if final.audience not in times:
-                times[final.audience] = _instants(members, final.audience, drain_ns)
-            before = _evaluate(lambda t, final=final: count_before(final, t), times[final.audience])  # type: ignore[misc]
-            _settle_stream(final, members, before, drain_ns)
+                times[final.audience] = instants(members, final.audience, drain_ns)
+            before = evaluate(lambda t, final=final: count_before(final, t), times[final.audience])  # type: ignore[misc]
+            settle_stream(final, members, before, drain_ns)
         for receiver in self._receivers.values():
             for stream in receiver.gapped():
                 if stream not in known:  # its publisher's process died: what is known is what came
                     receiver.watch(stream, IntervalSet([(0, receiver.seen(stream))]), ())
-
-
-def _settle_stream(final: StreamFinal, members: Sequence[Receiver], before: dict[int, int], drain_ns: int) -> None:
-    published = IntervalSet.from_list(final.failed).complement(0, final.count)
-    parts: dict[tuple[int, int], IntervalSet] = {(0, final.count): published}
-
-    def part(lo: int, hi: int) -> IntervalSet:
-        """The published numbers in [lo, hi); shared, as most members have the same windows."""
-        found = parts.get((lo, hi))
-        if found is None:
-            found = parts[lo, hi] = IntervalSet(published.within(lo, hi))
-        return found
-
-    for receiver in members:
-        if final.no_echo and receiver.index == final.owner:
-            continue
-        if receiver.complete(final.stream, final.count):
-            continue
-        membership = receiver.memberships[final.audience]
-        if not membership.past and membership.since is not None:
-            firm = part(min(before[membership.since], final.count), final.count)
-            tails: tuple[Tail, ...] = ()
-        else:
-            firm, tails = _expected(membership, before, final.count, drain_ns, part)
-        receiver.watch(final.stream, firm, tails)
-
-
-def _expected(
-    membership: Membership,
-    before: dict[int, int],
-    count: int,
-    drain_ns: int,
-    part: Callable[[int, int], IntervalSet],
-) -> tuple[IntervalSet, tuple[Tail, ...]]:
-    """What several windows make expected: firmly, and in the tails of those that ended by plan.
-
-    A message that was still sent to a member on its way out shows that the tail before it was due as well.
-    After a rejoin it shows nothing about the time before, so there a tail is judged by the messages due
-    before its end.
-    """
-    firm = IntervalSet()
-    tails = []
-    for joined, left, planned in membership.past:
-        lo, hi = min(before[joined], count), min(before[left], count)
-        sure = max(lo, min(before[left - drain_ns], count)) if planned else hi
-        for interval in part(lo, sure):
-            firm.append(*interval)
-        if sure < hi and (tail := part(sure, hi)):
-            final_exit = membership.since is None and left == membership.past[-1][1]
-            tails.append((tail, ENDLESS if final_exit else hi))
-    if membership.since is not None:
-        for interval in part(min(before[membership.since], count), count):
-            firm.append(*interval)
-    return firm, tuple(tails)
-
-
-def _instants(members: Iterable[Receiver], audience: int, drain_ns: int) -> list[int]:
-    """Every instant at which `_expected` asks the schedule, ascending."""
-    instants = set()
-    for receiver in members:
-        membership = receiver.memberships[audience]
-        if membership.since is not None:
-            instants.add(membership.since)
-        for joined, left, planned in membership.past:
-            instants.update((joined, left, left - drain_ns) if planned else (joined, left))
-    return sorted(instants)
-
-
-def _evaluate(rising: Callable[[int], int], points: Sequence[int]) -> dict[int, int]:
-    """`rising` at each of the ascending `points`, with few calls: between two equal values all are equal.
-
-    A Poisson schedule is replayed for each call, and thousands of members join before the first message is
-    due.
-    """
-    if not points:
-        return {}
-    values = {point: rising(point) for point in {points[0], points[-1]}}
-    spans = [(0, len(points) - 1)]
-    while spans:
-        a, b = spans.pop()
-        if values[points[a]] == values[points[b]]:
-            values.update(dict.fromkeys(points[a:b], values[points[a]]))
-        elif b - a > 1:
-            middle = (a + b) // 2
-            values[points[middle]] = rising(points[middle])
-            spans += [(a, middle), (middle, b)]
-    return values

@@ -28,6 +28,7 @@ class Tally:
         "fresh",
         "gaps",
         "gaps_limit",
+        "missed",
         "missing",
         "missing_opened",
         "outstanding",
@@ -46,6 +47,7 @@ class Tally:
         self.missing = 0
         self.missing_opened = 0
         self.outstanding = 0
+        self.missed = 0
         self.unrecorded = 0
         self.gaps = 0
 
@@ -61,13 +63,25 @@ class _Gaps(IntervalSet):
 
 
 class Membership:
-    """Windows [joined, left) of one receiver in one audience. `past`: (joined, left, by plan), ascending."""
+    """Windows [joined, left) of one receiver in one audience. `past`: (joined, left, by plan), ascending.
 
-    __slots__ = ("past", "since")
+    `away`: (lost, back), ascending: between two windows, when the first one ended unasked. `away_since`: it did, and
+    the member is not back yet. A member that leaves by plan, or that never joined, is not away.
+    """
+
+    __slots__ = ("away", "away_since", "past", "since")
 
     def __init__(self) -> None:
         self.since: int | None = None
         self.past: list[tuple[int, int, bool]] = []
+        self.away: list[tuple[int, int]] = []
+        self.away_since: int | None = None
+
+    def back(self, at_ns: int) -> None:
+        """It is not away any more: back, or gone for good by plan."""
+        if self.away_since is not None:
+            self.away.append((self.away_since, at_ns))
+            self.away_since = None
 
 
 Tail = tuple[IntervalSet, int]
@@ -75,14 +89,25 @@ Tail = tuple[IntervalSet, int]
 
 
 class Watch:
-    """A pair of which something is outstanding after `settle`. `firm`: expected whether it came or not."""
+    """A pair of which something is outstanding after `settle`. `firm`: expected whether it came or not. `away`: due
+    while the receiver was disconnected unasked; `missed` is how many of those did not come.
+    """
 
-    __slots__ = ("firm", "next", "outstanding", "tails")
+    __slots__ = ("away", "firm", "missed", "next", "outstanding", "tails")
 
-    def __init__(self, after: int, gaps: IntervalSet | None, firm: IntervalSet, tails: tuple[Tail, ...]) -> None:
+    def __init__(
+        self,
+        after: int,
+        gaps: IntervalSet | None,
+        firm: IntervalSet,
+        tails: tuple[Tail, ...],
+        away: IntervalSet | None = None,
+    ) -> None:
         self.next = after
         self.firm = firm
         self.tails = tails
+        self.away = away
+        self.missed = 0 if away is None else self._absent(away, gaps)
         self.outstanding = self._absent(firm, gaps) + self._tails_absent(gaps)
 
     def arrived(self, seq: int, gaps: IntervalSet | None) -> int:
@@ -158,6 +183,9 @@ class Receiver:
         tally.fresh += 1
         if watch is not None:
             tally.outstanding += watch.arrived(seq, self._gaps.get(stream))
+            if watch.away is not None and seq in watch.away:
+                watch.missed -= 1
+                tally.missed -= 1
         return verdict
 
     def _open_gap(self, stream: int, lo: int, hi: int) -> None:
@@ -201,13 +229,21 @@ class Receiver:
             self._enrol(audience, self)
         if membership.since is None:
             membership.since = at_ns
+            membership.back(at_ns)
 
     def left(self, audience: int, at_ns: int, planned: bool) -> None:
-        """Membership ended: by plan (leave, stop, churn), or unasked (the socket was lost)."""
+        """Membership ended: by plan (leave, stop, churn), or unasked (the socket was lost). By plan, of a member that
+        is away unasked: it is not to come back, so that it misses nothing from now on."""
         membership = self.memberships.get(audience)
-        if membership is not None and membership.since is not None:
+        if membership is None:
+            return
+        if membership.since is not None:
             membership.past.append((membership.since, at_ns, planned))
             membership.since = None
+            if not planned:
+                membership.away_since = at_ns
+        elif planned:
+            membership.back(at_ns)
 
     def left_all(self, at_ns: int, planned: bool) -> None:
         """As `left`, for each audience: the connection ended."""
@@ -220,19 +256,20 @@ class Receiver:
         """Whether all of [0, count) came, told from the two lookups that the common case needs."""
         return self._next.get(stream, 0) == count and stream not in self._gaps
 
-    def watch(self, stream: int, firm: IntervalSet, tails: tuple[Tail, ...]) -> None:
-        """From now on counts what of `firm` and `tails` is outstanding."""
-        watch = Watch(self._next.get(stream, 0), self._gaps.get(stream), firm, tails)
-        if watch.outstanding == 0 and not tails:
+    def watch(self, stream: int, firm: IntervalSet, tails: tuple[Tail, ...], away: IntervalSet | None = None) -> None:
+        """From now on counts what of `firm` and `tails` is outstanding, and what of `away` was missed."""
+        watch = Watch(self._next.get(stream, 0), self._gaps.get(stream), firm, tails, away)
+        if watch.outstanding == 0 and not tails and not watch.missed:
             return
         if self._watched is None:
             self._watched = {}
         self._watched[stream] = watch
         self._next[stream] = _WATCHED
         self._tally.outstanding += watch.outstanding
+        self._tally.missed += watch.missed
 
     def unwatch(self) -> None:
-        """Undoes each `watch`; the tally's outstanding is the ledger's to reset."""
+        """Undoes each `watch`; the tally's outstanding and missed are the ledger's to reset."""
         for stream, watch in (self._watched or {}).items():
             self._next[stream] = watch.next
         self._watched = None
@@ -252,3 +289,4 @@ class Receiver:
         self._watched = None
         for membership in self.memberships.values():
             membership.past = [window for window in membership.past if window[1] >= closed_before_ns]
+            membership.away = [gap for gap in membership.away if gap[1] >= closed_before_ns]
