@@ -139,6 +139,11 @@ def facts(
         host={"os": "Linux 6.1", "cpus": 2},
         connections=ConnectionCounts(
             target=users,
+            requested_mean=float(users),
+            requested_end=users,
+            open_mean=float(users),
+            open_end=users,
+            connecting=0,
             opened=users,
             failed=0,
             dropped=0,

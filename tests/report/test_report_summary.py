@@ -72,7 +72,7 @@ def test_failures_without_a_value_have_a_row() -> None:
     assert found["failures"][0] == {"metric": "connect", "label": "http_429", "count": 5}
 
 
-@pytest.mark.parametrize("broken", [{"verdict": "good"}, {"extra": 1}, {"schema": "wps-load.summary/2"}])
+@pytest.mark.parametrize("broken", [{"verdict": "good"}, {"extra": 1}, {"schema": "wps-load.summary/3"}])
 def test_schema_refuses(broken: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         valid(build_summary(facts()) | broken)

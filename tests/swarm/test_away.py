@@ -41,7 +41,7 @@ def tick(second: int, *, partial: bool = False) -> dict[str, Any]:
     )  # fmt: skip
     health = {"cpu_percent": 1.0, "rss_bytes": 1, "gc_pause_ns": 0}
     return {"second": second, "partial": partial, "open": 5, "epoch": 1, "deltas": zeros, "totals": zeros,
-            "health": health, "parts": []}  # fmt: skip
+            "health": health, "presence": None, "parts": []}  # fmt: skip
 
 
 @pytest.fixture
@@ -49,7 +49,9 @@ def two() -> Any:
     bus = FakeBus("a", "b")
     config = load({"wps_report_dir": ""}, users=10, spawn_rate=None, environ={})
     plan = RunPlan("run", 7, config, 10, now_ns(), scenario_users=False)
-    coordinator = Coordinator(plan, bus, spawn_rate=lambda: 10.0, expected_users=lambda: Expected(10, 10, 10))
+    coordinator = Coordinator(
+        plan, bus, spawn_rate=lambda: 10.0, expected_users=lambda: Expected(10, 10, 10), requested_users=lambda: 10
+    )
     for agent in ("a", "b"):
         bus.on_coordinator(agent, "hello", {"host": "h", "run": 7})
     yield coordinator, bus
@@ -73,7 +75,7 @@ def test_an_agent_whose_accounts_came_is_not_lost_whatever_was_thought_of_it(two
     coordinator, bus = two
     bus.alive = {"a"}
     coordinator._note_lost()
-    bus.on_coordinator("b", "final", {"run": 7, "totals": [3, 0, 3, 3, 0, 0, 0]})
+    bus.on_coordinator("b", "final", {"run": 7, "totals": [3, 0, 3, 3, 0, 0, 0], "connecting": 0})
     coordinator._note_lost()
     assert (coordinator.lost, coordinator.away) == (set(), {"b"})
 

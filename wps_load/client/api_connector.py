@@ -48,7 +48,8 @@ class ApiConnector:
         self._access = publishing_access(engine.access, roles_given=roles_given)
         self.name = user_id or f"{engine.run_id}-{secrets.token_hex(8)}"
         self._on_data = on_data
-        self._on_end = on_end
+        self._tell_end = on_end
+        self._wanted = False
         self._groups = dict.fromkeys(groups)  # a set that keeps its order
         self._connecting = RLock()
         self._was_up = False
@@ -80,22 +81,38 @@ class ApiConnector:
     def close(self) -> None:
         """Starts the close handshake; never waits."""
         link, self.link = self.link, None
+        self._want(False)
         if link is not None:
             link.close()
+
+    def _want(self, wanted: bool) -> None:
+        """A task wants a connection from its first attempt on until it closes it, or until it is lost."""
+        if wanted is not self._wanted:
+            self._wanted = wanted
+            self._engine.wanted_time.change(+1 if wanted else -1, now_ns())
+
+    def _on_end(self) -> None:
+        """In the hub: the connection has ended for good."""
+        self._want(False)
+        self._tell_end()
 
     def _connect(self) -> ApiLink:
         gevent.sleep(max(0.0, (self._not_before_ns - now_ns()) / NS_PER_S))
         engine = self._engine
         due_ns = now_ns()
+        self._want(True)
+        engine.attempts.begin(self, due_ns)
         try:
             link = self.link = self._establish(due_ns + engine.config.connect_timeout_ns)
         except ConnectFailure as failure:
-            engine.connect_failed(failure)
+            engine.connect_failed(self, failure)
             delay_s = self._backoff.next_delay_s(failure)
             if delay_s is None:  # it cannot help, but the task may try: not as fast as it can loop
                 delay_s = BackoffPolicy().longest_s
             self._not_before_ns = now_ns() + int(delay_s * NS_PER_S)
             raise
+        finally:
+            engine.attempts.end(self)
         engine.connect_succeeded(None if link.ended.is_set() else link, now_ns() - due_ns, again=self._was_up)
         self._was_up = True
         self._backoff.reset()

@@ -220,7 +220,7 @@ class ApiLink:
                 self._recovery = None
                 engine.recorder.buffer("recover").append(recovered_ns - lost_ns)
                 engine.recorder.count("connections_recovered")
-                engine.open_links.add(self)
+                engine.link_opened(self)
                 return
             if session.state is State.RECOVERING:
                 gevent.sleep(RECOVERY_RETRY_S)

@@ -15,6 +15,7 @@ from gevent.event import Event  # type: ignore[import-untyped]
 
 from wps_load.client.access import Access
 from wps_load.client.answers import Answers
+from wps_load.client.attempts import TIME_LIMITS, Attempts
 from wps_load.client.establish import OpenLink
 from wps_load.client.keepalive import Sweep
 from wps_load.client.link import stamp_readers
@@ -22,10 +23,12 @@ from wps_load.client.member import Member
 from wps_load.client.scheduler import Scheduler
 from wps_load.client.stream import Network
 from wps_load.client.timetable import Timetable
+from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.errors import ConnectFailure, ConnectionLost
 from wps_load.measure.catalog import ack_label
 from wps_load.measure.ledger import Ledger, LedgerTotals, StreamFinal
+from wps_load.measure.presence import OpenTime, Presence
 from wps_load.measure.recorder import Recorder
 from wps_load.measure.stamp import pack_binary, pack_text
 from wps_load.protocol.codecs import CODECS, Template
@@ -101,6 +104,11 @@ class Engine:
         """Members that are to join groups; `joined`: those that are in all of theirs."""
         self.joined = 0
         self.open_links: set[OpenLink] = set()
+        self.open_time = OpenTime()
+        """Of the connections that are open, by plan's gaps too."""
+        self.wanted_time = OpenTime()
+        """Of the connections that tasks of a locustfile's own want."""
+        self.attempts = Attempts(self.recorder)
         self.epoch = 0
         self._on_warning = on_warning
         self.timetable = Timetable(self, config, users)
@@ -153,19 +161,29 @@ class Engine:
         if again:
             self.recorder.count("connections_reconnected")
         if link is not None:
-            self.open_links.add(link)
+            self.link_opened(link)
 
-    def connect_failed(self, failure: ConnectFailure) -> None:
+    def link_opened(self, link: OpenLink) -> None:
+        if link not in self.open_links:
+            self.open_links.add(link)
+            self.open_time.change(+1, now_ns())
+
+    def connect_failed(self, who: object, failure: ConnectFailure) -> None:
+        """`who` has begun the attempt."""
+        if failure.label in TIME_LIMITS:
+            self.attempts.gave_up(who)
         self.recorder.count("connections_failed")
         self.failed("connect", failure.label, failure.message, failure.advice)
 
     def link_recovered(self, member: Member) -> None:
         if member.link is not None:
-            self.open_links.add(member.link)
+            self.link_opened(member.link)
 
     def link_closed(self, link: OpenLink, lost: ConnectionLost, *, counted: bool) -> None:
         """`counted`: it ended unasked, and the service is to be told so in the report."""
-        self.open_links.discard(link)
+        if link in self.open_links:
+            self.open_links.remove(link)
+            self.open_time.change(-1, now_ns())
         before, outbox = self._closed_traffic, link.connection.outbox
         self._closed_traffic = Traffic(
             before.bytes_sent + outbox.bytes_sent,
@@ -250,6 +268,23 @@ class Engine:
                 stalls += outbox.stalls
                 stalled_ns += outbox.stalled_ns
         return Traffic(sent, received, stalls, stalled_ns)
+
+    def measure_presence(self, start_ns: int, end_ns: int) -> None:
+        """The measure phase, in our clock: what is open and wanted in it is integrated, from 0 on."""
+        self.open_time.window(start_ns, end_ns)
+        self.wanted_time.window(start_ns, end_ns)
+
+    def presence(self, start_ns: int, at_ns: int) -> Presence:
+        """As of `at_ns` of our clock. `start_ns`: of the measure phase, in the coordinator's clock."""
+        opened, wanted = self.open_time, self.wanted_time
+        return Presence(
+            start_ns,
+            at_ns + self.offset_ns,
+            opened.total_ns(at_ns) / NS_PER_S,
+            opened.at_end(at_ns),
+            wanted.total_ns(at_ns) / NS_PER_S,
+            wanted.at_end(at_ns),
+        )
 
     def settle(self, streams: Sequence[Any], drain_ns: int) -> None:
         """All agents' finals: from now on `ledger.outstanding` says what is still to come."""

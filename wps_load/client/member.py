@@ -39,6 +39,7 @@ class Member:
     __slots__ = (
         "_backoff",
         "_engine",
+        "_gap_ns",
         "_grant",
         "_in_groups",
         "_joining",
@@ -63,6 +64,8 @@ class Member:
         self.publisher: Publisher | None = engine.timetable.publisher_of(role, stream)
         self.link: Link | None = None
         self._grant: Grant | None = None
+        self._gap_ns: int | None = None
+        """When the scenario itself ended the last connection, if nothing has failed since."""
         self._joining = 0
         self._outside = 0
         self._in_groups = False
@@ -105,6 +108,7 @@ class Member:
         """Ends the connection as planned: nothing that it misses from now on is lost."""
         self._planned = True
         self._close()
+        self._leave(now_ns(), planned=True)  # also of a connection that is lost and not back yet
 
     def cut(self, kind: Cut) -> bool:
         """The scenario breaks this connection; what follows is not the service's doing. False: there was none."""
@@ -148,6 +152,7 @@ class Member:
         deadline_ns = now_ns() + engine.config.connect_timeout_ns
         if self.publisher is not None:
             self.publisher.asks(now_ns())
+        engine.attempts.begin(self, due_ns)
         try:
             asked_ns = now_ns()
             grant = engine.access.grant(self.role.user_id, () if engine.codec.enveloped else self.role.groups)
@@ -158,13 +163,23 @@ class Member:
                 self._await_connected(link, deadline_ns)
                 engine.recorder.buffer("connect_ready").append(now_ns() - dialed.upgraded_ns)
         except ConnectFailure as failure:
-            engine.connect_failed(failure)
+            self._gap_ns = None
+            engine.connect_failed(self, failure)
             return failure
+        finally:
+            engine.attempts.end(self)
         engine.connect_succeeded(self.link, now_ns() - due_ns, again=self._was_up)
+        self._came_back()
         self._was_up = True
         self._grant = grant
         self._enter(link)
         return None
+
+    def _came_back(self) -> None:
+        """A gap that the scenario made and that is closed at the first attempt is not held against anybody."""
+        if self._gap_ns is not None:
+            self._engine.open_time.bridge(self._gap_ns, now_ns())
+            self._gap_ns = None
 
     def _open(self, dialed: Dialed, session: Session, *, tentative: bool = False) -> Link:
         link = self.link = Link(self._engine, self, session, dialed)
@@ -251,6 +266,8 @@ class Member:
             link.session.lost(link.lost_ns, lost.code)
         if provoked and not asked:  # a slow reader that the service has had enough of, or the scout of pings
             engine.recorder.count("connections_cut")
+        if was_usable:
+            self._gap_ns = now_ns() if provoked else None
         engine.link_closed(link, lost, counted=was_usable and not provoked and not link.tentative)
         cause = Cause.PLAN if provoked or self._planned else Cause.SERVICE
         holds = link.recoverable
@@ -276,7 +293,9 @@ class Member:
             if recovered_ns is not None:
                 engine.recorder.buffer("recover").append(recovered_ns - lost.lost_ns)
                 engine.recorder.count("connections_recovered")
+                self._came_back()
                 return True
+            self._gap_ns = None
             if session.state is State.RECOVERING:
                 gevent.sleep(RECOVERY_RETRY_S)
         refused = session.state is State.CLOSED

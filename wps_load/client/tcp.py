@@ -101,7 +101,8 @@ class _Race:
         sock.close()
         self._failure = OSError(code, os.strerror(code))
         self.failures[address] = f"said: {os.strerror(code).lower()}"
-        if code in _LOCAL_LIMITS:
+        # without IPv6 its addresses say so by the error that no free port gives: another one may do
+        if code in _LOCAL_LIMITS and code != errno.EADDRNOTAVAIL:
             raise self._failure
 
     def close(self) -> None:
@@ -149,8 +150,15 @@ def _socket(family: int) -> Any:
     return sock
 
 
+_MEMORY: Final = (
+    "connect_memory_exhausted",
+    "this machine has no memory left for another connection",
+    "use fewer connections a machine, or give it more memory",
+)
 _LOCAL_LIMITS: Final = MappingProxyType(
     {
+        errno.ENOMEM: _MEMORY,
+        errno.ENOBUFS: _MEMORY,
         errno.EADDRNOTAVAIL: (
             "connect_ports_exhausted",
             "this machine has no free local port left",

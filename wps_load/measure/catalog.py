@@ -80,7 +80,12 @@ nothing about the service: they fill `generator` in the summary and appear in no
 OF_MESSAGES: Final = frozenset({"rtt", "rtt_service", "delivery", "publish_ack", "rest_publish", "send_lag"})
 """Measured once a message, and so only of messages that were due in the measure phase: warm-up is left out."""
 
-HISTOGRAMS: Final = frozenset(metric.name for metric in METRICS if metric.timed) | frozenset(HEALTH)
+WAITED: Final = {"connect": "connect_waited"}
+"""Metric -> the histogram of what was given up, by a time limit or by the end of the run: each value is how long it had
+waited, the least that it would have taken. The metric's percentiles stand behind them: see `snapshot.metric_row`.
+"""
+
+HISTOGRAMS: Final = frozenset(metric.name for metric in METRICS if metric.timed) | {*HEALTH, *WAITED.values()}
 
 COUNTERS: Final = frozenset(
     {
@@ -122,6 +127,7 @@ FIXED_LABELS: Final = frozenset(
         "connect_reset",
         "connect_unreachable",
         "connect_failed",
+        "connect_unfinished",  # under way when the run ended
         "connected_timeout",
         "connected_lost",
         "client_error",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from wps_load.clock import NS_PER_MS
+from wps_load.measure.catalog import WAITED
 from wps_load.measure.histogram import Histogram
 
 PERCENTILES: Final = {"p50": 50.0, "p90": 90.0, "p95": 95.0, "p99": 99.0, "p99_9": 99.9, "p99_99": 99.99}
@@ -53,7 +54,8 @@ class Snapshot:
 
     def row(self, metric: str) -> dict[str, float | int | None]:
         """As `metric_row`; all unknown where nothing was measured."""
-        return metric_row(self.histograms.get(metric), self.failed(metric))
+        waited = self.histograms.get(WAITED.get(metric, ""))
+        return metric_row(self.histograms.get(metric), self.failed(metric), waited)
 
     def to_wire(self) -> dict[str, Any]:
         """Plain data for msgpack."""
@@ -75,23 +77,57 @@ class Snapshot:
         )
 
 
-def metric_row(histogram: Histogram | None, failures: int) -> dict[str, float | int | None]:
+def metric_row(
+    histogram: Histogram | None, failures: int, waited: Histogram | None = None
+) -> dict[str, float | int | None]:
     """A metric as summary.json shows it: times in ms, None without data.
 
-    `count` is attempts, as in Locust's table: the values timed, and `failures`, which have no time.
+    `count` is attempts, as in Locust's table: the values timed, and `failures`, which have no time. `waited`: of the
+    failures those that were given up, and how long each had waited by then. They stand behind all values in the
+    percentiles, as whoever is still waiting is slower than who has come; `waited` in the row is how many they are.
     """
     timed = histogram if histogram is not None and histogram.count else None
+    behind = waited if waited is not None and waited.count else None
+    whole = _together(timed, behind)
     row: dict[str, float | int | None] = {
         "count": (timed.count if timed else 0) + failures,
         "failures": failures,
-        "min": _ms(timed.min) if timed else None,
-        "mean": _ms(timed.mean) if timed else None,
-        "stddev": _ms(timed.stddev) if timed else None,
+        "min": _ms(whole.min) if whole else None,
+        "mean": _ms(whole.mean) if whole else None,
+        "stddev": _ms(whole.stddev) if whole else None,
     }
-    values = timed.percentiles(tuple(PERCENTILES.values())) if timed else [None] * len(PERCENTILES)
+    percents = tuple(PERCENTILES.values())
+    values = timed.percentiles(percents) if timed else [None] * len(PERCENTILES)
+    if behind is not None:
+        values = [_percentile_behind(percent, timed, behind) for percent in percents]
     row.update(zip(PERCENTILES, map(_ms, values), strict=True))
-    row["max"] = _ms(timed.max) if timed else None
+    row["max"] = _ms(whole.max) if whole else None
+    if behind is not None:
+        row["waited"] = behind.count
     return row
+
+
+def _together(timed: Histogram | None, behind: Histogram | None) -> Histogram | None:
+    if timed is None or behind is None:
+        return timed or behind
+    whole = timed.copy()
+    whole.merge(behind)
+    return whole
+
+
+def _percentile_behind(percent: float, timed: Histogram | None, behind: Histogram) -> int | None:
+    """Of the values of `timed`, and then those of `behind`, none of which is below the greatest of `timed`."""
+    ahead = timed.count if timed is not None else 0
+    rank = rank_of(percent, ahead + behind.count)
+    if timed is not None and rank <= ahead:
+        return timed.percentile(100 * rank / ahead)
+    least = behind.percentile(100 * (rank - ahead) / behind.count)
+    return least if timed is None or timed.max is None or least is None else max(least, timed.max)
+
+
+def rank_of(percent: float, count: int) -> int:
+    """Which of `count` ascending values a percentile is, from 1: HdrHistogram's definition."""
+    return max(1, int(min(percent, 100.0) * count / 100 + 0.5))
 
 
 def _ms(value_ns: float | None) -> float | None:

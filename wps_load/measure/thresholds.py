@@ -2,7 +2,7 @@
 
     slos      = "none" | slo *( "," slo )
     slo       = subject [ aggregate ] operator value
-    subject   = metric | "loss" | "duplicates" | "reordered" | "connected"
+    subject   = metric | "loss" | "missed" | "duplicates" | "reordered" | "connected"
     metric    = a name of the catalogue                          ; takes an aggregate, the others don't
     aggregate = "p50" | "p90" | "p95" | "p99" | "p99.9" | "p99.99" | "mean" | "min" | "max"
               | "count" | "rate" | "fail_ratio"
@@ -12,9 +12,10 @@
               ; fail_ratio, connected, and the message counts | number
               ; count, and the message counts
 
-What the ratios divide by: `loss` the expected messages, `duplicates` and `reordered` the delivered ones,
-`fail_ratio` the attempts (as in Locust's table), `connected` the target. `rate` is values a second of the
-measure phase, without failures. No data is never a pass.
+What the ratios divide by: `loss` the expected messages, `missed` those and the missed ones, `duplicates` and
+`reordered` the delivered ones, `fail_ratio` the attempts (as in Locust's table), `connected` the connections asked for.
+`rate` is values a second of the measure phase, without failures. No data is never a pass, nor is a percentile that
+stands on an attempt that was given up while it waited: it may be any time above.
 """
 
 from __future__ import annotations
@@ -29,13 +30,14 @@ from wps_load.clock import NS_PER_MS
 from wps_load.measure.catalog import LATENCIES, MESSAGE_METRICS, METRIC_BY_NAME
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.snapshot import rank_of
 
 Row = Mapping[str, float | int | None]
 Verdict = Literal["pass", "fail", "no_data"]
 
 TIMES: Final = ("p50", "p90", "p95", "p99", "p99.9", "p99.99", "mean", "min", "max")
 AGGREGATES: Final = (*TIMES, "count", "rate", "fail_ratio")
-MESSAGE_COUNTS: Final = ("loss", "duplicates", "reordered")
+MESSAGE_COUNTS: Final = ("loss", "missed", "duplicates", "reordered")
 
 _MS_IN: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
@@ -185,7 +187,7 @@ class SloSource(Protocol):
 
     @property
     def connected_share(self) -> float | None:
-        """0..1 of the target."""
+        """Connections open over the measure phase, as a share (0..1) of those asked for."""
 
     @property
     def measure_s(self) -> float | None:
@@ -208,7 +210,22 @@ def evaluate(slo: Slo, source: SloSource) -> SloResult:
         return SloResult(slo.expression, None, "no_data")
     limit = slo.limit if slo.limit_ms is None else slo.limit_ms
     holds = _COMPARE[slo.operator](value, limit)
+    if holds and _is_least(slo, source):
+        return SloResult(slo.expression, value, "no_data")
     return SloResult(slo.expression, value, "pass" if holds else "fail")
+
+
+def _is_least(slo: Slo, source: SloSource) -> bool:
+    """Whether the value is only the least that it can be: it is of an attempt that was given up while it waited."""
+    row = source.row(slo.subject) if slo.kind == "time" else None
+    waited = 0 if row is None else int(row.get("waited") or 0)
+    if row is None or not waited:
+        return False
+    ahead = int((row["count"] or 0) - (row["failures"] or 0))
+    if slo.aggregate in ("min", "mean"):
+        return not ahead
+    percent = 100.0 if slo.aggregate == "max" else float(str(slo.aggregate)[1:])
+    return rank_of(percent, ahead + waited) > ahead
 
 
 def _value(slo: Slo, source: SloSource) -> float | None:
@@ -234,12 +251,17 @@ def _value(slo: Slo, source: SloSource) -> float | None:
 
 
 def _message_count(slo: Slo, messages: LedgerTotals | None) -> float | None:
-    if messages is None or not messages.expected:
+    if messages is None or not (messages.expected or messages.missed):
         return None
-    counts = {"loss": messages.lost, "duplicates": messages.duplicated, "reordered": messages.reordered}
-    part = counts[slo.subject]
-    whole = messages.expected if slo.subject == "loss" else messages.delivered
-    if part is None:
+    due = messages.expected or 0
+    counts: dict[str, tuple[int | None, int]] = {
+        "loss": (messages.lost, due),
+        "missed": (messages.missed, due + (messages.missed or 0)),
+        "duplicates": (messages.duplicated, messages.delivered),
+        "reordered": (messages.reordered, messages.delivered),
+    }
+    part, whole = counts[slo.subject]
+    if part is None or (slo.subject != "missed" and not due):
         return None
     if slo.unit != "%":
         return float(part)
@@ -302,7 +324,9 @@ def _least_count(slo: Slo, source: LiveSource, remaining: int) -> float:
     if slo.subject == "loss":
         part, whole = source.certain_loss, delivered + source.certain_loss + remaining
     else:
-        part = 0 if messages is None else getattr(messages, {"duplicates": "duplicated"}.get(slo.subject, slo.subject))
+        name = {"duplicates": "duplicated"}.get(slo.subject, slo.subject)
+        known = messages is not None and name != "missed"  # which the end of the run tells
+        part = getattr(messages, name) if known else 0
         whole = delivered + remaining
     if slo.unit != "%":
         return float(part)

@@ -1,37 +1,42 @@
-"""The doubts about connections: fewer of them than the run asked for."""
+"""The doubts about connections: fewer of them than the run asked for, and what kept them out on our side."""
 
 from __future__ import annotations
 
+from wps_load.measure.causes import is_own_limit
 from wps_load.report.evidence import Doubt, Evidence
+from wps_load.report.model import ConnectionCounts, RunState
+
+ENOUGH_SHARE = 0.5
+"""With fewer of the connections open than this it is a different test from the one asked for."""
+
+OWN_LIMITS = {
+    "files_exhausted": ("open files", "raise the limit of open files (ulimit -n; fs.file-max for the machine)"),
+    "ports_exhausted": ("local ports", "widen net.ipv4.ip_local_port_range, or use more source addresses"),
+    "memory_exhausted": ("memory", "give the machine more memory, or fewer connections"),
+}
+"""Ends of the labels of what this machine kept out (`causes.is_own_limit`): what was missing, and what helps."""
 
 
 def connections_failed(seen: Evidence) -> Doubt | None:
-    opened, failed = seen.facts.connections.opened, seen.facts.connections.failed
-    if opened is None or failed is None:
+    """Nothing ever connected."""
+    counts = seen.facts.connections
+    if not seen.nothing_connected:
         return None
-    if seen.nothing_connected:
+    tried = (counts.failed or 0) + (counts.connecting or 0)
+    if not tried:
+        asked = counts.target or counts.requested_end or 0
         return Doubt(
             "connections_failed",
             "error",
-            f"None of {failed:,} attempts to connect succeeded{_most_frequent(seen)}: nothing was measured.",
-            "`wps-load doctor`, with the same options, checks the way to the target step by step.",
+            f"None of {asked:,} connections was even tried before the run ended: nothing was measured.",
+            "Raise the spawn rate (-r) or the run time (-t): connections are opened 1/r apart.",
         )
-    if seen.facts.capacity is not None:
-        return None  # a search of users is there to find how many connect
-    counts = seen.facts.connections
-    # after a reset of the statistics, connections that were open already are not among the opened ones
-    connected = max(opened - (counts.reconnected or 0), counts.peak or 0)
-    target = counts.target if counts.target is not None else opened + failed
-    never = target - connected
-    if not failed or never <= target / 2:
-        return None
+    hanging = f", {counts.connecting:,} of them still under way when the run ended" if counts.connecting else ""
     return Doubt(
         "connections_failed",
         "error",
-        f"{never:,} of {target:,} connections never came about{_most_frequent(seen)}; the rest had a different test "
-        "from the one asked for.",
-        "See the failures of `connect` by label. `wps-load doctor` checks the way to the target; a unit of the "
-        "service takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
+        f"None of {tried:,} attempts to connect succeeded{_most_frequent(seen)}{hanging}: nothing was measured.",
+        "`wps-load doctor`, with the same options, checks the way to the target step by step.",
     )
 
 
@@ -63,7 +68,90 @@ def address_unanswered(seen: Evidence) -> Doubt | None:
     )
 
 
+def connections_missing(seen: Evidence) -> Doubt | None:
+    """Fewer than half were open, in the mean of the measure phase or at its end, for whatever reason."""
+    counts = seen.facts.connections
+    if seen.nothing_connected:
+        return None
+    if _few(counts.open_mean, counts.requested_mean):
+        when = f"in the mean of the measure phase {counts.open_mean:,.1f} of {counts.requested_mean:,.1f}"
+    elif _few(counts.open_end, counts.requested_end):
+        when = f"at the end of the measure phase {counts.open_end:,} of {counts.requested_end:,}"
+    else:
+        return None
+    return Doubt(
+        "connections_missing",
+        "error",
+        f"Fewer than half of the connections asked for were open: {when}; the rest had a different test from the one "
+        f"asked for. {_what_happened(seen)}",
+        "See the failures of `connect` and `disconnect` by label. `wps-load doctor` checks the way to the target; a "
+        "unit of the service takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
+    )
+
+
+def local_limit(seen: Evidence) -> Doubt | None:
+    """Connections that this machine kept out, be they ever so few: the load was not the service's to carry."""
+    found: dict[str, int] = {}
+    for (_, label), n in seen.facts.snapshot.failures.items():
+        if is_own_limit(label):
+            kind = next(end for end in OWN_LIMITS if label.endswith(end))
+            found[kind] = found.get(kind, 0) + n
+    if not found:
+        return None
+    parts = " and ".join(f"{n:,} for want of {OWN_LIMITS[kind][0]}" for kind, n in found.items())
+    advice = "; ".join(OWN_LIMITS[kind][1] for kind in found)
+    return Doubt(
+        "local_limit",
+        "error",
+        f"The load generator itself kept connections out: attempts failed {parts} on this machine, not at the service.",
+        f"{advice[0].upper()}{advice[1:]}; or spread the users over more workers or machines.",
+    )
+
+
+def not_measured(seen: Evidence) -> Doubt | None:
+    """A run without messages that ended before its measure phase began: there is nothing that it could have passed."""
+    facts = seen.facts
+    if facts.has_messages or facts.state is RunState.RUNNING or facts.measure_s or seen.nothing_connected:
+        return None
+    counts = facts.connections
+    if not counts.requested_end:
+        return None  # nothing was asked of us: tasks of a locustfile's own that never connected
+    return Doubt(
+        "not_measured",
+        "error",
+        f"The run ended before its measure phase began: at most {counts.peak or 0:,} of {counts.target or 0:,} "
+        "connections were open by then.",
+        "Raise the run time (-t) or the spawn rate (-r): connections are opened 1/r apart, and then settle.",
+    )
+
+
+def _few(found: float | None, asked: float | None) -> bool:
+    return found is not None and bool(asked) and found < ENOUGH_SHARE * (asked or 0)
+
+
+def _what_happened(seen: Evidence) -> str:
+    """Why connections were missing, as far as counts say: `40 ended unasked, 12 attempts failed, ...`."""
+    counts = seen.facts.connections
+    parts = [
+        f"{counts.dropped:,} ended unasked" if counts.dropped else "",
+        f"{counts.failed:,} attempts failed{_most_frequent(seen)}" if counts.failed else "",
+        f"{counts.connecting:,} attempts never ended" if counts.connecting else "",
+        f"{never:,} were never tried" if (never := _never_tried(counts)) else "",
+    ]
+    said = "; ".join(part for part in parts if part)
+    return f"What happened: {said}." if said else "They were opened too late."
+
+
+def _never_tried(counts: ConnectionCounts) -> int:
+    first = max((counts.opened or 0) - (counts.reconnected or 0), counts.peak or 0)
+    return max(0, (counts.requested_end or 0) - first - (counts.failed or 0) - (counts.connecting or 0))
+
+
 def _most_frequent(seen: Evidence) -> str:
-    """`, most often NAME`, of the connects' failures."""
-    labels = {label: n for (metric, label), n in seen.facts.snapshot.failures.items() if metric == "connect"}
+    """`, most often with NAME`, of the connects' failures that ended."""
+    labels = {
+        label: n
+        for (metric, label), n in seen.facts.snapshot.failures.items()
+        if metric == "connect" and label != "connect_unfinished"
+    }
     return f", most often with {max(labels, key=lambda label: labels[label])}" if labels else ""

@@ -9,7 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wps_load.report.connection_doubts import address_unanswered, connections_failed, connections_silent
+from wps_load.report.connection_doubts import (
+    address_unanswered,
+    connections_failed,
+    connections_missing,
+    connections_silent,
+    local_limit,
+    not_measured,
+)
 from wps_load.report.evidence import (
     SAMPLES_BEYOND,
     Doubt,
@@ -175,6 +182,9 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     worker_away,
     no_messages,
     connections_failed,
+    connections_missing,
+    local_limit,
+    not_measured,
     client_bound,
     rate_missed,
     send_lag,
@@ -190,7 +200,10 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     few_samples,
     tls_unverified,
 )
-_NOT_OF_A_SEARCH = frozenset({rate_missed, send_lag, loop_lag, send_stalled, ledger_full, drifted})
+_NOT_OF_A_SEARCH = frozenset(
+    {rate_missed, send_lag, loop_lag, send_stalled, ledger_full, drifted}
+    | {connections_missing, local_limit, not_measured}
+)
 """A search overloads the service on purpose, and judges its generator step by step: `client_bound`."""
 _CONSEQUENCES = frozenset({"no_messages", "rate_missed"})
 """What follows from having no connection at all."""

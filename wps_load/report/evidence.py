@@ -63,8 +63,10 @@ class Evidence:
 
     @property
     def nothing_connected(self) -> bool:
+        """No connection ever, although some were asked for, tried, or both."""
         found = self.facts.connections
-        return bool(found.failed) and not found.opened and not found.peak
+        wanted = found.failed or found.connecting or found.requested_mean or found.requested_end
+        return found.opened == 0 and not found.peak and bool(wanted)
 
 
 def main_metric_of(facts: RunFacts, metrics: Mapping[str, Row]) -> str:

@@ -104,6 +104,7 @@ def load_summary(path: Path) -> Summary:
         raise BrokenRun(f"{path} is not JSON: {error}.") from error
     if not isinstance(document, dict) or "schema" not in document:
         raise BrokenRun(f"{path} is not a summary of wps-load: it names no schema.")
+    document = _upgraded(document)
     if document["schema"] != SCHEMA:
         raise BrokenRun(
             f"{path} has schema {_shown(document['schema'])}, but this version of wps-load reads {SCHEMA}: "
@@ -113,6 +114,24 @@ def load_summary(path: Path) -> Summary:
     if fault := first_fault(document):
         raise BrokenRun(f"{path} is broken: {fault}.")
     return document
+
+
+_SINCE_2 = {
+    "connections": ("requested_mean", "requested_end", "open_mean", "open_end", "connecting"),
+    "messages": ("missed",),
+}
+"""What the first version of the schema did not have."""
+
+
+def _upgraded(document: Summary) -> Summary:
+    """A summary of the first version as one of the present: what it did not know is unknown, None."""
+    if document["schema"] != "wps-load.summary/1":
+        return document
+    found = {**document, "schema": SCHEMA}
+    for section, names in _SINCE_2.items():
+        if isinstance(part := document.get(section), dict):
+            found[section] = {**dict.fromkeys(names), **part}
+    return found
 
 
 def _read(path: Path) -> str:

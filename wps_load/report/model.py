@@ -31,10 +31,18 @@ class RunState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionCounts:
-    """`target`: users asked for. `opened` and `failed` count attempts. `dropped`: ended unasked. `cut` and
-    `closed_by_plan`: the scenario's own doing. `peak`: the most that were open at one instant."""
+    """`target`: users asked for, at most. `opened` and `failed` count attempts that ended, `connecting` those that the
+    end of the run found under way. `dropped`: ended unasked. `cut` and `closed_by_plan`: the scenario's own doing.
+    `peak`: the most that were open at one instant. `requested_*` and `open_*`: asked for and open over the measure
+    phase, time-weighted, and at its end; a gap that the scenario made counts as open if it was closed at once.
+    """
 
     target: int | None = None
+    requested_mean: float | None = None
+    requested_end: int | None = None
+    open_mean: float | None = None
+    open_end: int | None = None
+    connecting: int | None = None
     opened: int | None = None
     failed: int | None = None
     dropped: int | None = None

@@ -1,4 +1,4 @@
-"""Facts -> summary.json's document ("wps-load.summary/1"), its verdict and the exit code.
+"""Facts -> summary.json's document ("wps-load.summary/2"), its verdict and the exit code.
 
 The document is what every renderer reads, so that `wps-load report FOLDER` shows what the run itself showed.
 summary.schema.json is its grammar.
@@ -19,7 +19,7 @@ from wps_load.report.evidence import Doubt, Evidence, Row, main_metric_of
 from wps_load.report.model import RunFacts
 from wps_load.workload.scenarios import RELIABLE
 
-SCHEMA = "wps-load.summary/1"
+SCHEMA = "wps-load.summary/2"
 Summary = dict[str, Any]
 """The document as json.loads gives it."""
 
@@ -82,9 +82,9 @@ class FactsSource:
 
     @property
     def connected_share(self) -> float | None:
-        """The most connections that were open at once, as a share of those asked for."""
+        """Connections open over the measure phase, as a share of those asked for."""
         found = self._facts.connections
-        return found.peak / found.target if found.peak is not None and found.target else None
+        return found.open_mean / found.requested_mean if found.open_mean is not None and found.requested_mean else None
 
     @property
     def measure_s(self) -> float | None:
@@ -161,6 +161,7 @@ def _messages(facts: RunFacts) -> Summary:
         "expected",
         "delivered",
         "lost",
+        "missed",
         "duplicated",
         "reordered",
         "foreign",

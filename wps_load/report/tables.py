@@ -219,8 +219,13 @@ def metrics_table(summary: Mapping[str, Any]) -> Table:
 
 CONNECTION_WORDS = {
     "target": "asked for",
+    "requested_mean": "asked for in the mean of the measure phase",
+    "open_mean": "open in the mean of the measure phase",
+    "requested_end": "asked for at its end",
+    "open_end": "open at its end",
     "opened": "opened",
     "failed": "failed attempts",
+    "connecting": "attempts under way at the end",
     "dropped": "ended unasked",
     "reconnected": "reconnected",
     "recovered": "recovered",
@@ -242,6 +247,7 @@ MESSAGE_WORDS = {
     "expected": "deliveries expected",
     "delivered": "delivered",
     "lost": "lost",
+    "missed": "missed while disconnected unasked",
     "duplicated": "further copies",
     "reordered": "out of order",
     "replayed": "sent again by a recovery, dropped",

@@ -52,6 +52,8 @@ class Agent:
         self._reset_epochs: set[int] = set()
         """Those that a reset of the statistics begins."""
         self._traffic = Traffic(0, 0, 0, 0)
+        self._measure_ns: int | None = None
+        """When the measure phase began, in the coordinator's clock."""
         self._closed = False
         self._finished = False
         """The accounts are sent: what comes after them counts nowhere, in Locust's tables neither."""
@@ -99,7 +101,11 @@ class Agent:
             self._health.settled()
             if data["ordinal"] is not None:
                 engine.timetable.deal_senders(data["ordinal"], data["agents"])
-            engine.timetable.plan(Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"])))
+            epoch = Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"]))
+            engine.timetable.plan(epoch)
+            if epoch.number:
+                self._measure_ns = data["start_ns"]
+                engine.measure_presence(epoch.start_ns, epoch.until_ns)
         elif kind == "rate":
             engine.timetable.change_rate(self._local(data["at_ns"]), Fraction(data["per_second"]))
         elif kind == "retry":
@@ -115,9 +121,11 @@ class Agent:
             engine.offset_ns = data["offset_ns"]
         elif kind == "end":
             engine.timetable.end_at(self._local(data["at_ns"]))
+            engine.open_time.end(self._local(data["at_ns"]))
+            engine.wanted_time.end(self._local(data["at_ns"]))
             gevent.spawn(self._end_publishing, self._local(data["at_ns"]))
         elif kind == "expect":
-            gevent.spawn(self._finish, data["streams"], data["drain_ns"])
+            gevent.spawn(self._finish, data["streams"], data["drain_ns"], self._local(data["end_ns"]))
 
     def _local(self, at_ns: int) -> int:
         return at_ns - self.engine.offset_ns
@@ -127,19 +135,20 @@ class Agent:
         self.engine.timetable.stop_publishing(end_ns)
         self._send("finals", {"streams": self.engine.timetable.finals()})
 
-    def _finish(self, streams: list[Any], drain_ns: int) -> None:
-        """Waits for the messages in flight, then sends the accounts."""
+    def _finish(self, streams: list[Any], drain_ns: int, end_ns: int) -> None:
+        """Waits for the messages in flight, and for connects that have just begun, then sends the accounts."""
         engine = self.engine
         engine.settle(streams, drain_ns)
         deadline_ns = now_ns() + drain_ns
-        while engine.awaits and now_ns() < deadline_ns:
+        while (engine.awaits or engine.attempts.hopeful(end_ns)) and now_ns() < deadline_ns:
             gevent.sleep(0.01)
         # nobody knows of further copies that are on their way: those of the last messages come right behind them
         gevent.sleep(max(0.0, min(COPIES_NS, deadline_ns - now_ns()) / NS_PER_S))
         engine.end_waiting()
+        unfinished = engine.attempts.abandon(end_ns)
         self._tick(partial=True)
         self._bus.report_to_locust()
-        self._send("final", {"totals": engine.totals().to_wire()})
+        self._send("final", {"totals": engine.totals().to_wire(), "connecting": unfinished})
         self._finished = True
 
     def _reset(self, _: int) -> None:
@@ -189,12 +198,20 @@ class Agent:
             "deltas": deltas,
             "totals": self._before,
             "health": self._health.second(),
+            "presence": self._presence(),
         }
         self._showing += parts
         gevent.sleep(0)
         self._send("tick", {**report, "parts": [part.to_wire() for part in parts]})
         gevent.sleep(0)
         self._show()
+
+    def _presence(self) -> list[Any] | None:
+        """None before the measure phase is announced."""
+        if self._measure_ns is None:
+            return None
+        found = self.engine.presence(self._measure_ns, now_ns())
+        return found.to_wire()
 
     def _close_part(self) -> None:
         """What was measured until now belongs to the present epoch. Also called in the hub: must not block."""

@@ -14,6 +14,7 @@ from wps_load.measure.causes import Cause
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.histogram_log import interval_lines
 from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.presence import Presence
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.timeline import timeline_row
 from wps_load.swarm.bus import Data
@@ -64,6 +65,8 @@ class Collector:
         self._heard: dict[str, int] = {}
         self._reported: dict[str, int] = {}
         self._open: dict[str, int] = {}
+        self._presence: dict[str, Presence] = {}
+        self._connecting: dict[str, int] = {}
         self._running: dict[str, tuple[int, dict[str, int]]] = {}
         self._pending: dict[int, Second] = {}
         self._finals: dict[str, LedgerTotals] = {}
@@ -99,6 +102,8 @@ class Collector:
         found.open[agent] = data["open"]
         self.connected(agent, data["open"])
         self._running[agent] = data["epoch"], data["totals"]
+        if data["presence"] is not None:
+            self._presence[agent] = Presence.from_wire(data["presence"])
         health = data["health"]
         found.cpu_percent = max(found.cpu_percent, health["cpu_percent"])
         if not data["partial"]:  # of a few milliseconds the kernel's accounts are too coarse
@@ -130,6 +135,7 @@ class Collector:
     def finish(self, agent: str, data: Data) -> None:
         """An agent's last word."""
         self._finals[agent] = LedgerTotals.from_wire(data["totals"])
+        self._connecting[agent] = data["connecting"]
 
     def reset(self) -> None:
         """Statistics start anew, with what the agents measure from their next reset on; the timeline goes on."""
@@ -151,6 +157,27 @@ class Collector:
     def open(self) -> int:
         """Connections open by the agents' last reports."""
         return sum(self._open.values())
+
+    @property
+    def connecting(self) -> int | None:
+        """Attempts that were under way when the run ended; None before."""
+        return sum(self._connecting.values()) if self._connecting else None
+
+    def presence(self, start_ns: int, end_ns: int | None) -> Presence:
+        """All agents' connections since `start_ns`; a lost agent's, until it was lost.
+
+        `end_ns` None: the phase goes on, and this is as of the newest report.
+        """
+        found = [each for each in self._presence.values() if each.start_ns == start_ns]
+        newest_ns = max((each.until_ns for each in found), default=start_ns)
+        return Presence(
+            start_ns,
+            newest_ns if end_ns is None else end_ns,
+            sum(each.open_s for each in found),
+            None if end_ns is None else sum(each.open_end or 0 for each in found),
+            sum(each.wanted_s for each in found),
+            None if end_ns is None else sum(each.wanted_end or 0 for each in found),
+        )
 
     def running(self, name: str) -> int:
         """`offered`, `published`, `delivered` or `missing` of the newest epoch so far."""

@@ -18,6 +18,7 @@ import gevent  # type: ignore[import-untyped]
 from gevent.event import Event  # type: ignore[import-untyped]
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.measure.presence import Requested
 from wps_load.report.live import settle_line
 from wps_load.swarm.bus import Bus, Data
 from wps_load.swarm.clocks import ClockSync
@@ -39,7 +40,9 @@ _POLL_S = 0.02
 
 
 class Coordinator:
-    """`spawn_rate()`: users per second as of now. `expected_users()`: how many users Locust was asked for."""
+    """`spawn_rate()`: users per second as of now. `expected_users()`: how many users Locust has started, or is
+    about to. `requested_users()`: how many that play the scenario it is asked for, whether it ever starts them or not.
+    """
 
     def __init__(
         self,
@@ -48,6 +51,7 @@ class Coordinator:
         *,
         spawn_rate: Callable[[], float],
         expected_users: Callable[[], Expected],
+        requested_users: Callable[[], int],
         on_second: Callable[[Collector], None] = lambda collector: None,
         say: Callable[[str], None] = lambda sentence: None,
         on_error: Callable[[BaseException], None] = lambda error: None,
@@ -65,6 +69,8 @@ class Coordinator:
         self._spawn_rate = spawn_rate
         self._say = say
         self.expected_users = expected_users
+        self._requested_users = requested_users
+        self.requested = Requested()
         self._slots = SlotAllocator()
         self._spawned = Event()
         self._stopping = False
@@ -287,12 +293,17 @@ class Coordinator:
     def _watch(self) -> None:
         """Clock exchanges, and agents that went away."""
         while not self._drained.is_set():
+            self._note_requested()
             for agent in self.clocks.due(now_ns()):
                 self._bus.to_agents("ping", {"sent_ns": now_ns()}, agent)
             for agent, offset_ns in self.clocks.changed():
                 self._bus.to_agents("clock", {"offset_ns": offset_ns}, agent)
             self._note_lost()
             gevent.sleep(0.1)
+
+    def _note_requested(self) -> None:
+        if not self._stopping and (count := self._requested_users()):
+            self.requested.note(count, self._spawn_rate(), now_ns())
 
     def _note_lost(self) -> None:
         alive = self._bus.agents()
@@ -338,13 +349,15 @@ class Coordinator:
         if self._stopping:
             self._drained.wait()
             return
+        self._note_requested()
         self._stopping = True
         self.measure_end_ns = self._end_instant()
         self._enter("drain", self.measure_end_ns)
         self._bus.to_agents("end", {"at_ns": self.measure_end_ns})
         self._await(lambda state: state.finals is not None, self.measure_end_ns + ANSWER_NS)
         streams = [stream for state in self.agents.values() for stream in state.finals or ()]
-        self._bus.to_agents("expect", {"streams": streams, "drain_ns": self.plan.config.drain_ns})
+        expected = {"streams": streams, "drain_ns": self.plan.config.drain_ns, "end_ns": self.measure_end_ns}
+        self._bus.to_agents("expect", expected)
         self._await(lambda state: state.finished, now_ns() + self.plan.config.drain_ns + ANSWER_NS)
         self.ended_ns = now_ns()
         self._drained.set()

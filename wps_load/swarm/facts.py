@@ -50,7 +50,7 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         closed_loop=config.closed_loop,
         has_messages=config.scenario_row.publishes and plan.scenario_users,
         tls_verified=_tls_verified(config),
-        connections=_connections(collector, target_users),
+        connections=_connections(coordinator, target_users),
         offered=collector.offered() if accounted else None,
         totals=collector.totals() if accounted else None,
         billed_outbound=-(-received // BILLED_BYTES),
@@ -73,14 +73,32 @@ def scenario_name(config: RunConfig, scenario_users: bool) -> str:
     return config.scenario if scenario_users else "locustfile"
 
 
-def _connections(collector: Collector, target: int) -> ConnectionCounts:
+def _connections(coordinator: Coordinator, target: int) -> ConnectionCounts:
+    collector, requested = coordinator.collector, coordinator.requested
     counters = collector.total.counters
 
     def counted(name: str) -> int:
         return counters.get(f"connections_{name}", 0)
 
+    begin_ns, end_ns = coordinator.measure_start_ns, coordinator.measure_end_ns
+    open_mean = requested_mean = open_end = None
+    requested_end = None if end_ns is None else requested.count
+    if begin_ns is not None and (end_ns is None or end_ns > begin_ns):
+        seen = collector.presence(begin_ns, end_ns)
+        length_s = (seen.until_ns - begin_ns) / NS_PER_S
+        if length_s > 0:
+            open_mean = round(seen.open_s / length_s, 3)
+            asked_s = requested.total_ns(begin_ns, seen.until_ns) / NS_PER_S + seen.wanted_s
+            requested_mean = round(asked_s / length_s, 3)
+        open_end = seen.open_end
+        requested_end = None if end_ns is None else requested.count + (seen.wanted_end or 0)
     return ConnectionCounts(
-        target=target,
+        target=max(target, requested.most),
+        requested_mean=requested_mean,
+        requested_end=requested_end,
+        open_mean=open_mean,
+        open_end=open_end,
+        connecting=collector.connecting,
         opened=counted("opened"),
         failed=counted("failed"),
         dropped=counted("dropped"),

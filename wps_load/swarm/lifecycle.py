@@ -33,7 +33,7 @@ from wps_load.swarm.buckets import bucket_response_time
 from wps_load.swarm.bus import TROUBLE, Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
-from wps_load.swarm.coordinator import Coordinator, Expected, RunPlan
+from wps_load.swarm.coordinator import Coordinator, RunPlan
 from wps_load.swarm.engines import judge_network, make_engine
 from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.guard import Trouble, guarded, trouble
@@ -42,6 +42,7 @@ from wps_load.swarm.prometheus import serve
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.shapes import UsersInSteps
 from wps_load.swarm.stats import LocustTable, make_precise
+from wps_load.swarm.wanted import connecting_users, expected_users, requested_users
 from wps_load.swarm.web import extend
 
 logger = logging.getLogger(__name__)
@@ -262,7 +263,8 @@ class Lifecycle:
             plan,
             self._bus,
             spawn_rate=self._spawn_rate,
-            expected_users=self._expected_users,
+            expected_users=lambda: expected_users(self.runner),
+            requested_users=lambda: requested_users(self.runner),
             on_second=self._on_second,
             say=self.console.say,
             on_error=lambda error: self.break_off(trouble("the run", error)),
@@ -321,16 +323,6 @@ class Lifecycle:
         known = getattr(self.runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
         return float(known or self.parsed.get("spawn_rate") or 1.0)
 
-    def _expected_users(self) -> Expected:
-        from wps_load.swarm.users import InstalledUser, ScenarioUser
-
-        return Expected(*(self._count_users(kind) for kind in (ScenarioUser, InstalledUser, object)))
-
-    def _count_users(self, base: type) -> int:
-        counts = self.runner.target_user_classes_count or {}
-        ours = {cls.__name__ for cls in self.runner.user_classes if issubclass(cls, base)}
-        return sum(count for name, count in counts.items() if name in ours)
-
     def _on_spawning_complete(self, **_: Any) -> None:
         if self.coordinator is not None:
             self._note_users()
@@ -340,9 +332,7 @@ class Lifecycle:
 
     def _note_users(self) -> None:
         """How many connections the run is asked for: other people's users beside ours have none."""
-        from wps_load.swarm.users import InstalledUser
-
-        self._most_users = max(self._most_users, self._count_users(InstalledUser))
+        self._most_users = max(self._most_users, connecting_users(self.runner))
 
     def _on_reset(self, **_: Any) -> None:
         if self.coordinator is not None:

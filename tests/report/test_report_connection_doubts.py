@@ -1,0 +1,128 @@
+"""Connections open against connections asked for: which runs are valid, and what is said of the others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from report_runs import facts
+
+from wps_load.report.model import ConnectionCounts, RunFacts, RunState
+from wps_load.report.summary import build_summary
+
+SOUND = ConnectionCounts(
+    target=50,
+    requested_mean=50.0,
+    requested_end=50,
+    open_mean=50.0,
+    open_end=50,
+    connecting=0,
+    opened=50,
+    failed=0,
+    dropped=0,
+    reconnected=0,
+    peak=50,
+)
+NONE = replace(SOUND, open_mean=0.0, open_end=0, opened=0, peak=0)
+
+
+def run(connections: ConnectionCounts, **changes: Any) -> RunFacts:
+    return facts(rate=2000, connections=connections, **changes)
+
+
+def errors(made: RunFacts) -> dict[str, str]:
+    return {d["name"]: d["message"] for d in build_summary(made)["doubts"] if d["level"] == "error"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        ({}, []),
+        ({"open_mean": 25.0}, []),
+        ({"open_mean": 24.9}, ["connections_missing"]),
+        ({"open_end": 25}, []),
+        ({"open_end": 24}, ["connections_missing"]),
+        ({"failed": 900, "open_mean": 49.0}, []),
+        ({"requested_mean": 120.0}, ["connections_missing"]),
+        ({"requested_end": 101}, ["connections_missing"]),
+        ({"open_mean": None, "open_end": None}, []),
+    ],
+)
+def test_fewer_than_half_is_another_test(changes: dict[str, Any], found: list[str]) -> None:
+    assert list(errors(run(replace(SOUND, **changes)))) == found
+
+
+@pytest.mark.parametrize(
+    ("changes", "failures", "said"),
+    [
+        (
+            {"failed": 9},
+            {("connect", "http_401"): 9},
+            "None of 9 attempts to connect succeeded, most often with http_401",
+        ),
+        (
+            {"connecting": 50},
+            {("connect", "connect_unfinished"): 50},
+            "None of 50 attempts to connect succeeded, 50 of them",
+        ),
+        ({}, {}, "None of 50 connections was even tried"),
+    ],
+)
+def test_nothing_connected_is_invalid_however_it_came(
+    changes: dict[str, Any], failures: dict[tuple[str, str], int], said: str
+) -> None:
+    for measure_s in (30.0, None):
+        made = run(replace(NONE, **changes), failures=failures, totals=None, has_messages=False)
+        made = replace(made, measure_s=measure_s)
+        found = errors(made)
+        assert list(found) == ["connections_failed"]
+        assert found["connections_failed"].startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"dropped": 40, "failed": 12}, "40 ended unasked; 12 attempts failed, most often with http_503."),
+        ({"connecting": 30, "opened": 10, "peak": 10}, "30 attempts never ended; 10 were never tried."),
+        ({}, "They were opened too late."),
+    ],
+)
+def test_what_happened_is_said(changes: dict[str, Any], said: str) -> None:
+    failures = {("connect", "http_503"): changes.get("failed", 0), ("connect", "connect_unfinished"): 30}
+    made = run(
+        replace(SOUND, open_mean=10.0, **changes),
+        failures={key: n for key, n in failures.items() if n},
+        has_messages=False,
+    )
+    assert errors(made)["connections_missing"].endswith(said)
+
+
+@pytest.mark.parametrize("label", ["connect_files_exhausted", "connect_ports_exhausted", "connect_memory_exhausted"])
+def test_one_connection_that_this_machine_kept_out_is_too_many(label: str) -> None:
+    found = errors(run(SOUND, failures={("connect", label): 1}))
+    assert list(found) == ["local_limit"]
+    assert "not at the service" in found["local_limit"]
+
+
+def test_a_refusal_of_the_services_is_no_limit_of_ours() -> None:
+    assert errors(run(SOUND, failures={("connect", "http_429"): 20})) == {}
+
+
+def test_a_silent_run_without_a_measure_phase_has_measured_nothing() -> None:
+    made = replace(run(SOUND, has_messages=False, totals=None), measure_s=None)
+    assert "at most 50 of 50 connections" in errors(made)["not_measured"]
+    assert errors(replace(made, state=RunState.RUNNING)).keys() == {"interrupted"}
+    assert not errors(replace(made, connections=replace(SOUND, requested_end=0, requested_mean=0.0)))
+
+
+def test_connected_is_the_mean_of_the_measure_phase_not_its_peak() -> None:
+    half = replace(SOUND, open_mean=30.0, open_end=30)
+    (slo,) = build_summary(run(half, slo="connected >= 99%"))["slo"]
+    assert (slo["value"], slo["verdict"]) == (60.0, "fail")
+
+
+def test_a_search_is_there_to_find_how_many_connect() -> None:
+    capacity = {"variable": "users", "value": None, "low": None, "high": 50, "bound_by": "range", "steps": []}
+    made = run(replace(SOUND, open_mean=1.0), capacity=capacity, failures={("connect", "connect_files_exhausted"): 1})
+    assert not errors(made)

@@ -1,0 +1,49 @@
+"""How many users Locust is asked for, and of what kind: they play the scenario, connect, or are other people's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from wps_load.swarm.plan import Expected
+
+
+def expected_users(runner: Any) -> Expected:
+    """Those that Locust has started, or is about to, by kind."""
+    from wps_load.swarm.users import InstalledUser, ScenarioUser
+
+    return Expected(*(_started(runner, kind) for kind in (ScenarioUser, InstalledUser, object)))
+
+
+def connecting_users(runner: Any) -> int:
+    """Those of `expected_users` that have a connection."""
+    return expected_users(runner).connecting
+
+
+def requested_users(runner: Any) -> int:
+    """Those that are to play the scenario, whether Locust ever starts them or not; of several classes, by weight."""
+    from wps_load.swarm.users import ScenarioUser
+
+    asked = int(runner.target_user_count or 0)
+    if sum((runner.target_user_classes_count or {}).values()) == asked:
+        return _started(runner, ScenarioUser)
+    ours = [cls for cls in runner.user_classes if issubclass(cls, ScenarioUser)]
+    if len(ours) == len(runner.user_classes):
+        return asked
+    fixed, weight = _shares(runner.user_classes)
+    ours_fixed, ours_weight = _shares(ours)
+    if asked <= fixed or not weight:
+        return min(asked, ours_fixed)
+    return ours_fixed + round((asked - fixed) * ours_weight / weight)
+
+
+def _shares(classes: Iterable[Any]) -> tuple[int, float]:
+    """Users of a fixed number, and the weight of the others."""
+    found = list(classes)
+    return sum(cls.fixed_count for cls in found), sum(cls.weight for cls in found if not cls.fixed_count)
+
+
+def _started(runner: Any, base: type) -> int:
+    counts: dict[str, int] = runner.target_user_classes_count or {}
+    ours = {cls.__name__ for cls in runner.user_classes if issubclass(cls, base)}
+    return sum(count for name, count in counts.items() if name in ours)
