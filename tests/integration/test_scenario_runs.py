@@ -131,6 +131,17 @@ def test_slow_consumer(finished: dict[str, Finished]) -> None:
     assert counts["delivery"] == 4 * messages["published"]
 
 
+def test_what_a_scenario_ends_itself_is_not_missing(finished: dict[str, Finished]) -> None:
+    for name, done in finished.items():
+        connections = done.summary["connections"]
+        assert connections["requested_mean"] == connections["requested_end"] == connections["target"], name
+        assert connections["open_mean"] >= 0.95 * connections["requested_mean"], (name, connections)
+        assert connections["open_mean"] <= connections["requested_mean"], (name, connections)
+        assert connections["open_end"] >= 0.8 * connections["requested_end"], (name, connections)
+        assert connections["connecting"] == 0, name
+        assert done.summary["messages"]["missed"] in (0, None), name
+
+
 # -- storms, neighbours ------------------------------------------------------------------------------------------------
 
 
@@ -140,7 +151,10 @@ def test_connect_storm_is_counted_and_backed_off(tmp_path: Path) -> None:
         "--wps-emulator-faults", "throttle=1/8,refuse=1/8,seed=3", "--exit-code-on-error", "0",
     )  # fmt: skip
     summary = done.summary
-    assert done.code == 0, done.output
+    assert done.code == 3, done.output
+    (connected,) = summary["slo"]
+    assert (connected["expression"], connected["verdict"]) == ("connected >= 99%", "fail"), "those who had to wait"
+    assert 50 < connected["value"] < 99
     failures = {row["label"]: row["count"] for row in summary["failures"]}
     assert set(failures) == {"http_429", "http_503"}
     connections = summary["connections"]
