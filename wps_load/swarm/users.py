@@ -18,6 +18,7 @@ class InstalledUser(User):
     """A subclass in a locustfile hooks us into Locust: options must be known before Locust parses them."""
 
     abstract = True
+    wps_connects = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -33,6 +34,7 @@ class ScenarioUser(InstalledUser):
     """One simulated Web PubSub client, playing the part that `--wps-scenario` gives it."""
 
     abstract = True
+    wps_plays = True
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from wps_load.swarm.plan import Expected
@@ -10,9 +10,7 @@ from wps_load.swarm.plan import Expected
 
 def expected_users(runner: Any) -> Expected:
     """Those that Locust has started, or is about to, by kind."""
-    from wps_load.swarm.users import InstalledUser, ScenarioUser
-
-    return Expected(*(_started(runner, kind) for kind in (ScenarioUser, InstalledUser, object)))
+    return Expected(*(_started(runner, kind) for kind in (plays, connects, _is_any)))
 
 
 def connecting_users(runner: Any) -> int:
@@ -22,12 +20,10 @@ def connecting_users(runner: Any) -> int:
 
 def requested_users(runner: Any) -> int:
     """Those that are to play the scenario, whether Locust ever starts them or not; of several classes, by weight."""
-    from wps_load.swarm.users import ScenarioUser
-
     asked = int(runner.target_user_count or 0)
     if sum((runner.target_user_classes_count or {}).values()) == asked:
-        return _started(runner, ScenarioUser)
-    ours = [cls for cls in runner.user_classes if issubclass(cls, ScenarioUser)]
+        return _started(runner, plays)
+    ours = [cls for cls in runner.user_classes if plays(cls)]
     if len(ours) == len(runner.user_classes):
         return asked
     fixed, weight = _shares(runner.user_classes)
@@ -43,7 +39,21 @@ def _shares(classes: Iterable[Any]) -> tuple[int, float]:
     return sum(cls.fixed_count for cls in found), sum(cls.weight for cls in found if not cls.fixed_count)
 
 
-def _started(runner: Any, base: type) -> int:
+def plays(user_class: Any) -> bool:
+    """Its users play the scenario."""
+    return bool(getattr(user_class, "wps_plays", False))
+
+
+def connects(user_class: Any) -> bool:
+    """Its users have a connection: they play the scenario, or have tasks of their own."""
+    return bool(getattr(user_class, "wps_connects", False))
+
+
+def _is_any(_: Any) -> bool:
+    return True
+
+
+def _started(runner: Any, kind: Callable[[Any], bool]) -> int:
     counts: dict[str, int] = runner.target_user_classes_count or {}
-    ours = {cls.__name__ for cls in runner.user_classes if issubclass(cls, base)}
+    ours = {cls.__name__ for cls in runner.user_classes if kind(cls)}
     return sum(count for name, count in counts.items() if name in ours)
