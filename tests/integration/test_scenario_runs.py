@@ -175,3 +175,19 @@ def test_two_programs_in_one_hub(tmp_path: Path) -> None:
         assert messages["delivered"] == messages["expected"] == 5 * messages["published"] > 0
         assert messages["foreign"] > 0, "the other run's, counted apart"
     assert runs[0]["run"]["id"] != runs[1]["run"]["id"]
+
+
+def test_a_service_that_ends_connections_is_judged_by_the_slos_and_the_generator_is_not_blamed(tmp_path: Path) -> None:
+    done = run(
+        tmp_path / "reports", "-u", "10", "-r", "10", "-t", "5s", "--wps-seed", "3", "--wps-rate", "20",
+        "--wps-emulator-faults", "disconnect=1/60", "--wps-slo", "rtt p99 < 30s, connect count >= 1",
+        "--exit-code-on-error", "0",
+    )  # fmt: skip
+    messages = done.summary["messages"]
+    by_cause = messages["send_failed_by"]
+    assert sum(by_cause.values()) == messages["send_failed"] == messages["offered"] - messages["published"]
+    assert by_cause["service"] > 0.01 * messages["offered"] > by_cause["plan"] == 0, "else the test shows nothing"
+    assert "rate_missed" not in {doubt["name"] for doubt in done.summary["doubts"]}
+    assert f"Not sent: {by_cause['service']:,} (service:" in done.output
+    assert done.folder is not None
+    assert "Not sent: " in (done.folder / "summary.md").read_text()
