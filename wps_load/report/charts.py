@@ -1,25 +1,26 @@
-"""The numbers behind the charts of report.html: columns for lines, points for the percentile axis. No drawing
-here."""
+"""The charts of report.html, made of the summary document and the histograms."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.thresholds import parse
-from wps_load.report.azure_tables import azure_lines
+from wps_load.report import axes
+from wps_load.report.azure import HEALTHY_LOAD_PERCENT
+from wps_load.report.drawing import Band, Bar, Bars, Chart, Line, Rule
 from wps_load.report.evidence import headline, samples
-from wps_load.report.extras import NONE, Extras
-from wps_load.report.steps import curve
-from wps_load.report.timeline import FIXED_COLUMNS
+from wps_load.report.steps import steps
 
-MAX_POINTS = 1500
-"""Longer timelines are thinned to this many points: more than a screen has pixels, few enough to move
-smoothly."""
+MAX_POINTS = 600
+"""Longer timelines are thinned to this many points: as many as a chart has pixels."""
+NEAR = 4
+"""A limit so many times above everything measured is left out of the chart: it would press the curves flat."""
 
 LATENCY_METRICS = ("rtt", "rtt_service", "delivery", "publish_ack", "rest_publish", "recover", "connect")
+_SLOTS = dict(zip(LATENCY_METRICS, (1, 6, 3, 5, 7, 2, 4), strict=True))
 CONNECT_PARTS = (
     ("connect_token", "token"),
     ("connect_dns", "DNS"),
@@ -29,30 +30,10 @@ CONNECT_PARTS = (
     ("connect_ready", "ready"),
 )
 _TICKS_PER_DECADE = 24
+_SECONDS = "seconds since the start"
 
 Columns = dict[str, list[Any]]
-
-
-def chart_data(
-    summary: Mapping[str, Any], histograms: Mapping[str, Histogram], extras: Extras = NONE
-) -> dict[str, Any]:
-    """All that report.js draws, JSON-able."""
-    name = headline(summary)
-    return {
-        "headline": name if samples(summary["metrics"].get(name, {})) else None,
-        "limits": [limit for slo in summary["slo"] for limit in latency_limits(slo["expression"], name)],
-        "timeline": thinned(summary["timeline"], _drawn(name)),
-        "phases": summary["phases"],
-        "distributions": [
-            {"name": name, **percentile_curve(histograms[name])}
-            for name in LATENCY_METRICS
-            if name in histograms and histograms[name].count
-        ],
-        "anatomy": connect_anatomy(summary["metrics"]),
-        "failures": summary["failures"][:20],
-        "curve": curve(summary),
-        "azure": {} if extras.azure is None else azure_lines(extras.azure),
-    }
+Summary = Mapping[str, Any]
 
 
 def latency_limits(expression: str, metric: str | None) -> list[dict[str, Any]]:
@@ -65,10 +46,95 @@ def latency_limits(expression: str, metric: str | None) -> list[dict[str, Any]]:
     ]
 
 
-def _drawn(metric: str | None) -> list[str]:
-    """The columns of the timeline that report.js draws."""
-    percentiles = [] if metric is None else [f"{metric}_{p}" for p in ("p50", "p90", "p99")]
-    return [name for name in FIXED_COLUMNS if name not in ("interval_s", "phase")] + percentiles
+# -- over time -----------------------------------------------------------------------------------------------
+
+
+def latency(summary: Summary) -> Chart | None:
+    """The percentiles of the headline metric, second by second, with the limits that are near."""
+    metric = headline(summary)
+    lines = [(f"{metric}_{p}", f"{metric} {p}", slot) for p, slot in (("p50", 1), ("p90", 5), ("p99", 2))]
+    limits = [limit for slo in summary["slo"] for limit in latency_limits(slo["expression"], metric)]
+    return _over_time(summary, "latency", f"{metric} over time", lines, "ms", limits)
+
+
+def messages(summary: Summary) -> Chart | None:
+    lines = [
+        ("offered", "due", 6),
+        ("published", "published", 1),
+        ("delivered", "delivered", 3),
+        ("lost", "missing so far", 4),
+    ]
+    return _over_time(summary, "messages", "messages over time", lines, "per second", wide="offered")
+
+
+def connections(summary: Summary) -> Chart | None:
+    lines = [
+        ("users", "open", 1),
+        ("connect_opened", "opened per second", 3),
+        ("connect_failed", "failed per second", 4),
+    ]
+    return _over_time(summary, "connections", "connections over time", lines, "connections")
+
+
+def generator(summary: Summary) -> Iterator[Chart]:
+    """CPU, and below it the lags: two units, two charts."""
+    lags = [("loop_lag_ms_p99", "loop lag p99", 2), ("send_lag_ms_p99", "send lag p99", 5)]
+    cpu = _over_time(
+        summary, "generator", "CPU of the generator", [("cpu_percent", "CPU", 1)], "% of a core", size="low"
+    )
+    lag = _over_time(summary, "lag", "lag of the generator", lags, "ms", size="low")
+    yield from (chart for chart in (cpu, lag) if chart is not None)
+
+
+def _over_time(
+    summary: Summary,
+    name: str,
+    label: str,
+    columns: Sequence[tuple[str, str, int]],
+    unit: str,
+    limits: Sequence[Mapping[str, Any]] = (),
+    *,
+    wide: str = "",
+    size: str = "",
+) -> Chart | None:
+    """Columns of the timeline as lines; None where none has a value."""
+    time = thinned(summary["timeline"], [column for column, _, _ in columns])
+    seconds = time["t_s"]
+    lines = [
+        Line(words, seconds, time[column], slot, wide=column == wide)
+        for column, words, slot in columns
+        if any(value is not None for value in time[column])
+    ]
+    if not lines:
+        return None
+    top = max(axes.extent(line.ys for line in lines))
+    near = [Rule("y", limit["ms"], limit["expression"], "fail") for limit in limits if limit["ms"] <= NEAR * top]
+    y = axes.of_values([*axes.extent(line.ys for line in lines), *(rule.at for rule in near)], unit)
+    rules = [*near, *(Rule("x", step["from_s"]) for step in _few(steps(summary)))]
+    return Chart(
+        name, label, _time_axis(summary), y, lines, list(_phases(summary)), rules, unit=unit, size=size, linked=True
+    )
+
+
+def _time_axis(summary: Summary) -> axes.Axis:
+    return axes.linear(
+        0.0, max((row["t_s"] for row in summary["timeline"]), default=1.0), _SECONDS, wanted=6, fitted=True
+    )
+
+
+def _phases(summary: Summary) -> Iterator[Band]:
+    """All but the measure phase, which is plain paper; a name only where there is room for it."""
+    end = max((row["t_s"] for row in summary["timeline"]), default=1.0)
+    for phase in summary["phases"]:
+        if phase["name"] != "measure" and phase["duration_s"] > 0:
+            roomy = phase["duration_s"] > 0.09 * end
+            begin = min(phase["started_s"], end)
+            yield Band(begin, min(begin + phase["duration_s"], end), phase["name"] if roomy else "")
+
+
+def _few(found: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+    """Too many lines would hide the curves."""
+    return found if len(found) <= 40 else ()
 
 
 def thinned(rows: Sequence[Mapping[str, Any]], names: Sequence[str], limit: int = MAX_POINTS) -> Columns:
@@ -103,6 +169,51 @@ def connects_per_s(rows: Sequence[Mapping[str, Any]]) -> float | None:
         measured = list(rows[busy[0] : busy[-1] + 1]) if busy else []
     span_s = sum(row.get("interval_s") or 1.0 for row in measured)
     return sum(row["connect_opened"] for row in measured) / span_s if span_s else None
+
+
+# -- whole run -----------------------------------------------------------------------------------------------
+
+
+def distribution(histograms: Mapping[str, Histogram]) -> Chart | None:
+    """Every latency on HdrHistogram's percentile axis."""
+    lines = [
+        Line(name, curve["x"], curve["y"], _SLOTS[name])
+        for name in LATENCY_METRICS
+        if name in histograms and histograms[name].count
+        for curve in (percentile_curve(histograms[name]),)
+    ]
+    if not lines:
+        return None
+    x = axes.percentile_axis(max(line.xs[-1] for line in lines))
+    y = axes.of_values(axes.extent(line.ys for line in lines), "ms", may_be_log=True)
+    return Chart("distribution", "latency by percentile", x, y, lines, unit="ms", size="tall")
+
+
+def anatomy(summary: Summary) -> Bars | None:
+    parts = connect_anatomy(summary["metrics"])
+    if not parts:
+        return None
+    colours = (1, 3, 7, 5, 2, 4)
+    stacked = [(p["label"], p["ms"], 6 if p["name"] == "waiting" else colours[i % 6]) for i, p in enumerate(parts)]
+    return Bars("anatomy", "the parts of a connect", [Bar("connect", stacked)], "ms")
+
+
+def failures(summary: Summary) -> Bars | None:
+    rows = summary["failures"][:20]
+    bars = [Bar(f"{row['metric']} · {row['label']}", [(row["label"], row["count"], 4)]) for row in rows]
+    return Bars("failures", "failures by label", bars) if bars else None
+
+
+def azure(summary: Summary, name: str, label: str, found: Sequence[Mapping[str, Any]]) -> Chart:
+    """Azure Monitor's points, each of which stands for a whole interval."""
+    slots = (1, 3, 5, 4, 2, 7, 6)
+    lines = [Line(each["name"], each["x"], each["y"], slots[i % 7], stepped=True) for i, each in enumerate(found)]
+    load = name == "azure-load"
+    unit = "%" if load else "connections"
+    limit = float(HEALTHY_LOAD_PERCENT)
+    rules = [Rule("y", limit, f"healthy: below {limit:.0f} %", "fail")] if load else []
+    y = axes.of_values([*axes.extent(line.ys for line in lines), *(rule.at for rule in rules)], unit)
+    return Chart(name, label, _time_axis(summary), y, lines, list(_phases(summary)), rules, unit=unit, linked=True)
 
 
 def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:

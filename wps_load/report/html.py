@@ -1,29 +1,24 @@
-"""report.html: one file that opens offline, with charts for the eye and every figure as a table without
-scripts.
+"""report.html: one file that opens offline, with charts as SVG, every figure as a table, and nothing to load.
 
-The page is assets/report.html filled in; report.css and report.js are inlined beside plotly's own JavaScript,
-which ships in its wheel. All text is escaped; the data for the charts is JSON in which no tag can end the
-script.
+The page is the template assets/report.html; the CSS and the script that brings the charts to life are inlined.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from functools import cache
-from html import escape
-from importlib.resources import files
-from string import Template
 from typing import Any
 
-import orjson
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+from markupsafe import Markup
 
 from wps_load.measure.histogram import Histogram
 from wps_load.report import tables
-from wps_load.report.charts import chart_data
+from wps_load.report.elements import doubts, figures
 from wps_load.report.extras import NONE, Extras
-from wps_load.report.sections import doubts, figures, sections
+from wps_load.report.page import Page
+from wps_load.report.sections import figures as first_figures
+from wps_load.report.sections import sections
+from wps_load.report.templates import asset, environment
 
 _MARK = {"pass": "✓", "fail": "✗", "invalid": "!"}
 
@@ -31,51 +26,30 @@ _MARK = {"pass": "✓", "fail": "✗", "invalid": "!"}
 def render(summary: Mapping[str, Any], histograms: Mapping[str, Histogram] | None, extras: Extras = NONE) -> bytes:
     """The whole page in UTF-8; without the histograms, tables only: small, and quick to make."""
     run = summary["run"]
-    word = tables.VERDICT_WORDS[summary["verdict"]]
     started = datetime.fromisoformat(run["started_at"]).astimezone(UTC)
-    return _filled(
-        "report.html",
-        title=escape(f"{word}: {run['scenario']} over {run['protocol']} · wps-load"),
-        css=_asset("report.css"),
-        verdict=summary["verdict"],
-        verdict_word=word,
-        mark=_MARK[summary["verdict"]],
-        started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
-        sentence=escape(tables.verdict_sentence(summary)),
-        what=escape(tables.what_ran(summary)),
-        doubts=doubts(summary),
-        figures=figures(summary),
-        sections="\n".join(sections(summary, extras)),
-        version=escape(str(run["versions"].get("wps-load", ""))),
-        scripts=_no_charts() if histograms is None else _charts(summary, histograms, extras),
-    ).encode()
+    page = Page(summary, histograms, extras)
+    text = (
+        environment()
+        .get_template("report.html")
+        .render(
+            run=run,
+            css=Markup(page_css()),
+            verdict=summary["verdict"],
+            verdict_word=tables.VERDICT_WORDS[summary["verdict"]],
+            mark=_MARK[summary["verdict"]],
+            started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
+            sentence=tables.verdict_sentence(summary),
+            what=tables.what_ran(summary),
+            doubts=doubts(summary["doubts"]),
+            figures=figures(first_figures(summary)),
+            sections=sections(page),
+            version=str(run["versions"].get("wps-load", "")),
+            script=None if histograms is None else Markup(asset("chart.js")),
+        )
+    )
+    return text.encode()
 
 
-def _charts(summary: Mapping[str, Any], histograms: Mapping[str, Histogram], extras: Extras) -> str:
-    data = script_json(chart_data(summary, histograms, extras))
-    return _filled("scripts.html", data=data, plotly=_plotly(), script=_asset("report.js"))
-
-
-def _no_charts() -> str:
-    return "<style>.chart { display: none }</style>"
-
-
-def _filled(asset: str, **values: str) -> str:
-    return Template(_asset(asset)).substitute(values)
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("wps_load.report").joinpath("assets", name).read_text("utf-8")
-
-
-@cache
-def _plotly() -> str:
-    source: str = get_plotlyjs()
-    # Nothing in plotly's file ends a script today; if a release brings it, the page must not break.
-    return source.replace("</script", "<\\/script")
-
-
-def script_json(data: object) -> str:
-    """JSON that may stand in a script element: no `<` at all, so neither `</script` nor `<!--`."""
-    return orjson.dumps(data).decode().replace("<", r"\u003c")
+def page_css() -> str:
+    """The style of every page of ours; it and the script are ours, and hold no end of an element."""
+    return asset("report.css") + asset("chart.css")

@@ -1,23 +1,22 @@
 """The sections of report.html, in the order in which a reader asks: HTML fragments made from the summary
 document.
 
-Each chart is an empty element that report.js fills, followed by its figures as a table: that is what there is
-without scripts. Every text passes through `escape`.
+Each chart is followed by its figures as a table, which scripts fold away.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from html import escape
 from typing import Any
 
-from wps_load.report import step_sections, tables
+from markupsafe import Markup
+
+from wps_load.report import charts, step_sections, tables
 from wps_load.report.charts import connect_anatomy, connects_per_s, thinned
 from wps_load.report.command import reproduce
-from wps_load.report.elements import chart, details, pairs, section, table
+from wps_load.report.elements import NOTHING, columns, details, pairs, section, table
 from wps_load.report.evidence import headline, high_percentile, samples, slos_of
-from wps_load.report.extras import NONE, Extras
+from wps_load.report.page import Page
 from wps_load.report.steps import steps
 from wps_load.report.tables import Table
 
@@ -27,29 +26,9 @@ _TIMELINE_ROWS = 120
 Summary = Mapping[str, Any]
 
 
-def _prose(text: str) -> str:
-    """A sentence with names in backticks, as the terminal and Markdown show it, as HTML."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
-
-
-def doubts(summary: Summary) -> str:
-    items = [
-        f'<li class="{d["level"]}"><p><strong>{escape(d["name"].replace("_", " "))}</strong> · '
-        f"{_prose(d['message'])}</p>"
-        f'<p class="advice">{_prose(d["advice"])}</p></li>'
-        for d in summary["doubts"]
-    ]
-    return f'<ul class="doubts" aria-label="Doubts about this run">{"".join(items)}</ul>' if items else ""
-
-
-def figures(summary: Summary) -> str:
-    """The numbers that a reader looks for first."""
-    items = step_sections.figures(summary) or _figures(summary)
-    cells = (
-        f"<div><dt>{escape(label)}</dt><dd>{escape(value)} <small>{escape(unit)}</small></dd></div>"
-        for label, value, unit in items
-    )
-    return f'<dl class="figures{" six" if len(items) == 6 else ""}">{"".join(cells)}</dl>'
+def figures(summary: Summary) -> list[tuple[str, str, str]]:
+    """The numbers that a reader looks for first: (name, value, unit)."""
+    return step_sections.figures(summary) or _figures(summary)
 
 
 def _figures(summary: Summary) -> list[tuple[str, str, str]]:
@@ -81,136 +60,134 @@ def _figures(summary: Summary) -> list[tuple[str, str, str]]:
     return items
 
 
-def sections(summary: Summary, extras: Extras = NONE) -> list[str]:
+def sections(page: Page) -> list[Markup]:
     """All sections; one that has nothing to show is left out. Of a search or of stages, their own come first."""
-    return [
-        found
-        for found in (
-            step_sections.capacity(summary),
-            step_sections.stages(summary),
-            step_sections.units(summary, extras) if summary["capacity"] or summary.get("stages") else "",
-            slos(summary),
-            latency(summary),
-            distribution(summary),
-            messages(summary),
-            connections(summary),
-            anatomy(summary),
-            failures(summary),
-            generator(summary),
-            step_sections.azure(extras),
-            "" if summary["capacity"] or summary.get("stages") else step_sections.units(summary, extras),
-            settings(summary),
-        )
-        if found
-    ]
+    explored = page.summary["capacity"] or page.summary.get("stages")
+    order = (
+        step_sections.capacity,
+        step_sections.stages,
+        *([step_sections.units] if explored else []),
+        slos,
+        latency,
+        distribution,
+        messages,
+        connections,
+        anatomy,
+        failures,
+        generator,
+        step_sections.azure,
+        *([] if explored else [step_sections.units]),
+        settings,
+    )
+    return [found for make in order if (found := make(page))]
 
 
-def slos(summary: Summary) -> str:
-    note = "Of the highest step that held." if tables.is_search(summary) and summary["verdict"] == "pass" else ""
-    return section("SLOs", note, table(tables.slo_table(summary))) if summary["slo"] else ""
+def slos(page: Page) -> Markup:
+    summary = page.summary
+    said = "Of the highest step that held." if tables.is_search(summary) and summary["verdict"] == "pass" else ""
+    return section("SLOs", said, table(tables.slo_table(summary))) if summary["slo"] else NOTHING
 
 
-def latency(summary: Summary) -> str:
+def latency(page: Page) -> Markup:
+    summary = page.summary
     name = headline(summary)
     if not samples(summary["metrics"].get(name, {})):
-        return ""
+        return NOTHING
     if tables.is_closed_loop(summary):
-        note = (
+        said = (
             "Closed loop (--wps-rate max): the next message left when the previous one had come back, so a "
             "slow service was "
             "asked less. Read the rate, not the latency, and compare with closed loops only."
         )
     elif name == "connect":
-        note = "From the connection’s slot to usable."
+        said = "From the connection’s slot to usable."
     else:
-        note = (
+        said = (
             "Counted from the instant a message was due by the schedule, so a stall counts for every "
             "message that should have "
             "gone out during it."
         )
     percentiles = {f"{name}_{p}": f"{p}, ms" for p in ("p50", "p90", "p99")}
     rows = _time_table(summary, {"t_s": "second", f"{name}_count": "per second", **percentiles})
-    return section("Latency over time", note, chart("latency", f"{name} over time") + details("As a table", rows))
+    return section("Latency over time", said, page.chart(charts.latency(summary)), details("As a table", rows))
 
 
-def distribution(summary: Summary) -> str:
+def distribution(page: Page) -> Markup:
+    summary = page.summary
     if not summary["metrics"]:
-        return ""
-    note = (
+        return NOTHING
+    said = (
         "On HdrHistogram’s percentile axis: each step to the right is ten times rarer. In italics: "
         "percentiles with fewer "
         "than ten samples above them."
     )
     if steps(summary):
-        note += " All steps together."
-    body = (
-        chart("distribution", "latency by percentile", "tall")
-        if samples(summary["metrics"].get(headline(summary), {}))
-        else ""
-    )
-    return section("Latency distribution", note, body + table(tables.metrics_table(summary)))
+        said += " All steps together."
+    drawn = page.chart(charts.distribution(page.histograms or {}))
+    return section("Latency distribution", said, drawn, table(tables.metrics_table(summary)))
 
 
-def messages(summary: Summary) -> str:
+def messages(page: Page) -> Markup:
+    summary = page.summary
     if not summary["messages"]["published"]:
-        return ""
-    columns = {"t_s": "second", "offered": "due/s", "published": "published/s", "delivered": "delivered/s"}
-    rows = _time_table(summary, {**columns, "lost": "missing/s"})
-    note = "A delivery is lost when a member who should have had the message never did, even after the drain."
+        return NOTHING
+    shown = {"t_s": "second", "offered": "due/s", "published": "published/s", "delivered": "delivered/s"}
+    rows = _time_table(summary, {**shown, "lost": "missing/s"})
+    said = "A delivery is lost when a member who should have had the message never did, even after the drain."
     if steps(summary):
-        note += " Counts and rates are of all steps together."
-    body = chart("messages", "messages over time") + details("As a table", rows) + pairs(tables.messages_table(summary))
-    return section("Messages", note, body)
+        said += " Counts and rates are of all steps together."
+    drawn = page.chart(charts.messages(summary))
+    return section("Messages", said, drawn, details("As a table", rows), pairs(tables.messages_table(summary)))
 
 
-def connections(summary: Summary) -> str:
+def connections(page: Page) -> Markup:
+    summary = page.summary
     rows = _time_table(
         summary,
         {"t_s": "second", "users": "open", "connect_opened": "opened/s", "connect_failed": "failed/s"},
     )
-    body = chart("connections", "connections over time") + details("As a table", rows)
-    return section("Connections", "", body + pairs(tables.connections_table(summary)))
+    drawn = page.chart(charts.connections(summary))
+    return section("Connections", "", drawn, details("As a table", rows), pairs(tables.connections_table(summary)))
 
 
-def anatomy(summary: Summary) -> str:
+def anatomy(page: Page) -> Markup:
+    summary = page.summary
     parts = connect_anatomy(summary["metrics"])
     if not parts:
-        return ""
+        return NOTHING
     rows = [[part["label"], tables.millis(part["ms"])] for part in parts]
-    note = "Means, because only means add up; the table of metrics has each part’s percentiles."
-    body = chart("anatomy", "the parts of a connect", "low") + details("As a table", tables.table(("part", "ms"), rows))
-    return section("Anatomy of a connect", note, body)
+    said = "Means, because only means add up; the table of metrics has each part’s percentiles."
+    drawn = page.chart(charts.anatomy(summary))
+    return section("Anatomy of a connect", said, drawn, details("As a table", tables.table(("part", "ms"), rows)))
 
 
-def failures(summary: Summary) -> str:
+def failures(page: Page) -> Markup:
+    summary = page.summary
     if not summary["failures"]:
-        return ""
-    return section(
-        "Failures",
-        "",
-        chart("failures", "failures by label", "low") + table(tables.failures_table(summary)),
-    )
+        return NOTHING
+    return section("Failures", "", page.chart(charts.failures(summary)), table(tables.failures_table(summary)))
 
 
-def generator(summary: Summary) -> str:
-    columns = {
+def generator(page: Page) -> Markup:
+    summary = page.summary
+    shown = {
         "t_s": "second",
         "cpu_percent": "CPU, %",
         "loop_lag_ms_p99": "loop lag, ms",
         "send_lag_ms_p99": "send lag, ms",
     }
-    note = "The load generator itself: when it is late, its own delay is in the latencies."
-    body = pairs(tables.generator_table(summary))
-    if any(row.get(name) is not None for row in summary["timeline"] for name in list(columns)[1:]):
-        rows = details("As a table", _time_table(summary, columns))
-        body = chart("generator", "the generator over time") + rows + body
-    return section("Generator", note, body)
+    said = "The load generator itself: when it is late, its own delay is in the latencies."
+    drawn = [page.chart(chart) for chart in charts.generator(summary)]
+    if any(row.get(name) is not None for row in summary["timeline"] for name in list(shown)[1:]):
+        drawn.append(details("As a table", _time_table(summary, shown)))
+    return section("Generator", said, *drawn, pairs(tables.generator_table(summary)))
 
 
-def settings(summary: Summary) -> str:
-    body = f"<pre>{escape(reproduce(summary))}</pre>"
-    body += '<div class="columns">' + table(tables.settings_table(summary)) + table(tables.environment_table(summary))
-    return section("To run it again", "Secrets are not kept: set them in the environment.", body + "</div>")
+def settings(page: Page) -> Markup:
+    summary = page.summary
+    command = Markup("<pre>{}</pre>").format(reproduce(summary))
+    both = columns(table(tables.settings_table(summary)), table(tables.environment_table(summary)))
+    return section("To run it again", "Secrets are not kept: set them in the environment.", command, both)
 
 
 def _time_table(summary: Summary, columns: Mapping[str, str]) -> Table:

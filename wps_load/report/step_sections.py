@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from html import escape
 from typing import Any
+
+from markupsafe import Markup
 
 from wps_load.capacity.measured import best_step, busiest_step
 from wps_load.capacity.units import load_guide
-from wps_load.report import steps, tables
+from wps_load.report import charts, curve_charts, steps, tables
 from wps_load.report.azure_tables import azure_lines, azure_sentence, azure_table, closes_table
-from wps_load.report.elements import chart, pairs, section, table
-from wps_load.report.extras import Extras
+from wps_load.report.elements import NOTHING, columns, note, pairs, section, table
+from wps_load.report.page import Page
 from wps_load.report.unit_tables import (
     found_sizing,
     guide_table,
@@ -59,69 +60,80 @@ def figures(summary: Summary) -> list[tuple[str, str, str]]:
     ]
 
 
-def capacity(summary: Summary) -> str:
+def capacity(page: Page) -> Markup:
     """The search: its answer, the curve, the steps."""
+    summary = page.summary
     if not tables.is_search(summary):
-        return ""
-    found = summary["capacity"]
-    note = (
-        f"{_BOUNDS.get(found['bound_by'], '')} Steps in the order in which they ran: load grows until a step fails, "
-        "then the limit is bracketed, and both ends are tried again. Failing steps are part of the search."
+        return NOTHING
+    said = (
+        f"{_BOUNDS.get(summary['capacity']['bound_by'], '')} Steps in the order in which they ran: load grows until a "
+        "step fails, then the limit is bracketed, and both ends are tried again. Failing steps are part of the search."
     )
     sentence = tables.capacity_sentence(summary)
-    answer = "" if sentence == tables.verdict_sentence(summary) else f'<p class="answer">{escape(sentence)}</p>'
-    body = chart("curve", "throughput and latency by load", "tall") if steps.steps(summary) else ""
-    return section("Capacity", note, answer + body + table(steps.steps_table(summary)))
+    answer = NOTHING if sentence == tables.verdict_sentence(summary) else note(sentence, "answer")
+    return section("Capacity", said, answer, *_curve(page), table(steps.steps_table(summary)))
 
 
-def stages(summary: Summary) -> str:
+def _curve(page: Page) -> list[Markup]:
+    return [page.chart(chart) for chart in curve_charts.curve(page.summary)]
+
+
+def stages(page: Page) -> Markup:
     """The stages together, then each with its own chart and statistics."""
+    summary = page.summary
     if not summary.get("stages") or not summary["stages"]["steps"]:
-        return ""
-    note = "Each step’s own statistics, without the seconds in which its load took effect."
-    answer = f'<p class="answer">{escape(steps.knee_sentence(summary))}</p>'
-    body = chart("curve", "throughput and latency by load", "tall") + table(steps.steps_table(summary))
+        return NOTHING
+    said = "Each step’s own statistics, without the seconds in which its load took effect."
+    answer = note(steps.knee_sentence(summary), "answer")
+    together = section("Steps", said, answer, *_curve(page), table(steps.steps_table(summary)))
     found, unit = steps.steps(summary), steps.UNITS[steps.variable(summary)]
-    each = "".join(
-        f"<article><h3>Step {i}: {tables.number(step['load'])} {unit}</h3>"
-        + chart(f"step-{i}", f"latency during step {i}", "low")
-        + pairs(steps.one_step_table(step))
-        + "</article>"
+    each = NOTHING.join(
+        Markup("<article><h3>Step {}: {} {}</h3>{}{}</article>").format(
+            i,
+            tables.number(step["load"]),
+            unit,
+            page.chart(curve_charts.one_step(summary, i, step)),
+            pairs(steps.one_step_table(step)),
+        )
         for i, step in enumerate(found[:CHARTED_STEPS], 1)
     )
     left_out = len(found) - CHARTED_STEPS
-    more = f'<p class="note">{left_out} more steps stand in the table only.</p>' if left_out > 0 else ""
-    return section("Steps", note, answer + body) + section("Each step", "", f'<div class="steps">{each}</div>{more}')
+    more = note(f"{left_out} more steps stand in the table only.") if left_out > 0 else NOTHING
+    return together + section("Each step", "", Markup('<div class="steps">{}</div>').format(each), more)
 
 
-def units(summary: Summary, extras: Extras) -> str:
+def units(page: Page) -> Markup:
     """Units, headroom and cost."""
+    summary, extras = page.summary, page.extras
     found = found_sizing(summary, extras)
     if found is None:
-        return ""
+        return NOTHING
     notes = units_notes(summary, found, load_guide())
     notes += [price_note(extras.prices)] if extras.prices is not None else []
-    body = f'<p class="answer">{escape(units_sentence(summary, found))}</p>'
-    body += "".join(f'<p class="note">{escape(text)}</p>' for text in notes)
-    body += table(sizes_table(found, extras.prices))
     beside = guide_table(found)
-    return section("Units and cost", "", body + (table(beside) if beside is not None else ""))
+    return section(
+        "Units and cost",
+        "",
+        note(units_sentence(summary, found), "answer"),
+        *(note(text) for text in notes),
+        table(sizes_table(found, extras.prices)),
+        table(beside) if beside is not None else NOTHING,
+    )
 
 
-def azure(extras: Extras) -> str:
+def azure(page: Page) -> Markup:
     """Azure Monitor's metrics of the run."""
-    found = extras.azure
+    found = page.extras.azure
     if found is None:
-        return ""
-    note = (
+        return NOTHING
+    said = (
         f"From --azure-metrics, cut to the run. A point stands for {found.series[0].interval_s:g} s; the charts "
         "have the time axis of the others."
     )
     labels = {"azure-load": "Server Load and connection quota", "azure-connections": "connections by Azure Monitor"}
-    body = f'<p class="answer">{escape(azure_sentence(found))}</p>'
-    body += "".join(chart(name, labels[name]) for name in azure_lines(found))
+    drawn = [
+        page.chart(charts.azure(page.summary, name, labels[name], lines)) for name, lines in azure_lines(found).items()
+    ]
     closes = closes_table(found)
-    body += (
-        '<div class="columns">' + table(azure_table(found)) + (table(closes) if closes is not None else "") + "</div>"
-    )
-    return section("Azure Monitor", note, body)
+    both = columns(table(azure_table(found)), table(closes) if closes is not None else NOTHING)
+    return section("Azure Monitor", said, note(azure_sentence(found), "answer"), *drawn, both)

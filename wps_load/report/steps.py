@@ -98,31 +98,3 @@ def one_step_table(step: Step) -> Table:
         ["connections", number(step["users"])],
     ]
     return table(("step", ""), rows)
-
-
-def curve(summary: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Load against throughput and latency, for the chart; None for runs without steps. `line`: the mean of the steps
-    at each load, ascending."""
-    found = steps(summary)
-    if not found:
-        return None
-    keys = ("load", "delivered_per_s", "p50", "p99", "outcome", "from_s", "duration_s", "metric")
-    by_load: dict[float, list[Step]] = {}
-    for step in found:
-        by_load.setdefault(step["load"], []).append(step)
-    return {
-        "unit": UNITS[variable(summary)],
-        "points": [{key: step[key] for key in keys} for step in found],
-        "line": [
-            {"load": load, **{key: _mean(by_load[load], key) for key in ("delivered_per_s", "p50", "p99")}}
-            for load in sorted(by_load)
-        ],
-        "answer": summary["capacity"]["value"] if is_search(summary) else None,
-        "knee": knee_load(summary),
-        "search": is_search(summary),
-    }
-
-
-def _mean(found: Sequence[Step], key: str) -> float | None:
-    values = [step[key] for step in found if step[key] is not None]
-    return round(sum(values) / len(values), 3) if values else None

@@ -1,0 +1,27 @@
+"""What the sections of report.html are made of: the summary document, and what is drawn beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from wps_load.measure.histogram import Histogram
+from wps_load.report.drawing import Bars, Chart, drawn
+from wps_load.report.elements import NOTHING
+from wps_load.report.extras import NONE, Extras
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`histograms` None: no charts, for a snapshot that must be quick."""
+
+    summary: Mapping[str, Any]
+    histograms: Mapping[str, Histogram] | None = None
+    extras: Extras = NONE
+
+    def chart(self, chart: Chart | Bars | None) -> Markup:
+        """The chart as HTML; nothing where there is none, or none is wanted."""
+        return NOTHING if chart is None or self.histograms is None else drawn(chart)

@@ -1,0 +1,45 @@
+"""The HTML templates: Jinja with autoescape, so that no text of a run can become markup."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+
+@cache
+def environment() -> Environment:
+    made = Environment(
+        loader=PackageLoader("wps_load.report", "assets"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["prose"] = prose
+    return made
+
+
+@cache
+def _macros(name: str) -> Any:
+    return environment().get_template(name).module
+
+
+def call(template: str, macro: str, *arguments: object) -> Markup:
+    """What a macro of a template makes of the arguments; `Markup` among them stands as it is."""
+    return Markup(getattr(_macros(template), macro)(*arguments))
+
+
+def prose(text: str) -> Markup:
+    """A sentence with names in backticks, as the terminal and Markdown show it."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+
+
+@cache
+def asset(name: str) -> str:
+    """A file of the page that is no template."""
+    return files("wps_load.report").joinpath("assets", name).read_text("utf-8")
