@@ -82,4 +82,4 @@ def test_starting_costs_nothing(code: str) -> None:
         timeout=60,
     )
     modules = {name.partition(".")[0] for name in orjson.loads(found.stdout.splitlines()[-1])}
-    assert not modules & {"gevent", "locust", "numpy", "aiohttp", "jwt", "plotly", "configargparse"}
+    assert not modules & {"gevent", "locust", "numpy", "aiohttp", "jwt", "jinja2", "configargparse"}

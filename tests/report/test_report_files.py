@@ -82,7 +82,8 @@ def test_the_timeline_has_every_second(tmp_path: Path) -> None:
 def test_a_killed_run_leaves_a_report(tmp_path: Path) -> None:
     pauses: list[int] = []
     files.write_snapshot(tmp_path, facts(state=RunState.RUNNING), lambda: pauses.append(len(list(tmp_path.iterdir()))))
-    assert pauses == list(range(7)), "the load has its turn before each file"
+    assert sorted(set(pauses)) == list(range(7)), "the load has its turn before each file"
+    assert pauses.count(6) > 10, "and between the pieces of the page"
     assert {path.name for path in tmp_path.iterdir()} == CONTRACT
     found = load_run(tmp_path)
     assert found.summary["verdict"] == "invalid"

@@ -15,10 +15,10 @@ from report_runs import facts
 from wps_load.capacity.prices import read_prices
 from wps_load.capacity.units import load_guide
 from wps_load.report import html, junit, markdown, tables
-from wps_load.report.charts import chart_data
+from wps_load.report.curve_charts import curve
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.model import RunFacts
-from wps_load.report.steps import curve, knee_load, knee_sentence, steps_table
+from wps_load.report.steps import knee_load, knee_sentence, steps_table
 from wps_load.report.summary import build_summary
 from wps_load.report.tables import Table
 from wps_load.report.unit_tables import found_sizing, guide_table, sizes_table, units_notes, units_sentence
@@ -65,10 +65,11 @@ class TestSearch:
         assert "connections" in steps_table(summary).header
 
     def test_the_curve_has_every_step_and_the_mean_of_each_load(self) -> None:
-        found = curve(build_summary(searched()))
-        assert found is not None
-        assert (len(found["points"]), len(found["line"]), found["answer"], found["knee"]) == (10, 8, 931, None)
-        assert [p["load"] for p in found["line"]] == sorted({p["load"] for p in found["points"]})
+        throughput, latency = curve(build_summary(searched()))
+        assert [(rule.at, rule.label) for rule in throughput.rules] == [(931.0, "answer: 931")]
+        for chart in (throughput, latency):
+            assert (len(chart.marks), len(chart.lines[0].xs)) == (10, 8)
+            assert list(chart.lines[0].xs) == sorted({mark.x for mark in chart.marks})
 
     def test_the_page_begins_with_the_search(self) -> None:
         text = page(searched())
@@ -117,7 +118,7 @@ class TestStages:
         assert [f'id="chart-step-{i}"' in text for i in range(1, 8)] == [True] * 6 + [False]
         assert "<h3>Step 3: 600 messages/s</h3>" in text
         assert "<dt>knee</dt><dd>600" in text
-        assert len(chart_data(build_summary(staged()), {})["curve"]["points"]) == 6
+        assert [len(chart.marks) for chart in curve(build_summary(staged()))] == [6, 6]
 
     def test_very_many_steps_do_not_get_charts_each(self) -> None:
         run = staged((200, 300))

@@ -13,18 +13,28 @@ from wps_load.report.templates import call
 NOTHING = Markup("")
 
 
+class _Columns:
+    """A table as its template reads it: the header's texts with the attribute that their cells share."""
+
+    def __init__(self, found: Table) -> None:
+        self.header, self.rows = found.header, found.rows
+        self.columns = [
+            (text, Markup(' class="num"') if found.is_numeric(i) else NOTHING) for i, text in enumerate(found.header)
+        ]
+
+
 def section(title: str, note: str, *body: Markup) -> Markup:
     return call("elements.html", "section", title, note, NOTHING.join(body))
 
 
 def details(label: str, found: Table) -> Markup:
     """A table that scripts fold away."""
-    return call("elements.html", "details", label, found)
+    return call("elements.html", "details", label, table(found))
 
 
 def table(found: Table) -> Markup:
     """A table that scrolls sideways, also by keyboard, where it does not fit."""
-    return call("elements.html", "table", found)
+    return call("elements.html", "table", _Columns(found))
 
 
 def pairs(found: Table) -> Markup:

@@ -72,9 +72,8 @@ def write_run(folder: Path, facts: RunFacts) -> Summary:
 def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> None:
     """Writes all files in the middle of a run (`RunState.RUNNING`), for the case that the process is killed.
 
-    The load runs beside it: `pause` is called between pieces of some milliseconds (after an hour the page takes 35, the
-    summary 10), and `facts` must not change meanwhile. The page has tables only, as plotly's 5 MB and the charts' data
-    would take longer than a message may wait; `wps-load report FOLDER` adds the charts. Raises OSError.
+    The load runs beside it: `pause` is called between pieces of some milliseconds, and `facts` must not change
+    meanwhile. The page has no chart of the percentiles; `wps-load report FOLDER` adds it. Raises OSError.
     """
     summary = build_summary(facts)
     for name, content in (*_data(facts, summary), *_rendered(summary, None, NONE)):
@@ -103,14 +102,14 @@ def _rendered(summary: Summary, histograms: Mapping[str, Histogram] | None, extr
     return [
         ("summary.md", lambda: [markdown.render(summary, extras).encode()]),
         ("junit.xml", lambda: [junit.render(summary)]),
-        ("report.html", lambda: [html.render(summary, histograms, extras)]),
+        ("report.html", lambda: html.pieces(summary, histograms, extras)),
     ]
 
 
 def write_rendered(
     folder: Path, summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE
 ) -> None:
-    """Writes what is made from the summary: report.html, without charts where `histograms` is None,
+    """Writes what is made from the summary: report.html, without the percentiles' chart where `histograms` is None,
     summary.md and junit.xml. Raises OSError; ValueError for settings that no run of this version has."""
     for name, content in _rendered(summary, histograms, extras):
         _put(folder / name, b"".join(content()))

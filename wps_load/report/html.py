@@ -5,7 +5,7 @@ The page is the template assets/report.html; the CSS and the script that brings 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,30 +24,33 @@ _MARK = {"pass": "✓", "fail": "✗", "invalid": "!"}
 
 
 def render(summary: Mapping[str, Any], histograms: Mapping[str, Histogram] | None, extras: Extras = NONE) -> bytes:
-    """The whole page in UTF-8; without the histograms, tables only: small, and quick to make."""
+    """The whole page in UTF-8; without the histograms, without the chart of their percentiles."""
+    return b"".join(pieces(summary, histograms, extras))
+
+
+def pieces(
+    summary: Mapping[str, Any], histograms: Mapping[str, Histogram] | None, extras: Extras = NONE
+) -> Iterator[bytes]:
+    """The page section by section, for who must do something else in between."""
     run = summary["run"]
     started = datetime.fromisoformat(run["started_at"]).astimezone(UTC)
-    page = Page(summary, histograms, extras)
-    text = (
-        environment()
-        .get_template("report.html")
-        .render(
-            run=run,
-            css=Markup(page_css()),
-            verdict=summary["verdict"],
-            verdict_word=tables.VERDICT_WORDS[summary["verdict"]],
-            mark=_MARK[summary["verdict"]],
-            started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
-            sentence=tables.verdict_sentence(summary),
-            what=tables.what_ran(summary),
-            doubts=doubts(summary["doubts"]),
-            figures=figures(first_figures(summary)),
-            sections=sections(page),
-            version=str(run["versions"].get("wps-load", "")),
-            script=None if histograms is None else Markup(asset("chart.js")),
-        )
+    template = environment().get_template("report.html")
+    parts = template.stream(
+        run=run,
+        css=Markup(page_css()),
+        verdict=summary["verdict"],
+        verdict_word=tables.VERDICT_WORDS[summary["verdict"]],
+        mark=_MARK[summary["verdict"]],
+        started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
+        sentence=tables.verdict_sentence(summary),
+        what=tables.what_ran(summary),
+        doubts=doubts(summary["doubts"]),
+        figures=figures(first_figures(summary)),
+        sections=sections(Page(summary, histograms, extras)),
+        version=str(run["versions"].get("wps-load", "")),
+        script=Markup(asset("chart.js")),
     )
-    return text.encode()
+    yield from (part.encode() for part in parts)
 
 
 def page_css() -> str:

@@ -16,12 +16,12 @@ from wps_load.report.extras import NONE, Extras
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`histograms` None: no charts, for a snapshot that must be quick."""
+    """`histograms` None: they are not known, and nothing is drawn of them."""
 
     summary: Mapping[str, Any]
     histograms: Mapping[str, Histogram] | None = None
     extras: Extras = NONE
 
     def chart(self, chart: Chart | Bars | None) -> Markup:
-        """The chart as HTML; nothing where there is none, or none is wanted."""
-        return NOTHING if chart is None or self.histograms is None else drawn(chart)
+        """The chart as HTML; nothing where there is none."""
+        return NOTHING if chart is None else drawn(chart)

@@ -6,7 +6,7 @@ Each chart is followed by its figures as a table, which scripts fold away.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from markupsafe import Markup
@@ -60,8 +60,8 @@ def _figures(summary: Summary) -> list[tuple[str, str, str]]:
     return items
 
 
-def sections(page: Page) -> list[Markup]:
-    """All sections; one that has nothing to show is left out. Of a search or of stages, their own come first."""
+def sections(page: Page) -> Iterator[Markup]:
+    """All sections that have something to show, made one by one. Of a search or of stages, their own come first."""
     explored = page.summary["capacity"] or page.summary.get("stages")
     order = (
         step_sections.capacity,
@@ -79,7 +79,7 @@ def sections(page: Page) -> list[Markup]:
         *([] if explored else [step_sections.units]),
         settings,
     )
-    return [found for make in order if (found := make(page))]
+    yield from (found for make in order if (found := make(page)))
 
 
 def slos(page: Page) -> Markup:

@@ -6,13 +6,16 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
-from string import Template
 from typing import Any
 
 import orjson
 from flask import Blueprint, Response, request, send_from_directory
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]
+from markupsafe import Markup
 
+from wps_load.report import axes
+from wps_load.report.drawing import Chart, Line, drawn
+from wps_load.report.html import page_css
+from wps_load.report.templates import asset, environment
 from wps_load.swarm.web_view import RunView
 
 _KEPT = "private, max-age=86400"
@@ -30,8 +33,8 @@ def pages(view: RunView, base_path: str | None, guard: Callable[[Any], Any]) -> 
         since = request.args.get("since", 0, type=int)
         return _typed(orjson.dumps(view.data(request.args.get("key", ""), since)), "application/json")
 
-    def plotly() -> Response:
-        return _typed(get_plotlyjs(), "text/javascript", cached=_KEPT)
+    def chart() -> Response:
+        return _typed(asset("chart.js"), "text/javascript", cached=_KEPT)
 
     def script(name: str) -> Response:
         return _typed(_asset(name), "text/javascript", cached=_KEPT)
@@ -45,7 +48,7 @@ def pages(view: RunView, base_path: str | None, guard: Callable[[Any], Any]) -> 
     for route, endpoint in {
         "/wps": page,
         "/wps/data": data,
-        "/wps/plotly.js": plotly,
+        "/wps/chart.js": chart,
         "/wps/<any('live.js', 'tab.js'):name>": script,
         "/wps/report/<name>": report,
     }.items():
@@ -57,13 +60,34 @@ def _typed(content: bytes | str, mimetype: str, cached: str = "no-store") -> Res
     return Response(content, mimetype=mimetype, headers={"Cache-Control": cached})
 
 
+_CHARTS = {
+    "latency": ("latency over time", "ms", (("p50", 1), ("p99", 2))),
+    "messages": ("messages over time", "per second", (("due", 6), ("published", 1), ("delivered", 3), ("missing", 4))),
+    "connections": ("connections over time", "connections", (("open", 1), ("opened", 3), ("failed", 4))),
+    "generator": ("CPU of the generator", "% of a core", (("CPU, % of a core", 1),)),
+    "lag": ("lag of the generator", "ms", (("loop lag p99", 2), ("send lag p99", 5))),
+}
+"""The charts without their data, which live.js brings: label, unit, and the lines with their colours."""
+
+
 @cache
 def _page() -> str:
-    return Template(_asset("live.html")).substitute(
-        css=files("wps_load.report").joinpath("assets", "report.css").read_text("utf-8") + _asset("live.css"),
-        version=version("wps-load"),
-        plotly_version=version("plotly"),
+    return (
+        environment()
+        .from_string(_asset("live.html"))
+        .render(
+            css=Markup(page_css() + _asset("live.css")),
+            version=version("wps-load"),
+            charts={name: drawn(_empty(name, *spec)) for name, spec in _CHARTS.items()},
+        )
     )
+
+
+def _empty(name: str, label: str, unit: str, lines: tuple[tuple[str, int], ...]) -> Chart:
+    x = axes.linear(0.0, 10.0, "seconds since the start", fitted=True)
+    size = "low" if name in ("generator", "lag") else ""
+    made = [Line(words, (), (), slot, wide=words == "due") for words, slot in lines]
+    return Chart(name, label, x, axes.linear(0.0, 1.0, unit), made, unit=unit, size=size, linked=True)
 
 
 @cache

@@ -1,10 +1,8 @@
-// The live page: asks once a second for what is new, shows the figures, and draws the charts in the colours of the CSS.
+// The live page: asks once a second for what is new, shows the figures, and hands the columns to the charts of chart.js.
 "use strict";
 (() => {
   const POLL_MS = 1000;
   const MAX_POINTS = 600; // as many as a chart has room for
-  const narrow = matchMedia("(max-width: 34rem)");
-  const dark = matchMedia("(prefers-color-scheme: dark)");
   const $ = (id) => document.getElementById(id);
   const DASH = "–";
   let state = { state: "none" };
@@ -150,8 +148,6 @@
 
   // -- charts -----------------------------------------------------------------------------------------------------------
 
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
-
   // Part of the columns, thinned: of rates the mean of each bin, of everything else its largest, so that no spike is hidden.
   function shown() {
     const t = rows.t_s || [];
@@ -170,82 +166,35 @@
   }
   const RATES = new Set(["offered", "published", "delivered", "lost", "connect_opened", "connect_failed"]);
 
-  function line(data, name, label, slot, more) {
-    const { width, ...rest } = more || {};
-    return {
-      type: "scatter", mode: data.t_s.length < 2 ? "markers" : "lines", name: label, x: data.t_s, y: data[name], connectgaps: false,
-      line: { color: colour("c" + slot), width: width || 1.75 }, hovertemplate: "%{y:,.4~g}<extra>" + label + "</extra>", ...rest,
-    };
-  }
-
-  function layout(data, unit, more) {
-    const [ink, soft, grid, paper] = ["ink", "soft", "grid", "paper"].map(colour);
-    const axis = { gridcolor: grid, linecolor: grid, zeroline: false, automargin: true, tickfont: { color: soft }, fixedrange: true };
-    const title = (text) => ({ text, font: { color: soft } });
-    const [from, to] = [Math.max(0, data.t_s[0] - 1), Math.max(data.t_s.at(-1), data.t_s[0] + 9)];
-    const { yaxis, yaxis2, shapes, annotations, ...rest } = more || {};
-    return {
-      font: { family: getComputedStyle(document.body).fontFamily, size: 12, color: ink }, paper_bgcolor: paper, plot_bgcolor: paper,
-      hovermode: "x unified", hoverlabel: { bgcolor: paper, bordercolor: grid, font: { color: ink } }, autosize: true, showlegend: true,
-      margin: { l: 44, r: yaxis2 ? 44 : 12, t: 8, b: 36 }, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom", font: { color: ink } },
-      xaxis: { ...axis, range: [from, to], nticks: narrow.matches ? 5 : 8, title: title("seconds since the start") },
-      yaxis: { ...axis, rangemode: "tozero", title: title(unit), ...yaxis },
-      ...(yaxis2 ? { yaxis2: { ...axis, overlaying: "y", side: "right", rangemode: "tozero", showgrid: false, tickmode: "auto", nticks: 5, title: title(yaxis2) } } : {}),
-      shapes: [...phases(from, to), ...(shapes || [])], annotations: annotations || [], ...rest,
-    };
-  }
-
   // The measure phase on plain paper, everything else shaded.
-  function phases(from, to) {
+  function bands(from, to) {
     return state.phases
       .map((p, i) => ({ ...p, end: i + 1 < state.phases.length ? state.phases[i + 1].started_s : Infinity }))
       .filter((p) => p.name !== "measure" && p.end > from && p.started_s < to)
-      .map((p) => ({
-        type: "rect", xref: "x", yref: "paper", x0: Math.max(from, p.started_s), x1: Math.min(to, p.end), y0: 0, y1: 1,
-        layer: "below", line: { width: 0 }, fillcolor: colour("c6"), opacity: 0.12,
-      }));
+      .map((p) => ({ start: Math.max(from, p.started_s), end: Math.min(to, p.end) }));
   }
 
-  const any = (traces) => traces.filter((trace) => trace.y.some((v) => v !== null));
-
-  const charts = {
-    latency: (data) => {
-      const traces = any([line(data, "p50", state.metric + " p50", 1), line(data, "p99", state.metric + " p99", 2)]);
-      // a limit far above everything measured would press the curves flat
-      const top = Math.max(0, ...traces.flatMap((trace) => trace.y));
-      const near = state.limits.filter((l) => l.ms <= 4 * top);
-      return [traces, layout(data, "ms", {
-        shapes: near.map((l) => ({ type: "line", xref: "paper", yref: "y", x0: 0, x1: 1, y0: l.ms, y1: l.ms, line: { color: colour("fail"), width: 1, dash: "dash" } })),
-        annotations: near.map((l) => ({ xref: "paper", yref: "y", x: 1, y: l.ms, text: l.expression, showarrow: false, xanchor: "right", yanchor: "bottom", font: { size: 11, color: colour("fail") } })),
-      })];
-    },
-    messages: (data) => [
-      any([
-        line(data, "offered", "due", 6, { width: 6, opacity: 0.35 }), line(data, "published", "published", 1), line(data, "delivered", "delivered", 3),
-        line(data, "lost", "missing", 4),
-      ]),
-      layout(data, "per second"),
-    ],
-    connections: (data) => [
-      any([line(data, "users", "open", 1), line(data, "connect_opened", "opened", 3), line(data, "connect_failed", "failed", 4)]),
-      layout(data, "connections"),
-    ],
-    generator: (data) => [
-      any([
-        line(data, "cpu_percent", "CPU", 1), line(data, "loop_lag_ms_p99", "loop lag p99, ms", 2, { yaxis: "y2" }), line(data, "send_lag_ms_p99", "send lag p99, ms", 5, { yaxis: "y2" }),
-      ]),
-      layout(data, "% of a core", { yaxis2: "ms" }),
-    ],
+  // Column -> label of its line, by chart.
+  const CHARTS = {
+    latency: { p50: "p50", p99: "p99" },
+    messages: { offered: "due", published: "published", delivered: "delivered", lost: "missing" },
+    connections: { users: "open", connect_opened: "opened", connect_failed: "failed" },
+    generator: { cpu_percent: "CPU, % of a core" },
+    lag: { loop_lag_ms_p99: "loop lag p99", send_lag_ms_p99: "send lag p99" },
   };
 
   function draw() {
     if (!length() || $("main").hidden) return;
     const data = shown();
-    for (const [name, chart] of Object.entries(charts)) {
-      const [traces, plot] = chart(data);
-      Plotly.react($("chart-" + name), traces, plot, { responsive: true, displayModeBar: false });
+    const [from, to] = [Math.max(0, data.t_s[0] - 1), Math.max(data.t_s.at(-1), data.t_s[0] + 9)];
+    for (const [name, columns] of Object.entries(CHARTS)) {
+      window.wpsCharts[name].update({
+        x: data.t_s, from, to, bands: bands(from, to),
+        lines: Object.fromEntries(Object.entries(columns).map(([column, label]) => [label, data[column]])),
+        limits: name === "latency" ? state.limits.map((l) => ({ at: l.ms, label: l.expression })) : [],
+      });
     }
-    document.documentElement.dataset.drawn = length();
+    document.documentElement.dataset.seconds = length();
   }
 
   document.querySelector(".bar").addEventListener("click", (event) => {
@@ -255,7 +204,6 @@
     for (const each of event.currentTarget.children) each.setAttribute("aria-pressed", String(each === button));
     draw();
   });
-  for (const query of [dark, narrow]) query.addEventListener("change", draw);
   document.addEventListener("visibilitychange", () => { if (!document.hidden) draw(); });
   poll();
 })();
