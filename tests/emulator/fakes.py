@@ -7,7 +7,10 @@ from typing import Any
 import orjson
 
 from wps_load.emulator.delivery import DirectDelivery, Stats
-from wps_load.emulator.hub import Connection, Hub
+from wps_load.emulator.frames import End
+from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Connection, Hub
+
+CUT = End(None, "The connection ended.", by_client=False)
 
 
 class FakeLink:
@@ -44,11 +47,11 @@ def payload_of(frame: bytes) -> bytes:
 class HubUnderTest:
     """A hub whose identities are counted and whose farewells are noted."""
 
-    def __init__(self) -> None:
+    def __init__(self, recovery_window_ns: int = RECOVERY_WINDOW_NS) -> None:
         self.stats = Stats()
         self.gone: list[tuple[str, str]] = []
         self._issued = 0
-        self.hub = Hub("bench", DirectDelivery(self.stats), self._new_id, self._note)
+        self.hub = Hub("bench", DirectDelivery(self.stats), self._new_id, self._note, recovery_window_ns)
 
     def _new_id(self) -> str:
         self._issued += 1

@@ -18,9 +18,11 @@ from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, mint_client_to
 from wps_load.clock import unix_time_s
 from wps_load.emulator.event_handlers import HttpEventHandlers
 from wps_load.emulator.faults import parse_faults
+from wps_load.emulator.hub_settings import SYSTEM_EVENTS, HubSettings, for_all_hubs
 from wps_load.emulator.limits import Tier
 from wps_load.emulator.server import build_app
 from wps_load.emulator.service import EmulatorConfig, Service
+from wps_load.emulator.webhook import Webhooks
 
 JSON = "json.webpubsub.azure.v1"
 RELIABLE = "json.reliable.webpubsub.azure.v1"
@@ -88,21 +90,29 @@ class Live:
             )
 
 
+def to_url(template: str) -> HubSettings:
+    return HubSettings(default=for_all_hubs(template, ",".join(SYSTEM_EVENTS)))
+
+
 @asynccontextmanager
 async def serve(
     faults: str = "",
     tier: Tier | None = None,
-    handler: str | None = None,
+    handler: str | HubSettings | None = None,
     anonymous: bool = False,
     spent_quota_closes: bool = False,
+    **config: Any,
 ) -> AsyncIterator[Live]:
-    config = EmulatorConfig(
-        DEFAULT_EMULATOR_KEY, parse_faults(faults), tier, handler, anonymous, spent_quota_closes=spent_quota_closes
+    """`handler`: a URL for every event, system events too; hub settings; or None, the built-in echo."""
+    service = Service(
+        EmulatorConfig(
+            DEFAULT_EMULATOR_KEY, parse_faults(faults), tier, anonymous, spent_quota_closes=spent_quota_closes, **config
+        )
     )
-    service = Service(config)
     handlers = None
     if handler is not None:
-        handlers = HttpEventHandlers(handler, DEFAULT_EMULATOR_KEY, "127.0.0.1", service.stats, (0.001, 0.001))
+        settings = handler if isinstance(handler, HubSettings) else to_url(handler)
+        handlers = HttpEventHandlers(lambda: settings, DEFAULT_EMULATOR_KEY, service.stats, Webhooks((0.001, 0.001)))
         service.handlers = handlers
     async with TestServer(build_app(service)) as server, aiohttp.ClientSession() as session:
         try:

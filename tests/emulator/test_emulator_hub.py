@@ -3,11 +3,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from fakes import FakeLink, HubUnderTest
+from fakes import CUT, FakeLink, HubUnderTest
 
+from wps_load.clock import NS_PER_S
+from wps_load.emulator.frames import End
 from wps_load.emulator.hub import ACK_MEMORY, RECOVERY_WINDOW_NS, Connection
 from wps_load.emulator.json_wire import JSON, JSON_RELIABLE
-from wps_load.emulator.protobuf_wire import PROTOBUF_RELIABLE
 from wps_load.emulator.reliable import MAX_BYTES, MAX_MESSAGES, ReliableQueue
 from wps_load.emulator.subprotocols import WIRES
 from wps_load.emulator.wires import SIMPLE, Publication, Wire
@@ -45,16 +46,15 @@ class Client:
     def send(self, message: Upstream, now_ns: int = 0) -> SendEvent | None:
         return self.world.hub.receive(self.connection, message, now_ns)
 
-    def lose(self, now_ns: int = 0) -> None:
+    def lose(self, now_ns: int = 0, end: End = CUT) -> None:
         self.link.open = False
-        self.world.hub.lose(self.connection, self.link, now_ns)
+        self.world.hub.lose(self.connection, self.link, end, now_ns)
 
-    def recover(self, now_ns: int = 0, token: str | None = None, wire: Wire | None = None) -> bool:
-        link = FakeLink()
-        token = token or self.connection.reconnection_token or ""
-        found = self.world.hub.recover(self.connection.id, token, wire or self.connection.wire, link, now_ns)
+    def recover(self, now_ns: int = 0, token: str | None = None) -> bool:
+        found = self.world.hub.recoverable(self.connection.id, token or self.connection.reconnection_token or "")
         if found is not None:
-            self.link = link
+            self.link = FakeLink()
+            self.world.hub.recover(found, self.link, now_ns)
         return found is not None
 
 
@@ -164,8 +164,8 @@ def test_an_event_is_answered_before_it_is_acked(world: HubUnderTest) -> None:
     event = client.send(SendEvent("e", DataType.JSON, b'{"a":1}', 3))
     assert event is not None
     assert client.link.read() == []
-    world.hub.answer(client.connection, event, (DataType.JSON, b'{"a":1}'), 0)
-    message = {"type": "message", "from": "server", "dataType": "json", "data": {"a": 1}}
+    world.hub.answer(client.connection, event, (DataType.JSON, b'{"a":1}', (("k", "v"),)), 0)
+    message = {"type": "message", "from": "server", "dataType": "json", "data": {"a": 1}, "metadata": {"k": "v"}}
     assert client.link.read() == [message, {"type": "ack", "ackId": 3, "success": True}]
 
 
@@ -174,9 +174,16 @@ def test_a_failed_event_is_an_error_ack_or_the_end_of_a_simple_client(world: Hub
     world.hub.fail(client.connection, SendEvent("e", DataType.TEXT, b"", 1))
     assert client.link.read()[0]["error"]["name"] == "InternalServerError"
     world.hub.fail(client.connection, SendEvent("e", DataType.TEXT, b"", 2), closes=True)
-    assert client.link.closed == (1011, "")
+    assert client.link.closed == (1011, "Internal server error")
     world.hub.fail(simple.connection, SendEvent("message", DataType.TEXT, b""))
-    assert simple.link.closed == (1011, "")
+    assert simple.link.closed == (1011, "Internal server error")
+
+
+def test_a_simple_client_that_may_not_publish_to_its_group_is_closed(world: HubUnderTest) -> None:
+    simple = Client(world, "s", SIMPLE, roles=())
+    simple.send(HELLO)
+    assert simple.link.closed == (1008, "The connection is not authorized for raw sendToGroup mode.")
+    assert world.gone == [("s", "The connection is not authorized for raw sendToGroup mode.")]
 
 
 def test_ping_is_answered(world: HubUnderTest) -> None:
@@ -238,12 +245,38 @@ def test_recovery_needs_its_own_token_and_is_over_after_the_window(world: HubUnd
     assert len(world.gone) == 1
 
 
-@pytest.mark.parametrize("wire", [JSON, SIMPLE, PROTOBUF_RELIABLE])
-def test_a_recovery_cannot_change_the_subprotocol(world: HubUnderTest, wire: Wire) -> None:
+@pytest.mark.parametrize(
+    ("code", "by_client", "comes_back"),
+    [
+        (None, False, True),
+        (1000, True, False),
+        (1005, True, False),
+        (1001, True, True),
+        (1011, True, True),
+        (3000, True, True),
+        (4000, True, True),
+        (1007, False, False),
+        (1009, False, False),
+    ],
+)
+def test_a_reliable_client_may_come_back_unless_it_or_the_service_meant_to_end(
+    world: HubUnderTest, code: int | None, by_client: bool, comes_back: bool
+) -> None:
     client = Client(world, "a", JSON_RELIABLE)
-    client.lose()
-    assert not client.recover(wire=wire)
-    assert client.recover()
+    client.lose(end=End(code, "why", by_client))
+    assert client.recover() is comes_back
+    assert world.gone == ([] if comes_back else [("a", "why")])
+
+
+def test_the_recovery_window_is_the_hub_s_own() -> None:
+    world = HubUnderTest(recovery_window_ns=5)
+    client = Client(world, "a", JSON_RELIABLE)
+    client.lose(now_ns=0)
+    world.hub.expire(4)
+    assert client.recover(4)
+    client.lose(now_ns=10)
+    world.hub.expire(15)
+    assert not client.recover(15)
 
 
 def test_what_is_not_reliable_cannot_be_recovered(world: HubUnderTest) -> None:
@@ -255,7 +288,7 @@ def test_a_second_socket_replaces_the_first(world: HubUnderTest) -> None:
     first = client.link
     assert client.recover()
     assert first.aborted
-    world.hub.lose(client.connection, first, 0)  # the first one's end, told late, means nothing
+    world.hub.lose(client.connection, first, CUT, 0)  # the first one's end, told late, means nothing
     client.send(HELLO)
     assert len(client.link.read()) == 1
 
@@ -289,3 +322,13 @@ def test_a_message_whose_time_to_live_has_passed_is_not_sent_again(world: HubUnd
     client.lose()
     assert client.recover(now_ns=10)
     assert [m["sequenceId"] for m in client.link.read()] == [2]
+
+
+def test_a_client_gives_its_publications_a_time_to_live_and_metadata(world: HubUnderTest) -> None:
+    client, other = Client(world, "a", JSON_RELIABLE, groups=("g",)), Client(world, "b")
+    other.send(SendToGroup("g", DataType.TEXT, b"x", ttl_s=1, metadata=(("k", "v"),)), 0)
+    other.send(SendToGroup("g", DataType.TEXT, b"y", metadata=(("k", "w"),)), 0)
+    assert [m["metadata"] for m in client.link.read()] == [{"k": "v"}, {"k": "w"}]
+    client.lose()
+    assert client.recover(now_ns=NS_PER_S)
+    assert [(m["data"], m["metadata"]) for m in client.link.read()] == [("y", {"k": "w"})]

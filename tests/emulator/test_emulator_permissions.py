@@ -41,21 +41,42 @@ def test_what_a_role_grants(role: str, group: str, may_send: bool) -> None:
     assert Permissions([role]).send.covers(group) is may_send
 
 
-@pytest.mark.parametrize("pattern", ["", "a\\", "*a*b*c*d*e*f", "x" * 1025])
+@pytest.mark.parametrize(
+    "pattern", ["", "a\\", "a\\b", "*a*b*c*d*e*f", "**.**.**", "*" * 6, "x" * 1025], ids=lambda pattern: pattern[:12]
+)
 def test_a_malformed_pattern_grants_nothing(pattern: str) -> None:
     assert compile_pattern(pattern) is None
+
+
+def test_five_stars_count_one_by_one_and_escaped_ones_not_at_all() -> None:
+    for pattern in ("*" * 5, "**.**.*", r"\*\**.*.*.*.*"):
+        assert compile_pattern(pattern) is not None
+
+
+def test_nine_patterns_of_a_kind_count() -> None:
+    permissions = Permissions([f"webpubsub.sendToGroups.{char}*" for char in "abcdefghij"])
+    assert permissions.has(SEND, "i1")
+    assert not permissions.has(SEND, "j1")
 
 
 def test_rest_may_grant_and_revoke() -> None:
     permissions = Permissions()
     permissions.grant(SEND, "a")
     assert permissions.has(SEND, "a")
-    assert not permissions.has(SEND, None)
+    assert not permissions.has(SEND, "b")
     assert not permissions.has(JOIN_LEAVE, "a")
-    permissions.grant(SEND, None)
-    assert permissions.has(SEND, "b")
-    permissions.revoke(SEND, None)
+    permissions.revoke(SEND, "a")
     assert not permissions.has(SEND, "a")
+
+
+@pytest.mark.parametrize("role", ["webpubsub.sendToGroup", "webpubsub.sendToGroups.a*", "webpubsub.sendToGroup.a"])
+def test_one_group_may_be_taken_from_any_role_and_given_back(role: str) -> None:
+    permissions = Permissions([role, "webpubsub.sendToGroup.a2"])
+    permissions.revoke(SEND, "a")
+    assert not permissions.has(SEND, "a")
+    assert permissions.has(SEND, "a2")
+    permissions.grant(SEND, "a")
+    assert permissions.has(SEND, "a")
 
 
 def test_a_thousand_rules_are_the_limit() -> None:
@@ -65,3 +86,12 @@ def test_a_thousand_rules_are_the_limit() -> None:
     permissions.grant(SEND, "g0")
     with pytest.raises(TooManyRules):
         permissions.grant(SEND, "one more")
+
+
+def test_a_thousand_groups_may_be_taken_from_a_role() -> None:
+    permissions = Permissions(["webpubsub.sendToGroup"])
+    for number in range(MAX_LITERALS):
+        permissions.revoke(SEND, f"g{number}")
+    permissions.revoke(SEND, "g0")
+    with pytest.raises(TooManyRules):
+        permissions.revoke(SEND, "one more")

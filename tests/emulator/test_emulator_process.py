@@ -78,7 +78,9 @@ def test_a_signal_ends_the_program_cleanly(number: signal.Signals) -> None:
     assert line.endswith(";Version=1.0;\n")
     program.send_signal(number)
     out, err = program.communicate(timeout=10)
-    assert (program.returncode, out, err) == (0, "", "")
+    assert (program.returncode, out) == (0, "")
+    assert "{ allowInsecureConnection: true }" in err
+    assert err.count("Error") == 0
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,15 @@ def test_a_signal_ends_the_program_cleanly(number: signal.Signals) -> None:
         (["--port", "70000"], "--port 70000: a number from 0 to 65535"),
         (["--access-key", ""], "--access-key: a key is needed"),
         (["--event-handler", "localhost"], "--event-handler: a URL"),
+        (["--event-handler", "tunnel:///x"], "--event-handler: a URL"),
+        (
+            ["--event-handler", "http://x", "--system-events", "connect,joined"],
+            "--system-events 'joined': only connect",
+        ),
+        (["--system-events", "connect"], "--system-events needs --event-handler with a URL"),
+        (["--hub-settings", "/nowhere"], "--hub-settings /nowhere: No such file or directory"),
+        (["--hub-settings", "/"], "--hub-settings /: Is a directory"),
+        (["--recovery-window", "30"], "--recovery-window 30: a duration with its unit"),
         (["--event-handler-timeout", "0"], "--event-handler-timeout: seconds above 0"),
         (["--tls-key", "x"], "--tls-key needs --tls-cert"),
         (["--tls-cert", "/nowhere"], "--tls-cert, --tls-key: cannot be used"),

@@ -109,7 +109,6 @@ def test_groups_users_and_existence() -> None:
                 ("HEAD", "/connections/nobody"),
                 ("PUT", "/groups/g/connections/nobody"),
                 ("PUT", "/users/nobody/groups/g"),
-                ("PUT", "/permissions/sendToGroup/connections/nobody"),
             ):
                 await call(method, path, 404)
             for path in ("/groups/g/connections/nobody", "/users/nobody/groups/g", "/users/nobody/groups"):
@@ -121,13 +120,12 @@ def test_groups_users_and_existence() -> None:
 def test_a_groups_connections_are_listed_page_by_page() -> None:
     async def scenario(live: Live) -> None:
         async with live.connect(user="a", groups=["g"]) as a, live.connect(user=None, groups=["g"]) as b:
-            ids = [(await read(client))["connectionId"] for client in (a, b)]
+            users = {(await read(client))["connectionId"]: user for client, user in ((a, "a"), (b, None))}
+            ids = sorted(users)
             version = f"api-version={VERSION}"
             _, body, _ = await live.rest("GET", "/groups/g/connections", version)
-            assert body == {
-                "value": [{"connectionId": ids[0], "userId": "a"}, {"connectionId": ids[1]}],
-                "nextLink": None,
-            }
+            value = [{"connectionId": identity, "userId": users[identity]} for identity in ids]
+            assert body == {"value": value, "nextLink": None}
             _, first, _ = await live.rest("GET", "/groups/g/connections", f"{version}&maxpagesize=1")
             query = first["nextLink"].partition("?")[2]
             _, second, _ = await live.rest("GET", "/groups/g/connections", query)
@@ -149,14 +147,15 @@ def test_permissions_take_effect() -> None:
             assert (await live.rest("HEAD", path, target))[0] == 404
             assert (await live.rest("PUT", path, target))[0] == 200
             assert (await live.rest("HEAD", path, target))[0] == 200
-            assert (await live.rest("HEAD", path))[0] == 404
+            for method in ("HEAD", "PUT", "DELETE"):
+                assert (await live.rest(method, path))[0] == 400
             assert (await ask(client, **publish, ackId=2))["success"] is True
             assert (await live.rest("DELETE", path, target))[0] == 204
             assert (await ask(client, **publish, ackId=3))["success"] is False
             for number in range(1000):
                 await live.rest("PUT", path, f"api-version={VERSION}&targetName=g{number}")
             status, body, code = await live.rest("PUT", path, f"api-version={VERSION}&targetName=more")
-            assert (status, code, body["code"]) == (409, "Error.Conflict", "Error.Conflict")
+            assert (status, code, body["code"]) == (409, *["Error.Connection.Conflict"] * 2)
 
     with_emulator(scenario)
 
@@ -222,7 +221,17 @@ def test_a_generated_token_opens_the_door() -> None:
             "Error.BadRequest",
         ),
         ("POST", "/:send", f"api-version={VERSION}", {**JSON_BODY, "data": b"{"}, 400, "Error.BadRequest"),
-        ("POST", "/:send", f"api-version={VERSION}", {**TEXT_BODY, "data": b"\xff"}, 400, "Error.BadRequest"),
+        (
+            "PUT",
+            "/permissions/sendToGroup/connections/nobody",
+            f"api-version={VERSION}&targetName=g",
+            {},
+            404,
+            "Info.Connection.NotExisted",
+        ),
+        ("DELETE", "/groups/%20/connections/nobody", f"api-version={VERSION}", {}, 400, "Error.BadRequest"),
+        ("POST", "/:addToGroups", f"api-version={VERSION}", {"json": {"groups": []}}, 400, "Error.BadRequest"),
+        ("POST", "/:addToGroups", f"api-version={VERSION}", TEXT_BODY, 415, "Error.UnsupportedMediaType"),
         (
             "POST",
             "/:send",
@@ -283,7 +292,9 @@ def test_tokens() -> None:
         url = f"{live.connection_string.endpoint}/api/hubs/bench/:send?api-version={VERSION}"
         stale = mint_rest_token(live.connection_string, url, unix_time_s() - 400)
         elsewhere = mint_rest_token(live.connection_string, url.replace("bench", "other"), unix_time_s())
-        for token in (None, "nonsense", stale, elsewhere):
+        by_ftp = mint_rest_token(live.connection_string, url.replace("http:", "ftp:"), unix_time_s())
+        path_alone = mint_rest_token(live.connection_string, "/api/hubs/bench/:send", unix_time_s())
+        for token in (None, "nonsense", stale, elsewhere, by_ftp, path_alone):
             status, _, code = await live.rest("POST", "/:send", token=token, **TEXT_BODY)
             assert (status, code) == (401, "Error.Unauthorized")
         proxied = mint_rest_token(live.connection_string, "https://other.host/api/hubs/bench/:send", unix_time_s())

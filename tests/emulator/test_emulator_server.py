@@ -155,7 +155,7 @@ async def test_raw_clients_may_publish_to_a_group() -> None:
     [
         (JSON, "{", 1007, "The client message is not a valid JSON protocol message."),
         (JSON, b"{}", 1003, "The JSON subprotocol requires text messages."),
-        (PROTOBUF, b"\xff", 1007, "The client message is not a valid protobuf protocol message."),
+        (PROTOBUF, b"\xff", 1007, f"The client message is not a valid {PROTOBUF} protocol message."),
         (None, "x" * ((1 << 20) + 1), 1009, "The client message is too large."),
     ],
 )
@@ -190,8 +190,8 @@ async def test_a_clean_close_is_answered_and_leaves_nothing() -> None:
         async with live.connect(RELIABLE) as client:
             await read(client)
             assert live.service.stats.connections == 1
-            await client.close(3001, "done")
-            assert client.close_code == 3001
+            await client.close(1000, "done")
+            assert client.close_code == 1000
         assert live.service.hub("bench").connections == {}
         assert (live.service.stats.connections, live.service.stats.connections_opened) == (0, 1)
 

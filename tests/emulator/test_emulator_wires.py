@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from typing import Any
 
+import msgspec
 import orjson
 import pytest
 from fakes import payload_of
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from wps_load.emulator import raw_json
 from wps_load.emulator.json_wire import JSON
 from wps_load.emulator.protobuf_wire import PROTOBUF, PROTOBUF_RELIABLE
 from wps_load.emulator.subprotocols import WIRES, choose
@@ -36,7 +39,7 @@ TEXT, BINARY = 1, 2
         ('{"type":"LEAVEGROUP","group":"g","ackId":null,"extra":[]}', LeaveGroup("g")),
         (
             '{"type":"sendToGroup","group":"g","ackId":3,"noEcho":true,"dataType":"json","data":{"a": 1}}',
-            SendToGroup("g", DataType.JSON, b'{"a":1}', 3, True),
+            SendToGroup("g", DataType.JSON, b'{"a": 1}', 3, True),
         ),
         ('{"type":"sendToGroup","group":"g","data":"s"}', SendToGroup("g", DataType.JSON, b'"s"')),
         (
@@ -45,13 +48,23 @@ TEXT, BINARY = 1, 2
         ),
         (
             '{"type":"sendToGroup","group":"g","dataType":"binary","data":"AQID","ttlSeconds":300}',
+            SendToGroup("g", DataType.BINARY, b"\1\2\3", ttl_s=300),
+        ),
+        (
+            ' {"type":"sendToGroup","group":"","group":"g","dataType":"binary","data":" AQ\\nID","noEcho":false} ',
             SendToGroup("g", DataType.BINARY, b"\1\2\3"),
         ),
+        ('{"type":"joinGroup","group":"g","ackId":0}', JoinGroup("g", 0)),
+        ('{"type":"joinGroup","group":"%s"}' % ("\U0001f600" * 512), JoinGroup("\U0001f600" * 512)),
         (
             '{"type":"event","event":"name","ackId":18446744073709551615,"dataType":"text","data":"hi"}',
             SendEvent("name", DataType.TEXT, b"hi", 2**64 - 1),
         ),
-        ('{"type":"event","event":"n","metadata":{"a":"b"}}', SendEvent("n", DataType.TEXT, b"")),
+        (
+            '{"type":"event","event":"n","metadata":{"b":"1","a":"","B":"2"}}',
+            SendEvent("n", DataType.TEXT, b"", None, (("b", "1"), ("a", ""), ("B", "2"))),
+        ),
+        ('{"type":"event","event":"n","data":1,"metadata":null}', SendEvent("n", DataType.JSON, b"1")),
         ('{"type":"sequenceAck","sequenceId":5}', SequenceAck(5)),
         ('{"type":"ping"}', Ping()),
     ],
@@ -73,7 +86,14 @@ def test_reads_json(text: str, message: Upstream) -> None:
         '{"type":"joinGroup","group":" "}',
         '{"type":"joinGroup","group":"g","ackId":"1"}',
         '{"type":"joinGroup","group":"g","ackId":-1}',
-        '{"type":"joinGroup","group":"g","ackId":0}',
+        '{"type":"joinGroup","group":"g","ackId":1e0}',
+        '{"type":"joinGroup","group":"%s"}' % ("\U0001f600" * 513),
+        '{"type":"joinGroup","group":"g"}x',
+        '{"type":"joinGroup","Group":"g"}',
+        '\ufeff{"type":"ping"}',
+        '{"type":"ping","ackId":"x"}',
+        '{"type":"sequenceAck","sequenceId":1,"ackId":-1}',
+        '{"type":"sequenceAck","sequenceId":null}',
         '{"type":"joinGroup","group":"g","ackId":1.0}',
         '{"type":"joinGroup","group":"g","ackId":true}',
         '{"type":"joinGroup","group":"g","ackId":18446744073709551616}',
@@ -83,6 +103,18 @@ def test_reads_json(text: str, message: Upstream) -> None:
         '{"type":"sendToGroup","group":"g","dataType":"binary","data":"?"}',
         '{"type":"sendToGroup","group":"g","dataType":"xml","data":"x"}',
         '{"type":"sendToGroup","group":"g","data":1,"noEcho":"true"}',
+        '{"type":"sendToGroup","group":"g","data":1,"noEcho":null}',
+        '{"type":"sendToGroup","group":"g","data":NaN}',
+        '{"type":"sendToGroup","group":"g","data":1,"dataType":null}',
+        '{"type":"sendToGroup","group":"g","data":null,"metadata":{"a":"b"}}',
+        '{"type":"sendToGroup","group":"g","metadata":{}}',
+        '{"type":"sendToGroup","group":"g","data":1,"metadata":[]}',
+        '{"type":"sendToGroup","group":"g","data":1,"metadata":{"a":1}}',
+        '{"type":"sendToGroup","group":"g","data":1,"metadata":{"a":"1","a":"2"}}',
+        '{"type":"sendToGroup","group":"g","dataType":"text","data":"\\ud800"}',
+        '{"type":"sendToGroup","group":"\\ud800","data":"\\ud800"}',
+        '{"type":"sendToGroup","group":"g","data":"\\ud800"',
+        '{"type":"sendToGroup","group":"g","dataType":"binary","data":"-_8="}',
         '{"type":"sendToGroup","group":"g","data":1,"ttlSeconds":301}',
         '{"type":"event","event":"1x","data":1}',
         '{"type":"event","data":1}',
@@ -93,6 +125,66 @@ def test_malformed_json_is_closed_with_1007(message: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         JSON.decode(TEXT, message.encode())
     assert caught.value.close_code == 1007
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "12345678901234567890123",
+        "1.50",
+        "1e400",
+        "-0.0",
+        '{"b": 1,  "a":2, "b":3}',
+        '"\\u00e9\\/"',
+        '"\\ud800"',
+        '["\\udc00", "é", "\\\\ud800"]',
+        "false",
+        "[" * 63 + "]" * 63,
+        '"' + "[" * 99 + '\\"{"',
+    ],
+)
+def test_json_data_pass_byte_for_byte(data: str) -> None:
+    text = f'{{"type":"sendToGroup","group":"g","note":"\\ud800","data":\t{data}\n}}'
+    for payload in (text, text.replace("\\ud800", "", 1)):
+        sent = JSON.decode(TEXT, payload.encode())
+        assert isinstance(sent, SendToGroup)
+        assert sent.data == data.encode()
+        frame = JSON.message(Publication("group", "g", None, DataType.JSON, sent.data), None)
+        assert payload_of(frame).endswith(b'"data":%b}' % data.encode())
+
+
+def test_what_is_nested_deeper_than_the_service_reads_is_refused() -> None:
+    for data in ("[" * 64 + "]" * 64, "[" * 200_000, '{"a":' * 100_000):
+        with pytest.raises(RemoteProtocolError):
+            JSON.decode(TEXT, b'{"type":"sendToGroup","group":"g","data":%b}' % data.encode())
+
+
+@given(st.binary(max_size=12).map(lambda data: b"[" * 65 + data) | st.binary(max_size=40))
+def test_any_bytes_are_sound_or_not(data: bytes) -> None:
+    assert raw_json.sound(data) in (True, False)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(JSON_VALUES, st.sampled_from(["", " ", "\n"]), st.binary(max_size=2), st.integers(0, 200))
+def test_both_parsers_agree_on_what_json_is(value: Any, space: str, junk: bytes, at: int) -> None:
+    text = json.dumps({"type": "ping", "data": value, "more": value}, ensure_ascii=bool(at % 2)).encode()
+    text = space.encode() + text[:at] + junk + text[at:] + space.encode()
+    assume(raw_json.sound(text) and not raw_json.has_surrogates(text))
+    assert raw_json.members(text.decode()) == msgspec_members(text)
+
+
+def msgspec_members(text: bytes) -> dict[str, str] | None:
+    try:
+        raw = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        return None
+    return {name: bytes(member).decode() for name, member in raw.items()}
 
 
 _KEYS = st.sampled_from(["type", "group", "dataType", "data", "noEcho", "ackId", "ttlSeconds", "metadata", "other"])
@@ -170,6 +262,13 @@ def test_json_messages_say_what_was_published(text: str, group: str, user: str |
         ("3a080a04726f6f6d1003", LeaveGroup("room", 3)),
         ("0a130a04726f6f6d10011a070a0568656c6c6f2001", SendToGroup("room", DataType.TEXT, b"hello", 1, True)),
         ("2a110a066e6f74696679120512030102031804", SendEvent("notify", DataType.BINARY, b"\1\2\3", 4)),
+        ("32050a01671000", JoinGroup("g", 0)),
+        (
+            "0a120a01671a030a0161280532060a016b120176",
+            SendToGroup("g", DataType.TEXT, b"a", ttl_s=5, metadata=(("k", "v"),)),
+        ),
+        ("2a0b0a016522060a016b120176", SendEvent("e", DataType.TEXT, b"", None, (("k", "v"),))),
+        ("2a0c0a016512030a01612a020a00", SendEvent("e", DataType.TEXT, b"a", starts_stream=True)),
         ("4a00", Ping()),
         ("42020805", SequenceAck(5)),
     ],
@@ -179,7 +278,18 @@ def test_reads_protobuf_vectors(vector: str, message: Upstream) -> None:
 
 
 @pytest.mark.parametrize(
-    "vector", ["", "ff", "0a00", "32020a00", "32050a01671000", "6a0a0a017310011a030a0178", "2a030a0131"]
+    "vector",
+    [
+        "",
+        "ff",
+        "0a00",
+        "32020a00",
+        "0a0b0a01671a030a016128ad02",
+        "0a110a01671a030a016132070a016b1202c3a9",
+        "5200",
+        "6a0a0a017310011a030a0178",
+        "2a030a0131",
+    ],
 )
 def test_malformed_protobuf_is_closed_with_1007(vector: str) -> None:
     with pytest.raises(RemoteProtocolError) as caught:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from fakes import FakeLink, HubUnderTest, payload_of
+from fakes import CUT, FakeLink, HubUnderTest, payload_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,19 +85,18 @@ class Client:
         """The socket is gone, and with it what was written to it but not read."""
         self.lost_on_the_way += len(self.link.frames)
         self.link.open = False
-        self.world.hub.lose(self.connection, self.link, self.now_ns)
+        self.world.hub.lose(self.connection, self.link, CUT, self.now_ns)
         self.session.lost(self.now_ns)
 
     def recover(self) -> bool:
         query = self.session.recovery_query()
         assert query is not None
         link = FakeLink()
-        found = self.world.hub.recover(
-            query["awps_connection_id"], query["awps_reconnection_token"], self.connection.wire, link, self.now_ns
-        )
+        found = self.world.hub.recoverable(query["awps_connection_id"], query["awps_reconnection_token"])
         if found is None:
             self.session.lost(self.now_ns, GONE)
             return False
+        self.world.hub.recover(found, link, self.now_ns)
         self.link = link
         for payload in self.session.recovered():
             self.send(payload)
@@ -118,8 +117,8 @@ class Other:
         self.world.hub.receive(self.connection, SendToGroup("g", DataType.TEXT, data), now_ns)
 
 
-def joined(protocol: str) -> tuple[HubUnderTest, Client, Other]:
-    world = HubUnderTest()
+def joined(protocol: str, window_ns: int = SERVICE_WINDOW_NS) -> tuple[HubUnderTest, Client, Other]:
+    world = HubUnderTest(window_ns)
     client = Client(world, protocol)
     client.join()
     client.read()
@@ -166,7 +165,7 @@ def test_a_lost_ack_comes_as_duplicate_and_nothing_is_done_twice(protocol: str) 
 def test_a_refused_request_is_refused_again_after_a_recovery(protocol: str) -> None:
     """`Forbidden` is no success, so its id is not remembered: the same id asks anew."""
     _, client, _ = joined(protocol)
-    client.connection.permissions.revoke("sendToGroup", None)
+    client.connection.permissions.revoke("sendToGroup", "g")
     client.publish()
     client.cut()
     assert client.recover()
@@ -210,7 +209,7 @@ def test_a_socket_lost_again_during_the_replay(protocol: str) -> None:
 
 @protocols
 def test_a_recovery_within_the_service_s_window_but_beyond_ours_is_not_tried(protocol: str) -> None:
-    world, client, _ = joined(protocol)
+    world, client, _ = joined(protocol, 2 * RECOVERY_WINDOW_NS)
     client.cut()
     client.now_ns += RECOVERY_WINDOW_NS
     assert not client.session.may_recover(client.now_ns)

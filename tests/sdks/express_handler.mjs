@@ -112,7 +112,7 @@ async function life() {
   assert.deepEqual(connect.queries.as, ["plain"]);
   assert.deepEqual(connect.subprotocols, ["json.webpubsub.azure.v1"]);
   assert.deepEqual(connect.claims.role, ["r"]);
-  assert.equal(connect.context.origin, new URL(endpoint).host);
+  assert.equal(connect.context.origin, new URL(endpoint).hostname);
   const signature = `sha256=${createHmac("sha256", key).update(connectionId).digest("hex")}`;
   for (const { context } of [connect, ...others]) {
     assert.deepEqual([context.hub, context.connectionId], ["open", connectionId]);

@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.node, pytest.mark.usefixtures("packages"), pytest.mark
 SCHEMA = FOLDER.parents[1] / "wps_load" / "protocol" / "webpubsub.proto"
 PROTOCOLS = ("json", "json-reliable", "protobuf", "protobuf-reliable")
 OF_ALL = ("everyKindOfData", "flags", "mayNot", "isTold")
+ALL_SYSTEM_EVENTS = "connect,connected,disconnected"
 OF_RELIABLE = ("recovers", "lostAck", "gone")
 
 
@@ -82,7 +83,7 @@ def test_express_middleware_handles_our_events() -> None:
     with running("node", "express_handler.mjs") as script:
         script.order(servicePort=(port := _free_port()))
         handler = f"{script.hear()['handler']}/api/webpubsub/hubs/{{hub}}/{{event}}"
-        with EmulatorProcess.start(event_handler=handler, port=port) as emulator:
+        with EmulatorProcess.start(event_handler=handler, system_events=ALL_SYSTEM_EVENTS, port=port) as emulator:
             service = ConnectionString.parse(emulator.connection_string)
             script.order(endpoint=service.endpoint, key=service.access_key)
             results = script.checks()

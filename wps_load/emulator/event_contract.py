@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from wps_load.emulator.hub import Connection
-from wps_load.protocol.messages import DataType, SendEvent
+from wps_load.emulator.hub import Connection, Reply
+from wps_load.protocol.messages import SendEvent
 
 
 class HandlerFailed(Exception):
-    """The handler could not be reached, or answered with an error: `status` is what a connecting client is
-    told.
+    """There is no handler, it could not be reached, or it answered with an error: `status` is what a connecting client
+    is told.
     """
 
     def __init__(self, status: int) -> None:
@@ -21,10 +21,14 @@ class HandlerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConnectRequest:
-    """What a handler is told of a client that wants to connect. Without its token."""
+    """What a handler is told of a client that wants to connect. Without its token.
+
+    `authority`: host and port as the client asked for them, by which the service is known to a handler, too.
+    """
 
     hub: str
     connection_id: str
+    authority: str
     user_id: str | None
     claims: dict[str, list[str]] = field(repr=False)
     query: dict[str, list[str]] = field(repr=False)
@@ -40,12 +44,11 @@ class ConnectAnswer:
     groups: tuple[str, ...] | None = None
     roles: tuple[str, ...] | None = None
     subprotocol: str | None = None
-    state: str | None = None
 
 
 class EventHandlers(Protocol):
-    """`connect` and `user_event` raise HandlerFailed; the others never raise. A `connect` that was accepted is followed
-    by `connected`, or, if nothing came of it, by `forget`.
+    """`connect` and `user_event` raise HandlerFailed; the others never raise. Each `connect`, if it was accepted, is
+    followed by `connected` and `disconnected`, or, if nothing came of it, by `forget`.
     """
 
     async def connect(self, request: ConnectRequest) -> ConnectAnswer: ...
@@ -54,6 +57,6 @@ class EventHandlers(Protocol):
 
     async def connected(self, connection: Connection) -> None: ...
 
-    async def user_event(self, connection: Connection, event: SendEvent) -> tuple[DataType, bytes] | None: ...
+    async def user_event(self, connection: Connection, event: SendEvent) -> Reply | None: ...
 
     async def disconnected(self, connection: Connection, reason: str) -> None: ...

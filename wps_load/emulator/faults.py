@@ -99,11 +99,16 @@ def parse_faults(text: str) -> FaultSpec:
     return FaultSpec(**values)  # type: ignore[arg-type]  # the table of parsers gives each field its type
 
 
-def _duration(value: str) -> tuple[int]:
+def duration_ns(value: str) -> int:
+    """Raises ValueError."""
     match = _DURATION.fullmatch(value)
     if match is None:
         raise ValueError("a duration with its unit is needed, such as 20ms or 2s")
-    return (int(Fraction(match[1]) * _UNIT_NS[match[2]]),)
+    return int(Fraction(match[1]) * _UNIT_NS[match[2]])
+
+
+def _duration(value: str) -> tuple[int]:
+    return (duration_ns(value),)
 
 
 def _share(value: str) -> tuple[Fraction]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum
+from typing import NamedTuple
 
 try:
     from websockets.speedups import apply_mask
@@ -38,6 +39,14 @@ _WHOLE = frozenset({_FIN | TEXT, _FIN | BINARY})
 
 Message = tuple[int, bytes]
 """Opcode and unmasked payload of a whole data message (text not yet known to be UTF-8) or a control frame."""
+
+
+class End(NamedTuple):
+    """How a WebSocket ended. `code`: of the close frame that came first, None if none did."""
+
+    code: int | None
+    reason: str
+    by_client: bool
 
 
 def build_frame(opcode: int, payload: bytes) -> bytes:

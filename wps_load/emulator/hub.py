@@ -14,6 +14,7 @@ from typing import Protocol
 from wps_load.clock import NS_PER_S
 from wps_load.emulator.delivery import Delivery
 from wps_load.emulator.delivery import Link as DeliveryLink
+from wps_load.emulator.frames import End
 from wps_load.emulator.permissions import Permissions
 from wps_load.emulator.reliable import ReliableQueue
 from wps_load.emulator.wires import Publication, Wire
@@ -21,6 +22,7 @@ from wps_load.protocol.messages import (
     DataType,
     JoinGroup,
     LeaveGroup,
+    Metadata,
     Ping,
     SendEvent,
     SendToGroup,
@@ -29,14 +31,29 @@ from wps_load.protocol.messages import (
 )
 
 ACK_MEMORY = 1000
-RECOVERY_WINDOW_NS = 60 * NS_PER_S
-"""Clients give up after 30 s; a service that keeps a connection longer never surprises them."""
+RECOVERY_WINDOW_NS = 30 * NS_PER_S
+"""As the client specification, Microsoft's emulator and its .NET client have it."""
+
+_FINAL_CLOSES = frozenset({1000, 1005})
+"""What a client closes with that has no more to say; after any other code it may come back."""
+
+
+_INTERNAL_ERROR = "Internal server error"
+_NO_RAW_SENDS = "The connection is not authorized for raw sendToGroup mode."
+
+Reply = tuple[DataType, bytes, Metadata]
+"""An event handler's answer that goes to the client."""
 
 
 class Link(DeliveryLink, Protocol):
     def close(self, code: int, reason: str) -> None: ...
 
     def abort(self) -> None: ...
+
+
+def may_come_back(end: End) -> bool:
+    """Whether a reliable client may recover: the service did not end it, and the client did not mean to."""
+    return end.code is None or (end.by_client and end.code not in _FINAL_CLOSES)
 
 
 class Connection:
@@ -53,7 +70,7 @@ class Connection:
         "permissions",
         "queue",
         "reconnection_token",
-        "state",
+        "subprotocol",
         "user_id",
         "wire",
     )
@@ -73,7 +90,8 @@ class Connection:
         self.acked: dict[int, None] = {}
         self.alive = True
         self.lost_ns: int | None = None
-        self.state: str | None = None
+        self.subprotocol = wire.subprotocol
+        """What the upgrade agreed on: as the client wrote it, or one of its own that the event handler chose."""
 
     @property
     def protocol(self) -> str | None:
@@ -89,6 +107,7 @@ class Hub:
         delivery: Delivery,
         new_id: Callable[[], str],
         gone: Callable[[Connection, str], None],
+        recovery_window_ns: int = RECOVERY_WINDOW_NS,
     ) -> None:
         self.name = name
         self.connections: dict[str, Connection] = {}
@@ -97,6 +116,7 @@ class Hub:
         self._delivery = delivery
         self._new_id = new_id
         self._gone = gone
+        self._recovery_window_ns = recovery_window_ns
         self._lost: dict[str, Connection] = {}
 
     # -- a connection's life -------------------------------------------------------------------------------
@@ -125,17 +145,20 @@ class Hub:
             self.join(connection, group)
         return connection
 
-    def recover(self, connection_id: str, token: str, wire: Wire, link: Link, now_ns: int) -> Connection | None:
-        """The connection, on its new socket, with what it has not acknowledged sent again; None: gone,
-        close with 1008. So is one that `wire`, what the client speaks now, cannot go on with.
-
-        A second socket for a connection that still has one replaces it.
-        """
+    def recoverable(self, connection_id: str, token: str) -> Connection | None:
+        """The connection that a client may go on with; None: gone, or not the client's, close with 1008."""
         connection = self.connections.get(connection_id)
-        if connection is None or connection.queue is None or connection.wire is not wire:
+        if connection is None or connection.queue is None or token != connection.reconnection_token:
             return None
-        if token != connection.reconnection_token:
-            return None
+        return connection
+
+    def recover(self, connection: Connection, link: Link, now_ns: int) -> None:
+        """The connection goes on on its new socket, with what it has not acknowledged sent again.
+
+        It keeps its subprotocol, whatever the client offered. A second socket for a connection that still has one
+        replaces it.
+        """
+        assert connection.queue is not None
         if connection.link is not None:
             connection.link.abort()
         self._lost.pop(connection.id, None)
@@ -143,15 +166,14 @@ class Hub:
         connection.link = link
         for frame in connection.queue.unacked(now_ns):
             self._delivery.replay(link, frame, now_ns)
-        return connection
 
-    def lose(self, connection: Connection, link: Link, now_ns: int, reason: str = "") -> None:
-        """Its socket ended without a close handshake. A reliable connection may come back."""
+    def lose(self, connection: Connection, link: Link, end: End, now_ns: int) -> None:
+        """Its socket ended. A reliable connection may come back, unless the end was meant."""
         if connection.link is not link:
             return
         connection.link = None
-        if connection.queue is None:
-            self.remove(connection, reason)
+        if connection.queue is None or not may_come_back(end):
+            self.remove(connection, end.reason)
         elif connection.alive:
             connection.lost_ns = now_ns
             self._lost[connection.id] = connection
@@ -161,19 +183,22 @@ class Hub:
         while self._lost:
             oldest = next(iter(self._lost.values()))  # they are in the order of their loss
             assert oldest.lost_ns is not None
-            if now_ns - oldest.lost_ns < RECOVERY_WINDOW_NS:
+            if now_ns - oldest.lost_ns < self._recovery_window_ns:
                 break
             self.remove(oldest, "The recovery window has passed.")
 
     def close(self, connection: Connection, reason: str, code: int = 1000) -> None:
         """The service ends a connection: `disconnected`, then the close frame. It cannot be recovered."""
+        if connection.link is not None and (farewell := connection.wire.disconnected(reason)):
+            connection.link.write(farewell)
+        self._break(connection, code, "", reason)
+
+    def _break(self, connection: Connection, code: int, said: str, reason: str) -> None:
+        """The close frame alone, with what it says. It cannot be recovered."""
         link = connection.link
         self.remove(connection, reason)
         if link is not None:
-            farewell = connection.wire.disconnected(reason)
-            if farewell:
-                link.write(farewell)
-            link.close(code, "")
+            link.close(code, said)
 
     def remove(self, connection: Connection, reason: str) -> None:
         """Forgets a connection for good. Twice does nothing."""
@@ -227,37 +252,36 @@ class Hub:
             self._change_membership(connection, message)
         return None
 
-    def answer(
-        self, connection: Connection, event: SendEvent, reply: tuple[DataType, bytes] | None, now_ns: int
-    ) -> None:
+    def answer(self, connection: Connection, event: SendEvent, reply: Reply | None, now_ns: int) -> None:
         """The handler accepted an event: its reply, if it has one, is delivered before the ack."""
         if reply is not None:
-            message = Publication("server", None, None, *reply)
+            message = tuple.__new__(Publication, ("server", None, None, *reply))
             self.deliver((connection,), message, (connection.id, None), now_ns)
         if event.ack_id is not None:
             self._acked(connection, event.ack_id)
 
     def fail(self, connection: Connection, event: SendEvent, *, closes: bool = False) -> None:
-        """The handler failed: simple clients are closed; the others too if `closes`, else told by an error ack."""
+        """No handler, or it failed: simple clients are closed, others too if `closes`; else an error ack tells them."""
         if connection.wire.subprotocol is None or closes:
-            link = connection.link
-            self.remove(connection, "The event handler failed.")
-            if link is not None:
-                link.close(1011, "")
+            self._break(connection, 1011, _INTERNAL_ERROR, _INTERNAL_ERROR)
         elif event.ack_id is not None:
-            self._ack(connection, event.ack_id, "InternalServerError", "Internal server error")
+            self._ack(connection, event.ack_id, "InternalServerError", _INTERNAL_ERROR)
 
     def _publish(self, connection: Connection, message: SendToGroup, now_ns: int) -> None:
-        group, data_type, data, ack_id, no_echo = message
+        group, data_type, data, ack_id, no_echo, ttl_s, metadata = message
         if not connection.permissions.send.covers(group):
-            self._forbid(connection, ack_id, f"send to group '{group}'")
+            if connection.wire.subprotocol is None:
+                self._break(connection, 1008, _NO_RAW_SENDS, _NO_RAW_SENDS)
+            else:
+                self._forbid(connection, ack_id, f"send to group '{group}'")
             return
         assert isinstance(data, bytes)
         members = self.groups.get(group)
         if members:
             name = connection.id
-            publication = tuple.__new__(Publication, ("group", group, connection.user_id, data_type, data))
-            self.deliver(members.values(), publication, (name, group), now_ns, (name,) if no_echo else ())
+            publication = tuple.__new__(Publication, ("group", group, connection.user_id, data_type, data, metadata))
+            ttl_ns = ttl_s * NS_PER_S if ttl_s else None
+            self.deliver(members.values(), publication, (name, group), now_ns, (name,) if no_echo else (), ttl_ns)
         if ack_id is not None:
             self._acked(connection, ack_id)
 

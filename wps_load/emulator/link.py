@@ -12,7 +12,7 @@ import struct
 from collections.abc import Callable
 from typing import Protocol, cast
 
-from wps_load.emulator.frames import FrameReader, Opcode, build_close, build_frame, read_close
+from wps_load.emulator.frames import End, FrameReader, Opcode, build_close, build_frame, read_close
 from wps_load.errors import RemoteProtocolError
 
 SEND_BUFFER_BYTES = 2 * 1024 * 1024
@@ -28,6 +28,7 @@ _PING = build_frame(Opcode.PING, b"")
 _CLOSE = int(Opcode.CLOSE)
 _RESET = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: the end of the socket sends RST
 _PING_OPCODE = int(Opcode.PING)
+_CUT = End(None, "The connection ended.", by_client=False)
 
 
 class Owner(Protocol):
@@ -39,7 +40,7 @@ class Owner(Protocol):
 
     def message(self, link: WebSocketLink, opcode: int, payload: bytes) -> None: ...
 
-    def lost(self, link: WebSocketLink, *, clean: bool) -> None: ...
+    def lost(self, link: WebSocketLink, end: End) -> None: ...
 
     def slow_client(self, link: WebSocketLink) -> None: ...
 
@@ -121,7 +122,7 @@ class WebSocketLink(asyncio.Protocol):
         for timer in (self._overfull, self._closing):
             if timer is not None:
                 timer.cancel()
-        self._tell(clean=False)
+        self._tell(_CUT)
 
     def pause_writing(self) -> None:
         self._overfull = self._loop.call_later(SLOW_CLIENT_GRACE_S, self._too_slow)
@@ -171,12 +172,12 @@ class WebSocketLink(asyncio.Protocol):
         if opcode == _PING_OPCODE and self.open:
             self._transport.write(build_frame(Opcode.PONG, payload))
         elif opcode == _CLOSE:
-            code, _ = read_close(payload)
+            code, reason = read_close(payload)
             if self.open:
                 self._transport.write(build_close(1000 if code == 1005 else code))
                 self._shut()
             self._transport.close()
-            self._tell(clean=True)
+            self._tell(End(code, reason, by_client=True))
 
     def _fail(self, error: RemoteProtocolError) -> None:
         """Says why and hangs up. Half-closed first: an outright close with unread data would reset the
@@ -184,7 +185,7 @@ class WebSocketLink(asyncio.Protocol):
         """
         if self._closing is None:
             self.close(error.close_code, str(error))
-            self._tell(clean=True)
+            self._tell(End(error.close_code, str(error), by_client=False))
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
 
@@ -205,7 +206,7 @@ class WebSocketLink(asyncio.Protocol):
         self._owner.slow_client(self)
         self.abort()
 
-    def _tell(self, *, clean: bool) -> None:
+    def _tell(self, end: End) -> None:
         if not self._told:
             self._told = True
-            self._owner.lost(self, clean=clean)
+            self._owner.lost(self, end)

@@ -15,14 +15,25 @@ from aiohttp import web
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.emulator.ending import calm_the_collector, use_uvloop, wait_for_the_end
-from wps_load.emulator.event_handlers import TOTAL_TIMEOUT_S, HttpEventHandlers
-from wps_load.emulator.faults import FaultSyntaxError, parse_faults
+from wps_load.emulator.event_handlers import HttpEventHandlers
+from wps_load.emulator.faults import FaultSyntaxError, duration_ns, parse_faults
+from wps_load.emulator.hub_settings import Hub, HubSettings, SettingsError, for_all_hubs
 from wps_load.emulator.limits import Tier
 from wps_load.emulator.server import build_app
 from wps_load.emulator.service import EmulatorConfig, Service
+from wps_load.emulator.settings_file import SettingsFile
+from wps_load.emulator.webhook import TOTAL_TIMEOUT_S, Webhooks
 from wps_load.errors import ExitCode
 
 _BACKLOG = 4096
+_ABOUT_TLS = """\
+App servers on the npm package @azure/web-pubsub refuse an endpoint of http:// unless they pass
+{ allowInsecureConnection: true } to WebPubSubServiceClient. For TLS instead, two lines (and for Node.js
+NODE_EXTRA_CA_CERTS=cert.pem):
+  openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost \\
+    -addext subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout key.pem -out cert.pem
+  wps-load emulator --host localhost --tls-cert cert.pem --tls-key key.pem
+"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8080, help="0: any free one (default %(default)s)")
     parser.add_argument(
         "--access-key",
-        default=DEFAULT_EMULATOR_KEY,
         metavar="KEY",
-        help="default: the official emulator's public key",
+        help="default: the one in --hub-settings, else the official emulator's public key",
     )
     parser.add_argument("--faults", default="", metavar="SPEC", help="for example delay=20ms,drop=1/100,seed=7")
     parser.add_argument("--units", metavar="N", help="enforce the limits of N units, or of the tier 'free'")
@@ -43,7 +53,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="refuse",
         help="when the free tier's messages are spent: no newcomers, or an end for all (default %(default)s)",
     )
-    parser.add_argument("--event-handler", metavar="URL", help="CloudEvents handler; default: a built-in echo")
+    parser.add_argument(
+        "--event-handler",
+        metavar="echo|none|URL",
+        help="who takes user events: echo, built in; none, events fail as without a handler; or an app server's URL, "
+        "{hub} and {event} are filled in (default: echo; with --hub-settings: none)",
+    )
+    parser.add_argument(
+        "--system-events",
+        default="",
+        metavar="LIST",
+        help="which of connect,connected,disconnected go to that URL (default: none)",
+    )
+    parser.add_argument(
+        "--hub-settings",
+        metavar="FILE",
+        help="event handlers by hub: JSON as the settings of Microsoft's emulator, read again when it changes",
+    )
     parser.add_argument(
         "--event-handler-timeout",
         type=float,
@@ -56,6 +82,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("ack", "close"),
         default="ack",
         help="what a PubSub client gets (default %(default)s)",
+    )
+    parser.add_argument(
+        "--recovery-window",
+        default="30s",
+        metavar="TIME",
+        help="how long a lost reliable connection may be recovered (default %(default)s)",
     )
     parser.add_argument("--allow-anonymous", action="store_true", help="let clients connect without a token")
     parser.add_argument("--tls-cert", metavar="FILE", help="serve TLS with this certificate chain (PEM)")
@@ -73,7 +105,8 @@ def run(argv: Sequence[str]) -> int:
 def serve(arguments: argparse.Namespace) -> int:
     """Serves as the options say: 0 when told to end; 2, with one sentence on stderr, if it cannot start."""
     try:
-        config = _config(arguments)
+        settings = _settings(arguments)
+        config = _config(arguments, settings)
         tls = _tls(arguments)
     except FaultSyntaxError as error:
         return _usage(f"--faults: {error}")
@@ -82,28 +115,53 @@ def serve(arguments: argparse.Namespace) -> int:
     _raise_open_files()
     use_uvloop()
     calm_the_collector()
-    return asyncio.run(_serve(arguments, config, tls))
+    return asyncio.run(_serve(arguments, config, settings, tls))
 
 
-def _config(arguments: argparse.Namespace) -> EmulatorConfig:
+def _settings(arguments: argparse.Namespace) -> SettingsFile | HubSettings | None:
+    """Where events go; None: to the built-in echo."""
+    handler, system_events, path = arguments.event_handler, arguments.system_events, arguments.hub_settings
+    to_url = handler not in (None, "echo", "none")
+    if system_events and not to_url:
+        raise ValueError("--system-events needs --event-handler with a URL")
+    if to_url:
+        default = for_all_hubs(handler, system_events)
+    elif path is not None or handler == "none":
+        default = Hub(echoes=handler == "echo")
+    else:
+        return None
+    if path is None:
+        return HubSettings(default=default)
+    try:
+        return SettingsFile(path, default, _say)
+    except OSError as error:
+        raise ValueError(f"--hub-settings {path}: {os.strerror(error.errno or 0)}") from None
+    except SettingsError as error:
+        raise ValueError(f"--hub-settings {error}") from None
+
+
+def _config(arguments: argparse.Namespace, settings: SettingsFile | HubSettings | None) -> EmulatorConfig:
     faults = parse_faults(arguments.faults)
     if not 0 <= arguments.port <= 65535:
         raise ValueError(f"--port {arguments.port}: a number from 0 to 65535 is needed")
-    if not arguments.access_key:
+    if arguments.access_key == "":
         raise ValueError("--access-key: a key is needed")
-    handler = arguments.event_handler
-    if handler is not None and not handler.startswith(("http://", "https://")):
-        raise ValueError("--event-handler: a URL that starts with http:// or https:// is needed")
     if not arguments.event_handler_timeout > 0:
         raise ValueError("--event-handler-timeout: seconds above 0 are needed")
+    try:
+        recovery_window_ns = duration_ns(arguments.recovery_window)
+    except ValueError as error:
+        raise ValueError(f"--recovery-window {arguments.recovery_window}: {error}") from None
+    from_file = settings.current if isinstance(settings, SettingsFile) else HubSettings()
     return EmulatorConfig(
-        arguments.access_key,
+        arguments.access_key or from_file.access_key or DEFAULT_EMULATOR_KEY,
         faults,
         _tier(arguments.units),
-        handler,
         arguments.allow_anonymous,
         arguments.failed_event == "close",
         arguments.spent_quota == "close",
+        recovery_window_ns,
+        from_file.unvalidated_entra_tokens,
     )
 
 
@@ -132,8 +190,13 @@ def _tls(arguments: argparse.Namespace) -> ssl.SSLContext | None:
 
 
 def _usage(sentence: str) -> int:
-    sys.stderr.write(f"wps-load emulator: {sentence}\n")
+    _say(sentence)
     return ExitCode.USAGE
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"wps-load emulator: {sentence}\n")
+    sys.stderr.flush()
 
 
 def _raise_open_files() -> None:
@@ -143,11 +206,17 @@ def _raise_open_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-async def _serve(arguments: argparse.Namespace, config: EmulatorConfig, tls: ssl.SSLContext | None) -> int:
+async def _serve(
+    arguments: argparse.Namespace,
+    config: EmulatorConfig,
+    settings: SettingsFile | HubSettings | None,
+    tls: ssl.SSLContext | None,
+) -> int:
     ended = wait_for_the_end(with_stdin=arguments.exit_with_stdin)
     service = Service(config)
-    handlers = _event_handlers(config, arguments, service)
+    handlers = _event_handlers(config, arguments, settings, service)
     service.handlers = handlers
+    follower = asyncio.create_task(settings.follow()) if isinstance(settings, SettingsFile) else None
     runner = web.AppRunner(build_app(service), access_log=None, handle_signals=False)
     await runner.setup()
     try:
@@ -156,11 +225,10 @@ async def _serve(arguments: argparse.Namespace, config: EmulatorConfig, tls: ssl
             await site.start()
         except OSError as error:
             return _usage(f"cannot listen on {arguments.host}:{arguments.port}: {os.strerror(error.errno or 0)}")
-        port = runner.addresses[0][1]
         scheme = "http" if tls is None else "https"
-        authority = _authority(arguments.host, port)
-        if handlers is not None:
-            handlers.origin = authority  # port 0 has become one
+        authority = _authority(arguments.host, runner.addresses[0][1])
+        if tls is None and not arguments.exit_with_stdin:
+            sys.stderr.write(_ABOUT_TLS)
         sys.stdout.write(
             f"Connection string: Endpoint={scheme}://{authority};AccessKey={config.access_key};Version=1.0;\n"
         )
@@ -168,6 +236,8 @@ async def _serve(arguments: argparse.Namespace, config: EmulatorConfig, tls: ssl
         await ended.wait()
         return ExitCode.PASSED
     finally:
+        if follower is not None:
+            follower.cancel()
         service.close()
         await runner.cleanup()
         if handlers is not None:
@@ -180,14 +250,13 @@ def _authority(host: str, port: int) -> str:
 
 
 def _event_handlers(
-    config: EmulatorConfig, arguments: argparse.Namespace, service: Service
+    config: EmulatorConfig,
+    arguments: argparse.Namespace,
+    settings: SettingsFile | HubSettings | None,
+    service: Service,
 ) -> HttpEventHandlers | None:
-    if config.event_handler is None:
+    if settings is None:
         return None
-    return HttpEventHandlers(
-        config.event_handler,
-        config.access_key,
-        _authority(arguments.host, arguments.port),
-        service.stats,
-        timeout_s=arguments.event_handler_timeout,
-    )
+    current = (lambda: settings.current) if isinstance(settings, SettingsFile) else (lambda: settings)
+    webhooks = Webhooks(timeout_s=arguments.event_handler_timeout)
+    return HttpEventHandlers(current, config.access_key, service.stats, webhooks)

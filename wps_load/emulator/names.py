@@ -11,8 +11,11 @@ MAX_GROUP_CHARACTERS = 1024
 
 @lru_cache(maxsize=4096)  # asked for each message
 def valid_group(group: str) -> bool:
-    """1 to 1,024 characters, not only white space; case counts."""
-    return 0 < len(group) <= MAX_GROUP_CHARACTERS and not group.isspace()
+    """1 to 1,024 characters (UTF-16 units), not only white space; case counts."""
+    if not group or len(group) > MAX_GROUP_CHARACTERS or group.isspace():
+        return False
+    beyond_the_bmp = 0 if group.isascii() else sum(char > "\uffff" for char in group)
+    return len(group) + beyond_the_bmp <= MAX_GROUP_CHARACTERS
 
 
 def valid_event(event: str) -> bool:

@@ -1,7 +1,8 @@
 """The data plane's `filter`: a subset of OData 4, parsed into a predicate over connections. Pure.
 
-Source: documentation, "OData filter syntax in Azure Web PubSub". Precedence: not > comparison > and > or. A
-comparison with a user ID that is absent is false, but for `eq null` and `ne`.
+Source: documentation, "OData filter syntax in Azure Web PubSub"; where it is silent, Microsoft's emulator. Precedence:
+not > comparison > and > or. Names of fields have no case. Only whole numbers have an order. What is absent is equal to
+null alone, and in no order with anything.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
-MAX_CLAUSES = 100
+MAX_CLAUSES = 1000
+"""The documents say about 100; 300 are taken."""
+
 _MAX_DEPTH = 50
+_INT32 = range(-(1 << 31), 1 << 31)
 _TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<word>[A-Za-z]\w*)|(?P<mark>[(),]))")
 
 Value = Any
@@ -45,35 +49,52 @@ class _Node(NamedTuple):
 
 
 _FIELDS: dict[str, _Node] = {
-    "userId": _Node("string", lambda subject: subject.user_id),
-    "connectionId": _Node("string", lambda subject: subject.id),
+    "userid": _Node("string", lambda subject: subject.user_id),
+    "connectionid": _Node("string", lambda subject: subject.id),
     "groups": _Node("collection", lambda subject: subject.groups),
     "protocol": _Node("string", lambda subject: subject.protocol),
+}
+_CONSTANTS: dict[str, _Node] = {
     "null": _Node("null", lambda subject: None),
     "true": _Node("bool", lambda subject: True),
     "false": _Node("bool", lambda subject: False),
 }
 
 
-def _substring(text: str, start: int, length: int | None = None) -> str:
-    return text[max(0, start) :] if length is None else text[max(0, start) : max(0, start) + max(0, length)]
+def _substring(text: str | None, start: int | None, length: int | None = None) -> str | None:
+    """Null where .NET's own would throw: beyond the text."""
+    if text is None or start is None or not 0 <= start <= len(text):
+        return None
+    end = len(text) if length is None else start + length
+    return text[start:end] if start <= end <= len(text) else None
+
+
+def _indexof(text: str | None, part: str | None) -> int:
+    return -1 if text is None or part is None else text.find(part)
+
+
+def _concat(left: str | None, right: str | None) -> str:
+    return (left or "") + (right or "")
+
+
+def _of_all(function: Callable[..., Value]) -> Callable[..., Value]:
+    """Null if an argument is."""
+    return lambda *values: None if None in values else function(*values)
 
 
 _FUNCTIONS: dict[str, tuple[tuple[str, ...], str, Callable[..., Value]]] = {
-    "tolower": (("string",), "string", str.lower),
-    "toupper": (("string",), "string", str.upper),
-    "trim": (("string",), "string", str.strip),
-    "length": (("string",), "int", len),
+    "tolower": (("string",), "string", _of_all(str.lower)),
+    "toupper": (("string",), "string", _of_all(str.upper)),
+    "trim": (("string",), "string", _of_all(str.strip)),
+    "length": (("string|collection",), "int", _of_all(len)),
     "substring": (("string", "int", "int?"), "string", _substring),
-    "startswith": (("string", "string"), "bool", str.startswith),
-    "endswith": (("string", "string"), "bool", str.endswith),
-    "contains": (("string", "string"), "bool", operator.contains),
-    "indexof": (("string", "string"), "int", str.find),
-    "concat": (("string", "string"), "string", operator.add),
+    "startswith": (("string", "string"), "bool", _of_all(str.startswith)),
+    "endswith": (("string", "string"), "bool", _of_all(str.endswith)),
+    "contains": (("string", "string"), "bool", _of_all(operator.contains)),
+    "indexof": (("string", "string"), "int", _indexof),
+    "concat": (("string", "string"), "string", _concat),
 }
-_COMPARISONS: dict[str, Callable[[Value, Value], bool]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
+_ORDERS: dict[str, Callable[[Value, Value], bool]] = {
     "gt": operator.gt,
     "ge": operator.ge,
     "lt": operator.lt,
@@ -86,7 +107,7 @@ def parse_filter(text: str) -> Callable[[Subject], bool]:
     parser = _Parser(_tokens(text))
     node = parser.either(0)
     parser.expect_end()
-    _demand(node, "bool", "the filter")
+    _demand(node, "bool")
     value = node.value
     return lambda subject: bool(value(subject))
 
@@ -105,9 +126,23 @@ def _tokens(text: str) -> list[str]:
     return tokens
 
 
-def _demand(node: _Node, kind: str, what: str) -> None:
-    if node.kind not in (kind, "null") or (node.kind == "null" and kind == "bool"):
-        raise FilterError(f"{what} must be a {kind}, not a {node.kind}")
+def _demand(node: _Node, kind: str) -> None:
+    """`kind`: one, or several between bars. Null stands for an absent value of any kind but bool."""
+    if node.kind not in (*kind.split("|"), "null") or (node.kind == "null" and kind == "bool"):
+        raise FilterError(f"Type '{node.kind}', expect '{kind}'")
+
+
+def _negated(value: Callable[[Subject], Value]) -> Callable[[Subject], bool]:
+    return lambda subject: not value(subject)
+
+
+def _equal(left: _Node, right: _Node) -> Callable[[Subject], bool]:
+    a, b = left.value, right.value
+    if "null" not in (left.kind, right.kind) and left.kind != right.kind:
+        return lambda subject: False
+    if left.kind == right.kind == "collection":
+        return lambda subject: not a(subject) and not b(subject)  # two lists are the same list only if they are empty
+    return lambda subject: bool(a(subject) == b(subject))
 
 
 class _Parser:
@@ -142,70 +177,72 @@ class _Parser:
             raise FilterError(f"the filter has more than {MAX_CLAUSES} clauses")
 
     def either(self, depth: int) -> _Node:
-        node = self._both(depth)
-        while self._peek() == "or":
-            self._next()
-            node = self._logical(node, self._both(depth), "or")
-        return node
+        return self._joined("or", any, self._both, depth)
 
     def _both(self, depth: int) -> _Node:
-        node = self._comparison(depth)
-        while self._peek() == "and":
-            self._next()
-            node = self._logical(node, self._comparison(depth), "and")
-        return node
+        return self._joined("and", all, self._comparison, depth)
 
-    def _logical(self, left: _Node, right: _Node, word: str) -> _Node:
-        _demand(left, "bool", f"what is left of {word!r}")
-        _demand(right, "bool", f"what is right of {word!r}")
-        a, b = left.value, right.value
-        if word == "or":
-            return _Node("bool", lambda subject: a(subject) or b(subject))
-        return _Node("bool", lambda subject: a(subject) and b(subject))
+    def _joined(
+        self, word: str, fold: Callable[[Iterable[bool]], bool], operand: Callable[[int], _Node], depth: int
+    ) -> _Node:
+        first = operand(depth)
+        if self._peek() != word:
+            return first
+        nodes = [first]
+        while self._peek() == word:
+            self._next()
+            nodes.append(operand(depth))
+        for node in nodes:
+            _demand(node, "bool")
+        values = [node.value for node in nodes]
+        return _Node("bool", lambda subject: fold(bool(value(subject)) for value in values))
 
     def _comparison(self, depth: int) -> _Node:
-        left = self._unary(depth)
-        word = self._peek()
-        if word == "in":
+        node = self._unary(depth)
+        while (word := self._peek()) in ("eq", "ne", "in") or word in _ORDERS:
+            depth += 1
             self._next()
             self._clause()
-            return self._membership(left, depth)
-        compare = _COMPARISONS.get(word)
-        if compare is None:
-            return left
-        self._next()
-        self._clause()
-        right = self._unary(depth)
-        kinds = {left.kind, right.kind} - {"null"}
-        if len(kinds) > 1 or "collection" in kinds:
-            raise FilterError(f"{word!r} cannot compare a {left.kind} with a {right.kind}")
-        a, b = left.value, right.value
-        equality = word in ("eq", "ne")
+            if word == "in":
+                node = self._membership(node, depth)
+            elif word in _ORDERS:
+                node = self._order(node, word, self._unary(depth))
+            else:
+                equal = _equal(node, self._unary(depth))
+                node = _Node("bool", equal if word == "eq" else _negated(equal))
+        return node
+
+    def _order(self, left: _Node, word: str, right: _Node) -> _Node:
+        if "null" in (left.kind, right.kind):
+            return _CONSTANTS["false"]
+        _demand(left, "int")
+        _demand(right, "int")
+        compare, a, b = _ORDERS[word], left.value, right.value
 
         def compared(subject: Subject) -> bool:
             x, y = a(subject), b(subject)
-            return compare(x, y) if equality or (x is not None and y is not None) else False
+            return x is not None and y is not None and compare(x, y)
 
         return _Node("bool", compared)
 
     def _membership(self, left: _Node, depth: int) -> _Node:
-        _demand(left, "string", "what is left of 'in'")
+        _demand(left, "string|int|bool")
         item = left.value
-        if self._peek() == "(":
+        if self._peek() != "(":
+            right = self._unary(depth)
+            if right.kind != "collection":
+                raise FilterError("what is right of 'in' must be groups or a list in parentheses")
+            return _Node("bool", lambda subject: item(subject) in right.value(subject))
+        self._next()
+        members = []
+        while self._peek() != ")":
+            members.append(_equal(left, self._unary(depth)))
+            if self._peek() != ",":
+                break
             self._next()
-            members = [self._unary(depth)]
-            while self._peek() == ",":
-                self._next()
-                self._clause()
-                members.append(self._unary(depth))
-            self._expect(")")
-            for member in members:
-                _demand(member, "string", "a member of the list")
-            return _Node("bool", lambda subject: item(subject) in [m.value(subject) for m in members])
-        right = self._unary(depth)
-        if right.kind != "collection":
-            raise FilterError("what is right of 'in' must be groups or a list in parentheses")
-        return _Node("bool", lambda subject: item(subject) in right.value(subject))
+            self._clause()
+        self._expect(")")
+        return _Node("bool", lambda subject: any(equal(subject) for equal in members))
 
     def _unary(self, depth: int) -> _Node:
         if depth > _MAX_DEPTH:
@@ -213,8 +250,8 @@ class _Parser:
         token = self._next()
         if token == "not":
             operand = self._unary(depth + 1)
-            _demand(operand, "bool", "what follows 'not'")
-            return _Node("bool", lambda subject: not operand.value(subject))
+            _demand(operand, "bool")
+            return _Node("bool", _negated(operand.value))
         if token == "(":
             node = self.either(depth + 1)
             self._expect(")")
@@ -223,12 +260,16 @@ class _Parser:
             text = token[1:-1].replace("''", "'")
             return _Node("string", lambda subject: text)
         if token.lstrip("-").isdigit():
-            number = int(token)
+            number = int(token) if len(token) < 12 else 1 << 31
+            if number not in _INT32:
+                raise FilterError(f"{token} is no 32-bit integer")
             return _Node("int", lambda subject: number)
         if token in _FUNCTIONS:
             return self._call(token, depth)
-        if token in _FIELDS:
-            return _FIELDS[token]
+        if token in _CONSTANTS:
+            return _CONSTANTS[token]
+        if token.lower() in _FIELDS:
+            return _FIELDS[token.lower()]
         raise FilterError(f"the filter has an unknown word {token!r}")
 
     def _call(self, name: str, depth: int) -> _Node:
@@ -244,10 +285,5 @@ class _Parser:
         if not required <= len(arguments) <= len(kinds):
             raise FilterError(f"{name} takes {required} arguments, not {len(arguments)}")
         for argument, kind in zip(arguments, kinds, strict=False):
-            _demand(argument, kind.rstrip("?"), f"an argument of {name}")
-
-        def called(subject: Subject) -> Value:
-            values = [argument.value(subject) for argument in arguments]
-            return None if None in values else function(*values)
-
-        return _Node(result, called)
+            _demand(argument, kind.rstrip("?"))
+        return _Node(result, lambda subject: function(*[argument.value(subject) for argument in arguments]))

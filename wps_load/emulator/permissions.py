@@ -2,7 +2,7 @@
 
 Source: documentation, "Client access roles" and "Wildcard group roles" (singular roles name one literal
 group, plural ones a pattern: `?` one character but `.`, `*` zero or more but `.`, `**` zero or more, a
-backslash escapes).
+backslash before one of these or itself takes its meaning away). How many patterns count: Microsoft's emulator.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ JOIN_LEAVE = "joinLeaveGroup"
 SEND = "sendToGroup"
 PERMISSIONS = (JOIN_LEAVE, SEND)
 MAX_LITERALS = 1000
-MAX_PATTERNS = 10
+MAX_PATTERNS = 9
 MAX_STARS = 5
 MAX_PATTERN_CHARACTERS = 1024
 
@@ -32,8 +32,12 @@ class Grant:
     everything: bool = False
     groups: set[str] = field(default_factory=set)
     patterns: list[re.Pattern[str]] = field(default_factory=list)
+    revoked: set[str] = field(default_factory=set)
+    """Groups taken back from a role for all of them, or from a pattern."""
 
     def covers(self, group: str) -> bool:
+        if self.revoked and group in self.revoked:
+            return False
         return self.everything or group in self.groups or any(pattern.fullmatch(group) for pattern in self.patterns)
 
 
@@ -71,32 +75,33 @@ class Permissions:
         """The grant of `joinLeaveGroup` or `sendToGroup`; None for another name."""
         return {JOIN_LEAVE: self.join_leave, SEND: self.send}.get(permission)
 
-    def grant(self, permission: str, group: str | None) -> None:
+    def grant(self, permission: str, group: str) -> None:
         """Raises TooManyRules above 1,000 literal groups."""
-        grant = self.of(permission)
-        assert grant is not None
-        if group is None:
-            grant.everything = True
-        elif group not in grant.groups:
-            if len(grant.groups) >= MAX_LITERALS:
-                raise TooManyRules(f"more than {MAX_LITERALS} rules for {permission}")
-            grant.groups.add(group)
+        grant = self._of(permission)
+        grant.revoked.discard(group)
+        if not grant.covers(group):
+            _note(grant.groups, group, permission)
 
-    def revoke(self, permission: str, group: str | None) -> None:
-        """Without a group: all of this permission."""
-        grant = self.of(permission)
-        assert grant is not None
-        if group is None:
-            grant.everything = False
-            grant.groups.clear()
-            grant.patterns.clear()
-        else:
-            grant.groups.discard(group)
+    def revoke(self, permission: str, group: str) -> None:
+        """One group, whichever role it came by. Raises TooManyRules."""
+        grant = self._of(permission)
+        grant.groups.discard(group)
+        if grant.covers(group):
+            _note(grant.revoked, group, permission)
 
-    def has(self, permission: str, group: str | None) -> bool:
+    def has(self, permission: str, group: str) -> bool:
+        return self._of(permission).covers(group)
+
+    def _of(self, permission: str) -> Grant:
         grant = self.of(permission)
         assert grant is not None
-        return grant.everything if group is None else grant.covers(group)
+        return grant
+
+
+def _note(rules: set[str], group: str, permission: str) -> None:
+    if len(rules) >= MAX_LITERALS:
+        raise TooManyRules(f"more than {MAX_LITERALS} rules for {permission}")
+    rules.add(group)
 
 
 @lru_cache(maxsize=4096)  # one pattern is compiled once for all connections whose tokens carry it
@@ -110,13 +115,13 @@ def compile_pattern(text: str) -> re.Pattern[str] | None:
         char = text[at]
         if char == "\\":
             at += 1
-            if at == len(text):
+            if at == len(text) or text[at] not in "*?\\":
                 return None
             parts.append(re.escape(text[at]))
         elif char == "*":
-            stars += 1
             double = text.startswith("**", at)
             parts.append(".*" if double else "[^.]*")
+            stars += 1 + double
             at += double
         else:
             parts.append("[^.]" if char == "?" else re.escape(char))

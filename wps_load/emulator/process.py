@@ -39,12 +39,19 @@ class EmulatorProcess:
         faults: str | None = None,
         units: int | str | None = None,
         event_handler: str | None = None,
+        system_events: str | None = None,
         port: int = 0,
         timeout_s: float = 10,
     ) -> EmulatorProcess:
         """Starts one and waits until it accepts connections. Raises EmulatorFailed."""
         command = [sys.executable, "-m", "wps_load.emulator", "--exit-with-stdin", "--port", str(port)]
-        for option, value in (("--faults", faults), ("--units", units), ("--event-handler", event_handler)):
+        options = {
+            "--faults": faults,
+            "--units": units,
+            "--event-handler": event_handler,
+            "--system-events": system_events,
+        }
+        for option, value in options.items():
             if value is not None:
                 command += [option, str(value)]
         process = subprocess.Popen(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import orjson
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
+from wps_load.emulator import metadata, raw_json
 from wps_load.emulator.frames import BINARY, build_frame
 from wps_load.emulator.names import valid_event, valid_group
 from wps_load.emulator.wires import Publication, refuse
@@ -14,6 +14,7 @@ from wps_load.protocol.messages import (
     DataType,
     JoinGroup,
     LeaveGroup,
+    Metadata,
     Ping,
     SendEvent,
     SendToGroup,
@@ -21,9 +22,13 @@ from wps_load.protocol.messages import (
     Upstream,
 )
 
-_MALFORMED = "The client message is not a valid protobuf protocol message."
+_MAX_TTL_S = 300
 _PING = Ping()
 _PONG = build_frame(BINARY, bytes.fromhex("2200"))  # DownstreamMessage { pong_message {} }
+
+
+class _Malformed(Exception):
+    """A message that has the form of its schema, but not of the protocol."""
 
 
 class ProtobufWire:
@@ -36,28 +41,11 @@ class ProtobufWire:
 
     def decode(self, opcode: int, payload: bytes) -> Upstream:
         if opcode != BINARY:
-            raise RemoteProtocolError(1003, "The protobuf subprotocol requires binary messages.")
-        message = pb.UpstreamMessage()
+            raise RemoteProtocolError(1003, f"The {self.subprotocol} subprotocol requires binary messages.")
         try:
-            message.ParseFromString(payload)
-        except DecodeError:
-            raise refuse(_MALFORMED) from None
-        kind = message.WhichOneof("message")
-        if kind == "send_to_group_message":
-            return _send_to_group(message.send_to_group_message)
-        if kind == "event_message":
-            return _event(message.event_message)
-        if kind == "join_group_message":
-            join = message.join_group_message
-            return JoinGroup(_group(join.group), _ack_id(join))
-        if kind == "leave_group_message":
-            leave = message.leave_group_message
-            return LeaveGroup(_group(leave.group), _ack_id(leave))
-        if kind == "sequence_ack_message":
-            return SequenceAck(message.sequence_ack_message.sequence_id)
-        if kind == "ping_message":
-            return _PING
-        raise refuse(_MALFORMED)
+            return _read(payload)
+        except (DecodeError, _Malformed, metadata.MetadataError):
+            raise refuse(f"The client message is not a valid {self.subprotocol} protocol message.") from None
 
     def message(self, message: Publication, sequence_id: int | None) -> bytes:
         down = pb.DownstreamMessage()
@@ -73,6 +61,8 @@ class ProtobufWire:
             target.data.text_data = message.data.decode()
         if sequence_id is not None:
             target.sequence_id = sequence_id
+        if message.metadata:
+            target.metadata.update(message.metadata)
         return build_frame(BINARY, down.SerializeToString())
 
     def connected(self, connection_id: str, user_id: str | None, token: str | None) -> bytes:
@@ -101,55 +91,80 @@ class ProtobufWire:
         return _PONG
 
 
+def _read(payload: bytes) -> Upstream:
+    message = pb.UpstreamMessage()
+    message.ParseFromString(payload)
+    kind = message.WhichOneof("message")
+    if kind == "send_to_group_message":
+        return _send_to_group(message.send_to_group_message)
+    if kind == "event_message":
+        return _event(message.event_message)
+    if kind == "join_group_message":
+        join = message.join_group_message
+        return JoinGroup(_group(join.group), _ack_id(join))
+    if kind == "leave_group_message":
+        leave = message.leave_group_message
+        return LeaveGroup(_group(leave.group), _ack_id(leave))
+    if kind == "sequence_ack_message":
+        return SequenceAck(message.sequence_ack_message.sequence_id)
+    if kind == "ping_message":
+        return _PING
+    raise _Malformed
+
+
 _Acked = (
     pb.UpstreamMessage.SendToGroupMessage
     | pb.UpstreamMessage.EventMessage
     | pb.UpstreamMessage.JoinGroupMessage
     | pb.UpstreamMessage.LeaveGroupMessage
 )
+_Published = pb.UpstreamMessage.SendToGroupMessage | pb.UpstreamMessage.EventMessage
 
 
 def _ack_id(message: _Acked) -> int | None:
-    if not message.HasField("ack_id"):
-        return None
-    if message.ack_id == 0:
-        raise refuse(_MALFORMED)
-    return message.ack_id
+    return message.ack_id if message.HasField("ack_id") else None
 
 
 def _group(group: str) -> str:
     if not valid_group(group):
-        raise refuse(_MALFORMED)
+        raise _Malformed
     return group
 
 
-def _data(data: pb.MessageData) -> tuple[DataType, bytes]:
+def _content(message: _Published) -> tuple[DataType, bytes, Metadata]:
+    """Data and metadata; metadata alone are a message with an empty text."""
+    pairs = metadata.checked(message.metadata.items()) if message.metadata else ()
+    data = message.data
     kind = data.WhichOneof("data")
     if kind == "text_data":
-        return DataType.TEXT, data.text_data.encode()
+        return DataType.TEXT, data.text_data.encode(), pairs
     if kind == "binary_data":
-        return DataType.BINARY, data.binary_data
+        return DataType.BINARY, data.binary_data, pairs
     if kind == "protobuf_data":
-        return DataType.PROTOBUF, data.protobuf_data.SerializeToString()
+        return DataType.PROTOBUF, data.protobuf_data.SerializeToString(), pairs
     if kind == "json_data":
-        try:
-            orjson.loads(data.json_data)
-        except ValueError:
-            raise refuse(_MALFORMED) from None
-        return DataType.JSON, data.json_data.encode()
-    raise refuse(_MALFORMED)
+        text = data.json_data.encode()
+        if not raw_json.well_formed(text):
+            raise _Malformed
+        return DataType.JSON, text, pairs
+    if not pairs:
+        raise _Malformed
+    return DataType.TEXT, b"", pairs
 
 
 def _send_to_group(message: pb.UpstreamMessage.SendToGroupMessage) -> Upstream:
-    data_type, data = _data(message.data)
-    return SendToGroup(_group(message.group), data_type, data, _ack_id(message), message.no_echo)
+    data_type, data, pairs = _content(message)
+    ttl_s = message.ttl_seconds if message.HasField("ttl_seconds") else None
+    if ttl_s is not None and ttl_s > _MAX_TTL_S:
+        raise _Malformed
+    return SendToGroup(_group(message.group), data_type, data, _ack_id(message), message.no_echo, ttl_s, pairs)
 
 
 def _event(message: pb.UpstreamMessage.EventMessage) -> Upstream:
     if not valid_event(message.event):
-        raise refuse(_MALFORMED)
-    data_type, data = _data(message.data)
-    return SendEvent(message.event, data_type, data, _ack_id(message))
+        raise _Malformed
+    data_type, data, pairs = _content(message)
+    return SendEvent(message.event, data_type, data, _ack_id(message), pairs, message.HasField("stream"))
 
 
 PROTOBUF = ProtobufWire("protobuf", "protobuf.webpubsub.azure.v1", reliable=False)

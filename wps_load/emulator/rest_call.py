@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from aiohttp import web
@@ -10,11 +11,14 @@ from wps_load.auth import valid_hub
 from wps_load.clock import now_ns
 from wps_load.emulator.hub import Connection, Hub
 from wps_load.emulator.names import valid_group
+from wps_load.emulator.routes import Parts
 from wps_load.emulator.service import Service
 from wps_load.emulator.tokens import Unauthorized, check_rest_token
 
 API_VERSIONS = ("2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01")
+SUPPORTED_VERSIONS = {"api-supported-versions": ", ".join(API_VERSIONS)}
 MAX_BODY_BYTES = 1 << 20
+_WHOLE = re.compile(r"\s*\+?([0-9]+)\s*")
 
 
 class RestError(Exception):
@@ -41,41 +45,64 @@ def bad_request(message: str) -> RestError:
     return RestError(400, "Error.BadRequest", message)
 
 
-class Call:
-    """One request, checked as far as all operations have in common."""
+def unsupported_media_type() -> RestError:
+    return RestError(415, "Error.UnsupportedMediaType", "The Content-Type is not supported.")
 
-    def __init__(self, request: web.Request, service: Service, hub: Hub, body: bytes) -> None:
+
+def no_content(call: Call) -> web.Response:
+    return web.Response(status=204)
+
+
+def found(there: object, code: str) -> web.Response:
+    """What a question by HEAD is answered with; `code` says what is missing."""
+    return web.Response() if there else web.Response(status=404, headers={"x-ms-error-code": code})
+
+
+class Call:
+    """One request, checked as far as all operations have in common. Names are checked when they are asked for."""
+
+    def __init__(self, request: web.Request, parts: Parts, service: Service, hub: Hub, body: bytes) -> None:
         self.service = service
         self.hub = hub
         self.body = body
+        self.parts = parts
         self.query = request.query
         self.request = request
         self.now_ns = now_ns()
 
-    def part(self, name: str) -> str:
-        """A segment of the path, percent-decoded."""
-        return self.request.match_info[name]
-
     @property
     def group(self) -> str:
-        return checked_group(self.part("group"))
+        return checked_group(self.parts.name("group", self.hub.groups))
 
-    def connection(self) -> Connection:
+    @property
+    def user(self) -> str:
+        return self.parts.name("user", self.hub.users)
+
+    @property
+    def connection_id(self) -> str:
+        return self.parts.name("connection", self.hub.connections)
+
+    @property
+    def connection(self) -> Connection | None:
+        """The connection of the path, if it is there."""
+        return self.hub.connections.get(self.connection_id)
+
+    def existing_connection(self, code: str = "Error.Connection.NotExisted") -> Connection:
         """The connection of the path; 404 without one."""
-        identity = self.part("connection")
-        connection = self.hub.connections.get(identity)
+        connection = self.connection
         if connection is None:
-            raise RestError(404, "Error.Connection.NotExisted", f"Connection `{identity}` is not found.", "Connection")
+            raise RestError(404, code, f"Connection `{self.connection_id}` is not found.", "Connection")
         return connection
 
     def whole(self, name: str, low: int, high: int) -> int | None:
-        """A query parameter that is a whole number; None if absent."""
-        text = self.query.get(name)
-        if text is None:
+        """A query parameter that is a whole number and comes once; None if absent."""
+        given = self.query.getall(name, ())
+        if not given:
             return None
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+        match = _WHOLE.fullmatch(given[0]) if len(given) == 1 else None
+        if match is None or len(match[1]) > 19 or not low <= int(match[1]) <= high:
             raise bad_request(f"{name} must be a number from {low} to {high}.")
-        return int(text)
+        return int(match[1])
 
 
 def checked_group(group: object) -> str:
@@ -84,13 +111,15 @@ def checked_group(group: object) -> str:
     return group
 
 
-async def check_request(request: web.Request, service: Service) -> Call:
+async def check_request(request: web.Request, parts: Parts, service: Service) -> Call:
     """Token, rate, version, hub, body, in this order. Raises RestError."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    config = service.config
     try:
         if scheme.lower() != "bearer":
             raise Unauthorized("the request carries no bearer token")
-        check_rest_token(token.strip(), service.config.access_key, request.path)
+        path = request.path
+        check_rest_token(token.strip(), config.access_key, path, unvalidated_entra=config.unvalidated_entra_tokens)
     except Unauthorized as error:
         raise RestError(401, "Error.Unauthorized", f"Unauthorized: {error}.") from None
     if service.limits is not None and not service.limits.may_call(now_ns()):
@@ -98,14 +127,17 @@ async def check_request(request: web.Request, service: Service) -> Call:
     versions = request.query.getall("api-version", ())
     if len(versions) != 1 or versions[0] not in API_VERSIONS:
         raise bad_request(f"One api-version is needed, of {', '.join(API_VERSIONS)}.")
-    if not valid_hub(request.match_info["hub"]):
+    hub = parts.name("hub")
+    if not valid_hub(hub):
         raise bad_request("The hub's name is malformed.")
+    return Call(request, parts, service, service.hub(hub), await _body(request))
+
+
+async def _body(request: web.Request) -> bytes:
     if request.method != "POST":
-        body = b""
-    elif request.content_length is None:
+        return b""
+    if request.content_length is None:
         raise bad_request("A Content-Length is needed.")
-    elif request.content_length > MAX_BODY_BYTES:
+    if request.content_length > MAX_BODY_BYTES:
         raise bad_request("The body is larger than 1 MB.")
-    else:
-        body = await request.read()
-    return Call(request, service, service.hub(request.match_info["hub"]), body)
+    return await request.read()

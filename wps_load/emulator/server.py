@@ -3,47 +3,84 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
+import orjson
 from aiohttp import web
+from multidict import MultiMapping
 
 from wps_load.auth import valid_hub
 from wps_load.clock import now_ns
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
 from wps_load.emulator.hub import Hub
 from wps_load.emulator.names import valid_group
-from wps_load.emulator.rest import add_rest_routes
+from wps_load.emulator.rest import OPERATIONS, perform
+from wps_load.emulator.rest_call import SUPPORTED_VERSIONS
+from wps_load.emulator.routes import NoRoute, Parts, Routes
 from wps_load.emulator.service import Service, ServiceLink, new_id
 from wps_load.emulator.subprotocols import choose
 from wps_load.emulator.tokens import ClientClaims, Unauthorized, check_client_token
 from wps_load.emulator.upgrade import offered_subprotocols, switch_protocols, upgrade_fault
 from wps_load.emulator.wires import GroupOfRaw, Wire
 
-SERVICE: web.AppKey[Service] = web.AppKey("service", Service)
 _ANONYMOUS = ClientClaims(None, (), (), {})
 _SECRET_HEADERS = frozenset({"authorization"})
 _SECRET_QUERY = frozenset({"access_token", "awps_reconnection_token"})
+_MAX_REQUEST_LINE_BYTES = 8 * 1024
+_MAX_HEADERS_BYTES = 32 * 1024
+"""As Microsoft's emulator has them: 414 and 431 beyond."""
+
+_HTTP_LIMITS = {"max_line_size": 64 * 1024, "max_field_size": 64 * 1024}
+"""Where aiohttp itself gives up, with 400: above ours, so that a client is told what was too long."""
+
+Handler = Callable[[web.Request, Service, Parts], Awaitable[web.StreamResponse]]
 
 
 def build_app(service: Service) -> web.Application:
     """Everything that the emulator answers on its port."""
-    app = web.Application(client_max_size=0)
-    app[SERVICE] = service
-    app.router.add_get("/client/hubs/{hub}", _client)
-    app.router.add_get("/client/", _client)
-    app.router.add_get("/client", _client)
-    app.router.add_get("/api/health", _health)
-    app.router.add_get("/emulator/stats", _stats)
-    add_rest_routes(app, service)
+    routes: Routes[Handler] = Routes(
+        (
+            ("GET", "/client/hubs/{hub}", _client),
+            ("GET", "/client", _client),
+            ("GET", "/api/health", _health),
+            ("HEAD", "/api/health", _health),
+            ("GET", "/emulator/stats", _stats),
+            *((method, path, partial(perform, operation)) for method, path, operation in OPERATIONS),
+        )
+    )
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        status = _too_long(request)
+        if status is not None:
+            return web.Response(status=status)
+        try:
+            handler, parts = routes.find(request.method, request.rel_url.raw_path)
+        except NoRoute as error:
+            return web.Response(
+                status=error.status, headers={"Allow": ", ".join(error.allowed)} if error.allowed else {}
+            )
+        return await handler(request, service, parts)
+
+    app = web.Application(client_max_size=0, handler_args=_HTTP_LIMITS)
+    app.router.add_route("*", "/{path:.*}", handle)
     return app
 
 
-async def _health(request: web.Request) -> web.Response:
-    return web.Response()
+def _too_long(request: web.Request) -> int | None:
+    if len(request.method) + len(request.raw_path) + len("  HTTP/1.1\r\n") > _MAX_REQUEST_LINE_BYTES:
+        return 414
+    size = sum(len(name) + len(value) + len(": \r\n") for name, value in request.raw_headers)
+    return 431 if size > _MAX_HEADERS_BYTES else None
 
 
-async def _stats(request: web.Request) -> web.Response:
-    return web.json_response(dataclasses.asdict(request.app[SERVICE].stats))
+async def _health(request: web.Request, service: Service, parts: Parts) -> web.Response:
+    return web.Response(headers=SUPPORTED_VERSIONS)
+
+
+async def _stats(request: web.Request, service: Service, parts: Parts) -> web.Response:
+    return web.json_response(dataclasses.asdict(service.stats))
 
 
 class _Refused(Exception):
@@ -52,9 +89,9 @@ class _Refused(Exception):
         self.status = status
 
 
-async def _client(request: web.Request) -> web.StreamResponse:
+async def _client(request: web.Request, service: Service, parts: Parts) -> web.StreamResponse:
     try:
-        return await _connect(request, request.app[SERVICE])
+        return await _connect(request, service, parts)
     except _Refused as refused:
         return web.Response(status=refused.status, text=str(refused))
     except Unauthorized as error:
@@ -63,16 +100,16 @@ async def _client(request: web.Request) -> web.StreamResponse:
         return web.Response(status=failed.status, text="The event handler did not accept the connection.")
 
 
-async def _connect(request: web.Request, service: Service) -> web.StreamResponse:
+async def _connect(request: web.Request, service: Service, parts: Parts) -> web.StreamResponse:
     fault = upgrade_fault(request)
     if fault is not None:
         raise _Refused(400, fault)
-    name = request.match_info.get("hub") or request.query.get("hub", "")
+    name = parts.name("hub") if "hub" in parts else request.query.get("hub", "")
     if not valid_hub(name):
         raise _Refused(400, "The hub's name is missing or malformed.")
     _apply_faults(service)
     hub = service.hub(name)
-    if "awps_connection_id" in request.query and "awps_reconnection_token" in request.query:
+    if request.query.get("awps_connection_id"):
         return _recover(request, service, hub)
     claims = _authenticate(request, service, name)
     _apply_limits(service)
@@ -84,10 +121,10 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
     connection_id = new_id()
     answer = ConnectAnswer()
     if service.handlers is not None:
-        answer = await service.handlers.connect(_connect_request(request, name, connection_id, claims, offered))
+        answer = await service.handlers.connect(_connect_request(request, hub.name, connection_id, claims, offered))
     link = ServiceLink(service, hub)
     try:
-        wire, response = _accept(request, service, link, offered, answer)
+        wire, subprotocol, response = _accept(request, service, link, offered, answer)
     except (_Refused, ConnectionResetError):
         if service.handlers is not None:
             service.handlers.forget(connection_id)
@@ -100,7 +137,7 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
         claims.roles if answer.roles is None else answer.roles,
         answer.groups or claims.groups,
     )
-    connection.state = answer.state
+    connection.subprotocol = subprotocol
     link.carry(connection, raw_group if wire.subprotocol is None else None)
     service.opened(link)
     service.spawn_connected(connection)
@@ -109,7 +146,7 @@ async def _connect(request: web.Request, service: Service) -> web.StreamResponse
 
 def _accept(
     request: web.Request, service: Service, link: ServiceLink, offered: tuple[str, ...], answer: ConnectAnswer
-) -> tuple[Wire, web.StreamResponse]:
+) -> tuple[Wire, str | None, web.StreamResponse]:
     """The upgrade, once the handler has agreed. Raises _Refused, or ConnectionResetError if the client has gone."""
     if answer.subprotocol is not None and answer.subprotocol not in offered:
         raise _Refused(500, "The event handler chose a subprotocol that was not offered.")
@@ -117,21 +154,22 @@ def _accept(
         service.stats.upgrades_throttled += 1  # others came while the handler was asked
         raise _Refused(429, "The units' limit of connections is reached.")
     wire, subprotocol = choose(offered, answer.subprotocol)
-    return wire, switch_protocols(request, link, subprotocol)
+    return wire, subprotocol, switch_protocols(request, link, subprotocol)
 
 
 def _recover(request: web.Request, service: Service, hub: Hub) -> web.StreamResponse:
-    """A reliable client's return. If its connection is gone, or spoke another subprotocol, that is said by close code
-    1008 after the upgrade.
+    """A reliable client's return, with the subprotocol that it had. If its connection is gone, that is said by close
+    code 1008 after the upgrade.
     """
-    wire, subprotocol = choose(offered_subprotocols(request))
-    link = ServiceLink(service, hub)
-    response = switch_protocols(request, link, subprotocol)
     query = request.query
-    connection = hub.recover(query["awps_connection_id"], query["awps_reconnection_token"], wire, link, now_ns())
+    connection = hub.recoverable(query["awps_connection_id"], query.get("awps_reconnection_token", ""))
+    link = ServiceLink(service, hub)
     if connection is None:
-        link.close(1008, "The connection does not exist any more.")
+        response = switch_protocols(request, link, choose(offered_subprotocols(request))[1])
+        link.close(1008, "The connection could not be recovered.")
         return response
+    response = switch_protocols(request, link, connection.subprotocol)
+    hub.recover(connection, link, now_ns())
     link.carry(connection)
     service.opened(link)
     return response
@@ -156,7 +194,7 @@ def _apply_limits(service: Service) -> None:
 
 def _authenticate(request: web.Request, service: Service, hub: str) -> ClientClaims:
     token = request.query.get("access_token")
-    if token is None:
+    if not token:
         scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
         token = credentials.strip() if scheme.lower() == "bearer" else None
     if not token:
@@ -167,10 +205,13 @@ def _authenticate(request: web.Request, service: Service, hub: str) -> ClientCla
 
 
 def _raw_group(request: web.Request) -> GroupOfRaw | None:
-    """`webpubsub_mode`: what a simple client's frames become. The last value wins; values ignore case."""
-    mode = (request.query.getall("webpubsub_mode", ["sendEvent"])[-1]).lower()
-    group = request.query.getall("group", [""])[-1]
-    no_echo = request.query.getall("noEcho", ["false"])[-1].lower()
+    """`webpubsub_mode`: what a simple client's frames become. The last value wins; names and values ignore case; an
+    empty one is the default.
+    """
+    given = {name.lower(): value for name, value in request.query.items()}
+    mode = given.get("webpubsub_mode", "").lower() or "sendevent"
+    group = given.get("group", "")
+    no_echo = given.get("noecho", "").lower() or "false"
     if mode == "sendevent":
         return None
     if mode != "sendtogroup" or not valid_group(group) or no_echo not in ("true", "false"):
@@ -184,13 +225,25 @@ def _connect_request(
     return ConnectRequest(
         hub,
         connection_id,
+        request.host,
         claims.user_id,
         {name: _as_strings(value) for name, value in claims.claims.items()},
-        {key: request.query.getall(key) for key in request.query if key not in _SECRET_QUERY},
-        {key.lower(): request.headers.getall(key) for key in request.headers if key.lower() not in _SECRET_HEADERS},
+        _collected(request.query, _SECRET_QUERY),
+        _collected(request.headers, _SECRET_HEADERS),
         offered,
     )
 
 
+def _collected(pairs: MultiMapping[str], secret: frozenset[str]) -> dict[str, list[str]]:
+    """The values of each name, as it was first written."""
+    found: dict[str, tuple[str, list[str]]] = {}
+    for name, value in pairs.items():
+        if name.lower() not in secret:
+            found.setdefault(name.lower(), (str(name), []))[1].append(value)
+    return dict(found.values())
+
+
 def _as_strings(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+    """A claim as a handler reads it: texts as they are, all else as its JSON."""
+    items = value if isinstance(value, list) else [value]
+    return [item if isinstance(item, str) else orjson.dumps(item).decode() for item in items]

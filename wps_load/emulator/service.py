@@ -16,7 +16,8 @@ from wps_load.emulator.alarm import Alarm
 from wps_load.emulator.delivery import Delivery, DirectDelivery, FaultyDelivery, Stats
 from wps_load.emulator.event_contract import EventHandlers, HandlerFailed
 from wps_load.emulator.faults import NO_FAULTS, Dice, FaultSpec
-from wps_load.emulator.hub import Connection, Hub
+from wps_load.emulator.frames import End
+from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Connection, Hub
 from wps_load.emulator.limits import Limits, Tier
 from wps_load.emulator.link import WebSocketLink
 from wps_load.emulator.wires import GroupOfRaw
@@ -34,12 +35,14 @@ class EmulatorConfig:
     access_key: str = field(repr=False)
     faults: FaultSpec = NO_FAULTS
     tier: Tier | None = None
-    event_handler: str | None = None
     anonymous: bool = False
     failed_event_closes: bool = False
     """Whether a failed event ends a PubSub client, as the CloudEvents page says, or is an error ack."""
     spent_quota_closes: bool = False
     """Whether a day's messages, once spent, end the clients that are there, or only keep newcomers out."""
+    recovery_window_ns: int = RECOVERY_WINDOW_NS
+    unvalidated_entra_tokens: bool = False
+    """Whether the data plane takes tokens of Microsoft Entra ID's audience, whoever signed them."""
 
 
 class ServiceLink(WebSocketLink):
@@ -61,7 +64,10 @@ class ServiceLink(WebSocketLink):
 
 
 class Service:
-    """Owner of all links. Created inside the running loop; `close` ends everything."""
+    """Owner of all links. Created inside the running loop; `close` ends everything.
+
+    `handlers`: who takes events; None: the built-in handler, which echoes.
+    """
 
     def __init__(self, config: EmulatorConfig, handlers: EventHandlers | None = None) -> None:
         self.config = config
@@ -92,7 +98,8 @@ class Service:
         key = name.lower()
         hub = self.hubs.get(key)
         if hub is None:
-            hub = self.hubs[key] = Hub(name, self.delivery, new_id, self._gone)
+            hub = Hub(key, self.delivery, new_id, self._gone, self.config.recovery_window_ns)
+            self.hubs[key] = hub
         return hub
 
     def opened(self, link: ServiceLink) -> None:
@@ -103,17 +110,13 @@ class Service:
         self._slots[link.slot].add(link)
         self.set_alarm()
 
-    def lost(self, link: WebSocketLink, *, clean: bool) -> None:
+    def lost(self, link: WebSocketLink, end: End) -> None:
         assert isinstance(link, ServiceLink)
         self._slots[link.slot].discard(link)
         connection, link.connection = link.connection, None
-        if connection is None:
-            return
-        self.stats.connections -= 1
-        if clean and connection.link is link:
-            link.hub.remove(connection, "")
-        else:
-            link.hub.lose(connection, link, now_ns(), "The connection was lost.")
+        if connection is not None:
+            self.stats.connections -= 1
+            link.hub.lose(connection, link, end, now_ns())
 
     def slow_client(self, link: WebSocketLink) -> None:
         self.stats.slow_clients += 1
@@ -153,10 +156,10 @@ class Service:
             connection.link.pause_reading()
 
     def _handle(self, hub: Hub, connection: Connection, event: SendEvent) -> None:
-        if self.handlers is None:  # the built-in handler echoes
+        if self.handlers is None:
             self.stats.upstream_calls += 1
             assert isinstance(event.data, bytes)
-            hub.answer(connection, event, (event.data_type, event.data), now_ns())
+            hub.answer(connection, event, (event.data_type, event.data, event.metadata), now_ns())
             return
         self._inboxes[connection] = deque()
         self._spawn(self._consult(hub, connection, event))

@@ -15,12 +15,12 @@ def choose(offered: tuple[str, ...], chosen: str | None = None) -> tuple[Wire, s
     """The wire, and the subprotocol to echo. `chosen`: the connect handler's word, which is one of those
     offered.
 
-    Without it the first known one; a custom subprotocol that nobody chose is not echoed, and the client is
-    simple.
+    Without it the first known one, whatever its case; a custom subprotocol that nobody chose is not echoed, and the
+    client is simple.
     """
     if chosen is not None:
-        return _BY_SUBPROTOCOL.get(chosen, SIMPLE), chosen
+        return _BY_SUBPROTOCOL.get(chosen.lower(), SIMPLE), chosen
     for name in offered:
-        if name in _BY_SUBPROTOCOL:
-            return _BY_SUBPROTOCOL[name], name
+        if name.lower() in _BY_SUBPROTOCOL:
+            return _BY_SUBPROTOCOL[name.lower()], name
     return SIMPLE, None

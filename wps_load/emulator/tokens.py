@@ -11,7 +11,8 @@ import jwt
 _LEEWAY_S = 300
 _USER_CLAIMS = ("sub", "nameid", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier")
 _DEFAULT_PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
-_OPTIONS: Any = {"verify_aud": False, "require": ["exp", "aud"]}
+_OPTIONS: Any = {"verify_aud": False, "verify_iat": False, "require": ["exp", "aud"]}
+_ENTRA_AUDIENCE = "https://webpubsub.azure.com"
 
 
 class Unauthorized(Exception):
@@ -30,9 +31,10 @@ def check_client_token(token: str, key: str, host: str, hub: str) -> ClientClaim
     """Signature, expiry and audience of an access token; raises Unauthorized.
 
     The audience's scheme is not looked at (the service takes https, http and wss alike), its host and path
-    are.
+    are; the hub's name has no case.
     """
     claims = _verified(token, key)
+    hub = hub.lower()
     expected = {f"/client/hubs/{hub}", f"/client?hub={hub}", f"/client/?hub={hub}"}
     if not any(_same_place(audience, host, expected) for audience in _strings(claims["aud"])):
         raise Unauthorized("the token's audience is not this hub of this host")
@@ -40,13 +42,33 @@ def check_client_token(token: str, key: str, host: str, hub: str) -> ClientClaim
     return ClientClaims(user_id, _strings(claims.get("role")), _strings(claims.get("webpubsub.group")), claims)
 
 
-def check_rest_token(token: str, key: str, path: str) -> None:
-    """A data plane token's audience is the request's URL; only its path is compared, as proxies change the
-    host.
+def check_rest_token(token: str, key: str, path: str, *, unvalidated_entra: bool = False) -> None:
+    """A data plane token's audience is the request's URL; only its path is compared, as proxies change the host.
+
+    `unvalidated_entra`: a token of Microsoft Entra ID's audience will do, whoever signed it.
     """
+    if unvalidated_entra and _is_entra(token):
+        return
     claims = _verified(token, key)
-    if not any(unquote(urlsplit(audience).path) == path for audience in _strings(claims["aud"])):
+    if not any(_is_url(audience, path) for audience in _strings(claims["aud"])):
         raise Unauthorized("the token's audience is not this URL")
+
+
+def _is_url(audience: str, path: str) -> bool:
+    try:
+        url = urlsplit(audience)
+    except ValueError:
+        return False
+    return url.scheme in _DEFAULT_PORTS and bool(url.netloc) and unquote(url.path).lower() == path.lower()
+
+
+def _is_entra(token: str) -> bool:
+    options: Any = {**_OPTIONS, "verify_signature": False, "verify_exp": True, "verify_nbf": True}
+    try:
+        claims = jwt.decode(token, leeway=_LEEWAY_S, options=options)
+    except jwt.InvalidTokenError:
+        return False
+    return any(audience.rstrip("/") == _ENTRA_AUDIENCE for audience in _strings(claims["aud"]))
 
 
 def _verified(token: str, key: str) -> dict[str, Any]:
@@ -68,7 +90,7 @@ def _same_place(audience: str, host: str, expected: set[str]) -> bool:
         asked_port = asked.port or _DEFAULT_PORTS.get(url.scheme)
     except ValueError:
         return False
-    path = f"{url.path}?{url.query}" if url.query else url.path
+    path = unquote(f"{url.path}?{url.query}" if url.query else url.path).lower()
     return url.hostname == asked.hostname and port == asked_port and path in expected
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from wps_load.emulator.frames import BINARY, TEXT, build_frame
 from wps_load.errors import RemoteProtocolError
-from wps_load.protocol.messages import DataType, SendEvent, SendToGroup, Upstream
+from wps_load.protocol.messages import DataType, Metadata, SendEvent, SendToGroup, Upstream
 
 
 class Publication(NamedTuple):
@@ -17,6 +17,7 @@ class Publication(NamedTuple):
     from_user_id: str | None
     data_type: DataType
     data: bytes
+    metadata: Metadata = ()
 
 
 class Wire(Protocol):
@@ -52,7 +53,7 @@ def refuse(reason: str) -> RemoteProtocolError:
 
 
 class SimpleWire:
-    """No subprotocol: payloads without an envelope. What a client sends is the user event `message`."""
+    """No subprotocol: payloads without an envelope or metadata. What a client sends is the user event `message`."""
 
     name = "simple"
     subprotocol: str | None = None

@@ -174,6 +174,8 @@ def _upstream_object(message: Upstream) -> dict[str, object]:
                 fields["noEcho"] = True
             fields["dataType"] = str(message.data_type)
             fields["data"] = _json_data(message.data_type, message.data)
+            if message.ttl_s is not None:
+                fields["ttlSeconds"] = message.ttl_s
         case SendEvent():
             fields = {"type": "event", "event": message.event, "dataType": str(message.data_type)}
             fields["data"] = _json_data(message.data_type, message.data)
@@ -185,6 +187,8 @@ def _upstream_object(message: Upstream) -> dict[str, object]:
             return {"type": "sequenceAck", "sequenceId": message.sequence_id}
         case Ping():
             return {"type": "ping"}
+    if isinstance(message, SendToGroup | SendEvent) and message.metadata:
+        fields["metadata"] = dict(message.metadata)
     if message.ack_id is not None:
         fields["ackId"] = message.ack_id
     return fields

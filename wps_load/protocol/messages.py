@@ -90,6 +90,10 @@ class LeaveGroup:
     ack_id: int | None = None
 
 
+Metadata = tuple[tuple[str, str], ...]
+"""String pairs that travel with a message; names keep their case, and none comes twice."""
+
+
 class SendToGroup(NamedTuple):
     """A NamedTuple, as `SendEvent` is: the emulator builds one for each message that comes in."""
 
@@ -98,6 +102,8 @@ class SendToGroup(NamedTuple):
     data: object
     ack_id: int | None = None
     no_echo: bool = False
+    ttl_s: int | None = None
+    metadata: Metadata = ()
 
 
 class SendEvent(NamedTuple):
@@ -105,6 +111,8 @@ class SendEvent(NamedTuple):
     data_type: DataType
     data: object
     ack_id: int | None = None
+    metadata: Metadata = ()
+    starts_stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,11 +128,15 @@ def _fill(wire: UpstreamMessage, message: Upstream) -> None:
             _write_data(send.data, message.data_type, message.data)
             if message.no_echo:
                 send.no_echo = True
+            if message.ttl_s is not None:
+                send.ttl_seconds = message.ttl_s
+            send.metadata.update(message.metadata)
             _write_ack_id(send, message.ack_id)
         case SendEvent():
             event = wire.event_message
             event.event = message.event
             _write_data(event.data, message.data_type, message.data)
+            event.metadata.update(message.metadata)
             _write_ack_id(event, message.ack_id)
         case JoinGroup():
             wire.join_group_message.group = message.group

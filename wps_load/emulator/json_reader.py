@@ -1,0 +1,225 @@
+"""What JSON clients write: strict, in one pass, with `data` as it stands in the message."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from wps_load.emulator import metadata, raw_json
+from wps_load.emulator.names import valid_event, valid_group
+from wps_load.emulator.wires import refuse
+from wps_load.errors import RemoteProtocolError
+from wps_load.protocol.messages import (
+    DataType,
+    JoinGroup,
+    LeaveGroup,
+    Metadata,
+    Ping,
+    SendEvent,
+    SendToGroup,
+    SequenceAck,
+    Upstream,
+)
+
+MALFORMED = "The client message is not a valid JSON protocol message."
+_MAX_ID = (1 << 64) - 1
+_MAX_TTL_S = 300
+_PING = Ping()
+_NULL = b"null"
+_TEXT, _JSON = DataType.TEXT, DataType.JSON  # an enumeration's member costs more than a name, each time
+_new = tuple.__new__  # half the cost of a NamedTuple's own
+
+
+class _Message(msgspec.Struct, rename="camel", gc=False):
+    """The members of every kind of message. A number is kept as it is written: 1.0 is no id."""
+
+    type: str
+    group: str | UnsetType = UNSET
+    event: str | UnsetType = UNSET
+    ack_id: Raw | UnsetType = UNSET
+    no_echo: bool | UnsetType = UNSET
+    data_type: str | UnsetType = UNSET
+    data: Raw | UnsetType = UNSET
+    ttl_seconds: Raw | UnsetType = UNSET
+    metadata: Raw | UnsetType = UNSET
+    sequence_id: Raw | UnsetType = UNSET
+
+
+_parse = msgspec.json.Decoder(_Message).decode
+_parse_string = msgspec.json.Decoder(str).decode
+_MEMBERS = frozenset(field.encode_name for field in msgspec.structs.fields(_Message))
+
+_DATA, _END, _ACK_ID = b'"data":"', b'"}', b'"ackId"'
+_PLAIN = bytes(char for char in range(0x20, 0x7F) if char not in b'"\\')
+_SHORT_BYTES = 2048
+"""Beyond, a parser that looks at many bytes at once is faster than a look at each."""
+
+
+def read(payload: bytes) -> Upstream:
+    """A client's message. Raises RemoteProtocolError for one that is malformed."""
+    start, quote, text = payload.partition(_DATA)
+    if quote and len(payload) <= _SHORT_BYTES and text.endswith(_END) and _ACK_ID not in start:
+        data = text[:-2]
+        if not data.translate(None, _PLAIN) and (group := _plain_group(start)) is not None:
+            return _new(SendToGroup, (group, _TEXT, data, None, False, None, ()))
+    return _read(payload)
+
+
+@lru_cache(maxsize=4096)
+def _plain_group(start: bytes) -> str | None:
+    """The group of any publication that is `start`, plain text, a quote and a brace, and asks for nothing else.
+
+    What follows from the start is the same for each text without a quote or a backslash: a client's messages begin
+    alike, and only the first is parsed. None: none is, and they are to be parsed one by one.
+    """
+    if start.endswith(b"\\"):  # what looked like the member `data` is the end of a longer name
+        return None
+    try:
+        publication = _read(start + _DATA + _END)
+    except RemoteProtocolError:
+        return None
+    plain = isinstance(publication, SendToGroup) and publication[1:] == (_TEXT, b"", None, False, None, ())
+    return publication.group if plain and isinstance(publication, SendToGroup) else None
+
+
+def _read(payload: bytes) -> Upstream:
+    if not raw_json.sound(payload):
+        raise refuse(MALFORMED)
+    try:
+        message = _parse(payload)
+    except msgspec.DecodeError:
+        message = _with_surrogates(payload)
+    kind = message.type
+    reader = _READERS.get(kind) or _READERS.get(kind.lower())
+    if reader is None:
+        raise refuse(MALFORMED)
+    ack_id = None if message.ack_id is UNSET else _identity(bytes(message.ack_id))
+    return reader(message, ack_id)
+
+
+def _with_surrogates(payload: bytes) -> _Message:
+    """A message whose data has halves of surrogate pairs: read without its data, which are put back as they stand."""
+    found = raw_json.members(payload.decode()) if raw_json.has_surrogates(payload) else None
+    if found is None or "data" not in found:
+        raise refuse(MALFORMED)
+    data = found.pop("data")
+    rest = ",".join(f'"{name}":{value}' for name, value in found.items() if name in _MEMBERS)
+    try:
+        message = _parse(b"{%b}" % rest.encode())
+    except msgspec.DecodeError:
+        raise refuse(MALFORMED) from None
+    message.data = Raw(data.encode())
+    return message
+
+
+_DIGITS = re.compile(rb"[0-9]{1,20}")
+
+
+def _identity(text: bytes) -> int | None:
+    """An unsigned 64-bit integer; null counts as absent."""
+    if text == _NULL:
+        return None
+    if _DIGITS.fullmatch(text) is None or (value := int(text)) > _MAX_ID:
+        raise refuse(MALFORMED)
+    return value
+
+
+def _group(message: _Message) -> str:
+    group = message.group
+    if group is UNSET or not valid_group(group):
+        raise refuse(MALFORMED)
+    return group
+
+
+def _data(message: _Message) -> tuple[DataType, bytes]:
+    if message.data is UNSET:
+        if message.metadata is not UNSET and _metadata(message):
+            return _TEXT, b""
+        raise refuse(MALFORMED)
+    data = bytes(message.data)
+    kind = "json" if message.data_type is UNSET else message.data_type.lower()
+    if kind == "json" and data != _NULL:
+        return _JSON, data
+    if kind == "text":
+        return _TEXT, _string(data)
+    if kind in ("binary", "protobuf"):
+        try:
+            return DataType(kind), base64.b64decode(_string(data).translate(None, b" \t\r\n"), validate=True)
+        except (binascii.Error, ValueError):
+            raise refuse(MALFORMED) from None
+    raise refuse(MALFORMED)
+
+
+def _string(data: bytes) -> bytes:
+    """The UTF-8 of a JSON string; half a surrogate pair is none."""
+    try:
+        return _parse_string(data).encode()
+    except msgspec.DecodeError:
+        raise refuse(MALFORMED) from None
+
+
+def _metadata(message: _Message) -> Metadata:
+    if message.metadata is UNSET or (text := bytes(message.metadata)) == _NULL:
+        return ()
+    try:
+        return metadata.of_json(text)
+    except metadata.MetadataError:
+        raise refuse(MALFORMED) from None
+
+
+def _join(message: _Message, ack_id: int | None) -> Upstream:
+    return JoinGroup(_group(message), ack_id)
+
+
+def _leave(message: _Message, ack_id: int | None) -> Upstream:
+    return LeaveGroup(_group(message), ack_id)
+
+
+def _send_to_group(message: _Message, ack_id: int | None) -> Upstream:
+    data_type, data = _data(message)
+    ttl_s = None if message.ttl_seconds is UNSET else _identity(bytes(message.ttl_seconds))
+    if ttl_s is not None and ttl_s > _MAX_TTL_S:
+        raise refuse(MALFORMED)
+    no_echo = message.no_echo is True
+    pairs = () if message.metadata is UNSET else _metadata(message)
+    return _new(SendToGroup, (_group(message), data_type, data, ack_id, no_echo, ttl_s, pairs))
+
+
+def _event(message: _Message, ack_id: int | None) -> Upstream:
+    event = message.event
+    if event is UNSET or not valid_event(event):
+        raise refuse(MALFORMED)
+    data_type, data = _data(message)
+    pairs = () if message.metadata is UNSET else _metadata(message)
+    return _new(SendEvent, (event, data_type, data, ack_id, pairs, False))
+
+
+def _sequence_ack(message: _Message, ack_id: int | None) -> Upstream:
+    number = None if message.sequence_id is UNSET else _identity(bytes(message.sequence_id))
+    if number is None:
+        raise refuse(MALFORMED)
+    return SequenceAck(number)
+
+
+def _ping(message: _Message, ack_id: int | None) -> Upstream:
+    return _PING
+
+
+_READERS: dict[str, Callable[[_Message, int | None], Upstream]] = {
+    "joinGroup": _join,
+    "joingroup": _join,
+    "leaveGroup": _leave,
+    "leavegroup": _leave,
+    "sendToGroup": _send_to_group,
+    "sendtogroup": _send_to_group,
+    "event": _event,
+    "sequenceAck": _sequence_ack,
+    "sequenceack": _sequence_ack,
+    "ping": _ping,
+}

@@ -1,0 +1,112 @@
+"""JSON that is checked but not changed: what a publisher wrote reaches its receivers byte for byte. Pure.
+
+A parser that builds values and a writer that prints them again would lose what values cannot hold: large integers,
+1.50, 1e400, a key that comes twice. `msgspec.Raw` checks a value and hands out its text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from json.decoder import scanstring  # type: ignore[attr-defined]  # in the standard library, not in its stubs
+from typing import NoReturn
+
+import msgspec
+
+MAX_DEPTH = 64
+"""What .NET's reader takes; deeper is malformed."""
+
+_check = msgspec.json.Decoder(msgspec.Raw).decode
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+def well_formed(text: bytes) -> bool:
+    """Whether this is one JSON value in UTF-8, nested no deeper than the service reads."""
+    if not sound(text):
+        return False
+    try:
+        _check(text)
+    except msgspec.DecodeError:
+        return has_surrogates(text) and _loads(text.decode())
+    return True
+
+
+def sound(text: bytes) -> bool:
+    """Whether it is UTF-8 and not nested too deeply, which the parser leaves to us."""
+    if not text.isascii():
+        try:
+            text.decode()
+        except UnicodeDecodeError:
+            return False
+    return text.count(b"[") + text.count(b"{") <= MAX_DEPTH or _depth(text) <= MAX_DEPTH
+
+
+def has_surrogates(text: bytes) -> bool:
+    """Whether a half of a surrogate pair may be escaped in it: JSON allows a lone one, and msgspec does not."""
+    return _SURROGATE.search(text) is not None
+
+
+def members(text: str) -> dict[str, str] | None:
+    """The members of an object, each value as it is written; None for what is no JSON object. The last of two counts.
+
+    Slower than msgspec, and takes lone surrogates. The depth must have been checked.
+    """
+    found: dict[str, str] = {}
+    at = _skip(text, 0)
+    try:
+        if text[at] != "{":
+            return None
+        at = _skip(text, at + 1)
+        if text[at] == "}":
+            return found if _skip(text, at + 1) == len(text) else None
+        while text[at] == '"':
+            key, at = scanstring(text, at + 1, True)
+            at = _skip(text, at)
+            if text[at] != ":":
+                return None
+            start = _skip(text, at + 1)
+            _, at = _lenient.raw_decode(text, start)
+            found[key] = text[start:at]
+            at = _skip(text, at)
+            if text[at] == "}":
+                return found if _skip(text, at + 1) == len(text) else None
+            if text[at] != ",":
+                return None
+            at = _skip(text, at + 1)
+    except (ValueError, IndexError, StopIteration):
+        pass
+    return None
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_lenient = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_no_constant)
+
+
+def _loads(text: str) -> bool:
+    try:
+        _lenient.decode(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _skip(text: str, at: int) -> int:
+    match = _SPACE.match(text, at)
+    assert match is not None
+    return match.end()
+
+
+def _depth(text: bytes) -> int:
+    depth = deepest = 0
+    for token in _STRING_OR_BRACKET.findall(text):
+        if token in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in b"]}":
+            depth -= 1
+    return deepest
