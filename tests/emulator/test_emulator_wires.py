@@ -17,6 +17,7 @@ from wps_load.emulator.protobuf_wire import PROTOBUF, PROTOBUF_RELIABLE
 from wps_load.emulator.subprotocols import WIRES, choose
 from wps_load.emulator.wires import SIMPLE, Publication, Wire
 from wps_load.errors import RemoteProtocolError
+from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import (
     DataType,
     JoinGroup,
@@ -312,6 +313,15 @@ def test_protobuf_data_arrives_as_it_was_sent() -> None:
     for data_type, data in ((DataType.BINARY, b"\xff"), (DataType.PROTOBUF, any_bytes)):
         frame = PROTOBUF.message(Publication("server", None, None, data_type, data), None)
         assert data in frame
+
+
+@pytest.mark.parametrize(("name", "opcode"), [("json", TEXT), ("protobuf", BINARY)])
+def test_what_the_client_may_say_beside_its_data_is_read(name: str, opcode: int) -> None:
+    wire = next(wire for wire in WIRES if wire.name == name)
+    send = SendToGroup("g", DataType.TEXT, "x", 1, True, 30, (("Trace", "t"), ("b", "")))
+    event = SendEvent("e", DataType.TEXT, "x", None, (("k", "v"),))
+    for message in (send, event):
+        assert wire.decode(opcode, CODECS[name].encode(message)) == message._replace(data=b"x")
 
 
 @given(st.binary(max_size=200))
