@@ -69,7 +69,7 @@ def test_nothing_given_is_the_echo_scenario_against_the_embedded_emulator() -> N
         0,
         5 * 10**9,
     )
-    assert config.slo == "rtt p99 < 1s, loss = 0, connected >= 99%"
+    assert config.slo == "rtt p99 < 1s, loss = 0, misdelivered = 0, connected >= 99%"
     assert config.report_dir == "reports"
     assert config.roles == ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 

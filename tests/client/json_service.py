@@ -63,7 +63,7 @@ class JsonService:
         self.pings = 0
         """WebSocket pings that came."""
         self.connections = 0
-        self._on_message = on_message
+        self.on_message = on_message
         self._pongs = pongs
         self._reads = reads
         self._server = Server(self._serve)
@@ -103,7 +103,7 @@ class JsonService:
             elif isinstance(event, ws.TextMessage):
                 message = json.loads(event.data)
                 self.messages.append(message)
-                self._on_message(peer, message)
+                self.on_message(peer, message)
             elif isinstance(event, ws.CloseConnection):
                 peer.send(event.response())
                 return

@@ -12,6 +12,7 @@ from ledger_schedule import DRAIN_NS, count_before, due_ns
 from wps_load.measure.ledger import (
     DUPLICATE,
     FRESH,
+    MISDELIVERED,
     REORDERED,
     Ledger,
     LedgerTotals,
@@ -443,3 +444,27 @@ def test_what_may_have_been_published_is_expected_only_where_it_came() -> None:
     totals = ledger.totals()
     assert (totals.published, totals.send_failed) == (5, 1)
     assert (totals.expected, totals.delivered, totals.lost) == (7, 6, 1), "number 5 at the second receiver"
+
+
+def test_what_reaches_a_receiver_outside_its_audience_is_misdelivered_and_nothing_else() -> None:
+    asked: list[tuple[int, int]] = []
+
+    def entitled(index: int, stream: int) -> bool:
+        asked.append((index, stream))
+        return index == stream
+
+    ledger = Ledger(1, entitled=entitled)
+    receiver = ledger.receiver(7)
+    receiver.joined(1, 0)
+    assert [receiver.arrive(8, seq) for seq in (0, 1, 5, 5)] == [MISDELIVERED] * 4
+    assert [receiver.arrive(7, seq) for seq in (0, 1)] == [FRESH, FRESH]
+    assert asked == [(7, 8), (7, 7)], "once for each stream"
+    assert ledger.running().misdelivered == 4
+    out = ledger.open_stream(7, 1, None, no_echo=False)
+    out.seq = 2
+    ledger.settle(ledger.finals(), count_before, DRAIN_NS)
+    assert receiver.arrive(8, 6) == MISDELIVERED
+    totals = ledger.totals()
+    assert (totals.expected, totals.delivered, totals.duplicated, totals.misdelivered) == (2, 2, 0, 5)
+    ledger.new_epoch(2)
+    assert ledger.totals().misdelivered == 0

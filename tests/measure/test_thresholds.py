@@ -46,6 +46,7 @@ def totals(**changes: int | None) -> LedgerTotals:
         "lost": 10,
         "duplicated": 5,
         "reordered": 2,
+        "misdelivered": 4,
     }
     return LedgerTotals(**{**fields, **changes})  # type: ignore[arg-type]
 
@@ -176,6 +177,8 @@ RUN = Numbers(
         ("rtt fail_ratio <= 1%", 1.0, "pass"),
         ("disconnect count <= 1", 2.0, "fail"),
         ("loss = 0", 10.0, "fail"),
+        ("misdelivered = 0", 4.0, "fail"),
+        ("misdelivered < 1%", 4 / 9.9, "pass"),
         ("loss <= 1%", 1.0, "pass"),
         ("duplicates < 1%", 5 / 9.9, "pass"),
         ("reordered <= 1", 2.0, "fail"),

@@ -179,9 +179,10 @@ def test_counts_become_rates_and_unknown_stays_unknown() -> None:
 
 def test_what_is_missing_counts_as_lost_so_far() -> None:
     counts = {"offered": 12, "published": 10, "delivered": 7, "missing": 3, "duplicated": 1, "reordered": 2}
+    counts["misdelivered"] = 4
     facts: Any = SimpleNamespace()
     collector: Any = SimpleNamespace(running=counts.__getitem__)
-    assert SoFar(facts, collector).messages == LedgerTotals(10, 2, 10, 7, 3, 1, 2)
+    assert SoFar(facts, collector).messages == LedgerTotals(10, 2, 10, 7, 3, 1, 2, misdelivered=4)
 
 
 def test_every_run_is_interrupted_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from gevent.event import Event  # type: ignore[import-untyped]
 from wps_load.client.access import Access
 from wps_load.client.answers import Answers
 from wps_load.client.attempts import TIME_LIMITS, Attempts
+from wps_load.client.audiences import INDEX_BITS, Audiences
 from wps_load.client.establish import OpenLink
 from wps_load.client.keepalive import Sweep
 from wps_load.client.link import stamp_readers
@@ -42,10 +43,6 @@ from wps_load.workload.population import role
 from wps_load.workload.seeding import derive
 
 logger = logging.getLogger(__name__)
-
-INDEX_BITS = 22
-"""A user's stream is (incarnation << INDEX_BITS) | index: below 2^30, where the REST senders' streams begin."""
-
 
 class Traffic(NamedTuple):
     """Headers of frames included, the upgrade not. `stalls`, `stalled_ns`: how often and long peers read nothing."""
@@ -92,7 +89,8 @@ class Engine:
         self.pack_stamp = pack_text if self.payloads.stamp_is_text else pack_binary
         self.frame = FrameWriter().frame
         self.scheduler = Scheduler()
-        self.ledger = Ledger(number)
+        self.audiences = Audiences(config, run_id, users)
+        self.ledger = Ledger(number, entitled=self.audiences.entitled)
         self.recorder = Recorder()
         self.rtt = self.recorder.buffer("rtt")
         self.rtt_service = self.recorder.buffer("rtt_service")

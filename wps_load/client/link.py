@@ -187,7 +187,7 @@ class Link:
             engine.foreign(unstamped=False)
         elif epoch != engine.epoch & 0xFF and not engine.timetable.follow_epoch(epoch):
             engine.recorder.count("messages_outdated")
-        elif arrive(stream, seq) != DUPLICATE:
+        elif arrive(stream, seq) < DUPLICATE:
             at_ns = arrival_ns + engine.offset_ns
             if stream == self._stream:
                 self._rtt.append(at_ns - due_ns)

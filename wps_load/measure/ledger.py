@@ -18,6 +18,7 @@ from wps_load.measure.outgoing import OutStream, StreamFinal
 from wps_load.measure.receiver import (
     DUPLICATE,
     FRESH,
+    MISDELIVERED,
     REORDERED,
     Receiver,
     Tally,
@@ -28,6 +29,7 @@ __all__ = [
     "DUPLICATE",
     "FRESH",
     "GAPS_LIMIT",
+    "MISDELIVERED",
     "REORDERED",
     "CountBefore",
     "Ledger",
@@ -49,7 +51,9 @@ class LedgerTotals:
     expected = delivered + lost, always. `missed`: what members would have had while they were disconnected unasked; in
     none of the others. `send_failed_service`, `send_failed_plan`: of `send_failed`, those that were not the generator's
     doing. `unrecorded`: missing messages beyond GAPS_LIMIT gaps; they are in `lost`, and a late arrival of one is
-    counted as a duplicate. Where it is not 0, the numbers are bounds.
+    counted as a duplicate. Where it is not 0, the numbers are bounds. `misdelivered`: deliveries to a receiver that
+    does not belong to their audience, in none of the others. `corrupted`: arrivals whose stamp or content is not what
+    was sent, so that they are not delivered.
     """
 
     published: int
@@ -64,6 +68,8 @@ class LedgerTotals:
     send_failed_service: int = 0
     send_failed_plan: int = 0
     missed: int | None = 0
+    misdelivered: int = 0
+    corrupted: int = 0
 
     @property
     def send_failed_by(self) -> dict[Cause, int]:
@@ -100,6 +106,8 @@ class Running:
     missing_opened: int
     send_failed_service: int = 0
     send_failed_plan: int = 0
+    misdelivered: int = 0
+    corrupted: int = 0
 
 
 CountBefore = Callable[[StreamFinal, int], int]
@@ -108,13 +116,23 @@ CountBefore = Callable[[StreamFinal, int], int]
 
 class Ledger:
     """All accounting of one process. `run`: the id in our stamps; a caller adds other runs' messages to
-    `foreign`, and ignores messages whose epoch is not `epoch`.
+    `foreign`, damaged ones to `corrupted`, and ignores messages whose epoch is not `epoch`.
+
+    `entitled(index, stream)`: whether the receiver of that index belongs to the stream's audience.
     """
 
-    def __init__(self, run: int, *, gaps_limit: int = GAPS_LIMIT) -> None:
+    def __init__(
+        self,
+        run: int,
+        *,
+        gaps_limit: int = GAPS_LIMIT,
+        entitled: Callable[[int, int], bool] = lambda index, stream: True,
+    ) -> None:
         self.run = run
         self.epoch = 0
         self.foreign = 0
+        self.corrupted = 0
+        self._entitled = entitled
         self._tally = Tally(gaps_limit)
         self._streams: dict[int, OutStream] = {}
         self._receivers: dict[int, Receiver] = {}
@@ -127,6 +145,7 @@ class Ledger:
         """
         self.epoch = epoch
         self.foreign = 0
+        self.corrupted = 0
         self._settled = False
         self._tally.reset()
         for stream in self._streams.values():
@@ -153,7 +172,7 @@ class Ledger:
         """The receiver's side; the same index again (a reconnect) is the same receiver."""
         receiver = self._receivers.get(index)
         if receiver is None:
-            receiver = self._receivers[index] = Receiver(index, self._tally, self._enrol)
+            receiver = self._receivers[index] = Receiver(index, self._tally, self._enrol, self._entitled)
         return receiver
 
     def _enrol(self, audience: int, receiver: Receiver) -> None:
@@ -175,6 +194,8 @@ class Ledger:
             missing_opened=tally.missing_opened,
             send_failed_service=by_service,
             send_failed_plan=by_plan,
+            misdelivered=tally.misdelivered,
+            corrupted=self.corrupted,
         )
 
     def outstanding(self) -> int:
@@ -201,7 +222,13 @@ class Ledger:
             send_failed_service=by_service,
             send_failed_plan=by_plan,
             missed=tally.missed if self._settled else None,
+            misdelivered=tally.misdelivered,
+            corrupted=self.corrupted,
         )
+
+    def misdelivered(self) -> None:
+        """A message came that belongs to another group than those of its receiver, as its envelope says."""
+        self._tally.misdelivered += 1
 
     def _taken(self) -> int:
         return sum([out.seq for out in self._streams.values()])

@@ -15,8 +15,12 @@ FRESH: Final = 0
 REORDERED: Final = 1
 """Fresh too, but below the highest sequence number seen of its stream at this receiver."""
 DUPLICATE: Final = 2
+MISDELIVERED: Final = 3
+"""Of a stream whose audience this receiver does not belong to: nobody asked for it."""
 
-_WATCHED: Final = -1  # no sequence number is equal to it, so a watched pair always takes the irregular way
+# No sequence number is equal to these, so that such pairs always take the irregular way.
+_WATCHED: Final = -1
+_ALIEN: Final = -2
 ENDLESS: Final = 1 << 62
 
 
@@ -28,6 +32,7 @@ class Tally:
         "fresh",
         "gaps",
         "gaps_limit",
+        "misdelivered",
         "missed",
         "missing",
         "missing_opened",
@@ -44,6 +49,7 @@ class Tally:
         self.fresh = 0
         self.reordered = 0
         self.duplicated = 0
+        self.misdelivered = 0
         self.missing = 0
         self.missing_opened = 0
         self.outstanding = 0
@@ -140,10 +146,13 @@ class Watch:
 class Receiver:
     """One simulated connection's side of the ledger; survives reconnects. Made by `Ledger.receiver`."""
 
-    __slots__ = ("_enrol", "_gaps", "_next", "_tally", "_watched", "index", "memberships")
+    __slots__ = ("_enrol", "_entitled", "_gaps", "_next", "_tally", "_watched", "index", "memberships")
 
-    def __init__(self, index: int, tally: Tally, enrol: Callable[[int, Receiver], None]) -> None:
+    def __init__(
+        self, index: int, tally: Tally, enrol: Callable[[int, Receiver], None], entitled: Callable[[int, int], bool]
+    ) -> None:
         self.index = index
+        self._entitled = entitled
         self.memberships: dict[int, Membership] = {}
         self._tally = tally
         self._enrol = enrol
@@ -154,9 +163,9 @@ class Receiver:
     # -- arrivals (hot) --------------------------------------------------------------------------------------
 
     def arrive(self, stream: int, seq: int) -> int:
-        """Accounts for one message of this epoch: FRESH, REORDERED (fresh as well) or DUPLICATE."""
+        """Accounts for one message of this epoch: FRESH, REORDERED (fresh as well), DUPLICATE or MISDELIVERED."""
         after = self._next
-        if seq == after.get(stream, 0):
+        if seq == after.get(stream):
             after[stream] = seq + 1
             self._tally.fresh += 1
             return FRESH
@@ -165,7 +174,11 @@ class Receiver:
     def _irregular(self, stream: int, seq: int) -> int:
         tally = self._tally
         watch = self._watched.get(stream) if self._watched else None
-        after = self._next.get(stream, 0) if watch is None else watch.next
+        after = self._next_of(stream) if watch is None else watch.next
+        if after == _ALIEN:
+            self._next[stream] = _ALIEN
+            tally.misdelivered += 1
+            return MISDELIVERED
         if seq >= after:
             if seq > after:
                 self._open_gap(stream, after, seq)
@@ -187,6 +200,13 @@ class Receiver:
                 watch.missed -= 1
                 tally.missed -= 1
         return verdict
+
+    def _next_of(self, stream: int) -> int:
+        """Whether a stream may come here at all is asked once, at its first message."""
+        after = self._next.get(stream)
+        if after is not None:
+            return after
+        return 0 if self._entitled(self.index, stream) else _ALIEN
 
     def _open_gap(self, stream: int, lo: int, hi: int) -> None:
         tally = self._tally

@@ -2,7 +2,7 @@
 
     slos      = "none" | slo *( "," slo )
     slo       = subject [ aggregate ] operator value
-    subject   = metric | "loss" | "missed" | "duplicates" | "reordered" | "connected"
+    subject   = metric | "loss" | "missed" | "duplicates" | "reordered" | "misdelivered" | "connected"
     metric    = a name of the catalogue                          ; takes an aggregate, the others don't
     aggregate = "p50" | "p90" | "p95" | "p99" | "p99.9" | "p99.99" | "mean" | "min" | "max"
               | "count" | "rate" | "fail_ratio"
@@ -12,10 +12,10 @@
               ; fail_ratio, connected, and the message counts | number
               ; count, and the message counts
 
-What the ratios divide by: `loss` the expected messages, `missed` those and the missed ones, `duplicates` and
-`reordered` the delivered ones, `fail_ratio` the attempts (as in Locust's table), `connected` the connections asked for.
-`rate` is values a second of the measure phase, without failures. No data is never a pass, nor is a percentile that
-stands on an attempt that was given up while it waited: it may be any time above.
+What the ratios divide by: `loss` the expected messages, `missed` those and the missed ones, `duplicates`, `reordered`
+and `misdelivered` the delivered ones, `fail_ratio` the attempts (as in Locust's table), `connected` the connections
+asked for. `rate` is values a second of the measure phase, without failures. No data is never a pass, nor is a
+percentile that stands on an attempt that was given up while it waited: it may be any time above.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ Verdict = Literal["pass", "fail", "no_data"]
 
 TIMES: Final = ("p50", "p90", "p95", "p99", "p99.9", "p99.99", "mean", "min", "max")
 AGGREGATES: Final = (*TIMES, "count", "rate", "fail_ratio")
-MESSAGE_COUNTS: Final = ("loss", "missed", "duplicates", "reordered")
+MESSAGE_COUNTS: Final = ("loss", "missed", "duplicates", "reordered", "misdelivered")
 
 _MS_IN: Final = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
 _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
@@ -251,7 +251,7 @@ def _value(slo: Slo, source: SloSource) -> float | None:
 
 
 def _message_count(slo: Slo, messages: LedgerTotals | None) -> float | None:
-    if messages is None or not (messages.expected or messages.missed):
+    if messages is None or not (messages.expected or messages.missed or messages.misdelivered):
         return None
     due = messages.expected or 0
     counts: dict[str, tuple[int | None, int]] = {
@@ -259,9 +259,10 @@ def _message_count(slo: Slo, messages: LedgerTotals | None) -> float | None:
         "missed": (messages.missed, due + (messages.missed or 0)),
         "duplicates": (messages.duplicated, messages.delivered),
         "reordered": (messages.reordered, messages.delivered),
+        "misdelivered": (messages.misdelivered, messages.delivered),
     }
     part, whole = counts[slo.subject]
-    if part is None or (slo.subject != "missed" and not due):
+    if part is None or not (due or (part and slo.subject in ("missed", "misdelivered"))):
         return None
     if slo.unit != "%":
         return float(part)

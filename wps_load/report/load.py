@@ -118,7 +118,7 @@ def load_summary(path: Path) -> Summary:
 
 _SINCE_2 = {
     "connections": ("requested_mean", "requested_end", "open_mean", "open_end", "connecting"),
-    "messages": ("missed",),
+    "messages": ("missed", "misdelivered", "corrupted"),
 }
 """What the first version of the schema did not have."""
 

@@ -165,6 +165,8 @@ def _messages(facts: RunFacts) -> Summary:
         "duplicated",
         "reordered",
         "foreign",
+        "misdelivered",
+        "corrupted",
     )
     return {
         "offered": facts.offered,

@@ -67,9 +67,10 @@ class AbortWatch:
 
     @property
     def messages(self) -> LedgerTotals:
-        names = ("offered", "published", "delivered", "duplicated", "reordered")
-        offered, published, delivered, duplicated, reordered = map(self._collector.running, names)
-        return LedgerTotals(published, offered - published, None, delivered, None, duplicated, reordered)
+        names = ("offered", "published", "delivered", "duplicated", "reordered", "misdelivered")
+        offered, published, delivered, duplicated, reordered, astray = map(self._collector.running, names)
+        totals = (published, offered - published, None, delivered, None, duplicated, reordered)
+        return LedgerTotals(*totals, misdelivered=astray)
 
     @property
     def connected_share(self) -> float | None:

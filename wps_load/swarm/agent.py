@@ -236,6 +236,8 @@ class Agent:
         held = self.engine.timetable.held_back()
         return {
             "duplicated": running.duplicated,
+            "misdelivered": running.misdelivered,
+            "corrupted": running.corrupted,
             "reordered": running.reordered,
             "offered": running.published + running.send_failed,
             "published": running.published - sum(held.values()),

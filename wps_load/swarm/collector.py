@@ -23,7 +23,8 @@ from wps_load.swarm.parts import Part
 logger = logging.getLogger(__name__)
 
 _UNSENT = ("send_failed_service", "send_failed_plan")
-_DELTAS = ("offered", "published", *_UNSENT, "delivered", "missing", "missing_opened", "duplicated", "reordered")
+_ODD = ("duplicated", "reordered", "misdelivered", "corrupted")
+_DELTAS = ("offered", "published", *_UNSENT, "delivered", "missing", "missing_opened", *_ODD)
 PAUSE_S = 3
 """Seconds without a report; fewer are the business of the lags."""
 LOG_LINES = 600
@@ -259,7 +260,7 @@ class Collector:
             loop_lag_ms_p99=_p99_ms(lag),
             send_lag_ms_p99=_p99_ms(send_lag),
             cpu_percent=second.cpu_percent,
-        ) | {name: second.deltas[name] for name in (*_UNSENT, "duplicated", "reordered")}
+        ) | {name: second.deltas[name] for name in (*_UNSENT, *_ODD)}
         self.rows.append(row)
         self._intervals.append((number - interval_s, float(number), second.interval.to_wire()))
         try:

@@ -73,6 +73,7 @@ class Step:
             delivered=delivered,
             lost=lost,
             duplicated=self.total("duplicated"),
+            misdelivered=self.total("misdelivered"),
             reordered=self.total("reordered"),
         )
 

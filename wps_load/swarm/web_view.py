@@ -57,10 +57,11 @@ class SoFar(FactsSource):
 
     @property
     def messages(self) -> LedgerTotals:
-        names = ("offered", "published", "delivered", "missing", "duplicated", "reordered")
-        offered, published, delivered, missing, duplicated, reordered = map(self._collector.running, names)
+        names = ("offered", "published", "delivered", "missing", "duplicated", "reordered", "misdelivered")
+        offered, published, delivered, missing, duplicated, reordered, astray = map(self._collector.running, names)
         expected = delivered + missing
-        return LedgerTotals(published, offered - published, expected, delivered, missing, duplicated, reordered)
+        totals = (published, offered - published, expected, delivered, missing, duplicated, reordered)
+        return LedgerTotals(*totals, misdelivered=astray)
 
 
 class RunView:

@@ -73,7 +73,7 @@ class Scenario:
         return self.topology in (Topology.OWN, Topology.GROUPS)
 
 
-_WHOLE = "loss = 0, connected >= 99%"
+_WHOLE = "loss = 0, misdelivered = 0, connected >= 99%"
 _RTT_SLO = f"rtt p99 < 1s, {_WHOLE}"  # Azure's own definition of what a unit holds
 _DELIVERY_SLO = f"delivery p99 < 1s, {_WHOLE}"
 _ALL, _ONE = Share.parse("100%"), Share(count=1)
