@@ -30,8 +30,7 @@ def client_bound(seen: Evidence) -> Doubt | None:
 
 def _both(capacity: Mapping[str, Any]) -> Doubt | None:
     """The service had its limit, and in the same step the generator had its own."""
-    at_limit = [s for s in capacity["steps"] if s["load"] == capacity["high"] and s["outcome"] == "failed"]
-    reason = next((r for s in reversed(at_limit) for r in s["reasons"] if r.startswith(GENERATOR_TOO)), None)
+    reason = both_at(capacity["steps"], capacity["high"])
     if reason is None:
         return None
     return Doubt(
@@ -41,6 +40,14 @@ def _both(capacity: Mapping[str, Any]) -> Doubt | None:
         "room.",
         "Add workers (--processes -1) or machines (--master, --worker), and search again.",
     )
+
+
+def both_at(steps: Sequence[Mapping[str, Any]], load: float | None) -> str | None:
+    """What shows that at this load, which the service did not hold, the generator was at its limit in each try; None:
+    there was a try in which it had room, and the service failed all the same."""
+    tries = [step["reasons"] for step in steps if step["load"] == load and step["outcome"] == "failed"]
+    found = [next((reason for reason in reasons if reason.startswith(GENERATOR_TOO)), None) for reasons in tries]
+    return found[-1] if found and all(found) else None
 
 
 def judged_steps(facts: RunFacts) -> list[Mapping[str, Any]] | None:

@@ -19,7 +19,7 @@ from wps_load.capacity.search import BoundBy, CapacitySearch, Found, Outcome
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
 from wps_load.measure import thresholds
-from wps_load.report.step_doubts import GENERATOR_TOO
+from wps_load.report.step_doubts import both_at
 from wps_load.swarm import steps
 from wps_load.workload.population import publisher_count
 
@@ -160,14 +160,8 @@ class Explorer:
         if found.high is None:
             return f"Capacity: at least {found.value:,} {unit}"
         until = " (the time was up before the search was)" if found.bound_by is BoundBy.TIME else ""
-        both = self._both_at(found.high)
-        return f"Capacity: {found.value:,} {unit}, below {found.high:,}{until}{both}"
-
-    def _both_at(self, load: int) -> str:
-        """Whether in the last step at this load, which the service did not hold, the generator was at its limit too."""
-        reasons: list[str] = next((step["reasons"] for step in reversed(self.steps) if step["load"] == load), [])
-        found = next((reason for reason in reasons if reason.startswith(GENERATOR_TOO)), None)
-        return "" if found is None else f", {found} at {load:,}"
+        both = both_at(self.steps, found.high)
+        return f"Capacity: {found.value:,} {unit}, below {found.high:,}{until}{f', {both}' if both else ''}"
 
     def summary(self) -> dict[str, Any] | None:
         """`capacity` of summary.json."""

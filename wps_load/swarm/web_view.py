@@ -254,6 +254,8 @@ def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) ->
         _row(f"{metric} {p}, ms", tables.millis(row.get(f"{metric}_{p}")), tables.millis(whole))
         for p, whole in figures["whole"].items()
     ]
+    unsent = {cause: count for cause, count in collector.not_sent().items() if count}
+    not_sent = ", ".join(f"{count:,} by the {cause}" for cause, count in unsent.items())
     return [
         _row(
             "connections",
@@ -262,6 +264,7 @@ def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) ->
             f"{tables.number(figures['dropped'])} ended unasked",
         ),
         _row("published, per second", rates["published"], tables.number(figures["published"])),
+        *([_row("not sent", "", not_sent)] if not_sent else []),
         _row("delivered, per second", rates["delivered"], tables.number(figures["delivered"])),
         _row("missing" if running else "lost", rates["lost"], tables.number(figures["lost"])),
         *latencies,
