@@ -141,6 +141,20 @@ def test_broken_summary_is_refused_with_its_reason(tmp_path: Path, content: str 
         load_run(tmp_path)
 
 
+def test_a_summary_of_the_first_version_is_read_as_what_it_knew(tmp_path: Path) -> None:
+    files.write_run(tmp_path, facts())
+    document = json.loads((tmp_path / "summary.json").read_text())
+    document["schema"] = "wps-load.summary/1"
+    for name in ("requested_mean", "requested_end", "open_mean", "open_end", "connecting"):
+        del document["connections"][name]
+    del document["messages"]["missed"]
+    (tmp_path / "summary.json").write_text(json.dumps(document))
+    run = load_run(tmp_path)
+    assert (run.summary["connections"]["open_mean"], run.summary["messages"]["missed"]) == (None, None)
+    files.write_rendered(tmp_path, run.summary, run.histograms)
+    assert "peak connections" in (tmp_path / "report.html").read_text()
+
+
 def test_broken_summary_inside(tmp_path: Path) -> None:
     files.write_run(tmp_path, facts())
     document = json.loads((tmp_path / "summary.json").read_text())

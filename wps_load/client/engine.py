@@ -152,19 +152,24 @@ class Engine:
 
     # -- what members tell -----------------------------------------------------------------------------------
 
-    def connect_succeeded(self, link: OpenLink | None, took_ns: int, *, again: bool) -> None:
-        """`link` None: it has ended again already."""
+    def connect_succeeded(self, link: OpenLink | None, took_ns: int, *, again: bool, gap_ns: int | None = None) -> None:
+        """`link` None: it has ended again already. `gap_ns`: as of `link_opened`."""
         self.recorder.buffer("connect").append(took_ns)
         self.recorder.count("connections_opened")
         if again:
             self.recorder.count("connections_reconnected")
         if link is not None:
-            self.link_opened(link)
+            self.link_opened(link, gap_ns)
 
-    def link_opened(self, link: OpenLink) -> None:
+    def link_opened(self, link: OpenLink, gap_ns: int | None = None) -> None:
+        """`gap_ns`: when the scenario itself ended the one before, if this came of the first attempt: the gap counts as
+        open."""
         if link not in self.open_links:
+            at_ns = now_ns()
             self.open_links.add(link)
-            self.open_time.change(+1, now_ns())
+            self.open_time.change(+1, at_ns)
+            if gap_ns is not None:
+                self.open_time.bridge(gap_ns, at_ns)
 
     def connect_failed(self, who: object, failure: ConnectFailure) -> None:
         """`who` has begun the attempt."""
@@ -173,15 +178,16 @@ class Engine:
         self.recorder.count("connections_failed")
         self.failed("connect", failure.label, failure.message, failure.advice)
 
-    def link_recovered(self, member: Member) -> None:
+    def link_recovered(self, member: Member, gap_ns: int | None) -> None:
         if member.link is not None:
-            self.link_opened(member.link)
+            self.link_opened(member.link, gap_ns)
 
-    def link_closed(self, link: OpenLink, lost: ConnectionLost, *, counted: bool) -> None:
-        """`counted`: it ended unasked, and the service is to be told so in the report."""
+    def link_closed(self, link: OpenLink, lost: ConnectionLost, *, counted: bool) -> int:
+        """`counted`: it ended unasked, and the service is to be told so in the report. Returns when it was."""
+        at_ns = now_ns()
         if link in self.open_links:
             self.open_links.remove(link)
-            self.open_time.change(-1, now_ns())
+            self.open_time.change(-1, at_ns)
         before, outbox = self._closed_traffic, link.connection.outbox
         self._closed_traffic = Traffic(
             before.bytes_sent + outbox.bytes_sent,
@@ -192,6 +198,7 @@ class Engine:
         if counted:
             self.recorder.count("connections_dropped")
             self.failed("disconnect", lost.label, f"a connection ended unasked: {lost.message}", lost.advice)
+        return at_ns
 
     def ping_refused(self, link: OpenLink, lost: ConnectionLost) -> bool:
         """Whether the service ended this connection because we asked whether it knows the `ping` message."""

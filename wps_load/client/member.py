@@ -168,18 +168,11 @@ class Member:
             return failure
         finally:
             engine.attempts.end(self)
-        engine.connect_succeeded(self.link, now_ns() - due_ns, again=self._was_up)
-        self._came_back()
+        engine.connect_succeeded(self.link, now_ns() - due_ns, again=self._was_up, gap_ns=self._gap_ns)
         self._was_up = True
         self._grant = grant
         self._enter(link)
         return None
-
-    def _came_back(self) -> None:
-        """A gap that the scenario made and that is closed at the first attempt is not held against anybody."""
-        if self._gap_ns is not None:
-            self._engine.open_time.bridge(self._gap_ns, now_ns())
-            self._gap_ns = None
 
     def _open(self, dialed: Dialed, session: Session, *, tentative: bool = False) -> Link:
         link = self.link = Link(self._engine, self, session, dialed)
@@ -266,9 +259,9 @@ class Member:
             link.session.lost(link.lost_ns, lost.code)
         if provoked and not asked:  # a slow reader that the service has had enough of, or the scout of pings
             engine.recorder.count("connections_cut")
-        if was_usable:
-            self._gap_ns = now_ns() if provoked else None
-        engine.link_closed(link, lost, counted=was_usable and not provoked and not link.tentative)
+        closed_ns = engine.link_closed(link, lost, counted=was_usable and not provoked and not link.tentative)
+        if was_usable and not (link.tentative and provoked):
+            self._gap_ns = closed_ns if provoked else None
         cause = Cause.PLAN if provoked or self._planned else Cause.SERVICE
         holds = link.recoverable
         if not holds:
@@ -293,7 +286,6 @@ class Member:
             if recovered_ns is not None:
                 engine.recorder.buffer("recover").append(recovered_ns - lost.lost_ns)
                 engine.recorder.count("connections_recovered")
-                self._came_back()
                 return True
             self._gap_ns = None
             if session.state is State.RECOVERING:
@@ -328,7 +320,7 @@ class Member:
         if link.proven.wait(RECOVERY_PROOF_S) and link.ended.is_set():
             return None
         link.tentative = False
-        engine.link_recovered(self)
+        engine.link_recovered(self, self._gap_ns)
         if self.publisher is not None:
             self.publisher.linked(link)
         return dialed.upgraded_ns

@@ -36,11 +36,13 @@ def _figures(summary: Summary) -> list[tuple[str, str, str]]:
     name = headline(summary)
     row: Mapping[str, Any] = summary["metrics"].get(name, {})
     high = high_percentile(name, row, slos_of(summary))
+    known = connections.get("open_mean") is not None and connections.get("requested_mean") is not None
+    opened, asked = ("open_mean", "requested_mean") if known else ("peak", "target")
     items = [
         (
-            "peak connections",
-            tables.number(connections["peak"]),
-            f"of {tables.number(connections['target'])}",
+            "connections open" if known else "peak connections",
+            tables.number(connections[opened]),
+            f"of {tables.number(connections[asked])}",
         ),
         (f"{name} p50", tables.millis(row.get("p50")), "ms"),
         (f"{name} {high.replace('_', '.')}", tables.millis(row.get(high)), "ms"),
@@ -57,6 +59,8 @@ def _figures(summary: Summary) -> list[tuple[str, str, str]]:
             ("delivered", tables.number(rates["delivered_per_s"]), "per second"),
             ("lost", tables.number(messages["lost"]), f"of {tables.number(messages['expected'])}"),
         ]
+    if messages.get("missed"):
+        items.append(("missed", tables.number(messages["missed"]), "while disconnected"))
     return items
 
 

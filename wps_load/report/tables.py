@@ -95,9 +95,17 @@ def seconds(value: float | None) -> str:
 
 
 def verdict_sentence(summary: Mapping[str, Any]) -> str:
-    """The verdict and its reason, and what was not sent, whatever the verdict."""
-    not_sent = "" if is_search(summary) else not_sent_sentence(summary)
-    return f"{_reason(summary)} {not_sent}".rstrip()
+    """The verdict and its reason, and what was not sent and what was missed, whatever the verdict."""
+    more = [] if is_search(summary) else [not_sent_sentence(summary), missed_sentence(summary)]
+    return " ".join(part for part in (_reason(summary), *more) if part)
+
+
+def missed_sentence(summary: Mapping[str, Any]) -> str:
+    """What members were not there for, which `lost` does not say; empty where that is nothing."""
+    missed = summary["messages"].get("missed")
+    if not missed:
+        return ""
+    return f"Missed: {missed:,} deliveries that members would have had while they were disconnected unasked."
 
 
 def not_sent_sentence(summary: Mapping[str, Any]) -> str:

@@ -18,7 +18,7 @@ from wps_load.report.files import append_step_summary, prepare, write_run
 from wps_load.report.live import LiveState
 from wps_load.report.model import RunFacts, RunState
 from wps_load.report.summary import Summary, build_summary, exit_code
-from wps_load.report.tables import not_sent_sentence, slo_value
+from wps_load.report.tables import missed_sentence, not_sent_sentence, slo_value
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator
@@ -159,8 +159,8 @@ class Reporter:
         self._console.say(f"Verdict: {summary['verdict']}")
         for slo in summary["slo"]:
             self._console.say(f"  {slo['verdict']:8}{slo['expression']}  (measured: {slo_value(slo)})")
-        if not_sent := not_sent_sentence(summary):
-            self._console.say(f"  {not_sent}")
+        for sentence in filter(None, (not_sent_sentence(summary), missed_sentence(summary))):
+            self._console.say(f"  {sentence}")
         for doubt in summary["doubts"]:
             self._console.say(f"  {doubt['level']}: {doubt['message']} {doubt['advice']}")
         if self._lost is not None:
