@@ -11,7 +11,7 @@ from wps_load.config import RunConfig, TargetKind
 from wps_load.errors import ConfigError, Fault
 from wps_load.options import BY_FLAG, OPTIONS, TARGET_FLAGS
 from wps_load.sources import Level, Locustfile
-from wps_load.swarm import options
+from wps_load.swarm import options, secrets
 from wps_load.swarm.shapes import UsersShape
 from wps_load.target import HOST, public_host
 
@@ -20,8 +20,11 @@ class Asked:
     """Of one process. Locust keeps what a form said last in `environment.parsed_options`, the master's spawn messages
     take the host along, and the page shows it to everybody: a token in it does not stay there."""
 
-    def __init__(self, environment: Environment) -> None:
+    def __init__(self, environment: Environment, *, sends: bool) -> None:
+        """`sends`: in a master, whose options go to whoever asks for them."""
+        assert environment.parsed_options is not None
         self._environment = environment
+        self._secrets = secrets.take(environment.parsed_options) if sends else {}
         self._sources = options.own_sources()
         self._hidden: dict[str, str] = {}
         """A host with a token by what is shown of it."""
@@ -33,8 +36,8 @@ class Asked:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Locust's parsed options."""
-        return vars(self._environment.parsed_options)
+        """Locust's parsed options, and a master's secrets, which are not in them."""
+        return {**vars(self._environment.parsed_options), **self._secrets}
 
     def at_start(self, dest: str) -> str:
         """An option's text as the process was started with; empty: not set."""
@@ -58,11 +61,15 @@ class Asked:
         values[HOST] = self._host(values)
         self._read(values, self._sources, self.locustfile, judged=True)
 
-    def read_as_worker(self, identity: Mapping[str, Any]) -> RunConfig:
-        """The run that a master has judged: what it chose, with this process's own secrets."""
-        kind = TargetKind(identity["target"])
+    def read_as_worker(self, order: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> RunConfig:
+        """The run that a master has judged: what it chose, with this process's own secrets.
+
+        `given`: the master's options, where Locust has not sent them yet. Raises ConfigError with what is lacking here.
+        """
+        secrets.judge_emulator(order)
+        kind = TargetKind(order["target"])
         # Locust sends its workers the options of others, not its own: -u of the web form is known to the master only
-        values = {**self.values, "wps_seed": str(identity["seed"]), "num_users": identity["users"]}
+        values = {**self.values, **(given or {}), "wps_seed": str(order["seed"]), "num_users": order["users"]}
         wanted = {
             TargetKind.EMULATOR: (),
             TargetKind.CONNECTION_STRING: ("--wps-connection-string",),
@@ -73,7 +80,11 @@ class Asked:
         host = values.get(HOST) or ""
         values[HOST] = self._hidden.get(host) if kind is TargetKind.CLIENT_URL else None
         values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"
-        return options.read(values, sources=self._sources, judged=True)
+        config = options.read(values, sources=self._sources, judged=True)
+        secrets.judge_target(config.target, order)
+        if order["emulator"]:
+            return config.with_emulator(secrets.emulator_connection_string(order["emulator"]))
+        return config
 
     def _read(
         self, values: Mapping[str, Any], sources: Mapping[str, Level], locustfile: Locustfile, *, judged: bool = False
@@ -111,7 +122,7 @@ class Asked:
         if host and (shown := public_host(host)) != host:
             self._hidden[shown] = host
             self._environment.host = shown
-            self.values[HOST] = shown
+            setattr(self._environment.parsed_options, HOST, shown)
 
     def _host(self, values: Mapping[str, Any]) -> str | None:
         """Locust's host with its token; without users of ours it is for other people's."""

@@ -22,6 +22,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from wps_load import output
 from wps_load.auth import accept_short_keys
 from wps_load.clock import NS_PER_S, now_ns
+from wps_load.config import RunConfig
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, ExitCode, Fault, worst
 from wps_load.measure.catalog import message_metric
@@ -36,10 +37,12 @@ from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator, RunPlan
 from wps_load.swarm.engines import judge_network, make_engine
 from wps_load.swarm.explorer import Explorer
+from wps_load.swarm.gate import MasterGate, WorkerGate
 from wps_load.swarm.guard import Trouble, guarded, trouble
 from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.secrets import order
 from wps_load.swarm.shapes import UsersInSteps
 from wps_load.swarm.stats import LocustTable, make_precise
 from wps_load.swarm.wanted import connecting_users, expected_users, requested_users
@@ -90,7 +93,7 @@ class Lifecycle:
         self.conducts = not isinstance(runner, WorkerRunner)
         self.has_users = not isinstance(runner, MasterRunner)
         self.console = Console()
-        self.asked = Asked(environment)
+        self.asked = Asked(environment, sends=isinstance(runner, MasterRunner))
         self.agent: Agent | None = None
         self.coordinator: Coordinator | None = None
         self.reporter: Reporter | None = None
@@ -102,6 +105,8 @@ class Lifecycle:
         self._steps = UsersInSteps(environment, runner)
         self._trouble: Trouble | None = None
         self._bus: Bus = self._make_bus()
+        self.gate = MasterGate(self) if isinstance(runner, MasterRunner) else None
+        self._worker = WorkerGate(self) if isinstance(runner, WorkerRunner) else None
         raise_open_files()
         accept_short_keys()
         locust_stats.bucket_response_time = bucket_response_time  # type: ignore[assignment]
@@ -139,7 +144,7 @@ class Lifecycle:
 
     @property
     def parsed(self) -> dict[str, Any]:
-        return vars(self.environment.parsed_options)
+        return self.asked.values
 
     @property
     def plays_scenario(self) -> bool:
@@ -230,13 +235,17 @@ class Lifecycle:
             if issubclass(cls, ScenarioUser) and ScenarioUser.live not in cls.tasks:
                 cls.tasks = [*cls.tasks, ScenarioUser.live]
 
-    def _begin(self) -> None:
+    def ready(self) -> RunConfig:
+        """The run that begins next, prepared if it was not. Raises ConfigError."""
         if self.reporter is None or self.reporter.used:
             self.prepare()
         self.asked.hide_host()
-        reporter = self.reporter
-        assert reporter is not None
-        config = reporter.config
+        assert self.reporter is not None
+        return self.reporter.config
+
+    def _begin(self) -> None:
+        config = self.ready()
+        assert self.reporter is not None
         run_time = config.run_time_s
         plan = RunPlan(
             run_id=secrets.token_hex(4),
@@ -248,15 +257,13 @@ class Lifecycle:
             scenario_users=self.plays_scenario,
         )
         self._most_users = 0
-        emulator = self._emulator.connection_string if self._emulator is not None else ""
         identity = {
+            **order(config),  # the secrets that it names are the workers' own
             "run_id": plan.run_id,
             "number": plan.number,
             "users": plan.users,
             "seed": config.seed,
             "started_ns": plan.started_ns,
-            "emulator": emulator,
-            "target": str(config.target.kind),
         }
         setattr(self.environment.parsed_options, RUN_ATTRIBUTE, orjson.dumps(identity).decode())
         self.coordinator = Coordinator(
@@ -275,7 +282,7 @@ class Lifecycle:
                 self.coordinator, set_users=self._steps.want, say=self.console.say, end=self._end_run
             )
         self._steps.begin()
-        reporter.begin(self.coordinator, lambda: self._most_users or plan.users)
+        self.reporter.begin(self.coordinator, lambda: self._most_users or plan.users)
 
     # -- load that changes -----------------------------------------------------------------------------------
 
@@ -303,9 +310,11 @@ class Lifecycle:
             assert self.reporter is not None
             config = self.reporter.config
         else:
-            config = self.asked.read_as_worker(identity)
-            if identity["emulator"]:
-                config = config.with_emulator(identity["emulator"])
+            try:
+                config = self.asked.read_as_worker(identity)
+            except ConfigError as error:
+                assert self._worker is not None
+                return self._worker.refuse(error)
         self._warned.clear()
         engine = make_engine(config, identity, self._warn)
         table = LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -52,6 +53,12 @@ class Reporter:
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
         self._snapshots = SnapshotWriter(self.folder) if self.folder is not None else None
+
+    def discard(self) -> None:
+        """There will be no run: the folder that was made for it goes again."""
+        if self.folder is not None and not self.used:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
 
     def announce(self) -> None:
         config = self.config

@@ -104,16 +104,17 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
     started_host = lifecycle.environment.host
 
     def judge() -> Any:
-        refused = _refused_form(lifecycle, started_host)
-        if refused:
-            return jsonify(_refusal("; ".join(refused), lifecycle))
+        if sentences := _refused_form(lifecycle, started_host):
+            return jsonify(_refusal("; ".join(sentences), lifecycle))
         if lifecycle.running:  # this changes its number of users
             return jsonify(_refusal(_EDIT, lifecycle)) if lifecycle.plays_scenario else None
         try:
-            lifecycle.prepare(_changes(request.form))
+            changed = _changes(request.form)
+            lifecycle.prepare(changed)
         except ConfigError as error:
             return jsonify(_refusal("; ".join(str(fault) for fault in error.faults), lifecycle))
-        return None
+        refused = lifecycle.gate.refusal(lifecycle.ready(), changed) if lifecycle.gate is not None else None
+        return None if refused is None else jsonify(_refusal(refused.sentence, lifecycle))
 
     def judge_settings() -> Any:
         settings = request.get_json(force=True, silent=True)

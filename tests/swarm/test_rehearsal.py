@@ -1,0 +1,122 @@
+"""A master asks its workers before a run; what does not answer is no worker."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from wps_load.errors import ConfigError, Fault
+from wps_load.swarm import rehearsal
+from wps_load.swarm.rehearsal import Rehearsal, Rehearsed
+
+
+class Wire:
+    """A master's runner and its workers', joined by calls."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Any] = {}
+        self.workers: dict[str, WorkerEnd] = {}
+        self.handlers: dict[str, Any] = {}
+        self.sent: list[tuple[str, Any, str]] = []
+
+    @property
+    def clients(self) -> Any:
+        return SimpleNamespace(all=list(self.nodes.values()))
+
+    def register_message(self, kind: str, handler: Any) -> None:
+        self.handlers[kind] = handler
+
+    def get_worker_index(self, worker: str) -> int:
+        return list(self.nodes).index(worker)
+
+    def send_message(self, kind: str, data: Any, worker: str) -> None:
+        self.sent.append((kind, data, worker))
+        if worker in self.workers:
+            self.workers[worker].handlers[kind](environment=None, msg=SimpleNamespace(data=data, node_id=worker))
+
+    def ready(self, worker: str, state: str = "ready") -> None:
+        self.nodes[worker] = SimpleNamespace(id=worker, state=state)
+
+
+class WorkerEnd:
+    def __init__(self, wire: Wire, name: str) -> None:
+        wire.ready(name)
+        wire.workers[name] = self
+        self.wire, self.name = wire, name
+        self.handlers: dict[str, Any] = {}
+        self.told: list[list[str]] = []
+
+    def register_message(self, kind: str, handler: Any) -> None:
+        self.handlers[kind] = handler
+
+    def send_message(self, kind: str, data: Any) -> None:
+        self.wire.handlers[kind](environment=None, msg=SimpleNamespace(data=data, node_id=self.name))
+
+
+def worker(wire: Wire, name: str, *faults: Fault) -> WorkerEnd:
+    end = WorkerEnd(wire, name)
+
+    def judge(order: Any, options: Any) -> None:
+        assert (order["target"], options) == ("emulator", {"wps_rate": "5"})
+        if faults:
+            raise ConfigError(list(faults))
+
+    Rehearsed(end, judge, end.told.append)
+    return end
+
+
+ORDER = {"target": "emulator"}
+OPTIONS = {"wps_rate": "5"}
+
+
+@pytest.fixture
+def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
+    monkeypatch.setattr(rehearsal, "ANSWER_NS", 50_000_000)
+    return Wire()
+
+
+def test_all_are_fit(wire: Wire) -> None:
+    master = Rehearsal(wire)
+    ends = [worker(wire, name) for name in ("a", "b")]
+    assert master.faults(ORDER, OPTIONS) == ([], [])
+    assert master.faults(ORDER, OPTIONS) == ([], []), "asked anew for each run"
+    assert [end.told for end in ends] == [[[], []], [[], []]]
+
+
+def test_each_unfit_worker_is_named_with_what_it_lacks(wire: Wire) -> None:
+    master = Rehearsal(wire)
+    worker(wire, "a")
+    unfit = worker(wire, "b", Fault("--wps-client-url", None, "none"), Fault("--wps-ca-file", "x", "a file"))
+    worker(wire, "c", Fault("--wps-ca-file", "x", "a file"))
+    (first, second), silent = master.faults(ORDER, OPTIONS)
+    assert first.startswith("worker 1 on ")
+    assert "--wps-client-url" in first
+    assert ("worker 1 on " in second, ", worker 2 on " in second) == (True, True), "what several lack is said once"
+    assert silent == []
+    assert len(unfit.told[0]) == 2, "and it says so itself"
+
+
+def test_a_stranger_is_told_nothing_and_is_no_worker(wire: Wire) -> None:
+    master = Rehearsal(wire)
+    worker(wire, "a")
+    wire.ready("stranger")
+    wire.ready("gone", state="missing")
+    unfit, (sentence,) = master.faults(ORDER, OPTIONS)
+    assert unfit == []
+    assert "worker stranger does not answer" in sentence
+    assert {to for _, _, to in wire.sent} == {"a"}
+
+
+def test_an_answer_of_an_earlier_run_or_of_a_stranger_does_not_count(wire: Wire) -> None:
+    master = Rehearsal(wire)
+    worker(wire, "a")
+    wire.ready("stranger")
+    assert master.faults(ORDER, OPTIONS)[1]
+    for number, node in ((1, "a"), (2, "stranger")):
+        message = SimpleNamespace(data={"number": number, "faults": []}, node_id=node)
+        wire.handlers["wps_rehearsed"](environment=None, msg=message)
+    wire.handlers["wps_rehearsed"](environment=None, msg=SimpleNamespace(data=None, node_id="stranger"))
+    wire.handlers["wps_present"](environment=None, msg=SimpleNamespace(data=None, node_id="stranger"))
+    assert len(master.faults(ORDER, OPTIONS)[1]) == 1

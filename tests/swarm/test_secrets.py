@@ -1,0 +1,128 @@
+"""Which texts stay in the process that was given them, and what a worker makes of its own."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from types import SimpleNamespace
+from typing import Any
+
+import orjson
+import pytest
+
+from wps_load.config import AZURE_VARIABLE, RunConfig, load
+from wps_load.errors import ConfigError
+from wps_load.swarm import secrets
+from wps_load.swarm.asked import Asked
+
+KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
+CONNECTION = f"Endpoint=https://demo.webpubsub.azure.com;AccessKey={KEY};Version=1.0;"
+OTHER = f"Endpoint=https://other.webpubsub.azure.com;AccessKey={KEY};Version=1.0;"
+CLIENT_URL = f"wss://demo.webpubsub.azure.com/client/hubs/chat?access_token={KEY}"
+NEGOTIATE = f"https://app.example/negotiate?code={KEY}"
+OPEN_NEGOTIATE = "https://app.example/negotiate"
+
+
+def config(values: dict[str, Any], environ: dict[str, str] | None = None) -> RunConfig:
+    return load(values, users=10, spawn_rate=10, environ=environ or {}, sources={})
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "needed"),
+    [
+        ({"wps_connection_string": CONNECTION}, {}, "wps_connection_string"),
+        ({}, {AZURE_VARIABLE: CONNECTION}, "wps_connection_string"),
+        ({"wps_client_url": CLIENT_URL}, {}, "wps_client_url"),
+        ({"wps_negotiate_url": NEGOTIATE}, {}, "wps_negotiate_url"),
+        ({"wps_negotiate_url": f"https://user:{KEY}@app.example/negotiate"}, {}, "wps_negotiate_url"),
+        ({"wps_negotiate_url": OPEN_NEGOTIATE}, {}, ""),
+        ({}, {}, ""),
+    ],
+)
+def test_nothing_that_a_master_sends_has_the_secret(
+    given: dict[str, str], environ: dict[str, str], needed: str
+) -> None:
+    options = Namespace(wps_rate="5", wps_connection_string="", wps_client_url="", wps_negotiate_url="", users=3)
+    vars(options).update(given)
+    order = secrets.order(config(given, environ))
+    kept = secrets.take(options)
+
+    assert order["needs"] == needed
+    sent = orjson.dumps([vars(options), order, secrets.shareable({**vars(options), **kept})]).decode()
+    assert KEY not in sent
+    assert "AccessKey" not in sent
+    assert {**kept, **environ} == {**given, **environ} or not needed
+    assert not {"wps_connection_string", "wps_client_url"} & set(vars(options)), "no text replaces a worker's own"
+    assert vars(options)["wps_rate"] == "5"
+    assert ("wps_negotiate_url" in vars(options)) is (needed != "wps_negotiate_url")
+
+
+def asked(own: dict[str, Any], *, sends: bool = False) -> Asked:
+    environment: Any = SimpleNamespace(
+        parsed_options=Namespace(**own), host=own.get("host"), user_classes=[], shape_class=None
+    )
+    return Asked(environment, sends=sends)
+
+
+def ordered(values: dict[str, Any]) -> dict[str, Any]:
+    return {**secrets.order(config(values)), "seed": 1, "users": 10}
+
+
+@pytest.mark.parametrize(
+    ("masters", "own", "variable"),
+    [
+        ({"wps_connection_string": CONNECTION}, {"wps_connection_string": CONNECTION}, None),
+        ({"wps_connection_string": CONNECTION}, {}, CONNECTION),
+        # another target of the worker's own does not matter
+        ({"wps_connection_string": CONNECTION}, {"wps_connection_string": CONNECTION, "wps_client_url": OTHER}, None),
+        ({"wps_client_url": CLIENT_URL}, {"wps_client_url": CLIENT_URL}, OTHER),
+        ({"wps_client_url": CLIENT_URL}, {"host": CLIENT_URL}, None),
+        ({"wps_negotiate_url": NEGOTIATE}, {"wps_negotiate_url": NEGOTIATE}, None),
+        ({"wps_negotiate_url": OPEN_NEGOTIATE}, {"wps_connection_string": OTHER}, OTHER),
+        ({}, {"wps_connection_string": OTHER}, OTHER),
+    ],
+)
+def test_a_worker_plays_for_the_masters_target(
+    masters: dict[str, str], own: dict[str, str], variable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(AZURE_VARIABLE, raising=False)
+    if variable is not None:
+        monkeypatch.setenv(AZURE_VARIABLE, variable)
+    worker = asked(own).read_as_worker(ordered(masters), secrets.shareable(masters))
+    assert worker.target == config(masters).target
+    assert (worker.users, worker.seed) == (10, 1)
+
+
+@pytest.mark.parametrize(
+    ("masters", "own", "said"),
+    [
+        ({"wps_connection_string": CONNECTION}, {}, "--wps-connection-string: this worker has none"),
+        ({"wps_connection_string": CONNECTION}, {"wps_client_url": CLIENT_URL}, "WebPubSubConnectionString"),
+        ({"wps_connection_string": CONNECTION}, {"wps_connection_string": OTHER}, "other.webpubsub.azure.com"),
+        ({"wps_client_url": CLIENT_URL}, {"wps_connection_string": CONNECTION}, "LOCUST_WPS_CLIENT_URL"),
+        ({"wps_negotiate_url": NEGOTIATE}, {}, "--wps-negotiate-url"),
+    ],
+)
+def test_a_worker_without_the_secret_says_what_it_lacks(
+    masters: dict[str, str], own: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(AZURE_VARIABLE, raising=False)
+    with pytest.raises(ConfigError) as caught:
+        asked(own).read_as_worker(ordered(masters), secrets.shareable(masters))
+    assert said in str(caught.value)
+    assert KEY not in str(caught.value)
+
+
+def test_a_master_judges_with_its_secrets_and_does_not_keep_them_where_locust_sends_from() -> None:
+    master = asked({"wps_connection_string": CONNECTION, "wps_rate": "5"}, sends=True)
+    assert master.read().target.describe() == "https://demo.webpubsub.azure.com"
+    assert KEY not in str(vars(master._environment.parsed_options))
+
+
+def test_the_embedded_emulator_is_for_its_own_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(AZURE_VARIABLE, raising=False)
+    emulator = config({}).with_emulator(secrets.emulator_connection_string("http://127.0.0.1:8080"))
+    order = {**secrets.order(emulator), "seed": 1, "users": 10}
+    assert "ABCDEF" not in str(order), "its key is public, and not sent all the same"
+    assert asked({}).read_as_worker(order).target.describe() == "embedded emulator at http://127.0.0.1:8080"
+    with pytest.raises(ConfigError, match="the master's host only"):
+        asked({}).read_as_worker({**order, "network": "elsewhere"})

@@ -1,0 +1,93 @@
+"""Where a master and its workers agree before a run: nobody starts half of one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import gevent  # type: ignore[import-untyped]
+
+from wps_load.config import RunConfig
+from wps_load.errors import ConfigError, ExitCode
+from wps_load.swarm import secrets
+from wps_load.swarm.engines import judge_network
+from wps_load.swarm.guard import Trouble, trouble
+from wps_load.swarm.rehearsal import Data, Rehearsal, Rehearsed
+from wps_load.swarm.reporter import Reporter
+
+logger = logging.getLogger(__name__)
+
+
+class Process(Protocol):
+    """What is needed of a process's lifecycle."""
+
+    environment: Any
+    runner: Any
+    asked: Any  # an `Asked`, whose module would close a circle of imports
+    reporter: Reporter | None
+
+    @property
+    def running(self) -> bool: ...
+
+    def ready(self) -> RunConfig: ...
+
+    def break_off(self, found: Trouble) -> None: ...
+
+
+class MasterGate:
+    """Lets a run begin when every worker is fit for it."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._rehearsal = Rehearsal(process.runner)
+        self._start = process.runner.start
+        process.runner.start = self._start_if_fit
+
+    def refusal(self, config: RunConfig, changed: Mapping[str, Any] | None = None) -> Trouble | None:
+        """Why the run cannot begin. Waits for the workers' answers.
+
+        `changed`: what the page's form says differently from Locust's parsed options.
+        """
+        process = self._process
+        order = {**secrets.order(config), "users": config.peak_users, "seed": config.seed}
+        options = secrets.shareable({**process.asked.values, **(changed or {})})
+        unfit, silent = self._rehearsal.faults(order, options)
+        if not unfit and not silent:
+            return None
+        if process.reporter is not None:
+            process.reporter.discard()
+            process.reporter = None
+        return Trouble("; ".join(unfit + silent), ExitCode.USAGE if unfit else ExitCode.INVALID)
+
+    def _start_if_fit(self, user_count: int, *args: Any, **kwargs: Any) -> None:
+        if not self._process.running and user_count:
+            try:
+                refused = self.refusal(self._process.ready())
+            except ConfigError as error:
+                refused = trouble("the start of the run", error)
+            if refused is not None:
+                self._process.break_off(refused)
+                return
+        self._start(user_count, *args, **kwargs)
+
+
+class WorkerGate:
+    """Answers whether this worker could play its part, and says so to its own user if it could not."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        Rehearsed(process.runner, self._judge, self._tell)
+
+    def refuse(self, error: ConfigError) -> None:
+        """In a run that has begun without this worker: it leaves again."""
+        self._tell([str(fault) for fault in error.faults])
+        gevent.spawn(self._process.runner.quit)
+
+    def _tell(self, faults: list[str]) -> None:
+        for fault in faults:
+            logger.error("This worker cannot take part: %s", fault)
+        self._process.environment.process_exit_code = int(ExitCode.USAGE) if faults else None
+
+    def _judge(self, order: Data, given: Data) -> None:
+        judge_network(self._process.asked.read_as_worker(order, given))  # an unusable CA file or proxy is told now

@@ -1,0 +1,99 @@
+"""Before a run, a master asks each worker whether it could play its part: has it the secret, the files, the way?
+
+A worker says that it is present when it has started. What says `client_ready` and never that is no worker of ours. The
+messages are of this package's own kind, and there is no secret in them.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.errors import ConfigError, WpsLoadError
+
+ANSWER_NS = 5 * NS_PER_S
+"""How long a worker may take to start, and to answer."""
+_POLL_S = 0.02
+_PRESENT, _ASK, _ANSWER = "wps_present", "wps_rehearse", "wps_rehearsed"
+Data = Mapping[str, Any]
+
+
+class Rehearsal:
+    """A master's side. `sentences` is to be asked in a greenlet."""
+
+    def __init__(self, runner: Any) -> None:
+        self._runner = runner
+        self._names: dict[str, str] = {}
+        """Of the workers that are present: their hosts' names."""
+        self._answers: dict[str, list[str]] = {}
+        self._number = 0
+        runner.register_message(_PRESENT, self._on_present)
+        runner.register_message(_ANSWER, self._on_answer)
+
+    def faults(self, order: Data, options: Data) -> tuple[list[str], list[str]]:
+        """A sentence for each worker that is no good for the run, and one for each that does not answer."""
+        self._number += 1
+        self._answers.clear()
+        asked: set[str] = set()
+        deadline = now_ns() + ANSWER_NS
+        while now_ns() < deadline:
+            for worker in self._workers() & set(self._names) - asked:
+                asked.add(worker)
+                data = {"number": self._number, "order": dict(order), "options": dict(options)}
+                self._runner.send_message(_ASK, data, worker)
+            if self._workers() <= set(self._answers):
+                break
+            gevent.sleep(_POLL_S)
+        lacking: dict[str, list[str]] = {}
+        for worker in sorted(self._answers, key=self._runner.get_worker_index):
+            for sentence in self._answers[worker]:
+                lacking.setdefault(sentence, []).append(self._name(worker))
+        unfit = [f"{', '.join(names)}: {sentence}" for sentence, names in lacking.items()]
+        silent = [
+            f"{self._name(worker)} does not answer as a worker of wps-load does: end it, or give it the version "
+            "of the master"
+            for worker in sorted(self._workers() - set(self._answers))
+        ]
+        return unfit, silent
+
+    def _workers(self) -> set[str]:
+        return {node.id for node in self._runner.clients.all if node.state != "missing"}
+
+    def _name(self, worker: str) -> str:
+        host = self._names.get(worker)
+        return f"worker {worker if host is None else f'{self._runner.get_worker_index(worker)} on {host}'}"
+
+    def _on_present(self, environment: Any, msg: Any, **_: Any) -> None:
+        if isinstance(msg.data, dict):
+            self._names[msg.node_id] = str(msg.data.get("host"))
+
+    def _on_answer(self, environment: Any, msg: Any, **_: Any) -> None:
+        data = msg.data
+        if isinstance(data, dict) and data.get("number") == self._number and msg.node_id in self._names:
+            self._answers[msg.node_id] = [str(each) for each in data.get("faults", ())]
+
+
+class Rehearsed:
+    """A worker's side. `judge(order, options)` raises ConfigError; `tell(sentences)` is for this worker's own user."""
+
+    def __init__(self, runner: Any, judge: Callable[[Data, Data], None], tell: Callable[[list[str]], None]) -> None:
+        self._runner = runner
+        self._judge = judge
+        self._tell = tell
+        runner.register_message(_ASK, self._on_ask)
+        runner.send_message(_PRESENT, {"host": platform.node()})
+
+    def _on_ask(self, environment: Any, msg: Any, **_: Any) -> None:
+        faults: list[str] = []
+        try:
+            self._judge(msg.data["order"], msg.data["options"])
+        except ConfigError as error:
+            faults = [str(fault) for fault in error.faults]
+        except (WpsLoadError, OSError) as error:
+            faults = [str(error)]
+        self._tell(faults)
+        self._runner.send_message(_ANSWER, {"number": msg.data["number"], "faults": faults})

@@ -1,0 +1,119 @@
+"""Secrets stay in the process that was given them. Decisions only: `asked.py` and `gate.py` carry them.
+
+Locust's master sends all its parsed options to whoever says that it is a worker. So the texts that hold secrets leave
+them, on the master, before anybody can ask; each worker uses its own: its flags, variables or files, or, if it is a
+fork of the master, what it was born with.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wps_load.auth import DEFAULT_EMULATOR_KEY
+from wps_load.config import AZURE_VARIABLE, RunConfig
+from wps_load.errors import ConfigError, Fault
+from wps_load.options import BY_FLAG, OPTIONS, Option, Page
+from wps_load.target import Target, TargetKind
+from wps_load.urls import without_secrets
+
+_CONNECTION_STRING = BY_FLAG["--wps-connection-string"]
+_BY_DEST = {option.dest: option for option in OPTIONS}
+_NEEDED = {
+    TargetKind.CONNECTION_STRING: _CONNECTION_STRING,
+    TargetKind.CLIENT_URL: BY_FLAG["--wps-client-url"],
+    TargetKind.NEGOTIATE: BY_FLAG["--wps-negotiate-url"],
+}
+
+
+def holds_secret(option: Option, text: str) -> bool:
+    """Whether a text of this option stays in its process: a negotiate URL may have a key in its query (`?code=...`)."""
+    if option.secret:
+        return bool(text)
+    return option.on_page is Page.TARGET and "://" in text and without_secrets(text) != text
+
+
+def secrets_of(values: Mapping[str, Any]) -> dict[str, str]:
+    """The texts that hold secrets, by dest."""
+    texts = {option.dest: str(values.get(option.dest) or "") for option in OPTIONS if not option.is_switch}
+    return {dest: text for dest, text in texts.items() if holds_secret(_BY_DEST[dest], text)}
+
+
+def take(options: Namespace) -> dict[str, str]:
+    """Takes them out of Locust's parsed options, as if there were no such options: no text of the master's, not even an
+    empty one, is to replace a worker's own.
+    """
+    found = secrets_of(vars(options))
+    for option in OPTIONS:
+        if option.secret or option.dest in found:
+            vars(options).pop(option.dest, None)
+    return found
+
+
+def shareable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that may be sent."""
+    hidden = secrets_of(values)
+    return {
+        option.dest: values[option.dest]
+        for option in OPTIONS
+        if not option.secret and option.dest in values and option.dest not in hidden
+    }
+
+
+def order(config: RunConfig) -> dict[str, Any]:
+    """What a master tells its workers of the target: which one it is, and which secret each needs for it."""
+    target = config.target
+    option = _NEEDED.get(target.kind)
+    needs = option is not None and (option.secret or holds_secret(option, target.url))
+    # the emulator's key is public, and yet: nothing that looks like a key is sent
+    return {
+        "target": str(target.kind),
+        "shown": target.describe(),
+        "needs": option.dest if needs and option is not None else "",
+        "emulator": target.connection.endpoint if target.is_emulator and target.connection is not None else "",
+        "network": network_identity(),
+    }
+
+
+def judge_target(own: Target, order: Mapping[str, Any]) -> None:
+    """Raises ConfigError where a worker has no secret of its own for the master's target, or one for another."""
+    if not order["needs"]:
+        return
+    option = _BY_DEST[order["needs"]]
+    if own.kind != order["target"]:
+        also = f" or {AZURE_VARIABLE}" if option is _CONNECTION_STRING else ""
+        raise ConfigError([Fault(
+            option.flag, None,
+            f"this worker has none, and a master sends no secrets: give the worker the one of {order['shown']}, as the "
+            f"flag, as {option.env_var}{also}, or in a --config file of its own",
+        )])  # fmt: skip
+    if own.describe() != order["shown"]:
+        raise ConfigError([Fault(option.flag, own.describe(), f"that of the master's target, {order['shown']}")])
+
+
+def judge_emulator(order: Mapping[str, Any]) -> None:
+    """Raises ConfigError on another host than the embedded emulator's, which listens on loopback."""
+    if order["emulator"] and order["network"] != network_identity():
+        raise ConfigError([Fault(
+            "embedded emulator", None,
+            "it serves the master's host only, and this worker is on another host: give a target that both reach, such "
+            "as one made by `wps-load emulator --host ADDRESS`",
+        )])  # fmt: skip
+
+
+def network_identity() -> str:
+    """The same for all processes that share a loopback address: of one kernel, and in one network namespace."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot}/{os.readlink('/proc/self/ns/net')}"
+    except OSError:
+        return platform.node()
+
+
+def emulator_connection_string(endpoint: str) -> str:
+    """Of the embedded emulator."""
+    return f"Endpoint={endpoint};AccessKey={DEFAULT_EMULATOR_KEY};Version=1.0;"
