@@ -33,6 +33,11 @@ def snapshot(run: Run) -> Snapshot:
     return run.engines[0].recorder.total()
 
 
+def counted_open(run: Run) -> int:
+    """The connections that count as open at this moment."""
+    return run.engines[0].open_time.count
+
+
 def failures(run: Run) -> dict[tuple[str, str], int]:
     return snapshot(run).failures
 
@@ -105,6 +110,7 @@ def test_a_member_whose_join_was_never_answered_settles_and_has_failed_once() ->
         run.settle()
         assert failures(run) == {("join_group", "join_timeout"): 3}
         assert (run.engines[0].joined, run.engines[0].joiners) == (0, 3)
+        assert counted_open(run) == 0, "who hears nothing is no open connection of a run"
         beat.kill()
         run.close()
 
@@ -122,9 +128,11 @@ def test_a_member_whose_join_is_acknowledged_late_is_a_member_from_then_on() -> 
         beat.kill()
         receiver = run.engines[0].members[0].receiver
         assert receiver.memberships == {}
+        assert counted_open(run) == 0
         ack(*joins[0])
         until(lambda: snapshot(run).counters.get("acks_late") == 1, "late")
         assert run.engines[0].joined == 1
+        assert counted_open(run) == 1
         done = run.measure(100).finish()
         assert done.snapshot.failures == {("join_group", "join_timeout"): 1}
         assert done.count("join_group") == 0

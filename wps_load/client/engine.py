@@ -44,6 +44,7 @@ from wps_load.workload.seeding import derive
 
 logger = logging.getLogger(__name__)
 
+
 class Traffic(NamedTuple):
     """Headers of frames included, the upgrade not. `stalls`, `stalled_ns`: how often and long peers read nothing."""
 
@@ -102,6 +103,8 @@ class Engine:
         """Members that are to join groups; `joined`: those that are in all of theirs."""
         self.joined = 0
         self.open_links: set[OpenLink] = set()
+        self._outsiders: set[OpenLink] = set()
+        """Of the open ones, those that are not in all of their groups."""
         self.open_time = OpenTime()
         """Of the connections that are open, by plan's gaps too."""
         self.wanted_time = OpenTime()
@@ -171,6 +174,15 @@ class Engine:
             if gap_ns is not None:
                 self.open_time.bridge(gap_ns, at_ns)
 
+    def link_in_groups(self, link: OpenLink, *, joined: bool) -> None:
+        """A connection whose join was refused or not answered hears nothing: it does not count as open."""
+        if joined and link in self._outsiders:
+            self._outsiders.remove(link)
+            self.open_time.change(+1, now_ns())
+        elif not joined and link in self.open_links and link not in self._outsiders:
+            self._outsiders.add(link)
+            self.open_time.change(-1, now_ns())
+
     def connect_failed(self, who: object, failure: ConnectFailure) -> None:
         """`who` has begun the attempt."""
         if failure.label in TIME_LIMITS:
@@ -187,7 +199,10 @@ class Engine:
         at_ns = now_ns()
         if link in self.open_links:
             self.open_links.remove(link)
-            self.open_time.change(-1, at_ns)
+            if link in self._outsiders:
+                self._outsiders.remove(link)
+            else:
+                self.open_time.change(-1, at_ns)
         before, outbox = self._closed_traffic, link.connection.outbox
         self._closed_traffic = Traffic(
             before.bytes_sent + outbox.bytes_sent,

@@ -46,6 +46,7 @@ class Member:
         "_outside",
         "_planned",
         "_settled",
+        "_shut_out",
         "_slot_ns",
         "_was_up",
         "link",
@@ -69,6 +70,8 @@ class Member:
         self._joining = 0
         self._outside = 0
         self._in_groups = False
+        self._shut_out = False
+        """A join of this connection, or of the one that it continues, was refused or not answered."""
         self._planned = False
         self._settled = False
         self._was_up = False
@@ -196,6 +199,7 @@ class Member:
         for audience in set(self.role.audiences) - by_ack:
             self._hears(audience, at_ns)
         self._joining = self._outside = len(groups)
+        self._shut_out = False
         for group, audience in zip(groups, self.role.audiences, strict=False):
             link.join(group, audience)
         if not groups:
@@ -205,6 +209,9 @@ class Member:
         """A join was answered; `at_ns` None: it was refused."""
         if at_ns is not None:
             self._belongs(audience, at_ns)
+        elif self.link is not None:
+            self._shut_out = True
+            self._engine.link_in_groups(self.link, joined=False)
         self._joining -= 1
         if self._joining == 0 and self.link is not None:
             self._usable(self.link)
@@ -218,6 +225,9 @@ class Member:
         self._outside -= 1
         if self._outside == 0:
             self._tell_in_groups(True)
+            if self._shut_out and self.link is not None:
+                self._shut_out = False
+                self._engine.link_in_groups(self.link, joined=True)
 
     def _tell_in_groups(self, now: bool) -> None:
         self._engine.joined += now - self._in_groups
@@ -321,6 +331,8 @@ class Member:
             return None
         link.tentative = False
         engine.link_recovered(self, self._gap_ns)
+        if self._shut_out:
+            engine.link_in_groups(link, joined=False)
         if self.publisher is not None:
             self.publisher.linked(link)
         return dialed.upgraded_ns

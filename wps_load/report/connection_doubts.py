@@ -82,8 +82,8 @@ def connections_missing(seen: Evidence) -> Doubt | None:
     return Doubt(
         "connections_missing",
         "error",
-        f"Fewer than half of the connections asked for were open: {when}; the rest had a different test from the one "
-        f"asked for. {_what_happened(seen)}",
+        f"Fewer than half of the connections asked for were {_usable(seen)}: {when}; the rest had a different "
+        f"test from the one asked for. {_what_happened(seen)}",
         "See the failures of `connect` and `disconnect` by label. `wps-load doctor` checks the way to the target; a "
         "unit of the service takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
     )
@@ -129,6 +129,10 @@ def _few(found: float | None, asked: float | None) -> bool:
     return found is not None and bool(asked) and found < ENOUGH_SHARE * (asked or 0)
 
 
+def _usable(seen: Evidence) -> str:
+    return "open and in their groups" if seen.facts.snapshot.failed("join_group") else "open"
+
+
 def _what_happened(seen: Evidence) -> str:
     """Why connections were missing, as far as counts say: `40 ended unasked, 12 attempts failed, ...`."""
     counts = seen.facts.connections
@@ -137,6 +141,7 @@ def _what_happened(seen: Evidence) -> str:
         f"{counts.failed:,} attempts failed{_most_frequent(seen)}" if counts.failed else "",
         f"{counts.connecting:,} attempts never ended" if counts.connecting else "",
         f"{never:,} were never tried" if (never := _never_tried(counts)) else "",
+        f"{outside:,} joins of groups failed" if (outside := seen.facts.snapshot.failed("join_group")) else "",
     ]
     said = "; ".join(part for part in parts if part)
     return f"What happened: {said}." if said else "They were opened too late."
