@@ -30,6 +30,7 @@ class ExitCode(IntEnum):
     SLO_FAILED = 3
     INVALID = 4
     REGRESSION = 5
+    STOPPED = 6
 
 
 _SEVERITY = (
@@ -37,13 +38,14 @@ _SEVERITY = (
     ExitCode.INVALID,
     ExitCode.SLO_FAILED,
     ExitCode.REGRESSION,
+    ExitCode.STOPPED,
     ExitCode.REQUEST_FAILURES,
     ExitCode.PASSED,
 )
 
 
 def worst(codes: Sequence[ExitCode]) -> ExitCode:
-    """The code that wins when several apply: 2, 4, 3, 5, 1, 0."""
+    """The code that wins when several apply: 2, 4, 3, 5, 6, 1, 0."""
     return min(codes, key=_SEVERITY.index, default=ExitCode.PASSED)
 
 

@@ -13,10 +13,10 @@ from report_runs import facts
 
 from wps_load.capacity.measured import measured_load
 from wps_load.measure.ledger import LedgerTotals
-from wps_load.report.model import ConnectionCounts, GeneratorHealth, RunFacts, RunState
+from wps_load.report.model import ConnectionCounts, GeneratorHealth, Outside, RunFacts, RunState
 from wps_load.report.schema import first_fault, summary_schema
 from wps_load.report.step_doubts import GENERATOR_TOO
-from wps_load.report.summary import build_summary, exit_code
+from wps_load.report.summary import build_summary
 
 
 def names(run: RunFacts) -> list[str]:
@@ -32,20 +32,20 @@ OVERLOADED: dict[str, Any] = {
 
 class TestVerdict:
     def test_a_search_passes_though_steps_failed(self) -> None:
-        summary = build_summary(searched())
-        assert (summary["verdict"], exit_code(summary, True, 1)) == ("pass", 0)
+        summary = build_summary(replace(searched(), outside=Outside(failed=3, exceptions=1)))
+        assert (summary["verdict"], summary["exit"]["code"]) == ("pass", 0)
         assert [slo["verdict"] for slo in summary["slo"]] == ["pass", "pass"]
         assert summary["slo"][0]["value"] == summary["capacity"]["steps"][-2]["p99"]
         assert "best_slo" not in summary["capacity"]
 
     def test_it_fails_when_no_step_held(self) -> None:
         summary = build_summary(searched((1100, 1100)))
-        assert (summary["verdict"], exit_code(summary, False, 1)) == ("fail", 3)
+        assert (summary["verdict"], summary["exit"]["code"]) == ("fail", 3)
         assert {slo["verdict"] for slo in summary["slo"]} == {"no_data"}
 
     def test_also_without_slos(self) -> None:
         summary = build_summary(replace(searched((1100, 1100)), slos=()))
-        assert (summary["verdict"], exit_code(summary, False, 1)) == ("fail", 3)
+        assert (summary["verdict"], summary["exit"]["code"]) == ("fail", 3)
 
     def test_a_step_that_held_has_met_what_is_not_told(self) -> None:
         run = searched()
@@ -55,7 +55,7 @@ class TestVerdict:
 
     def test_the_generators_limit_is_no_answer(self) -> None:
         summary = build_summary(searched((100, 316, 600), bound_by="generator"))
-        assert (summary["verdict"], exit_code(summary, False, 1)) == ("invalid", 4)
+        assert (summary["verdict"], summary["exit"]["code"]) == ("invalid", 4)
         doubt = summary["doubts"][0]
         assert (doubt["name"], doubt["level"]) == ("client_bound", "error")
         assert "at 600 (messages left 23.1 ms or more late)" in doubt["message"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from importlib.resources import files
 from typing import Any
 
@@ -11,9 +10,8 @@ import jsonschema
 import pytest
 from report_runs import facts
 
-from wps_load.errors import ExitCode
 from wps_load.report.model import GeneratorHealth, RunFacts
-from wps_load.report.summary import build_summary, exit_code
+from wps_load.report.summary import build_summary
 
 VALIDATOR = jsonschema.Draft202012Validator(
     json.loads(files("wps_load.report").joinpath("summary.schema.json").read_text()),
@@ -76,28 +74,6 @@ def test_failures_without_a_value_have_a_row() -> None:
 def test_schema_refuses(broken: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
         valid(build_summary(facts()) | broken)
-
-
-LOST_WORKER = replace(facts().generator, workers_lost=1)
-
-
-@pytest.mark.parametrize(
-    ("changes", "request_failures", "on_error", "code"),
-    [
-        ({}, False, 1, ExitCode.PASSED),
-        ({}, True, 1, ExitCode.REQUEST_FAILURES),
-        ({}, True, 0, ExitCode.PASSED),
-        ({}, True, 17, 17),
-        ({"slo": "rtt p99 < 1ms"}, False, 1, ExitCode.SLO_FAILED),
-        ({"slo": "rtt p99 < 1ms"}, True, 1, ExitCode.SLO_FAILED),
-        ({"slo": "delivery p99 < 1s"}, False, 1, ExitCode.SLO_FAILED),
-        ({"generator": LOST_WORKER}, False, 1, ExitCode.INVALID),
-        ({"generator": LOST_WORKER, "slo": "rtt p99 < 1ms"}, True, 1, ExitCode.INVALID),
-        ({"slo": ""}, False, 1, ExitCode.PASSED),
-    ],
-)
-def test_exit_code(changes: dict[str, Any], request_failures: bool, on_error: int, code: int) -> None:
-    assert exit_code(build_summary(facts(**changes)), request_failures, on_error) == code
 
 
 def test_generator_section_is_the_contracts() -> None:

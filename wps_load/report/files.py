@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,14 +40,29 @@ def prepare(report_dir: str, scenario: str, now: datetime) -> Path | None:
     try:
         Path(report_dir).mkdir(parents=True, exist_ok=True)
         folder = _fresh(Path(report_dir), stem)
-        probe = folder / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
+        _probe(folder)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         fault = Fault("--wps-report-dir", report_dir, f"a folder that can be written to ({reason}); empty for no files")
         raise ConfigError([fault]) from error
     return folder
+
+
+ROOM_BYTES = 1 << 20
+"""What a run's files may need: better to learn before the run than after it that there is no room for them."""
+
+
+def _probe(folder: Path) -> None:
+    """Whether a report would fit: a full disk and a spent quota show when something is written. Raises OSError."""
+    probe = folder / ".writable"
+    try:
+        probe.write_bytes(bytes(ROOM_BYTES))
+    except OSError:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+            folder.rmdir()
+        raise
+    probe.unlink()
 
 
 def _fresh(parent: Path, stem: str) -> Path:
@@ -61,11 +77,20 @@ def _fresh(parent: Path, stem: str) -> Path:
 
 
 def write_run(folder: Path, facts: RunFacts) -> Summary:
-    """Writes all files of a finished run and returns the summary. Raises OSError, on a full disk for one."""
+    """Writes all files of a finished run, as many as can be, and returns the summary.
+
+    A folder that was removed meanwhile is made again. Raises the first OSError, on a full disk for one.
+    """
     summary = build_summary(facts)
-    for name, content in _data(facts, summary):
-        _put(folder / name, b"".join(content()))
-    write_rendered(folder, summary, facts.snapshot.histograms)
+    folder.mkdir(parents=True, exist_ok=True)
+    first: OSError | None = None
+    for name, content in (*_data(facts, summary), *_rendered(summary, facts.snapshot.histograms, NONE)):
+        try:
+            _put(folder / name, b"".join(content()))
+        except OSError as error:
+            first = first or error
+    if first is not None:
+        raise first
     return summary
 
 
@@ -76,6 +101,7 @@ def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> 
     meanwhile. The page has no chart of the percentiles; `wps-load report FOLDER` adds it. Raises OSError.
     """
     summary = build_summary(facts)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, content in (*_data(facts, summary), *_rendered(summary, None, NONE)):
         pieces = []
         for piece in content():
@@ -147,5 +173,6 @@ def _put(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         os.replace(beside, path)
     except BaseException:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise

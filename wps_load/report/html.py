@@ -42,7 +42,7 @@ def pieces(
         verdict_word=tables.VERDICT_WORDS[summary["verdict"]],
         mark=_MARK[summary["verdict"]],
         started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
-        sentence=tables.verdict_sentence(summary),
+        sentence=" ".join([tables.verdict_sentence(summary), *tables.exit_sentences(summary)]),
         what=tables.what_ran(summary),
         doubts=doubts(summary["doubts"]),
         figures=figures(first_figures(summary)),

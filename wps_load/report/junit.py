@@ -25,9 +25,10 @@ def render(summary: Mapping[str, Any]) -> bytes:
     unmet = [slo for slo in summary["slo"] if slo["verdict"] != "pass"]
     searched = tables.is_search(summary)
     nothing_held = searched and summary["capacity"]["value"] is None
+    others = tables.exit_sentences(summary)
     counts = {
-        "tests": str(1 + len(summary["slo"]) + searched),
-        "failures": str(len(unmet) + nothing_held),
+        "tests": str(1 + len(summary["slo"]) + searched + len(others)),
+        "failures": str(len(unmet) + nothing_held + len(others)),
         "errors": "1" if errors else "0",
         "skipped": "0",
         "time": f"{run['duration_s']:.3f}",
@@ -54,6 +55,9 @@ def render(summary: Mapping[str, Any]) -> bytes:
         if slo["verdict"] != "pass":
             found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
             _outcome(case, "failure", found, slo["verdict"], f"{slo['expression']}: {found}")
+    for sentence in others:
+        case = _testcase(suite, class_name, "nothing else fails the run")
+        _outcome(case, "failure", sentence, "exit", sentence)
     warnings = [f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"]
     if warnings:
         ET.SubElement(suite, "system-out").text = _text("\n".join(warnings))

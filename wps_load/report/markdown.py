@@ -25,6 +25,7 @@ def render(summary: Mapping[str, Any], extras: Extras = NONE) -> str:
         f"## {_MARK[summary['verdict']]} {word}: {escape(summary['run']['scenario'])} over "
         f"{escape(summary['run']['protocol'])}",
         escape(tables.verdict_sentence(summary)),
+        *map(escape, tables.exit_sentences(summary)),
         escape(tables.what_ran(summary)),
         doubts(summary),
         *stepped(summary),

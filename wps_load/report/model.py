@@ -88,6 +88,24 @@ class Phase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What bears on the exit code and is in no figure of the run.
+
+    `stopped_by`: the signal that stopped a headless run before its time, and when (`SIGTERM after 3 s`).
+    `misused`: what was wrong with the settings, found when the run had begun.
+    `failures`: Locust's failed requests of all classes, `NAME count` each, the most first; `failed`: how many in all.
+    `exceptions`: what tasks of the locustfile raised. `exit_code_on_error`: Locust's option.
+    """
+
+    stopped_by: str | None = None
+    misused: str | None = None
+    failed: int = 0
+    failures: Sequence[str] = ()
+    exceptions: int = 0
+    exit_code_on_error: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
     """A run, finished or not. `target` and `settings` are free of secrets: config made them so.
 
@@ -131,6 +149,7 @@ class RunFacts:
     slos: Sequence[Slo] = ()
     capacity: Mapping[str, object] | None = None
     stages: Mapping[str, object] | None = None
+    outside: Outside = field(default_factory=Outside)
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal
 
-from wps_load.errors import ExitCode, worst
 from wps_load.measure.catalog import METRICS
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import SloResult, evaluate
 from wps_load.report.doubts import find_doubts
 from wps_load.report.evidence import Doubt, Evidence, Row, main_metric_of
 from wps_load.report.model import RunFacts
+from wps_load.report.outcome import exit_block
 from wps_load.workload.scenarios import RELIABLE
 
 SCHEMA = "wps-load.summary/2"
@@ -32,7 +32,7 @@ def build_summary(facts: RunFacts) -> Summary:
     doubts = find_doubts(Evidence(facts, metrics))
     source = FactsSource(facts)
     slos = [evaluate(slo, source) for slo in facts.slos] if facts.capacity is None else _searched_slos(facts)
-    return {
+    summary: Summary = {
         "schema": SCHEMA,
         "run": {**_run(facts), "main_metric": main_metric_of(facts, metrics)},
         "verdict": verdict(doubts, slos, facts.capacity),
@@ -53,6 +53,7 @@ def build_summary(facts: RunFacts) -> Summary:
         "capacity": _without(facts.capacity, "best_slo"),
         "stages": _without(facts.stages),
     }
+    return summary | {"exit": exit_block(summary, facts.outside)}
 
 
 def _without(found: Mapping[str, object] | None, *names: str) -> Summary | None:
@@ -112,24 +113,6 @@ def _searched_slos(facts: RunFacts) -> list[SloResult]:
         return [SloResult(slo["expression"], slo["value"], slo["verdict"]) for slo in best]
     known: Literal["pass", "no_data"] = "no_data" if capacity.get("value") is None else "pass"
     return [SloResult(slo.expression, None, known) for slo in facts.slos]
-
-
-def exit_code(summary: Mapping[str, Any], request_failures: bool, exit_code_on_error: int) -> int:
-    """The code of a process that has finished a run: an `ExitCode`, or the user's own number for request
-    failures.
-
-    `request_failures`: Locust's table has failures. `exit_code_on_error`: Locust's option; 0 turns that rule
-    off, and so does a capacity search, whose failing steps provoke them.
-    """
-    codes = [ExitCode.PASSED]
-    if summary["verdict"] == "invalid":
-        codes.append(ExitCode.INVALID)
-    if summary["verdict"] == "fail" or any(slo["verdict"] != "pass" for slo in summary["slo"]):
-        codes.append(ExitCode.SLO_FAILED)
-    if request_failures and exit_code_on_error and summary["capacity"] is None:
-        codes.append(ExitCode.REQUEST_FAILURES)
-    code = worst(codes)
-    return exit_code_on_error if code is ExitCode.REQUEST_FAILURES else code
 
 
 def metric_rows(facts: RunFacts) -> dict[str, dict[str, float | int | None]]:

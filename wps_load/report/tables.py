@@ -142,6 +142,12 @@ NOT_SENT_WORDS = {
 }
 
 
+def exit_sentences(summary: Mapping[str, Any]) -> list[str]:
+    """Why the exit code is not zero, beyond what the verdict and its SLOs say; a sentence each."""
+    block = summary.get("exit") or {"reasons": []}
+    return [f"Exit code {each['code']}: {each['message']}." for each in block["reasons"] if not each["judged"]]
+
+
 def is_search(summary: Mapping[str, Any]) -> bool:
     """Whether the run was a search for capacity."""
     return summary["capacity"] is not None

@@ -35,6 +35,7 @@ from wps_load.swarm.bus import TROUBLE, Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator, RunPlan
+from wps_load.swarm.ending import Ending
 from wps_load.swarm.engines import judge_network, make_engine
 from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.gate import MasterGate, WorkerGate
@@ -58,6 +59,7 @@ RUN_ATTRIBUTE = "wps_run"
 def install(events: Any) -> None:
     """Hooks us into a Locust process; again for the same events: does nothing. Before Locust parses its options."""
     output.make_tolerant()
+    signals.leave_quietly_until_then()
 
     def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
         try:
@@ -103,7 +105,8 @@ class Lifecycle:
         self._scraped = False
         self._abort: AbortWatch | None = None
         self._steps = UsersInSteps(environment, runner)
-        self._trouble: Trouble | None = None
+        self.trouble: Trouble | None = None
+        self._ending = Ending(self)
         self._bus: Bus = self._make_bus()
         self.gate = MasterGate(self) if isinstance(runner, MasterRunner) else None
         self._worker = WorkerGate(self) if isinstance(runner, WorkerRunner) else None
@@ -122,16 +125,15 @@ class Lifecycle:
         ):
             event.add_listener(guarded(handler, self.break_off))
         if self.conducts:
-            signals.interrupt_politely()
             if web_ui is not None:
                 extend(web_ui, self)
             self._prepare_or_exit(waits=web_ui is not None and not self.parsed.get("autostart"))
         else:
-            signals.wait_for_master(self)
             # with each message that spawns users a worker asks for Locust's defaults, once an option, and parsing takes
             # 5 ms: without this its loop stands still for half a second
             argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
         inspect.stack()  # Locust's stop asks who called; the first answer takes 40 ms, amid messages in flight
+        self._ending.signals.prepared = True
         # Locust starts the timer of -t next: from the present, not from when this loop last looked at the time
         gevent.get_hub().loop.update_now()
 
@@ -160,8 +162,6 @@ class Lifecycle:
                 self.prepare()
         except ConfigError as error:
             leave(*(Trouble(str(fault), ExitCode.USAGE) for fault in error.faults))
-        except KeyboardInterrupt:
-            sys.exit(signals.ABORTED)
 
     # -- trouble ---------------------------------------------------------------------------------------------
 
@@ -171,8 +171,8 @@ class Lifecycle:
         if not self.conducts:
             self._bus.to_coordinator(TROUBLE, {"sentence": found.sentence, "code": int(found.code)})
             return
-        if self._trouble is None:
-            self._trouble = found
+        if self.trouble is None:
+            self.trouble = found
             self.console.say(f"wps-load: {found.sentence}")
             if self.coordinator is not None:
                 self.coordinator.trouble = found.sentence
@@ -198,7 +198,7 @@ class Lifecycle:
     def prepare(self, changed: dict[str, Any] | None = None) -> None:
         """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
         config = self.asked.read(changed)
-        self._trouble = None
+        self.trouble = None
         judge_network(config)  # an unusable CA file or proxy is told now
         self._stop_emulator()
         if config.target.is_emulator:
@@ -359,7 +359,7 @@ class Lifecycle:
             return
         coordinator.drain()
         self.coordinator = None
-        reporter.finish(coordinator)
+        reporter.finish(coordinator, self._ending.outside())
         if not self.parsed.get("headless"):
             reporter.tell()
 
@@ -369,25 +369,20 @@ class Lifecycle:
             self.agent = None
 
     def _on_quitting(self, **_: Any) -> None:
+        self._ending.take_over()
         self.finish()
         if self.agent is not None:
             self.agent.close()
         if self.conducts:
-            self.environment.process_exit_code = self._exit_code()
+            if self.reporter is not None:
+                self.reporter.amend(self._ending.outside())
+            self.environment.process_exit_code = self._ending.exit_code()
 
-    def _on_quit(self, **_: Any) -> None:
+    def _on_quit(self, exit_code: int = 0, **_: Any) -> None:
         self._stop_emulator()  # not before the workers have closed their connections, which `quitting` is
-        if self.parsed.get("headless") and self.reporter is not None:
-            self.reporter.tell()  # below Locust's tables, where one looks first
-
-    def _exit_code(self) -> int:
-        """The worst of ours and Locust's own rule for failures."""
-        if self._trouble is not None:
-            return int(self._trouble.code)
-        if self.reporter is None:
-            return int(ExitCode.PASSED)
-        failures = bool(self.runner.errors or self.runner.exceptions)
-        return self.reporter.exit_code(failures, int(self.parsed.get("exit_code_on_error", 1)))
+        if self.conducts and self.reporter is not None:
+            self.reporter.tell(exit_code)  # below Locust's tables, where one looks first
+        output.settle()
 
     def _stop_emulator(self) -> None:
         if self._emulator is not None:

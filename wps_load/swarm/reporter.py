@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ import gevent  # type: ignore[import-untyped]
 
 from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.config import RunConfig
-from wps_load.errors import ExitCode
+from wps_load.errors import ExitCode, worst
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import LATENCIES, main_metric
 from wps_load.report.files import append_step_summary, prepare, write_run
 from wps_load.report.live import LiveState
-from wps_load.report.model import RunFacts, RunState
-from wps_load.report.summary import Summary, build_summary, exit_code
-from wps_load.report.tables import missed_sentence, not_sent_sentence, slo_value
+from wps_load.report.model import Outside, RunFacts, RunState
+from wps_load.report.summary import Summary, build_summary
+from wps_load.report.tables import exit_sentences, missed_sentence, not_sent_sentence, slo_value
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator
@@ -44,7 +45,9 @@ class Reporter:
         self.summary: Summary | None = None
         self._told = False
         self._next_snapshot_s = SNAPSHOT_EVERY_S
+        self._facts: RunFacts | None = None
         self._lost: str | None = None
+        """Why the report could not be written."""
         self._console = console
         self.coordinator: Coordinator | None = None
         self.target_users: Callable[[], int] = lambda: 0
@@ -140,25 +143,41 @@ class Reporter:
 
     # -- the end ---------------------------------------------------------------------------------------------
 
-    def finish(self, coordinator: Coordinator) -> None:
+    def finish(self, coordinator: Coordinator, outside: Outside) -> None:
         """Writes everything; `tell` says what came out."""
         planned, end = coordinator.planned_end_ns, coordinator.measure_end_ns
         ended_itself = coordinator.explorer is not None
         early = not ended_itself and planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
         facts = self.facts(coordinator, RunState.STOPPED if early else RunState.FINISHED)
+        self._facts = facts = replace(facts, outside=outside)
         self.summary = build_summary(facts)
-        if self.folder is None:
-            return
         if self._snapshots is not None:
             self._snapshots.finish()
+        self._write(facts)
+
+    def amend(self, outside: Outside) -> None:
+        """What else bears on the exit code, as it is at the process's end: the report is written anew if it differs."""
+        facts = self._facts
+        if facts is None or facts.outside == outside:
+            return
+        self._facts = facts = replace(facts, outside=outside)
+        self.summary = build_summary(facts)
+        self._write(facts)
+
+    def _write(self, facts: RunFacts) -> None:
+        if self.folder is None:
+            return
         try:
             write_run(self.folder, facts)
-            append_step_summary(os.environ, self.summary)
+            self._lost = None
         except OSError as error:
-            self._lost = f"wps-load: the report could not be written to {self.folder}: {error.strerror}"
+            reason = error.strerror or type(error).__name__
+            self._lost = f"the report could not be written to {self.folder}: {reason}"
 
-    def tell(self) -> None:
-        """The verdict, what was demanded, what is doubtful, and where the report is. Once."""
+    def tell(self, code: int | None = None) -> None:
+        """The verdict, what was demanded, what is doubtful, what else makes the exit code, and where the report is.
+        Once. `code`: the process's exit code, where it ends with the run.
+        """
         summary = self.summary
         if summary is None or self._told:
             return
@@ -170,12 +189,25 @@ class Reporter:
             self._console.say(f"  {sentence}")
         for doubt in summary["doubts"]:
             self._console.say(f"  {doubt['level']}: {doubt['message']} {doubt['advice']}")
+        for sentence in exit_sentences(summary):
+            self._console.say(f"  {sentence}")
+        append_step_summary(os.environ, summary)
         if self._lost is not None:
-            self._console.say(self._lost)
+            self._console.say(f"  Exit code {int(ExitCode.INVALID)}: {self._lost}")
         elif self.folder is not None:
             self._console.say(f"Report: {self.folder / 'report.html'}")
+        if code is not None and code != self.exit_code:
+            self._console.say(f"Exit code {code}: set by the locustfile")
 
-    def exit_code(self, request_failures: bool, exit_code_on_error: int) -> int:
+    @property
+    def exit_code(self) -> int:
+        """Of the process that ends with this run."""
         if self.summary is None:  # nothing was run, or its accounts could not be made
             return int(ExitCode.INVALID if self.used else ExitCode.PASSED)
-        return exit_code(self.summary, request_failures, exit_code_on_error)
+        code = int(self.summary["exit"]["code"])
+        return code if self._lost is None else int(worst([ExitCode.INVALID, *_known(code)]))
+
+
+def _known(code: int) -> Sequence[ExitCode]:
+    """`--exit-code-on-error` may be a number of the user's own."""
+    return [ExitCode(code)] if code in set(ExitCode) else []

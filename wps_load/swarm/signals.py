@@ -1,9 +1,11 @@
-"""Ctrl-C and SIGTERM: a run that is stopped still drains and reports; a second signal ends it at once.
+"""Ctrl-C, SIGTERM and SIGHUP: a run that is stopped still drains and reports; a second signal ends it at once.
 
-A Python signal handler that raises, as the default one for SIGINT does, would raise in the middle of whatever runs,
-the hub's callbacks included. So SIGINT is taken by gevent's handler and handed to the main greenlet as the
-KeyboardInterrupt that Locust waits for. A terminal's Ctrl-C reaches the whole process group: workers that a master has
-forked leave the ending to it.
+What is to be done is decided by a table (`react`) from the signal and from where Locust is; the rest carries it out.
+
+A Python signal handler that raises, as the default one for SIGINT does, would raise in the middle of whatever runs, the
+hub's callbacks included. So signals are taken by gevent's handlers, and SIGINT is handed to the main greenlet as the
+KeyboardInterrupt that Locust waits for, where it waits for it. A terminal's Ctrl-C and a supervisor's SIGTERM reach the
+whole process group: workers that a master has forked leave the ending to it.
 """
 
 from __future__ import annotations
@@ -11,60 +13,231 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from enum import Enum, auto
+from typing import Any, Final, Protocol
 
 import gevent  # type: ignore[import-untyped]
 
-if TYPE_CHECKING:
-    from wps_load.swarm.lifecycle import Lifecycle
+from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.errors import ExitCode
 
-ABORTED = 130
-"""What a shell expects of a process that SIGINT has ended."""
-MASTER_PATIENCE_S = 90.0
-"""How long a worker that got Ctrl-C waits for its master to end it: a drain, and then some."""
+INTERRUPTED: Final = 130
+"""What a shell expects of a process that SIGINT has ended, where the contract has no code for it."""
+MASTER_PATIENCE_S: Final = 90.0
+"""How long a worker that was told to end waits for its master to end it: a drain, and then some."""
+SAME_NS: Final = 500 * NS_PER_MS
+"""Signals this close together are one request: `timeout` and terminals send two, and a person is slower."""
+_NUMBERS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def interrupt_politely() -> None:
-    """The first SIGINT interrupts Locust's main greenlet; the second one, of either kind, ends the process at once.
+class Where(Enum):
+    """What the main greenlet is doing."""
 
-    To be called in the main greenlet.
+    STARTING = auto()
+    """No run has begun: options are judged, the emulator starts, workers are waited for."""
+    SHAPE = auto()
+    """It waits for a load shape to end; Locust's own SIGTERM handler is not there yet."""
+    RUNNING = auto()
+    """It waits for the run, or the web page, to end."""
+    ENDING = auto()
+    """Locust shuts down."""
+
+
+class Reaction(Enum):
+    LEAVE = auto()
+    """End the process: there is nothing to report."""
+    INTERRUPT = auto()
+    """Give Locust the KeyboardInterrupt that it waits for."""
+    NOTHING = auto()
+    """Locust's own handler acts, or the end is under way already."""
+    AWAIT_MASTER = auto()
+    """A forked worker: the master ends it when the run has drained."""
+    ABORT = auto()
+    """End the process now, whatever it does."""
+
+
+def react(number: int, where: Where, *, again: bool, forked_worker: bool) -> Reaction:
+    """What a signal does. `again`: one has come before it, and some time ago."""
+    if again:
+        return Reaction.ABORT
+    if forked_worker:
+        return Reaction.AWAIT_MASTER
+    if where is Where.STARTING:
+        return Reaction.LEAVE
+    if where is Where.ENDING or (where is Where.RUNNING and number == signal.SIGTERM):
+        return Reaction.NOTHING
+    return Reaction.INTERRUPT
+
+
+def where_is(calls: Iterator[str], *, prepared: bool, begun: bool) -> Where:
+    """`calls`: the functions of Locust's program that the main greenlet is in. `prepared`: our part of the start is
+    done. `begun`: a run has.
     """
-    main = gevent.getcurrent()
-    interrupt = _FirstThenAbort(lambda: gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt()))
-    gevent.signal_handler(signal.SIGINT, interrupt)
-    # beside Locust's own handler, which takes the first one
-    gevent.signal_handler(signal.SIGTERM, _FirstThenAbort(lambda: None))
+    names = set(calls)
+    if "shutdown" in names:
+        return Where.ENDING
+    if "start_automatic_run" in names:
+        return Where.SHAPE if begun else Where.STARTING
+    return Where.RUNNING if prepared else Where.STARTING
 
 
-def wait_for_master(lifecycle: Lifecycle) -> None:
-    """In a worker: Ctrl-C is the master's to handle, if this worker is a fork of one."""
-    main = gevent.getcurrent()
+class Process(Protocol):
+    """What must be known of this process: its lifecycle is one."""
 
-    def leave() -> None:
-        if not main.dead:
-            gevent.get_hub().loop.run_callback(main.throw, KeyboardInterrupt())
+    conducts: bool
+    environment: Any
+    runner: Any
+    console: Any
+    agent: Any
+    coordinator: Any
+    reporter: Any
+    trouble: Any
 
-    def later() -> None:
-        busy = lifecycle.agent is not None and _is_fork_of_master(lifecycle)
-        gevent.spawn_later(MASTER_PATIENCE_S if busy else 0.0, leave)
-
-    gevent.signal_handler(signal.SIGINT, _FirstThenAbort(later))
-
-
-def _is_fork_of_master(lifecycle: Lifecycle) -> bool:
-    """`--processes N` without `--worker`: Locust forked this worker from the process that is the master."""
-    asked_to_be_worker = "--worker" in sys.argv or bool(os.environ.get("LOCUST_MODE_WORKER"))
-    return bool(lifecycle.parsed.get("processes")) and not asked_to_be_worker
+    @property
+    def parsed(self) -> dict[str, Any]: ...
 
 
-class _FirstThenAbort:
-    def __init__(self, first: Callable[[], Any]) -> None:
-        self._first = first
-        self._seen = False
+class Course(Protocol):
+    """How far the run is."""
 
-    def __call__(self) -> None:
-        if self._seen:
-            os._exit(ABORTED)
-        self._seen = True
-        self._first()
+    @property
+    def over(self) -> bool: ...
+
+    @property
+    def has_end(self) -> bool: ...
+
+
+class Signals:
+    """Of one process. To be made in the main greenlet; `install` takes the signals."""
+
+    def __init__(self, process: Process, course: Course) -> None:
+        self._process = process
+        self._course = course
+        self._main = gevent.getcurrent()
+        self._first_ns: int | None = None
+        self.prepared = False
+        """Set when our part of the start is done."""
+        self.stopped_by: str | None = None
+        """The first signal, and when it came, if it came to a headless run before its time."""
+
+    def install(self) -> None:
+        for number in _NUMBERS:
+            if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
+                continue  # nohup
+            gevent.signal_handler(number, self._came, number)
+
+    @property
+    def code_before_a_run(self) -> int:
+        if not self._process.conducts:
+            return 0  # workers never decide the code
+        return int(ExitCode.STOPPED) if self._process.parsed.get("headless") else INTERRUPTED
+
+    @property
+    def _forked_worker(self) -> bool:
+        """`--processes N` without `--worker`: Locust forked this worker from the process that is the master."""
+        process = self._process
+        asked_to_be_worker = "--worker" in sys.argv or bool(os.environ.get("LOCUST_MODE_WORKER"))
+        return not process.conducts and bool(process.parsed.get("processes")) and not asked_to_be_worker
+
+    def _came(self, number: int) -> None:
+        """In a greenlet of its own."""
+        at_ns = now_ns()
+        if self._first_ns is not None and at_ns - self._first_ns < SAME_NS:
+            return
+        again = self._first_ns is not None
+        if not again:
+            self._first_ns = at_ns
+            self._note(number)
+        runner = self._process.runner
+        where = where_is(_locust_calls(self._main), prepared=self.prepared, begun=runner.state != "ready")
+        reaction = react(number, where, again=again, forked_worker=self._forked_worker)
+        _CARRIED_OUT[reaction](self)
+
+    def _note(self, number: int) -> None:
+        """Whether the run is stopped before its time: one without an end is ended so."""
+        name = signal.Signals(number).name
+        if not self._process.parsed.get("headless") or self._course.over:
+            return
+        coordinator = self._process.coordinator
+        if coordinator is None:
+            self.stopped_by = f"{name} before it had begun"
+        elif self._course.has_end:
+            self.stopped_by = f"{name} after {(now_ns() - coordinator.plan.started_ns) / NS_PER_S:.1f} s"
+
+    # -- reactions -------------------------------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        if self._process.conducts:
+            if self.stopped_by is not None:
+                self._process.console.say(f"wps-load: stopped by {self.stopped_by}")
+            with suppress(Exception):  # workers that are there already; others find nobody
+                self._process.runner.quit()
+        if not self._main.dead:
+            gevent.get_hub().loop.run_callback(self._main.throw, SystemExit(self.code_before_a_run))
+
+    def _interrupt(self) -> None:
+        if not self._main.dead:
+            gevent.get_hub().loop.run_callback(self._main.throw, KeyboardInterrupt())
+
+    def _await_master(self) -> None:
+        """Locust's handler of SIGTERM waits too, see `await_master`."""
+        if self._process.agent is not None:
+            gevent.sleep(MASTER_PATIENCE_S)
+        self._leave()
+
+    def await_master(self) -> None:
+        """In Locust's `quitting`: a forked worker that was told by a signal to end waits here until its master, which
+        drains the run, ends it by way of the main greenlet.
+        """
+        if self._first_ns is not None and self._forked_worker and gevent.getcurrent() is not self._main:
+            gevent.sleep(MASTER_PATIENCE_S)
+
+    def _abort(self) -> None:
+        if self._forked_worker:
+            os._exit(0)  # its code would be its master's to explain
+        self._process.console.say("wps-load: ended at once by a second signal; what was not reported is lost")
+        _end_children()
+        os._exit(int(ExitCode.STOPPED) if self.stopped_by is not None else INTERRUPTED)
+
+
+_CARRIED_OUT: Final[dict[Reaction, Callable[[Signals], None]]] = {
+    Reaction.LEAVE: Signals._leave,
+    Reaction.INTERRUPT: Signals._interrupt,
+    Reaction.NOTHING: lambda signals: None,
+    Reaction.AWAIT_MASTER: Signals._await_master,
+    Reaction.ABORT: Signals._abort,
+}
+
+
+def leave_quietly_until_then() -> None:
+    """Until `Signals` takes over, Ctrl-C ends the process without a traceback. For the time of imports and options."""
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+    headless = "--headless" in sys.argv or os.environ.get("LOCUST_HEADLESS", "").lower() in ("1", "true", "yes")
+
+    def leave(_number: int, _frame: Any) -> None:
+        raise SystemExit(int(ExitCode.STOPPED) if headless else INTERRUPTED)
+
+    with suppress(ValueError):  # not in the main thread: somebody else's program
+        signal.signal(signal.SIGINT, leave)
+
+
+def _locust_calls(greenlet: Any) -> Iterator[str]:
+    """The functions of Locust's program that a suspended greenlet is in, the innermost first."""
+    frame = greenlet.gr_frame
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "locust.main":
+            yield frame.f_code.co_name
+        frame = frame.f_back
+
+
+def _end_children() -> None:
+    """Forked workers and the emulator: nobody else would end them now."""
+    import psutil  # type: ignore[import-untyped]
+
+    with suppress(psutil.Error):
+        for child in psutil.Process().children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()

@@ -1,0 +1,86 @@
+"""The exit code, and that whatever makes it not zero stands in the document and in each report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from html import escape
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from report_runs import facts
+
+from wps_load.errors import ExitCode, worst
+from wps_load.report import html, junit, markdown, tables
+from wps_load.report.model import Outside
+from wps_load.report.schema import first_fault
+from wps_load.report.summary import build_summary
+
+LOST_WORKER = replace(facts().generator, workers_lost=1)
+STOPPED = {"stopped_by": "SIGTERM after 3 s"}
+FAILED = {"failed": 12, "failures": ["GET /cart 10", "POST /pay <b> 2"]}
+
+
+def test_the_worst_of_several_wins() -> None:
+    order = [2, 4, 3, 5, 6, 1, 0]
+    for at, code in enumerate(order):
+        assert worst([ExitCode(each) for each in order[at:]]) == code
+
+
+@pytest.mark.parametrize(
+    ("changes", "outside", "codes"),
+    [
+        ({}, {}, []),
+        ({"slo": ""}, {}, []),
+        ({}, FAILED, [1]),
+        ({}, {"exceptions": 1}, [1]),
+        ({}, {**FAILED, "exit_code_on_error": 0}, []),
+        ({}, {**FAILED, "exit_code_on_error": 17}, [17]),
+        ({}, STOPPED, [6]),
+        ({}, {**STOPPED, **FAILED}, [6, 1]),
+        ({"generator": LOST_WORKER}, {"misused": "--wps-rate: too much"}, [2, 4]),
+        ({"slo": "rtt p99 < 1ms"}, {}, [3]),
+        ({"slo": "rtt p99 < 1ms"}, {**FAILED, "exit_code_on_error": 3}, [3, 3]),
+        ({"slo": "delivery p99 < 1s"}, {**STOPPED, **FAILED}, [3, 6, 1]),
+        ({"generator": LOST_WORKER}, {}, [4]),
+        ({"generator": LOST_WORKER, "slo": "rtt p99 < 1ms"}, {**STOPPED, **FAILED}, [4, 3, 6, 1]),
+    ],
+)
+def test_every_reason_has_its_code_and_stands_in_every_report(
+    changes: dict[str, Any], outside: dict[str, Any], codes: list[int]
+) -> None:
+    summary = build_summary(facts(**changes, outside=Outside(**outside)))
+    assert first_fault(summary) is None
+    block = summary["exit"]
+    assert block["code"] == (codes[0] if codes else 0)
+    assert [reason["code"] for reason in block["reasons"]] == codes
+
+    others = tables.exit_sentences(summary)
+    assert len(others) == len(outside.keys() & {"stopped_by", "misused"}) + (
+        bool(outside.get("failed") or outside.get("exceptions")) and outside.get("exit_code_on_error", 1) != 0
+    )
+    text, page = markdown.render(summary), html.render(summary, None).decode()
+    cases = ET.fromstring(junit.render(summary)).findall(".//failure[@type='exit']")
+    assert [case.get("message") for case in cases] == others
+    for sentence in others:
+        start = sentence.partition("<")[0]
+        assert start in text
+        assert escape(start) in page
+    assert "<b>" not in text + page
+
+
+def test_failures_are_named_by_who_failed() -> None:
+    summary = build_summary(facts(outside=Outside(failed=1, failures=["GET / 1"], exceptions=2)))
+    assert tables.exit_sentences(summary) == [
+        "Exit code 1: 1 failed request (GET / 1) and 2 exceptions in tasks in Locust's table; "
+        "--exit-code-on-error 0 leaves them out."
+    ]
+    many = [f"GET /{i} 1" for i in range(50)]
+    assert "GET /4 1, ...)" in tables.exit_sentences(build_summary(facts(outside=Outside(failed=50, failures=many))))[0]
+
+
+def test_a_summary_of_an_older_version_has_no_sentences() -> None:
+    summary = build_summary(facts())
+    del summary["exit"]
+    assert tables.exit_sentences(summary) == []
+    assert first_fault(summary) is None

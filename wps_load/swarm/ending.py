@@ -1,0 +1,93 @@
+"""How a process of ours ends: whether its run has had its time, what makes its exit code, who shuts down."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from gevent.event import Event  # type: ignore[import-untyped]
+
+from wps_load.client.quote import quote
+from wps_load.errors import ExitCode, worst
+from wps_load.report.model import Outside
+from wps_load.swarm.signals import Process, Signals
+
+MAX_NAMES: Final = 20
+"""Of requests that failed, in what bears on the exit code: a locustfile may make a name of each URL."""
+
+
+class Ending:
+    """To be made in the main greenlet, before anything that takes time."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._begun = False
+        self.signals = Signals(process, self)
+        self.signals.install()
+
+    @property
+    def over(self) -> bool:
+        """A run has ended, or has begun to, by itself."""
+        coordinator, reporter = self._process.coordinator, self._process.reporter
+        if coordinator is not None:
+            return bool(coordinator.stopping)
+        return reporter is not None and bool(reporter.used)
+
+    @property
+    def has_end(self) -> bool:
+        """A run is on that ends by itself: by `-t`, a load shape or a search."""
+        process = self._process
+        searches = process.coordinator is not None and process.coordinator.explorer is not None
+        return bool(process.parsed.get("run_time")) or process.environment.shape_class is not None or searches
+
+    def take_over(self) -> None:
+        """In Locust's `quitting`: returns to whoever shuts down first, and to nobody else.
+
+        Locust's handler of SIGTERM and its main greenlet both shut down. A forked worker leaves it to its master.
+        """
+        self.signals.await_master()
+        if self._begun:
+            Event().wait()
+        self._begun = True
+
+    def outside(self) -> Outside:
+        """What else bears on the exit code, as of now."""
+        runner, trouble = self._process.runner, self._process.trouble
+        return outside(
+            runner.errors.values(),
+            runner.exceptions.values(),
+            stopped_by=self.signals.stopped_by,
+            misused=trouble.sentence if trouble is not None and trouble.code is ExitCode.USAGE else None,
+            exit_code_on_error=int(self._process.parsed.get("exit_code_on_error", 1)),
+        )
+
+    def exit_code(self) -> int:
+        """The worst of ours and Locust's own rule for failures."""
+        process = self._process
+        if process.reporter is not None and process.reporter.used:
+            return int(process.reporter.exit_code)
+        codes = [ExitCode.PASSED if self.signals.stopped_by is None else ExitCode.STOPPED]
+        return int(worst(codes if process.trouble is None else [*codes, process.trouble.code]))
+
+
+def outside(
+    errors: Iterable[Any],
+    exceptions: Iterable[Mapping[str, Any]],
+    *,
+    stopped_by: str | None,
+    exit_code_on_error: int,
+    misused: str | None = None,
+) -> Outside:
+    """`errors`, `exceptions`: those of Locust's tables, of all classes. A locustfile has chosen the requests' names."""
+    counts: Counter[str] = Counter()
+    for error in errors:
+        counts[quote(f"{error.method or ''} {error.name}".strip())] += error.occurrences
+    return Outside(
+        stopped_by=stopped_by,
+        misused=misused,
+        failed=sum(counts.values()),
+        failures=[f"{name} {count:,}" for name, count in counts.most_common(MAX_NAMES)],
+        exceptions=sum(int(each["count"]) for each in exceptions),
+        exit_code_on_error=exit_code_on_error,
+    )
