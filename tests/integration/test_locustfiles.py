@@ -61,7 +61,7 @@ def test_quickstart_is_what_the_page_shows_and_short() -> None:
 
 class Shop(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        self.send_response(200)
+        self.send_response(404 if "missing" in self.path else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -88,6 +88,39 @@ def test_http_user_beside_ours(tmp_path: Path, shop: str) -> None:
     assert rows(done, "WPS")["connect"] == 6
     assert done.summary["connections"]["target"] == done.summary["connections"]["peak"] == 6
     assert "GET" not in done.summary["metrics"]
+
+
+def test_what_another_class_fails_stands_in_every_report_as_the_reason_of_the_exit_code(
+    tmp_path: Path, shop: str
+) -> None:
+    path = written(
+        tmp_path,
+        """
+        from locust import HttpUser
+
+        class Chatter(WebPubSubUser):
+            wait_time = constant(0.5)
+
+            @task
+            def chat(self):
+                self.client.send_to_group("g", "hello")
+
+        class Shopper(HttpUser):
+            wait_time = constant(0.5)
+
+            @task
+            def look(self):
+                self.client.get("/missing")
+        """,
+    )
+    done = run(tmp_path / "reports", *USERS, "-t", "3s", "--host", shop, locustfile=path)
+
+    assert done.code == 1, done.output
+    (reason,) = done.summary["exit"]["reasons"]
+    assert "(GET /missing " in reason["message"]
+    assert done.folder is not None
+    for text in (done.output, (done.folder / "summary.md").read_text(), (done.folder / "junit.xml").read_text()):
+        assert f"Exit code 1: {reason['message']}." in text
 
 
 def test_scenario_users_beside_a_task_of_ones_own(tmp_path: Path) -> None:

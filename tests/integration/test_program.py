@@ -13,6 +13,7 @@ import pytest
 from program import Finished, clean_environment, command, free_port, run, start, until
 
 from wps_load.emulator.process import EmulatorProcess
+from wps_load.errors import ExitCode
 
 LOAD = ("-u", "10", "-r", "10", "--wps-rate", "5")
 KEY = "NotTheRightKeyNotTheRightKeyNotTheRightKey"
@@ -63,19 +64,37 @@ def test_master_and_workers_started_apart(tmp_path: Path) -> None:
         assert [first.finish().folder, second.finish().folder] == [None, None], "only the master writes"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 def test_interrupted_run_with_two_processes_drains_and_reports(tmp_path: Path, number: signal.Signals) -> None:
-    with start(tmp_path / "reports", "--headless", *LOAD, "--processes", "2") as program:
+    with start(tmp_path / "reports", "--headless", *LOAD, "-t", "30s", "--processes", "2") as program:
         program.await_output("measure ")
         (emulator,) = emulators_of(program.process.pid)
-        program.signal(number, group=number is signal.SIGINT)  # a terminal's Ctrl-C reaches the whole group
+        program.signal(number, group=True)  # as a terminal's Ctrl-C and a supervisor's SIGTERM do
         done = program.finish()
 
     assert_whole(done)
-    assert done.code == 0, done.output
+    assert done.code == ExitCode.STOPPED, done.output
+    reason = next(each for each in done.summary["exit"]["reasons"] if each["code"] == ExitCode.STOPPED)
+    assert reason["message"].startswith(f"stopped before its time by {number.name} after ")
+    assert f"Exit code 6: {reason['message']}." in done.output
+    assert "Bad response code from worker" not in done.output
     assert "Traceback" not in done.output
     assert "disconnect" not in done.output, "what ends by plan is no failure in Locust's table either"
     until(lambda: not emulator.is_running(), "the emulator ends with the run")
+
+
+def test_a_run_stopped_before_it_began_leaves_quietly(tmp_path: Path) -> None:
+    """Locust waits for a worker that does not come: the end of that wait is nobody's traceback."""
+    options = ("--master", "--expect-workers", "1", "--master-bind-port", str(free_port()))
+    with start(tmp_path / "reports", "--headless", *LOAD, "-t", "30s", *options) as program:
+        program.await_output("Scenario: ")
+        emulators = emulators_of(program.process.pid)
+        program.signal(signal.SIGTERM)
+        done = program.finish()
+    assert done.code == ExitCode.STOPPED, done.output
+    assert "Traceback" not in done.output
+    assert "stopped by SIGTERM before it had begun" in done.output
+    until(lambda: not any(emulator.is_running() for emulator in emulators), "the emulator has ended")
 
 
 def test_killed_run_leaves_no_emulator_and_a_readable_summary(tmp_path: Path) -> None:

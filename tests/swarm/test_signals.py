@@ -10,7 +10,7 @@ from typing import Any
 import gevent
 import pytest
 
-from wps_load.clock import NS_PER_MS, NS_PER_S
+from wps_load.clock import NS_PER_S
 from wps_load.errors import ExitCode
 from wps_load.swarm import signals
 from wps_load.swarm.signals import INTERRUPTED, Reaction, Signals, Where, react, where_is
@@ -131,10 +131,10 @@ def test_sigterm_is_left_to_locust(process: Make) -> None:
 def test_two_signals_at_once_are_one_request_and_a_later_one_is_an_order(process: Make) -> None:
     one = process()
     one.send(TERM, 1)
-    one.send(TERM, 1 + (signals.SAME_NS - NS_PER_MS) / NS_PER_S)
-    one.send(HUP, 1.1)
+    one.send(TERM, 1 + (signals.SAME_NS - 1) / NS_PER_S)
+    one.send(HUP, 1 + (signals.OF_ONE_REQUEST_NS - 1) / NS_PER_S)
     assert one.exits == []
-    one.send(INT, 2)
+    one.send(TERM, 1.01)
     assert one.exits == [ExitCode.STOPPED]
     assert one.said[-1] == "children"
 

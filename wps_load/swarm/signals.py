@@ -27,8 +27,11 @@ INTERRUPTED: Final = 130
 """What a shell expects of a process that SIGINT has ended, where the contract has no code for it."""
 MASTER_PATIENCE_S: Final = 90.0
 """How long a worker that was told to end waits for its master to end it: a drain, and then some."""
-SAME_NS: Final = 500 * NS_PER_MS
-"""Signals this close together are one request: `timeout` and terminals send two, and a person is slower."""
+SAME_NS: Final = NS_PER_MS // 10
+"""`timeout` sends its signal twice, to the process and to its group: so close together, if not one
+already for the event loop, they are one request."""
+OF_ONE_REQUEST_NS: Final = 500 * NS_PER_MS
+"""So are different signals in this time: supervisors and closed terminals send SIGHUP beside SIGTERM or SIGINT."""
 _NUMBERS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -116,7 +119,7 @@ class Signals:
         self._process = process
         self._course = course
         self._main = gevent.getcurrent()
-        self._first_ns: int | None = None
+        self._first: tuple[int, int] | None = None
         self.prepared = False
         """Set when our part of the start is done."""
         self.stopped_by: str | None = None
@@ -144,11 +147,13 @@ class Signals:
     def _came(self, number: int) -> None:
         """In a greenlet of its own."""
         at_ns = now_ns()
-        if self._first_ns is not None and at_ns - self._first_ns < SAME_NS:
-            return
-        again = self._first_ns is not None
-        if not again:
-            self._first_ns = at_ns
+        again = self._first is not None
+        if self._first is not None:
+            before, before_ns = self._first
+            if at_ns - before_ns < (SAME_NS if number == before else OF_ONE_REQUEST_NS):
+                return
+        else:
+            self._first = number, at_ns
             self._note(number)
         runner = self._process.runner
         where = where_is(_locust_calls(self._main), prepared=self.prepared, begun=runner.state != "ready")
@@ -191,7 +196,7 @@ class Signals:
         """In Locust's `quitting`: a forked worker that was told by a signal to end waits here until its master, which
         drains the run, ends it by way of the main greenlet.
         """
-        if self._first_ns is not None and self._forked_worker and gevent.getcurrent() is not self._main:
+        if self._first is not None and self._forked_worker and gevent.getcurrent() is not self._main:
             gevent.sleep(MASTER_PATIENCE_S)
 
     def _abort(self) -> None:
