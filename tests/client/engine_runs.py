@@ -128,9 +128,10 @@ class Run:
 
     def finish(self) -> Done:
         """Drains, as the coordinator and its agents do."""
-        finals = [final for engine in self.engines for final in engine.timetable.finals()]
+        streams = [[*final, at] for at, engine in enumerate(self.engines) for final in engine.timetable.finals()]
+        clocks = [engine.timescale.to_wire() for engine in self.engines]
         for engine in self.engines:
-            engine.settle(finals, DRAIN_NS)
+            engine.settle(streams, clocks, DRAIN_NS)
         deadline_ns = now_ns() + DRAIN_NS
         while any(engine.awaits for engine in self.engines):
             if now_ns() > deadline_ns:

@@ -84,4 +84,5 @@ def test_generator_section_is_the_contracts() -> None:
         "loop_lag_ms_p99",
         "send_lag_ms_p99",
         "rss_bytes_max",
+        "clock_error_ms",
     }

@@ -1,7 +1,8 @@
 """All of one process's simulated clients, and what they share: scheduler, ledger, recorder, network, codec.
 
-Knows no Locust and no other process. Instants that come from the coordinator are in its clock; `offset_ns` is that
-clock minus ours (0 on one host). Stamps, memberships and the ledger use the coordinator's time, schedules ours.
+Knows no Locust and no other process. Instants that come from the coordinator are in its clock, the run's time;
+`timescale` says what that is in ours (the same on one host). Stamps, memberships and the ledger use the run's time,
+schedules ours.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from wps_load.client.link import stamp_readers
 from wps_load.client.member import Member
 from wps_load.client.scheduler import Scheduler
 from wps_load.client.stream import Network
+from wps_load.client.timescale import Timescale
 from wps_load.client.timetable import Timetable
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.config import RunConfig
@@ -77,7 +79,9 @@ class Engine:
         self.access = access
         self.network = network
         network.resolver.on_unanswered = self._unanswered
+        self.timescale = Timescale()
         self.offset_ns = 0
+        """The run's time minus ours at present: `timescale`, read anew a few times a second."""
         self.codec = CODECS[config.protocol]
         self.closed_loop = config.closed_loop
         self.wants_acks = self.codec.enveloped and (config.ack or config.scenario == "recovery")
@@ -264,6 +268,20 @@ class Engine:
         self.recorder.note("address", address, sentence)
         self._on_warning(f"address/{address}", f"{sentence}; it is tried last from now on, and again once a minute")
 
+    # -- the run's time --------------------------------------------------------------------------------------
+
+    def follow_clock(self, line: Sequence[int], *, first: bool) -> None:
+        """The coordinator knows our clock better than before. `first`: or at all."""
+        if first:
+            self.timescale.begin(*line)
+        else:
+            self.timescale.follow(now_ns(), *line)
+        self.refresh_clock()
+
+    def refresh_clock(self) -> None:
+        """To be called a few times a second: at 100 ppm the offset grows by 10 µs in between."""
+        self.offset_ns = self.timescale.offset_at(now_ns())
+
     # -- back-off --------------------------------------------------------------------------------------------
 
     def back_off(self, seconds: float) -> bool:
@@ -306,18 +324,22 @@ class Engine:
             wanted.at_end(at_ns),
         )
 
-    def settle(self, streams: Sequence[Any], drain_ns: int) -> None:
-        """All agents' finals: from now on `ledger.outstanding` says what is still to come."""
-        counters: dict[int, tuple[ScheduleCounter, int]] = {}
+    def settle(self, streams: Sequence[Any], clocks: Sequence[Any], drain_ns: int) -> None:
+        """All agents' finals: from now on `ledger.outstanding` says what is still to come.
+
+        `clocks`: the agents' timescales; each stream names the one that its schedule is in.
+        """
+        scales = [Timescale(lines) for lines in clocks]
+        counters: dict[int, tuple[ScheduleCounter, Timescale]] = {}
         finals = []
-        for wire, segments, offset_ns in streams:
+        for wire, segments, clock in streams:
             final = StreamFinal.from_wire(wire)
             finals.append(final)
-            counters[final.stream] = ScheduleCounter(segments), offset_ns
+            counters[final.stream] = ScheduleCounter(segments), scales[clock]
 
         def count_before(final: StreamFinal, t_ns: int) -> int:
-            counter, offset_ns = counters[final.stream]
-            return counter.before(t_ns - offset_ns)
+            counter, scale = counters[final.stream]
+            return counter.before(scale.to_local(t_ns))
 
         self.ledger.settle(finals, count_before, drain_ns)
 

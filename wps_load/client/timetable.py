@@ -185,6 +185,19 @@ class Timetable:
             (each.number for each in self._epochs if each.number and each.start_ns <= due_ns < each.until_ns), None
         )
 
+    def move_end(self, at_ns: int) -> None:
+        """The newest epoch ends at `at_ns` of our clock: the run's time of its end is known better than before."""
+        if not self._epochs:
+            return
+        newest = self._epochs[-1]
+        self._epochs[-1] = Epoch(newest.number, newest.start_ns, at_ns)
+        if self._engine.epoch == newest.number:
+            for publisher in self._publishers.values():
+                if publisher.stint is not None and publisher.stint.until_ns:
+                    publisher.stint.until_ns = at_ns
+        if self._cutter is not None:
+            self._cutter.until_ns = at_ns
+
     def end_at(self, at_ns: int) -> None:
         """No message that is due at `at_ns` of our clock or later is published."""
         self._epochs = [Epoch(each.number, each.start_ns, min(each.until_ns, at_ns)) for each in self._epochs]
@@ -221,13 +234,13 @@ class Timetable:
             self._retired[publisher.stream] = publisher.stint
 
     def finals(self) -> list[Any]:
-        """Each stream's final with its schedule, as plain data: `[final, segments, offset_ns]`."""
+        """Each stream's final with its schedule, which is in our clock, as plain data: `[final, segments]`."""
         stints = {**self._retired, **{stream: publisher.stint for stream, publisher in self._publishers.items()}}
         found = []
         for final in self._engine.ledger.finals():
             stint = stints.get(final.stream)
             segments = [] if stint is None else stint.schedule.describe()
-            found.append([list(final), segments, self._engine.offset_ns])
+            found.append([list(final), segments])
         return found
 
     def held_back(self) -> dict[Cause, int]:

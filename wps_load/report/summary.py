@@ -65,7 +65,7 @@ def _failure(metric: str, label: str, count: int, sentence: str | None) -> Summa
     return {"metric": metric, "label": label, "count": count} | ({"message": sentence} if sentence else {})
 
 
-GENERATOR_KEYS = ("workers", "cpu_percent_max", "loop_lag_ms_p99", "send_lag_ms_p99", "rss_bytes_max")
+GENERATOR_KEYS = ("workers", "cpu_percent_max", "loop_lag_ms_p99", "send_lag_ms_p99", "rss_bytes_max", "clock_error_ms")
 
 
 class FactsSource:

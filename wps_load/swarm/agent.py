@@ -40,7 +40,7 @@ class Agent:
         self._on_interval = on_interval
         self._health = Health(engine.scheduler, engine.recorder)
         self._waiting: list[AsyncResult] = []
-        self._claiming = False
+        self._unclaimed = 0
         self._told = (0, 0, 0, 0)
         self._second = 0
         self._before = self._accounts()
@@ -55,6 +55,10 @@ class Agent:
         self._measure_ns: int | None = None
         """When the measure phase began, in the coordinator's clock."""
         self._closed = False
+        self._timed = False
+        """The run's time is known: until then nothing is counted by its seconds."""
+        self._until_ns: int | None = None
+        """Where the newest epoch ends, in the run's time."""
         self._finished = False
         """The accounts are sent: what comes after them counts nowhere, in Locust's tables neither."""
         bus.on_agent = self._received
@@ -72,16 +76,16 @@ class Agent:
         """A new simulated client, in the caller's greenlet: waits for its index and slot from the coordinator."""
         result = AsyncResult()
         self._waiting.append(result)
-        if not self._claiming:
+        self._unclaimed += 1
+        if self._unclaimed == 1:
             # one claim for all users that Locust spawns in this turn of the loop
-            self._claiming = True
             gevent.get_hub().loop.run_callback(gevent.spawn, self._claim)
         index, incarnation, slot_ns = result.get()
-        return self.engine.admit(index, incarnation, slot_ns - self.engine.offset_ns)
+        return self.engine.admit(index, incarnation, self._local(slot_ns))
 
     def _claim(self) -> None:
-        self._claiming = False
-        self._send("claim", {"count": len(self._waiting)})
+        count, self._unclaimed = self._unclaimed, 0
+        self._send("claim", {"count": count})
 
     def dismiss(self, member: Member) -> None:
         """Locust stops this user."""
@@ -102,43 +106,54 @@ class Agent:
             if data["ordinal"] is not None:
                 engine.timetable.deal_senders(data["ordinal"], data["agents"])
             epoch = Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"]))
+            self._until_ns = data["until_ns"]
             engine.timetable.plan(epoch)
             if epoch.number:
                 self._measure_ns = data["start_ns"]
                 engine.measure_presence(epoch.start_ns, epoch.until_ns)
-        elif kind == "rate":
+        elif kind == "rate" and self._timed:  # else it is said again when the time is known
             engine.timetable.change_rate(self._local(data["at_ns"]), Fraction(data["per_second"]))
         elif kind == "retry":
             engine.end_back_offs()
         elif kind == "reset":
             if data["epoch"] is None:
-                engine.scheduler.call_at(self._local(data["at_ns"]), self._reset, first=True)
+                at_ns = self._local(data["at_ns"]) if self._timed else now_ns()
+                engine.scheduler.call_at(at_ns, self._reset, first=True)
             else:
                 self._reset_epochs.add(data["epoch"])
         elif kind == "ping":
             self._send("pong", {"sent_ns": data["sent_ns"], "agent_ns": now_ns()})
         elif kind == "clock":
-            engine.offset_ns = data["offset_ns"]
+            self._follow_clock(data["line"])
         elif kind == "end":
+            self._until_ns = None
             engine.timetable.end_at(self._local(data["at_ns"]))
             engine.open_time.end(self._local(data["at_ns"]))
             engine.wanted_time.end(self._local(data["at_ns"]))
             gevent.spawn(self._end_publishing, self._local(data["at_ns"]))
         elif kind == "expect":
-            gevent.spawn(self._finish, data["streams"], data["drain_ns"], self._local(data["end_ns"]))
+            gevent.spawn(self._finish, data)
+
+    def _follow_clock(self, line: list[int]) -> None:
+        self.engine.follow_clock(line, first=not self._timed)
+        self._timed = True
+        if self._until_ns is not None:
+            self.engine.timetable.move_end(self._local(self._until_ns))
 
     def _local(self, at_ns: int) -> int:
-        return at_ns - self.engine.offset_ns
+        return self.engine.timescale.to_local(at_ns)
 
     def _end_publishing(self, end_ns: int) -> None:
-        gevent.sleep(max(0.0, (end_ns + END_GRACE_NS - now_ns()) / NS_PER_S))
+        # without the run's time, of which the end is then an instant, nothing was published that could be waited for
+        gevent.sleep(max(0.0, (end_ns + END_GRACE_NS - now_ns()) / NS_PER_S) if self._timed else 0.0)
         self.engine.timetable.stop_publishing(end_ns)
-        self._send("finals", {"streams": self.engine.timetable.finals()})
-
-    def _finish(self, streams: list[Any], drain_ns: int, end_ns: int) -> None:
-        """Waits for the messages in flight, and for connects that have just begun, then sends the accounts."""
         engine = self.engine
-        engine.settle(streams, drain_ns)
+        self._send("finals", {"streams": engine.timetable.finals(), "clock": engine.timescale.to_wire()})
+
+    def _finish(self, expect: Data) -> None:
+        """Waits for the messages in flight, and for connects that have just begun, then sends the accounts."""
+        engine, drain_ns, end_ns = self.engine, expect["drain_ns"], self._local(expect["end_ns"])
+        engine.settle(expect["streams"], expect["clocks"], drain_ns)
         deadline_ns = now_ns() + drain_ns
         while (engine.awaits or engine.attempts.hopeful(end_ns)) and now_ns() < deadline_ns:
             gevent.sleep(0.01)
@@ -167,6 +182,7 @@ class Agent:
         while not self._closed:
             gevent.sleep(BEAT_S)
             engine = self.engine
+            engine.refresh_clock()
             engine.acknowledge(now_ns())
             engine.keepalive.beat()
             engine.answers.beat(now_ns())
@@ -177,7 +193,7 @@ class Agent:
             if status != self._told:
                 self._told = status
                 self._send("status", dict(zip(("settled", "open", "joiners", "joined"), status, strict=True)))
-            if now_ns() + engine.offset_ns >= self._started_ns + (self._second + 1) * NS_PER_S:
+            if self._timed and now_ns() + engine.offset_ns >= self._started_ns + (self._second + 1) * NS_PER_S:
                 self._tick(partial=False)
 
     def _tick(self, *, partial: bool) -> None:

@@ -1,26 +1,28 @@
-"""One time for all workers: the offset of each worker's monotonic clock to the coordinator's, with its error bound.
+"""One time for all workers: the coordinator's monotonic clock, which the agents follow, with a bound of the error.
 
-On one host the monotonic clock is shared, and the offset is exactly 0. Across hosts: two-way exchanges (Cristian's
-algorithm): a ping leaves at t1, the worker's clock reads w, the answer is back at t2. The w was taken somewhere in
-[t1, t2], so `offset = (t1 + t2)/2 - w`, wrong by at most (t2 - t1)/2. The exchange with the shortest round trip wins;
-later ones replace it when they are tighter than it has become, given that clocks drift apart.
+On one host the clock is shared, and the offset is exactly 0. Across hosts the coordinator asks each agent what its
+clock reads, some times in a row when it says hello, before anything is planned with it, and then once a second; what
+the answers say is in `corridor`. The agent is told a line (offset and rate) when the one that it follows has left the
+middle of the corridor.
 """
 
 from __future__ import annotations
 
 import os
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from wps_load.clock import NS_PER_MS, NS_PER_S
-from wps_load.swarm.bus import Data
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.swarm.bus import Bus, Data
+from wps_load.swarm.corridor import Corridor, Line
 
 EXCHANGES = 8
-"""In quick succession when a worker says hello: one of them is seldom disturbed."""
-REPEAT_NS = 5 * NS_PER_S
-DRIFT_PPM = 50
-"""What two crystal oscillators may drift apart, parts per million; added to the bound as an exchange ages."""
+"""One after the other when a worker says hello: one of them is seldom disturbed."""
+PATIENCE_NS = 2 * NS_PER_S
+"""After so long fewer than that must do."""
+REPEAT_NS = NS_PER_S
+_SAME = Line(0, 0, 0)
 
 
 def host_identity() -> str:
@@ -39,19 +41,33 @@ def host_identity() -> str:
 @dataclass(slots=True)
 class _Peer:
     shared: bool
+    since_ns: int
+    corridor: Corridor = field(default_factory=Corridor)
     exchanges: int = 0
     next_ns: int = 0
-    offset_ns: int = 0
-    bound_ns: int | None = None
-    measured_ns: int = 0
-    told_ns: int | None = None
+    last: tuple[int, int] = (0, 0)
+    """The newest exchange: our clock, and the agent's."""
+    told: Line | None = None
+    fresh: bool = True
+    """There was an exchange since it was last decided what to tell."""
+    worst_ns: int = 0
+    gone: bool = False
 
-    def bound_at(self, now_ns: int) -> int | None:
-        if self.shared:
-            return 0
-        if self.bound_ns is None:
-            return None
-        return self.bound_ns + (now_ns - self.measured_ns) * DRIFT_PPM // 1_000_000
+    def agent_ns(self, now_ns: int) -> int:
+        """What the agent's clock reads now, but for the drift since the last exchange."""
+        return self.last[1] + max(0, now_ns - self.last[0])
+
+    def known(self, now_ns: int) -> bool:
+        if self.shared or self.exchanges >= EXCHANGES:
+            return True
+        return self.corridor.known and now_ns - self.since_ns > PATIENCE_NS
+
+    def error_at(self, agent_ns: int) -> int:
+        """How far the line that was told may be from the truth."""
+        assert self.told is not None
+        low, high, *_ = self.corridor.at(agent_ns)
+        told = self.told.at(agent_ns)
+        return max(high - told, told - low)
 
 
 class ClockSync:
@@ -61,16 +77,41 @@ class ClockSync:
         self._own = own_host if own_host is not None else host_identity()
         self._peers: dict[str, _Peer] = {}
 
-    def hello(self, agent: str, host: str) -> None:
-        self._peers[agent] = _Peer(shared=host == self._own)
+    def hello(self, agent: str, host: str, now_ns: int) -> None:
+        self._peers[agent] = _Peer(host == self._own, now_ns)
+
+    def leave(self, agent: str) -> None:
+        """An agent is lost: its clock matters no more, but what it has measured does."""
+        if agent in self._peers:
+            self._peers[agent].gone = True
+
+    def back(self, agent: str) -> None:
+        """It was not lost for good."""
+        if agent in self._peers:
+            self._peers[agent].gone = False
+
+    def known(self, agent: str, now_ns: int) -> bool:
+        """Instants may be told to this agent."""
+        peer = self._peers.get(agent)
+        return peer is not None and peer.known(now_ns)
+
+    def converse(self, bus: Bus) -> list[str]:
+        """Sends what is due now: pings, and lines to follow. Returns those who know the run's time from now on."""
+        for agent in self.due(now_ns()):
+            bus.to_agents("ping", {"sent_ns": now_ns()}, agent)
+        new = [name for name, peer in self._peers.items() if peer.told is None]
+        news = self.news(now_ns())
+        for agent, line in news:
+            bus.to_agents("clock", {"line": list(line)}, agent)
+        return [agent for agent, _ in news if agent in new]
 
     def due(self, now_ns: int) -> list[str]:
         """The agents that a ping should go to now."""
-        due = [name for name, peer in self._peers.items() if not peer.shared and peer.next_ns <= now_ns]
+        due = [
+            name for name, peer in self._peers.items() if not peer.shared and not peer.gone and peer.next_ns <= now_ns
+        ]
         for name in due:
-            peer = self._peers[name]
-            peer.exchanges += 1
-            peer.next_ns = now_ns + (50 * NS_PER_MS if peer.exchanges < EXCHANGES else REPEAT_NS)
+            self._peers[name].next_ns = now_ns + REPEAT_NS
         return due
 
     def pong(self, agent: str, data: Data, received_ns: int) -> None:
@@ -78,29 +119,63 @@ class ClockSync:
         peer = self._peers.get(agent)
         if peer is None or peer.shared:
             return
-        sent_ns = data["sent_ns"]
-        bound_ns = (received_ns - sent_ns + 1) // 2
-        known = peer.bound_at(received_ns)
-        if known is None or bound_ns <= known:
-            peer.offset_ns = (sent_ns + received_ns) // 2 - data["agent_ns"]
-            peer.bound_ns = bound_ns
-            peer.measured_ns = received_ns
+        peer.corridor.add(data["sent_ns"], data["agent_ns"], received_ns)
+        peer.last = received_ns, data["agent_ns"]
+        peer.exchanges += 1
+        peer.fresh = True
+        if peer.exchanges < EXCHANGES:
+            peer.next_ns = received_ns
+        if peer.told is not None:
+            peer.worst_ns = max(peer.worst_ns, peer.error_at(data["agent_ns"]))
 
-    def changed(self) -> list[tuple[str, int]]:
-        """`(agent, offset)` of the agents that have not been told the newest offset yet."""
-        news = [
-            (name, peer.offset_ns)
-            for name, peer in self._peers.items()
-            if peer.bound_ns is not None and peer.told_ns != peer.offset_ns
-        ]
-        for name, offset_ns in news:
-            self._peers[name].told_ns = offset_ns
+    def news(self, now_ns: int) -> list[tuple[str, Line]]:
+        """The agents that should follow another line from now on, or have none yet."""
+        news = []
+        for name, peer in self._peers.items():
+            line = _news(peer, now_ns)
+            if line is not None:
+                peer.told = line
+                news.append((name, line))
         return news
 
+    def start_over(self) -> None:
+        """What was wrong until now does not count: the measure phase begins."""
+        for peer in self._peers.values():
+            peer.worst_ns = 0
+
+    def errors_ns(self, now_ns: int) -> dict[str, int | None]:
+        """The bound of each agent's error, the widest since `start_over`; 0 on one host, None where it is unknown."""
+        return {name: _error(peer, now_ns) for name, peer in self._peers.items()}
+
     def error_ns(self, now_ns: int) -> int | None:
-        """The bound for two messages between the two worst agents; 0 on one host, None where one is unknown."""
-        bounds = [peer.bound_at(now_ns) for peer in self._peers.values()]
+        """The bound for a message between the two worst agents; None where one is unknown."""
+        bounds = list(self.errors_ns(now_ns).values())
         if any(bound is None for bound in bounds):
             return None
-        known = sorted((bound for bound in bounds if bound is not None), reverse=True)
-        return sum(known[:2])
+        return sum(sorted((bound for bound in bounds if bound is not None), reverse=True)[:2])
+
+
+def _news(peer: _Peer, now_ns: int) -> Line | None:
+    if peer.gone or not peer.known(now_ns):
+        return None
+    if peer.shared:
+        return _SAME if peer.told is None else None
+    if not peer.fresh:
+        return None
+    peer.fresh = False
+    agent_ns = peer.agent_ns(now_ns)
+    line = peer.corridor.line(agent_ns)
+    if peer.told is None:
+        return line
+    low, high, *_ = peer.corridor.at(agent_ns)
+    ahead_ns = agent_ns + REPEAT_NS  # a line that only just holds is wrong before the next answer
+    off_ns = max(abs(peer.told.at(at) - line.at(at)) for at in (agent_ns, ahead_ns))
+    return line if off_ns > (high - low) // 8 else None
+
+
+def _error(peer: _Peer, now_ns: int) -> int | None:
+    if peer.shared:
+        return 0
+    if peer.told is None:
+        return None
+    return peer.worst_ns if peer.gone else max(peer.worst_ns, peer.error_at(peer.agent_ns(now_ns)))

@@ -24,7 +24,7 @@ from wps_load.swarm.bus import Bus, Data
 from wps_load.swarm.clocks import ClockSync
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.explorer import Explorer
-from wps_load.swarm.plan import AgentState, Expected, RunPlan
+from wps_load.swarm.plan import AgentState, Expected, RunPlan, end_instant
 from wps_load.swarm.slots import SlotAllocator
 
 __all__ = ["AgentState", "Coordinator", "Expected", "RunPlan"]
@@ -180,6 +180,7 @@ class Coordinator:
         self._enter("measure", measure)
         self.epoch = 1
         self.measure_start_ns = measure
+        self.clocks.start_over()
         self._stint(epoch=1, start_ns=measure, until_ns=self._publish_until_ns(measure))
         if self.explorer is not None:
             self._watched(self.explorer.begin())
@@ -191,7 +192,7 @@ class Coordinator:
     def _stint(self, *, epoch: int, start_ns: int, until_ns: int) -> None:
         stint = {"epoch": epoch, "start_ns": start_ns, "until_ns": until_ns}
         self._stints.append(stint)
-        for agent in self.agents:
+        for agent in [agent for agent, state in self.agents.items() if state.timed]:
             self._tell(stint, agent)
 
     def _tell(self, stint: Data, agent: str) -> None:
@@ -266,8 +267,9 @@ class Coordinator:
             self.collector.add(agent, data)
         elif kind == "pong":
             self.clocks.pong(agent, data, now_ns())
+            self._keep_time()
         elif kind == "finals":
-            state.finals = data["streams"]
+            state.finals, state.clock = data["streams"], data["clock"]
         elif kind == "final":
             self.collector.finish(agent, data)
             state.finished = True
@@ -276,14 +278,28 @@ class Coordinator:
 
     def _hello(self, agent: str, data: Data) -> None:
         self.agents[agent] = AgentState(agent, data["host"])
-        self.clocks.hello(agent, data["host"])
+        self.clocks.hello(agent, data["host"], now_ns())
         self.collector.join(agent)
+        self._keep_time()
+
+    def _keep_time(self) -> None:
+        """Clocks are asked for and told; those that are known for the first time are told what is planned."""
+        for agent in self.clocks.converse(self._bus):
+            self._plan(self.agents[agent])
+
+    def _plan(self, state: AgentState) -> None:
+        state.timed = True
         for stint in self._stints:
-            self._tell(stint, agent)
+            self._tell(stint, state.agent)
         if self._rate is not None:
-            self._bus.to_agents("rate", self._rate, agent)
+            self._bus.to_agents("rate", self._rate, state.agent)
+        if state.waiting:
+            self._claim(state, state.waiting)
 
     def _claim(self, state: AgentState, count: int) -> None:
+        if not state.timed:
+            state.waiting += count
+            return
         slots = self._slots.claim(count, now_ns(), self._spawn_rate())
         state.claimed += count
         state.indices.update(slot.index for slot in slots)
@@ -294,10 +310,7 @@ class Coordinator:
         """Clock exchanges, and agents that went away."""
         while not self._drained.is_set():
             self._note_requested()
-            for agent in self.clocks.due(now_ns()):
-                self._bus.to_agents("ping", {"sent_ns": now_ns()}, agent)
-            for agent, offset_ns in self.clocks.changed():
-                self._bus.to_agents("clock", {"offset_ns": offset_ns}, agent)
+            self._keep_time()
             self._note_lost()
             gevent.sleep(0.1)
 
@@ -314,6 +327,7 @@ class Coordinator:
                 )
                 self.lost.add(agent)
                 self.collector.leave(agent)
+                self.clocks.leave(agent)
                 self._abandon(self.agents[agent])
         for agent in self.lost & alive:
             self._back(agent)
@@ -323,6 +337,7 @@ class Coordinator:
         logger.warning("A worker that was not heard of for some time is back.")
         self.lost.discard(agent)
         self.away.add(agent)
+        self.clocks.back(agent)
         self.collector.join(agent)
 
     def _release(self, state: AgentState, index: int) -> None:
@@ -351,26 +366,20 @@ class Coordinator:
             return
         self._note_requested()
         self._stopping = True
-        self.measure_end_ns = self._end_instant()
+        self.measure_end_ns = end_instant(now_ns() + LEAD_NS // 4, self.planned_end_ns)
         self._enter("drain", self.measure_end_ns)
         self._bus.to_agents("end", {"at_ns": self.measure_end_ns})
         self._await(lambda state: state.finals is not None, self.measure_end_ns + ANSWER_NS)
-        streams = [stream for state in self.agents.values() for stream in state.finals or ()]
-        expected = {"streams": streams, "drain_ns": self.plan.config.drain_ns, "end_ns": self.measure_end_ns}
-        self._bus.to_agents("expect", expected)
+        states = list(self.agents.values())
+        streams = [[*stream, clock] for clock, state in enumerate(states) for stream in state.finals or ()]
+        clocks, drain_ns = [state.clock for state in states], self.plan.config.drain_ns
+        expect = {"streams": streams, "clocks": clocks, "drain_ns": drain_ns, "end_ns": self.measure_end_ns}
+        self._bus.to_agents("expect", expect)
         self._await(lambda state: state.finished, now_ns() + self.plan.config.drain_ns + ANSWER_NS)
         self.ended_ns = now_ns()
         self._drained.set()
         gevent.killall([each for each in self._greenlets if each is not gevent.getcurrent()], block=False)
         self.collector.close()
-
-    def _end_instant(self) -> int:
-        soon = now_ns() + LEAD_NS // 4
-        planned = self.planned_end_ns
-        # Locust's own -t fires some milliseconds off the instant that was planned; the plan wins.
-        if planned is not None and abs(planned - soon) < NS_PER_S:
-            return planned
-        return soon if planned is None else min(soon, planned)
 
     def _await(self, answered: Callable[[AgentState], bool], deadline_ns: int) -> None:
         while now_ns() < deadline_ns:

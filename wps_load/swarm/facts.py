@@ -112,7 +112,7 @@ def _connections(coordinator: Coordinator, target: int) -> ConnectionCounts:
 
 def _health(coordinator: Coordinator) -> GeneratorHealth:
     collector = coordinator.collector
-    error_ns = coordinator.clocks.error_ns(now_ns())
+    error_ns = coordinator.clocks.error_ns(coordinator.ended_ns or now_ns())
     return GeneratorHealth(
         workers=len(coordinator.agents),
         workers_lost=len(coordinator.lost),

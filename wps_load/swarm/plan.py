@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from wps_load.clock import NS_PER_S
 from wps_load.config import RunConfig
 
 
@@ -35,7 +36,13 @@ class AgentState:
     settled: int = 0
     joiners: int = 0
     joined: int = 0
+    timed: bool = False
+    """Its clock is known: instants may be told."""
+    waiting: int = 0
+    """Users that it has asked indices and slots for before that."""
     finals: list[Any] | None = None
+    clock: list[Any] = field(default_factory=list)
+    """Its timescale, which the finals' schedules are in."""
     finished: bool = False
     indices: set[int] = field(default_factory=set)
 
@@ -48,3 +55,11 @@ class Expected(NamedTuple):
     connecting: int
     """They have a connection: those, and `WebPubSubUser`s."""
     everybody: int
+
+
+def end_instant(soon_ns: int, planned_ns: int | None) -> int:
+    """Where publishing ends when the drain is asked for now. Locust's own -t fires some milliseconds off the instant
+    that was planned; the plan wins."""
+    if planned_ns is None:
+        return soon_ns
+    return planned_ns if abs(planned_ns - soon_ns) < NS_PER_S else min(soon_ns, planned_ns)

@@ -1,0 +1,120 @@
+"""What exchanges with another host say of its clock: offset, rate, and a bound that holds. Pure.
+
+An exchange: a ping leaves at t1, the agent's clock reads w, the answer is back at t2. The w was read somewhere in
+[t1, t2], so that at w the offset (coordinator minus agent) was in [t1 - w, t2 - w], however lopsided the way was.
+Clocks drift apart at a rate that hardly changes in a minute: all offsets lie on one straight line, and a line that
+misses one of the intervals is not the one. What is left is a corridor; its middle is the estimate and half its width
+the bound. (Of the estimators of clock skew the one with linear programming: Moon, Skelly, Towsley, INFOCOM 1999.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from wps_load.clock import NS_PER_S
+
+PPM = 1_000_000
+MAX_RATE_PPM = 500
+"""No faster do two clocks drift apart: NTP's own limit for a clock that it steers."""
+WANDER_PPM = 0.5
+"""How far an offset may leave its straight line, for the age of an exchange: temperatures change."""
+WINDOW_NS = 60 * NS_PER_S
+BUCKET_NS = 3 * NS_PER_S
+"""One exchange in each is kept, the tightest: pairs are compared, and others add little."""
+
+
+class Line(NamedTuple):
+    """Offsets from `from_ns` of the agent's clock on: `offset_ns` there, then `ppb` billionths more a nanosecond."""
+
+    from_ns: int
+    offset_ns: int
+    ppb: int
+
+    def at(self, agent_ns: int) -> int:
+        return self.offset_ns + (agent_ns - self.from_ns) * self.ppb // 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """The offset was in [low_ns, high_ns] when the agent's clock was `agent_ns`."""
+
+    agent_ns: int
+    low_ns: int
+    high_ns: int
+
+    @property
+    def width_ns(self) -> int:
+        return self.high_ns - self.low_ns
+
+
+class Bounds(NamedTuple):
+    """Of the offset at an instant, and of its rate (1 = a nanosecond a nanosecond)."""
+
+    low_ns: int
+    high_ns: int
+    slowest: float
+    fastest: float
+
+
+class Corridor:
+    """The exchanges of the last minute with one agent."""
+
+    __slots__ = ("_kept", "_slopes")
+
+    def __init__(self) -> None:
+        self._kept: list[Exchange] = []
+        self._slopes = (0.0, 0.0)
+
+    @property
+    def known(self) -> bool:
+        return bool(self._kept)
+
+    def add(self, sent_ns: int, agent_ns: int, received_ns: int) -> None:
+        """An exchange. One that contradicts older ones wins: a clock was stopped, or has changed its rate."""
+        new = Exchange(agent_ns, sent_ns - agent_ns, received_ns - agent_ns)
+        kept = [each for each in self._kept if 0 <= agent_ns - each.agent_ns <= WINDOW_NS]
+        if kept and kept[-1].agent_ns // BUCKET_NS == agent_ns // BUCKET_NS:
+            if not _as_tight(kept[-1], new):
+                kept.pop()
+            elif _slopes([*kept, new]) is not None:
+                return
+        kept.append(new)
+        while (slopes := _slopes(kept)) is None:
+            kept.pop(0)
+        self._kept, self._slopes = kept, slopes
+
+    def at(self, agent_ns: int) -> Bounds:
+        """What the offset may be at this instant of the agent's clock, not before the last exchange."""
+        slowest, fastest = self._slopes
+        ages = [(each, max(0, agent_ns - each.agent_ns)) for each in self._kept]
+        low = max(each.low_ns + int(age * (slowest - WANDER_PPM / PPM)) - 1 for each, age in ages)
+        high = min(each.high_ns + int(age * (fastest + WANDER_PPM / PPM)) + 1 for each, age in ages)
+        return Bounds(min(low, high), max(low, high), slowest, fastest)
+
+    def line(self, agent_ns: int) -> Line:
+        """The middle of the corridor, from this instant on."""
+        low, high, slowest, fastest = self.at(agent_ns)
+        return Line(agent_ns, (low + high) // 2, round((slowest + fastest) / 2 * 1_000_000_000))
+
+
+def _as_tight(kept: Exchange, new: Exchange) -> bool:
+    age_ns = new.agent_ns - kept.agent_ns
+    return kept.width_ns + 2 * age_ns * MAX_RATE_PPM // PPM <= new.width_ns
+
+
+def _slopes(exchanges: Sequence[Exchange]) -> tuple[float, float] | None:
+    """The slowest and the fastest line through all intervals, as every pair of them allows; None: there is none."""
+    slowest, fastest = -MAX_RATE_PPM / PPM, MAX_RATE_PPM / PPM
+    for at, later in enumerate(exchanges):
+        for earlier in exchanges[:at]:
+            apart_ns = later.agent_ns - earlier.agent_ns
+            wander_ns = apart_ns * WANDER_PPM / PPM
+            least, most = later.low_ns - earlier.high_ns - wander_ns, later.high_ns - earlier.low_ns + wander_ns
+            if not apart_ns:
+                if least > 0 or most < 0:
+                    return None
+                continue
+            slowest, fastest = max(slowest, least / apart_ns), min(fastest, most / apart_ns)
+    return (slowest, fastest) if slowest <= fastest else None
