@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
+import os
+import shutil
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -182,3 +185,33 @@ def test_step_summary_is_appended(tmp_path: Path) -> None:
     target.write_bytes(b"x" * 1024 * 1024)
     assert not files.append_step_summary({"GITHUB_STEP_SUMMARY": str(target)}, summary)
     assert target.stat().st_size == 1024 * 1024
+
+
+def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
+    folder = files.prepare(str(tmp_path / "reports"), "echo", NOW)
+    assert folder is not None
+    shutil.rmtree(tmp_path / "reports")
+    files.write_snapshot(folder, facts(state=RunState.RUNNING), lambda: None)
+    assert (folder / "summary.json").exists()
+    shutil.rmtree(folder)
+    files.write_run(folder, facts())
+    assert {path.name for path in folder.iterdir()} >= {"summary.json", "report.html", "junit.xml"}
+
+
+def test_a_file_that_cannot_be_written_does_not_keep_the_others_from_it(tmp_path: Path) -> None:
+    (tmp_path / "timeline.csv").mkdir()
+    (tmp_path / "timeline.csv" / "in the way").touch()
+    with pytest.raises(OSError, match="timeline"):
+        files.write_run(tmp_path, facts())
+    assert {path.name for path in tmp_path.iterdir()} >= {"summary.json", "summary.md", "junit.xml", "report.html"}
+    assert not list(tmp_path.glob(".*")), "nothing unfinished is left"
+
+
+def test_a_disk_without_room_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(ConfigError, match="No space left on device"):
+        files.prepare(str(tmp_path), "echo", NOW)
+    assert list(tmp_path.iterdir()) == [], "no empty folder stays behind"
