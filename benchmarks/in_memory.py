@@ -16,12 +16,12 @@ import gevent.server  # type: ignore[import-untyped]
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.client.timetable import Epoch
 from wps_load.clock import now_ns
-from wps_load.config import load
 from wps_load.emulator.frames import FrameReader
 from wps_load.emulator.subprotocols import choose
 from wps_load.emulator.wires import Publication
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import SendToGroup
+from wps_load.settings.load import load
 from wps_load.swarm.engines import make_engine
 
 DATA_BYTES = 128

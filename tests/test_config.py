@@ -8,10 +8,12 @@ from typing import Any
 
 import pytest
 
-from wps_load.config import AZURE_VARIABLE, REDACTED, RunConfig, TargetKind, load
 from wps_load.errors import ConfigError, Fault
-from wps_load.options import BY_FLAG, OPTIONS
-from wps_load.sources import Level
+from wps_load.settings.load import REDACTED, load
+from wps_load.settings.options import BY_FLAG, OPTIONS
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import Level
+from wps_load.settings.target import AZURE_VARIABLE, TargetKind
 from wps_load.workload.chaos import CutPlan
 
 KEY = base64.b64encode(b"a very secret key").decode()

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from wps_load.config import RunConfig, load
 from wps_load.errors import ConfigError, Fault
-from wps_load.sources import Locustfile
+from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import Locustfile
 
 OWN_TASKS = Locustfile(plays_scenario=False)
 OWN_SHAPE = Locustfile(shape="Ramp")

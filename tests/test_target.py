@@ -8,10 +8,11 @@ from typing import Any
 import configargparse  # type: ignore[import-untyped]
 import pytest
 
-from wps_load.config import AZURE_VARIABLE, RunConfig, TargetKind, load
 from wps_load.errors import ConfigError
-from wps_load.sources import Level, Locustfile, levels, repeated_keys
-from wps_load.target import HOST, public_host
+from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import Level, Locustfile, levels, repeated_keys
+from wps_load.settings.target import AZURE_VARIABLE, HOST, TargetKind, public_host
 
 KEY = base64.b64encode(b"a very secret key").decode()
 TOKEN = "eyJhbGciOi.eyJhdWQiOi.c2VjcmV0"

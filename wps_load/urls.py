@@ -120,14 +120,14 @@ def wire_host(host: str) -> str:
             "the host name has an empty part between or before its dots: is the resource's name missing, as in "
             "https://NAME.webpubsub.azure.com?"
         )
-    if any(mark in host for mark in ' \\%"<>^`{|}'):
-        raise ValueError("the host name has a character that no host name has")
     if not host.isascii():
         try:
             host = host.encode("idna").decode("ascii")
         except UnicodeError:
             raise ValueError("the host name cannot be written in ASCII (IDNA)") from None
         labels = host.removesuffix(".").split(".")
+    if any(mark in host for mark in ' \\%"<>^`{|}'):  # some come about only in ASCII, as a lone accent's blank
+        raise ValueError("the host name has a character that no host name has")
     if len(host.removesuffix(".")) > _MAX_NAME or any(len(label) > _MAX_LABEL for label in labels):
         raise ValueError(f"a host name has at most {_MAX_NAME} characters, and {_MAX_LABEL} between two dots")
     return host.lower()

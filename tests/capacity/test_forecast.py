@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wps_load.capacity.forecast import Forecast, FrameSizes, fan_out, forecast
-from wps_load.config import RunConfig, load
+from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
 from wps_load.workload.population import role
 
 SIZES = FrameSizes(data=2048, inbound=2100, outbound=2200)

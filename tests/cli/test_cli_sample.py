@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from wps_load.commands.sample import Sample
-from wps_load.config import load
 from wps_load.emulator.subprotocols import WIRES
 from wps_load.measure.stamp import read_binary, read_json
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import FrameReader
 from wps_load.protocol.messages import DataMessage, SendEvent, SendToGroup
+from wps_load.settings.load import load
 from wps_load.workload.scenarios import SCENARIOS
 
 PAIRS = [(row.name, protocol) for row in SCENARIOS.values() for protocol in row.protocols]

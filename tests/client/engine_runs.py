@@ -14,9 +14,10 @@ from wps_load.client.engine import Engine
 from wps_load.client.stream import Network
 from wps_load.client.timetable import Epoch
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
-from wps_load.config import RunConfig, load
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
+from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
 
 PATIENCE_S = 10.0
 LEAD_NS = 20 * NS_PER_MS

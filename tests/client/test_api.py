@@ -19,12 +19,12 @@ from wps_load.client.engine import Engine
 from wps_load.client.reconnect import BackoffPolicy
 from wps_load.client.timetable import Epoch
 from wps_load.clock import now_ns
-from wps_load.config import load
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.errors import ConnectFailure, ConnectionLost, Finding, LocalProtocolError
 from wps_load.measure.snapshot import Snapshot
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import Opcode, encode_frame
+from wps_load.settings.load import load
 from wps_load.swarm.engines import make_engine
 from wps_load.workload.scenarios import SUBPROTOCOLS
 

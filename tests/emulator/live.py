@@ -17,12 +17,12 @@ from websockets.typing import Subprotocol
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, mint_client_token, mint_rest_token
 from wps_load.clock import unix_time_s
 from wps_load.emulator.event_handlers import HttpEventHandlers
-from wps_load.emulator.faults import parse_faults
 from wps_load.emulator.hub_settings import SYSTEM_EVENTS, HubSettings, for_all_hubs
 from wps_load.emulator.limits import Tier
 from wps_load.emulator.server import build_app
 from wps_load.emulator.service import EmulatorConfig, Service
 from wps_load.emulator.webhook import Webhooks
+from wps_load.workload.faults import parse_faults
 
 JSON = "json.webpubsub.azure.v1"
 RELIABLE = "json.reliable.webpubsub.azure.v1"

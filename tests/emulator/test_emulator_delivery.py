@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.emulator.delivery import REORDER_WAIT_NS, FaultyDelivery, Stats
-from wps_load.emulator.faults import Dice, parse_faults
+from wps_load.workload.faults import Dice, parse_faults
 
 MS = NS_PER_MS
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
-from wps_load.emulator.faults import NO_FAULTS, Dice, Fate, FaultSpec, FaultSyntaxError, parse_faults
+from wps_load.workload.faults import NO_FAULTS, Dice, Fate, FaultSpec, FaultSyntaxError, parse_faults
 
 
 def test_reads_every_fault() -> None:
@@ -59,7 +59,7 @@ def test_a_stall_without_a_start_begins_with_the_first_message() -> None:
     ("text", "says"),
     [
         ("drp=1/2", "'drp' is not a fault; known are delay,"),
-        ("delay=20", "delay=20: a duration with its unit"),
+        ("delay=20", "delay=20: a duration such as"),
         ("delay", "delay=: a duration"),
         ("drop=2/1", "drop=2/1: a share"),
         ("drop=1/0", "drop=1/0: a share"),

@@ -16,7 +16,7 @@ import psutil
 import pytest
 from program import Program, free_port, start, until
 
-from wps_load.options import OPTIONS
+from wps_load.settings.options import OPTIONS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 CHROMIUM_ARGS = [

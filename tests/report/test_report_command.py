@@ -6,9 +6,9 @@ import shlex
 
 from report_runs import facts
 
-from wps_load.config import load
 from wps_load.report.command import reproduce
 from wps_load.report.summary import build_summary
+from wps_load.settings.load import load
 
 KEY = "Endpoint=https://x.webpubsub.azure.com;AccessKey=c2VjcmV0c2VjcmV0c2VjcmV0;Version=1.0;"
 

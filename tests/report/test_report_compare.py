@@ -14,7 +14,6 @@ import pytest
 from capacity_runs import searched
 from report_runs import autocorrelated, facts
 
-from wps_load.config import load
 from wps_load.errors import ExitCode
 from wps_load.measure.histogram import Histogram
 from wps_load.report import compare_markdown, files
@@ -22,6 +21,7 @@ from wps_load.report.compare import MATTERS, NotComparable, compare
 from wps_load.report.load import Run, Second, load_run
 from wps_load.report.model import GeneratorHealth, RunFacts
 from wps_load.report.summary import build_summary
+from wps_load.settings.load import load
 
 SUMMARY = build_summary(facts(measure_s=10))
 

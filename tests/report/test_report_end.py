@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from report_runs import facts
 
-from wps_load.config import load
 from wps_load.report.model import Outside
+from wps_load.settings.load import load
 from wps_load.swarm.console import Console
 from wps_load.swarm.reporter import Reporter
 

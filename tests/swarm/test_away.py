@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from wps_load.clock import now_ns
-from wps_load.config import load
+from wps_load.settings.load import load
 from wps_load.swarm.collector import PAUSE_S, Collector
 from wps_load.swarm.coordinator import Coordinator, Expected, RunPlan
 

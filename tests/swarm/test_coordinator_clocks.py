@@ -8,7 +8,8 @@ import gevent
 import pytest
 
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.config import RunConfig, load
+from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.clocks import EXCHANGES, host_identity
 from wps_load.swarm.coordinator import Coordinator, Expected, RunPlan
 

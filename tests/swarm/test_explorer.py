@@ -10,9 +10,10 @@ import pytest
 from wps_load.capacity.forecast import fan_out
 from wps_load.capacity.search import BoundBy, Found
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.config import RunConfig, load
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.step_doubts import GENERATOR_TOO
+from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.coordinator import Expected
 from wps_load.swarm.explorer import LONGEST_S, SETTLE_S, SHORTEST_S, USUAL_S, Explorer
 

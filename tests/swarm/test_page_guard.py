@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wps_load.options import BY_FLAG, OPTIONS, Page
+from wps_load.settings.options import BY_FLAG, OPTIONS, Page
 from wps_load.swarm.page_guard import (
     LOCUST_FIELDS,
     Ask,

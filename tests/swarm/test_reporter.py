@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from wps_load.clock import NS_PER_MS, now_ns
-from wps_load.config import load
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.timeline import timeline_row
+from wps_load.settings.load import load
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.reporter import Reporter

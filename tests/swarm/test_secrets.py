@@ -9,8 +9,10 @@ from typing import Any
 import orjson
 import pytest
 
-from wps_load.config import AZURE_VARIABLE, RunConfig, load
 from wps_load.errors import ConfigError
+from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.target import AZURE_VARIABLE
 from wps_load.swarm import secrets
 from wps_load.swarm.asked import Asked
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from wps_load.clock import NS_PER_MS, now_ns
-from wps_load.config import load
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import parse
 from wps_load.report.doubts import Doubt
 from wps_load.report.timeline import timeline_row
+from wps_load.settings.load import load
 from wps_load.swarm import web_view
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.web_view import PAGE, REPORT, Judgement, RunView, SoFar, columns

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from wps_load.config import load
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import METRIC_BY_NAME, main_metric
+from wps_load.settings.load import load
 from wps_load.workload.scenarios import RELIABLE, SCENARIOS, default_roles, metrics_of
 
 

@@ -19,7 +19,7 @@ from wps_load.capacity.units import (
     filled,
     smallest,
 )
-from wps_load.config import OPTIONS
+from wps_load.settings.options import OPTIONS
 from wps_load.workload.scenarios import SCENARIOS
 
 

@@ -11,7 +11,7 @@ from wps_load.auth import ConnectionString, client_url_with_token, mint_client_t
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, unix_time_s
-from wps_load.config import RunConfig
+from wps_load.settings.run_config import RunConfig
 
 TOKEN_PARAMETER = "access_token"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wps_load.config import RunConfig
+from wps_load.settings.run_config import RunConfig
 from wps_load.workload.population import EVERYBODY, USER_BASE, Role, role
 
 INDEX_BITS = 22

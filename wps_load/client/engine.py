@@ -27,7 +27,6 @@ from wps_load.client.stream import Network
 from wps_load.client.timescale import Timescale
 from wps_load.client.timetable import Timetable
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.config import RunConfig
 from wps_load.errors import ConnectFailure, ConnectionLost
 from wps_load.measure.catalog import ack_label
 from wps_load.measure.ledger import Ledger, LedgerTotals, StreamFinal
@@ -39,6 +38,7 @@ from wps_load.protocol.envelopes import Envelopes, NoEnvelopes
 from wps_load.protocol.frames import FrameWriter
 from wps_load.protocol.keepalive import Keepalive
 from wps_load.protocol.messages import DataType
+from wps_load.settings.run_config import RunConfig
 from wps_load.workload.chaos import lifetimes_ns
 from wps_load.workload.pacer import ScheduleCounter
 from wps_load.workload.population import role

@@ -16,8 +16,8 @@ from wps_load.client.chaos import Cutter
 from wps_load.client.publisher import Publisher, Stint
 from wps_load.client.rest_publisher import RestPublisher, RestSenders
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.config import RunConfig
 from wps_load.measure.causes import Cause
+from wps_load.settings.run_config import RunConfig
 from wps_load.workload.pacer import Pacer, Schedule, make_pacer
 from wps_load.workload.population import Role, phase, publisher_count
 from wps_load.workload.seeding import derive

@@ -11,7 +11,6 @@ from wps_load.client.connection import Connection
 from wps_load.client.dial import Dialed
 from wps_load.client.quote import quote
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.config import RunConfig
 from wps_load.errors import ConnectionLost, Finding
 from wps_load.measure.catalog import ack_label
 from wps_load.measure.stamp import Stamp, pack_binary, pack_text, read_binary, read_json
@@ -19,6 +18,7 @@ from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import FrameWriter
 from wps_load.protocol.messages import Ack, Connected, DataMessage, DataType, Disconnected, Downstream, JoinGroup
 from wps_load.protocol.session import Session
+from wps_load.settings.run_config import RunConfig
 from wps_load.workload.population import EVENT_NAME
 
 _EPOCH: Final = 0

@@ -14,9 +14,9 @@ from wps_load.commands import checks, machine
 from wps_load.commands.checks import Check, Level
 from wps_load.commands.parsing import parse_run, run_parser
 from wps_load.commands.way import Way
-from wps_load.config import RunConfig
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
+from wps_load.settings.run_config import RunConfig
 from wps_load.workload.values import whole
 
 _EXAMPLE = """\

@@ -16,11 +16,12 @@ import configargparse  # type: ignore[import-untyped]
 
 from wps_load.auth import redact
 from wps_load.clock import NS_PER_S
-from wps_load.config import OPTIONS, RunConfig, load
 from wps_load.errors import ConfigError, ExitCode, Fault
-from wps_load.options import BY_FLAG
-from wps_load.sources import levels, repeated_keys
-from wps_load.target import HOST
+from wps_load.settings.load import load
+from wps_load.settings.options import BY_FLAG, OPTIONS
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import levels, repeated_keys
+from wps_load.settings.target import HOST
 from wps_load.workload.values import duration_ns, number, whole
 
 CONFIG_FILES = ("~/.locust.conf", "locust.conf", "pyproject.toml")

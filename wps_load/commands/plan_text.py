@@ -14,7 +14,7 @@ from wps_load.commands import checks, machine, units_text
 from wps_load.commands.checks import Check, Level
 from wps_load.commands.sample import Costs
 from wps_load.commands.words import byte_size, duration, rate, row
-from wps_load.config import RunConfig
+from wps_load.settings.run_config import RunConfig
 
 WORKER_SHARE = 0.5
 """Of a core that a worker should use: the rest is for the event loop, connects, and latencies that stay true."""

@@ -16,13 +16,13 @@ from wps_load.commands import units_text
 from wps_load.commands.parsing import plain_parser
 from wps_load.commands.words import rate, row
 from wps_load.errors import ConfigError, ExitCode, Fault
-from wps_load.options import BY_FLAG
 from wps_load.report import tables
 from wps_load.report.azure import AzureMetrics, read_azure
 from wps_load.report.extras import Extras
 from wps_load.report.files import write_rendered
 from wps_load.report.load import BrokenRun, Run, load_run
 from wps_load.report.summary import Summary
+from wps_load.settings.options import BY_FLAG
 
 _EXAMPLE = """\
 Reads summary.json and histograms.hlog of each folder, which stay as they are, and writes report.html, summary.md and

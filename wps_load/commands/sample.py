@@ -12,7 +12,6 @@ from statistics import mean, median
 
 from wps_load.capacity.forecast import FrameSizes
 from wps_load.clock import NS_PER_S, NS_PER_US, now_ns
-from wps_load.config import RunConfig
 from wps_load.emulator.subprotocols import WIRES
 from wps_load.emulator.wires import Publication, Wire
 from wps_load.measure.ledger import Ledger
@@ -21,6 +20,7 @@ from wps_load.protocol.codecs import CODECS, Template
 from wps_load.protocol.frames import FrameReader, FrameWriter
 from wps_load.protocol.messages import DataMessage, DataType
 from wps_load.protocol.session import Session
+from wps_load.settings.run_config import RunConfig
 from wps_load.workload.population import EVENT_NAME, group_name, user_name
 from wps_load.workload.scenarios import Topology
 

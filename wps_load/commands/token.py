@@ -10,9 +10,9 @@ from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, client_url_wit
 from wps_load.clock import NS_PER_S, unix_time_s
 from wps_load.commands.parsing import parse_run, run_parser
 from wps_load.errors import ConfigError, ExitCode, Fault, WrongValue
-from wps_load.options import BY_FLAG
 from wps_load.protocol.names import group_name, user_id
-from wps_load.target import TargetKind
+from wps_load.settings.options import BY_FLAG
+from wps_load.settings.target import TargetKind
 
 EMULATOR = ConnectionString("http://127.0.0.1:8080", DEFAULT_EMULATOR_KEY)
 """Where `wps-load emulator` listens by default, with the official emulator's public key."""

@@ -29,11 +29,11 @@ from wps_load.clock import NS_PER_S, now_ns, unix_time_s
 from wps_load.commands import checks
 from wps_load.commands.checks import Check, Level, failed, skipped
 from wps_load.commands.conversation import Conversation
-from wps_load.config import RunConfig
 from wps_load.errors import Finding
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import DataType
-from wps_load.target import TargetKind
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.target import TargetKind
 from wps_load.urls import Url
 
 _CLIENT_URL = "client URL"

@@ -18,7 +18,7 @@ from itertools import count
 from typing import Protocol
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
-from wps_load.emulator.faults import Dice, Fate, FaultSpec
+from wps_load.workload.faults import Dice, Fate, FaultSpec
 
 REORDER_WAIT_NS = 200 * NS_PER_MS
 

@@ -16,7 +16,6 @@ from aiohttp import web
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.emulator.ending import calm_the_collector, use_uvloop, wait_for_the_end
 from wps_load.emulator.event_handlers import HttpEventHandlers
-from wps_load.emulator.faults import FaultSyntaxError, duration_ns, parse_faults
 from wps_load.emulator.hub_settings import Hub, HubSettings, SettingsError, for_all_hubs
 from wps_load.emulator.limits import Tier
 from wps_load.emulator.server import build_app
@@ -24,6 +23,8 @@ from wps_load.emulator.service import EmulatorConfig, Service
 from wps_load.emulator.settings_file import SettingsFile
 from wps_load.emulator.webhook import TOTAL_TIMEOUT_S, Webhooks
 from wps_load.errors import ExitCode
+from wps_load.workload.faults import FaultSyntaxError, parse_faults
+from wps_load.workload.values import duration_ns
 
 _BACKLOG = 4096
 _ABOUT_TLS = """\

@@ -15,13 +15,13 @@ from wps_load.clock import now_ns
 from wps_load.emulator.alarm import Alarm
 from wps_load.emulator.delivery import Delivery, DirectDelivery, FaultyDelivery, Stats
 from wps_load.emulator.event_contract import EventHandlers, HandlerFailed
-from wps_load.emulator.faults import NO_FAULTS, Dice, FaultSpec
 from wps_load.emulator.frames import End
 from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Connection, Hub
 from wps_load.emulator.limits import Limits, Tier
 from wps_load.emulator.link import WebSocketLink
 from wps_load.emulator.wires import GroupOfRaw
 from wps_load.protocol.messages import SendEvent, SendToGroup, Upstream
+from wps_load.workload.faults import NO_FAULTS, Dice, FaultSpec
 
 PING_INTERVAL_S = 20.0
 _PING_SLOTS = 200

@@ -6,7 +6,8 @@ import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from wps_load.config import AZURE_VARIABLE, OPTIONS
+from wps_load.settings.options import OPTIONS
+from wps_load.settings.target import AZURE_VARIABLE
 
 _LOCUST_SETTINGS = ("users", "spawn-rate", "run-time")
 _NOT_REPEATED = frozenset({"wps-seed", "wps-report-dir"})

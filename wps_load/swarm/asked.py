@@ -7,13 +7,13 @@ from typing import Any
 
 from locust.env import Environment
 
-from wps_load.config import RunConfig, TargetKind
 from wps_load.errors import ConfigError, Fault
-from wps_load.options import BY_FLAG, OPTIONS, TARGET_FLAGS
-from wps_load.sources import Level, Locustfile
+from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import Level, Locustfile
+from wps_load.settings.target import HOST, TargetKind, public_host
 from wps_load.swarm import options, secrets
 from wps_load.swarm.shapes import UsersShape
-from wps_load.target import HOST, public_host
 
 
 class Asked:

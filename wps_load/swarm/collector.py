@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
-from wps_load.config import RunConfig
 from wps_load.measure.catalog import HEALTH
 from wps_load.measure.causes import Cause
 from wps_load.measure.histogram import Histogram
@@ -17,6 +16,7 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.presence import Presence
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.timeline import timeline_row
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.bus import Data
 from wps_load.swarm.parts import Part
 

@@ -11,7 +11,8 @@ from wps_load.client.engine import Engine
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S
-from wps_load.config import RunConfig, TargetKind
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.target import TargetKind
 
 
 def make_engine(config: RunConfig, identity: Mapping[str, Any], on_warning: Callable[[str, str], None]) -> Engine:

@@ -17,9 +17,9 @@ import gevent  # type: ignore[import-untyped]
 from wps_load.capacity.forecast import fan_out
 from wps_load.capacity.search import BoundBy, CapacitySearch, Found, Outcome
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.config import RunConfig
 from wps_load.measure import thresholds
 from wps_load.report.step_doubts import both_at
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import steps
 from wps_load.workload.population import publisher_count
 

@@ -9,9 +9,9 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
-from wps_load.config import RunConfig
 from wps_load.measure import thresholds
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.coordinator import Coordinator
 

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 import gevent  # type: ignore[import-untyped]
 
-from wps_load.config import RunConfig
 from wps_load.errors import ConfigError, ExitCode
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import secrets
 from wps_load.swarm.engines import judge_network
 from wps_load.swarm.guard import Trouble, trouble

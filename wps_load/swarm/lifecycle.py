@@ -22,10 +22,10 @@ from locust.runners import MasterRunner, WorkerRunner
 from wps_load import output
 from wps_load.auth import accept_short_keys
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.config import RunConfig
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, ExitCode, Fault, worst
 from wps_load.measure.catalog import message_metric
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import options, signals
 from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.agent import Agent

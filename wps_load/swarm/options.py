@@ -7,11 +7,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wps_load.config import OPTIONS, RunConfig, load
 from wps_load.errors import Fault
-from wps_load.options import Page
-from wps_load.sources import Level, Locustfile, Settings, levels, repeated_keys
-from wps_load.target import HOST
+from wps_load.settings.load import load
+from wps_load.settings.options import OPTIONS, Page
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import Level, Locustfile, Settings, levels, repeated_keys
+from wps_load.settings.target import HOST
 
 
 class Suggestions(list[str]):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wps_load.options import OPTIONS, Page
+from wps_load.settings.options import OPTIONS, Page
 
 LOCUST_FIELDS = frozenset(("user_count", "spawn_rate", "run_time", "host", "profile", "user_classes", "shape_class"))
 """What Locust's own form sends to /swarm. Locust would take any of its options from there, such as a file's name."""

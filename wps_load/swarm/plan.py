@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from wps_load.clock import NS_PER_S
-from wps_load.config import RunConfig
+from wps_load.settings.run_config import RunConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from typing import Any
 import gevent  # type: ignore[import-untyped]
 
 from wps_load.clock import NS_PER_S, now_ns, utc_now
-from wps_load.config import RunConfig
 from wps_load.errors import ExitCode, worst
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import LATENCIES, main_metric
@@ -21,6 +20,7 @@ from wps_load.report.live import LiveState
 from wps_load.report.model import Outside, RunFacts, RunState
 from wps_load.report.summary import Summary, build_summary
 from wps_load.report.tables import exit_sentences, missed_sentence, not_sent_sentence, slo_value
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
 from wps_load.swarm.coordinator import Coordinator

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
-from wps_load.config import AZURE_VARIABLE, RunConfig
 from wps_load.errors import ConfigError, Fault
-from wps_load.options import BY_FLAG, OPTIONS, Option, Page
-from wps_load.target import Target, TargetKind
+from wps_load.settings.options import BY_FLAG, OPTIONS, Option, Page
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.target import AZURE_VARIABLE, Target, TargetKind
 from wps_load.urls import without_secrets
 
 _CONNECTION_STRING = BY_FLAG["--wps-connection-string"]

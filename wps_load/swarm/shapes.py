@@ -12,7 +12,7 @@ from typing import Any
 from locust import LoadTestShape
 from locust.env import Environment
 
-from wps_load.config import RunConfig
+from wps_load.settings.run_config import RunConfig
 
 
 class Once(logging.Filter):

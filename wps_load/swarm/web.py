@@ -16,9 +16,8 @@ from locust import HttpUser, argument_parser
 from locust.contrib.fasthttp import FastHttpUser
 from locust.util.timespan import parse_timespan
 
-from wps_load.config import OPTIONS
 from wps_load.errors import ConfigError
-from wps_load.options import Page
+from wps_load.settings.options import OPTIONS, Page
 from wps_load.swarm import page_guard
 from wps_load.swarm.page_names import addresses, own_names
 from wps_load.swarm.web_page import pages

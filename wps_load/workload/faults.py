@@ -13,17 +13,8 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
-from wps_load.clock import NS_PER_MS, NS_PER_S, NS_PER_US
+from wps_load.workload.values import duration_ns
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(us|µs|ms|s|m|h)")
-_UNIT_NS = {
-    "us": NS_PER_US,
-    "µs": NS_PER_US,
-    "ms": NS_PER_MS,
-    "s": NS_PER_S,
-    "m": 60 * NS_PER_S,
-    "h": 3600 * NS_PER_S,
-}
 _SHARE = re.compile(r"(\d+)/(\d+)")
 NEVER = Fraction(0)
 
@@ -97,14 +88,6 @@ def parse_faults(text: str) -> FaultSpec:
     if faults:
         raise FaultSyntaxError(faults)
     return FaultSpec(**values)  # type: ignore[arg-type]  # the table of parsers gives each field its type
-
-
-def duration_ns(value: str) -> int:
-    """Raises ValueError."""
-    match = _DURATION.fullmatch(value)
-    if match is None:
-        raise ValueError("a duration with its unit is needed, such as 20ms or 2s")
-    return int(Fraction(match[1]) * _UNIT_NS[match[2]])
 
 
 def _duration(value: str) -> tuple[int]:

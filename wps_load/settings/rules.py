@@ -17,7 +17,7 @@ from wps_load.workload.population import layout
 from wps_load.workload.scenarios import RELIABLE, SCENARIOS, SUBPROTOCOLS, Topology, metrics_of
 
 if TYPE_CHECKING:
-    from wps_load.config import RunConfig
+    from wps_load.settings.run_config import RunConfig
 
 _UNITS_OF = {"Free_F1": 1, "Standard_S1": 100, "Premium_P1": 100, "Premium_P2": 1000}
 _KEY = "a connection string, whose key signs"

@@ -1,181 +1,29 @@
-"""What a run is to do: the options' texts, read and judged at once, as one frozen `RunConfig`.
+"""The options' texts, read and judged at once: `load` makes a `RunConfig` of them, or names every fault.
 
-`load` collects every fault before it raises, so that a user mends them in one go. Nothing here connects.
+All faults are collected before it raises, so that a user mends them in one go. Nothing here connects.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from typing import Any
 
-from wps_load.auth import ConnectionString
-from wps_load.config_rules import conflicts
 from wps_load.errors import ConfigError, Fault
-from wps_load.load_rules import unreachable
 from wps_load.measure import thresholds
-from wps_load.measure.catalog import main_metric
-from wps_load.measure.thresholds import Slo, demanded
-from wps_load.options import BY_FLAG, OPTIONS, TARGET_FLAGS, TIERS, Option
-from wps_load.sources import Level, Locustfile, given_as
-from wps_load.target import AZURE_VARIABLE, HOST, Given, Target, TargetKind, choose_target, empty
+from wps_load.settings.feasibility import unreachable
+from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, Option
+from wps_load.settings.rules import conflicts
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import Level, Locustfile, given_as
+from wps_load.settings.target import HOST, Given, choose_target, empty
 from wps_load.urls import without_secrets
-from wps_load.workload.chaos import CutPlan, SlowPlan
-from wps_load.workload.payload import Part, PayloadPlan, read_samples
-from wps_load.workload.scenarios import SCENARIOS, Scenario, default_roles, latencies_of
-from wps_load.workload.stages import CapacityRange, Stages
-from wps_load.workload.values import Share
-
-__all__ = ["AZURE_VARIABLE", "OPTIONS", "Option", "RunConfig", "Target", "TargetKind", "load"]
+from wps_load.workload.payload import read_samples
+from wps_load.workload.scenarios import SCENARIOS, Scenario, default_roles
 
 REDACTED = "[redacted]"
 DEFAULT_SPAWN_RATE = 1.0
 """Locust's: users per second."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunConfig:
-    """One run's settings. Times in ns, rates in messages per second as exact fractions; None: not set.
-
-    `rate` None is the closed loop (`--wps-rate max`); `total_rate` replaces `rate`. `publishers`, `groups`
-    and `group_size` None: the scenario's default (`workload.population.layout`). `report_dir` None: no files.
-    """
-
-    target: Target
-    hub: str
-    auth: str
-    roles: tuple[str, ...]
-    token_lifetime_ns: int
-    protocol: str
-    scenario: str
-    rate: Fraction | None
-    total_rate: Fraction | None
-    arrival: str
-    payload: tuple[Part, ...]
-    samples: tuple[bytes, ...] | None = field(repr=False)
-    data_type: str
-    ack: bool
-    no_echo: bool
-    groups: int | None
-    group_size: int | None
-    publishers: Share | None
-    lifetime_ns: int | None
-    cut: CutPlan | None
-    slow: SlowPlan | None
-    connect_timeout_ns: int
-    keepalive_interval_ns: int
-    keepalive_timeout_ns: int
-    answer_timeout_ns: int
-    settle_ns: int
-    warmup_ns: int
-    drain_ns: int
-    slo: str
-    slos: tuple[Slo, ...]
-    slo_abort: bool
-    stages: Stages | None
-    capacity: CapacityRange | None
-    units: int | None
-    tier: str | None
-    report_dir: str | None
-    seed: int
-    emulator_faults: str | None
-    ca_file: str | None
-    insecure: bool
-    prometheus_port: int | None
-    allow_target_change: bool
-    users: int | None
-    spawn_rate: float
-    run_time_s: float | None
-    given: tuple[tuple[str, str | bool | None], ...] = field(repr=False)
-    """What `settings` shows of each option: its text, the default's where it was not set, a secret's
-    never.
-    """
-
-    @property
-    def scenario_row(self) -> Scenario:
-        return SCENARIOS[self.scenario]
-
-    @property
-    def closed_loop(self) -> bool:
-        return self.rate is None and self.total_rate is None
-
-    @property
-    def latencies(self) -> tuple[str, ...]:
-        """The latencies of messages that the run can have, the most telling first."""
-        return latencies_of(self.scenario, self.protocol, ack=self.ack, no_echo=self.no_echo)
-
-    @property
-    def main_metric(self) -> str:
-        """The latency that the run is about, as far as is known before it."""
-        return main_metric(self.latencies, demanded(self.slos))
-
-    @property
-    def emulator_units(self) -> str | None:
-        """`--units` of the embedded emulator: it keeps to what the target was bought as. None: no limits."""
-        if self.tier == TIERS["free"]:
-            return "free"
-        return None if self.units is None else str(self.units)
-
-    @property
-    def peak_users(self) -> int | None:
-        """The most users at a time, for which roles are dealt out: `-u`, or what stages or a search go up
-        to.
-        """
-        for plan in (self.stages, self.capacity):
-            if plan is not None and plan.variable == "users":
-                return plan.peak
-        return self.users
-
-    def publisher_rate(self, publishers: int) -> Fraction | None:
-        """Messages per second of each of `publishers`; None is the closed loop."""
-        return self.total_rate / max(1, publishers) if self.total_rate is not None else self.rate
-
-    def payload_plan(self, *, envelope: bool) -> PayloadPlan:
-        """The run's messages; `envelope` True for JSON subprotocols, False for raw data and REST bodies."""
-        if self.samples is not None:
-            return PayloadPlan.from_samples(self.samples, self.data_type, envelope=envelope, seed=self.seed)
-        return PayloadPlan.generated(self.payload, self.data_type, envelope=envelope, seed=self.seed)
-
-    def with_emulator(self, connection_string: str) -> RunConfig:
-        """The same run against the emulator that now listens there."""
-        return replace(self, target=replace(self.target, connection=ConnectionString.parse(connection_string)))
-
-    def settings(self) -> dict[str, str | bool | float | None]:
-        """Everything needed to do the run again, secrets redacted: option keys as in a `--config` file."""
-        return {
-            "users": self.users,
-            "spawn-rate": self.spawn_rate,
-            "run-time": self.run_time_s,
-            **dict(self.given),
-        }
-
-    def comparable(self) -> dict[str, str]:
-        """What two runs must share for their figures to be compared: the load and what it meets.
-
-        Not in it: the seed, names and addresses of the target (but whether it is the emulator), units and
-        tier (more of them is what one compares), TLS, durations, SLOs, reports.
-        """
-        values: dict[str, object] = {
-            name: getattr(self, name)
-            for name in (
-                "scenario", "protocol", "rate", "total_rate", "arrival", "payload", "data_type", "ack",
-                "no_echo",
-                "groups", "group_size", "publishers", "lifetime_ns", "cut", "slow", "stages", "capacity",
-                "emulator_faults", "users", "spawn_rate",
-            )
-        }  # fmt: skip
-        values["emulator"] = self.target.is_emulator
-        values["samples"] = hashlib.sha256(b"\n".join(self.samples)).hexdigest() if self.samples else None
-        return {name: str(value) for name, value in values.items()}
-
-    @property
-    def settings_hash(self) -> str:
-        """16 hex digits over `comparable`."""
-        return hashlib.sha256(json.dumps(self.comparable(), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load(

@@ -1,5 +1,5 @@
 """Every `--wps-*` option, once: its flag, default, help, and how its text is read. The table makes
-argparse's arguments, the web form and `config.load`.
+argparse's arguments, the web form and `load`.
 
 Options are plain strings and switches, because Locust's master packs them for its workers; `""` is "not set".
 """
@@ -14,10 +14,10 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from wps_load.auth import ConnectionString, valid_hub
-from wps_load.emulator.faults import parse_faults
 from wps_load.measure import thresholds
 from wps_load.urls import Url, client_url, unquoted
 from wps_load.workload.chaos import CutPlan, SlowPlan
+from wps_load.workload.faults import parse_faults
 from wps_load.workload.payload import parse_mix
 from wps_load.workload.scenarios import PROTOCOLS, SCENARIOS
 from wps_load.workload.stages import CapacityRange, Stages

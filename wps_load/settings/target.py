@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from wps_load.auth import ConnectionString
 from wps_load.errors import Fault
-from wps_load.options import BY_FLAG, TARGET_FLAGS
-from wps_load.sources import Level, Locustfile, given_as
+from wps_load.settings.options import BY_FLAG, TARGET_FLAGS
+from wps_load.settings.sources import Level, Locustfile, given_as
 from wps_load.urls import HTTP, WEBSOCKET, Url, without_secrets
 
 AZURE_VARIABLE = "WebPubSubConnectionString"

@@ -13,12 +13,12 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from wps_load.errors import Fault
-from wps_load.sources import Locustfile
+from wps_load.settings.sources import Locustfile
 from wps_load.workload.population import publisher_count
 from wps_load.workload.stages import Stages, Step
 
 if TYPE_CHECKING:
-    from wps_load.config import RunConfig
+    from wps_load.settings.run_config import RunConfig
 
 NS_PER_S = 1_000_000_000
 
