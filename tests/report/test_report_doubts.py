@@ -109,6 +109,13 @@ def test_single_late_messages_are_chance_unless_an_slo_was_missed_by_them() -> N
     assert paused(300.0, of=12_400, q="p99.9") == {}
 
 
+def test_the_lags_of_few_messages_are_chance_however_many_deliveries_they_have() -> None:
+    delivery, lags = histogram([56_000_000] * 3_000), histogram([100_000] * 29 + [11_700_000])
+    made = facts(slo="delivery p99 < 1s", rate=100, measure_s=30)
+    run = replace(made, snapshot=Snapshot({"delivery": delivery, "send_lag": lags}), timeline=[])
+    assert {d["name"]: d["level"] for d in build_summary(run)["doubts"]} == {"send_lag": "warning"}
+
+
 def test_a_worker_that_only_listens_and_stood_still_is_seen_among_many() -> None:
     """Nothing left late: what it read late is in the latency all the same."""
     still = histogram([500_000_000 - i * 10_000_000 for i in range(50)] + [100_000] * 6_150)

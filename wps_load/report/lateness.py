@@ -65,7 +65,8 @@ def lateness(seen: Evidence, name: Lag) -> Iterator[Lateness]:
         row = seen.metrics.get(metric)
         if row is None or (name == "send_lag" and metric not in FROM_DUE):
             continue
-        thin = thin_percentiles(row)
+        # a broadcast of twenty messages has thousands of deliveries, and twenty lags
+        thin = {*thin_percentiles(row), *thin_percentiles({"count": _count(seen, name), "failures": 0}), "max"}
         for at in sorted(aggregates):
             latency_ms, lag_ms = row.get(at), _merged(seen, name, at)
             if latency_ms is None or lag_ms is None:
@@ -78,7 +79,7 @@ def lateness(seen: Evidence, name: Lag) -> Iterator[Lateness]:
                 lag_ms=lag_ms,
                 worst_ms=lag_ms if worst_ms is None else worst_ms,
                 limit_ms=_limit_ms(seen, metric, at),
-                carried=at not in (*thin, "max"),
+                carried=at not in thin,
             )
 
 
@@ -90,6 +91,14 @@ def _limit_ms(seen: Evidence, metric: str, at: str) -> float | None:
         if slo.subject == metric and slo.limit_ms is not None and (slo.aggregate or "").replace(".", "_") == at
     ]
     return min(found, default=None)
+
+
+def _count(seen: Evidence, name: Lag) -> int:
+    histogram = seen.facts.snapshot.histograms.get(name)
+    if histogram is not None:
+        return histogram.count
+    totals = seen.facts.totals
+    return 0 if totals is None else totals.published
 
 
 def _merged(seen: Evidence, name: Lag, at: str) -> float | None:
