@@ -209,7 +209,7 @@ def test_nothing_is_told_before_some_exchanges_or_some_patience() -> None:
         asked += 1
         sync.pong("far", {"sent_ns": now, "agent_ns": now}, now + 1)
     assert asked == EXCHANGES
-    assert sync.due(now + NS_PER_MS) == [], "rarely from now on"
+    assert sync.due(now + NS_PER_MS) == [], "more rarely from now on"
     assert len(sync.news(now)) == 1
     slow = ClockSync("here")
     slow.hello("far", "there", 0)
