@@ -46,7 +46,11 @@ def test_quickstart(tmp_path: Path, workers: int) -> None:
     assert summary["generator"]["workers"] == max(1, workers)
     assert [doubt["name"] for doubt in summary["doubts"] if doubt["level"] == "error"] == []
     assert summary["connections"]["target"] == summary["connections"]["opened"] == 8
-    assert summary["messages"]["published"] is None, "a task's messages carry no stamp: nobody knows"
+    messages = summary["messages"]
+    assert messages["published"] >= messages["delivered"] >= summary["metrics"]["rtt"]["count"] >= 8
+    assert messages["expected"] is messages["lost"] is None, "a task's messages carry no stamp: nobody knows"
+    assert summary["rates"]["published_per_s"] > 0
+    assert re.search(r"out [1-9][\d.]*/s", done.output), "the live line"
     for name in ("connect", "join_group"):
         assert summary["metrics"][name]["count"] == table[name] == 8
     assert summary["metrics"]["rtt"]["count"] >= 8

@@ -168,7 +168,10 @@ class WebPubSubClient:
         deadline_ns = due_ns + int(timeout_s * NS_PER_S)
 
         def note() -> None:
-            if key is not None and epoch is not None:
+            if epoch is None:
+                return
+            engine.recorder.count("tasks_published")
+            if key is not None:
                 self._outstanding.add(key, Sent(due_ns, now_ns(), epoch))
 
         if ack:
@@ -231,6 +234,8 @@ class WebPubSubClient:
 
     def _on_data(self, message: DataMessage, arrival_ns: int) -> None:
         """In the hub."""
+        if self._engine.timetable.epoch_of(arrival_ns) is not None:
+            self._engine.recorder.count("tasks_delivered")
         if self._json_is_text and message.data_type == DataType.JSON:
             message = message._replace(data=_parsed(message.data))
         if len(self._outstanding) and message.from_user_id in (None, self.user_id):

@@ -99,6 +99,8 @@ COUNTERS: Final = frozenset(
         "messages_replayed",  # sent again after a recovery although they had come: the protocol drops them
         "sequence_gaps",  # sequence ids that a reliable connection's service skipped
         "rest_requests",
+        "tasks_published",  # by a locustfile's own tasks in the measure phase: handed to a socket
+        "tasks_delivered",  # to them
         "acks_late",  # of requests that had failed for want of an answer
         "acks_unknown",  # of no request of ours, answered already, or of an id that is no number
         "connections_opened",

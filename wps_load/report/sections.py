@@ -57,8 +57,9 @@ def _figures(summary: Summary) -> list[tuple[str, str, str]]:
         items += [
             ("published", tables.number(rates["published_per_s"]), "per second"),
             ("delivered", tables.number(rates["delivered_per_s"]), "per second"),
-            ("lost", tables.number(messages["lost"]), f"of {tables.number(messages['expected'])}"),
         ]
+        if messages["expected"] is not None:
+            items.append(("lost", tables.number(messages["lost"]), f"of {tables.number(messages['expected'])}"))
     if messages.get("missed"):
         items.append(("missed", tables.number(messages["missed"]), "while disconnected"))
     return items

@@ -154,10 +154,16 @@ def _messages(facts: RunFacts) -> Summary:
     return {
         "offered": facts.offered,
         **{name: None if facts.totals is None else getattr(facts.totals, name) for name in names},
+        **({} if facts.totals is not None else {name: _counted(facts, name) for name in ("published", "delivered")}),
         "send_failed_by": None if facts.totals is None else {str(k): n for k, n in facts.totals.send_failed_by.items()},
         "replayed": facts.snapshot.counters.get("messages_replayed", 0) if facts.protocol in RELIABLE else None,
         "billed_outbound": facts.billed_outbound,
     }
+
+
+def _counted(facts: RunFacts, name: str) -> int | None:
+    """Of a locustfile's own tasks, whose messages carry no stamp: how many there were, and no more than that."""
+    return None if facts.has_messages else facts.snapshot.counters.get(f"tasks_{name}")
 
 
 def _rates(facts: RunFacts) -> Summary:
@@ -167,6 +173,6 @@ def _rates(facts: RunFacts) -> Summary:
     totals = facts.totals
     return {
         "offered_per_s": rate(facts.offered),
-        "published_per_s": rate(None if totals is None else totals.published),
-        "delivered_per_s": rate(None if totals is None else totals.delivered),
+        "published_per_s": rate(_counted(facts, "published") if totals is None else totals.published),
+        "delivered_per_s": rate(_counted(facts, "delivered") if totals is None else totals.delivered),
     }

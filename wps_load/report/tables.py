@@ -167,7 +167,7 @@ def what_ran(summary: Mapping[str, Any]) -> str:
         f"{run['scenario']} over {run['protocol']}",
         f"{number(summary['connections']['target'])} connections",
     ]
-    if summary["messages"]["published"]:
+    if summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile offer no rate
         parts += [_load(run["settings"]), f"payload {shown(run['settings'].get('wps-payload'))}"]
     return f"{', '.join(parts)}, against {run['target']}, for {seconds(run['duration_s'])}."
 

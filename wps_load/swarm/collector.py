@@ -246,6 +246,7 @@ class Collector:
         interval_s = float(number - self._last_row)
         self._last_row = number
         lag = second.interval.histograms.get("loop_lag")
+        tasks = second.interval.counters
         send_lag = second.interval.histograms.get("send_lag")
         row = timeline_row(
             t_s=float(number),
@@ -254,8 +255,8 @@ class Collector:
             users=sum({**self._open, **second.open}.values()),
             interval=second.interval,
             offered=second.deltas["offered"],
-            published=second.deltas["published"],
-            delivered=second.deltas["delivered"],
+            published=second.deltas["published"] + tasks.get("tasks_published", 0),
+            delivered=second.deltas["delivered"] + tasks.get("tasks_delivered", 0),
             lost=second.deltas["missing"],
             loop_lag_ms_p99=_p99_ms(lag),
             send_lag_ms_p99=_p99_ms(send_lag),
