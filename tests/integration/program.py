@@ -47,6 +47,14 @@ class Finished:
         found: dict[str, Any] = json.loads((self.folder / "summary.json").read_text())
         return found
 
+    @property
+    def failures(self) -> dict[tuple[str, str], int]:
+        """(metric, label) -> how many."""
+        return {(row["metric"], row["label"]): row["count"] for row in self.summary["failures"]}
+
+    def doubts(self, level: str) -> set[str]:
+        return {doubt["name"] for doubt in self.summary["doubts"] if doubt["level"] == level}
+
 
 def run(
     report_dir: Path, *options: str, locustfile: Path = LOCUSTFILE, environment: dict[str, str] | None = None

@@ -174,7 +174,7 @@ def test_wrong_key_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
         )  # fmt: skip
 
     assert done.code == 4, done.output
-    assert {"metric": "connect", "label": "http_401", "count": 8} in done.summary["failures"]
+    assert done.failures["connect", "http_401"] == 8
     assert done.output.count("the service does not accept the token") == 1
     assert "Traceback" not in done.output
     assert key not in done.output
