@@ -94,9 +94,6 @@ def start(
     report_dir: Path, *options: str, locustfile: Path = LOCUSTFILE, environment: dict[str, str] | None = None
 ) -> Iterator[Program]:
     """The program, in a process group of its own; ended with the block."""
-    if "--processes" in options and "--master-port" not in options:
-        port = str(free_port())  # two tests at a time must not hear each other's workers
-        options = (*options, "--master-port", port, "--master-bind-port", port)
     report_dir.mkdir(parents=True, exist_ok=True)
     log = report_dir.with_suffix(".log")
     with log.open("w") as out:

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import msgpack  # type: ignore[import-untyped]
+import psutil  # type: ignore[import-untyped]
 import pytest
 from program import clean_environment, free_port, start, until
 
@@ -145,3 +146,30 @@ def test_neither_a_worker_without_the_secret_nor_a_stranger_begins_a_run(connect
     assert "worker stranger does not answer as a worker of wps-load does" in finished.output
     assert "spawn" not in stranger.kinds()
     assert ConnectionString.parse(connection).access_key.encode() not in b"\n".join(stranger.heard())
+
+
+def test_two_runs_with_processes_on_one_host_do_not_meet(tmp_path: Path) -> None:
+    options = ("--processes", "2", "-u", "4", "-r", "4", "--wps-drain", "1s")
+    with (
+        start(tmp_path / "killed", "--headless", "-t", "30s", *options) as killed,
+        start(tmp_path / "reports", "--headless", "-t", "5s", *options) as program,
+    ):
+        for each in (killed, program):
+            each.await_output("All users spawned")
+        listening = [
+            connection.laddr.ip
+            for connection in psutil.Process(program.process.pid).net_connections("tcp")
+            if connection.status == psutil.CONN_LISTEN
+        ]
+        orphans = [child for child in psutil.Process(killed.process.pid).children() if "locust" in child.cmdline()]
+        killed.process.kill()
+        killed.process.wait()
+        gone, alive = psutil.wait_procs(orphans, 5)
+        finished = program.finish()
+    assert listening == ["127.0.0.1"]
+    assert (len(gone), alive) == (2, [])
+    assert finished.code == 0, finished.output
+    assert finished.summary["generator"]["workers"] == 2
+    for each in (killed, program):
+        assert "2 workers connected" in each.output
+        assert "3 workers connected" not in each.output

@@ -26,7 +26,7 @@ from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, ExitCode, Fault, worst
 from wps_load.measure.catalog import message_metric
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm import options, signals
+from wps_load.swarm import forks, options, signals
 from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.asked import Asked
@@ -62,12 +62,14 @@ def install(events: Any) -> None:
     signals.leave_quietly_until_then()
 
     def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
+        forks.forks_are_made()
         try:
             Lifecycle(environment, runner, web_ui)
         except Exception as error:  # Locust would end with 1, and a traceback
             leave(trouble("the start", error))
 
     events.init_command_line_parser.add_listener(options.add_arguments)
+    events.init_command_line_parser.add_listener(forks.keep_together)
     events.init.add_listener(on_init)
 
 

@@ -1,0 +1,133 @@
+"""`--processes N`: Locust forks workers of its own. They and their master are nobody else's.
+
+Locust's master listens on all interfaces, on the same port in every run, and a worker whose master was killed looks for
+another one: of two runs on one host, each gets workers of the other. So these masters bind to loopback and to a free
+port, unless the user says otherwise, and forks end with the process that made them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Collection
+from types import SimpleNamespace
+from typing import Any
+
+from gevent import monkey  # type: ignore[import-untyped]
+
+from wps_load.settings.sources import levels
+
+LOOPBACK = "127.0.0.1"
+_FLAGS = {
+    "--master-bind-host": "master_bind_host",
+    "--master-bind-port": "master_bind_port",
+    "--master-host": "master_host",
+    "--master-port": "master_port",
+}
+_EVERYWHERE = ("*", "", "0.0.0.0", "::")
+_PR_SET_PDEATHSIG = 1
+_POLL_S = 1.0
+
+
+def keep_together(parser: Any) -> None:
+    """Has Locust's parser arrange where master and forks meet, as soon as it has read the options."""
+    parse = parser.parse_args
+
+    def parse_args(*args: Any, **kwargs: Any) -> Any:
+        found = parse(*args, **kwargs)
+        if getattr(found, "processes", None) and not _forking.done:  # Locust makes more parsers later, for its page
+            if not found.worker:
+                given = levels(getattr(parser, "_source_to_settings", {}), sys.argv[1:], _FLAGS)
+                vars(found).update(meeting_place(found, given, reserved_port))
+            end_forks_with_us()
+        return found
+
+    parser.parse_args = parse_args
+
+
+def meeting_place(
+    options: Any, given: Collection[str], free_port: Callable[[str], int] = lambda host: 0
+) -> dict[str, str | int]:
+    """Where the master binds and its forks connect. `given`: which of these options the user has set, by dest.
+
+    What is set stays as it is, and what is not follows it.
+    """
+    place: dict[str, str | int] = {name: getattr(options, name) for name in _FLAGS.values()}
+    if "master_bind_host" not in given:
+        place["master_bind_host"] = LOOPBACK
+    elif "master_host" not in given and place["master_bind_host"] not in _EVERYWHERE:
+        place["master_host"] = place["master_bind_host"]
+    if "master_bind_port" in given:
+        port = place["master_bind_port"]
+    elif "master_port" in given:
+        port = place["master_port"]
+    else:
+        port = free_port(str(place["master_bind_host"]))
+    for name in ("master_bind_port", "master_port"):
+        if name not in given:
+            place[name] = port
+    return place
+
+
+def reserved_port(host: str) -> int:
+    """A free port that is given to no other process while this one, or a fork of it, lives.
+
+    It is bound and does not listen, so that a socket with SO_REUSEADDR, as ZeroMQ's are, may still bind to it.
+    """
+    if not _reserved:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        reservation = socket.socket(family, socket.SOCK_STREAM)
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            reservation.bind(("" if host in _EVERYWHERE else host, 0))
+        except OSError:  # no address of this host: whoever binds to it says so
+            reservation.bind(("", 0))
+        _reserved.append(reservation)
+    port: int = _reserved[0].getsockname()[1]
+    return port
+
+
+_reserved: list[socket.socket] = []
+
+
+# -- forks that end with their parent ------------------------------------------------------------------------
+
+_forking = SimpleNamespace(parent=None, registered=False, done=False)
+
+
+def end_forks_with_us() -> None:
+    """From now on, until `forks_are_made`."""
+    _forking.parent = os.getpid()
+    if not _forking.registered:
+        _forking.registered = True
+        os.register_at_fork(after_in_child=_in_fork)
+
+
+def forks_are_made() -> None:
+    """What is forked from now on is somebody else's."""
+    _forking.parent, _forking.done = None, True
+
+
+def _in_fork() -> None:
+    if _forking.parent is not None:
+        end_with(_forking.parent)
+
+
+def end_with(parent: int) -> None:
+    """This process is killed when its parent ends, however that happens; at once if it has. By the kernel on Linux."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    else:
+        start: Callable[..., Any] = monkey.get_original("_thread", "start_new_thread")
+        start(_watch, (parent, monkey.get_original("time", "sleep")))
+    if os.getppid() != parent:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _watch(parent: int, sleep: Callable[[float], None]) -> None:
+    while os.getppid() == parent:
+        sleep(_POLL_S)
+    os.kill(os.getpid(), signal.SIGKILL)
