@@ -43,6 +43,9 @@ def test_a_sound_run_has_none() -> None:
     [
         ({"state": RunState.RUNNING}, {"interrupted": "error"}),
         ({"state": RunState.STOPPED}, {"stopped_early": "warning"}),
+        ({"trouble": "_on_second failed (KeyError)"}, {"broken_off": "error"}),
+        ({"users_asked": [50]}, {}),
+        ({"users_asked": [50, 60, 50]}, {"users_changed": "error"}),
         (health(workers_lost=1), {"worker_lost": "error"}),
         ({"totals": None, "timeline": ()}, {"no_messages": "error"}),
         (health(workers_lost=1) | {"totals": None}, {"worker_lost": "error"}),
@@ -215,7 +218,7 @@ def test_silent_connections_are_told() -> None:
 
 
 def test_the_list_is_closed() -> None:
-    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 22
+    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 24
 
 
 def test_nothing_connected_comes_first_and_alone_explains_what_follows() -> None:

@@ -13,7 +13,7 @@ from wps_load.report.summary import build_summary
 def test_passed() -> None:
     text = markdown.render(build_summary(facts(rate=10, measure_s=10)))
     assert text.startswith(
-        "## ✅ Passed: echo over json\n\n"
+        "## ✅ Passed (EMULATOR): echo over json\n\n"
         "All 3 SLOs were met.\n\n"
         "echo over json, 50 connections, 2 messages/s for each publisher, payload 2KiB, "
         "against embedded emulator at http://127.0.0.1:41873, for 13 s.\n\n"
@@ -35,7 +35,9 @@ def test_every_table_is_rectangular() -> None:
 
 def test_invalid_says_so_first() -> None:
     text = markdown.render(build_summary(facts(generator=GeneratorHealth(workers_lost=1))))
-    assert text.startswith("## ⚠️ Invalid: echo over json\n\nThe figures of this run cannot be trusted: worker lost.")
+    assert text.startswith(
+        "## ⚠️ Invalid (EMULATOR): echo over json\n\nThe figures of this run cannot be trusted: worker lost."
+    )
     assert "- ⚠️ **worker lost**: 1 worker went missing" in text
 
 

@@ -61,6 +61,7 @@ def run(seconds: int, *, summary: dict[str, Any] | None = None, run_time_s: floa
 
 
 SUMMARY: dict[str, Any] = {
+    "run": {"target": "embedded emulator at http://127.0.0.1:1"},
     "verdict": "fail",
     "slo": [{"expression": "loss = 0", "value": 3.0, "verdict": "fail"}],
     "doubts": [],
@@ -158,7 +159,7 @@ def test_a_run_in_words_while_it_goes_on() -> None:
 def test_a_run_in_words_when_it_is_over() -> None:
     view = RunView(lambda: run(3, summary=SUMMARY))
     found = texts(view)
-    assert found["phase"] == ("Failed", "1 of 1 SLOs not met: loss = 0.")
+    assert found["phase"] == ("Failed (EMULATOR)", "1 of 1 SLOs not met: loss = 0.")
     assert found["SLO loss = 0"] == ("✗ not met", "3")
     assert found["lost"] == ("–", "3")
     assert found["rtt p50, ms"] == ("–", "2.00")

@@ -78,7 +78,7 @@ def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azu
     except OSError as error:
         fault = Fault("FOLDER", str(folder), f"a folder that can be written to ({error.strerror})")
         raise ConfigError([fault]) from error
-    word = tables.VERDICT_WORDS[found.summary["verdict"]]
+    word = tables.verdict_word(found.summary)
     sys.stdout.write(f"{word}: {tables.verdict_sentence(found.summary)}\n{folder / 'report.html'}\n")
     return found
 

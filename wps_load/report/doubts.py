@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from wps_load.report.asked_doubts import broken_off, users_changed
 from wps_load.report.connection_doubts import (
     address_unanswered,
     connections_failed,
@@ -178,6 +179,8 @@ def tls_unverified(seen: Evidence) -> Doubt | None:
 
 CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     interrupted,
+    broken_off,
+    users_changed,
     worker_lost,
     worker_away,
     no_messages,

@@ -39,7 +39,7 @@ def pieces(
         run=run,
         css=Markup(page_css()),
         verdict=summary["verdict"],
-        verdict_word=tables.VERDICT_WORDS[summary["verdict"]],
+        verdict_word=tables.verdict_word(summary),
         mark=_MARK[summary["verdict"]],
         started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
         sentence=" ".join([tables.verdict_sentence(summary), *tables.exit_sentences(summary)]),

@@ -41,10 +41,11 @@ def render(summary: Mapping[str, Any]) -> bytes:
         ET.SubElement(properties, "property", {"name": name, "value": _text(str(run[name]))})
     class_name = f"wps-load.{run['scenario']}.{run['protocol']}"
 
-    case = _testcase(suite, class_name, "the run is valid")
+    emulator = " (EMULATOR)" if tables.on_emulator(summary) else ""
+    case = _testcase(suite, class_name, f"the run is valid{emulator}")
     if errors:
         body = "\n".join(f"{doubt['name']}: {doubt['message']} {doubt['advice']}" for doubt in errors)
-        _outcome(case, "error", tables.verdict_sentence(summary), "invalid", body)
+        _outcome(case, "error", f"{tables.verdict_word(summary)}: {tables.verdict_sentence(summary)}", "invalid", body)
     if searched:
         case = _testcase(suite, class_name, "a step of the search held")
         if nothing_held:

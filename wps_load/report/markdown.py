@@ -20,7 +20,7 @@ _FAILURES_SHOWN = 20
 
 def render(summary: Mapping[str, Any], extras: Extras = NONE) -> str:
     """GitHub-flavoured Markdown."""
-    word = tables.VERDICT_WORDS[summary["verdict"]]
+    word = tables.verdict_word(summary)
     parts = [
         f"## {_MARK[summary['verdict']]} {word}: {escape(summary['run']['scenario'])} over "
         f"{escape(summary['run']['protocol'])}",

@@ -115,7 +115,8 @@ class RunFacts:
     `latencies`: those of messages that the run can have, the most telling first; empty where nobody plays a scenario.
     `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there
     is no TLS. `capacity`: what a search found, with its steps and, as `best_slo`, the SLOs of the highest step
-    that held. `stages`: the steps of `--wps-stages`.
+    that held. `stages`: the steps of `--wps-stages`. `users_asked`: the numbers of users that
+    Locust was asked for, one after the other, where a scenario was played. `trouble`: why the run was broken off.
     """
 
     run_id: str
@@ -150,6 +151,8 @@ class RunFacts:
     capacity: Mapping[str, object] | None = None
     stages: Mapping[str, object] | None = None
     outside: Outside = field(default_factory=Outside)
+    users_asked: Sequence[int] = ()
+    trouble: str | None = None
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:

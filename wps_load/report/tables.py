@@ -91,6 +91,16 @@ def seconds(value: float | None) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
+def on_emulator(summary: Mapping[str, Any]) -> bool:
+    """Whether the embedded emulator was tested: no verdict about Azure."""
+    return str(summary["run"]["target"]).startswith("embedded emulator")
+
+
+def verdict_word(summary: Mapping[str, Any]) -> str:
+    """The verdict as a heading, and that it is the emulator's."""
+    return VERDICT_WORDS[summary["verdict"]] + (" (EMULATOR)" if on_emulator(summary) else "")
+
+
 # -- sentences -----------------------------------------------------------------------------------------------
 
 

@@ -9,7 +9,7 @@ from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import Sized, Sizing, measured_sizing
 from wps_load.capacity.units import PLANNED_SHARE, Guide, Load, Row, Size, in_guide_messages, load_guide
 from wps_load.report.extras import Extras
-from wps_load.report.tables import DASH, Cell, Table, is_search, number, table
+from wps_load.report.tables import DASH, Cell, Table, is_search, number, on_emulator, table
 
 
 def found_sizing(summary: Mapping[str, Any], extras: Extras) -> Sizing | None:
@@ -49,7 +49,7 @@ def units_notes(summary: Mapping[str, Any], found: Sizing, guide: Guide) -> list
     if found.bought is not None:
         verdict = "enough" if found.bought.holds else "too little"
         notes.append(f"Bought: {_name(found.bought)}, {verdict} for it: {_uses(found.bought)}.")
-    if summary["run"]["target"].startswith("embedded emulator"):
+    if on_emulator(summary):
         notes.append("The target was the emulator: its limits are this machine’s or its settings’, not Azure’s.")
     return notes
 

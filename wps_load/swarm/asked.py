@@ -7,7 +7,7 @@ from typing import Any
 
 from locust.env import Environment
 
-from wps_load.errors import ConfigError, Fault
+from wps_load.errors import ConfigError
 from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Level, Locustfile
@@ -48,8 +48,8 @@ class Asked:
         values, found = {**self.values, **(changed or {})}, self.locustfile
         sources = self._now(values)
         values[HOST] = self._host(values)
-        if found.shape is not None:  # it sets the number of users, and Locust leaves -t to it
-            values |= {"num_users": None, "spawn_rate": None, "run_time": None}
+        if found.shape is not None:
+            values["run_time"] = None  # Locust leaves it to the shape
         if not found.plays_scenario:  # its default SLO is about messages that nobody sends
             values["wps_slo"] = values.get("wps_slo") or "none"
         return self._read(values, sources, found)
@@ -90,9 +90,6 @@ class Asked:
         self, values: Mapping[str, Any], sources: Mapping[str, Level], locustfile: Locustfile, *, judged: bool = False
     ) -> RunConfig:
         faults = options.repeated()
-        processes = values.get("processes")
-        if processes is not None and (processes == 0 or processes < -1):
-            faults.append(Fault("--processes", str(processes), "at least 1, or -1 for one of each processor"))
         faults += [fault for cls in self._ours() for fault in cls.attribute_faults()]
         try:
             config = options.read(values, sources=sources, locustfile=locustfile, judged=judged)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 from gevent.event import Event  # type: ignore[import-untyped]
@@ -54,7 +53,6 @@ class Coordinator:
         requested_users: Callable[[], int],
         on_second: Callable[[Collector], None] = lambda collector: None,
         say: Callable[[str], None] = lambda sentence: None,
-        on_error: Callable[[BaseException], None] = lambda error: None,
     ) -> None:
         self.plan = plan
         self.collector = Collector(plan.started_ns, plan.config, on_second)
@@ -85,10 +83,9 @@ class Coordinator:
         bus.on_coordinator = self._received
         self.trouble: str | None = None
         """Why the run was broken off, in a sentence."""
+        self.users_asked: list[int] = [plan.users]
+        """The numbers of users that Locust was asked for; more than one where somebody has changed it."""
         self._greenlets = [gevent.spawn(self._conduct), gevent.spawn(self._watch)]
-        self._on_error = on_error
-        for greenlet in self._greenlets:
-            self._watched(greenlet)
 
     @property
     def stopping(self) -> bool:
@@ -99,10 +96,6 @@ class Coordinator:
     def lead_ns(self) -> int:
         """How far ahead an instant must be for all agents to know of it in time."""
         return LEAD_NS
-
-    def _watched(self, greenlet: Any) -> None:
-        """What it raises would end it, and nothing else."""
-        greenlet.link_exception(lambda failed: self._on_error(failed.exception))
 
     # -- phases ----------------------------------------------------------------------------------------------
 
@@ -183,7 +176,7 @@ class Coordinator:
         self.clocks.start_over()
         self._stint(epoch=1, start_ns=measure, until_ns=self._publish_until_ns(measure))
         if self.explorer is not None:
-            self._watched(self.explorer.begin())
+            self.explorer.begin()
 
     def _publish_until_ns(self, start_ns: int) -> int:
         end = self.planned_end_ns

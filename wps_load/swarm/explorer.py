@@ -69,10 +69,9 @@ class Explorer:
         self.held: steps.Step | None = None
         """The step at the highest load that held."""
 
-    def begin(self) -> Any:
-        """Publishing begins: from now on the load is ours. Returns the greenlet that drives it."""
+    def begin(self) -> None:
+        """Publishing begins: from now on the load is ours."""
         self._greenlet = gevent.spawn(self._run)
-        return self._greenlet
 
     def _run(self) -> None:
         if self._config.capacity is not None:

@@ -65,6 +65,8 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         slos=thresholds.parse(config.slo) if config.slo else (),
         capacity=None if explorer is None else explorer.summary(),
         stages=None if explorer is None else explorer.stages(),
+        users_asked=coordinator.users_asked,
+        trouble=coordinator.trouble,
     )
 
 

@@ -1,7 +1,7 @@
-"""What goes wrong inside an event handler ends the run.
+"""What goes wrong inside an event handler, a message or a greenlet of ours ends the run.
 
-Locust logs whatever a listener raises and goes on: a run whose beginning failed would go on without us, connect
-nobody, and end with exit code 0. So every listener of ours is guarded, and so are the messages between processes.
+Locust logs whatever a listener raises and goes on, and gevent prints what ends a greenlet: a run whose beginning failed
+would go on without us, connect nobody, and end with exit code 0.
 """
 
 from __future__ import annotations
@@ -10,11 +10,18 @@ import functools
 import logging
 import traceback
 from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
 from typing import Any, NamedTuple
+
+import gevent  # type: ignore[import-untyped]
 
 from wps_load.errors import ConfigError, ExitCode, WpsLoadError
 
 logger = logging.getLogger(__name__)
+
+
+_HERE = str(Path(__file__).parents[1])
 
 
 class Trouble(NamedTuple):
@@ -49,3 +56,24 @@ def guarded(handler: Callable[..., Any], on_trouble: Callable[[Trouble], None]) 
             return None
 
     return run
+
+
+def watch_loop(on_trouble: Callable[[Trouble], None]) -> None:
+    """Tells `on_trouble` of what ends a greenlet or a callback that was in the midst of code of ours.
+
+    gevent prints its traceback. A request for the page (its context is a WSGI environment) is no part of a run.
+    """
+    hub = gevent.get_hub()
+    printed = hub.handle_error
+
+    def handle_error(context: Any, kind: Any, value: Any, tb: TracebackType | None) -> None:
+        printed(context, kind, value, tb)
+        if isinstance(value, Exception) and not isinstance(context, dict) and _is_ours(tb):
+            on_trouble(Trouble(f"an error ended a part of the run ({type(value).__name__}), which is a bug of wps-load",
+                               ExitCode.INVALID))  # fmt: skip
+
+    hub.handle_error = handle_error
+
+
+def _is_ours(tb: TracebackType | None) -> bool:
+    return any(frame.filename.startswith(_HERE) for frame in traceback.extract_tb(tb))

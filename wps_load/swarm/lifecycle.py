@@ -39,7 +39,7 @@ from wps_load.swarm.ending import Ending
 from wps_load.swarm.engines import judge_network, make_engine
 from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.gate import MasterGate, WorkerGate
-from wps_load.swarm.guard import Trouble, guarded, trouble
+from wps_load.swarm.guard import Trouble, guarded, trouble, watch_loop
 from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.reporter import Reporter
@@ -126,6 +126,7 @@ class Lifecycle:
             (events.quit, self._on_quit),
         ):
             event.add_listener(guarded(handler, self.break_off))
+        watch_loop(self.break_off)
         if self.conducts:
             if web_ui is not None:
                 extend(web_ui, self)
@@ -175,6 +176,7 @@ class Lifecycle:
             return
         if self.trouble is None:
             self.trouble = found
+            self.environment.process_exit_code = int(found.code)
             self.console.say(f"wps-load: {found.sentence}")
             if self.coordinator is not None:
                 self.coordinator.trouble = found.sentence
@@ -276,7 +278,6 @@ class Lifecycle:
             requested_users=lambda: requested_users(self.runner),
             on_second=self._on_second,
             say=self.console.say,
-            on_error=lambda error: self.break_off(trouble("the run", error)),
         )
         self._abort = AbortWatch(self.coordinator, config.slos) if config.slo_abort else None
         if config.capacity is not None or config.stages is not None:
@@ -289,6 +290,7 @@ class Lifecycle:
     # -- load that changes -----------------------------------------------------------------------------------
 
     def _on_second(self, collector: Collector) -> None:
+        self._steps.look(self.coordinator)
         if self.reporter is not None:
             self.reporter.second(collector)
         hopeless = self._abort.hopeless() if self._abort is not None else None
@@ -336,6 +338,7 @@ class Lifecycle:
 
     def _on_spawning_complete(self, **_: Any) -> None:
         if self.coordinator is not None:
+            self._steps.look(self.coordinator)
             self._note_users()
             self.coordinator.spawning_complete()
             if self.environment.reset_stats:  # Locust resets its own without telling

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from argparse import ArgumentTypeError
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
+
+from locust import User
 
 from wps_load.errors import Fault
 from wps_load.settings.load import load
@@ -22,10 +25,36 @@ class Suggestions(list[str]):
         return True
 
 
+def _user_class(text: str) -> str:
+    """Locust ends with 1, which is the code of failed requests, for what is no class: mostly a value's second word."""
+    if text not in {cls.__name__ for cls in _subclasses(User) if not cls.__dict__.get("abstract")}:
+        raise ArgumentTypeError(f"{text!r} is no User class of the locustfile; a value with a blank needs quotes")
+    return text
+
+
+def _subclasses(base: Any) -> Iterator[Any]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from _subclasses(cls)
+
+
+def _processes(text: str) -> int:
+    """As Locust reads it, before it forks."""
+    if not text.strip().removeprefix("-").isdecimal() or not (int(text) == -1 or int(text) >= 1):
+        raise ArgumentTypeError(f"{text!r} is not at least 1, nor -1 for one of each processor")
+    return int(text)
+
+
+_STRICTER = {"user_classes": _user_class, "processes": _processes}
+"""Options of Locust's own whose wrong values it refuses with another exit code, or not at all."""
+
+
 def add_arguments(parser: Any) -> None:
     """For Locust's `init_command_line_parser`, which it fires again for each load of its page."""
     if not _parsers:
         _parsers.append(parser)
+    for action in parser._actions:
+        action.type = _STRICTER.get(action.dest, action.type)
     for option in OPTIONS:
         shared: dict[str, Any] = {
             "help": option.argparse_help,

@@ -19,7 +19,7 @@ from wps_load.report.files import append_step_summary, prepare, write_run
 from wps_load.report.live import LiveState
 from wps_load.report.model import Outside, RunFacts, RunState
 from wps_load.report.summary import Summary, build_summary
-from wps_load.report.tables import exit_sentences, missed_sentence, not_sent_sentence, slo_value
+from wps_load.report.tables import exit_sentences, missed_sentence, not_sent_sentence, on_emulator, slo_value
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
@@ -66,7 +66,8 @@ class Reporter:
     def announce(self) -> None:
         config = self.config
         hub = f", hub {config.hub}" if config.target.has_key else ""  # else the Client URL decides
-        self._console.say(f"Target: {config.target.describe()}{hub}")
+        emulator = "; EMULATOR: nothing here is said of Azure" if config.target.is_emulator else ""
+        self._console.say(f"Target: {config.target.describe()}{hub}{emulator}")
         self._console.say(f"Scenario: {self.scenario} over {config.protocol}; SLO: {config.slo or 'none'}")
 
     def begin(self, coordinator: Coordinator, target_users: Callable[[], int]) -> None:
@@ -182,7 +183,8 @@ class Reporter:
         if summary is None or self._told:
             return
         self._told = True
-        self._console.say(f"Verdict: {summary['verdict']}")
+        emulator = " (EMULATOR)" if on_emulator(summary) else ""
+        self._console.say(f"Verdict: {summary['verdict']}{emulator}")
         for slo in summary["slo"]:
             self._console.say(f"  {slo['verdict']:8}{slo['expression']}  (measured: {slo_value(slo)})")
         for sentence in filter(None, (not_sent_sentence(summary), missed_sentence(summary))):

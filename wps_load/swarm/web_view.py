@@ -103,9 +103,9 @@ class RunView:
             "state": "running" if summary is None else "finished",
             "key": here,
             "what": f"{reporter.scenario} over {reporter.config.protocol}",
-            "target": f"{reporter.config.target.describe()}, hub {reporter.config.hub}",
+            "target": f"{_target(reporter)}, hub {reporter.config.hub}",
             "verdict": None if summary is None else summary["verdict"],
-            "verdict_word": None if summary is None else tables.VERDICT_WORDS[summary["verdict"]],
+            "verdict_word": None if summary is None else tables.verdict_word(summary),
             "sentence": None if summary is None else tables.verdict_sentence(summary),
             "report": None if self.folder is None else REPORT,
             "phase": phase_of(reporter, coordinator),
@@ -166,6 +166,11 @@ def judge(reporter: Reporter, coordinator: Coordinator) -> Judgement:
         [asdict(doubt) for doubt in doubts if doubt.name != "interrupted"],  # which every run is until it ends
         metrics,
     )
+
+
+def _target(reporter: Reporter) -> str:
+    target = reporter.config.target
+    return ("EMULATOR: " if target.is_emulator else "") + target.describe()
 
 
 def phase_of(reporter: Reporter, coordinator: Coordinator) -> str:
@@ -237,10 +242,10 @@ def _state_rows(reporter: Reporter, coordinator: Coordinator) -> Rows:
     left = "" if config.run_time_s is None else f"{tables.seconds(round(max(0.0, config.run_time_s - elapsed)))} left"
     phase = phase_of(reporter, coordinator)
     if reporter.summary is not None:
-        phase, left = tables.VERDICT_WORDS[reporter.summary["verdict"]], tables.verdict_sentence(reporter.summary)
+        phase, left = tables.verdict_word(reporter.summary), tables.verdict_sentence(reporter.summary)
     return [
         _row("scenario", f"{reporter.scenario} over {config.protocol}"),
-        _row("target", config.target.describe(), f"hub {config.hub}"),
+        _row("target", _target(reporter), f"hub {config.hub}"),
         _row("phase", phase, left or tables.seconds(round(elapsed))),
     ]
 
