@@ -19,7 +19,8 @@ from websocket import WebSocket, WebSocketException
 from wps_load.client.head import MalformedHead, ResponseHead, SpeaksTls, read_head
 from wps_load.client.stream import UPGRADING, Network, Timings, open_stream, time_limit
 from wps_load.client.tls import behind_handshake
-from wps_load.clock import now_ns
+from wps_load.client.token_time import remarks, token_of
+from wps_load.clock import now_ns, unix_time_s
 from wps_load.errors import ConnectFailure
 
 
@@ -104,11 +105,12 @@ _CHECKED: Final = ("upgrade", "connection", "sec-websocket-accept")
 class _HeadFeed:
     """What websocket-client takes for a socket: sends the request, gives the response's head from memory."""
 
-    __slots__ = ("_pieces", "_query", "_sock", "arrived_ns", "head", "leftover")
+    __slots__ = ("_headers", "_pieces", "_query", "_sock", "arrived_ns", "head", "leftover")
 
-    def __init__(self, sock: Any, query: str) -> None:
+    def __init__(self, sock: Any, query: str, headers: Mapping[str, str]) -> None:
         self._sock = sock
         self._query = query
+        self._headers = headers
         self._pieces: Iterator[bytes] = iter(())
         self.head: ResponseHead | None = None
         self.leftover = b""
@@ -136,7 +138,7 @@ class _HeadFeed:
         self.arrived_ns = now_ns()
         self.head = head
         if head.status != 101:
-            raise _refusal(head)
+            raise _refusal(head, self._query, self._headers)
         # Only what websocket-client checks: it would keep cookies for the whole process, so that one simulated client
         # sent another's.
         checked = [f"{name}: {head.headers[name]}" for name in _CHECKED if name in head.headers]
@@ -151,7 +153,7 @@ def _upgrade(sock: Any, spec: ConnectSpec, host: str, url: str, query: str) -> t
     headers = [f"{name}: {value}" for name, value in spec.headers.items()]
     if spec.subprotocol is not None:  # judged by us: websocket-client would log, and not say what was wrong
         headers.append(f"Sec-WebSocket-Protocol: {spec.subprotocol}")
-    feed = _HeadFeed(sock, query)
+    feed = _HeadFeed(sock, query, spec.headers)
     upgrade: Any = WebSocket(enable_multithread=False)  # its `connect` is not annotated
     try:
         upgrade.connect(url, socket=feed, header=headers, suppress_origin=True, redirect_limit=0)
@@ -212,14 +214,17 @@ _ADVICE: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
 _OTHER = ("the service refuses the upgrade", "check the endpoint and the resource's state")
 
 
-def _refusal(head: ResponseHead) -> ConnectFailure:
+def _refusal(head: ResponseHead, query: str, headers: Mapping[str, str]) -> ConnectFailure:
     """The finding for an answer other than 101. 408, 425, 429 and 5xx are worth another try."""
     what, advice = _ADVICE.get(head.status, _OTHER)
     if 300 <= head.status < 400:
         what, advice = "the service redirects, which is not followed", "give the final address as the target"
+    said = f"{what} (status {head.status})"
+    if head.status == 401 and (times := remarks(head.headers.get("date"), unix_time_s(), token_of(query, headers))):
+        said += f": {times}"
     return ConnectFailure(
         f"http_{head.status}",
-        f"{what} (status {head.status})",
+        said,
         advice,
         permanent=head.status < 500 and head.status not in (408, 425, 429),
         retry_after_s=head.retry_after_s,

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from wps_load.auth import REST_TOKEN_LIFETIME_S, ConnectionString, mint_rest_token
 from wps_load.client.http1 import HttpClient, Response
 from wps_load.client.stream import Network
+from wps_load.client.token_time import remarks
 from wps_load.clock import unix_time_s
 from wps_load.errors import ConnectFailure, Finding
 from wps_load.protocol.messages import DataType
@@ -113,12 +114,13 @@ class RestSender:
 
 
 def _refused(response: Response) -> RestFailure:
-    status = response.status_code
+    status, times = response.status_code, ""
     advice = "check the state of the resource"
     if status in (502, 504):  # a gateway speaks: the service did not, or not in time (RFC 9110 section 15.6)
         return _unanswered(f"rest_{status}")
     if status == 401:
         advice = "check the access key and the endpoint of the connection string"
+        times = remarks(response.get("date"), unix_time_s(), "")
     elif status == 403:
         advice = "check the network rules of the resource: they must allow REST calls from here"
     elif status == 404:
@@ -128,7 +130,10 @@ def _refused(response: Response) -> RestFailure:
     elif status == 429:
         advice = "the service throttles: lower the rate or add units"
     return RestFailure(
-        f"rest_{status}", f"the service refused a REST send (status {status})", advice, response.retry_after_s
+        f"rest_{status}",
+        f"the service refused a REST send (status {status}){': ' + times if times else ''}",
+        advice,
+        response.retry_after_s,
     )
 
 

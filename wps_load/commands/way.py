@@ -5,15 +5,10 @@ A check whose ground is missing (no name, no TCP) is skipped and says so: one ca
 
 from __future__ import annotations
 
-import base64
-import binascii
-import json
 import secrets
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from email.utils import parsedate_to_datetime
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from wps_load.auth import client_url_with_token, mint_client_token
@@ -25,6 +20,7 @@ from wps_load.client.negotiate import Negotiator
 from wps_load.client.rest import RestSender
 from wps_load.client.stream import Network, Timings, open_stream, time_limit
 from wps_load.client.tcp import unreachable
+from wps_load.client.token_time import clock_offset_s, read_claims
 from wps_load.clock import NS_PER_S, now_ns, unix_time_s
 from wps_load.commands import checks
 from wps_load.commands.checks import Check, Level, failed, skipped
@@ -237,25 +233,3 @@ def _judged(name: str, step: Callable[[], Check]) -> Check:
         return step()
     except Finding as finding:
         return failed(name, finding)
-
-
-def read_claims(token: str) -> dict[str, Any] | None:
-    """The claims of a JWT, unverified; None: it is none. RFC 7519 section 7.2."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    try:
-        found = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
-    except (binascii.Error, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def clock_offset_s(date: object, now_s: int) -> float | None:
-    """This machine's time minus that of an HTTP Date header (RFC 9110 section 6.6.1); None: there is none."""
-    if not isinstance(date, str):
-        return None
-    try:
-        return now_s - parsedate_to_datetime(date).timestamp()
-    except (TypeError, ValueError):
-        return None
