@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -12,6 +11,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from wps_load.emulator import metadata, raw_json
+from wps_load.emulator.frames import TEXT
 from wps_load.emulator.names import valid_event, valid_group
 from wps_load.emulator.wires import refuse
 from wps_load.errors import RemoteProtocolError
@@ -30,25 +30,29 @@ from wps_load.protocol.messages import (
 MALFORMED = "The client message is not a valid JSON protocol message."
 _MAX_ID = (1 << 64) - 1
 _MAX_TTL_S = 300
+_MAX_DEPTH = raw_json.MAX_DEPTH - 1
+"""Of data, which stand one level down."""
+
 _PING = Ping()
 _NULL = b"null"
+_QUOTE = ord('"')
 _TEXT, _JSON = DataType.TEXT, DataType.JSON  # an enumeration's member costs more than a name, each time
 _new = tuple.__new__  # half the cost of a NamedTuple's own
 
 
 class _Message(msgspec.Struct, rename="camel", gc=False):
-    """The members of every kind of message. A number is kept as it is written: 1.0 is no id."""
+    """The members of every kind of message. msgspec takes 1.0 for no integer, and null where it may be."""
 
     type: str
     group: str | UnsetType = UNSET
     event: str | UnsetType = UNSET
-    ack_id: Raw | UnsetType = UNSET
+    ack_id: int | UnsetType | None = UNSET
     no_echo: bool | UnsetType = UNSET
     data_type: str | UnsetType = UNSET
     data: Raw | UnsetType = UNSET
-    ttl_seconds: Raw | UnsetType = UNSET
+    ttl_seconds: int | UnsetType | None = UNSET
     metadata: Raw | UnsetType = UNSET
-    sequence_id: Raw | UnsetType = UNSET
+    sequence_id: int | UnsetType | None = UNSET
 
 
 _parse = msgspec.json.Decoder(_Message).decode
@@ -61,13 +65,16 @@ _SHORT_BYTES = 2048
 """Beyond, a parser that looks at many bytes at once is faster than a look at each."""
 
 
-def read(payload: bytes) -> Upstream:
+def read(opcode: int, payload: bytes) -> Upstream:
     """A client's message. Raises RemoteProtocolError for one that is malformed."""
-    start, quote, text = payload.partition(_DATA)
-    if quote and len(payload) <= _SHORT_BYTES and text.endswith(_END) and _ACK_ID not in start:
-        data = text[:-2]
-        if not data.translate(None, _PLAIN) and (group := _plain_group(start)) is not None:
-            return _new(SendToGroup, (group, _TEXT, data, None, False, None, ()))
+    if opcode != TEXT:
+        raise RemoteProtocolError(1003, "The JSON subprotocol requires text messages.")
+    if len(payload) <= _SHORT_BYTES:
+        start, quote, text = payload.partition(_DATA)
+        if quote and text.endswith(_END) and _ACK_ID not in start:
+            data = text[:-2]
+            if not data.translate(None, _PLAIN) and (group := _plain_group(start)) is not None:
+                return _new(SendToGroup, (group, _TEXT, data, None, False, None, ()))
     return _read(payload)
 
 
@@ -89,23 +96,26 @@ def _plain_group(start: bytes) -> str | None:
 
 
 def _read(payload: bytes) -> Upstream:
-    if not raw_json.sound(payload):
+    if not payload.isascii() and not raw_json.is_utf8(payload):
         raise refuse(MALFORMED)
     try:
         message = _parse(payload)
     except msgspec.DecodeError:
         message = _with_surrogates(payload)
+    except RecursionError:
+        raise refuse(MALFORMED) from None
     kind = message.type
     reader = _READERS.get(kind) or _READERS.get(kind.lower())
     if reader is None:
         raise refuse(MALFORMED)
-    ack_id = None if message.ack_id is UNSET else _identity(bytes(message.ack_id))
-    return reader(message, ack_id)
+    return reader(message, _number(message.ack_id, _MAX_ID))
 
 
 def _with_surrogates(payload: bytes) -> _Message:
     """A message whose data has halves of surrogate pairs: read without its data, which are put back as they stand."""
-    found = raw_json.members(payload.decode()) if raw_json.has_surrogates(payload) else None
+    found = None
+    if raw_json.has_surrogates(payload) and not raw_json.is_deep(payload, raw_json.MAX_DEPTH):
+        found = raw_json.members(payload.decode())
     if found is None or "data" not in found:
         raise refuse(MALFORMED)
     data = found.pop("data")
@@ -118,14 +128,11 @@ def _with_surrogates(payload: bytes) -> _Message:
     return message
 
 
-_DIGITS = re.compile(rb"[0-9]{1,20}")
-
-
-def _identity(text: bytes) -> int | None:
-    """An unsigned 64-bit integer; null counts as absent."""
-    if text == _NULL:
+def _number(value: int | UnsetType | None, highest: int) -> int | None:
+    """Null counts as absent."""
+    if value is UNSET or value is None:
         return None
-    if _DIGITS.fullmatch(text) is None or (value := int(text)) > _MAX_ID:
+    if not 0 <= value <= highest:
         raise refuse(MALFORMED)
     return value
 
@@ -144,20 +151,31 @@ def _data(message: _Message) -> tuple[DataType, bytes]:
         raise refuse(MALFORMED)
     data = bytes(message.data)
     kind = "json" if message.data_type is UNSET else message.data_type.lower()
-    if kind == "json" and data != _NULL:
+    if kind == "json" and data != _NULL and not raw_json.is_deep(data, _MAX_DEPTH):
         return _JSON, data
     if kind == "text":
         return _TEXT, _string(data)
     if kind in ("binary", "protobuf"):
-        try:
-            return DataType(kind), base64.b64decode(_string(data).translate(None, b" \t\r\n"), validate=True)
-        except (binascii.Error, ValueError):
-            raise refuse(MALFORMED) from None
+        return DataType(kind), _bytes(_string(data))
     raise refuse(MALFORMED)
+
+
+def _bytes(text: bytes) -> bytes:
+    """Of base64, in which white space means nothing."""
+    try:
+        return binascii.a2b_base64(text, strict_mode=True) if text else b""
+    except ValueError:
+        pass
+    try:
+        return base64.b64decode(text.translate(None, b" \t\r\n"), validate=True)
+    except ValueError:
+        raise refuse(MALFORMED) from None
 
 
 def _string(data: bytes) -> bytes:
     """The UTF-8 of a JSON string; half a surrogate pair is none."""
+    if data[0] == _QUOTE and b"\\" not in data:
+        return data[1:-1]
     try:
         return _parse_string(data).encode()
     except msgspec.DecodeError:
@@ -183,9 +201,7 @@ def _leave(message: _Message, ack_id: int | None) -> Upstream:
 
 def _send_to_group(message: _Message, ack_id: int | None) -> Upstream:
     data_type, data = _data(message)
-    ttl_s = None if message.ttl_seconds is UNSET else _identity(bytes(message.ttl_seconds))
-    if ttl_s is not None and ttl_s > _MAX_TTL_S:
-        raise refuse(MALFORMED)
+    ttl_s = _number(message.ttl_seconds, _MAX_TTL_S)
     no_echo = message.no_echo is True
     pairs = () if message.metadata is UNSET else _metadata(message)
     return _new(SendToGroup, (_group(message), data_type, data, ack_id, no_echo, ttl_s, pairs))
@@ -201,7 +217,7 @@ def _event(message: _Message, ack_id: int | None) -> Upstream:
 
 
 def _sequence_ack(message: _Message, ack_id: int | None) -> Upstream:
-    number = None if message.sequence_id is UNSET else _identity(bytes(message.sequence_id))
+    number = _number(message.sequence_id, _MAX_ID)
     if number is None:
         raise refuse(MALFORMED)
     return SequenceAck(number)

@@ -7,16 +7,15 @@ from functools import lru_cache
 
 from orjson import dumps as _dumps
 
-from wps_load.emulator import json_reader, metadata
+from wps_load.emulator import metadata
 from wps_load.emulator.frames import TEXT, build_frame, build_header
+from wps_load.emulator.json_reader import read
 from wps_load.emulator.wires import Publication
-from wps_load.errors import RemoteProtocolError
-from wps_load.protocol.messages import DataType, Upstream
+from wps_load.protocol.messages import DataType
 
 _PONG = build_frame(TEXT, b'{"type":"pong"}')
 _TEXT, _JSON = DataType.TEXT, DataType.JSON  # an enumeration's member costs more than a name, each time
 _FROM_SERVER = b'{"type":"message","from":"server"'
-_read = json_reader.read
 
 
 @lru_cache(maxsize=4096)  # a publisher's messages begin alike
@@ -35,10 +34,7 @@ class JsonWire:
         self.subprotocol: str | None = subprotocol
         self.reliable = reliable
 
-    def decode(self, opcode: int, payload: bytes) -> Upstream:
-        if opcode != TEXT:
-            raise RemoteProtocolError(1003, "The JSON subprotocol requires text messages.")
-        return _read(payload)
+    decode = staticmethod(read)
 
     def message(self, message: Publication, sequence_id: int | None) -> bytes:
         _, group, user_id, data_type, data, pairs = message

@@ -17,14 +17,16 @@ MAX_DEPTH = 64
 """What .NET's reader takes; deeper is malformed."""
 
 _check = msgspec.json.Decoder(msgspec.Raw).decode
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
+_INNERMOST = re.compile(rb"\{\}|\[\]")
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SPACE = re.compile(r"[ \t\r\n]*")
 
 
 def well_formed(text: bytes) -> bool:
     """Whether this is one JSON value in UTF-8, nested no deeper than the service reads."""
-    if not sound(text):
+    if not is_utf8(text) or is_deep(text, MAX_DEPTH):
         return False
     try:
         _check(text)
@@ -33,14 +35,38 @@ def well_formed(text: bytes) -> bool:
     return True
 
 
-def sound(text: bytes) -> bool:
-    """Whether it is UTF-8 and not nested too deeply, which the parser leaves to us."""
-    if not text.isascii():
-        try:
-            text.decode()
-        except UnicodeDecodeError:
+def is_utf8(text: bytes) -> bool:
+    """What msgspec does not look at where it hands out raw text."""
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def is_deep(text: bytes, limit: int) -> bool:
+    """Whether objects and lists are nested deeper than `limit`; of what is no JSON the answer may be either."""
+    if len(text) <= 2 * limit or not _opens_more_often(text, limit):
+        return False
+    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
+    for _ in range(limit):  # each time the innermost pairs go
+        if not brackets:
             return False
-    return text.count(b"[") + text.count(b"{") <= MAX_DEPTH or _depth(text) <= MAX_DEPTH
+        brackets = _INNERMOST.sub(b"", brackets)
+    return bool(brackets)
+
+
+def _opens_more_often(text: bytes, limit: int) -> bool:
+    for bracket in (b"[", b"{"):
+        at = text.find(bracket)
+        while at >= 0:
+            limit -= 1
+            if limit < 0:
+                return True
+            at = text.find(bracket, at + 1)
+    return False
 
 
 def has_surrogates(text: bytes) -> bool:
@@ -99,14 +125,3 @@ def _skip(text: str, at: int) -> int:
     match = _SPACE.match(text, at)
     assert match is not None
     return match.end()
-
-
-def _depth(text: bytes) -> int:
-    depth = deepest = 0
-    for token in _STRING_OR_BRACKET.findall(text):
-        if token in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif token in b"]}":
-            depth -= 1
-    return deepest
