@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import accumulate
 from json.decoder import scanstring  # type: ignore[attr-defined]  # in the standard library, not in its stubs
 from typing import NoReturn
 
@@ -17,9 +18,8 @@ MAX_DEPTH = 64
 """What .NET's reader takes; deeper is malformed."""
 
 _check = msgspec.json.Decoder(msgspec.Raw).decode
-_STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
-_INNERMOST = re.compile(rb"\{\}|\[\]")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+_STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
+_NO_BRACKETS = bytes(set(range(256)) - set(_STEPS))
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 _SPACE = re.compile(r"[ \t\r\n]*")
 
@@ -50,12 +50,10 @@ def is_deep(text: bytes, limit: int) -> bool:
     """Whether objects and lists are nested deeper than `limit`; of what is no JSON the answer may be either."""
     if len(text) <= 2 * limit or not _opens_more_often(text, limit):
         return False
-    brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
-    for _ in range(limit):  # each time the innermost pairs go
-        if not brackets:
-            return False
-        brackets = _INNERMOST.sub(b"", brackets)
-    return bool(brackets)
+    if b"\\" in text:
+        text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    brackets = b"".join(text.split(b'"')[::2]).translate(None, _NO_BRACKETS)  # every second piece is a string
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > limit
 
 
 def _opens_more_often(text: bytes, limit: int) -> bool:
