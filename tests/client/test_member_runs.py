@@ -219,7 +219,7 @@ def test_closed_loop_keeps_one_request_in_flight_a_sender(live_emulator: str) ->
 # -- cuts --------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["reset", "silent"])
+@pytest.mark.parametrize("kind", ["reset", "silent", "close:1001", "close:4000"])
 @pytest.mark.parametrize("protocol", RELIABLE)
 def test_cut_connections_are_recovered_without_a_loss(live_emulator: str, protocol: str, kind: str) -> None:
     options = {"scenario": "recovery", "protocol": protocol, "cut": f"20/s {kind}", "rate": "40", "publishers": "50%"}
@@ -280,7 +280,7 @@ def test_all_idle_users_cut_at_once_come_back(live_emulator: str) -> None:
 
 def test_cuts_hit_the_same_users_however_many_processes(live_emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hit: list[tuple[int, Cut]] = []
-    monkeypatch.setattr(Member, "cut", lambda self, kind: hit.append((self.role.index, kind)))
+    monkeypatch.setattr(Member, "cut", lambda self, kind, code: hit.append((self.role.index, kind)))
     runs = []
     for engines in (1, 3):
         hit.clear()

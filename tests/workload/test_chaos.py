@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wps_load.protocol.frames import is_valid_close_code
 from wps_load.workload.chaos import CutPlan, SlowPlan, lifetimes_ns, victims
 from wps_load.workload.values import Share
 
@@ -18,6 +19,9 @@ from wps_load.workload.values import Share
         ("0.5/s silent", CutPlan("silent", per_s=Fraction(1, 2))),
         ("close 2/s", CutPlan("close", per_s=Fraction(2))),
         ("close", CutPlan("close", per_s=Fraction(1))),
+        ("close:1000", CutPlan("close", per_s=Fraction(1))),
+        ("close:1001", CutPlan("close", per_s=Fraction(1), code=1001)),
+        ("all@1s close:4999", CutPlan("close", all_at_ns=10**9, code=4999)),
         ("3/s", CutPlan("reset", per_s=Fraction(3))),
         ("all@10s", CutPlan("reset", all_at_ns=10 * 10**9)),
         ("all@10s silent", CutPlan("silent", all_at_ns=10 * 10**9)),
@@ -27,10 +31,27 @@ def test_cuts(text: str, plan: CutPlan) -> None:
     assert CutPlan.parse(text) == plan
 
 
-@pytest.mark.parametrize("text", ["", "0/s reset", "1/s reset close", "1/s 2/s", "1/m reset", "all@", "all", "kill"])
+CODES = ("", "x", "-1", "999", "1004", "1005", "1006", "1015", "2000", "5000", "1001:1", "\u0661\u0660\u0660\u0661")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "0/s reset", "1/s reset close", "1/s 2/s", "1/m reset", "all@", "all", "kill", "reset:1001", "silent:1000"]
+    + [f"1/s close:{code}" for code in CODES],
+)
 def test_what_is_no_cut_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="1/s reset"):
         CutPlan.parse(text)
+
+
+def test_every_code_that_is_taken_may_be_sent() -> None:
+    for code in range(6000):
+        try:
+            plan = CutPlan.parse(f"close:{code}")
+        except ValueError:
+            assert not is_valid_close_code(code)
+        else:
+            assert is_valid_close_code(plan.code)
 
 
 def test_slow_readers() -> None:

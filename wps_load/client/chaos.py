@@ -30,6 +30,7 @@ class Cutter:
         self.until_ns = until_ns
         self._engine = engine
         self._kind = Cut(plan.kind)
+        self._code = plan.code
         self._victims = victims(engine.config.seed, engine.users)
         self._all: Iterator[Member] | None = None
         self._next_due: Callable[[], int] | None = None
@@ -45,7 +46,7 @@ class Cutter:
             return None
         member = self._engine.members.get(next(self._victims))
         if member is not None and now_ns() - due_ns < TOO_LATE_NS:
-            member.cut(self._kind)
+            member.cut(self._kind, self._code)
         assert self._next_due is not None
         return self._next_due()
 
@@ -59,5 +60,5 @@ class Cutter:
         member = next(self._all, None)
         if member is None:
             return None
-        member.cut(self._kind)
+        member.cut(self._kind, self._code)
         return due_ns

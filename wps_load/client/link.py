@@ -47,7 +47,8 @@ def stamp_readers(sent: DataType) -> Mapping[str, Callable[[object], Stamp | Non
 
 class Link:
     """`connected`: set when the session is usable, or the connection has ended. `ended`: the latter, `lost`: how.
-    `proven`: a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the handshake.
+    `proven`: a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the handshake;
+    `comes_back`: with a code after which the service keeps the connection for a recovery.
     `tentative`: a recovery that the service may still refuse; its end is a failed attempt, no lost connection.
 
     `stalled`: the publisher's message that may have left in part only, if the connection stalled on one.
@@ -71,6 +72,7 @@ class Link:
         "_stream",
         "_told",
         "closed_cleanly",
+        "comes_back",
         "connected",
         "connection",
         "ended",
@@ -102,6 +104,7 @@ class Link:
         self.ended = Event()
         self.proven = Event()
         self.closed_cleanly = False
+        self.comes_back = False
         self.tentative = False
         self.lost: ConnectionLost | None = None
         self.lost_ns = 0

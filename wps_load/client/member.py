@@ -27,6 +27,7 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost
 from wps_load.measure.causes import Cause, cause_of
 from wps_load.protocol.session import Session, State
+from wps_load.workload.chaos import NORMAL_CLOSURE
 from wps_load.workload.population import Role
 
 if TYPE_CHECKING:
@@ -113,12 +114,19 @@ class Member:
         self._close()
         self._leave(now_ns(), planned=True)  # also of a connection that is lost and not back yet
 
-    def cut(self, kind: Cut) -> bool:
-        """The scenario breaks this connection; what follows is not the service's doing. False: there was none."""
+    def cut(self, kind: Cut, code: int = NORMAL_CLOSURE) -> bool:
+        """The scenario breaks this connection; what follows is not the service's doing. False: there was none.
+
+        `code`: what a close says. After any but the normal one a reliable connection is recovered, as after a reset.
+        """
         if self.link is None:
             return False
         self._engine.recorder.count("connections_cut")
-        self.link.connection.cut(kind)
+        if kind is Cut.CLOSE:
+            self.link.comes_back = code != NORMAL_CLOSURE and self._engine.codec.reliable
+            self.link.connection.close(code)
+        else:
+            self.link.connection.cut(kind)
         return True
 
     def _close(self) -> None:
@@ -262,11 +270,12 @@ class Member:
         engine = self._engine
         was_usable = link.session.state is not State.NEW
         provoked = asked or (self.role.slow and was_usable) or engine.ping_refused(link, lost)
-        by_plan = link.closed_cleanly = asked and lost.code != 1006
+        link.closed_cleanly = asked and lost.code != 1006
+        by_plan = link.closed_cleanly and not link.comes_back
         if by_plan or self._planned or self.role.slow:  # a slow reader's session has overflowed, or will
             link.session.close()
         else:
-            link.session.lost(link.lost_ns, lost.code)
+            link.session.lost(link.lost_ns, 1006 if asked else lost.code)
         if provoked and not asked:  # a slow reader that the service has had enough of, or the scout of pings
             engine.recorder.count("connections_cut")
         closed_ns = engine.link_closed(link, lost, counted=was_usable and not provoked and not link.tentative)

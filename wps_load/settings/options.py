@@ -278,7 +278,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-cut", "cut", "",
-        "recovery: cuts a second and kind: '1/s reset'; also close or silent, or all@10s", CutPlan.parse,
+        "recovery: cuts a second and kind: '1/s reset'; also silent, close (1000: a new connection), close:1001 and "
+        "other codes (recovered), or all@10s", CutPlan.parse,
     ),
     Option(
         "--wps-slow", "slow", "",

@@ -13,7 +13,14 @@ from wps_load.workload.seeding import derive
 from wps_load.workload.values import Share, duration_ns, number, size_bytes
 
 CUT_KINDS = ("reset", "close", "silent")
-CUT_ALLOWED = "RATE/s or all@TIME, and a kind (reset, close, silent), such as '1/s reset' or 'all@10s close'"
+CUT_ALLOWED = (
+    "RATE/s or all@TIME, and a kind (reset, silent, close, or close: and 1000 to 1003, 1007 to 1014, 3000 to 4999), "
+    "such as '1/s reset' or 'all@10s close:1001'"
+)
+NORMAL_CLOSURE = 1000
+_CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
+"""What a client may send (RFC 6455 section 7.4)."""
+
 SLOW_ALLOWED = "a share of the users and a speed, such as '10% 1KiB/s'"
 
 
@@ -21,31 +28,43 @@ SLOW_ALLOWED = "a share of the users and a speed, such as '10% 1KiB/s'"
 class CutPlan:
     """Sockets cut in the measure phase: so many a second among all users, or all of them once.
 
-    `kind`: `reset` (TCP RST), `close` (WebSocket close), `silent` (half-open: no more reading, writing or
+    `kind`: `reset` (TCP RST), `close` (WebSocket close with `code`), `silent` (half-open: no more reading, writing or
     answering). Exactly one of `per_s` and `all_at_ns` (after the measure phase's beginning) is set.
     """
 
     kind: str = "reset"
     per_s: Fraction | None = None
     all_at_ns: int | None = None
+    code: int = NORMAL_CLOSURE
 
     @classmethod
     def parse(cls, text: str) -> CutPlan:
-        """`1/s reset`, `all@10s`, `all@10s close`; a kind alone means `1/s`, no kind means `reset`."""
+        """`1/s reset`, `all@10s`, `all@10s close:1001`; a kind alone means `1/s`, no kind means `reset`."""
         words = text.split()
-        kinds = [word for word in words if word in CUT_KINDS]
-        when = [word for word in words if word not in CUT_KINDS]
+        kinds = [word for word in words if word.partition(":")[0] in CUT_KINDS]
+        when = [word for word in words if word not in kinds]
         if not words or len(kinds) > 1 or len(when) > 1:
             raise ValueError(CUT_ALLOWED)
-        kind, at = (kinds or ["reset"])[0], (when or ["1/s"])[0]
+        kind, code = _kind((kinds or ["reset"])[0])
+        at = (when or ["1/s"])[0]
         try:
             if at.startswith("all@"):
-                return cls(kind, all_at_ns=duration_ns(at.removeprefix("all@")))
+                return cls(kind, all_at_ns=duration_ns(at.removeprefix("all@")), code=code)
             if at.endswith("/s") and (per_s := number(at.removesuffix("/s"))) > 0:
-                return cls(kind, per_s=per_s)
+                return cls(kind, per_s=per_s, code=code)
         except ValueError:
             pass
         raise ValueError(CUT_ALLOWED)
+
+
+def _kind(word: str) -> tuple[str, int]:
+    """`close:1001` -> kind and close code. Raises ValueError."""
+    kind, colon, code = word.partition(":")
+    if not colon:
+        return kind, NORMAL_CLOSURE
+    if kind != "close" or not code.isascii() or not code.isdigit() or int(code) not in _CLOSE_CODES:
+        raise ValueError(CUT_ALLOWED)
+    return kind, int(code)
 
 
 @dataclass(frozen=True, slots=True)
