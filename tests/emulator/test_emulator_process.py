@@ -84,6 +84,29 @@ def test_a_signal_ends_the_program_cleanly(number: signal.Signals) -> None:
 
 
 @pytest.mark.parametrize(
+    ("argv", "warns"),
+    [
+        (["--host", "127.0.0.1"], False),
+        (["--host", "localhost"], False),
+        (["--host", "0.0.0.0"], True),
+        (["--host", "0.0.0.0", "--access-key", "a-key-of-its-own-that-nobody-else-has"], False),
+    ],
+)
+def test_the_public_key_is_for_this_host_only(argv: list[str], warns: bool) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "wps_load.emulator", "--port", "0", "--exit-with-stdin", *argv],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline().startswith("Connection string: ")
+        _, err = program.communicate(timeout=10)
+    assert ("its access key is the public one" in err) is warns
+
+
+@pytest.mark.parametrize(
     ("argv", "says"),
     [
         (["--faults", "drop=2"], "--faults: drop=2: a share is needed"),

@@ -58,7 +58,25 @@ def test_it_fits_a_step_summary_after_any_run() -> None:
         ("<script>", "&lt;script>"),
         ("two\nlines", "two lines"),
         ("*bold* `code`", "\\*bold\\* \\`code\\`"),
+        ("a\\|b", "a\\\\\\|b"),
+        ("![x](http://evil.example/x.png)", "!\\[x\\](http://evil.example/x.png)"),
+        ("</td><img src=x onerror=y>", "&lt;/td>&lt;img src=x onerror=y>"),
     ],
 )
 def test_escape(text: str, safe: str) -> None:
     assert markdown.escape(text) == safe
+
+
+def test_names_and_labels_from_outside_are_text_wherever_they_stand() -> None:
+    evil = "<img src=x onerror=alert(1)>"
+    summary = build_summary(facts(failures={("connect", evil): 3}))
+    summary["run"].update({name: evil for name in ("scenario", "protocol", "target")})
+    summary["run"]["settings"] = dict.fromkeys(summary["run"]["settings"], evil)
+    for doubt in summary["doubts"]:
+        doubt.update(name=evil, message=evil, advice=evil)
+    for slo in summary["slo"]:
+        slo["expression"] = evil
+    summary["metrics"][evil] = summary["metrics"]["rtt"]
+    text = markdown.render(summary)
+    assert "&lt;img" in text
+    assert "<img" not in text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import ipaddress
 import os
 import resource
 import ssl
@@ -27,6 +28,10 @@ from wps_load.workload.faults import FaultSyntaxError, parse_faults
 from wps_load.workload.values import duration_ns
 
 _BACKLOG = 4096
+_ABOUT_THE_KEY = (
+    "wps-load emulator: warning: other hosts reach this emulator, and its access key is the public one, which "
+    "everybody knows: give it a key of its own (--access-key KEY)\n"
+)
 _ABOUT_TLS = """\
 App servers on the npm package @azure/web-pubsub refuse an endpoint of http:// unless they pass
 { allowInsecureConnection: true } to WebPubSubServiceClient. For TLS instead, two lines (and for Node.js
@@ -230,6 +235,8 @@ async def _serve(
         authority = _authority(arguments.host, runner.addresses[0][1])
         if tls is None and not arguments.exit_with_stdin:
             sys.stderr.write(_ABOUT_TLS)
+        if config.access_key == DEFAULT_EMULATOR_KEY and any(is_open(address[0]) for address in runner.addresses):
+            sys.stderr.write(_ABOUT_THE_KEY)
         sys.stdout.write(
             f"Connection string: Endpoint={scheme}://{authority};AccessKey={config.access_key};Version=1.0;\n"
         )
@@ -243,6 +250,11 @@ async def _serve(
         await runner.cleanup()
         if handlers is not None:
             await handlers.close()
+
+
+def is_open(address: str) -> bool:
+    """Whether other hosts reach what listens on this address."""
+    return not ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _authority(host: str, port: int) -> str:

@@ -27,7 +27,7 @@ def _answer(comparison: Comparison) -> str:
     """One line: a regression, or how small a slowdown would have been found, or that none could have been."""
     if comparison.regressed:
         worse = (difference.name for difference in comparison.differences if difference.verdict == "worse")
-        return f"❌ Regression: {', '.join(worse)}"
+        return f"❌ Regression: {_names(tuple(worse))}"
     figures = len(comparison.differences)
     unclear = f"{comparison.unclear} of {figures} figures are unclear" if comparison.unclear else "no figure is unclear"
     seen = comparison.would_have_seen

@@ -3,6 +3,7 @@ most)."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -74,7 +75,8 @@ def azure(extras: Extras) -> list[str]:
 
 def doubts(summary: Mapping[str, Any]) -> str:
     lines = [
-        f"- {_LEVEL[d['level']].format(name=d['name'].replace('_', ' '))}: {escape(d['message'])} {escape(d['advice'])}"
+        f"- {_LEVEL[d['level']].format(name=escape(d['name'].replace('_', ' ')))}: "
+        f"{escape(d['message'])} {escape(d['advice'])}"
         for d in summary["doubts"]
     ]
     return "\n".join(["### Doubts", "", *lines]) if lines else ""
@@ -99,7 +101,10 @@ def _cell(cell: Cell) -> str:
     return f"*{text}*" if cell.faint and text != tables.DASH else text
 
 
+_MARKUP = re.compile(r"[\\`*\[\]|~]")
+
+
 def escape(text: str) -> str:
-    """Text as text: neither HTML nor a table's end. A target or a setting may contain anything."""
-    text = text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|")
-    return " ".join(text.replace("`", "\\`").replace("*", "\\*").split())
+    """Text as text: no HTML, no link or picture, not a table's end. A name, a label, a setting may contain anything."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;")
+    return " ".join(_MARKUP.sub(r"\\\g<0>", text).split())
