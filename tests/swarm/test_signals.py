@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +15,8 @@ import pytest
 from wps_load.clock import NS_PER_S
 from wps_load.errors import ExitCode
 from wps_load.swarm import signals
-from wps_load.swarm.signals import INTERRUPTED, Reaction, Signals, Where, react, where_is
+from wps_load.swarm.early import INTERRUPTED
+from wps_load.swarm.signals import Reaction, Signals, Where, react, where_is
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
@@ -183,3 +186,23 @@ def test_a_forked_worker_waits_while_a_run_is_on_and_leaves_where_none_is(proces
     idle = process(**forked, agent=None)
     idle.send(INT, 1)
     assert [getattr(end, "code", None) for end in idle.ended_by] == [0]
+
+
+@pytest.mark.parametrize(
+    ("program", "argv", "code"),
+    [
+        ("locust.main", ["--headless"], ExitCode.STOPPED),
+        ("locust.main", [], INTERRUPTED),
+        ("other", [], -signal.SIGINT),
+    ],
+)
+def test_while_locust_still_imports_ctrl_c_is_no_traceback(program: str, argv: list[str], code: int) -> None:
+    source = (
+        f"import sys, os, signal, types; sys.modules[{program!r}] = types.ModuleType('x'); import wps_load.swarm; "
+        "os.kill(os.getpid(), signal.SIGINT)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", source, *argv], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == code
+    assert ("Traceback" in done.stderr) is (program == "other"), "another program's Ctrl-C is left alone"

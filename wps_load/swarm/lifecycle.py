@@ -26,7 +26,7 @@ from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, ExitCode, Fault, worst
 from wps_load.measure.catalog import message_metric
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm import forks, options, signals
+from wps_load.swarm import forks, options
 from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.asked import Asked
@@ -59,7 +59,6 @@ RUN_ATTRIBUTE = "wps_run"
 def install(events: Any) -> None:
     """Hooks us into a Locust process; again for the same events: does nothing. Before Locust parses its options."""
     output.make_tolerant()
-    signals.leave_quietly_until_then()
 
     def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
         forks.forks_are_made()

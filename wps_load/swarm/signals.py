@@ -22,9 +22,8 @@ import gevent  # type: ignore[import-untyped]
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.errors import ExitCode
+from wps_load.swarm.early import INTERRUPTED
 
-INTERRUPTED: Final = 130
-"""What a shell expects of a process that SIGINT has ended, where the contract has no code for it."""
 MASTER_PATIENCE_S: Final = 90.0
 """How long a worker that was told to end waits for its master to end it: a drain, and then some."""
 SAME_NS: Final = NS_PER_MS // 10
@@ -214,19 +213,6 @@ _CARRIED_OUT: Final[dict[Reaction, Callable[[Signals], None]]] = {
     Reaction.AWAIT_MASTER: Signals._await_master,
     Reaction.ABORT: Signals._abort,
 }
-
-
-def leave_quietly_until_then() -> None:
-    """Until `Signals` takes over, Ctrl-C ends the process without a traceback. For the time of imports and options."""
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        return
-    headless = "--headless" in sys.argv or os.environ.get("LOCUST_HEADLESS", "").lower() in ("1", "true", "yes")
-
-    def leave(_number: int, _frame: Any) -> None:
-        raise SystemExit(int(ExitCode.STOPPED) if headless else INTERRUPTED)
-
-    with suppress(ValueError):  # not in the main thread: somebody else's program
-        signal.signal(signal.SIGINT, leave)
 
 
 def _locust_calls(greenlet: Any) -> Iterator[str]:

@@ -1,0 +1,27 @@
+"""Ctrl-C while Locust's program still imports and reads its options: the process ends, without a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from contextlib import suppress
+from typing import Any, Final
+
+from wps_load.errors import ExitCode
+
+INTERRUPTED: Final = 130
+"""What a shell expects of a process that SIGINT has ended, where the contract has no code for it."""
+
+
+def leave_quietly() -> None:
+    """Until `Signals` takes over. Changes nothing in another program, or where SIGINT has a handler already."""
+    if "locust.main" not in sys.modules or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        return
+    headless = "--headless" in sys.argv or os.environ.get("LOCUST_HEADLESS", "").lower() in ("1", "true", "yes")
+
+    def leave(_number: int, _frame: Any) -> None:
+        raise SystemExit(int(ExitCode.STOPPED) if headless else INTERRUPTED)
+
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, leave)
