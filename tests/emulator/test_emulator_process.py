@@ -65,9 +65,12 @@ def test_an_interrupt_does_not_end_a_child_but_the_end_of_its_parent_does() -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_program_cleanly(number: signal.Signals) -> None:
+def test_a_signal_ends_the_program_cleanly(number: signal.Signals, tmp_path: Path) -> None:
+    settings = tmp_path / "appsettings.json"
+    settings.write_text('{"WebPubSub": {"AccessKey": "key of the file", "Hubs": {"h": {"EventListeners": [{}]}}}}')
+    options = ["--hub-settings", str(settings)] if number is signal.SIGTERM else []
     program = subprocess.Popen(
-        [sys.executable, "-m", "wps_load.emulator", "--port", "0"],
+        [sys.executable, "-m", "wps_load.emulator", "--port", "0", *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -80,6 +83,8 @@ def test_a_signal_ends_the_program_cleanly(number: signal.Signals) -> None:
     out, err = program.communicate(timeout=10)
     assert (program.returncode, out) == (0, "")
     assert "{ allowInsecureConnection: true }" in err
+    assert ("nothing is sent to Event Hubs" in err) is bool(options)
+    assert ("AccessKey=key of the file;" in line) is bool(options)
     assert err.count("Error") == 0
 
 
