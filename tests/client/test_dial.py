@@ -13,12 +13,14 @@ import gevent
 import gevent.event
 import gevent.socket
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from loopback import PATIENCE_S, Server, header, upgrade_answer
 from websocket import WebSocket
 
 from wps_load.client import stream, tcp
 from wps_load.client.dial import ConnectSpec, Dialed, dial
-from wps_load.client.head import ResponseHead, parse_retry_after
+from wps_load.client.head import MalformedHead, ResponseHead, parse_retry_after, read_head
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.errors import ConnectFailure
@@ -254,6 +256,23 @@ def test_interim_answers_are_read_over(interim: bytes) -> None:
 def test_interim_answers_without_end_are_no_answer() -> None:
     with answering(b"HTTP/1.1 100 Continue\r\n\r\n" * 50) as server:
         assert fails(ConnectSpec(server.url())).label == "upgrade_invalid"
+
+
+@given(st.lists(st.binary(max_size=30) | st.sampled_from([b"HTTP/1.1 ", b"101", b" 200 OK", b"\r\n", b"\n", b": "])))
+def test_any_answer_is_a_head_or_none(pieces: list[bytes]) -> None:
+    class Peer:
+        def __init__(self) -> None:
+            self.left = list(pieces)
+
+        def recv(self, _: int) -> bytes:
+            return self.left.pop(0) if self.left else b""
+
+    try:
+        head, rest = read_head(Peer())
+    except (MalformedHead, ConnectionResetError):
+        return
+    assert head.status == 101 or head.status >= 200
+    assert b"".join(pieces).endswith(rest)
 
 
 def test_an_interim_answer_in_pieces() -> None:

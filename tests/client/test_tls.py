@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import socket
 import ssl
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,13 @@ def test_a_trusted_certificate_connects_and_tls_is_timed(server: Server, ca_file
     assert dialed.timings.tls_ns is not None
     assert dialed.timings.tls_ns > 0
     dialed.sock.close()
+
+
+def test_a_dot_behind_the_name_is_not_the_certificates(
+    server: Server, ca_file: str, names: Callable[..., list[str]]
+) -> None:
+    names((socket.AF_INET, ("127.0.0.1", server.port)))
+    dial(ConnectSpec(server.url("wss", "localhost.")), Network.create(ca_file=ca_file)).sock.close()
 
 
 def test_an_unknown_authority_is_named_and_permanent(server: Server) -> None:

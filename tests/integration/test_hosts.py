@@ -82,7 +82,7 @@ class Hosts:
         assert done.returncode == 0, f"ip {' '.join(arguments)}: {done.stderr}"
 
     def on(self, host: int, *, ahead_s: int = 0) -> list[str]:
-        clock = ["unshare", "-T", "--monotonic", str(ahead_s), "--fork", "--kill-child"] if ahead_s else []
+        clock = ["unshare", "-T", f"--monotonic={ahead_s}", "--fork", "--kill-child"] if ahead_s else []
         return ["ip", "netns", "exec", self._names[host], *clock]
 
 

@@ -183,7 +183,10 @@ def test_a_worker_that_does_not_answer_for_a_while_has_a_wider_bound() -> None:
 def test_one_host_has_one_clock() -> None:
     sync = ClockSync("here")
     sync.hello("near", "here", 0)
-    assert sync.due(0) == []
+    assert sync.due(0) == ["near"]
+    assert not sync.known("near", 0)
+    sync.pong("near", {"sent_ns": 0, "agent_ns": 4}, 5)
+    assert sync.due(HOUR_NS) == [], "it is asked once"
     assert sync.known("near", 0)
     assert sync.news(0) == [("near", Line(0, 0, 0))]
     assert sync.news(1) == [], "once"
@@ -195,8 +198,19 @@ def test_an_unknown_offset_is_unknown_not_zero() -> None:
     sync.hello("far", "there", 0)
     sync.hello("near", "here", 0)
     assert not sync.known("far", HOUR_NS)
+    sync.pong("near", {"sent_ns": 0, "agent_ns": 0}, 0)
     assert [name for name, _ in sync.news(HOUR_NS)] == ["near"]
     assert sync.error_ns(0) is None
+
+
+def test_the_same_identity_with_another_clock_is_another_host() -> None:
+    """Two virtual machines from one snapshot have the same boot id."""
+    model = Model(drifting(3 * NS_PER_S, 20.0), jittery(6, 60, 60, 10))
+    model.sync.hello("far", "here", 0)
+    for now, wrong in model.run(20 * NS_PER_S):
+        bound = model.sync.error_ns(now)
+        assert bound is not None
+        assert 0 < abs(wrong) <= bound < NS_PER_S
 
 
 def test_nothing_is_told_before_some_exchanges_or_some_patience() -> None:

@@ -50,7 +50,8 @@ def wrap(sock: Any, context: Any, host: str) -> Any:
     `host` goes into SNI and is what the certificate must name. Raises ConnectFailure (`tls_certificate`:
     permanent, `tls_failed`, `connect_reset`).
     """
-    secure = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    name = host.removesuffix(".")  # a dot at the end is DNS's: no certificate and no SNI (RFC 6066) has it
+    secure = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
     try:
         secure.do_handshake()
     except BaseException as error:

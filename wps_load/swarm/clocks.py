@@ -1,15 +1,17 @@
 """One time for all workers: the coordinator's monotonic clock, which the agents follow, with a bound of the error.
 
-On one host the clock is shared, and the offset is exactly 0. Across hosts the coordinator asks each agent what its
-clock reads, some times in a row when it says hello, before anything is planned with it, and then once a second; what
-the answers say is in `corridor`. The agent is told a line (offset and rate) when the one that it follows has left the
-middle of the corridor.
+On one host the clock is shared, and the offset is exactly 0: one exchange is to agree with that, as virtual machines
+that come from one snapshot claim the same identity. Across hosts the coordinator asks each agent what its clock reads,
+some times in a row when it says hello, before anything is planned with it, and then once a second; what the answers say
+is in `corridor`. The agent is told a line (offset and rate) when the one that it follows has left the middle of the
+corridor.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,7 +36,7 @@ def host_identity() -> str:
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
-        boot = platform.node()
+        boot = f"{platform.node()}/{uuid.getnode():x}"
     # a time namespace has a clock of its own
     try:
         return f"{boot}/{os.readlink('/proc/self/ns/time')}"
@@ -44,8 +46,10 @@ def host_identity() -> str:
 
 @dataclass(slots=True)
 class _Peer:
-    shared: bool
+    claims: bool
+    """It says that it is on the coordinator's host."""
     since_ns: int
+    shared: bool = False
     corridor: Corridor = field(default_factory=Corridor)
     exchanges: int = 0
     next_ns: int = 0
@@ -123,6 +127,8 @@ class ClockSync:
         peer = self._peers.get(agent)
         if peer is None or peer.shared:
             return
+        if peer.claims and not peer.exchanges and data["sent_ns"] <= data["agent_ns"] <= received_ns:
+            peer.shared = True
         peer.corridor.add(data["sent_ns"], data["agent_ns"], received_ns)
         peer.last = received_ns, data["agent_ns"]
         peer.exchanges += 1
