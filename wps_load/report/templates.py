@@ -24,6 +24,14 @@ def environment() -> Environment:
     return made
 
 
+def preload() -> None:
+    """Compiles all templates and reads the assets: some 70 ms, which are to be spent before a run and not amid it."""
+    for name in environment().list_templates(extensions=["html"]):
+        environment().get_template(name)
+    for name in ("report.css", "chart.css", "chart.js"):
+        asset(name)
+
+
 @cache
 def _macros(name: str) -> Any:
     return environment().get_template(name).module

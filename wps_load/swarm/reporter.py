@@ -20,6 +20,7 @@ from wps_load.report.live import LiveState
 from wps_load.report.model import Outside, RunFacts, RunState
 from wps_load.report.summary import Summary, build_summary
 from wps_load.report.tables import exit_sentences, missed_sentence, not_sent_sentence, on_emulator, slo_value
+from wps_load.report.templates import preload
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.console import Console
@@ -56,6 +57,8 @@ class Reporter:
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
         self._snapshots = SnapshotWriter(self.folder) if self.folder is not None else None
+        if self._snapshots is not None:
+            preload()
 
     def discard(self) -> None:
         """There will be no run: the folder that was made for it goes again."""
