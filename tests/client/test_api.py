@@ -350,3 +350,23 @@ def test_wrong_values_are_refused_before_anything_is_sent(emulator: EmulatorProc
     found = taken(engine)
     assert found.failures == {}
     assert found.counters["connections_opened"] == 1
+
+
+def test_a_loss_is_told_with_the_services_own_words() -> None:
+    def farewell(sock: Any, head: str) -> None:
+        said = orjson.dumps({"type": "system", "event": "disconnected", "message": "quota\nexceeded"})
+        sock.sendall(upgrade_answer(head, CODECS["json"].subprotocol) + encode_frame(Opcode.TEXT, CONNECTED, None))
+        sock.recv(4096)
+        sock.sendall(encode_frame(Opcode.TEXT, said, None) + encode_frame(Opcode.CLOSE, b"\x03\xf0", None))
+        sock.recv(4096)
+
+    with Server(farewell) as server:
+        engine = scripted(server.port)
+        client = WebPubSubClient(engine)
+        with pytest.raises(ConnectionLost) as caught:
+            client.send_to_group("g", "x")
+        client.end()
+    assert caught.value.label == "closed_1008"
+    assert str(caught.value) == "the service closed the connection with code 1008: quota exceeded"
+    sentence = taken(engine).sentences["disconnect", "closed_1008"]
+    assert sentence == f"a connection ended unasked: {caught.value}"

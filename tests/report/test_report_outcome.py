@@ -62,6 +62,8 @@ def test_every_reason_has_its_code_and_stands_in_every_report(
     text, page = markdown.render(summary), html.render(summary, None).decode()
     cases = ET.fromstring(junit.render(summary)).findall(".//failure[@type='exit']")
     assert [case.get("message") for case in cases] == others
+    names = [case.get("name") for case in ET.fromstring(junit.render(summary)).iter("testcase")]
+    assert len(names) == len(set(names)), "a CI server tells test cases apart by name"
     for sentence in others:
         start = sentence.partition("<")[0]
         assert start in text

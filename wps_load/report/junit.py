@@ -12,10 +12,14 @@ from collections.abc import Mapping
 from typing import Any
 from xml.etree import ElementTree as ET
 
+from wps_load.errors import ExitCode
 from wps_load.report import tables
 
 # What XML 1.0 cannot carry, not even as a reference (section 2.2, Char).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+_NAMES = {ExitCode.USAGE: "the settings were usable", ExitCode.STOPPED: "the run had its time"}
+"""Of what else may fail a run, by its exit code; request failures may have a code of the user's own."""
 
 
 def render(summary: Mapping[str, Any]) -> bytes:
@@ -56,8 +60,8 @@ def render(summary: Mapping[str, Any]) -> bytes:
         if slo["verdict"] != "pass":
             found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
             _outcome(case, "failure", found, slo["verdict"], f"{slo['expression']}: {found}")
-    for sentence in others:
-        case = _testcase(suite, class_name, "nothing else fails the run")
+    for sentence, reason in zip(others, tables.exit_reasons(summary), strict=True):
+        case = _testcase(suite, class_name, _NAMES.get(reason["code"], "no request failed"))
         _outcome(case, "failure", sentence, "exit", sentence)
     warnings = [f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"]
     if warnings:

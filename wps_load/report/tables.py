@@ -154,8 +154,13 @@ NOT_SENT_WORDS = {
 
 def exit_sentences(summary: Mapping[str, Any]) -> list[str]:
     """Why the exit code is not zero, beyond what the verdict and its SLOs say; a sentence each."""
+    return [f"Exit code {each['code']}: {each['message']}." for each in exit_reasons(summary)]
+
+
+def exit_reasons(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Those that verdict and SLOs do not say already."""
     block = summary.get("exit") or {"reasons": []}
-    return [f"Exit code {each['code']}: {each['message']}." for each in block["reasons"] if not each["judged"]]
+    return [each for each in block["reasons"] if not each["judged"]]
 
 
 def is_search(summary: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from gevent.event import Event  # type: ignore[import-untyped]
 from wps_load.client.quote import quote
 from wps_load.errors import ExitCode, worst
 from wps_load.report.model import Outside
-from wps_load.swarm.signals import Process, Signals
+from wps_load.swarm.signals import MASTER_PATIENCE_S, Process, Signals
 
 MAX_NAMES: Final = 20
 """Of requests that failed, in what bears on the exit code: a locustfile may make a name of each URL."""
@@ -48,7 +48,7 @@ class Ending:
         """
         self.signals.await_master()
         if self._begun:
-            Event().wait()
+            Event().wait(MASTER_PATIENCE_S)
         self._begun = True
 
     def outside(self) -> Outside:

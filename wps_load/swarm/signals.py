@@ -25,7 +25,8 @@ from wps_load.errors import ExitCode
 from wps_load.swarm.early import INTERRUPTED
 
 MASTER_PATIENCE_S: Final = 90.0
-"""How long a worker that was told to end waits for its master to end it: a drain, and then some."""
+"""How long a worker that was told to end waits for its master to end it, and a second one who shuts down for the
+first: a drain, and then some."""
 SAME_NS: Final = NS_PER_MS // 10
 """`timeout` sends its signal twice, to the process and to its group: so close together, if not one
 already for the event loop, they are one request."""
