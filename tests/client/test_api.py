@@ -310,6 +310,24 @@ def test_failed_connect_delays_the_next_one(emulator: EmulatorProcess, monkeypat
     assert taken(engine).failures == {("connect", "http_401"): 2}
 
 
+def test_a_connection_is_wanted_from_the_first_attempt_until_it_is_closed_or_lost(emulator: EmulatorProcess) -> None:
+    engine = make(emulator, scenario="idle")
+    client = WebPubSubClient(engine)
+    assert engine.wanted_time.count == 0, "a user that has not begun wants nothing"
+    client.connect()
+    assert (engine.wanted_time.count, engine.open_time.count) == (1, 1)
+    client.close()
+    assert engine.wanted_time.count == 0
+    with Server(lambda sock, head: sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")) as server:
+        refused = scripted(server.port)
+        client = WebPubSubClient(refused)
+        with pytest.raises(ConnectFailure):
+            client.connect()
+        assert (refused.wanted_time.count, refused.open_time.count, len(refused.attempts)) == (1, 0, 0)
+        client.end()
+        assert refused.wanted_time.count == 0
+
+
 def test_minted_tokens_may_publish_unless_roles_are_given(emulator: EmulatorProcess) -> None:
     with pytest.raises(Finding):
         WebPubSubClient(make(emulator, roles="none")).send_to_group("g", "x")
