@@ -127,7 +127,7 @@ def test_the_public_key_is_for_this_host_only(argv: list[str], warns: bool) -> N
         (["--system-events", "connect"], "--system-events needs --event-handler with a URL"),
         (["--hub-settings", "/nowhere"], "--hub-settings /nowhere: No such file or directory"),
         (["--hub-settings", "/"], "--hub-settings /: Is a directory"),
-        (["--recovery-window", "30"], "--recovery-window 30: a duration with its unit"),
+        (["--recovery-window", "30"], "--recovery-window 30: a duration such as"),
         (["--event-handler-timeout", "0"], "--event-handler-timeout: seconds above 0"),
         (["--tls-key", "x"], "--tls-key needs --tls-cert"),
         (["--tls-cert", "/nowhere"], "--tls-cert, --tls-key: cannot be used"),
