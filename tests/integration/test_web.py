@@ -307,9 +307,25 @@ def test_login_and_base_path_of_locust_hold_for_our_pages(tmp_path: Path) -> Non
         assert friend.ask("/wps")[0] == 404
         assert friend.ask("/load/wps/report/report.html")[0] == 404, "there is no run yet"
 
-        assert b'"success": true' in friend.ask("/load/swarm", b"user_count=1&spawn_rate=1&run_time=2s")[1]
+        for form, said in (
+            (b"user_count=500&spawn_rate=1&run_time=20s", b"connecting 500 users at 1 a second takes 500 s of the 20 s"),
+            (b"user_count=0&spawn_rate=1", b"--users '0': at least 1"),
+            (b"user_count=1&spawn_rate=1&run_time=0", b"--run-time '0'"),
+            (b"user_count=1&spawn_rate=1&host=https%3A%2F%2Fx.webpubsub.azure.com", b"Host"),
+            (b"user_count=1&spawn_rate=1&wps_target=azure", b"no target is given"),
+        ):
+            answer = friend.ask("/load/swarm", form)[1]
+            assert b'"success": false' in answer
+            assert said in answer
+        assert site.emulators() == []
+
+        assert b'"success": true' in friend.ask("/load/swarm", b"user_count=1&spawn_rate=1&run_time=4s")[1]
+        until(lambda: b'"running"' in friend.ask("/load/wps/data")[1], "the run is on")
+        edited = friend.ask("/load/swarm", b"user_count=2&spawn_rate=1")[1]
+        assert b"cannot be changed while a scenario runs" in edited
         until(lambda: b'"finished"' in friend.ask("/load/wps/data")[1], "the run is over")
         assert friend.ask("/load/wps/report/summary.json")[0] == 200
+        assert b'"Passed (EMULATOR)"' in friend.ask("/load/wps/data")[1]
         for name in ("..%2f..%2flocustfile.py", "%2e%2e/%2e%2e/locustfile.py", "..", ".report.html.1"):
             assert friend.ask(f"/load/wps/report/{name}")[0] == 404, name
 
