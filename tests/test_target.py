@@ -123,8 +123,10 @@ def test_what_is_no_target_is_refused(given: dict[str, Any], environ: dict[str, 
 def test_a_host_of_other_peoples_users_is_theirs() -> None:
     given = {HOST: ("https://app.example", FLAG), "connection_string": (CONNECTION, FLAG)}
     assert read(given, locustfile=BESIDE_HTTP).target.kind is TargetKind.CONNECTION_STRING
-    with pytest.raises(ConfigError, match="not only for the other User classes"):
-        read({HOST: ("https://app.example", FLAG)}, locustfile=BESIDE_HTTP)
+    assert read({HOST: ("https://app.example", FLAG)}, locustfile=BESIDE_HTTP).target.is_emulator
+    with pytest.raises(ConfigError, match="gives no key"):
+        read({HOST: (ENDPOINT, FLAG)}, locustfile=BESIDE_HTTP)
+    assert read({HOST: (URL, FLAG)}, locustfile=BESIDE_HTTP).target.kind is TargetKind.CLIENT_URL
     assert read({"target": ("emulator", FLAG), **given}, locustfile=BESIDE_HTTP).target.is_emulator
 
 

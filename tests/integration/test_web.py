@@ -308,7 +308,10 @@ def test_login_and_base_path_of_locust_hold_for_our_pages(tmp_path: Path) -> Non
         assert friend.ask("/load/wps/report/report.html")[0] == 404, "there is no run yet"
 
         for form, said in (
-            (b"user_count=500&spawn_rate=1&run_time=20s", b"connecting 500 users at 1 a second takes 500 s of the 20 s"),
+            (
+                b"user_count=500&spawn_rate=1&run_time=20s",
+                b"connecting 500 users at 1 a second takes 500 s of the 20 s",
+            ),
             (b"user_count=0&spawn_rate=1", b"--users '0': at least 1"),
             (b"user_count=1&spawn_rate=1&run_time=0", b"--run-time '0'"),
             (b"user_count=1&spawn_rate=1&host=https%3A%2F%2Fx.webpubsub.azure.com", b"Host"),

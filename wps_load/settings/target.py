@@ -197,13 +197,18 @@ def _read_host(level: Level, name: str, text: str) -> Candidate | Host:
 
 
 def _host_fault(host: Host, chosen: Candidate | None, locustfile: Locustfile) -> Fault | None:
-    """An endpoint beside a target of the same host is harmless; other people's users may have another one."""
-    shown = without_secrets(host.address)
+    """An endpoint beside a target of the same host is harmless; other people's users may have another host.
+
+    Without a target an endpoint of the service, or any host where all users are ours, says that the emulator is not
+    what was meant.
+    """
+    shown, of_service = without_secrets(host.address), "webpubsub" in host.address.lower()
+    if locustfile.other_users and (chosen is not None or not of_service):
+        return None
     if chosen is None:
-        also = "; --wps-negotiate-url takes an app server's address" if "webpubsub" not in host.address else ""
-        theirs = ". It is not only for the other User classes of the locustfile" if locustfile.other_users else ""
-        return Fault(host.name, shown, f"it gives no key: give {_WAYS}{also}; {_EMULATOR}{theirs}")
-    if locustfile.other_users or host.level > chosen.level or chosen.target.place == _place(host.address):
+        also = "" if of_service else "; --wps-negotiate-url takes an app server's address"
+        return Fault(host.name, shown, f"it gives no key: give {_WAYS}{also}; {_EMULATOR}")
+    if host.level > chosen.level or chosen.target.place == _place(host.address):
         return None
     return Fault(host.name, shown, f"{chosen.name} names another host: give only one target")
 

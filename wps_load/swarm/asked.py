@@ -32,6 +32,8 @@ class Asked:
             (cls.__name__, cls.host) for cls in self._ours() if cls.host
         )  # before Locust writes the host of a run into them
         self.hide_host()
+        self.target = ""
+        """What is tested if the page says nothing else, for a person."""
         self._first = dict(self.values)
 
     @property
@@ -59,7 +61,7 @@ class Asked:
         together, its form says. Raises ConfigError."""
         values = {**self.values, "num_users": None}
         values[HOST] = self._host(values)
-        self._read(values, self._sources, self.locustfile, judged=True)
+        self.target = self._read(values, self._sources, self.locustfile, judged=True).target.describe()
 
     def read_as_worker(self, order: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> RunConfig:
         """The run that a master has judged: what it chose, with this process's own secrets.

@@ -160,6 +160,7 @@ class Lifecycle:
         try:
             if waits:
                 self.asked.read_options()
+                self.console.say(f"Target: {self.asked.target}, unless the page says otherwise")
             else:
                 self.prepare()
         except ConfigError as error:

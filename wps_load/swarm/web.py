@@ -17,7 +17,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from locust.util.timespan import parse_timespan
 
 from wps_load.errors import ConfigError
-from wps_load.settings.options import OPTIONS, Page
+from wps_load.settings.options import BY_FLAG, OPTIONS, Page
 from wps_load.swarm import page_guard
 from wps_load.swarm.page_names import addresses, own_names
 from wps_load.swarm.web_page import pages
@@ -76,6 +76,8 @@ def _dress(web_ui: Any, lifecycle: Lifecycle) -> None:
                 fields[option.dest]["help_text"] = option.label
             else:
                 del fields[option.dest]
+        if lifecycle.asked.target:
+            fields[BY_FLAG["--wps-target"].dest]["help_text"] += f"; auto: {lifecycle.asked.target}"
         if not any(issubclass(cls, (HttpUser, FastHttpUser)) for cls in lifecycle.environment.user_classes):
             arguments["missing_host_warning"] = False
 
