@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wps_load.client.timescale import Timescale
+from wps_load.client.timescale import MAX_LINES, Timescale
 from wps_load.clock import NS_PER_MS, NS_PER_S, NS_PER_US
 from wps_load.swarm.clocks import EXCHANGES, PATIENCE_NS, ClockSync
 from wps_load.swarm.corridor import Corridor, Line
@@ -286,3 +286,16 @@ def test_an_instant_of_an_hour_ago_is_where_it_was_put_then() -> None:
     assert scale.to_local(scale.to_run(NS_PER_S)) == NS_PER_S
     assert scale.to_run(NS_PER_S) == 6 * NS_PER_S
     assert scale.to_run(2 * HOUR_NS) == 2 * HOUR_NS + 5 * NS_PER_S + 720 * NS_PER_MS
+
+
+def test_days_of_lines_stay_bounded_and_close() -> None:
+    """A clock whose rate goes up and down by 1 ppm within ten minutes, told anew each half minute."""
+    true, scale = drifting(HOUR_NS, 50.0, 1.0), Timescale()
+    scale.begin(true(0), -true(0), 0)
+    every_ns = 30 * NS_PER_S
+    for now in range(every_ns, 24 * HOUR_NS, every_ns):
+        here, ahead = true(now), true(now + NS_PER_S)
+        scale.follow(here, here, now - here, round((NS_PER_S - (ahead - here)) / (ahead - here) * 1e9))
+    assert len(scale.to_wire()) <= MAX_LINES
+    for now in range(HOUR_NS, 24 * HOUR_NS, 97 * NS_PER_S):
+        assert abs(scale.to_run(true(now)) - now) < NS_PER_MS

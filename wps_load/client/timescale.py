@@ -11,6 +11,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 
 _BILLION = 1_000_000_000
+MAX_LINES = 1000
+"""Beyond it every second one of the older half goes: a run of days keeps what it needs, to some microseconds."""
 
 
 class Timescale:
@@ -41,6 +43,18 @@ class Timescale:
     def follow(self, now_ns: int, from_ns: int, offset_ns: int, ppb: int) -> None:
         """Another line from `now_ns` of our clock on."""
         self._append(now_ns, offset_ns + (now_ns - from_ns) * ppb // _BILLION, ppb)
+        if len(self._lines) > MAX_LINES:
+            self._thin()
+
+    def _thin(self) -> None:
+        lines, half = self._lines, len(self._lines) // 2
+        kept = [*lines[:half:2], *lines[half:]]
+        self._lines, self._from, self._starts = [], [], []
+        for at, (from_ns, offset_ns, ppb) in enumerate(kept):
+            if at < half // 2:  # a straight line to the next one that is left
+                next_ns, next_offset_ns, _ = kept[at + 1]
+                ppb = (next_offset_ns - offset_ns) * _BILLION // max(1, next_ns - from_ns)
+            self._append(from_ns, offset_ns, ppb)
 
     def offset_at(self, local_ns: int) -> int:
         """The run's time minus ours at this instant of our clock."""
