@@ -123,7 +123,7 @@ def test_frame_in(benchmark: Any, client: Client) -> None:
 def test_stamp(benchmark: Any) -> None:
     def batch() -> None:
         for seq in range(BATCH):
-            read_text(pack_text(1, 2, 3, seq, 4, 5).decode())
+            read_text(pack_text(1, (1 << 32) + 2 ^ 3, 3, seq, 4, 5).decode())
 
     measure(benchmark, batch)
 

@@ -49,6 +49,7 @@ class Done:
         assert totals.lost == 0
         assert totals.expected == totals.delivered
         assert totals.duplicated == 0
+        assert (totals.misdelivered, totals.corrupted) == (0, 0)
         assert totals.send_failed <= held
 
 

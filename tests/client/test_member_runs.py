@@ -143,7 +143,15 @@ def test_two_runs_in_one_hub_do_not_disturb_each_other(live_emulator: str) -> No
     """Groups and users carry the run's id; what is sent to all is counted apart, as foreign."""
     for scenario, strangers in (("small-group", False), ("send-to-user", False), ("broadcast", True)):
         runs = [
-            Run(live_emulator, 4, run_id=f"run{n}", number=n, scenario=scenario, rate="20", hub="shared").settle()
+            Run(
+                live_emulator,
+                4,
+                run_id=f"run{n}",
+                number=n * 0x9E3779B9 & 0xFFFFFFFF,
+                scenario=scenario,
+                rate="20",
+                hub="shared",
+            ).settle()
             for n in (1, 2)
         ]
         for greenlet in gevent.joinall([gevent.spawn(run.measure, 150) for run in runs], raise_error=True):

@@ -24,7 +24,8 @@ SERVICE, PLAN, GENERATOR = Cause.SERVICE, Cause.PLAN, Cause.GENERATOR
 def publisher() -> Publisher:
     """One without a link yet, at work."""
     engine: Any = SimpleNamespace(
-        template=lambda kind, name, no_echo: SimpleNamespace(encode_safe=None),
+        template=lambda kind, name, no_echo: SimpleNamespace(encode_safe=None, opcode=1),
+        mark=0,
         wants_acks=False,
         payloads=SimpleNamespace(choose=None, around=lambda encode: None),
         pack_stamp=None,

@@ -12,7 +12,7 @@ from wps_load.protocol.messages import DataType
 from wps_load.protocol.simple import EVENT
 from wps_load.workload.payload import Part, PayloadPlan
 
-STAMP = (3, 12345, 7, 4_000_000_000, 1 << 60, (1 << 60) + 5)
+STAMP = (3, 12345, 7, 4_000_000_000, 1 << 60, 5)
 
 
 @given(

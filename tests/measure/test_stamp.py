@@ -10,39 +10,111 @@ from hypothesis import strategies as st
 from wps_load.measure import stamp
 
 u32 = st.integers(0, 2**32 - 1)
-i64 = st.integers(-(2**63), 2**63 - 1)
-stamps = st.tuples(st.integers(0, 255), u32, u32, u32, i64, i64)
+FIELDS = st.tuples(st.integers(0, 255), u32, u32, u32, st.integers(0, 2**62), st.integers(0, 2**41))
+"""(epoch, run, stream, seq, due_ns, lag_ns)"""
 
 
-@given(stamps, st.text(max_size=50))
-def test_text_and_json(fields: stamp.Stamp, rest: str) -> None:
-    text = stamp.pack_text(*fields)
+def pack(epoch: int, run: int, stream: int, seq: int, due_ns: int, lag_ns: int) -> bytes:
+    return stamp.pack_binary(epoch, stamp.make_mark(epoch, run) ^ stream, stream, seq, due_ns, lag_ns)
+
+
+def pack_text(epoch: int, run: int, stream: int, seq: int, due_ns: int, lag_ns: int) -> bytes:
+    return stamp.pack_text(epoch, stamp.make_mark(epoch, run) ^ stream, stream, seq, due_ns, lag_ns)
+
+
+def shown(found: stamp.Stamp | None) -> tuple[int, ...]:
+    """The fields of a stamp, its wait in ns."""
+    assert found is not None
+    epoch, _, stream, seq, due_ns, wait = found
+    mark = stamp.mark_of(found)
+    assert mark >> 32 == epoch
+    return epoch, mark & 0xFFFFFFFF, stream, seq, due_ns, wait << stamp.WAIT_SHIFT
+
+
+def whole(fields: tuple[int, ...]) -> tuple[int, ...]:
+    return *fields[:5], fields[5] >> stamp.WAIT_SHIFT << stamp.WAIT_SHIFT
+
+
+@given(FIELDS, st.text(max_size=50))
+def test_text_and_json(fields: tuple[int, int, int, int, int, int], rest: str) -> None:
+    text = pack_text(*fields)
     assert len(text) == stamp.TEXT_CHARS
     assert json.loads(f'"{text.decode()}"') == text.decode(), "safe in JSON"
     data = text.decode() + rest
-    assert stamp.read_text(data) == fields
-    assert stamp.read_json(data) == fields
-    assert stamp.read_json({"p": 1, "wps": text.decode()}) == fields
-    assert stamp.read_json(json.dumps({"wps": text.decode(), "p": rest})) == fields
-    assert stamp.read_json(f'{{"wps":"{text.decode()}","p":""}}') == fields
+    for found in (
+        stamp.read_text(data),
+        stamp.read_json(data),
+        stamp.read_json({"p": 1, "wps": text.decode()}),
+        stamp.read_json(json.dumps({"wps": text.decode(), "p": rest})),
+        stamp.read_json(f'{{"wps":"{text.decode()}","p":""}}'),
+    ):
+        assert shown(found) == whole(fields)
 
 
-@given(stamps, st.binary(max_size=50))
-def test_binary(fields: stamp.Stamp, rest: bytes) -> None:
-    raw = stamp.pack_binary(*fields)
+@given(FIELDS, st.binary(max_size=50))
+def test_binary(fields: tuple[int, int, int, int, int, int], rest: bytes) -> None:
+    raw = pack(*fields)
     assert len(raw) == stamp.RAW_BYTES
-    assert stamp.read_binary(raw + rest) == fields
-    assert stamp.read_binary(bytearray(raw + rest)) == fields
+    assert shown(stamp.read_binary(raw + rest)) == whole(fields)
+    assert shown(stamp.read_binary(bytearray(raw + rest))) == whole(fields)
 
 
 def test_the_layout() -> None:
-    raw = stamp.pack_binary(1, 2, 3, 4, 5, -1)
-    assert raw.hex() == "a7010000000200000003000000040000000000000005ffffffffffffffff"
-    assert stamp.pack_text(1, 2, 3, 4, 5, -1) == base64.b64encode(raw)
+    raw = pack(1, 2, 3, 4, 5, 6 << 10)
+    assert (
+        raw.hex() == "a701" + f"{(1 << 32 | 2) ^ 3 ^ 4 ^ 5 ^ 6:016x}" + "00000003000000040000000000000005" + "00000006"
+    )
+    assert pack_text(1, 2, 3, 4, 5, 6 << 10) == base64.b64encode(raw)
 
 
-def test_the_epoch_wraps() -> None:
-    assert stamp.read_binary(stamp.pack_binary(257, 0, 0, 0, 0, 0)) == (1, 0, 0, 0, 0, 0)
+@pytest.mark.parametrize(("lag_ns", "wait"), [(-1, 0), (0, 0), (1023, 0), (1 << 50, 0xFFFFFFFF)])
+def test_a_wait_is_held_to_what_fits(lag_ns: int, wait: int) -> None:
+    for raw in (pack(1, 2, 3, 4, 5, lag_ns), base64.b64decode(pack_text(1, 2, 3, 4, 5, lag_ns))):
+        found = stamp.read_binary(raw)
+        assert found is not None
+        assert found[5] == wait
+        assert stamp.mark_of(found) == stamp.make_mark(1, 2)
+
+
+MARK = stamp.make_mark(1, 0xDEADBEEF)
+
+
+@given(FIELDS, st.integers(0, 239))
+def test_a_flipped_bit_anywhere_is_seen_and_the_stamp_was_ours(
+    fields: tuple[int, int, int, int, int, int], bit: int
+) -> None:
+    fields = (1, 0xDEADBEEF, *fields[2:])
+    raw = bytearray(pack(*fields))
+    raw[bit // 8] ^= 1 << bit % 8
+    found = stamp.read_binary(bytes(raw))
+    if 8 <= bit < 16:
+        assert found is not None  # the epoch stands in the key as well
+        assert stamp.mark_of(found) == MARK
+        return
+    assert found is None or stamp.mark_of(found) != MARK
+    assert stamp.was_ours(bytes(raw), MARK)
+
+
+@given(FIELDS, st.integers(0, 39), st.characters(min_codepoint=33, max_codepoint=126))
+def test_a_changed_character_is_seen_and_the_stamp_was_ours(
+    fields: tuple[int, int, int, int, int, int], at: int, put: str
+) -> None:
+    text = pack_text(1, 0xDEADBEEF, *fields[2:]).decode()
+    changed = text[:at] + put + text[at + 1 :]
+    found = stamp.read_text(changed)
+    if changed != text and (found is None or found[0] == 1):
+        assert found is None or stamp.mark_of(found) != MARK
+    assert stamp.was_ours(changed + "rest", MARK)
+    assert stamp.was_ours({"wps": changed}, MARK)
+
+
+@given(st.text(max_size=60) | st.binary(max_size=60) | st.none() | st.dictionaries(st.just("wps"), st.integers()))
+def test_data_of_others_were_not_ours(data: object) -> None:
+    assert not stamp.was_ours(data, MARK)
+
+
+def test_the_stamp_of_another_run_was_not_ours() -> None:
+    assert not stamp.was_ours(pack(1, 0x12345678, 3, 4, 5, 6), MARK)
 
 
 anything = st.recursive(
@@ -66,7 +138,7 @@ def test_garbled_text_is_not_ours(raw: bytes) -> None:
     assert (stamp.read_text(text) is not None) == (len(raw) >= stamp.RAW_BYTES)
 
 
-WHOLE = stamp.pack_text(0, 1, 2, 3, 4, 5).decode()
+WHOLE = pack_text(0, 1, 2, 3, 4, 5).decode()
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,15 @@ if TYPE_CHECKING:
 SLICE = 256
 """Sessions that are looked at before messages may pass."""
 
+UNANSWERED = {
+    "timeout": (
+        "the service did not acknowledge a request in time",
+        "the time is --wps-answer-timeout, and ends with the drain",
+    ),
+    "connection_lost": ("a connection ended with a request that the service had not acknowledged", ""),
+}
+"""What to say of an answer that did not come, and what to do."""
+
 
 class Asker(Protocol):
     """Who sends requests on a session, and is told what became of those without an answer."""

@@ -15,12 +15,12 @@ from typing import Any, NamedTuple, cast
 from gevent.event import Event  # type: ignore[import-untyped]
 
 from wps_load.client.access import Access
-from wps_load.client.answers import Answers
+from wps_load.client.answers import UNANSWERED, Answers
 from wps_load.client.attempts import TIME_LIMITS, Attempts
 from wps_load.client.audiences import INDEX_BITS, Audiences
 from wps_load.client.establish import OpenLink
 from wps_load.client.keepalive import Sweep
-from wps_load.client.link import stamp_readers
+from wps_load.client.link import CHECKED_EACH, stamp_readers
 from wps_load.client.member import Member
 from wps_load.client.scheduler import Scheduler
 from wps_load.client.stream import Network
@@ -32,7 +32,7 @@ from wps_load.measure.catalog import ack_label
 from wps_load.measure.ledger import Ledger, LedgerTotals, StreamFinal
 from wps_load.measure.presence import OpenTime, Presence
 from wps_load.measure.recorder import Recorder
-from wps_load.measure.stamp import pack_binary, pack_text
+from wps_load.measure.stamp import is_near, make_mark, pack_binary, pack_text, was_ours
 from wps_load.protocol.codecs import CODECS, Template
 from wps_load.protocol.envelopes import Envelopes, NoEnvelopes
 from wps_load.protocol.frames import FrameWriter
@@ -87,10 +87,13 @@ class Engine:
         self.wants_acks = self.codec.enveloped and (config.ack or config.scenario == "recovery")
         self.data_type = DataType(config.data_type)
         self.stamp_readers = stamp_readers(self.data_type)
-        self.envelopes: Envelopes = self.codec.envelopes() if self.data_type is DataType.TEXT else NoEnvelopes()
         # binary data goes to the template raw: it is the template that writes base64 where the envelope is JSON
         escaped = config.protocol.startswith("json") and self.data_type is not DataType.BINARY
         self.payloads = config.payload_plan(envelope=escaped)
+        texts = self.data_type is DataType.TEXT
+        self.envelopes: Envelopes = self.codec.envelopes(self.payloads.endings()) if texts else NoEnvelopes()
+        self.usual_length = self.payloads.usual_length
+        self.checked_each = CHECKED_EACH if isinstance(self.envelopes, NoEnvelopes) else 1
         self.pack_stamp = pack_text if self.payloads.stamp_is_text else pack_binary
         self.frame = FrameWriter().frame
         self.scheduler = Scheduler()
@@ -114,7 +117,7 @@ class Engine:
         self.wanted_time = OpenTime()
         """Of the connections that tasks of a locustfile's own want."""
         self.attempts = Attempts(self.recorder)
-        self.epoch = 0
+        self.enter(0)
         self._on_warning = on_warning
         self.timetable = Timetable(self, config, users)
         self.answers = Answers(config.answer_timeout_ns)
@@ -122,6 +125,12 @@ class Engine:
         self._lifetimes: dict[int, Any] = {}
         self._back_offs_end = Event()
         self._closed_traffic = Traffic(0, 0, 0, 0)
+
+    def enter(self, epoch: int) -> None:
+        """From now on messages of this epoch are sent and counted."""
+        self.epoch = epoch
+        self.epoch_byte = epoch & 0xFF
+        self.mark = make_mark(epoch, self.number)
 
     # -- members ---------------------------------------------------------------------------------------------
 
@@ -234,10 +243,10 @@ class Engine:
         """A publication whose ack never came. `why`: `timeout`, `connection_lost`."""
         _, epoch = cast(tuple[int, int], context)
         if epoch == self.epoch:
-            self.failed("publish_ack", f"ack_{why}", *_UNANSWERED[why])
+            self.failed("publish_ack", f"ack_{why}", *UNANSWERED[why])
 
     def join_unanswered(self, why: str) -> None:
-        self.failed("join_group", f"join_{why}", *_UNANSWERED[why])
+        self.failed("join_group", f"join_{why}", *UNANSWERED[why])
 
     def publish_acked(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
         due_ns, epoch = cast(tuple[int, int], context)
@@ -253,11 +262,25 @@ class Engine:
                 "give the token the role webpubsub.sendToGroup (--wps-roles), or check the event handler",
             )
 
-    def foreign(self, *, unstamped: bool) -> None:
-        """A message that is none of this run's."""
-        self.ledger.foreign += 1
-        if unstamped:
+    def unreadable(self, data: object) -> None:
+        """Data without a stamp: none of this run's, or one of which the stamp has been damaged on the way."""
+        if was_ours(data, self.mark):
+            self.ledger.corrupted += 1
+        else:
+            self.ledger.foreign += 1
             self.recorder.count("messages_unstamped")
+
+    def of_now(self, epoch: int, mark: int) -> bool:
+        """A stamp came with another mark than ours. True: it is of the epoch that we should be in by now, and are."""
+        if mark == make_mark(epoch, self.number):
+            if self.timetable.follow_epoch(epoch):
+                return True
+            self.recorder.count("messages_outdated")
+        elif is_near(mark, self.mark):
+            self.ledger.corrupted += 1
+        else:
+            self.ledger.foreign += 1
+        return False
 
     def failed(self, metric: str, label: str, message: str, advice: str = "") -> None:
         """Counts a failure, and warns once of its kind."""
@@ -372,12 +395,3 @@ class Engine:
 
 def _nothing(_: int) -> None:
     """Where nobody wants to be told."""
-
-
-_UNANSWERED = {
-    "timeout": (
-        "the service did not acknowledge a request in time",
-        "the time is --wps-answer-timeout, and ends with the drain",
-    ),
-    "connection_lost": ("a connection ended with a request that the service had not acknowledged", ""),
-}

@@ -52,11 +52,14 @@ class Publisher:
         "_absent_for",
         "_absent_since_ns",
         "_ack",
-        "_around",
         "_asking_since_ns",
         "_backlog",
+        "_before",
+        "_behind",
         "_choose",
         "_engine",
+        "_key",
+        "_opcode",
         "_pack",
         "_template",
         "audience",
@@ -102,7 +105,11 @@ class Publisher:
         self._template: Template = engine.template(kind, name, no_echo)
         self._ack = engine.wants_acks
         self._choose = engine.payloads.choose
-        self._around = None if self._ack else engine.payloads.around(self._template.encode_safe)
+        self._opcode = self._template.opcode
+        around = None if self._ack else engine.payloads.around(self._template.encode_safe)
+        self._before: bytes | None = around[0] if around else None
+        self._behind = around[1] if around else b""
+        self._key = 0
         self._pack = engine.pack_stamp
         self._backlog: deque[tuple[int, int]] = deque()
         self.stint: Stint | None = None
@@ -127,6 +134,7 @@ class Publisher:
     def begin(self, stint: Stint) -> None:
         """A new epoch: sequence numbers start again from 0."""
         self.stint = stint
+        self._key = self._engine.mark ^ self.stream
 
     def unsent(self) -> int:
         """Messages that were due and wait for their peer to read."""
@@ -174,28 +182,29 @@ class Publisher:
 
     def _transmit(self, link: Link, seq: int, due_ns: int, *, held: bool = False) -> None:
         """`held`: it had to wait for its peer, or for a recovery: that is not the generator's own lag."""
-        engine, pack, choose = self._engine, self._pack, self._choose  # local: see Connection._on_readable
+        engine, pack = self._engine, self._pack  # local: see Connection._on_readable
         stream = self.stream
-        send, frame = link.connection.send, engine.frame
+        connection, frame = link.connection, engine.frame
+        send = connection.send
         sent_ns = now_ns()
-        offset = engine.offset_ns
-        stamp = pack(engine.epoch, engine.number, stream, seq, due_ns + offset, sent_ns + offset)
-        template, around = self._template, self._around
-        if around is not None:  # the usual message: three calls less
-            payload = around[0] + stamp + around[1]
+        lag_ns = sent_ns - due_ns
+        stamp = pack(engine.epoch_byte, self._key, stream, seq, due_ns + engine.offset_ns, lag_ns)
+        before = self._before
+        if before is not None:  # the usual message: three calls less
+            payload = before + stamp + self._behind
         elif self._ack:
             session = link.session
-            data = choose(stream, seq).wrap(stamp)
+            data = self._choose(stream, seq).wrap(stamp)
             ack_id = session.next_ack_id()
-            payload = template.encode_safe(data, ack_id)
+            payload = self._template.encode_safe(data, ack_id)
             session.expect_ack(ack_id, "publish", (due_ns, engine.epoch), payload, sent_ns)
             engine.answers.askers.add(link)
         else:
-            payload = template.encode_safe(choose(stream, seq).wrap(stamp))
-        if send(frame(template.opcode, payload)):
+            payload = self._template.encode_safe(self._choose(stream, seq).wrap(stamp))
+        if send(frame(self._opcode, payload)):
             if not held:
-                engine.send_lag.append(sent_ns - due_ns)
-            if not link.connection.outbox.writable:
+                engine.send_lag.append(lag_ns)
+            if not connection.outbox.writable:
                 link.stalled = self, seq
         elif not (self._ack and engine.codec.reliable):  # what waits for an ack is sent again after a recovery
             self.fail(seq, Cause.SERVICE)

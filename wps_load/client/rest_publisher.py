@@ -21,7 +21,7 @@ from wps_load.client.rest import UNANSWERED, RestSender, Unanswered
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import Finding
 from wps_load.measure.causes import Cause, cause_of
-from wps_load.measure.stamp import pack_binary, pack_text
+from wps_load.measure.stamp import make_mark, pack_binary, pack_text
 from wps_load.workload.population import RestStream, rest_streams
 from wps_load.workload.seeding import derive
 
@@ -257,8 +257,9 @@ class RestSenders:
 
     def _request(self, publisher: RestPublisher, job: Job, epoch: int, sent_ns: int) -> Finding | None:
         """One message on its way. None: it was accepted."""
-        engine, offset_ns = self._engine, self._engine.offset_ns
-        stamp = self._pack(epoch, engine.number, publisher.stream, job.seq, job.due_ns + offset_ns, sent_ns + offset_ns)
+        engine = self._engine
+        key, due_ns = make_mark(epoch, engine.number) ^ publisher.stream, job.due_ns + engine.offset_ns
+        stamp = self._pack(epoch & 0xFF, key, publisher.stream, job.seq, due_ns, sent_ns - job.due_ns)
         data = self._choose(publisher.stream, job.seq).wrap(stamp)
         try:
             if publisher.to_user:

@@ -167,7 +167,7 @@ class Timetable:
             for publisher in self._publishers.values():
                 publisher.halt()
             began = next((each.start_ns for each in self._epochs if each.number == number), 0)
-            self._engine.epoch = number
+            self._engine.enter(number)
             self._engine.ledger.new_epoch(number, began + self._engine.offset_ns)
             self._retired.clear()
 

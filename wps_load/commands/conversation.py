@@ -13,7 +13,7 @@ from wps_load.client.quote import quote
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectionLost, Finding
 from wps_load.measure.catalog import ack_label
-from wps_load.measure.stamp import Stamp, pack_binary, pack_text, read_binary, read_json
+from wps_load.measure.stamp import Stamp, make_mark, mark_of, pack_binary, pack_text, read_binary, read_json
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import FrameWriter
 from wps_load.protocol.messages import Ack, Connected, DataMessage, DataType, Disconnected, Downstream, JoinGroup
@@ -95,7 +95,7 @@ class Conversation:
         payloads = self._config.payload_plan(envelope=envelope)
         pack = pack_text if payloads.stamp_is_text else pack_binary
         sent_ns = now_ns()
-        stamp = pack(_EPOCH, self._number, 0, 0, sent_ns, sent_ns)
+        stamp = pack(_EPOCH, make_mark(_EPOCH, self._number), 0, 0, sent_ns, 0)
         return payloads.choose(0, 0).wrap(stamp), sent_ns
 
     def _send(self, opcode: int, payload: bytes) -> None:
@@ -118,7 +118,7 @@ class Conversation:
             if isinstance(message, Ack):
                 return message.ack_id == refused_ack_id and not message.success
             stamp = _stamp(message) if isinstance(message, DataMessage) else None
-            return stamp is not None and stamp[1] == self._number and stamp[5] == sent_ns
+            return stamp is not None and mark_of(stamp) == make_mark(_EPOCH, self._number) and stamp[4] == sent_ns
 
         message, arrived_ns = self._wait(
             ends,

@@ -15,7 +15,7 @@ from wps_load.clock import NS_PER_S, NS_PER_US, now_ns
 from wps_load.emulator.subprotocols import WIRES
 from wps_load.emulator.wires import Publication, Wire
 from wps_load.measure.ledger import Ledger
-from wps_load.measure.stamp import pack_binary, pack_text, read_binary, read_json, read_text
+from wps_load.measure.stamp import make_mark, pack_binary, pack_text, read_binary, read_json, read_text
 from wps_load.protocol.codecs import CODECS, Template
 from wps_load.protocol.frames import FrameReader, FrameWriter
 from wps_load.protocol.messages import DataMessage, DataType
@@ -73,7 +73,7 @@ class Sample:
             return self._data(seq)
         pack = pack_text if self.payloads.stamp_is_text else pack_binary
         now = now_ns()
-        data = self.payloads.choose(0, seq).wrap(pack(1, _RUN, 0, seq, now, now))
+        data = self.payloads.choose(0, seq).wrap(pack(1, make_mark(1, _RUN), 0, seq, now, 0))
         ack_id = seq + 1 if self.config.ack and self.codec.enveloped else None
         return self._frame(self._template.opcode, self._template.encode_safe(data, ack_id))
 
@@ -89,7 +89,7 @@ class Sample:
     def _data(self, seq: int) -> bytes:
         pack = pack_text if self._raw.stamp_is_text else pack_binary
         now = now_ns()
-        return self._raw.choose(0, seq).wrap(pack(1, _RUN, 0, seq, now, now))
+        return self._raw.choose(0, seq).wrap(pack(1, make_mark(1, _RUN), 0, seq, now, 0))
 
     def sizes(self) -> FrameSizes:
         """Means over the first messages; a mix of sizes keeps its weights in every stretch."""

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal, Protocol
 
 from wps_load.protocol import json_v1, protobuf_fast, protobuf_v1, simple
-from wps_load.protocol.envelopes import Envelopes, JsonEnvelopes, NoEnvelopes, ProtobufEnvelopes
+from wps_load.protocol.envelopes import Endings, Envelopes, JsonEnvelopes, NoEnvelopes, ProtobufEnvelopes
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import DataType, Downstream, Upstream
 
@@ -55,7 +55,7 @@ class Codec:
     """By the frame's opcode; a frame that is not here is of the wrong type (close code 1003)."""
     encode: Callable[[Upstream], bytes]
     publish_template: PublishTemplate
-    envelopes: Callable[[], Envelopes]
+    envelopes: Callable[[Endings], Envelopes]
     """Recognises deliveries by their bytes; `NoEnvelopes` where each message has to be decoded."""
 
     def opcode_for(self, data_type: DataType) -> int:

@@ -1,14 +1,14 @@
 """Where the text is in a delivery whose envelope was met before, without decoding the envelope again.
 
-The deliveries of one group differ in their text only. An envelope that has been decoded once, by the codec, is
-remembered by its bytes up to the text; a later payload that begins with the same bytes, and whose text cannot end
-earlier or later, means the same. That is decided from the bytes alone, so it holds for any server:
+The deliveries of one group differ in their text only, and the texts of a run end in what is known before it begins: all
+but the stamp in their first 40 characters. An envelope that has been decoded once, by the codec, is remembered by its
+bytes up to the text. A later payload that begins with the same bytes, and ends in one of the known endings, means the
+same, and its content is what was sent. That is decided from the bytes alone, so it holds for any server:
 
-- JSON: the bytes up to the first `"data":"` have left a parser at the beginning of a string, and they do so again.
-  If there is no backslash and no quotation mark until the `"}` that ends the payload, the string is what is between.
-  (A control character in it, which JSON forbids, is not looked for: servers are read tolerantly.)
+- JSON: the bytes up to the first `"data":"` have left a parser at the beginning of a string, and they do so again. The
+  stamp is base64, or it is not read; what follows was written by our own encoder, up to the `"}` that ends the payload.
 - Protobuf: lengths stand before what they measure. The same bytes before the text, and as many behind, are the same
-  fields; the text was the last one, and is ASCII, so it is UTF-8.
+  fields; the text was the last one, and it is ours.
 
 What is not recognised goes to the codec, malformed messages among it. For sessions that have to look at each
 message's sequence id there is `NoEnvelopes`.
@@ -16,10 +16,15 @@ message's sequence id there is `NoEnvelopes`.
 
 from __future__ import annotations
 
+from collections.abc import Container, Sequence
 from typing import Protocol
 
 from wps_load.protocol.messages import DataMessage, DataType
 
+HEAD_CHARS = 40
+"""What differs from text to text: the stamp."""
+Endings = Sequence[bytes]
+"""What the texts of a run end in, as it stands on the wire."""
 MAX_KNOWN = 16_384
 """Envelopes remembered by one process, some 200 bytes each. Those that come later are decoded each time."""
 
@@ -45,6 +50,9 @@ class NoEnvelopes:
 
     __slots__ = ()
 
+    def __init__(self, endings: Endings | None = None) -> None:
+        pass
+
     def locate(self, payload: bytes) -> int:
         return 0
 
@@ -53,20 +61,15 @@ class NoEnvelopes:
 
 
 class JsonEnvelopes:
-    __slots__ = ("_known",)
+    __slots__ = ("_endings", "_known")
 
-    def __init__(self) -> None:
+    def __init__(self, endings: Endings) -> None:
         self._known: set[bytes] = set()
+        self._endings = _quick([ending + b'"}' for ending in endings])
 
     def locate(self, payload: bytes) -> int:
-        find = payload.find
-        start = find(_DATA) + 8
-        if (
-            payload[:start] in self._known
-            and find(b'"', start) == len(payload) - 2
-            and payload[-1] == 0x7D  # }
-            and find(b"\\", start) < 0
-        ):
+        start = payload.find(_DATA) + 8
+        if payload[:start] in self._known and payload[start + HEAD_CHARS :] in self._endings:
             return start
         return 0
 
@@ -82,16 +85,18 @@ class JsonEnvelopes:
 
 
 class ProtobufEnvelopes:
-    __slots__ = ("_known", "_starts")
+    __slots__ = ("_endings", "_known", "_starts")
 
-    def __init__(self) -> None:
-        self._known: dict[bytes, int] = {}
+    def __init__(self, endings: Endings) -> None:
+        self._endings = endings
+        self._known: dict[bytes, Container[bytes]] = {}
+        """The endings of the one length that the lengths in an envelope allow."""
         self._starts: tuple[int, ...] = ()
 
     def locate(self, payload: bytes) -> int:
         known = self._known
         for start in self._starts:
-            if known.get(payload[:start]) == len(payload) and payload[start:].isascii():
+            if payload[start + HEAD_CHARS :] in known.get(payload[:start], ()):
                 return start
         return 0
 
@@ -102,8 +107,15 @@ class ProtobufEnvelopes:
         start = len(payload) - len(text)
         starts = {*self._starts, start}
         if payload.endswith(_text_field(len(text)) + text) and len(starts) <= _MAX_STARTS:
-            self._known[payload[:start]] = len(payload)
+            self._known[payload[:start]] = _quick(
+                [each for each in self._endings if len(each) == len(text) - HEAD_CHARS]
+            )
             self._starts = tuple(starts)
+
+
+def _quick(endings: Sequence[bytes]) -> Container[bytes]:
+    """Few are compared one by one, which ends at the first byte; of many a hash is quicker."""
+    return tuple(endings) if len(endings) <= 8 else frozenset(endings)
 
 
 def _text_field(size: int) -> bytes:

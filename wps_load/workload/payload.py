@@ -108,11 +108,13 @@ class PayloadPlan:
     30-byte stamp.
     """
 
-    __slots__ = ("_length", "_table", "envelope", "fillers", "stamp_is_text")
+    __slots__ = ("_bodies", "_data_type", "_length", "_table", "envelope", "fillers", "stamp_is_text")
 
     def __init__(self, fillers: list[Filler], weights: list[int], *, data_type: str, envelope: bool, seed: int) -> None:
         self.fillers = tuple(fillers)
         self.envelope = envelope
+        self._data_type = data_type
+        self._bodies: dict[int, tuple[object, int]] = {}
         self.stamp_is_text = data_type != "binary" or envelope
         self._table = _shuffled(self.fillers, weights, derive(seed, "payload mix"))
         self._length = len(self._table)
@@ -141,6 +143,48 @@ class PayloadPlan:
         mark = bytes(range(0xC0, 0xC0 + (STAMP_TEXT_BYTES if self.stamp_is_text else STAMP_BINARY_BYTES)))
         before, found, behind = encode(self.fillers[0].wrap(mark)).partition(mark)
         return (before, behind) if found else None
+
+    def endings(self) -> tuple[bytes, ...]:
+        """What texts of this run end in behind their stamps, as `Filler.wrap` writes it."""
+        return tuple(dict.fromkeys(filler.tail for filler in self.fillers))
+
+    @property
+    def usual_length(self) -> int:
+        """`len` of every message's data as a receiver gets them, where there is one content only; else -1."""
+        return self._body_of(self.fillers[0])[1] if len(self.fillers) == 1 else -1
+
+    def intact(self, stream: int, seq: int, data: object) -> bool:
+        """Whether data that came as message `seq` of `stream` are what was sent, but for the stamp.
+
+        `data`: str, bytes, or a JSON object; an object's text too.
+        """
+        body = self._body_of(self.choose(stream, seq))[0]
+        if isinstance(body, dict):
+            try:
+                value = json.loads(data) if isinstance(data, str) else data
+            except ValueError:
+                return False
+            return isinstance(value, dict) and {**value, "wps": ""} == body
+        if isinstance(data, str):
+            return data[STAMP_TEXT_BYTES:] == body
+        return isinstance(data, bytes) and data[STAMP_BINARY_BYTES:] == body
+
+    def _body_of(self, filler: Filler) -> tuple[object, int]:
+        """What stands beside the stamp as a receiver sees it (an object with an empty stamp), and `len` of it all."""
+        found = self._bodies.get(id(filler))
+        if found is None:
+            found = self._bodies[id(filler)] = self._make_body(filler)
+        return found
+
+    def _make_body(self, filler: Filler) -> tuple[object, int]:
+        if filler.head:
+            value = json.loads(filler.wrap(b""))
+            return value, len(value)
+        if self._data_type == "binary":
+            raw = base64.b64decode(filler.tail) if self.envelope else filler.tail
+            return raw, len(raw) + STAMP_BINARY_BYTES
+        text = json.loads(b'"%b"' % filler.tail) if self.envelope else filler.tail.decode()
+        return text, len(text) + STAMP_TEXT_BYTES
 
     def choose(self, stream: int, seq: int) -> Filler:
         """The content of message `seq` of `stream`. In every full turn of the table the weights hold
