@@ -367,6 +367,15 @@ def test_a_dead_address_does_not_use_up_the_limit(dead_port: int, names: Callabl
     assert [address[1][1] for address in order] == [server.port, dead_port], "it is tried last from now on"
 
 
+def test_doctor_tries_each_address(dead_port: int) -> None:
+    with upgrading() as server, socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        dead, live = ((socket.AF_INET, ("127.0.0.1", port)) for port in (dead_port, server.port))
+        refusing = (socket.AF_INET, unused.getsockname())
+        found = tcp.unreachable([dead, live, refusing], 0.1)
+    assert found == {dead: "does not answer", refusing: "says: connection refused"}
+
+
 def test_a_refusal_is_not_waited_for(names: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tcp, "ATTEMPT_DELAY_NS", 3600 * NS_PER_S)
     with upgrading() as server, socket.socket() as unused:

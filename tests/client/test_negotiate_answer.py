@@ -60,6 +60,7 @@ def test_what_is_shown_of_a_body_is_short_and_printable(body: bytes) -> None:
         (b"<h1>Not  found</h1>\n<script>var x = 'hunter2'</script><p>ab</p>", "Not found ab"),
         (b"Cannot GET /negotiate?code=SECRET&access_token=abc", "Cannot GET /negotiate?code=***&access_token=***"),
         (b"Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.sig", "Bearer ***"),
+        (f"you sent Authorization: {ASKED.basic}".encode(), "you sent Authorization: Basic ***"),
         (b"", ""),
         (b"\xff\xfe\xfd", ""),
     ],

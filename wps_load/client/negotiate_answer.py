@@ -108,6 +108,7 @@ def shown_body(body: bytes, encoding: str | None, url: Url) -> str:
     text = redact(_TAG.sub(" ", text))
     secrets = [value for _, value in parse_qsl(url.target.partition("?")[2])]
     secrets += [part for part in url.credentials or () if part]
+    secrets += (url.basic or "").split()[1:]  # an error page may echo the request's headers
     for secret in sorted(secrets, key=len, reverse=True):
         if len(secret) > 2:
             text = text.replace(secret, "***").replace(quote(secret, safe=""), "***")
