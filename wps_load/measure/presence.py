@@ -147,12 +147,15 @@ def _area(change: _Change, before: int | None, until_ns: int, start_ns: int, end
     if before is None or change.per_second <= 0:
         return flat
     step = change.count - before
-    arrived_ns = change.at_ns + abs(step) / change.per_second * 1e9
-    if step > 0 and arrived_ns > until_ns:
+    slot_ns = 1e9 / change.per_second
+    if step > 0 and change.at_ns + step * slot_ns > until_ns:
         return flat
-    ramp_hi = min(float(hi), arrived_ns)
+    # the first slot is at once and each holds for its whole length: the line through the middles of the stairs
+    ramp_ns = (abs(step) - 0.5) * slot_ns
+    ramp_hi = min(float(hi), change.at_ns + ramp_ns)
     if ramp_hi <= lo:
         return flat
+    per_ns = (abs(step) - 0.5) / ramp_ns * (1 if step > 0 else -1)
     # what the ramp still owes, in its mean between its two ends
-    owed = sum(step * (1 - (at - change.at_ns) / (arrived_ns - change.at_ns)) for at in (lo, ramp_hi)) / 2
+    owed = sum(per_ns * (change.at_ns + ramp_ns - at) for at in (lo, ramp_hi)) / 2
     return flat - owed * (ramp_hi - lo)

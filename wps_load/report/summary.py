@@ -85,7 +85,9 @@ class FactsSource:
     def connected_share(self) -> float | None:
         """Connections open over the measure phase, as a share of those asked for."""
         found = self._facts.connections
-        return found.open_mean / found.requested_mean if found.open_mean is not None and found.requested_mean else None
+        if found.open_mean is None or not found.requested_mean:
+            return None
+        return min(1.0, found.open_mean / found.requested_mean)  # of fewer users, the old ones take a moment to leave
 
     @property
     def measure_s(self) -> float | None:

@@ -293,6 +293,7 @@ class Coordinator:
         if not state.timed:
             state.waiting += count
             return
+        self._note_requested()  # what they are asked for begins with their slots
         slots = self._slots.claim(count, now_ns(), self._spawn_rate())
         state.claimed += count
         state.indices.update(slot.index for slot in slots)
