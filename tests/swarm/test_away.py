@@ -80,7 +80,7 @@ def test_an_agent_whose_accounts_came_is_not_lost_whatever_was_thought_of_it(two
     assert (coordinator.lost, coordinator.away) == (set(), {"b"})
 
 
-@pytest.mark.parametrize(("seconds", "paused"), [((1, 2, 3), {}), ((1, 4), {}), ((1, 2, 6, 7), {"a": PAUSE_S})])
+@pytest.mark.parametrize(("seconds", "paused"), [((1, 2, 3), {}), ((1, 4), {}), ((1, 2, 6, 7), {"a": PAUSE_S + 1})])
 def test_seconds_without_a_report_are_a_pause(seconds: tuple[int, ...], paused: dict[str, int]) -> None:
     collector = Collector(0, load({}, users=1, spawn_rate=None, environ={}))
     collector.join("a")

@@ -26,7 +26,7 @@ _UNSENT = ("send_failed_service", "send_failed_plan")
 _ODD = ("duplicated", "reordered", "misdelivered", "corrupted")
 _DELTAS = ("offered", "published", *_UNSENT, "delivered", "missing", "missing_opened", *_ODD)
 PAUSE_S = 3
-"""Seconds without a report; fewer are the business of the lags."""
+"""Seconds between two reports, which are to be one apart; fewer than this are the business of the lags."""
 LOG_LINES = 600
 """Intervals of a metric in the HdrHistogram log, at most: those of a long run are merged to longer ones."""
 
@@ -117,9 +117,9 @@ class Collector:
 
     def _note_pause(self, agent: str, second: int) -> None:
         """An agent reports each second, unless it stands still or is cut off."""
-        silent_s = second - self._heard.get(agent, second) - 1
+        silent_s = second - self._heard.get(agent, second)
         self._heard[agent] = second
-        if silent_s >= PAUSE_S:
+        if silent_s > PAUSE_S:
             self.paused_s[agent] = max(silent_s, self.paused_s.get(agent, 0))
 
     def _merge_lags(self, agent: str, snapshot: Snapshot) -> None:
