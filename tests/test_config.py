@@ -61,9 +61,10 @@ def refused(**options: Any) -> Fault:
 def test_nothing_given_is_the_echo_scenario_against_the_embedded_emulator() -> None:
     config = read()
     assert config.target.kind is TargetKind.EMULATOR
-    assert (config.scenario, config.protocol, config.hub, config.auth) == ("echo", "json", "bench", "query")
-    assert config.rate == 1
-    assert config.payload[0].size_bytes == 2048
+    population = config.population
+    assert (population.scenario, population.protocol, population.hub, config.auth) == ("echo", "json", "bench", "query")
+    assert config.population.rate == 1
+    assert config.population.payload[0].size_bytes == 2048
     assert config.token_lifetime_ns == 3600 * 10**9
     assert (config.connect_timeout_ns, config.settle_ns, config.warmup_ns, config.drain_ns) == (
         15 * 10**9,
@@ -71,9 +72,9 @@ def test_nothing_given_is_the_echo_scenario_against_the_embedded_emulator() -> N
         0,
         5 * 10**9,
     )
-    assert config.slo == "rtt p99 < 1s, loss = 0, misdelivered = 0, connected >= 99%"
+    assert config.population.slo == "rtt p99 < 1s, loss = 0, misdelivered = 0, connected >= 99%"
     assert config.report_dir == "reports"
-    assert config.roles == ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
+    assert config.population.roles == ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 
 
 def test_the_web_form_turns_unset_into_empty_texts() -> None:
@@ -320,20 +321,20 @@ def test_good_combinations_are_not(options: dict[str, Any]) -> None:
 
 def test_the_scenarios_own_options_have_its_defaults() -> None:
     recovery = read(scenario="recovery", protocol="json-reliable")
-    assert recovery.cut == CutPlan("reset", per_s=Fraction(1))
+    assert recovery.population.cut == CutPlan("reset", per_s=Fraction(1))
     assert recovery.settings()["wps-cut"] == "1/s reset"
-    assert read(scenario="churn").lifetime_ns == 10 * 10**9
-    assert read(scenario="slow-consumer").slow is not None
-    assert read().cut is None
+    assert read(scenario="churn").population.lifetime_ns == 10 * 10**9
+    assert read(scenario="slow-consumer").population.slow is not None
+    assert read().population.cut is None
 
 
 def test_rates_of_each_publisher() -> None:
-    assert read(rate="0.1").publisher_rate(30) == Fraction(1, 10)
-    assert read(total_rate="100").publisher_rate(30) == Fraction(100, 30)
+    assert read(rate="0.1").population.publisher_rate(30) == Fraction(1, 10)
+    assert read(total_rate="100").population.publisher_rate(30) == Fraction(100, 30)
     closed = read(rate="max")
-    assert closed.publisher_rate(30) is None
-    assert closed.closed_loop
-    assert not read(total_rate="100").closed_loop
+    assert closed.population.publisher_rate(30) is None
+    assert closed.population.closed_loop
+    assert not read(total_rate="100").population.closed_loop
 
 
 def test_roles_are_dealt_out_for_the_most_users_that_come() -> None:
@@ -345,8 +346,8 @@ def test_roles_are_dealt_out_for_the_most_users_that_come() -> None:
 
 def test_slos_in_force_are_text_and_parsed() -> None:
     config = read(slo="rtt p99 < 250ms, loss = 0")
-    assert [slo.subject for slo in config.slos] == ["rtt", "loss"]
-    assert read(slo="none").slos == ()
+    assert [slo.subject for slo in config.population.slos] == ["rtt", "loss"]
+    assert read(slo="none").population.slos == ()
     assert read(slo="none").settings()["wps-slo"] == "none"
 
 
@@ -396,8 +397,8 @@ def test_a_payload_file_is_read_and_judged(tmp_path: Path) -> None:
     good = tmp_path / "good.txt"
     good.write_text("x" * 100 + "\n" + "y" * 200 + "\n")
     config = read(payload_file=str(good))
-    assert config.samples == (b"x" * 100, b"y" * 200)
-    assert config.payload_plan(envelope=True).choose(0, 0).size_bytes in (100, 200)
+    assert config.population.samples == (b"x" * 100, b"y" * 200)
+    assert config.population.payload_plan(envelope=True).choose(0, 0).size_bytes in (100, 200)
     assert refused(payload_file=str(good), payload="1KiB").option == "--wps-payload and --wps-payload-file"
     bad = tmp_path / "bad.txt"
     bad.write_text("short\n")

@@ -67,13 +67,13 @@ def test_at_1000_users_the_ready_files_are_the_guides_row_of_one_unit(
     if name == "send-to-user":
         values["wps_total_rate"] = "180"  # as the file's head says
     config = load(values, users=1000, spawn_rate=100, environ={})
-    publishers = publisher_count(config, 1000)
-    rate = config.publisher_rate(publishers)
+    publishers = publisher_count(config.population, 1000)
+    rate = config.population.publisher_rate(publishers)
     assert rate is not None
     assert rate * publishers == inbound_per_s
-    members = {"small-group": 10, "big-group": 1000 // layout(config, 1000).groups, "broadcast": 1000}
+    members = {"small-group": 10, "big-group": 1000 // layout(config.population, 1000).groups, "broadcast": 1000}
     assert rate * publishers * members.get(name, 1) == outbound_per_s
-    assert config.payload[0].size_bytes == 2048
+    assert config.population.payload[0].size_bytes == 2048
 
 
 @pytest.mark.parametrize("path", [path for path in CONFIGS if path.stem != "capacity"], ids=lambda path: path.stem)
@@ -82,22 +82,28 @@ def test_what_a_ready_file_demands_or_shows_enough_samples_carry(path: Path) -> 
     values = {key.replace("-", "_"): value for key, value in ready_file(path).items()}
     users, spawn_rate, run_s = int(values["users"]), float(values["spawn_rate"]), seconds(values["run_time"])
     config = load(values, users=users, spawn_rate=spawn_rate, environ={}, run_time_s=run_s)
+    population = config.population
     measure_s = run_s - users / spawn_rate - config.warmup_ns / NS_PER_S - 1
-    publishers = publisher_count(config, users)
-    published = float((config.publisher_rate(publishers) or 0) * publishers) * measure_s
+    publishers = publisher_count(population, users)
+    published = float((population.publisher_rate(publishers) or 0) * publishers) * measure_s
     # of a delivery to a group, the sender's own copy is its `rtt`
-    others = fan_out(config, users) - (1 if config.scenario_row.topology is Topology.GROUPS else 0)
-    slow = config.slow.share.of(users) / users if config.slow is not None else 0.0
-    lived = measure_s * NS_PER_S / config.lifetime_ns if config.lifetime_ns else 0.0
+    others = fan_out(config, users) - (1 if population.scenario_row.topology is Topology.GROUPS else 0)
+    slow = population.slow.share.of(users) / users if population.slow is not None else 0.0
+    lived = measure_s * NS_PER_S / population.lifetime_ns if population.lifetime_ns else 0.0
     samples = {
         "connect": users * (1 + lived),
         "rtt": published,
         "delivery": published * others * (1 - slow),
-        "recover": float(config.cut.per_s or 0) * measure_s if config.cut is not None else 0,
+        "recover": float(population.cut.per_s or 0) * measure_s if population.cut is not None else 0,
     }
     rows = {name: {"count": int(count), "failures": 0} for name, count in samples.items()}
-    named = {config.main_metric: {"p50", high_percentile(config.main_metric, rows[config.main_metric], config.slos)}}
-    for slo in config.slos:
+    named = {
+        population.main_metric: {
+            "p50",
+            high_percentile(population.main_metric, rows[population.main_metric], population.slos),
+        }
+    }
+    for slo in population.slos:
         if slo.kind == "time":
             named.setdefault(slo.subject, set()).add(str(slo.aggregate).replace(".", "_"))
     assert {name: sorted(set(thin_percentiles(rows[name])) & found) for name, found in named.items()} == {

@@ -27,7 +27,7 @@ def plan(*arguments: Any, sizes: FrameSizes = SIZES, **options: Any) -> Forecast
 
 def counted_fan_out(config: RunConfig, users: int) -> float:
     """By the roles themselves: how many members each publisher's group has."""
-    roles = [role(config, "r", index, users) for index in range(users)]
+    roles = [role(config.population, "r", index, users) for index in range(users)]
     members: dict[int, int] = {}
     for each in roles:
         for audience in each.audiences:

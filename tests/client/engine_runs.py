@@ -87,7 +87,7 @@ class Run:
             run_id=run_id,
             number=number,
             users=self._users,
-            access=MintedAccess(config.target.connection, config.hub, config.roles, 600, False),
+            access=MintedAccess(config.target.connection, config.population.hub, config.population.roles, 600, False),
             network=Network.create(insecure=True),
             on_warning=lambda _, sentence: self.warnings.append(sentence),
         )

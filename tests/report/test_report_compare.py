@@ -17,11 +17,10 @@ from report_runs import autocorrelated, facts
 from wps_load.errors import ExitCode
 from wps_load.measure.histogram import Histogram
 from wps_load.report import compare_markdown, files
-from wps_load.report.compare import MATTERS, NotComparable, compare
+from wps_load.report.compare import NotComparable, compare
 from wps_load.report.load import Run, Second, load_run
 from wps_load.report.model import GeneratorHealth, RunFacts
 from wps_load.report.summary import build_summary
-from wps_load.settings.load import load
 
 SUMMARY = build_summary(facts(measure_s=10))
 
@@ -188,12 +187,6 @@ def test_refuses(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
     new = written(tmp_path, "new", facts(**changes))
     with pytest.raises(NotComparable, match=reason):
         compare([base], [new])
-
-
-def test_what_matters_is_what_config_says() -> None:
-    comparable = load({}, users=1, spawn_rate=1.0, environ={}).comparable()
-    named = {name.removesuffix("_ns") for name in comparable} - {"emulator", "samples"} | {"payload_file"}
-    assert named == MATTERS
 
 
 def test_markdown_and_json(tmp_path: Path) -> None:

@@ -73,7 +73,7 @@ def test_the_metric_that_a_run_is_about(scenario: str, options: dict[str, object
         f"wps_{name}": value for name, value in {"scenario": scenario, "connection_string": key, **options}.items()
     }
     config = load(given, users=10, spawn_rate=None, environ={})
-    assert config.main_metric == main
+    assert config.population.main_metric == main
 
 
 def test_what_has_values_stands_in_for_what_has_none_unless_an_slo_demands_it() -> None:

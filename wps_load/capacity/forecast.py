@@ -77,7 +77,7 @@ def forecast(config: RunConfig, sizes: FrameSizes) -> Forecast:
             billed_bytes_per_s=_billed_per_s(top, sizes, billed_per_message),
         ),
         steps=steps,
-        publishers=publisher_count(config, users),
+        publishers=publisher_count(config.population, users),
         sizes=sizes,
         connecting_s=_connecting_s(config),
         publishing_s=None if searched else _total(step.duration_s for step in steps),
@@ -96,17 +96,17 @@ def fan_out(config: RunConfig, users: int) -> float:
 
     Publishers are spread evenly, so that a group has of them in proportion to its size.
     """
-    topology = config.scenario_row.topology
+    topology = config.population.scenario_row.topology
     if topology is Topology.SILENT:
         return 0.0
     if topology is Topology.REST_ALL:
         return float(users)
     if topology is not Topology.GROUPS:
         return 1.0
-    sizes = list(_group_sizes(layout(config, users)))
+    sizes = list(_group_sizes(layout(config.population, users)))
     members = sum(size * count for size, count in sizes)
     heard = sum(size * size * count for size, count in sizes) / max(1, members)
-    return max(0.0, heard - 1) if config.no_echo else heard
+    return max(0.0, heard - 1) if config.population.no_echo else heard
 
 
 def _group_sizes(plan: Layout) -> Iterator[tuple[int, int]]:
@@ -144,13 +144,13 @@ def _steps(config: RunConfig) -> Iterator[Step]:
 
 
 def _step(config: RunConfig, name: str, users: int, total_rate: float | None, duration_s: float | None) -> Step:
-    row = config.scenario_row
-    publishers = publisher_count(config, users) if row.publishes else 0
+    row = config.population.scenario_row
+    publishers = publisher_count(config.population, users) if row.publishes else 0
     inbound: float | None = total_rate
     if not row.publishes:
         inbound = 0.0
     elif inbound is None:
-        each = config.publisher_rate(publisher_count(config, config.peak_users or users))
+        each = config.population.publisher_rate(publisher_count(config.population, config.peak_users or users))
         inbound = None if each is None else float(each) * publishers
     outbound = None if inbound is None else inbound * fan_out(config, users)
     return Step(name, users, inbound, outbound, duration_s)
@@ -158,7 +158,9 @@ def _step(config: RunConfig, name: str, users: int, total_rate: float | None, du
 
 def _billed_bytes(config: RunConfig, sizes: FrameSizes) -> float:
     """Billed bytes out for each published message beside its deliveries: acks, and calls of the event handler."""
-    calls_handler = config.scenario == "upstream" or (config.scenario == "echo" and config.protocol == "simple")
+    calls_handler = config.population.scenario == "upstream" or (
+        config.population.scenario == "echo" and config.population.protocol == "simple"
+    )
     return sizes.ack + (sizes.data if calls_handler else 0.0)
 
 
@@ -194,7 +196,7 @@ def _connecting_s(config: RunConfig) -> float | None:
 
 
 def _total_s(config: RunConfig, steps: tuple[Step, ...]) -> float | None:
-    drain_s = config.drain_ns / NS_PER_S if config.scenario_row.publishes else 0.0
+    drain_s = config.drain_ns / NS_PER_S if config.population.scenario_row.publishes else 0.0
     if config.run_time_s is not None:
         return config.run_time_s + drain_s
     if config.capacity is not None:

@@ -47,4 +47,4 @@ class Audiences:
         return found
 
     def _role(self, index: int) -> Role:
-        return role(self._config, self._run_id, index, self._users)
+        return role(self._config.population, self._run_id, index, self._users)

@@ -82,14 +82,14 @@ class Engine:
         self.timescale = Timescale()
         self.offset_ns = 0
         """The run's time minus ours at present: `timescale`, read anew a few times a second."""
-        self.codec = CODECS[config.protocol]
-        self.closed_loop = config.closed_loop
-        self.wants_acks = self.codec.enveloped and (config.ack or config.scenario == "recovery")
-        self.data_type = DataType(config.data_type)
+        self.codec = CODECS[config.population.protocol]
+        self.closed_loop = config.population.closed_loop
+        self.wants_acks = self.codec.enveloped and (config.population.ack or config.population.scenario == "recovery")
+        self.data_type = DataType(config.population.data_type)
         self.stamp_readers = stamp_readers(self.data_type)
         # binary data goes to the template raw: it is the template that writes base64 where the envelope is JSON
-        escaped = config.protocol.startswith("json") and self.data_type is not DataType.BINARY
-        self.payloads = config.payload_plan(envelope=escaped)
+        escaped = config.population.protocol.startswith("json") and self.data_type is not DataType.BINARY
+        self.payloads = config.population.payload_plan(envelope=escaped)
         texts = self.data_type is DataType.TEXT
         self.envelopes: Envelopes = self.codec.envelopes(self.payloads.endings()) if texts else NoEnvelopes()
         self.usual_length = self.payloads.usual_length
@@ -136,7 +136,7 @@ class Engine:
 
     def admit(self, index: int, incarnation: int, slot_ns: int) -> Member:
         """A new simulated client for `index`, due to connect at `slot_ns` of our clock."""
-        part = role(self.config, self.run_id, index, max(self.users, 1))
+        part = role(self.config.population, self.run_id, index, max(self.users, 1))
         member = Member(self, part, incarnation << INDEX_BITS | index, slot_ns)
         self.members[index] = member
         self.joiners += member.joins
@@ -159,11 +159,11 @@ class Engine:
 
     def lifetime_ns(self, index: int) -> int | None:
         """How long the next connection of this user lives (`churn`); None: until it is lost."""
-        if self.config.scenario != "churn" or self.config.lifetime_ns is None:
+        if self.config.population.scenario != "churn" or self.config.population.lifetime_ns is None:
             return None
         lives = self._lifetimes.get(index)
         if lives is None:
-            lives = self._lifetimes[index] = lifetimes_ns(self.config.lifetime_ns, self.config.seed, index)
+            lives = self._lifetimes[index] = lifetimes_ns(self.config.population.lifetime_ns, self.config.seed, index)
         return int(next(lives))
 
     # -- what members tell -----------------------------------------------------------------------------------

@@ -247,8 +247,8 @@ class Member:
             self.receiver.joined(audience, at_ns)
 
     def _usable(self, link: Link) -> None:
-        if self.role.slow and self._engine.config.slow is not None:
-            link.connection.limit_reading(self._engine.config.slow.bytes_per_s)
+        if self.role.slow and self._engine.config.population.slow is not None:
+            link.connection.limit_reading(self._engine.config.population.slow.bytes_per_s)
         if self.publisher is not None:
             self.publisher.linked(link)
         self._settle()

@@ -153,8 +153,8 @@ class RestSenders:
         assert config.target.connection is not None, "the options' judge asks for a key"
         self._engine = engine
         limit_s = config.answer_timeout_ns / NS_PER_S
-        self._rest = RestSender(config.target.connection, config.hub, engine.network, timeout_s=limit_s)
-        payloads = config.payload_plan(envelope=False)  # a REST body is the data itself
+        self._rest = RestSender(config.target.connection, config.population.hub, engine.network, timeout_s=limit_s)
+        payloads = config.population.payload_plan(envelope=False)  # a REST body is the data itself
         self._choose = payloads.choose
         self._pack = pack_text if payloads.stamp_is_text else pack_binary
         self._queue: deque[RestPublisher] = deque()
@@ -170,7 +170,7 @@ class RestSenders:
 
     def _streams(self, sender: int, senders: int) -> Iterator[RestPublisher]:
         engine = self._engine
-        parts = rest_streams(engine.config, engine.run_id, sender, senders, engine.users)
+        parts = rest_streams(engine.config.population, engine.run_id, sender, senders, engine.users)
         found = [
             RestPublisher(self, part, derive(engine.config.seed, "arrivals", part.stream), begins=at == 0)
             for at, part in enumerate(parts)

@@ -55,7 +55,7 @@ class Timetable:
         self._cutter: Cutter | None = None
         self._retired: dict[int, Stint] = {}
         """Of publishers that have left in this epoch: what they sent stays expected."""
-        self._publisher_count = publisher_count(config, users)
+        self._publisher_count = publisher_count(config.population, users)
         self._total_rate = initial_total_rate(config)
 
     # -- publishers ------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class Timetable:
 
     def deal_senders(self, ordinal: int, processes: int) -> None:
         """This process is number `ordinal` of `processes`: takes its part of the REST senders, if there are any."""
-        if self._engine.config.scenario_row.needs_key and self._senders is None:
+        if self._engine.config.population.scenario_row.needs_key and self._senders is None:
             self._senders = RestSenders(self._engine, self._publisher_count, ordinal, processes)
             self._publishers.update((each.stream, each) for each in self._senders.publishers)
 
@@ -106,8 +106,8 @@ class Timetable:
         self._epochs.append(epoch)
         self._engine.scheduler.call_at(epoch.start_ns, lambda _: self._enter(epoch.number), first=True)
         self._employ([each for each in self._publishers.values() if not each.newcomer], epoch, epoch.start_ns)
-        if self._engine.config.cut is not None and self._cutter is None and epoch.number > 0:
-            self._cutter = Cutter(self._engine, self._engine.config.cut, epoch.start_ns, epoch.until_ns)
+        if self._engine.config.population.cut is not None and self._cutter is None and epoch.number > 0:
+            self._cutter = Cutter(self._engine, self._engine.config.population.cut, epoch.start_ns, epoch.until_ns)
 
     def _employ(self, publishers: Sequence[Publisher | RestPublisher], epoch: Epoch, start_ns: int) -> None:
         """They work in `epoch`, from `start_ns` on: the first message of each is due a phase after that."""
@@ -138,13 +138,13 @@ class Timetable:
 
     def _pacer(self, publisher: Publisher | RestPublisher, start_ns: int, first_seq: int = 0) -> Pacer:
         """The publisher's part of the present rate, from sequence number `first_seq` on."""
-        rate = self._engine.config.publisher_rate(self._publisher_count)
+        rate = self._engine.config.population.publisher_rate(self._publisher_count)
         if self._total_rate is not None:
             rate = self._total_rate / max(1, self._publisher_count)
         if rate is not None:
             rate *= publisher.share
         seed = publisher.seed if not first_seq else derive(publisher.seed, first_seq)
-        return make_pacer(self._engine.config.arrival, start_ns, rate, phase=publisher.phase, seed=seed)
+        return make_pacer(self._engine.config.population.arrival, start_ns, rate, phase=publisher.phase, seed=seed)
 
     def _begin(self, work: Sequence[tuple[Publisher | RestPublisher, Stint, int]], epoch: Epoch) -> None:
         self._enter(epoch.number)

@@ -32,7 +32,7 @@ class Conversation:
 
     def __init__(self, config: RunConfig, dialed: Dialed, number: int, limit_s: float) -> None:
         self._config = config
-        self._codec = CODECS[config.protocol]
+        self._codec = CODECS[config.population.protocol]
         self._session = Session(self._codec)
         self._number = number
         self._limit_s = limit_s
@@ -84,15 +84,15 @@ class Conversation:
     def _publish(self, kind: str, name: str, ack_id: int | None) -> int:
         config = self._config
         template = self._codec.publish_template(
-            "group" if kind == "group" else "event", name, DataType(config.data_type)
+            "group" if kind == "group" else "event", name, DataType(config.population.data_type)
         )
-        escaped = config.protocol.startswith("json") and config.data_type != "binary"
+        escaped = config.population.protocol.startswith("json") and config.population.data_type != "binary"
         data, sent_ns = self._data(envelope=escaped)
         self._send(template.opcode, template.encode_safe(data, ack_id))
         return sent_ns
 
     def _data(self, *, envelope: bool) -> tuple[bytes, int]:
-        payloads = self._config.payload_plan(envelope=envelope)
+        payloads = self._config.population.payload_plan(envelope=envelope)
         pack = pack_text if payloads.stamp_is_text else pack_binary
         sent_ns = now_ns()
         stamp = pack(_EPOCH, make_mark(_EPOCH, self._number), 0, 0, sent_ns, 0)

@@ -48,7 +48,9 @@ def run(argv: Sequence[str]) -> int:
     try:
         if emulator is not None:
             config = config.with_emulator(emulator.connection_string)
-        sys.stdout.write(f"Target: {config.target.describe()}, {config.scenario} over {config.protocol}\n")
+        sys.stdout.write(
+            f"Target: {config.target.describe()}, {config.population.scenario} over {config.population.protocol}\n"
+        )
         done = []
         for check in _all(config, network, processes, on_emulator=emulator is not None):
             sys.stdout.write(_line(check))
@@ -73,9 +75,9 @@ def _all(config: RunConfig, network: Network, processes: int, *, on_emulator: bo
 
 def _reopened_per_s(config: RunConfig) -> float:
     """Connections that a run itself closes a second."""
-    if config.scenario != "churn" or not config.lifetime_ns:
+    if config.population.scenario != "churn" or not config.population.lifetime_ns:
         return 0.0
-    return (config.peak_users or 0) * NS_PER_S / config.lifetime_ns
+    return (config.peak_users or 0) * NS_PER_S / config.population.lifetime_ns
 
 
 def _emulator(config: RunConfig) -> EmulatorProcess | None:

@@ -39,6 +39,6 @@ def run(argv: Sequence[str]) -> int:
     prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
     sample = Sample(config)
     future = forecast(config, sample.sizes())
-    costs = sample.costs(MEASURE_S) if config.scenario_row.publishes else None
+    costs = sample.costs(MEASURE_S) if config.population.scenario_row.publishes else None
     sys.stdout.write("\n".join(plan_text.lines(config, future, guide, costs, growth, prices)) + "\n")
     return ExitCode.PASSED

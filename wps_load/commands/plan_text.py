@@ -29,13 +29,13 @@ def lines(
     prices: Prices | None,
 ) -> Iterator[str]:
     """The whole plan. `costs` None: the scenario publishes nothing."""
-    yield f"{config.scenario} over {config.protocol}, against {config.target.describe()}"
+    yield f"{config.population.scenario} over {config.population.protocol}, against {config.target.describe()}"
     yield ""
     yield from _load(config, future)
     yield from _machine(config, future, costs)
     yield ""
     yield from units_text.lines(
-        config.scenario, future.peak, guide, growth, prices, units=config.units, sku=config.tier
+        config.population.scenario, future.peak, guide, growth, prices, units=config.units, sku=config.tier
     )
 
 
@@ -54,17 +54,17 @@ def _load(config: RunConfig, future: Forecast) -> Iterator[str]:
         yield row("steps", f"{steps}. Rates below: the highest step")
     elif config.capacity is not None:
         yield row("search", "rates below: the upper end of the range")
-    if not config.scenario_row.publishes:
-        yield row("messages", f"{config.scenario} publishes nothing")
+    if not config.population.scenario_row.publishes:
+        yield row("messages", f"{config.population.scenario} publishes nothing")
     else:
         yield from _messages(config, future)
     drain = f", of which {config.drain_ns / NS_PER_S:g} s of drain at most" if future.total_s else ""
-    yield row("time", f"{duration(future.total_s)}{drain if config.scenario_row.publishes else ''}")
+    yield row("time", f"{duration(future.total_s)}{drain if config.population.scenario_row.publishes else ''}")
 
 
 def _messages(config: RunConfig, future: Forecast) -> Iterator[str]:
     peak, sizes = future.peak, future.sizes
-    who = "REST sender" if config.scenario_row.needs_key else "user"
+    who = "REST sender" if config.population.scenario_row.needs_key else "user"
     yield row("publishers", f"{future.publishers:,} {who}{'s' if future.publishers != 1 else ''}")
     yield row(
         "message", f"{byte_size(sizes.data)} of data; {byte_size(sizes.inbound)} in and {byte_size(sizes.outbound)} out"

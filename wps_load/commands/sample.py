@@ -48,22 +48,24 @@ class Sample:
 
     def __init__(self, config: RunConfig) -> None:
         self.config = config
-        self.codec = CODECS[config.protocol]
-        self.data_type = DataType(config.data_type)
-        escaped = config.protocol.startswith("json") and self.data_type is not DataType.BINARY
-        self.payloads = config.payload_plan(envelope=escaped)
-        self._raw = config.payload_plan(envelope=False)
-        self._rest = config.scenario_row.needs_key
+        self.codec = CODECS[config.population.protocol]
+        self.data_type = DataType(config.population.data_type)
+        escaped = config.population.protocol.startswith("json") and self.data_type is not DataType.BINARY
+        self.payloads = config.population.payload_plan(envelope=escaped)
+        self._raw = config.population.payload_plan(envelope=False)
+        self._rest = config.population.scenario_row.needs_key
         self._by_group = (
-            config.scenario != "upstream" and config.protocol != "simple" and config.scenario_row.users_publish
+            config.population.scenario != "upstream"
+            and config.population.protocol != "simple"
+            and config.population.scenario_row.users_publish
         )
-        self._template = self._made_template() if config.scenario_row.users_publish else None
+        self._template = self._made_template() if config.population.scenario_row.users_publish else None
         self._frame = FrameWriter().frame
         self._wire: Wire = next(wire for wire in WIRES if wire.name == self.codec.name)
 
     def _made_template(self) -> Template:
         if self._by_group:
-            return self.codec.publish_template("group", _GROUP, self.data_type, self.config.no_echo)
+            return self.codec.publish_template("group", _GROUP, self.data_type, self.config.population.no_echo)
         event = EVENT_NAME if self.codec.enveloped else "message"
         return self.codec.publish_template("event", event, self.data_type)
 
@@ -74,7 +76,7 @@ class Sample:
         pack = pack_text if self.payloads.stamp_is_text else pack_binary
         now = now_ns()
         data = self.payloads.choose(0, seq).wrap(pack(1, make_mark(1, _RUN), 0, seq, now, 0))
-        ack_id = seq + 1 if self.config.ack and self.codec.enveloped else None
+        ack_id = seq + 1 if self.config.population.ack and self.codec.enveloped else None
         return self._frame(self._template.opcode, self._template.encode_safe(data, ack_id))
 
     def outbound(self, seq: int) -> bytes:
@@ -93,14 +95,16 @@ class Sample:
 
     def sizes(self) -> FrameSizes:
         """Means over the first messages; a mix of sizes keeps its weights in every stretch."""
-        if self.config.scenario_row.topology is Topology.SILENT:
+        if self.config.population.scenario_row.topology is Topology.SILENT:
             return FrameSizes(0.0, 0.0, 0.0)
         seqs = range(SAMPLES)
         return FrameSizes(
             data=mean(self._raw.choose(0, seq).size_bytes for seq in seqs),
             inbound=mean(len(self.inbound(seq)) for seq in seqs),
             outbound=mean(len(self.outbound(seq)) for seq in seqs),
-            ack=float(len(self._wire.ack(SAMPLES, None, ""))) if self.config.ack and self.codec.enveloped else 0.0,
+            ack=float(len(self._wire.ack(SAMPLES, None, "")))
+            if self.config.population.ack and self.codec.enveloped
+            else 0.0,
         )
 
     def costs(self, seconds: float) -> Costs:

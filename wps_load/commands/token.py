@@ -41,9 +41,9 @@ def run(argv: Sequence[str]) -> int:
         flag = "--wps-client-url" if target.kind is TargetKind.CLIENT_URL else "--wps-negotiate-url"
         raise ConfigError([Fault(flag, None, "it has no key to sign with: give a connection string")])
     own = _own_options(vars(arguments))
-    hub = own.get("hub", config.hub)
+    hub = own.get("hub", config.population.hub)
     lifetime_ns = own.get("expires", config.token_lifetime_ns)
-    roles = own.get("role", config.roles)
+    roles = own.get("role", config.population.roles)
     source = target.connection or EMULATOR
     _judge_names(arguments.user, arguments.group)
     token = mint_client_token(

@@ -102,8 +102,10 @@ class Way:
         source, config = target.connection, self.config
         assert source is not None, "the emulator runs by now"
         lifetime_s = config.token_lifetime_ns // NS_PER_S
-        minted = mint_client_token(source, config.hub, self._user, config.roles, (), lifetime_s, unix_time_s())
-        self._url = client_url_with_token(source, config.hub, minted)
+        minted = mint_client_token(
+            source, config.population.hub, self._user, config.population.roles, (), lifetime_s, unix_time_s()
+        )
+        self._url = client_url_with_token(source, config.population.hub, minted)
         return Check(_CLIENT_URL, Level.PASS, "made for each connection with the access key")
 
     def _token(self) -> Check:
@@ -112,8 +114,8 @@ class Way:
         return checks.token(
             read_claims(token),
             path=parts.path,
-            scenario=self.config.scenario,
-            protocol=self.config.protocol,
+            scenario=self.config.population.scenario,
+            protocol=self.config.population.protocol,
             now_s=unix_time_s(),
             run_s=self.run_s,
             minted=self.config.target.has_key,
@@ -194,7 +196,7 @@ class Way:
     def _upgrade(self) -> Check:
         """Upgrade and `connected`: usable as a run's connections are. The later checks talk on it."""
         grant = UrlAccess(self._url, self.config.auth == "header").grant(self._user, ())
-        subprotocol = CODECS[self.config.protocol].subprotocol
+        subprotocol = CODECS[self.config.population.protocol].subprotocol
         dialed = dial(ConnectSpec(grant.url, grant.headers, subprotocol, self._limit_s), self.network)
         self._talk = Conversation(self.config, dialed, self._number, self._limit_s)
         self._talk.connected()
@@ -204,9 +206,9 @@ class Way:
     def _echo(self) -> Check:
         config, talk = self.config, self._talk
         assert talk is not None, "after the upgrade"
-        if not config.scenario_row.users_publish:
-            return skipped("echo", f"no user publishes in {config.scenario}")
-        if config.scenario == "upstream" or config.protocol == "simple":
+        if not config.population.scenario_row.users_publish:
+            return skipped("echo", f"no user publishes in {config.population.scenario}")
+        if config.population.scenario == "upstream" or config.population.protocol == "simple":
             return Check("echo", Level.PASS, f"the event handler answered in {talk.echo_by_handler():.1f} ms")
         took_ms = talk.echo_in_group(f"{self._user}-group")
         return Check("echo", Level.PASS, f"by way of a group in {took_ms:.1f} ms")
@@ -215,13 +217,13 @@ class Way:
         """One send to our connection's user, and its delivery: to all would disturb others in the hub."""
         config, talk = self.config, self._talk
         source = config.target.connection
-        if not config.scenario_row.needs_key or source is None:
-            return skipped("REST", f"{config.scenario} does not use it")
+        if not config.population.scenario_row.needs_key or source is None:
+            return skipped("REST", f"{config.population.scenario} does not use it")
         assert talk is not None, "after the upgrade"
         data, sent_ns = talk.rest_data()
-        sender = RestSender(source, config.hub, self.network, timeout_s=self._limit_s)
+        sender = RestSender(source, config.population.hub, self.network, timeout_s=self._limit_s)
         try:
-            sender.send_to_user(self._user, data, DataType(config.data_type))
+            sender.send_to_user(self._user, data, DataType(config.population.data_type))
         finally:
             sender.close()
         took_ms = talk.came_by_rest(sent_ns)

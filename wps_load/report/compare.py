@@ -12,38 +12,14 @@ import numpy as np
 from wps_load.errors import ExitCode, WpsLoadError
 from wps_load.report.figures import CONFIDENCE, LATENCIES, Difference, Floors, differences
 from wps_load.report.load import Run
+from wps_load.settings.options import SHAPING
 
 SCHEMA = "wps-load.comparison/1"
 
 BLIND = 0.5
 """A comparison that would have missed even a slowdown of half says nothing about slowdowns."""
 
-MATTERS = frozenset(
-    {
-        "scenario",
-        "protocol",
-        "rate",
-        "total_rate",
-        "arrival",
-        "payload",
-        "payload_file",
-        "data_type",
-        "ack",
-        "no_echo",
-        "groups",
-        "group_size",
-        "publishers",
-        "lifetime",
-        "cut",
-        "slow",
-        "stages",
-        "capacity",
-        "emulator_faults",
-        "users",
-        "spawn_rate",
-    }
-)
-"""The settings that `RunConfig.settings_hash` is made of, for naming those that differ."""
+_SHAPING = {"users", "spawn-rate", *(option.key for option in SHAPING)} - {"wps-scenario", "wps-protocol"}
 
 
 class NotComparable(WpsLoadError):
@@ -130,8 +106,7 @@ def different_settings(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
     names = dict.fromkeys((*a["settings"], *b["settings"]))
     for name in names:
         one, other = a["settings"].get(name), b["settings"].get(name)
-        word = name.removeprefix("wps-").replace("-", "_")
-        if one != other and word in MATTERS - {"scenario", "protocol"}:
+        if one != other and name in _SHAPING:
             found.append(f"{name}: {one}, {other}")
     kinds = [run["target"].startswith("embedded emulator") for run in (a, b)]
     return found + ([f"target: {a['target']}, {b['target']}"] if kinds[0] != kinds[1] else [])

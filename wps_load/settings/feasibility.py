@@ -99,8 +99,8 @@ class _Load:
     def _silent(self, users: int, left_s: float) -> Iterator[Fault]:
         """A rate at which the first message comes after the end."""
         config = self.config
-        publishers = publisher_count(config, users) if config.scenario_row.publishes else 0
-        rate = config.publisher_rate(publishers) if publishers else None
+        publishers = publisher_count(config.population, users) if config.population.scenario_row.publishes else 0
+        rate = config.population.publisher_rate(publishers) if publishers else None
         if rate is None or float(rate) * publishers * left_s >= 1:
             return
         per_s = float(rate * publishers)

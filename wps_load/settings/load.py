@@ -14,7 +14,7 @@ from wps_load.measure import thresholds
 from wps_load.settings.feasibility import unreachable
 from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, Option
 from wps_load.settings.rules import conflicts
-from wps_load.settings.run_config import RunConfig
+from wps_load.settings.run_config import POPULATION_FIELDS, Population, RunConfig
 from wps_load.settings.sources import Level, Locustfile, given_as
 from wps_load.settings.target import HOST, Given, choose_target, empty
 from wps_load.urls import without_secrets
@@ -65,8 +65,10 @@ def load(
         found["roles"] = default_roles(found["scenario"], found["protocol"])
     for flag in ("--wps-target", *TARGET_FLAGS):
         del found[BY_FLAG[flag].field]
+    population = Population(**{name: found.pop(name) for name in POPULATION_FIELDS - {"seed"}}, seed=found["seed"])
     config = RunConfig(
         target=target,
+        populations=(population,),
         users=users,
         spawn_rate=DEFAULT_SPAWN_RATE if spawn_rate is None else spawn_rate,
         run_time_s=run_time_s,

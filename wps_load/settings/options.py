@@ -47,7 +47,8 @@ class Option:
     """One option. `parse` raises ValueError with what is allowed; `field` is where RunConfig keeps the value.
 
     `default` False makes it a switch. `choices`: the only values allowed. A secret's value is never shown.
-    `page`: who may set it on the web page; a secret nobody, whatever it says.
+    `page`: who may set it on the web page; a secret nobody, whatever it says. `shapes`: it shapes the load: runs that
+    differ in it cannot be compared.
     """
 
     flag: str
@@ -58,6 +59,7 @@ class Option:
     choices: tuple[str, ...] = ()
     secret: bool = False
     page: Page = Page.FIELD
+    shapes: bool = False
 
     @property
     def on_page(self) -> Page:
@@ -203,7 +205,10 @@ OPTIONS: tuple[Option, ...] = (
         "what is tested: auto (the target given, else the embedded emulator), azure (a target must be given) or "
         "emulator; that one ignores every target option and variable", choices=("auto", "azure", "emulator"),
     ),
-    Option("--wps-scenario", "scenario", "echo", f"one of {', '.join(SCENARIOS)}", choices=tuple(SCENARIOS)),
+    Option(
+        "--wps-scenario", "scenario", "echo", f"one of {', '.join(SCENARIOS)}",
+        choices=tuple(SCENARIOS), shapes=True,
+    ),
     Option(
         "--wps-connection-string", "connection", "",
         "Endpoint=...;AccessKey=...;Version=1.0; of the service. Without any target: the variable "
@@ -232,58 +237,69 @@ OPTIONS: tuple[Option, ...] = (
         "--wps-token-lifetime", "token_lifetime_ns", "60m",
         "lifetime of the minted token", _token_lifetime_ns,
     ),
-    Option("--wps-protocol", "protocol", "json", f"one of {', '.join(PROTOCOLS)}", choices=PROTOCOLS),
+    Option("--wps-protocol", "protocol", "json", f"one of {', '.join(PROTOCOLS)}", choices=PROTOCOLS, shapes=True),
     Option(
         "--wps-rate", "rate", "1",
         "messages per second of each publisher, open loop, or max: closed loop; there the next message leaves "
         "when the previous one has come back", _rate_or_max,
+        shapes=True,
     ),
     Option(
         "--wps-total-rate", "total_rate", "",
         "messages per second of all publishers together, on all workers; replaces --wps-rate", rate,
+        shapes=True,
     ),
     Option(
         "--wps-arrival", "arrival", "constant", "distances between messages: constant or poisson",
         choices=("constant", "poisson"),
+        shapes=True,
     ),
     Option(
         "--wps-payload", "payload", "2KiB",
         "bytes of a message's data: 128B, 2KiB, or a weighted mix 512B*9,16KiB*1; before base64 or envelope, "
         "at least 64B; :compressible after a size makes text that compresses", parse_mix,
+        shapes=True,
     ),
     Option(
         "--wps-payload-file", "payload_file", "",
         "sample messages, one a line, instead of generated ones; binary ones in base64", _file, page=Page.NEVER,
+        shapes=True,
     ),
     Option(
         "--wps-data-type", "data_type", "text", "text, json or binary", choices=("text", "json", "binary"),
+        shapes=True,
     ),
-    Option("--wps-ack", "ack", False, "publishers ask for acks, and their latency is measured"),
-    Option("--wps-no-echo", "no_echo", False, "publishers do not get their own copy"),
-    Option("--wps-groups", "groups", "", "number of groups; not set: as the scenario says", whole),
+    Option("--wps-ack", "ack", False, "publishers ask for acks, and their latency is measured", shapes=True),
+    Option("--wps-no-echo", "no_echo", False, "publishers do not get their own copy", shapes=True),
+    Option("--wps-groups", "groups", "", "number of groups; not set: as the scenario says", whole, shapes=True),
     Option(
         "--wps-group-size", "group_size", "",
         "members of each group; with --wps-groups, groups x size beyond the users puts users into "
         "several groups",
         whole,
+        shapes=True,
     ),
     Option(
         "--wps-publishers", "publishers", "",
         "how many of the users publish, a number or a share (10%); REST scenarios: how many senders "
         "run beside the users; not set: as the scenario says", Share.parse,
+        shapes=True,
     ),
     Option(
         "--wps-lifetime", "lifetime_ns", "",
         "churn: mean lifetime of a connection (10s)", positive_duration_ns,
+        shapes=True,
     ),
     Option(
         "--wps-cut", "cut", "",
         "recovery: cuts a second and kind: '1/s reset'; also silent, close (1000: a new connection), close:1001 and "
         "other codes (recovered), or all@10s", CutPlan.parse,
+        shapes=True,
     ),
     Option(
         "--wps-slow", "slow", "",
         "slow-consumer: share and speed of slow readers: '10% 1KiB/s'", SlowPlan.parse,
+        shapes=True,
     ),
     Option(
         "--wps-connect-timeout", "connect_timeout_ns", "15s", "from the decision to connect to usable",
@@ -322,11 +338,13 @@ OPTIONS: tuple[Option, ...] = (
         "--wps-stages", "stages", "",
         "steps of users:duration, 100:60s,200:60s; or of the total rate, rate:500:60s,rate:1000:60s",
         Stages.parse,
+        shapes=True,
     ),
     Option(
         "--wps-capacity", "capacity", "",
         "search for the highest load that keeps the SLO: rate:100..20000; a total rate, or users:50..2000",
         CapacityRange.parse,
+        shapes=True,
     ),
     Option(
         "--wps-units", "units", "",
@@ -347,6 +365,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-emulator-faults", "emulator_faults", "",
         "faults of the embedded emulator: delay=20ms,drop=1/100; docs/emulator.md has all", _faults,
+        shapes=True,
     ),
     Option(
         "--wps-ca-file", "ca_file", "",
@@ -367,3 +386,5 @@ OPTIONS: tuple[Option, ...] = (
 )  # fmt: skip
 
 BY_FLAG = {option.flag: option for option in OPTIONS}
+
+SHAPING = tuple(option for option in OPTIONS if option.shapes)

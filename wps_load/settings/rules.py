@@ -50,21 +50,21 @@ def conflicts(config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -
 
 
 def _protocol(seen: Given) -> Fault | None:
-    config, row = seen.config, SCENARIOS[seen.config.scenario]
-    if config.protocol in row.protocols:
+    config, row = seen.config, SCENARIOS[seen.config.population.scenario]
+    if config.population.protocol in row.protocols:
         return None
-    allowed = f"{config.scenario} needs one of {', '.join(row.protocols)}"
+    allowed = f"{config.population.scenario} needs one of {', '.join(row.protocols)}"
     why = "only they can recover a connection" if row.protocols == RELIABLE else (
         "a simple client cannot publish to a group; broadcast and send-to-user reach simple ones"
     )  # fmt: skip
-    return Fault("--wps-protocol", config.protocol, f"{allowed}: {why}")
+    return Fault("--wps-protocol", config.population.protocol, f"{allowed}: {why}")
 
 
 def _key(seen: Given) -> Fault | None:
     config = seen.config
-    if config.target.has_key or not SCENARIOS[config.scenario].needs_key:
+    if config.target.has_key or not SCENARIOS[config.population.scenario].needs_key:
         return None
-    return Fault("--wps-scenario", config.scenario, f"it sends by REST: give {_KEY} the calls, not a URL")
+    return Fault("--wps-scenario", config.population.scenario, f"it sends by REST: give {_KEY} the calls, not a URL")
 
 
 def _roles(seen: Given) -> Fault | None:
@@ -75,7 +75,7 @@ def _roles(seen: Given) -> Fault | None:
 
 def _unused(seen: Given) -> Iterator[Fault]:
     """Options that this scenario has no use for: set by mistake, or in the wrong scenario."""
-    name = seen.config.scenario
+    name = seen.config.population.scenario
     row = SCENARIOS[name]
     for flag in sorted({flag for other in SCENARIOS.values() for flag in other.own_options}):
         if flag in seen and flag not in row.own_options:
@@ -87,12 +87,12 @@ def _unused(seen: Given) -> Iterator[Fault]:
 
 
 def _publishers(seen: Given) -> Fault | None:
-    config, share = seen.config, seen.config.publishers
-    row, users = SCENARIOS[config.scenario], config.peak_users
+    config, share = seen.config, seen.config.population.publishers
+    row, users = SCENARIOS[config.population.scenario], config.peak_users
     if share is None or not row.publishes:
         return None
     if row.needs_key and share.count is None:
-        return Fault("--wps-publishers", str(share), f"{config.scenario} takes a number of REST senders")
+        return Fault("--wps-publishers", str(share), f"{config.population.scenario} takes a number of REST senders")
     if row.users_publish and share.count is not None and users is not None and share.count > users:
         return Fault("--wps-publishers", str(share), f"at most the number of users, {users}")
     return None
@@ -100,23 +100,29 @@ def _publishers(seen: Given) -> Fault | None:
 
 def _groups(seen: Given) -> Fault | None:
     config = seen.config
-    row, users = SCENARIOS[config.scenario], config.peak_users
+    row, users = SCENARIOS[config.population.scenario], config.peak_users
     if row.topology is not Topology.GROUPS or users is None:
         return None
     if users < 2:
-        return Fault("--users", str(users), f"{config.scenario} needs at least 2, else nobody hears a publisher")
-    if config.groups is not None and config.group_size is None and config.groups > users:
-        return Fault("--wps-groups", str(config.groups), f"at most the number of users, {users}")
-    if config.group_size is not None and config.group_size > users:
-        return Fault("--wps-group-size", str(config.group_size), f"at most the number of users, {users}")
+        return Fault(
+            "--users", str(users), f"{config.population.scenario} needs at least 2, else nobody hears a publisher"
+        )
+    if (
+        config.population.groups is not None
+        and config.population.group_size is None
+        and config.population.groups > users
+    ):
+        return Fault("--wps-groups", str(config.population.groups), f"at most the number of users, {users}")
+    if config.population.group_size is not None and config.population.group_size > users:
+        return Fault("--wps-group-size", str(config.population.group_size), f"at most the number of users, {users}")
     return None
 
 
 def _slow(seen: Given) -> Fault | None:
     config, users = seen.config, seen.config.peak_users
-    if not SCENARIOS[config.scenario].slow or not users:
+    if not SCENARIOS[config.population.scenario].slow or not users:
         return None
-    plan = layout(config, users)
+    plan = layout(config.population, users)
     if plan.publishers < plan.members:
         return None
     return Fault(
@@ -125,17 +131,17 @@ def _slow(seen: Given) -> Fault | None:
 
 
 def _no_echo(seen: Given) -> Fault | None:
-    row = SCENARIOS[seen.config.scenario]
-    if not seen.config.no_echo or row.topology is Topology.GROUPS:
+    row = SCENARIOS[seen.config.population.scenario]
+    if not seen.config.population.no_echo or row.topology is Topology.GROUPS:
         return None
     return Fault("--wps-no-echo", None, f"only for group scenarios; in {row.name} no user hears another user")
 
 
 def _ack(seen: Given) -> Fault | None:
-    config, row = seen.config, SCENARIOS[seen.config.scenario]
-    if not config.ack:
+    config, row = seen.config, SCENARIOS[seen.config.population.scenario]
+    if not config.population.ack:
         return None
-    if config.protocol == "simple":
+    if config.population.protocol == "simple":
         return Fault("--wps-ack", None, f"simple has no acks; use one of {', '.join(SUBPROTOCOLS)}")
     if not row.users_publish:
         return Fault("--wps-ack", None, f"in {row.name} no user publishes")
@@ -144,19 +150,19 @@ def _ack(seen: Given) -> Fault | None:
 
 def _closed_loop(seen: Given) -> Fault | None:
     config = seen.config
-    if config.rate is not None:
+    if config.population.rate is not None:
         return None
     searched = [plan for plan in (config.stages, config.capacity) if plan is not None and plan.variable == "rate"]
-    if config.total_rate is not None or searched:
+    if config.population.total_rate is not None or searched:
         return Fault("--wps-rate", "max", "the closed loop has no rate to set: leave out max or the total rate")
-    if config.no_echo:
+    if config.population.no_echo:
         return Fault(
             "--wps-no-echo", None, "--wps-rate max sends when the publisher's own copy comes back: only one of them"
         )
-    if config.arrival != "constant":
+    if config.population.arrival != "constant":
         return Fault(
             "--wps-arrival",
-            config.arrival,
+            config.population.arrival,
             "--wps-rate max sends when an answer comes: no arrivals to choose",
         )
     return None
@@ -169,22 +175,27 @@ def _one_variable(seen: Given) -> Fault | None:
     for flag, plan in (("--wps-stages", config.stages), ("--wps-capacity", config.capacity)):
         if plan is None or plan.variable != "rate":
             continue
-        if config.total_rate is not None:
+        if config.population.total_rate is not None:
             return Fault(flag, None, "it sets the total rate itself: leave out --wps-total-rate")
-        if not SCENARIOS[config.scenario].publishes:
-            return Fault(flag, None, f"{config.scenario} publishes nothing: change users instead")
+        if not SCENARIOS[config.population.scenario].publishes:
+            return Fault(flag, None, f"{config.population.scenario} publishes nothing: change users instead")
     return None
 
 
 def _slos(seen: Given) -> Fault | None:
     config = seen.config
-    metrics = metrics_of(config.scenario, config.protocol, ack=config.ack, no_echo=config.no_echo)
-    why = [text for slo in config.slos if (text := thresholds.check(slo, metrics)) is not None]
-    return Fault("--wps-slo", config.slo, "; ".join(why)) if why else None
+    metrics = metrics_of(
+        config.population.scenario,
+        config.population.protocol,
+        ack=config.population.ack,
+        no_echo=config.population.no_echo,
+    )
+    why = [text for slo in config.population.slos if (text := thresholds.check(slo, metrics)) is not None]
+    return Fault("--wps-slo", config.population.slo, "; ".join(why)) if why else None
 
 
 def _search(seen: Given) -> Fault | None:
-    if seen.config.capacity is None or seen.config.slo:
+    if seen.config.capacity is None or seen.config.population.slo:
         return None
     return Fault("--wps-capacity", None, "a search needs an SLO to keep: give --wps-slo")
 
@@ -197,11 +208,15 @@ def _emulator_only(seen: Given) -> Fault | None:
 
 def _payload(seen: Given) -> Fault | None:
     config = seen.config
-    if "--wps-payload" in seen and config.samples is not None:
+    if "--wps-payload" in seen and config.population.samples is not None:
         return Fault("--wps-payload and --wps-payload-file", None, "only one of them")
-    sizes = [part.size_bytes for part in config.payload] if config.samples is None else map(len, config.samples)
-    if max(wire_bytes(size, config.data_type, config.protocol) for size in sizes) > MAX_BYTES:
-        flag = "--wps-payload" if config.samples is None else "--wps-payload-file"
+    sizes = (
+        [part.size_bytes for part in config.population.payload]
+        if config.population.samples is None
+        else map(len, config.population.samples)
+    )
+    if max(wire_bytes(size, config.population.data_type, config.population.protocol) for size in sizes) > MAX_BYTES:
+        flag = "--wps-payload" if config.population.samples is None else "--wps-payload-file"
         return Fault(flag, None, "a message may have at most 1MiB on the wire, base64 and envelope included")
     return None
 

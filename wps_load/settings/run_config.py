@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 
 from wps_load.auth import ConnectionString
 from wps_load.measure.catalog import main_metric
 from wps_load.measure.thresholds import Slo, demanded
-from wps_load.settings.options import TIERS
+from wps_load.settings.options import SHAPING, TIERS
 from wps_load.settings.target import Target
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import Part, PayloadPlan
@@ -20,18 +20,16 @@ from wps_load.workload.values import Share
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunConfig:
-    """One run's settings. Times in ns, rates in messages per second as exact fractions; None: not set.
+class Population:
+    """The connections of one kind: what they do, how, and what is demanded of them. Times in ns, rates in messages per
+    second as exact fractions; None: not set.
 
-    `rate` None is the closed loop (`--wps-rate max`); `total_rate` replaces `rate`. `publishers`, `groups`
-    and `group_size` None: the scenario's default (`workload.population.layout`). `report_dir` None: no files.
+    `rate` None is the closed loop (`--wps-rate max`); `total_rate` replaces `rate`. `publishers`, `groups` and
+    `group_size` None: the scenario's default (`workload.population.layout`).
     """
 
-    target: Target
     hub: str
-    auth: str
     roles: tuple[str, ...]
-    token_lifetime_ns: int
     protocol: str
     scenario: str
     rate: Fraction | None
@@ -48,6 +46,50 @@ class RunConfig:
     lifetime_ns: int | None
     cut: CutPlan | None
     slow: SlowPlan | None
+    slo: str
+    slos: tuple[Slo, ...]
+    seed: int
+
+    @property
+    def scenario_row(self) -> Scenario:
+        return SCENARIOS[self.scenario]
+
+    @property
+    def closed_loop(self) -> bool:
+        return self.rate is None and self.total_rate is None
+
+    @property
+    def latencies(self) -> tuple[str, ...]:
+        """The latencies of messages that it can have, the most telling first."""
+        return latencies_of(self.scenario, self.protocol, ack=self.ack, no_echo=self.no_echo)
+
+    @property
+    def main_metric(self) -> str:
+        """The latency that it is about, as far as is known before the run."""
+        return main_metric(self.latencies, demanded(self.slos))
+
+    def publisher_rate(self, publishers: int) -> Fraction | None:
+        """Messages per second of each of `publishers`; None is the closed loop."""
+        return self.total_rate / max(1, publishers) if self.total_rate is not None else self.rate
+
+    def payload_plan(self, *, envelope: bool) -> PayloadPlan:
+        """The messages; `envelope` True for JSON subprotocols, False for raw data and REST bodies."""
+        if self.samples is not None:
+            return PayloadPlan.from_samples(self.samples, self.data_type, envelope=envelope, seed=self.seed)
+        return PayloadPlan.generated(self.payload, self.data_type, envelope=envelope, seed=self.seed)
+
+
+POPULATION_FIELDS = frozenset(each.name for each in fields(Population))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfig:
+    """One run's settings, and those of its populations. Times in ns; None: not set. `report_dir` None: no files."""
+
+    target: Target
+    populations: tuple[Population, ...]
+    auth: str
+    token_lifetime_ns: int
     connect_timeout_ns: int
     keepalive_interval_ns: int
     keepalive_timeout_ns: int
@@ -55,8 +97,6 @@ class RunConfig:
     settle_ns: int
     warmup_ns: int
     drain_ns: int
-    slo: str
-    slos: tuple[Slo, ...]
     slo_abort: bool
     stages: Stages | None
     capacity: CapacityRange | None
@@ -78,22 +118,10 @@ class RunConfig:
     """
 
     @property
-    def scenario_row(self) -> Scenario:
-        return SCENARIOS[self.scenario]
-
-    @property
-    def closed_loop(self) -> bool:
-        return self.rate is None and self.total_rate is None
-
-    @property
-    def latencies(self) -> tuple[str, ...]:
-        """The latencies of messages that the run can have, the most telling first."""
-        return latencies_of(self.scenario, self.protocol, ack=self.ack, no_echo=self.no_echo)
-
-    @property
-    def main_metric(self) -> str:
-        """The latency that the run is about, as far as is known before it."""
-        return main_metric(self.latencies, demanded(self.slos))
+    def population(self) -> Population:
+        """The only one: a run has one scenario."""
+        (only,) = self.populations
+        return only
 
     @property
     def emulator_units(self) -> str | None:
@@ -111,16 +139,6 @@ class RunConfig:
             if plan is not None and plan.variable == "users":
                 return plan.peak
         return self.users
-
-    def publisher_rate(self, publishers: int) -> Fraction | None:
-        """Messages per second of each of `publishers`; None is the closed loop."""
-        return self.total_rate / max(1, publishers) if self.total_rate is not None else self.rate
-
-    def payload_plan(self, *, envelope: bool) -> PayloadPlan:
-        """The run's messages; `envelope` True for JSON subprotocols, False for raw data and REST bodies."""
-        if self.samples is not None:
-            return PayloadPlan.from_samples(self.samples, self.data_type, envelope=envelope, seed=self.seed)
-        return PayloadPlan.generated(self.payload, self.data_type, envelope=envelope, seed=self.seed)
 
     def with_emulator(self, connection_string: str) -> RunConfig:
         """The same run against the emulator that now listens there."""
@@ -141,17 +159,16 @@ class RunConfig:
         Not in it: the seed, names and addresses of the target (but whether it is the emulator), units and
         tier (more of them is what one compares), TLS, durations, SLOs, reports.
         """
-        values: dict[str, object] = {
-            name: getattr(self, name)
-            for name in (
-                "scenario", "protocol", "rate", "total_rate", "arrival", "payload", "data_type", "ack",
-                "no_echo",
-                "groups", "group_size", "publishers", "lifetime_ns", "cut", "slow", "stages", "capacity",
-                "emulator_faults", "users", "spawn_rate",
-            )
-        }  # fmt: skip
-        values["emulator"] = self.target.is_emulator
-        values["samples"] = hashlib.sha256(b"\n".join(self.samples)).hexdigest() if self.samples else None
+        samples = self.population.samples
+        values = {
+            "users": self.users,
+            "spawn_rate": self.spawn_rate,
+            "emulator": self.target.is_emulator,
+            "payload_file": hashlib.sha256(b"\n".join(samples)).hexdigest() if samples else None,
+        }
+        for option in SHAPING:
+            holder = self.population if option.field in POPULATION_FIELDS else self
+            values.setdefault(option.field, getattr(holder, option.field, None))
         return {name: str(value) for name, value in values.items()}
 
     @property

@@ -47,4 +47,10 @@ def make_access(config: RunConfig, network: Network) -> Access:
         timeout_s = config.connect_timeout_ns / NS_PER_S
         return NegotiatedAccess(Negotiator(target.url, network, timeout_s=timeout_s), in_header)
     assert target.connection is not None, "the emulator runs before users do"
-    return MintedAccess(target.connection, config.hub, config.roles, config.token_lifetime_ns // NS_PER_S, in_header)
+    return MintedAccess(
+        target.connection,
+        config.population.hub,
+        config.population.roles,
+        config.token_lifetime_ns // NS_PER_S,
+        in_header,
+    )

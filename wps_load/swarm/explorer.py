@@ -60,8 +60,8 @@ class Explorer:
         self._set_users = set_users
         self._say = say
         self._end = end
-        self._metric = self._config.main_metric
-        self._slos = thresholds.parse(self._config.slo) if self._config.slo else ()
+        self._metric = self._config.population.main_metric
+        self._slos = thresholds.parse(self._config.population.slo) if self._config.population.slo else ()
         self._recovery_s = 0.0
         """How long the last one took."""
         self.found: Found | None = None
@@ -130,11 +130,15 @@ class Explorer:
     def _come_and_go(self) -> bool:
         """The scenario itself ends connections, or has the service end them."""
         config = self._config
-        return config.lifetime_ns is not None or config.cut is not None or config.slow is not None
+        return (
+            config.population.lifetime_ns is not None
+            or config.population.cut is not None
+            or config.population.slow is not None
+        )
 
     def _deliveries(self, users: int) -> float:
         """That one publication is to have, as the ledger counts them: slow readers are in no account."""
-        due, slow = fan_out(self._config, max(1, users)), self._config.slow
+        due, slow = fan_out(self._config, max(1, users)), self._config.population.slow
         return due if slow is None else due * (1 - slow.share.of(users) / max(1, users))
 
     def _note(self, step: steps.Step, outcome: Outcome, reasons: list[str]) -> None:
@@ -275,7 +279,7 @@ class Explorer:
             return 1
         coordinator.retry()  # what refused them is over, as far as the rate is its cause
         coordinator.await_users(asked.everybody, PATIENCE_S * NS_PER_S)
-        publishers = publisher_count(self._config, asked.playing)
+        publishers = publisher_count(self._config.population, asked.playing)
         return min(QUIET_S, math.ceil(publishers / low) + 1)
 
     def _second_after(self, at_ns: int) -> int:

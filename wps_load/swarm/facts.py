@@ -38,7 +38,7 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         started_at=started_at,
         duration_s=(end_ns - plan.started_ns) / NS_PER_S,
         scenario=scenario_name(config, plan.scenario_users),
-        protocol=config.protocol,
+        protocol=config.population.protocol,
         target=config.target.describe(),
         settings=config.settings(),
         settings_hash=config.settings_hash,
@@ -46,9 +46,9 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         versions=versions(),
         host=_host(),
         state=state,
-        latencies=config.latencies if plan.scenario_users else (),
-        closed_loop=config.closed_loop,
-        has_messages=config.scenario_row.publishes and plan.scenario_users,
+        latencies=config.population.latencies if plan.scenario_users else (),
+        closed_loop=config.population.closed_loop,
+        has_messages=config.population.scenario_row.publishes and plan.scenario_users,
         tls_verified=_tls_verified(config),
         connections=_connections(coordinator, target_users),
         offered=collector.offered() if accounted else None,
@@ -62,7 +62,7 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         timeline=collector.rows,
         phases=_phases(coordinator, end_ns),
         generator=_health(coordinator),
-        slos=thresholds.parse(config.slo) if config.slo else (),
+        slos=thresholds.parse(config.population.slo) if config.population.slo else (),
         capacity=None if explorer is None else explorer.summary(),
         stages=None if explorer is None else explorer.stages(),
         users_asked=coordinator.users_asked,
@@ -72,7 +72,7 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
 
 def scenario_name(config: RunConfig, scenario_users: bool) -> str:
     """What a run is called after: its scenario, or where its tasks are where nobody plays one."""
-    return config.scenario if scenario_users else "locustfile"
+    return config.population.scenario if scenario_users else "locustfile"
 
 
 def _connections(coordinator: Coordinator, target: int) -> ConnectionCounts:

@@ -279,7 +279,7 @@ class Lifecycle:
             on_second=self._on_second,
             say=self.console.say,
         )
-        self._abort = AbortWatch(self.coordinator, config.slos) if config.slo_abort else None
+        self._abort = AbortWatch(self.coordinator, config.population.slos) if config.slo_abort else None
         if config.capacity is not None or config.stages is not None:
             self.coordinator.explorer = Explorer(
                 self.coordinator, set_users=self._steps.want, say=self.console.say, end=self._end_run
@@ -321,7 +321,7 @@ class Lifecycle:
                 return self._worker.refuse(error)
         self._warned.clear()
         engine = make_engine(config, identity, self._warn)
-        table = LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}))
+        table = LocustTable(self.environment, frozenset({message_metric(config.population.latencies), "connect"}))
         self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=table.add)
 
     def _warn(self, kind: str, sentence: str) -> None:

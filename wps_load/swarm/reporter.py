@@ -53,7 +53,7 @@ class Reporter:
         self.coordinator: Coordinator | None = None
         self.target_users: Callable[[], int] = lambda: 0
         """How many connections the run was asked for."""
-        self._slos = thresholds.parse(config.slo) if config.slo else ()
+        self._slos = thresholds.parse(config.population.slo) if config.population.slo else ()
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
         self._snapshots = SnapshotWriter(self.folder) if self.folder is not None else None
@@ -68,10 +68,12 @@ class Reporter:
 
     def announce(self) -> None:
         config = self.config
-        hub = f", hub {config.hub}" if config.target.has_key else ""  # else the Client URL decides
+        hub = f", hub {config.population.hub}" if config.target.has_key else ""  # else the Client URL decides
         emulator = "; EMULATOR: nothing here is said of Azure" if config.target.is_emulator else ""
         self._console.say(f"Target: {config.target.describe()}{hub}{emulator}")
-        self._console.say(f"Scenario: {self.scenario} over {config.protocol}; SLO: {config.slo or 'none'}")
+        self._console.say(
+            f"Scenario: {self.scenario} over {config.population.protocol}; SLO: {config.population.slo or 'none'}"
+        )
 
     def begin(self, coordinator: Coordinator, target_users: Callable[[], int]) -> None:
         """`target_users`: how many connections the run was asked for."""
@@ -137,7 +139,9 @@ class Reporter:
     def main_metric(self, collector: Collector) -> str:
         """The latency that the run is about, as far as it has come."""
         timed = {name for name, histogram in collector.total.histograms.items() if histogram.count}
-        own = self.config.latencies if self._scenario_users else [name for name in LATENCIES if name in timed]
+        own = (
+            self.config.population.latencies if self._scenario_users else [name for name in LATENCIES if name in timed]
+        )
         return main_metric(own, thresholds.demanded(self._slos), timed)
 
     def facts(self, coordinator: Coordinator, state: RunState) -> RunFacts:

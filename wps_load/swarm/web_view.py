@@ -102,8 +102,8 @@ class RunView:
         return {
             "state": "running" if summary is None else "finished",
             "key": here,
-            "what": f"{reporter.scenario} over {reporter.config.protocol}",
-            "target": f"{_target(reporter)}, hub {reporter.config.hub}",
+            "what": f"{reporter.scenario} over {reporter.config.population.protocol}",
+            "target": f"{_target(reporter)}, hub {reporter.config.population.hub}",
             "verdict": None if summary is None else summary["verdict"],
             "verdict_word": None if summary is None else tables.verdict_word(summary),
             "sentence": None if summary is None else tables.verdict_sentence(summary),
@@ -244,8 +244,8 @@ def _state_rows(reporter: Reporter, coordinator: Coordinator) -> Rows:
     if reporter.summary is not None:
         phase, left = tables.verdict_word(reporter.summary), tables.verdict_sentence(reporter.summary)
     return [
-        _row("scenario", f"{reporter.scenario} over {config.protocol}"),
-        _row("target", _target(reporter), f"hub {config.hub}"),
+        _row("scenario", f"{reporter.scenario} over {config.population.protocol}"),
+        _row("target", _target(reporter), f"hub {config.population.hub}"),
         _row("phase", phase, left or tables.seconds(round(elapsed))),
     ]
 

@@ -25,7 +25,7 @@ _GOLDEN = 2654435769  # 2**32 divided by the golden ratio: multiples of it mod 2
 
 
 class Settings(Protocol):
-    """What of a RunConfig decides the roles."""
+    """What of a `Population` decides the roles."""
 
     @property
     def scenario(self) -> str: ...
@@ -121,14 +121,14 @@ class Layout:
         return number * (self.users // self.groups) + min(number, self.users % self.groups) + place
 
 
-def layout(config: Settings, users: int) -> Layout:
+def layout(settings: Settings, users: int) -> Layout:
     """The topology for `users` connections: the options where given, else the scenario's default."""
-    row = SCENARIOS[config.scenario]
-    share = config.publishers or row.publishers
+    row = SCENARIOS[settings.scenario]
+    share = settings.publishers or row.publishers
     if row.topology is not Topology.GROUPS:
         plan = Layout(users, users, 1, users)
         return plan if share is None or not row.users_publish else replace(plan, publishers=share.of(users))
-    groups, size = config.groups, config.group_size
+    groups, size = settings.groups, settings.group_size
     if groups is None and size is None:
         size = row.group_size
         if row.groups is not None:  # of few users, no more groups than leave everybody somebody to hear
@@ -143,19 +143,19 @@ def layout(config: Settings, users: int) -> Layout:
     return plan if share is None else replace(plan, publishers=share.of(plan.members))
 
 
-def publisher_count(config: Settings, users: int) -> int:
+def publisher_count(settings: Settings, users: int) -> int:
     """How many publish: users, or in REST scenarios the senders that run beside them."""
-    row = SCENARIOS[config.scenario]
+    row = SCENARIOS[settings.scenario]
     if not row.needs_key:
-        return layout(config, users).publishers
-    share = config.publishers or row.publishers
+        return layout(settings, users).publishers
+    share = settings.publishers or row.publishers
     senders = share.of(2**31) if share is not None else 0
     return min(senders, users) if row.topology is Topology.REST_USERS else senders
 
 
-def role(config: Settings, run_id: str, index: int, users: int) -> Role:
+def role(settings: Settings, run_id: str, index: int, users: int) -> Role:
     """The part of connection `index` of `users`. Pure: same arguments, same role, on every worker."""
-    row, plan = SCENARIOS[config.scenario], layout(config, users)
+    row, plan = SCENARIOS[settings.scenario], layout(settings, users)
     user_id = user_name(run_id, index)
     if row.topology is Topology.REST_ALL:
         return Role(index, user_id, (), (EVERYBODY,), None)
@@ -163,16 +163,16 @@ def role(config: Settings, run_id: str, index: int, users: int) -> Role:
         return Role(index, user_id, (), (USER_BASE + index,), None)
     if row.topology is Topology.SILENT:
         return Role(index, user_id, (), (), None)
-    if row.topology is Topology.OWN and (config.scenario == "upstream" or config.protocol == "simple"):
-        kind, name = ("raw", "message") if config.protocol == "simple" else ("event", EVENT_NAME)
-        publication = _publication(config, plan, index, kind, name, USER_BASE + index)
+    if row.topology is Topology.OWN and (settings.scenario == "upstream" or settings.protocol == "simple"):
+        kind, name = ("raw", "message") if settings.protocol == "simple" else ("event", EVENT_NAME)
+        publication = _publication(settings, plan, index, kind, name, USER_BASE + index)
         return Role(index, user_id, (), (USER_BASE + index,), publication)
     numbers = plan.groups_of(index) if row.topology is Topology.GROUPS else (index,)
     chosen = numbers[index % len(numbers)] if numbers else None
     published = None
     if chosen is not None:
-        published = _publication(config, plan, index, "group", group_name(run_id, chosen), chosen)
-    slow = published is None and config.slow is not None and _is_slow(config.slow, plan, config.seed, index)
+        published = _publication(settings, plan, index, "group", group_name(run_id, chosen), chosen)
+    slow = published is None and settings.slow is not None and _is_slow(settings.slow, plan, settings.seed, index)
     return Role(index, user_id, tuple(group_name(run_id, n) for n in numbers), numbers, published, slow)
 
 
@@ -185,11 +185,13 @@ def group_name(run_id: str, number: int) -> str:
     return f"{run_id}-g{number}"
 
 
-def _publication(config: Settings, plan: Layout, index: int, kind: str, name: str, audience: int) -> Publication | None:
-    ordinal = _publishers(plan, config.seed).ordinal(plan.place(index))
+def _publication(
+    settings: Settings, plan: Layout, index: int, kind: str, name: str, audience: int
+) -> Publication | None:
+    ordinal = _publishers(plan, settings.seed).ordinal(plan.place(index))
     if ordinal is None:
         return None
-    return Publication(index, kind, name, audience, config.no_echo and kind == "group", ordinal)
+    return Publication(index, kind, name, audience, settings.no_echo and kind == "group", ordinal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,10 +239,10 @@ def phase(ordinal: int) -> float:
     return (ordinal * _GOLDEN & 0xFFFFFFFF) / 2**32
 
 
-def rest_streams(config: Settings, run_id: str, sender: int, senders: int, users: int) -> tuple[RestStream, ...]:
+def rest_streams(settings: Settings, run_id: str, sender: int, senders: int, users: int) -> tuple[RestStream, ...]:
     """What REST sender `sender` of `senders` sends: to all, or to the users of its own in turn."""
     begin = phase(sender)
-    if SCENARIOS[config.scenario].topology is Topology.REST_ALL:
+    if SCENARIOS[settings.scenario].topology is Topology.REST_ALL:
         return (RestStream(EVERYBODY + sender, EVERYBODY, "all", "", Fraction(1), begin),)
     targets = range(sender, users, senders)
     return tuple(
