@@ -58,6 +58,9 @@ def test_nothing_that_a_master_sends_has_the_secret(
     assert ("wps_negotiate_url" in vars(options)) is (needed != "wps_negotiate_url")
 
 
+PUBLIC = secrets.emulator_connection_string("http://198.18.7.1:8080")
+
+
 def asked(own: dict[str, Any], *, sends: bool = False) -> Asked:
     environment: Any = SimpleNamespace(
         parsed_options=Namespace(**own), host=own.get("host"), user_classes=[], shape_class=None
@@ -81,6 +84,9 @@ def ordered(values: dict[str, Any]) -> dict[str, Any]:
         ({"wps_negotiate_url": NEGOTIATE}, {"wps_negotiate_url": NEGOTIATE}, None),
         ({"wps_negotiate_url": OPEN_NEGOTIATE}, {"wps_connection_string": OTHER}, OTHER),
         ({}, {"wps_connection_string": OTHER}, OTHER),
+        # an emulator's public key is known to every worker
+        ({"wps_connection_string": PUBLIC}, {}, None),
+        ({"wps_connection_string": PUBLIC}, {"wps_connection_string": OTHER}, OTHER),
     ],
 )
 def test_a_worker_plays_for_the_masters_target(

@@ -79,6 +79,8 @@ class Asked:
             TargetKind.NEGOTIATE: ("--wps-negotiate-url",),
         }[kind]
         values |= {BY_FLAG[flag].dest: None for flag in TARGET_FLAGS if flag not in wanted}
+        if order["public"]:
+            values[BY_FLAG["--wps-connection-string"].dest] = secrets.emulator_connection_string(order["public"])
         host = values.get(HOST) or ""
         values[HOST] = self._hidden.get(host) if kind is TargetKind.CLIENT_URL else None
         values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"

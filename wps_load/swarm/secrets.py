@@ -69,12 +69,16 @@ def order(config: RunConfig) -> dict[str, Any]:
     target = config.target
     option = _NEEDED.get(target.kind)
     needs = option is not None and (option.secret or holds_secret(option, target.url))
-    # the emulator's key is public, and yet: nothing that looks like a key is sent
+    # the emulator's key is public, and yet: nothing that looks like a key is sent, only where it fits
+    connection = target.connection
+    public = connection is not None and not target.is_emulator and connection.access_key == DEFAULT_EMULATOR_KEY
+    needs = needs and not public
     return {
         "target": str(target.kind),
         "shown": target.describe(),
         "needs": option.dest if needs and option is not None else "",
-        "emulator": target.connection.endpoint if target.is_emulator and target.connection is not None else "",
+        "emulator": connection.endpoint if target.is_emulator and connection is not None else "",
+        "public": connection.endpoint if public and connection is not None else "",
         "network": network_identity(),
     }
 
@@ -115,5 +119,5 @@ def network_identity() -> str:
 
 
 def emulator_connection_string(endpoint: str) -> str:
-    """Of the embedded emulator."""
+    """Of an emulator whose key is the public one."""
     return f"Endpoint={endpoint};AccessKey={DEFAULT_EMULATOR_KEY};Version=1.0;"
