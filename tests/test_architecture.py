@@ -62,17 +62,20 @@ def tree_of(path: Path) -> ast.Module:
 NAMES = {name_of(path): path for path in MODULES}
 
 
+def imported(node: ast.AST) -> Iterator[str]:
+    """What one statement imports; ours without the package's name."""
+    if isinstance(node, ast.Import):
+        yield from (alias.name.removeprefix("wps_load.") for alias in node.names)
+    elif isinstance(node, ast.ImportFrom) and node.module:
+        module = node.module.removeprefix("wps_load.") if node.module != "wps_load" else ""
+        inner = {f"{module}.{alias.name}".lstrip(".") for alias in node.names} & set(NAMES)
+        yield from inner or ([module] if module else [])
+
+
 def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, in functions and type-checking blocks too; ours without the package's name."""
+    """Every module that a file imports, in functions and type-checking blocks too."""
     for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name.removeprefix("wps_load.") for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            module = (
-                node.module.removeprefix("wps_load").lstrip(".") if node.module.startswith("wps_load") else node.module
-            )
-            inner = {f"{module}.{alias.name}".lstrip(".") for alias in node.names} & set(NAMES)
-            yield from inner or ([module] if module else [])
+        yield from imported(node)
 
 
 CIRCLES = {
@@ -168,3 +171,19 @@ def test_only_the_clock_reads_the_time() -> None:
 
 def test_no_module_is_too_long() -> None:
     assert {name: n for name, path in NAMES.items() if (n := len(path.read_text().splitlines())) > LINES} == {}
+
+
+def leads_to_locust(path: Path, seen: frozenset[str] = frozenset()) -> bool:
+    """Whether importing this file imports Locust, which patches the process that does."""
+    top = [node for node in tree_of(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {name for node in top for name in imported(node)}
+    if any(room(name) == "locust" for name in names):
+        return True
+    return any(leads_to_locust(NAMES[name], seen | {name}) for name in (names & set(NAMES)) - seen)
+
+
+def test_no_test_imports_locust_where_tests_are_collected() -> None:
+    """A patched process is no place for pytest's own threads: its workers would end."""
+    tests = Path(__file__).parent
+    modules = [path for path in tests.rglob("*.py") if path.name.startswith(("test_", "conftest"))]
+    assert [str(path.relative_to(tests)) for path in modules if leads_to_locust(path)] == []

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from wps_load.swarm.webpubsub_user import WebPubSubUser
+from wps_load.swarm.user_attributes import attribute_faults
 
 
 def faults(**attributes: Any) -> list[str]:
-    cls: type[WebPubSubUser] = type("Chatter", (WebPubSubUser,), {"abstract": True, **attributes})
-    return [str(fault) for fault in cls.attribute_faults()]
+    cls = type("Chatter", (), {"user_id": None, "groups": (), **attributes})
+    return [str(fault) for fault in attribute_faults(cls)]
 
 
 @pytest.mark.parametrize(

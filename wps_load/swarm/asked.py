@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
-
-from locust.env import Environment
+from typing import TYPE_CHECKING, Any
 
 from wps_load.errors import ConfigError
 from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS
@@ -14,6 +12,9 @@ from wps_load.settings.sources import Level, Locustfile
 from wps_load.settings.target import HOST, TargetKind, public_host
 from wps_load.swarm import options, secrets
 from wps_load.swarm.shapes import UsersShape
+
+if TYPE_CHECKING:
+    from locust.env import Environment
 
 
 class Asked:

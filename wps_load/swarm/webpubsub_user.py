@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from inspect import isfunction
@@ -12,9 +11,9 @@ from typing import Any
 from locust.exception import StopUser
 
 from wps_load.client.api import WebPubSubClient
-from wps_load.errors import Fault, Finding, WrongType, WrongValue
-from wps_load.protocol import names
+from wps_load.errors import Fault, Finding
 from wps_load.swarm.lifecycle import lifecycle_of
+from wps_load.swarm.user_attributes import attribute_faults
 from wps_load.swarm.users import InstalledUser
 
 
@@ -36,18 +35,7 @@ class WebPubSubUser(InstalledUser):
 
     @classmethod
     def attribute_faults(cls) -> Iterator[Fault]:
-        judges: tuple[tuple[str, Callable[[object, str], object]], ...] = (
-            ("user_id", names.user_id),
-            ("groups", names.group_names),
-        )
-        for attribute, judge in judges:
-            value = inspect.getattr_static(cls, attribute)
-            if hasattr(value, "__get__"):  # a property, whose value each user has for itself
-                continue
-            try:
-                judge(value, attribute)
-            except (WrongType, WrongValue) as error:
-                yield Fault(f"{cls.__name__}.{attribute}", None, str(error))
+        return attribute_faults(cls)
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
