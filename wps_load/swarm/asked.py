@@ -11,7 +11,7 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Level, Locustfile
 from wps_load.settings.target import HOST, TargetKind, public_host
 from wps_load.swarm import options, secrets
-from wps_load.swarm.shapes import UsersShape
+from wps_load.swarm.kinds import OurShape, connects, plays
 
 if TYPE_CHECKING:
     from locust.env import Environment
@@ -107,14 +107,12 @@ class Asked:
     @property
     def locustfile(self) -> Locustfile:
         """Of the classes that are chosen now."""
-        from wps_load.swarm.users import ScenarioUser
-
         ours = self._ours()
         shape = self._environment.shape_class
         return Locustfile(
-            plays_scenario=any(issubclass(cls, ScenarioUser) for cls in ours),
+            plays_scenario=any(map(plays, ours)),
             other_users=len(ours) < len(self._environment.user_classes),
-            shape=None if shape is None or isinstance(shape, UsersShape) else type(shape).__name__,
+            shape=None if shape is None or isinstance(shape, OurShape) else type(shape).__name__,
             hosts=self._hosts,
         )
 
@@ -133,9 +131,7 @@ class Asked:
         return self._hidden.get(host, shown) if self._ours() else None
 
     def _ours(self) -> list[Any]:
-        from wps_load.swarm.users import InstalledUser
-
-        return [cls for cls in self._environment.user_classes if issubclass(cls, InstalledUser)]
+        return [cls for cls in self._environment.user_classes if connects(cls)]
 
     def _now(self, values: Mapping[str, Any]) -> dict[str, Level]:
         """Where these values come from: as at the start, or from the page, where empty is "not set"."""

@@ -8,8 +8,6 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from locust import User
-
 from wps_load.errors import Fault
 from wps_load.settings.load import load
 from wps_load.settings.options import OPTIONS, Page
@@ -27,6 +25,8 @@ class Suggestions(list[str]):
 
 def _user_class(text: str) -> str:
     """Locust ends with 1, which is the code of failed requests, for what is no class: mostly a value's second word."""
+    from locust import User  # Locust patches the process that imports it, which tests of options are not to be
+
     if text not in {cls.__name__ for cls in _subclasses(User) if not cls.__dict__.get("abstract")}:
         raise ArgumentTypeError(f"{text!r} is no User class of the locustfile; a value with a blank needs quotes")
     return text

@@ -14,6 +14,7 @@ from locust.env import Environment
 
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.coordinator import Coordinator
+from wps_load.swarm.kinds import OurShape
 
 
 class Once(logging.Filter):
@@ -32,7 +33,7 @@ class Once(logging.Filter):
         return not known
 
 
-class UsersShape(LoadTestShape):
+class UsersShape(OurShape, LoadTestShape):
     """`wanted(elapsed_s)`: users and spawn rate as of now; None ends the run.
 
     Locust leaves `-t` to a shape, so `wanted` obeys it.

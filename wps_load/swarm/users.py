@@ -11,14 +11,14 @@ from locust import User, task
 
 from wps_load.client.member import Member
 from wps_load.errors import Fault
+from wps_load.swarm.kinds import OurUser
 from wps_load.swarm.lifecycle import install, lifecycle_of
 
 
-class InstalledUser(User):
+class InstalledUser(OurUser, User):
     """A subclass in a locustfile hooks us into Locust: options must be known before Locust parses them."""
 
     abstract = True
-    wps_connects = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -34,7 +34,7 @@ class ScenarioUser(InstalledUser):
     """One simulated Web PubSub client, playing the part that `--wps-scenario` gives it."""
 
     abstract = True
-    wps_plays = True
+    plays_scenario = True
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from wps_load.swarm.kinds import connects, plays
 from wps_load.swarm.plan import Expected
 
 
@@ -37,16 +38,6 @@ def _shares(classes: Iterable[Any]) -> tuple[int, float]:
     """Users of a fixed number, and the weight of the others."""
     found = list(classes)
     return sum(cls.fixed_count for cls in found), sum(cls.weight for cls in found if not cls.fixed_count)
-
-
-def plays(user_class: Any) -> bool:
-    """Its users play the scenario."""
-    return bool(getattr(user_class, "wps_plays", False))
-
-
-def connects(user_class: Any) -> bool:
-    """Its users have a connection: they play the scenario, or have tasks of their own."""
-    return bool(getattr(user_class, "wps_connects", False))
 
 
 def _is_any(_: Any) -> bool:

@@ -1,0 +1,25 @@
+"""How classes of ours are told from other people's. Knows no Locust, whose classes they are mixed into."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+
+class OurUser:
+    """A User class of this package. `plays_scenario`: its task is the role that `--wps-scenario` gives it."""
+
+    plays_scenario: ClassVar[bool] = False
+
+
+class OurShape:
+    """A LoadTestShape that stages or a search need, not the locustfile's own."""
+
+
+def plays(user_class: Any) -> bool:
+    """Its users play the scenario."""
+    return connects(user_class) and bool(user_class.plays_scenario)
+
+
+def connects(user_class: Any) -> bool:
+    """Its users have a connection of ours: they play the scenario, or have tasks of their own."""
+    return issubclass(user_class, OurUser)
