@@ -44,6 +44,22 @@ def test_messages_of_another_group() -> None:
         assert done.count("delivery") == done.totals.published, "times are those of deliveries that count"
 
 
+@pytest.mark.parametrize(("source", "group"), [("group", "another"), ("server", None)])
+def test_a_message_that_says_it_is_of_another_group(source: str, group: str | None) -> None:
+    def on_message(peer: Peer, message: dict[str, Any]) -> None:
+        if message["type"] == "sendToGroup":
+            fields = {"from": source, "group": group, "dataType": message["dataType"], "data": message["data"]}
+            say(peer, type="message", fromUserId="u", **fields)
+        ack(peer, message)
+
+    with JsonService(on_message) as service:
+        run = Run(service.connection_string, 1, rate="50").settle().measure(150)
+        now = run.engines[0].ledger.running
+        until(lambda: now().misdelivered == now().published > 3, "all are back")
+        assert now().delivered == 0
+        run.close()
+
+
 def test_messages_for_another_user() -> None:
     def on_rest(service: JsonService, body: str) -> int:
         service.broadcast(body)

@@ -66,6 +66,7 @@ class Link:
         "_delivery",
         "_engine",
         "_farewell",
+        "_groups",
         "_learn",
         "_locate",
         "_member",
@@ -100,6 +101,8 @@ class Link:
         self._learn = engine.envelopes.learn
         self._arrive = member.receiver.arrive
         self._stream = member.stream
+        # a simple client's messages do not say of which group they are
+        self._groups = frozenset(member.role.groups or (None,)) if engine.codec.enveloped else None
         publisher = member.publisher
         self._came_back = publisher.came_back if publisher is not None and engine.closed_loop else None
         self._rtt = engine.rtt
@@ -185,7 +188,7 @@ class Link:
                 elif self._reliable:
                     self._count_replays()
                 return
-            self._learn(payload, message)
+            decoded = message
             data = message[3]
             read = engine.stamp_readers.get(message[2])
             stamp = None if read is None else read(data)
@@ -194,11 +197,8 @@ class Link:
             return
         epoch, key, stream, seq, due_ns, wait = stamp
         mark = key ^ stream ^ seq ^ due_ns ^ wait
-        if mark != engine.mark and not engine.of_now(epoch, mark):
-            pass
-        elif not start and not self._intact(stream, seq, data):
-            engine.ledger.corrupted += 1
-        elif arrive(stream, seq) < DUPLICATE:
+        ours = mark == engine.mark or engine.of_now(epoch, mark)
+        if ours and (start or self._is_sound(stream, seq, payload, decoded)) and arrive(stream, seq) < DUPLICATE:
             latency_ns = arrival_ns + engine.offset_ns - due_ns
             if stream == self._stream:
                 self._rtt.append(latency_ns)
@@ -211,13 +211,19 @@ class Link:
         if self._reliable:
             self.acknowledge(arrival_ns)
 
-    def _intact(self, stream: int, seq: int, data: object) -> bool:
-        """Whether data are what was sent, where the envelope's ending did not prove it: their length, and where that
-        says nothing, or it is their turn, their content."""
-        engine = self._engine
-        if seq % engine.checked_each and len(data) == engine.usual_length:  # type: ignore[arg-type]
-            return True
-        return engine.payloads.intact(stream, seq, data)
+    def _is_sound(self, stream: int, seq: int, payload: bytes, message: DataMessage) -> bool:
+        """Whether a message of which the envelope was not recognised is of a group of ours, and is what was sent: by
+        its length, and where that says nothing, or it is its turn, by its content."""
+        engine, data = self._engine, message[3]
+        if self._groups is not None and message[1] not in self._groups:
+            engine.ledger.misdelivered()
+            return False
+        same_length = len(data) == engine.usual_length  # type: ignore[arg-type]
+        if not (same_length and seq % engine.checked_each) and not engine.payloads.intact(stream, seq, data):
+            engine.ledger.corrupted += 1
+            return False
+        self._learn(payload, message)
+        return True
 
     def _receive_first(self, opcode: int, payload: bytes) -> Downstream | None:
         """Takes the first message; the session takes the others itself."""
