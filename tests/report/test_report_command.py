@@ -41,7 +41,7 @@ def test_it_configures_the_same_run() -> None:
     line, settings_hash = command(given)
     again = load(read_back(line), users=20, spawn_rate=5.0, environ={}, run_time_s=90.0)
     assert again.settings_hash == settings_hash
-    assert (again.slo, again.seed) == ("delivery p99 < 1s, loss = 0", 42)
+    assert (again.population.slo, again.seed) == ("delivery p99 < 1s, loss = 0", 42)
     assert line.startswith("locust -f locustfile.py --headless --users 20 --spawn-rate 5 --run-time 90s \\\n")
     assert "elsewhere" not in line
 
