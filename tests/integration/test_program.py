@@ -140,6 +140,36 @@ def test_wrong_options_are_refused_before_anything_connects(
         assert "--wps-payload '1B'" in said, "all faults at once"
 
 
+BROKEN = """
+from wps_load.errors import ConfigError, Fault
+from wps_load.swarm.lifecycle import Lifecycle
+from wps_load.swarm.users import ScenarioUser
+
+
+class Load(ScenarioUser):
+    abstract = False
+
+
+def refuse(self):
+    raise ConfigError([Fault("--wps-hub", "chat", "not any more")])
+
+
+Lifecycle._join = refuse
+"""
+
+
+def test_what_fails_in_an_event_handler_ends_the_run_at_once(tmp_path: Path) -> None:
+    """In a worker, whose Locust would log it and go on, and whose master would wait for users until -t."""
+    locustfile = tmp_path / "locustfile.py"
+    locustfile.write_text(BROKEN)
+    done = run(tmp_path / "reports", *LOAD, "-t", "10m", "--processes", "1", locustfile=locustfile)
+    assert done.code == 2
+    assert done.output.count("wps-load: --wps-hub 'chat': not any more") == 1
+    assert "Traceback" not in done.output
+    assert done.summary["verdict"] == "invalid"
+    assert done.summary["connections"]["opened"] == 0
+
+
 def test_a_second_signal_ends_it_at_once(tmp_path: Path) -> None:
     slow_end = ("--wps-drain", "30s", "--wps-emulator-faults", "drop=1/2")
     with start(tmp_path / "reports", "--headless", *LOAD, *slow_end) as program:
