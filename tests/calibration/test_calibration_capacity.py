@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from calibration_runs import Run, execute
 
+from tests.calibration.calibration_runs import Run, execute
 from wps_load.emulator.process import EmulatorProcess
 
 pytestmark = [pytest.mark.calibration, pytest.mark.timeout(180)]

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil  # type: ignore[import-untyped]
 import pytest
-from calibration_runs import Outcome, Run, execute_all
 
+from tests.calibration.calibration_runs import Outcome, Run, execute_all
 from wps_load.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.calibration

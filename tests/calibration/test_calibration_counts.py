@@ -5,8 +5,8 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from calibration_runs import Outcome, Run, execute, execute_all
 
+from tests.calibration.calibration_runs import Outcome, Run, execute, execute_all
 from wps_load.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.calibration

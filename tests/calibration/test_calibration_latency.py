@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from calibration_runs import Outcome, Run, execute, execute_all
 
+from tests.calibration.calibration_runs import Outcome, Run, execute, execute_all
 from wps_load.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.calibration

@@ -8,8 +8,8 @@ import time
 import urllib.request
 
 import pytest
-from calibration_runs import Outcome, Run, execute, execute_all, free_port
 
+from tests.calibration.calibration_runs import Outcome, Run, execute, execute_all, free_port
 from wps_load.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.calibration

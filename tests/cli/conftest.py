@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cli_program import Result, Run
 
+from tests.cli.cli_program import Result, Run
 from wps_load.cli import main
 from wps_load.emulator.process import EmulatorProcess
-
-sys.path.append(str(Path(__file__).parents[1] / "report"))  # report_runs
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,8 @@ import gevent.server
 import gevent.ssl
 import pytest
 import trustme
-from cli_program import Run
 
+from tests.cli.cli_program import Run
 from wps_load.commands import machine
 from wps_load.emulator.process import EmulatorProcess
 

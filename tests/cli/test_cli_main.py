@@ -8,8 +8,8 @@ from importlib import import_module
 from types import SimpleNamespace
 
 import pytest
-from cli_program import Run
 
+from tests.cli.cli_program import Run
 from wps_load import cli
 from wps_load.errors import ConfigError, Fault, WpsLoadError
 

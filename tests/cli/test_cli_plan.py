@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 
 import pytest
-from cli_program import Run
 
+from tests.cli.cli_program import Run
 from wps_load.commands import plan
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.conf"))

@@ -8,9 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cli_program import Run
-from report_runs import facts
 
+from tests.cli.cli_program import Run
+from tests.report.report_runs import facts
 from wps_load.report.files import write_run, write_snapshot
 
 AZURE = Path(__file__).parents[1] / "report" / "azure_metrics.json"

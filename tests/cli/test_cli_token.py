@@ -7,8 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
-from cli_program import Run
 
+from tests.cli.cli_program import Run
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.clock import unix_time_s
 

@@ -9,9 +9,9 @@ import gevent.queue
 import gevent.ssl
 import pytest
 import trustme
-from connection_peer import Peer
-from loopback import PATIENCE_S, Client, Server, upgrade_answer
 
+from tests.client.connection_peer import Peer
+from tests.client.loopback import PATIENCE_S, Client, Server, upgrade_answer
 from wps_load.client import stream
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.protocol.frames import FrameWriter

@@ -7,11 +7,11 @@ from typing import Any
 
 import gevent
 import gevent.event
-from loopback import PATIENCE_S, Client
 from wsproto import events as ws
 from wsproto.connection import Connection as Oracle
 from wsproto.connection import ConnectionType
 
+from tests.client.loopback import PATIENCE_S, Client
 from wps_load.protocol.frames import FrameWriter
 
 TEXT, BINARY = 1, 2

@@ -6,10 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from connection_peer import Peer
-from loopback import Server, header, upgrade_answer
 from wsproto import events as ws
 
+from tests.client.connection_peer import Peer
+from tests.client.loopback import Server, header, upgrade_answer
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 
 SUBPROTOCOL = "json.webpubsub.azure.v1"

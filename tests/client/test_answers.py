@@ -7,11 +7,11 @@ from typing import Any
 
 import gevent
 import pytest
-from connection_peer import Peer
-from engine_runs import Run, until
-from json_service import JsonService, ack, echo, say, usual
 from wsproto import events as ws
 
+from tests.client.connection_peer import Peer
+from tests.client.engine_runs import Run, until
+from tests.client.json_service import JsonService, ack, echo, say, usual
 from wps_load.client import rest_publisher
 from wps_load.measure.snapshot import Snapshot
 

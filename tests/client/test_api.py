@@ -11,8 +11,8 @@ import gevent
 import orjson
 import pytest
 from gevent.event import Event
-from loopback import PATIENCE_S, Server, upgrade_answer
 
+from tests.client.loopback import PATIENCE_S, Server, upgrade_answer
 from wps_load.client.access import UrlAccess
 from wps_load.client.api import WebPubSubClient
 from wps_load.client.engine import Engine

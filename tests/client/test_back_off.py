@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 import gevent
-from engine_runs import Run, until
 
+from tests.client.engine_runs import Run, until
 from wps_load.emulator.process import EmulatorProcess
 
 

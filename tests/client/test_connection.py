@@ -4,10 +4,10 @@ import socket
 import struct
 
 import gevent
-from connection_peer import BINARY, TEXT, stall
-from loopback import PATIENCE_S, Client, Server, upgrade_answer
 from wsproto import events as ws
 
+from tests.client.connection_peer import BINARY, TEXT, stall
+from tests.client.loopback import PATIENCE_S, Client, Server, upgrade_answer
 from wps_load.clock import now_ns
 from wps_load.protocol.frames import FrameWriter
 

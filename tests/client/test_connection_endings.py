@@ -7,10 +7,10 @@ import weakref
 
 import gevent
 import pytest
-from connection_peer import TEXT, Peer, stall
-from loopback import PATIENCE_S
 from wsproto import events as ws
 
+from tests.client.connection_peer import TEXT, Peer, stall
+from tests.client.loopback import PATIENCE_S
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.dial import Dialed
 from wps_load.errors import EndedBy, RemoteProtocolError

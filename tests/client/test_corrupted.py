@@ -8,10 +8,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from connection_peer import Peer
-from engine_runs import Run, until
-from json_service import JsonService, ack, say
 
+from tests.client.connection_peer import Peer
+from tests.client.engine_runs import Run, until
+from tests.client.json_service import JsonService, ack, say
 from wps_load.workload.payload import Part, PayloadPlan
 
 

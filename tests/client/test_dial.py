@@ -15,9 +15,9 @@ import gevent.socket
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from loopback import PATIENCE_S, Server, header, upgrade_answer
 from websocket import WebSocket
 
+from tests.client.loopback import PATIENCE_S, Server, header, upgrade_answer
 from wps_load.client import stream, tcp
 from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.client.head import MalformedHead, ResponseHead, parse_retry_after, read_head

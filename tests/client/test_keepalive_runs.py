@@ -10,12 +10,12 @@ from typing import Any, cast
 
 import gevent
 import pytest
-from connection_peer import Peer
-from engine_runs import Run, until
-from json_service import JsonService, say, usual
-from loopback import Server, upgrade_answer
 from wsproto import events as ws
 
+from tests.client.connection_peer import Peer
+from tests.client.engine_runs import Run, until
+from tests.client.json_service import JsonService, say, usual
+from tests.client.loopback import Server, upgrade_answer
 from wps_load.client.engine import Engine
 from wps_load.client.keepalive import PingWords, Sweep
 from wps_load.clock import NS_PER_S

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import gevent
 import pytest
-from engine_runs import Run, play, until
 
+from tests.client.engine_runs import Run, play, until
 from wps_load.auth import ConnectionString
 from wps_load.client import rest_publisher
 from wps_load.client.connection import Cut

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from connection_peer import Peer
-from engine_runs import Run, settings, until
-from json_service import JsonService, ack, say
 
+from tests.client.connection_peer import Peer
+from tests.client.engine_runs import Run, settings, until
+from tests.client.json_service import JsonService, ack, say
 from wps_load.client.audiences import INDEX_BITS, Audiences
 from wps_load.workload.population import EVERYBODY, USER_BASE
 

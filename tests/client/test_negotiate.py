@@ -9,8 +9,8 @@ from typing import Any
 import gevent
 import gevent.event
 import pytest
-from loopback import PATIENCE_S, Server, header, read_head_text
 
+from tests.client.loopback import PATIENCE_S, Server, header, read_head_text
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.errors import ConnectFailure

@@ -7,8 +7,8 @@ from typing import Any
 
 import gevent
 import pytest
-from engine_runs import Done, Run, until
 
+from tests.client.engine_runs import Done, Run, until
 from wps_load.client import tcp
 from wps_load.client.connection import Cut
 from wps_load.client.publisher import BACKLOG_MESSAGES, LATE_NS, PATIENCE_NS, Publisher, Stint

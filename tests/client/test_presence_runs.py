@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import gevent
-from engine_runs import Run, until
 
+from tests.client.engine_runs import Run, until
 from wps_load.client.access import Grant
 from wps_load.client.engine import Engine
 from wps_load.client.member import Member

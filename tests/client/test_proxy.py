@@ -7,8 +7,8 @@ import gevent
 import gevent.server
 import gevent.socket
 import pytest
-from loopback import PATIENCE_S, Server, header, read_head_text, upgrade_answer
 
+from tests.client.loopback import PATIENCE_S, Server, header, read_head_text, upgrade_answer
 from wps_load.client import stream
 from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.proxy import Proxy, ProxySettings

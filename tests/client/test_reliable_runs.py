@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from engine_runs import Run, play, until
 
+from tests.client.engine_runs import Run, play, until
 from wps_load.client import establish
 from wps_load.errors import ConnectFailure
 from wps_load.workload.scenarios import RELIABLE

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import gevent
 import pytest
-from loopback import PATIENCE_S
 
+from tests.client.loopback import PATIENCE_S
 from wps_load.client import stream
 from wps_load.client.stream import Resolver
 from wps_load.errors import ConnectFailure

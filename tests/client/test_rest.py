@@ -6,8 +6,8 @@ from typing import Any
 import gevent.event
 import jwt
 import pytest
-from loopback import PATIENCE_S, Server, header
 
+from tests.client.loopback import PATIENCE_S, Server, header
 from wps_load.auth import ConnectionString
 from wps_load.client.rest import RestFailure, RestSender, TokenCache, Unanswered
 from wps_load.client.stream import Network

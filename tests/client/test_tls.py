@@ -10,8 +10,8 @@ from typing import Any
 import gevent.ssl
 import pytest
 import trustme
-from loopback import PATIENCE_S, Server, upgrade_answer
 
+from tests.client.loopback import PATIENCE_S, Server, upgrade_answer
 from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network

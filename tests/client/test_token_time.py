@@ -8,8 +8,8 @@ from email.utils import formatdate
 from typing import Any
 
 import pytest
-from loopback import Server
 
+from tests.client.loopback import Server
 from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.stream import Network
 from wps_load.client.token_time import remarks, token_of

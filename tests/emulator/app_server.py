@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
-from live import serve, serve_app
+
+from tests.emulator.live import serve, serve_app
 
 ALLOW_ALL = {"WebHook-Allowed-Origin": "*"}
 Answer = Callable[["Event"], web.Response]

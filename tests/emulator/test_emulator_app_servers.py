@@ -10,10 +10,10 @@ import jwt
 import orjson
 import pytest
 from aiohttp import web
-from app_server import Event, Handler, by_event, with_handler
-from live import JSON, Live, ask, read, serve, serve_app
-from live_ends import close_code_of, status_of
 
+from tests.emulator.app_server import Event, Handler, by_event, with_handler
+from tests.emulator.live import JSON, Live, ask, read, serve, serve_app
+from tests.emulator.live_ends import close_code_of, status_of
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, client_url_with_token, mint_client_token
 from wps_load.clock import unix_time_s
 from wps_load.emulator.hub_settings import Choice, Hub, HubSettings, for_all_hubs

@@ -7,10 +7,10 @@ from typing import Any
 import jwt
 import orjson
 import pytest
-from live import ALL_ROLES, JSON, PROTOBUF, RELIABLE, VERSION, Live, ask, read, serve
-from live_ends import close_code_of, end_of, in_time, status_of
 from websockets.asyncio.client import ClientConnection
 
+from tests.emulator.live import ALL_ROLES, JSON, PROTOBUF, RELIABLE, VERSION, Live, ask, read, serve
+from tests.emulator.live_ends import close_code_of, end_of, in_time, status_of
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, mint_client_token
 from wps_load.clock import unix_time_s
 from wps_load.protocol.webpubsub_pb2 import UpstreamMessage

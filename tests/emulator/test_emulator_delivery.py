@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections import Counter
 
 import pytest
-from fakes import FakeLink
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.emulator.fakes import FakeLink
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.emulator.delivery import REORDER_WAIT_NS, FaultyDelivery, Stats
 from wps_load.workload.faults import Dice, parse_faults

@@ -10,10 +10,10 @@ from typing import Any
 import orjson
 import pytest
 from aiohttp import web
-from app_server import ALLOW_ALL, Answer, Event, Handler, by_event, with_handler
-from live import JSON, Live, ask, read, serve, serve_app, to_url
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.emulator.app_server import ALLOW_ALL, Answer, Event, Handler, by_event, with_handler
+from tests.emulator.live import JSON, Live, ask, read, serve, serve_app, to_url
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString
 from wps_load.emulator.delivery import Stats
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed

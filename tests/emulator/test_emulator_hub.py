@@ -3,8 +3,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import pytest
-from fakes import CUT, FakeLink, HubUnderTest
 
+from tests.emulator.fakes import CUT, FakeLink, HubUnderTest
 from wps_load.clock import NS_PER_S
 from wps_load.emulator.frames import End
 from wps_load.emulator.hub import ACK_MEMORY, RECOVERY_WINDOW_NS, Connection

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import pytest
-from live import RELIABLE, VERSION, Live, ask, read, serve
 
+from tests.emulator.live import RELIABLE, VERSION, Live, ask, read, serve
 from wps_load.auth import mint_rest_token
 from wps_load.clock import unix_time_s
 from wps_load.emulator.limits import Tier

@@ -6,9 +6,8 @@ import asyncio
 from typing import Any
 from urllib.parse import parse_qs, quote
 
-from fakes import FakeLink
-from live import RELIABLE, VERSION, Live, read, serve
-
+from tests.emulator.fakes import FakeLink
+from tests.emulator.live import RELIABLE, VERSION, Live, read, serve
 from wps_load.emulator.json_wire import JSON as JSON_WIRE
 
 TEXT_BODY = {"data": b"hi", "headers": {"Content-Type": "text/plain"}}

@@ -10,9 +10,9 @@ from typing import Any
 
 import jwt
 import pytest
-from live import JSON, PROTOBUF, RELIABLE, Live, ask, read, serve
-from live_ends import close_code_of, in_time, slow_reader, status_of
 
+from tests.emulator.live import JSON, PROTOBUF, RELIABLE, Live, ask, read, serve
+from tests.emulator.live_ends import close_code_of, in_time, slow_reader, status_of
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, mint_client_token
 from wps_load.clock import NS_PER_MS, now_ns, unix_time_s
 from wps_load.emulator.limits import Tier

@@ -7,10 +7,10 @@ import contextlib
 from typing import Any
 
 import pytest
-from live import ask, read, serve
-from live_ends import end_of, in_time, slow_reader, status_of
 from websockets.frames import Opcode
 
+from tests.emulator.live import ask, read, serve
+from tests.emulator.live_ends import end_of, in_time, slow_reader, status_of
 from wps_load.emulator.limits import BILLED_MESSAGE_BYTES, Tier
 from wps_load.emulator.link import SILENT_PINGS
 

@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import orjson
 import pytest
-from fakes import payload_of
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
+from tests.emulator.fakes import payload_of
 from wps_load.emulator import raw_json
 from wps_load.emulator.json_wire import JSON
 from wps_load.emulator.protobuf_wire import PROTOBUF, PROTOBUF_RELIABLE

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections import deque
 
 import pytest
-from fakes import CUT, FakeLink, HubUnderTest, payload_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.emulator.fakes import CUT, FakeLink, HubUnderTest, payload_of
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.emulator.hub import RECOVERY_WINDOW_NS as SERVICE_WINDOW_NS
 from wps_load.emulator.json_wire import JSON, JSON_RELIABLE

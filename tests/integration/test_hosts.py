@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
-from program import LIMIT_S, Finished, clean_environment, command
+
+from tests.integration.program import LIMIT_S, Finished, clean_environment, command
 
 HOUR_S = 3600
 _READ_CLOCK = "import time; print(time.monotonic_ns())"

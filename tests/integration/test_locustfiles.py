@@ -12,8 +12,8 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from program import ROOT, Finished, clean_environment, free_port, run
 
+from tests.integration.program import ROOT, Finished, clean_environment, free_port, run
 from wps_load.emulator.process import EmulatorProcess
 
 EXAMPLES = ROOT / "examples"

@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from program import Finished, run, start, until
 
+from tests.integration.program import Finished, run, start, until
 from wps_load.emulator.process import EmulatorProcess
 
 KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"

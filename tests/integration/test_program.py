@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from program import Finished, clean_environment, command, free_port, run, start, until
 
+from tests.integration.program import Finished, clean_environment, command, free_port, run, start, until
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.errors import ExitCode
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from program import ROOT, Finished, run, start
 
+from tests.integration.program import ROOT, Finished, run, start
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.workload.scenarios import SCENARIOS
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import msgpack  # type: ignore[import-untyped]
 import psutil  # type: ignore[import-untyped]
 import pytest
-from program import clean_environment, free_port, start, until
 
+from tests.integration.program import clean_environment, free_port, start, until
 from wps_load.auth import ConnectionString
 
 PAGES = (

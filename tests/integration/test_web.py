@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 import pytest
-from program import Program, free_port, start, until
 
+from tests.integration.program import Program, free_port, start, until
 from wps_load.settings.options import OPTIONS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

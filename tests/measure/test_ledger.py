@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from ledger_schedule import DRAIN_NS, count_before, due_ns
 
+from tests.measure.ledger_schedule import DRAIN_NS, count_before, due_ns
 from wps_load.measure.ledger import (
     DUPLICATE,
     FRESH,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from ledger_schedule import DRAIN_NS, count_before
-
+from tests.measure.ledger_schedule import DRAIN_NS, count_before
 from wps_load.measure.ledger import Ledger, StreamFinal
 
 

@@ -6,8 +6,8 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from protocol_vectors import JSON_DOWNSTREAM, JSON_UNKNOWN, JSON_UPSTREAM
 
+from tests.protocol.protocol_vectors import JSON_DOWNSTREAM, JSON_UNKNOWN, JSON_UPSTREAM
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol import json_v1
 from wps_load.protocol.messages import (

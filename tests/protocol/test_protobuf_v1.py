@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from protocol_vectors import PROTOBUF_DOWNSTREAM, PROTOBUF_UNKNOWN, PROTOBUF_UPSTREAM
 
+from tests.protocol.protocol_vectors import PROTOBUF_DOWNSTREAM, PROTOBUF_UNKNOWN, PROTOBUF_UPSTREAM
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol import protobuf_v1
 from wps_load.protocol.messages import (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from session_messages import BINARY, SECOND, TEXT, acked, connected, message, session_of, wire
 
+from tests.protocol.session_messages import BINARY, SECOND, TEXT, acked, connected, message, session_of, wire
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, Pong

@@ -6,8 +6,8 @@ from collections import Counter
 
 from hypothesis import given
 from hypothesis import strategies as st
-from session_messages import session_of
 
+from tests.protocol.session_messages import session_of
 from wps_load.protocol.messages import Ack
 from wps_load.protocol.session import AckResult, Session
 

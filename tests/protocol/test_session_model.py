@@ -6,8 +6,8 @@ import json
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from session_messages import SECOND, TEXT, connected, message, wire
 
+from tests.protocol.session_messages import SECOND, TEXT, connected, message, wire
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import Ack, DataMessage, DataType
 from wps_load.protocol.session import ACK_AFTER_NS, RECOVERY_WINDOW_NS, AckResult, Session, State

@@ -7,8 +7,7 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from report_runs import facts
-
+from tests.report.report_runs import facts
 from wps_load.measure.thresholds import parse
 from wps_load.report.model import RunFacts
 

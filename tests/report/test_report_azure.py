@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from report_runs import STARTED, facts
 
+from tests.report.report_runs import STARTED, facts
 from wps_load.errors import ConfigError
 from wps_load.report import html, markdown
 from wps_load.report.azure import AzureMetrics, Point, overlay, read_azure

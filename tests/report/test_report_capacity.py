@@ -8,9 +8,9 @@ from typing import Any
 
 import jsonschema
 import pytest
-from capacity_runs import searched, staged
-from report_runs import facts
 
+from tests.report.capacity_runs import searched, staged
+from tests.report.report_runs import facts
 from wps_load.capacity.measured import measured_load
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, Outside, RunFacts, RunState

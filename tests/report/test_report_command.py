@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import shlex
 
-from report_runs import facts
-
+from tests.report.report_runs import facts
 from wps_load.report.command import reproduce
 from wps_load.report.summary import build_summary
 from wps_load.settings.load import load

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from capacity_runs import searched
-from report_runs import autocorrelated, facts
 
+from tests.report.capacity_runs import searched
+from tests.report.report_runs import autocorrelated, facts
 from wps_load.errors import ExitCode
 from wps_load.measure.histogram import Histogram
 from wps_load.report import compare_markdown, files

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from report_runs import facts
 
+from tests.report.report_runs import facts
 from wps_load.report.model import ConnectionCounts, RunFacts, RunState
 from wps_load.report.summary import build_summary
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from report_runs import facts, histogram
 
+from tests.report.report_runs import facts, histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import parse

@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from report_runs import facts
 
+from tests.report.report_runs import facts
 from wps_load.report.model import Outside
 from wps_load.settings.load import load
 from wps_load.swarm.console import Console

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
 from hdrh.log import HistogramLogReader  # type: ignore[import-untyped]
-from report_runs import facts
 
+from tests.report.report_runs import facts
 from wps_load.errors import ConfigError
 from wps_load.measure.histogram import MAX_NS
 from wps_load.report import files

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from capacity_runs import staged
-from report_runs import STARTED, facts
 
+from tests.report.capacity_runs import staged
+from tests.report.report_runs import STARTED, facts
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report import html
 from wps_load.report.azure import read_azure

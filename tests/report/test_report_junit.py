@@ -6,8 +6,8 @@ from xml.etree import ElementTree as ET
 
 from hypothesis import given
 from hypothesis import strategies as st
-from report_runs import facts
 
+from tests.report.report_runs import facts
 from wps_load.report import junit
 from wps_load.report.model import GeneratorHealth
 from wps_load.report.summary import Summary, build_summary

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from report_runs import facts
 
+from tests.report.report_runs import facts
 from wps_load.report import markdown
 from wps_load.report.model import GeneratorHealth
 from wps_load.report.summary import build_summary

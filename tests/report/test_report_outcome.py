@@ -8,8 +8,8 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from report_runs import facts
 
+from tests.report.report_runs import facts
 from wps_load.errors import ExitCode, worst
 from wps_load.report import html, junit, markdown, tables
 from wps_load.report.model import Outside

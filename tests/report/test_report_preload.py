@@ -9,7 +9,7 @@ from pathlib import Path
 SCRIPT = """
 import sys
 sys.path.insert(0, {here!r})
-from report_runs import facts
+from tests.report.report_runs import facts
 from wps_load.swarm import reporter
 from wps_load.report import html, junit, markdown, templates
 from wps_load.report.summary import build_summary
@@ -24,6 +24,6 @@ print(sorted(set(sys.modules) - known))
 
 
 def test_the_first_snapshot_of_a_run_imports_and_compiles_nothing() -> None:
-    script = SCRIPT.format(here=str(Path(__file__).parent))
+    script = SCRIPT.format(here=str(Path(__file__).parents[2]))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout.strip(), done.stderr) == ("[]", "")

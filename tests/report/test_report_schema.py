@@ -9,8 +9,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from report_runs import facts
 
+from tests.report.report_runs import facts
 from wps_load.report.schema import first_fault, summary_schema
 from wps_load.report.summary import build_summary
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from report_runs import autocorrelated
 
+from tests.report.report_runs import autocorrelated
 from wps_load.report import stats
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from capacity_runs import searched, staged
-from report_runs import facts
 
+from tests.report.capacity_runs import searched, staged
+from tests.report.report_runs import facts
 from wps_load.capacity.prices import read_prices
 from wps_load.capacity.units import load_guide
 from wps_load.report import html, junit, markdown, tables

@@ -8,8 +8,8 @@ from typing import Any
 
 import jsonschema
 import pytest
-from report_runs import facts
 
+from tests.report.report_runs import facts
 from wps_load.report.model import GeneratorHealth, RunFacts
 from wps_load.report.summary import build_summary
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from report_runs import facts
 
+from tests.report.report_runs import facts
 from wps_load.report import html, markdown, tables
 from wps_load.report.schema import first_fault
 from wps_load.report.summary import build_summary

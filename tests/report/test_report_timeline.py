@@ -6,8 +6,8 @@ import csv
 import io
 
 import pytest
-from report_runs import histogram
 
+from tests.report.report_runs import histogram
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.timeline import FIXED_COLUMNS, PIECE_ROWS, columns, timeline_row, to_csv
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from node_scripts import running
-from program import free_port, run
-
+from tests.integration.program import free_port, run
+from tests.sdks.node_scripts import running
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.errors import ExitCode

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import trustme
-from node_scripts import FOLDER, assert_passed, running
 
+from tests.sdks.node_scripts import FOLDER, assert_passed, running
 from wps_load.auth import ConnectionString
 from wps_load.emulator.process import EmulatorProcess
 

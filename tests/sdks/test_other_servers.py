@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from engine_runs import play
-from node_scripts import require_packages, running
-from program import run
 
+from tests.client.engine_runs import play
+from tests.integration.program import run
+from tests.sdks.node_scripts import require_packages, running
 from wps_load.errors import ExitCode
 
 pytestmark = pytest.mark.timeout(300)  # npm may be slow
