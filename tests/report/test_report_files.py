@@ -144,20 +144,6 @@ def test_broken_summary_is_refused_with_its_reason(tmp_path: Path, content: str 
         load_run(tmp_path)
 
 
-def test_a_summary_of_the_first_version_is_read_as_what_it_knew(tmp_path: Path) -> None:
-    files.write_run(tmp_path, facts())
-    document = json.loads((tmp_path / "summary.json").read_text())
-    document["schema"] = "wps-load.summary/1"
-    for name in ("requested_mean", "requested_end", "open_mean", "open_end", "connecting"):
-        del document["connections"][name]
-    del document["messages"]["missed"]
-    (tmp_path / "summary.json").write_text(json.dumps(document))
-    run = load_run(tmp_path)
-    assert (run.summary["connections"]["open_mean"], run.summary["messages"]["missed"]) == (None, None)
-    files.write_rendered(tmp_path, run.summary, run.histograms)
-    assert "peak connections" in (tmp_path / "report.html").read_text()
-
-
 def test_broken_summary_inside(tmp_path: Path) -> None:
     files.write_run(tmp_path, facts())
     document = json.loads((tmp_path / "summary.json").read_text())
@@ -215,3 +201,12 @@ def test_a_disk_without_room_is_told_before_the_run(tmp_path: Path, monkeypatch:
     with pytest.raises(ConfigError, match="No space left on device"):
         files.prepare(str(tmp_path), "echo", NOW)
     assert list(tmp_path.iterdir()) == [], "no empty folder stays behind"
+
+
+def test_a_summary_of_the_first_release_is_read_and_rendered(tmp_path: Path) -> None:
+    """`summary_v1.json` is what version 0.1.0 wrote: whatever it did not know is unknown now."""
+    run = load_run(Path(__file__).with_name("summary_v1.json"))
+    assert (run.summary["connections"]["open_mean"], run.summary["messages"]["missed"]) == (None, None)
+    assert run.summary["generator"]["clock_error_ms"] is None
+    files.write_rendered(tmp_path, run.summary, None)
+    assert "peak connections" in (tmp_path / "report.html").read_text()

@@ -119,6 +119,7 @@ def load_summary(path: Path) -> Summary:
 _SINCE_2 = {
     "connections": ("requested_mean", "requested_end", "open_mean", "open_end", "connecting"),
     "messages": ("missed", "misdelivered", "corrupted"),
+    "generator": ("clock_error_ms",),
 }
 """What the first version of the schema did not have."""
 
