@@ -31,7 +31,6 @@ def test_messages_arrive_whole_and_in_order(link) -> None:
     assert client.next_message() == (BINARY, b"\x00" * 70_000)
     assert client.next_message() == (TEXT, b"xy")
     assert peer.next() == ws.Pong(b"between")
-    assert client.connection.frames_received == 3
     assert client.connection.bytes_received > 70_000
 
 
@@ -83,18 +82,6 @@ def test_one_flooding_connection_leaves_the_hub_to_others(link) -> None:
     assert flooded.messages.qsize() < 4000
 
 
-def test_pause_and_resume(link) -> None:
-    client, peer = link()
-    client.start()
-    client.connection.pause_reading()
-    peer.send(ws.TextMessage("a"))
-    gevent.sleep(0)
-    gevent.idle()
-    assert client.messages.empty()
-    client.connection.resume_reading()
-    assert client.next_message() == (TEXT, b"a")
-
-
 def test_a_limited_reader_takes_the_time_its_rate_asks_for(link) -> None:
     client, peer = link()
     client.connection.limit_reading(10_000)
@@ -114,7 +101,7 @@ def test_frames_leave_at_once(link, writer: FrameWriter) -> None:
     frame = writer.text_frame(b"hello")
     assert client.connection.send(frame)
     outbox = client.connection.outbox
-    assert (outbox.frames_sent, outbox.bytes_sent, outbox.stalls) == (1, len(frame), 0)
+    assert (outbox.bytes_sent, outbox.stalls) == (len(frame), 0)
     assert peer.next() == ws.TextMessage("hello")
 
 
@@ -137,7 +124,7 @@ def test_a_stalled_peer_is_counted_bounded_and_recovers(link, writer: FrameWrite
             received += len(next(messages).data)
     assert client.writable.wait(PATIENCE_S)
     assert client.connection.writable
-    assert outbox.frames_sent == taken
+    assert outbox.bytes_sent == taken * len(frame)
     assert (client.connection.unsent_frames, outbox.kept_bytes) == (0, 0)
     stalled_ns = outbox.stalled_ns
     assert stalled_ns > 0
@@ -152,7 +139,8 @@ def test_unsent_frames_are_known_when_a_stalled_peer_is_lost(link, writer: Frame
     peer.ended.set()
     lost, asked = client.wait_closed()
     assert (lost.code, asked) == (1006, False)
-    assert client.connection.unsent_frames == taken - client.connection.outbox.frames_sent > 0
+    left_whole = client.connection.outbox.bytes_sent // len(writer.binary_frame(b"x" * 65536))
+    assert client.connection.unsent_frames == taken - left_whole > 0
     assert not client.connection.send(b"more")
 
 

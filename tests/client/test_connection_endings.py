@@ -101,9 +101,7 @@ def test_a_peer_that_does_not_answer_our_close(link) -> None:
 
 
 def test_a_close_frame_is_found_behind_a_failed_write(link, writer: FrameWriter) -> None:
-    client, peer = link()
-    client.start()
-    client.connection.pause_reading()
+    client, peer = link()  # not started: nothing is read before the write fails
     peer.send(ws.CloseConnection(1008, "gone"))
     peer.ended.set()
     with gevent.Timeout(PATIENCE_S):

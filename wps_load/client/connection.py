@@ -95,7 +95,6 @@ class Connection:
         "_on_bug",
         "_on_close",
         "_on_message",
-        "_paused",
         "_read_rate",
         "_read_timer",
         "_reader",
@@ -107,7 +106,6 @@ class Connection:
         "_timer",
         "_watcher",
         "bytes_received",
-        "frames_received",
         "outbox",
         "send",
     )
@@ -143,13 +141,11 @@ class Connection:
         self._state = _State.OPEN
         self._asked = False
         self._reported = False
-        self._paused = False
         self._chunk_bytes = _CHUNK_BYTES
         self._read_rate = 0.0
         self._timer = OneShot(loop)
         self._read_timer = OneShot(loop)
         self.bytes_received = 0
-        self.frames_received = 0
 
     # -- for the owner ---------------------------------------------------------------------------------------
 
@@ -212,17 +208,6 @@ class Connection:
             self._sock.close()
             self._sock = None
 
-    def pause_reading(self) -> None:
-        """Leaves what comes to the kernel, and in the end to the peer."""
-        self._paused = True
-        if self._watcher is not None:
-            self._watcher.stop()
-
-    def resume_reading(self) -> None:
-        if self._paused:
-            self._paused = False
-            self._watch()
-
     def limit_reading(self, bytes_per_s: float) -> None:
         """Reads slowly: a small piece, then a pause. The kernel's buffer is made small too, or it would hide it."""
         self._read_rate = bytes_per_s
@@ -233,7 +218,7 @@ class Connection:
     # -- reading ---------------------------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        if self._state is _CLOSED or self._paused:
+        if self._state is _CLOSED:
             return
         self._watcher.start(self._on_readable)
         if self._secure:  # TLS may hold decrypted bytes that no descriptor tells of: read once before waiting
@@ -264,7 +249,6 @@ class Connection:
         try:
             for opcode, payload in feed(data):
                 if opcode < 0x8:
-                    self.frames_received += 1
                     on_message(opcode, payload, arrival_ns)
                 else:
                     self._on_control(opcode, payload)
@@ -329,7 +313,6 @@ class Connection:
         if answer_due:
             self.outbox.finish(_control(Opcode.CLOSE, close_payload), drop=True)
         self._timer.start(_LINGER_S, self.release)
-        self._paused = False
         self._read_rate = 0.0
         self._chunk_bytes = _CHUNK_BYTES
         self._feed = _nothing

@@ -38,7 +38,6 @@ class Outbox:
         "_watcher",
         "_write",
         "bytes_sent",
-        "frames_sent",
         "kept_bytes",
         "stalls",
         "writable",
@@ -72,8 +71,6 @@ class Outbox:
         self.stalls = 0
         """How often the kernel took no more: the peer, or the way there, did not keep up."""
         self.bytes_sent = 0
-        self.frames_sent = 0
-        """Data frames that have left completely."""
 
     @property
     def stalled_ns(self) -> int:
@@ -100,9 +97,7 @@ class Outbox:
             self._break()
             return False
         self.bytes_sent += sent
-        if sent == len(frame):
-            self.frames_sent += 1
-        else:
+        if sent < len(frame):
             self._stall(frame, sent, data=True)
         return True
 
@@ -194,7 +189,7 @@ class Outbox:
         """The socket takes something again."""
         backlog = self._backlog
         while backlog:
-            frame, data = backlog[0]
+            frame, _ = backlog[0]
             try:
                 sent = self._write(memoryview(frame)[self._offset :])
             except (BlockingIOError, ssl.SSLWantWriteError):
@@ -209,7 +204,6 @@ class Outbox:
                 return
             self._offset = 0
             backlog.popleft()
-            self.frames_sent += data
         self._drained()
 
     def _drained(self) -> None:
