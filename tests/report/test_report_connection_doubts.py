@@ -83,7 +83,7 @@ def test_nothing_connected_is_invalid_however_it_came(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"dropped": 40, "failed": 12}, "40 ended unasked; 12 attempts failed, most often with http_503."),
+        ({"dropped": 40, "failed": 12}, "40 dropped; 12 attempts failed, most often with http_503."),
         ({"connecting": 30, "opened": 10, "peak": 10}, "30 attempts never ended; 10 were never tried."),
         ({}, "They were opened too late."),
     ],

@@ -7,7 +7,7 @@ from wps_load.report.evidence import Doubt, Evidence
 from wps_load.report.model import ConnectionCounts, RunState
 
 ENOUGH_SHARE = 0.5
-"""With fewer of the connections open than this it is a different test from the one asked for."""
+"""With fewer of the connections open than this it is a different test from the one requested."""
 
 OWN_LIMITS = {
     "files_exhausted": ("open files", "raise the limit of open files (ulimit -n; fs.file-max for the machine)"),
@@ -82,8 +82,8 @@ def connections_missing(seen: Evidence) -> Doubt | None:
     return Doubt(
         "connections_missing",
         "error",
-        f"Fewer than half of the connections asked for were {_usable(seen)}: {when}; the rest had a different "
-        f"test from the one asked for. {_what_happened(seen)}",
+        f"Fewer than half of the requested connections were {_usable(seen)}: {when}; the rest had a different "
+        f"test from the one requested. {_what_happened(seen)}",
         "See the failures of `connect` and `disconnect` by label. `wps-load doctor` checks the way to the target; a "
         "unit of the service takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
     )
@@ -134,10 +134,10 @@ def _usable(seen: Evidence) -> str:
 
 
 def _what_happened(seen: Evidence) -> str:
-    """Why connections were missing, as far as counts say: `40 ended unasked, 12 attempts failed, ...`."""
+    """Why connections were missing, as far as counts say: `40 dropped, 12 attempts failed, ...`."""
     counts = seen.facts.connections
     parts = [
-        f"{counts.dropped:,} ended unasked" if counts.dropped else "",
+        f"{counts.dropped:,} dropped" if counts.dropped else "",
         f"{counts.failed:,} attempts failed{_most_frequent(seen)}" if counts.failed else "",
         f"{counts.connecting:,} attempts never ended" if counts.connecting else "",
         f"{never:,} were never tried" if (never := _never_tried(counts)) else "",

@@ -51,7 +51,7 @@ def _figures(summary: Summary) -> list[tuple[str, str, str]]:
         items += [
             ("new connections", tables.number(connects_per_s(summary["timeline"])), "per second"),
             ("failed attempts", tables.number(connections["failed"]), ""),
-            ("ended unasked", tables.number(connections["dropped"]), ""),
+            ("dropped", tables.number(connections["dropped"]), ""),
         ]
     elif messages["published"]:
         items += [

@@ -42,7 +42,7 @@ def figures(summary: Summary) -> list[tuple[str, str, str]]:
     found = summary["capacity"]
     if tables.is_search(summary):
         step = best_step(found)
-        items = [("held", tables.number(found["value"]), unit), ("did not hold", tables.number(found["high"]), unit)]
+        items = [("held", tables.number(found["value"]), unit), ("failed", tables.number(found["high"]), unit)]
     else:
         step = next((s for s in steps.steps(summary) if s["load"] == knee), None) or busiest_step(summary["stages"])
         items = [

@@ -83,7 +83,7 @@ class FactsSource:
 
     @property
     def connected_share(self) -> float | None:
-        """Connections open over the measure phase, as a share of those asked for."""
+        """Connections open over the measure phase, as a share of those requested."""
         found = self._facts.connections
         if found.open_mean is None or not found.requested_mean:
             return None

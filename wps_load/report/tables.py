@@ -247,15 +247,15 @@ def metrics_table(summary: Mapping[str, Any]) -> Table:
 
 
 CONNECTION_WORDS = {
-    "target": "asked for",
-    "requested_mean": "asked for in the mean of the measure phase",
+    "target": "requested",
+    "requested_mean": "requested, mean of the measure phase",
     "open_mean": "open in the mean of the measure phase",
-    "requested_end": "asked for at its end",
+    "requested_end": "requested at its end",
     "open_end": "open at its end",
     "opened": "opened",
     "failed": "failed attempts",
     "connecting": "attempts under way at the end",
-    "dropped": "ended unasked",
+    "dropped": "dropped",
     "reconnected": "reconnected",
     "recovered": "recovered",
     "cut": "cut by the scenario",
@@ -277,7 +277,7 @@ MESSAGE_WORDS = {
     "delivered": "delivered",
     "lost": "lost",
     "missed": "missed while disconnected unasked",
-    "duplicated": "further copies",
+    "duplicated": "duplicated",
     "reordered": "out of order",
     "replayed": "sent again by a recovery, dropped",
     "foreign": "of other runs",

@@ -266,7 +266,7 @@ def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) ->
             "connections",
             f"{tables.number(figures['open'])} of {tables.number(figures['target'])}" if running else tables.DASH,
             f"{tables.number(figures['peak'])} at most, {tables.number(figures['failed'])} attempts failed, "
-            f"{tables.number(figures['dropped'])} ended unasked",
+            f"{tables.number(figures['dropped'])} dropped",
         ),
         _row("published, per second", rates["published"], tables.number(figures["published"])),
         *([_row("not sent", "", not_sent)] if not_sent else []),

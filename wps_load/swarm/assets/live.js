@@ -110,7 +110,7 @@
   function showFigures(s) {
     const f = s.figures;
     const last = (name) => rows[name] && rows[name].length ? rows[name].at(-1) : null;
-    const broken = [f.failed && `${count(f.failed)} failed`, f.dropped && `${count(f.dropped)} ended unasked`].filter(Boolean).join(", ");
+    const broken = [f.failed && `${count(f.failed)} failed`, f.dropped && `${count(f.dropped)} dropped`].filter(Boolean).join(", ");
     const over = s.state === "finished";
     const items = [
       ["connections", count(over ? f.peak : f.open), broken || `of ${count(f.target)}`],
