@@ -24,9 +24,9 @@ from wps_load.errors import ConnectFailure, ConnectionLost, Finding, LocalProtoc
 from wps_load.measure.snapshot import Snapshot
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import Opcode, encode_frame
+from wps_load.protocol.traits import SUBPROTOCOLS
 from wps_load.settings.load import load
 from wps_load.swarm.engines import make_engine
-from wps_load.workload.scenarios import SUBPROTOCOLS
 
 NEVER_NS = 1 << 62
 CONNECTED = orjson.dumps({"type": "system", "event": "connected", "userId": "u", "connectionId": "c"})

@@ -18,8 +18,8 @@ from wps_load.client.connection import Cut
 from wps_load.client.engine import Engine
 from wps_load.client.member import Member
 from wps_load.protocol.session import Session
+from wps_load.protocol.traits import PROTOCOLS, RELIABLE, SUBPROTOCOLS
 from wps_load.protocol.webpubsub_pb2 import UpstreamMessage
-from wps_load.workload.scenarios import PROTOCOLS, RELIABLE, SUBPROTOCOLS
 
 DATA_TYPES = ("text", "json", "binary")
 

@@ -10,7 +10,7 @@ import pytest
 from tests.client.engine_runs import Run, play, until
 from wps_load.client import establish
 from wps_load.errors import ConnectFailure
-from wps_load.workload.scenarios import RELIABLE
+from wps_load.protocol.traits import RELIABLE
 
 REFUSALS = ("connect_refused", "http_503")
 

@@ -4,8 +4,9 @@ import pytest
 
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import METRIC_BY_NAME, main_metric
+from wps_load.protocol.traits import RELIABLE
 from wps_load.settings.load import load
-from wps_load.workload.scenarios import RELIABLE, SCENARIOS, default_roles, metrics_of
+from wps_load.workload.scenarios import SCENARIOS, default_roles, metrics_of
 
 
 @pytest.mark.parametrize("name", SCENARIOS)

@@ -158,9 +158,7 @@ def _step(config: RunConfig, name: str, users: int, total_rate: float | None, du
 
 def _billed_bytes(config: RunConfig, sizes: FrameSizes) -> float:
     """Billed bytes out for each published message beside its deliveries: acks, and calls of the event handler."""
-    calls_handler = config.population.scenario == "upstream" or (
-        config.population.scenario == "echo" and config.population.protocol == "simple"
-    )
+    calls_handler = config.population.scenario_row.calls_handler(config.population.protocol)
     return sizes.ack + (sizes.data if calls_handler else 0.0)
 
 

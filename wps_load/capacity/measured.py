@@ -42,7 +42,7 @@ def measured_load(summary: Mapping[str, Any]) -> Load:
     size = _data_bytes(run["settings"]) or per_message or 0.0
     billed = None
     if inbound is not None and outbound is not None and (per_message is not None or outbound == 0):
-        handled = run["scenario"] == "upstream" or (run["scenario"], run["protocol"]) == ("echo", "simple")
+        handled = SCENARIOS[run["scenario"]].calls_handler(run["protocol"])
         billed = outbound * (per_message or 0.0) + (inbound * size if handled else 0.0)
     return Load(connections, inbound, outbound, size, billed)
 

@@ -49,7 +49,7 @@ class WebPubSubClient:
         self._engine = engine
         self._inbox = Inbox(on_callback_error)
         self._outstanding = Outstanding()
-        self._json_is_text = engine.codec.name.startswith("protobuf")
+        self._json_is_text = engine.codec.traits.json_as_text
         self._connector = ApiConnector(
             engine,
             user_id=names.user_id(user_id),

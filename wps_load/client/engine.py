@@ -84,12 +84,10 @@ class Engine:
         """The run's time minus ours at present: `timescale`, read anew a few times a second."""
         self.codec = CODECS[config.population.protocol]
         self.closed_loop = config.population.closed_loop
-        self.wants_acks = self.codec.enveloped and (config.population.ack or config.population.scenario == "recovery")
+        self.wants_acks = self.codec.enveloped and (config.population.ack or config.population.scenario_row.acks)
         self.data_type = DataType(config.population.data_type)
         self.stamp_readers = stamp_readers(self.data_type)
-        # binary data goes to the template raw: it is the template that writes base64 where the envelope is JSON
-        escaped = config.population.protocol.startswith("json") and self.data_type is not DataType.BINARY
-        self.payloads = config.population.payload_plan(envelope=escaped)
+        self.payloads = config.population.published_plan()
         texts = self.data_type is DataType.TEXT
         self.envelopes: Envelopes = self.codec.envelopes(self.payloads.endings()) if texts else NoEnvelopes()
         self.usual_length = self.payloads.usual_length
@@ -159,7 +157,7 @@ class Engine:
 
     def lifetime_ns(self, index: int) -> int | None:
         """How long the next connection of this user lives (`churn`); None: until it is lost."""
-        if self.config.population.scenario != "churn" or self.config.population.lifetime_ns is None:
+        if self.config.population.lifetime_ns is None:
             return None
         lives = self._lifetimes.get(index)
         if lives is None:

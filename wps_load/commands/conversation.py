@@ -19,6 +19,7 @@ from wps_load.protocol.frames import FrameWriter
 from wps_load.protocol.messages import Ack, Connected, DataMessage, DataType, Disconnected, Downstream, JoinGroup
 from wps_load.protocol.session import Session
 from wps_load.settings.run_config import RunConfig
+from wps_load.workload.payload import PayloadPlan
 from wps_load.workload.population import EVENT_NAME
 
 _EPOCH: Final = 0
@@ -73,7 +74,7 @@ class Conversation:
 
     def rest_data(self) -> tuple[bytes, int]:
         """The body of a REST send to us, and when it was made."""
-        return self._data(envelope=False)
+        return self._data(self._config.population.payload_plan(envelope=False))
 
     def came_by_rest(self, sent_ns: int) -> float:
         """Waits for what `rest_data` made; ms. Raises Finding."""
@@ -86,13 +87,11 @@ class Conversation:
         template = self._codec.publish_template(
             "group" if kind == "group" else "event", name, DataType(config.population.data_type)
         )
-        escaped = config.population.protocol.startswith("json") and config.population.data_type != "binary"
-        data, sent_ns = self._data(envelope=escaped)
+        data, sent_ns = self._data(config.population.published_plan())
         self._send(template.opcode, template.encode_safe(data, ack_id))
         return sent_ns
 
-    def _data(self, *, envelope: bool) -> tuple[bytes, int]:
-        payloads = self._config.population.payload_plan(envelope=envelope)
+    def _data(self, payloads: PayloadPlan) -> tuple[bytes, int]:
         pack = pack_text if payloads.stamp_is_text else pack_binary
         sent_ns = now_ns()
         stamp = pack(_EPOCH, make_mark(_EPOCH, self._number), 0, 0, sent_ns, 0)

@@ -75,7 +75,7 @@ def _all(config: RunConfig, network: Network, processes: int, *, on_emulator: bo
 
 def _reopened_per_s(config: RunConfig) -> float:
     """Connections that a run itself closes a second."""
-    if config.population.scenario != "churn" or not config.population.lifetime_ns:
+    if not config.population.lifetime_ns:
         return 0.0
     return (config.peak_users or 0) * NS_PER_S / config.population.lifetime_ns
 

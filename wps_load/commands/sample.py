@@ -50,15 +50,10 @@ class Sample:
         self.config = config
         self.codec = CODECS[config.population.protocol]
         self.data_type = DataType(config.population.data_type)
-        escaped = config.population.protocol.startswith("json") and self.data_type is not DataType.BINARY
-        self.payloads = config.population.payload_plan(envelope=escaped)
+        self.payloads = config.population.published_plan()
         self._raw = config.population.payload_plan(envelope=False)
         self._rest = config.population.scenario_row.needs_key
-        self._by_group = (
-            config.population.scenario != "upstream"
-            and config.population.protocol != "simple"
-            and config.population.scenario_row.users_publish
-        )
+        self._by_group = config.population.scenario_row.publishes_to_groups(config.population.protocol)
         self._template = self._made_template() if config.population.scenario_row.users_publish else None
         self._frame = FrameWriter().frame
         self._wire: Wire = next(wire for wire in WIRES if wire.name == self.codec.name)

@@ -11,7 +11,9 @@ from wps_load.emulator import metadata
 from wps_load.emulator.frames import TEXT, build_frame, build_header
 from wps_load.emulator.json_reader import read
 from wps_load.emulator.wires import Publication
+from wps_load.protocol import traits
 from wps_load.protocol.messages import DataType
+from wps_load.protocol.traits import Traits
 
 _PONG = build_frame(TEXT, b'{"type":"pong"}')
 _TEXT, _JSON = DataType.TEXT, DataType.JSON  # an enumeration's member costs more than a name, each time
@@ -29,10 +31,8 @@ def _head(group: str | None, user_id: str | None, data_type: DataType) -> bytes:
 class JsonWire:
     """Stateless; one object serves every connection."""
 
-    def __init__(self, name: str, subprotocol: str, *, reliable: bool) -> None:
-        self.name = name
-        self.subprotocol: str | None = subprotocol
-        self.reliable = reliable
+    def __init__(self, traits: Traits) -> None:
+        self.name, self.subprotocol, self.reliable = traits.name, traits.subprotocol, traits.reliable
 
     decode = staticmethod(read)
 
@@ -69,5 +69,5 @@ class JsonWire:
         return _PONG
 
 
-JSON = JsonWire("json", "json.webpubsub.azure.v1", reliable=False)
-JSON_RELIABLE = JsonWire("json-reliable", "json.reliable.webpubsub.azure.v1", reliable=True)
+JSON = JsonWire(traits.JSON)
+JSON_RELIABLE = JsonWire(traits.JSON_RELIABLE)

@@ -9,6 +9,7 @@ from wps_load.emulator.frames import BINARY, build_frame
 from wps_load.emulator.names import valid_event, valid_group
 from wps_load.emulator.wires import Publication, refuse
 from wps_load.errors import RemoteProtocolError
+from wps_load.protocol import traits
 from wps_load.protocol import webpubsub_pb2 as pb
 from wps_load.protocol.messages import (
     DataType,
@@ -21,6 +22,7 @@ from wps_load.protocol.messages import (
     SequenceAck,
     Upstream,
 )
+from wps_load.protocol.traits import Traits
 
 _MAX_TTL_S = 300
 _new = tuple.__new__  # half the cost of a NamedTuple's own
@@ -35,10 +37,8 @@ class _Malformed(Exception):
 class ProtobufWire:
     """Stateless. JSON goes out as `text_data` holding the JSON text, as the documentation's table says."""
 
-    def __init__(self, name: str, subprotocol: str, *, reliable: bool) -> None:
-        self.name = name
-        self.subprotocol: str | None = subprotocol
-        self.reliable = reliable
+    def __init__(self, traits: Traits) -> None:
+        self.name, self.subprotocol, self.reliable = traits.name, traits.subprotocol, traits.reliable
 
     def decode(self, opcode: int, payload: bytes) -> Upstream:
         if opcode != BINARY:
@@ -168,5 +168,5 @@ def _event(message: pb.UpstreamMessage.EventMessage) -> Upstream:
     return SendEvent(message.event, data_type, data, _ack_id(message), pairs, message.HasField("stream"))
 
 
-PROTOBUF = ProtobufWire("protobuf", "protobuf.webpubsub.azure.v1", reliable=False)
-PROTOBUF_RELIABLE = ProtobufWire("protobuf-reliable", "protobuf.reliable.webpubsub.azure.v1", reliable=True)
+PROTOBUF = ProtobufWire(traits.PROTOBUF)
+PROTOBUF_RELIABLE = ProtobufWire(traits.PROTOBUF_RELIABLE)

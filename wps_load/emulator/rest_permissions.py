@@ -8,6 +8,7 @@ from wps_load.auth import ConnectionString, mint_client_token
 from wps_load.clock import unix_time_s
 from wps_load.emulator.permissions import PERMISSIONS, TooManyRules
 from wps_load.emulator.rest_call import Call, RestError, bad_request, checked_group, found, no_content
+from wps_load.protocol.traits import JSON
 
 _MISSING = "Info.Connection.NotExisted"
 _NAMES = {permission.lower(): permission for permission in PERMISSIONS} | {"1": PERMISSIONS[1], "2": PERMISSIONS[0]}
@@ -15,7 +16,7 @@ _NAMES = {permission.lower(): permission for permission in PERMISSIONS} | {"1": 
 
 _MAX_MINUTES = 2_147_483_647
 _CLIENT_PATHS = {
-    "default": "/client/hubs/",
+    "default": JSON.client_path,
     "mqtt": "/clients/mqtt/hubs/",
     "socketio": "/clients/socketio/hubs/",
 }

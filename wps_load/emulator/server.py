@@ -24,6 +24,7 @@ from wps_load.emulator.subprotocols import choose
 from wps_load.emulator.tokens import ClientClaims, Unauthorized, check_client_token
 from wps_load.emulator.upgrade import offered_subprotocols, switch_protocols, upgrade_fault
 from wps_load.emulator.wires import GroupOfRaw, Wire
+from wps_load.protocol.traits import CLIENT_PATHS
 
 _ANONYMOUS = ClientClaims(None, (), (), {})
 _SECRET_HEADERS = frozenset({"authorization"})
@@ -42,7 +43,7 @@ def build_app(service: Service) -> web.Application:
     """Everything that the emulator answers on its port."""
     routes: Routes[Handler] = Routes(
         (
-            ("GET", "/client/hubs/{hub}", _client),
+            *(("GET", f"{path}{{hub}}", _client) for path in CLIENT_PATHS),
             ("GET", "/client", _client),
             ("GET", "/api/health", _health),
             ("HEAD", "/api/health", _health),

@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 
 from wps_load.emulator.frames import BINARY, TEXT, build_frame
 from wps_load.errors import RemoteProtocolError
+from wps_load.protocol import traits
 from wps_load.protocol.messages import DataType, Metadata, SendEvent, SendToGroup, Upstream
 
 
@@ -55,9 +56,7 @@ def refuse(reason: str) -> RemoteProtocolError:
 class SimpleWire:
     """No subprotocol: payloads without an envelope or metadata. What a client sends is the user event `message`."""
 
-    name = "simple"
-    subprotocol: str | None = None
-    reliable = False
+    name, subprotocol, reliable = traits.SIMPLE.name, traits.SIMPLE.subprotocol, traits.SIMPLE.reliable
 
     def decode(self, opcode: int, payload: bytes) -> Upstream:
         return SendEvent("message", raw_type(opcode, payload), payload)

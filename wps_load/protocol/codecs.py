@@ -1,4 +1,4 @@
-"""The five ways to speak to Web PubSub, as one table: a new subprotocol is one module and one row."""
+"""How the five protocols of `protocol.traits` are written and read, a client's side: one module and one row each."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from wps_load.protocol import json_v1, protobuf_fast, protobuf_v1, simple
 from wps_load.protocol.envelopes import Endings, Envelopes, JsonEnvelopes, NoEnvelopes, ProtobufEnvelopes
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import DataType, Downstream, Upstream
+from wps_load.protocol.traits import JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE, SIMPLE, Frames, Traits
 
 
 class Template(Protocol):
@@ -38,25 +39,40 @@ Decoder = Callable[[bytes], Downstream | None]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How one subprotocol is written and read. What is missing in it raises LocalProtocolError."""
+    """How one protocol is written and read. What is missing in it raises LocalProtocolError."""
 
-    name: str
-    """The value of `--wps-protocol`."""
-    subprotocol: str | None
-    """For `Sec-WebSocket-Protocol`; None: offer nothing."""
-    reliable: bool
-    """Messages have sequence ids, and a lost connection can be recovered."""
-    enveloped: bool
-    """There are `connected`, acks and groups; without, the payload is the message."""
-    opcode: int
-    """The frame of a message; `binary_opcode` where its data is binary or protobuf."""
-    binary_opcode: int
+    traits: Traits
     decoders: Mapping[int, Decoder]
     """By the frame's opcode; a frame that is not here is of the wrong type (close code 1003)."""
     encode: Callable[[Upstream], bytes]
     publish_template: PublishTemplate
     envelopes: Callable[[Endings], Envelopes]
     """Recognises deliveries by their bytes; `NoEnvelopes` where each message has to be decoded."""
+
+    @property
+    def name(self) -> str:
+        return self.traits.name
+
+    @property
+    def subprotocol(self) -> str | None:
+        return self.traits.subprotocol
+
+    @property
+    def reliable(self) -> bool:
+        return self.traits.reliable
+
+    @property
+    def enveloped(self) -> bool:
+        return self.traits.enveloped
+
+    @property
+    def opcode(self) -> int:
+        """The frame of a message; `binary_opcode` where its data is binary or protobuf."""
+        return _BINARY if self.traits.frames is Frames.BINARY else _TEXT
+
+    @property
+    def binary_opcode(self) -> int:
+        return _TEXT if self.traits.frames is Frames.TEXT else _BINARY
 
     def opcode_for(self, data_type: DataType) -> int:
         """The frame that a message with such data is sent in."""
@@ -68,47 +84,32 @@ _TEXT = int(Opcode.TEXT)
 _BINARY = int(Opcode.BINARY)
 
 
-def _json(name: str, subprotocol: str, *, reliable: bool) -> Codec:
+def _json(traits: Traits) -> Codec:
     return Codec(
-        name=name,
-        subprotocol=subprotocol,
-        reliable=reliable,
-        enveloped=True,
-        opcode=_TEXT,
-        binary_opcode=_TEXT,
-        decoders=MappingProxyType({_TEXT: json_v1.decode}),
-        encode=json_v1.encode,
-        publish_template=json_v1.publish_template,
-        envelopes=NoEnvelopes if reliable else JsonEnvelopes,
+        traits,
+        MappingProxyType({_TEXT: json_v1.decode}),
+        json_v1.encode,
+        json_v1.publish_template,
+        NoEnvelopes if traits.reliable else JsonEnvelopes,
     )
 
 
-def _protobuf(name: str, subprotocol: str, *, reliable: bool) -> Codec:
+def _protobuf(traits: Traits) -> Codec:
     return Codec(
-        name=name,
-        subprotocol=subprotocol,
-        reliable=reliable,
-        enveloped=True,
-        opcode=_BINARY,
-        binary_opcode=_BINARY,
-        decoders=MappingProxyType({_BINARY: protobuf_v1.decode}),
-        encode=protobuf_v1.encode,
-        publish_template=protobuf_fast.publish_template,
-        envelopes=NoEnvelopes if reliable else ProtobufEnvelopes,
+        traits,
+        MappingProxyType({_BINARY: protobuf_v1.decode}),
+        protobuf_v1.encode,
+        protobuf_fast.publish_template,
+        NoEnvelopes if traits.reliable else ProtobufEnvelopes,
     )
 
 
 _SIMPLE = Codec(
-    name="simple",
-    subprotocol=None,
-    reliable=False,
-    enveloped=False,
-    opcode=_TEXT,
-    binary_opcode=_BINARY,
-    decoders=MappingProxyType({_TEXT: simple.decode_text, _BINARY: simple.decode_binary}),
-    encode=simple.encode,
-    publish_template=simple.publish_template,
-    envelopes=NoEnvelopes,
+    SIMPLE,
+    MappingProxyType({_TEXT: simple.decode_text, _BINARY: simple.decode_binary}),
+    simple.encode,
+    simple.publish_template,
+    NoEnvelopes,
 )
 
 CODECS: Mapping[str, Codec] = MappingProxyType(
@@ -116,10 +117,10 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
         codec.name: codec
         for codec in (
             _SIMPLE,
-            _json("json", "json.webpubsub.azure.v1", reliable=False),
-            _json("json-reliable", "json.reliable.webpubsub.azure.v1", reliable=True),
-            _protobuf("protobuf", "protobuf.webpubsub.azure.v1", reliable=False),
-            _protobuf("protobuf-reliable", "protobuf.reliable.webpubsub.azure.v1", reliable=True),
+            _json(JSON),
+            _json(JSON_RELIABLE),
+            _protobuf(PROTOBUF),
+            _protobuf(PROTOBUF_RELIABLE),
         )
     }
 )

@@ -32,6 +32,7 @@ from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.codecs import Codec
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, SequenceAck
+from wps_load.protocol.traits import First
 
 RECOVERY_WINDOW_NS = 30 * 1_000_000_000
 """The service keeps a lost connection for at least 30 s; later attempts may or may not succeed."""
@@ -145,7 +146,7 @@ class Session:
         self._codec = codec
         self._decoders = codec.decoders
         self._reliable = codec.reliable
-        self.state = State.NEW if codec.enveloped else State.CONNECTED
+        self.state = State.CONNECTED if codec.traits.speaks_first is First.NOBODY else State.NEW
         self.connection_id: str | None = None
         self.user_id: str | None = None
         self._reconnection_token: str | None = None

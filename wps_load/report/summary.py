@@ -13,11 +13,11 @@ from typing import Any, Literal
 from wps_load.measure.catalog import METRICS
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import SloResult, evaluate
+from wps_load.protocol.traits import RELIABLE
 from wps_load.report.doubts import find_doubts
 from wps_load.report.evidence import Doubt, Evidence, Row, main_metric_of
 from wps_load.report.model import RunFacts
 from wps_load.report.outcome import exit_block
-from wps_load.workload.scenarios import RELIABLE
 
 SCHEMA = "wps-load.summary/2"
 Summary = dict[str, Any]

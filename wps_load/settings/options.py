@@ -15,11 +15,12 @@ from urllib.parse import parse_qs
 
 from wps_load.auth import ConnectionString, valid_hub
 from wps_load.measure import thresholds
+from wps_load.protocol.traits import PROTOCOLS
 from wps_load.urls import Url, client_url, unquoted
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.faults import parse_faults
 from wps_load.workload.payload import parse_mix
-from wps_load.workload.scenarios import PROTOCOLS, SCENARIOS
+from wps_load.workload.scenarios import SCENARIOS
 from wps_load.workload.stages import CapacityRange, Stages
 from wps_load.workload.values import Share, duration_ns, parts, positive_duration_ns, rate, whole
 

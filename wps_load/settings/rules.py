@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
+from wps_load.protocol.traits import SUBPROTOCOLS, TRAITS
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
 from wps_load.workload.population import layout
-from wps_load.workload.scenarios import RELIABLE, SCENARIOS, SUBPROTOCOLS, Topology, metrics_of
+from wps_load.workload.scenarios import SCENARIOS, Topology, metrics_of
 
 if TYPE_CHECKING:
     from wps_load.settings.run_config import RunConfig
@@ -54,7 +55,7 @@ def _protocol(seen: Given) -> Fault | None:
     if config.population.protocol in row.protocols:
         return None
     allowed = f"{config.population.scenario} needs one of {', '.join(row.protocols)}"
-    why = "only they can recover a connection" if row.protocols == RELIABLE else (
+    why = "only they can recover a connection" if all(TRAITS[each].reliable for each in row.protocols) else (
         "a simple client cannot publish to a group; broadcast and send-to-user reach simple ones"
     )  # fmt: skip
     return Fault("--wps-protocol", config.population.protocol, f"{allowed}: {why}")
@@ -141,8 +142,9 @@ def _ack(seen: Given) -> Fault | None:
     config, row = seen.config, SCENARIOS[seen.config.population.scenario]
     if not config.population.ack:
         return None
-    if config.population.protocol == "simple":
-        return Fault("--wps-ack", None, f"simple has no acks; use one of {', '.join(SUBPROTOCOLS)}")
+    if not config.population.traits.enveloped:
+        name = config.population.protocol
+        return Fault("--wps-ack", None, f"{name} has no acks; use one of {', '.join(SUBPROTOCOLS)}")
     if not row.users_publish:
         return Fault("--wps-ack", None, f"in {row.name} no user publishes")
     return None

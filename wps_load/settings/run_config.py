@@ -10,6 +10,7 @@ from fractions import Fraction
 from wps_load.auth import ConnectionString
 from wps_load.measure.catalog import main_metric
 from wps_load.measure.thresholds import Slo, demanded
+from wps_load.protocol.traits import TRAITS, Traits
 from wps_load.settings.options import SHAPING, TIERS
 from wps_load.settings.target import Target
 from wps_load.workload.chaos import CutPlan, SlowPlan
@@ -72,8 +73,17 @@ class Population:
         """Messages per second of each of `publishers`; None is the closed loop."""
         return self.total_rate / max(1, publishers) if self.total_rate is not None else self.rate
 
+    @property
+    def traits(self) -> Traits:
+        """What its protocol is."""
+        return TRAITS[self.protocol]
+
+    def published_plan(self) -> PayloadPlan:
+        """The messages as users publish them. Binary data stay raw: it is the codec that writes base64."""
+        return self.payload_plan(envelope=self.traits.escapes(self.data_type))
+
     def payload_plan(self, *, envelope: bool) -> PayloadPlan:
-        """The messages; `envelope` True for JSON subprotocols, False for raw data and REST bodies."""
+        """The messages; `envelope` True where a JSON document holds them, False for raw data and REST bodies."""
         if self.samples is not None:
             return PayloadPlan.from_samples(self.samples, self.data_type, envelope=envelope, seed=self.seed)
         return PayloadPlan.generated(self.payload, self.data_type, envelope=envelope, seed=self.seed)

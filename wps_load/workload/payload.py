@@ -25,6 +25,7 @@ from math import gcd
 
 import orjson
 
+from wps_load.protocol.traits import TRAITS
 from wps_load.workload.seeding import derive
 from wps_load.workload.values import SIZE_ALLOWED, parts, size_bytes
 
@@ -80,9 +81,8 @@ def mean_bytes(mix: Iterable[Part]) -> float:
 
 def wire_bytes(size: int, data_type: str, protocol: str) -> int:
     """The largest that a frame's payload may become: base64 in JSON subprotocols, and the envelope."""
-    if protocol == "simple":
-        return size
-    return (4 * -(-size // 3) if data_type == "binary" and protocol.startswith("json") else size) + _ENVELOPE_BYTES
+    traits = TRAITS[protocol]
+    return traits.encoded_bytes(size, data_type) + (_ENVELOPE_BYTES if traits.enveloped else 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Protocol
 
+from wps_load.protocol.traits import TRAITS
 from wps_load.workload.chaos import SlowPlan
 from wps_load.workload.scenarios import SCENARIOS, Topology
 from wps_load.workload.seeding import derive
@@ -163,8 +164,8 @@ def role(settings: Settings, run_id: str, index: int, users: int) -> Role:
         return Role(index, user_id, (), (USER_BASE + index,), None)
     if row.topology is Topology.SILENT:
         return Role(index, user_id, (), (), None)
-    if row.topology is Topology.OWN and (settings.scenario == "upstream" or settings.protocol == "simple"):
-        kind, name = ("raw", "message") if settings.protocol == "simple" else ("event", EVENT_NAME)
+    if row.calls_handler(settings.protocol):
+        kind, name = ("event", EVENT_NAME) if TRAITS[settings.protocol].enveloped else ("raw", "message")
         publication = _publication(settings, plan, index, kind, name, USER_BASE + index)
         return Role(index, user_id, (), (USER_BASE + index,), publication)
     numbers = plan.groups_of(index) if row.topology is Topology.GROUPS else (index,)

@@ -9,11 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from wps_load.protocol.traits import PROTOCOLS, RELIABLE, SUBPROTOCOLS, TRAITS, First
 from wps_load.workload.values import Share
-
-PROTOCOLS = ("simple", "json", "json-reliable", "protobuf", "protobuf-reliable")
-SUBPROTOCOLS = PROTOCOLS[1:]
-RELIABLE = ("json-reliable", "protobuf-reliable")
 
 JOIN_AND_PUBLISH = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 
@@ -56,6 +53,10 @@ class Scenario:
     lifetime: str = ""
     cut: str = ""
     slow: str = ""
+    by_event: bool = False
+    """Users publish by an event that the event handler answers, even where the protocol has groups."""
+    acks: bool = False
+    """Publications are acknowledged whatever `--wps-ack` says: what was in flight can be sent again."""
 
     @property
     def needs_key(self) -> bool:
@@ -71,6 +72,14 @@ class Scenario:
     @property
     def users_publish(self) -> bool:
         return self.topology in (Topology.OWN, Topology.GROUPS)
+
+    def publishes_to_groups(self, protocol: str) -> bool:
+        """Users join groups and publish to them."""
+        return self.users_publish and TRAITS[protocol].enveloped and not self.by_event
+
+    def calls_handler(self, protocol: str) -> bool:
+        """Each message of a user is an event, which the event handler answers."""
+        return self.users_publish and not self.publishes_to_groups(protocol)
 
 
 _WHOLE = "loss = 0, misdelivered = 0, connected >= 99%"
@@ -102,7 +111,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             "upstream", "sends an event, the event handler answers",
             Topology.OWN, PROTOCOLS, _OWN_METRICS, publishers=_ALL, slo=_RTT_SLO,
-            guide="Upstream event handler (echo)",
+            guide="Upstream event handler (echo)", by_event=True,
         ),
         Scenario(
             "send-to-user", "receives what an app server's REST senders send to single users",
@@ -126,6 +135,7 @@ SCENARIOS: dict[str, Scenario] = {
             "recovery", "groups of 10 with a publisher in ten; sockets are cut and recovered",
             Topology.GROUPS, RELIABLE, ("recover", *_GROUP_METRICS), publishers=Share.parse("10%"),
             group_size=10, slo="loss = 0", own_options=("--wps-cut", *_GROUP_OPTIONS), cut="1/s reset",
+            acks=True,
         ),
         Scenario(
             "slow-consumer", "one group with a publisher in ten; a share of the others reads too slowly",
@@ -138,8 +148,7 @@ SCENARIOS: dict[str, Scenario] = {
 
 def default_roles(scenario: str, protocol: str) -> tuple[str, ...]:
     """The least roles that a minted token needs; sending events and receiving need none."""
-    joins = SCENARIOS[scenario].topology is Topology.GROUPS or scenario == "echo"
-    return JOIN_AND_PUBLISH if joins and protocol != "simple" else ()
+    return JOIN_AND_PUBLISH if SCENARIOS[scenario].publishes_to_groups(protocol) else ()
 
 
 def latencies_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool = False) -> tuple[str, ...]:
@@ -151,15 +160,15 @@ def latencies_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bo
 
 def metrics_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool = False) -> frozenset[str]:
     """The metrics that a run of this scenario can have: an SLO on any other is refused before the run."""
-    row = SCENARIOS[scenario]
+    row, traits = SCENARIOS[scenario], TRAITS[protocol]
     found = {*_CONNECT_METRICS, *row.metrics}
-    if protocol == "simple":
+    if traits.speaks_first is First.NOBODY:
         found.discard("connect_ready")
     if default_roles(scenario, protocol):
         found.add("join_group")
-    if ack and row.users_publish and protocol != "simple":
+    if ack and row.users_publish and traits.enveloped:
         found.add("publish_ack")
-    if protocol in RELIABLE:
+    if traits.reliable:
         found.add("recover")
     if no_echo and row.topology is Topology.GROUPS:
         found -= {"rtt", "rtt_service"}
