@@ -275,7 +275,6 @@ class Hub:
             else:
                 self._forbid(connection, ack_id, f"send to group '{group}'")
             return
-        assert isinstance(data, bytes)
         members = self.groups.get(group)
         if members:
             name = connection.id

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from wps_load.emulator.frames import End, FrameReader, Opcode, build_close, build_frame, read_close
 from wps_load.errors import RemoteProtocolError
@@ -38,7 +38,7 @@ class Owner(Protocol):
 
     batch_end: Callable[[], None] | None
 
-    def message(self, link: WebSocketLink, opcode: int, payload: bytes) -> None: ...
+    def message(self, link: Any, opcode: int, payload: bytes) -> None: ...  # Any: the owner knows its own kind of link
 
     def lost(self, link: WebSocketLink, end: End) -> None: ...
 

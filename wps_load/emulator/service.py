@@ -127,8 +127,7 @@ class Service:
 
     # -- messages ------------------------------------------------------------------------------------------
 
-    def message(self, link: WebSocketLink, opcode: int, payload: bytes) -> None:
-        assert isinstance(link, ServiceLink)
+    def message(self, link: ServiceLink, opcode: int, payload: bytes) -> None:
         connection = link.connection
         if connection is None:
             return
