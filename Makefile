@@ -19,7 +19,9 @@ test: $(VENV)/.installed-test
 	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m calibration
 
 check: $(VENV)/.installed-test
-	$(BIN)/ruff check . && $(BIN)/mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import configargparse  # type: ignore[import-untyped]
+import configargparse
 import pytest
 
 from wps_load.capacity.forecast import fan_out

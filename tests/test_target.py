@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import Any
 
-import configargparse  # type: ignore[import-untyped]
+import configargparse
 import pytest
 
 from wps_load.errors import ConfigError

@@ -16,5 +16,5 @@ class Load(ScenarioUser):
 
 class UpAndDown(LoadTestShape):
     def tick(self) -> tuple[int, float] | None:
-        elapsed_s = self.get_run_time()
+        elapsed_s = self.get_run_time()  # type: ignore[no-untyped-call]  # Locust's
         return next(((users, 50.0) for until_s, users in STEPS if elapsed_s < until_s), None)

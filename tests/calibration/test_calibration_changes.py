@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 import pytest
 
 from tests.calibration.calibration_runs import Outcome, Run, execute_all

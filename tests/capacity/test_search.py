@@ -138,11 +138,13 @@ def test_out_of_time_says_what_is_known() -> None:
 
 
 def test_ten_noisy_searches_agree_within_five_percent() -> None:
-    values = []
+    values: list[int] = []
     for seed in range(10):
         search = CapacitySearch(100, 5_000)
         explore(search, 900, noise=0.01, seed=seed, carries=1.0)
-        values.append(search.found().value)
+        value = search.found().value
+        assert value is not None
+        values.append(value)
     assert max(values) <= 1.05 * min(values)
 
 

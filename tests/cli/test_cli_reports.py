@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ PRICES = Path(__file__).parents[2] / "docs" / "prices.example.json"
 def make(tmp_path: Path) -> Callable[..., Path]:
     """A finished run's folder."""
 
-    def written(name: str, **changes: object) -> Path:
+    def written(name: str, **changes: Any) -> Path:
         folder = tmp_path / name
         folder.mkdir()
         write_run(folder, facts(**changes))

@@ -37,6 +37,7 @@ def test_both_directions_are_understood(protocol: str, data_type: str) -> None:
     wire = next(wire for wire in WIRES if wire.name == protocol)
     upstream = wire.decode(*unmasked(made.inbound(5)))
     assert isinstance(upstream, SendEvent if protocol == "simple" else SendToGroup)
+    assert isinstance(upstream.data, str | bytes)
     assert len(upstream.data) in (100, 98)  # the service reads JSON and forgets white space
     ((opcode, payload),) = FrameReader().feed(made.outbound(5))
     message = CODECS[protocol].decoders[opcode](payload)

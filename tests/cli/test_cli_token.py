@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
@@ -16,7 +17,7 @@ KEY = "K" * 44
 CONNECTION = f"Endpoint=https://x.webpubsub.azure.com;AccessKey={KEY};Version=1.0;"
 
 
-def claims(url: str, key: str = KEY) -> dict[str, object]:
+def claims(url: str, key: str = KEY) -> dict[str, Any]:
     token = parse_qs(urlsplit(url.strip()).query)["access_token"][0]
     return jwt.decode(token, key, algorithms=["HS256"], options={"verify_aud": False})
 

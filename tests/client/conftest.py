@@ -6,13 +6,13 @@ from typing import Any
 
 import gevent
 import gevent.queue
+import gevent.socket
 import gevent.ssl
 import pytest
 import trustme
 
-from tests.client.connection_peer import Peer
+from tests.client.connection_peer import Link, Peer
 from tests.client.loopback import PATIENCE_S, Client, Server, upgrade_answer
-from wps_load.client import stream
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.protocol.frames import FrameWriter
 
@@ -32,7 +32,7 @@ def certificate() -> Any:
 
 
 @pytest.fixture(params=["ws", "wss"])
-def link(request: pytest.FixtureRequest, certificate: Any) -> Iterator[Callable[..., tuple[Client, Peer]]]:
+def link(request: pytest.FixtureRequest, certificate: Any) -> Iterator[Link]:
     """Makes a connection (not started), and its peer; over TCP and over TLS."""
     peers: Any = gevent.queue.Queue()
     opened: list[tuple[Client, Peer]] = []
@@ -72,7 +72,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             gevent.sleep(0)
             return [(family, 1, 6, "", address) for family, address in addresses]
 
-        monkeypatch.setattr(stream.gevent.socket, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(gevent.socket, "getaddrinfo", getaddrinfo)
         return asked
 
     return install

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
@@ -28,7 +28,7 @@ class Peer:
     def send(self, *messages: ws.Event) -> None:
         self.sock.sendall(b"".join(self.oracle.send(message) for message in messages))
 
-    def events(self) -> Iterator[ws.Event]:
+    def events(self) -> Iterator[Any]:
         """Whole and partial messages, as they come, until the client's TCP ends."""
         data = b"-"
         while data:
@@ -37,9 +37,13 @@ class Peer:
             self.oracle.receive_data(data or None)
         yield from self.oracle.events()
 
-    def next(self) -> ws.Event:
+    def next(self) -> Any:
         with gevent.Timeout(PATIENCE_S):
             return next(self.events())
+
+
+Link = Callable[..., tuple[Client, Peer]]
+"""Makes a connection with options of the client, and its peer: the fixture `link`."""
 
 
 def stall(client: Client, writer: FrameWriter) -> int:

@@ -105,9 +105,7 @@ class Run:
             engine.timetable.plan(Epoch(1, start_ns, end_ns))
         beat = gevent.spawn(self.beat)
         for engine in self.engines:
-            over = Event()
-            engine.scheduler.call_at(end_ns, lambda _, over=over: over.set())  # behind all that is due before
-            assert over.wait(PATIENCE_S)
+            await_time(engine, end_ns)
             engine.timetable.end_at(end_ns)
             engine.timetable.stop_publishing(end_ns)
         beat.kill()
@@ -152,6 +150,13 @@ class Run:
     def close(self) -> None:
         for engine in self.engines:
             engine.close()
+
+
+def await_time(engine: Engine, time_ns: int) -> None:
+    """Waits until the engine's scheduler has called all that is due before."""
+    over = Event()
+    engine.scheduler.call_at(time_ns, lambda _: over.set())
+    assert over.wait(PATIENCE_S)
 
 
 def play(connection_string: str, users: int, *, duration_ms: int = 150, engines: int = 1, **options: Any) -> Done:

@@ -15,7 +15,7 @@ from tests.client.json_service import JsonService, ack, echo, say, usual
 from wps_load.client import rest_publisher
 from wps_load.measure.snapshot import Snapshot
 
-LIMIT = {"answer_timeout": "200ms"}
+LIMIT: dict[str, Any] = {"answer_timeout": "200ms"}
 
 
 def silent_about(*kinds: str) -> Callable[[Peer, dict[str, Any]], None]:

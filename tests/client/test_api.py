@@ -151,20 +151,23 @@ def test_refused_join_is_a_finding_with_a_label(emulator: EmulatorProcess) -> No
 def test_wrong_calls_are_mistakes_of_the_locustfile(emulator: EmulatorProcess) -> None:
     simple = WebPubSubClient(make(emulator, protocol="simple"))
     enveloped = WebPubSubClient(make(emulator))
-    for wrong in (
+    calls: list[Callable[[], object]] = [
         lambda: simple.join_group("g"),
         lambda: simple.send_to_group("g", "x"),
         lambda: simple.send_event("e", "x"),
         lambda: enveloped.send("x"),
         lambda: enveloped.send_to_group("g", object()),
-    ):
+    ]
+    for wrong in calls:
         with pytest.raises(LocalProtocolError):
             wrong()
     assert not simple.connected
 
 
 def test_callbacks_run_in_order_and_may_call_the_client(emulator: EmulatorProcess) -> None:
-    group, seen, errors, done = uuid4().hex, [], [], Event()
+    group, done = uuid4().hex, Event()
+    seen: list[Any] = []
+    errors: list[Exception] = []
     client = WebPubSubClient(make(emulator), on_callback_error=errors.append)
 
     @client.on_message
@@ -239,11 +242,12 @@ def test_ack_that_does_not_come_is_a_finding() -> None:
     with Server(silent) as server:
         engine = scripted(server.port)
         client = WebPubSubClient(engine)
-        for call, label in (
+        calls: list[tuple[Callable[[], object], str]] = [
             (lambda: client.send_to_group("g", "x", timeout=0.01), "ack_timeout"),
             (lambda: client.join_group("g", timeout=0.01), "join_timeout"),
             (lambda: client.leave_group("g", timeout=0.01), "leave_timeout"),
-        ):
+        ]
+        for call, label in calls:
             with pytest.raises(Finding) as caught:
                 call()
             assert caught.value.label == label
@@ -343,7 +347,7 @@ def test_wrong_values_are_refused_before_anything_is_sent(emulator: EmulatorProc
     for wrong in ({"user_id": 42}, {"groups": ["g" * 2000]}, {"groups": "g"}):
         with pytest.raises((TypeError, ValueError)):
             WebPubSubClient(engine, **wrong)
-    client = WebPubSubClient(engine)
+    client: Any = WebPubSubClient(engine)
     calls: list[tuple[Callable[[], object], type[Exception]]] = [
         (lambda: client.join_group(""), ValueError),
         (lambda: client.join_group("g", timeout=math.nan), ValueError),

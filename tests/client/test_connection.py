@@ -6,7 +6,7 @@ import struct
 import gevent
 from wsproto import events as ws
 
-from tests.client.connection_peer import BINARY, TEXT, stall
+from tests.client.connection_peer import BINARY, TEXT, Link, stall
 from tests.client.loopback import PATIENCE_S, Client, Server, upgrade_answer
 from wps_load.clock import now_ns
 from wps_load.protocol.frames import FrameWriter
@@ -17,7 +17,7 @@ MIB = 1 << 20
 # -- reading ----------------------------------------------------------------
 
 
-def test_messages_arrive_whole_and_in_order(link) -> None:
+def test_messages_arrive_whole_and_in_order(link: Link) -> None:
     client, peer = link()
     client.start()
     peer.send(
@@ -34,7 +34,7 @@ def test_messages_arrive_whole_and_in_order(link) -> None:
     assert client.connection.bytes_received > 70_000
 
 
-def test_arrival_is_taken_before_the_callback(link) -> None:
+def test_arrival_is_taken_before_the_callback(link: Link) -> None:
     client, peer = link()
     client.start()
     sent_ns = now_ns()
@@ -43,7 +43,7 @@ def test_arrival_is_taken_before_the_callback(link) -> None:
     assert sent_ns <= arrival_ns <= now_ns()
 
 
-def test_what_came_before_start_is_not_lost(link) -> None:
+def test_what_came_before_start_is_not_lost(link: Link) -> None:
     client, peer = link()
     peer.send(ws.TextMessage("early"))
     client.start()
@@ -60,7 +60,7 @@ def test_leftover_of_the_upgrade_arrives_at_the_upgrades_time() -> None:
     assert client.wait_closed()[0].code == 1006
 
 
-def test_frames_cut_anywhere_are_put_together(link) -> None:
+def test_frames_cut_anywhere_are_put_together(link: Link) -> None:
     client, peer = link()
     client.start()
     data = peer.oracle.send(ws.TextMessage("h" * 200)) + peer.oracle.send(ws.BytesMessage(b"b"))
@@ -71,7 +71,7 @@ def test_frames_cut_anywhere_are_put_together(link) -> None:
     assert client.next_message() == (BINARY, b"b")
 
 
-def test_one_flooding_connection_leaves_the_hub_to_others(link) -> None:
+def test_one_flooding_connection_leaves_the_hub_to_others(link: Link) -> None:
     flooded, flooding = link()
     quiet, calm = link()
     flooded.start()
@@ -82,7 +82,7 @@ def test_one_flooding_connection_leaves_the_hub_to_others(link) -> None:
     assert flooded.messages.qsize() < 4000
 
 
-def test_a_limited_reader_takes_the_time_its_rate_asks_for(link) -> None:
+def test_a_limited_reader_takes_the_time_its_rate_asks_for(link: Link) -> None:
     client, peer = link()
     client.connection.limit_reading(10_000)
     client.start()
@@ -95,7 +95,7 @@ def test_a_limited_reader_takes_the_time_its_rate_asks_for(link) -> None:
 # -- writing ----------------------------------------------------------------
 
 
-def test_frames_leave_at_once(link, writer: FrameWriter) -> None:
+def test_frames_leave_at_once(link: Link, writer: FrameWriter) -> None:
     client, peer = link()
     client.start()
     frame = writer.text_frame(b"hello")
@@ -105,7 +105,7 @@ def test_frames_leave_at_once(link, writer: FrameWriter) -> None:
     assert peer.next() == ws.TextMessage("hello")
 
 
-def test_a_stalled_peer_is_counted_bounded_and_recovers(link, writer: FrameWriter) -> None:
+def test_a_stalled_peer_is_counted_bounded_and_recovers(link: Link, writer: FrameWriter) -> None:
     client, peer = link(send_buffer_bytes=3 * 65536)
     client.start()
     taken = stall(client, writer)
@@ -131,7 +131,7 @@ def test_a_stalled_peer_is_counted_bounded_and_recovers(link, writer: FrameWrite
     assert outbox.stalled_ns == stalled_ns  # the clock stopped with the stall
 
 
-def test_unsent_frames_are_known_when_a_stalled_peer_is_lost(link, writer: FrameWriter) -> None:
+def test_unsent_frames_are_known_when_a_stalled_peer_is_lost(link: Link, writer: FrameWriter) -> None:
     client, peer = link()
     client.start()
     taken = stall(client, writer)
@@ -144,7 +144,7 @@ def test_unsent_frames_are_known_when_a_stalled_peer_is_lost(link, writer: Frame
     assert not client.connection.send(b"more")
 
 
-def test_a_frame_above_the_bound_is_taken_when_nothing_is_kept(link, writer: FrameWriter) -> None:
+def test_a_frame_above_the_bound_is_taken_when_nothing_is_kept(link: Link, writer: FrameWriter) -> None:
     client, peer = link(send_buffer_bytes=1000)
     client.start()
     assert client.connection.send(writer.binary_frame(b"z" * 16 * MIB))
@@ -156,7 +156,7 @@ def test_a_frame_above_the_bound_is_taken_when_nothing_is_kept(link, writer: Fra
     assert client.writable.wait(PATIENCE_S)
 
 
-def test_pings_of_a_peer_that_does_not_read_pile_up_no_further_than_the_bound(link, writer) -> None:
+def test_pings_of_a_peer_that_does_not_read_pile_up_no_further_than_the_bound(link: Link, writer: FrameWriter) -> None:
     client, peer = link(send_buffer_bytes=65536)
     client.start()
     stall(client, writer)

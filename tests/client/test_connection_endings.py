@@ -9,7 +9,7 @@ import gevent
 import pytest
 from wsproto import events as ws
 
-from tests.client.connection_peer import TEXT, Peer, stall
+from tests.client.connection_peer import TEXT, Link, Peer, stall
 from tests.client.loopback import PATIENCE_S
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.dial import Dialed
@@ -19,7 +19,7 @@ from wps_load.protocol.frames import FrameWriter
 # -- endings ----------------------------------------------------------------
 
 
-def test_we_close_and_the_peer_answers(link) -> None:
+def test_we_close_and_the_peer_answers(link: Link) -> None:
     client, peer = link()
     client.start()
     client.connection.close(1000, "bye")
@@ -34,7 +34,7 @@ def test_we_close_and_the_peer_answers(link) -> None:
     assert (lost.code, lost.label, asked) == (1000, "closed_1000", True)
 
 
-def test_frames_kept_leave_before_our_close_frame(link, writer: FrameWriter) -> None:
+def test_frames_kept_leave_before_our_close_frame(link: Link, writer: FrameWriter) -> None:
     client, peer = link()
     client.start()
     taken = stall(client, writer)
@@ -52,7 +52,7 @@ def test_frames_kept_leave_before_our_close_frame(link, writer: FrameWriter) -> 
 
 
 @pytest.mark.parametrize(("code", "reason"), [(1000, ""), (1001, "Service reload"), (1008, "gone"), (4000, "é")])
-def test_the_peer_closes_and_we_answer_with_its_code(link, code: int, reason: str) -> None:
+def test_the_peer_closes_and_we_answer_with_its_code(link: Link, code: int, reason: str) -> None:
     client, peer = link()
     client.start()
     peer.send(ws.TextMessage("last"), ws.CloseConnection(code, reason))
@@ -62,7 +62,7 @@ def test_the_peer_closes_and_we_answer_with_its_code(link, code: int, reason: st
     assert peer.next().code == code
 
 
-def test_a_close_frame_without_a_code(link) -> None:
+def test_a_close_frame_without_a_code(link: Link) -> None:
     client, peer = link()
     client.start()
     peer.sock.sendall(b"\x88\x00")
@@ -70,7 +70,7 @@ def test_a_close_frame_without_a_code(link) -> None:
     assert peer.sock.recv(100)[:2] == b"\x88\x80"
 
 
-def test_after_the_handshake_the_server_closes_tcp_first(link) -> None:
+def test_after_the_handshake_the_server_closes_tcp_first(link: Link) -> None:
     client, peer = link()
     client.start()
     peer.send(ws.CloseConnection(1000))
@@ -82,7 +82,7 @@ def test_after_the_handshake_the_server_closes_tcp_first(link) -> None:
             gevent.sleep(0)
 
 
-def test_a_lost_socket_is_1006(link) -> None:
+def test_a_lost_socket_is_1006(link: Link) -> None:
     client, peer = link()
     client.start()
     peer.ended.set()
@@ -92,7 +92,7 @@ def test_a_lost_socket_is_1006(link) -> None:
     assert "service closed" not in lost.message
 
 
-def test_a_peer_that_does_not_answer_our_close(link) -> None:
+def test_a_peer_that_does_not_answer_our_close(link: Link) -> None:
     client, _ = link(close_timeout_s=0.02)
     client.start()
     client.connection.close()
@@ -100,7 +100,7 @@ def test_a_peer_that_does_not_answer_our_close(link) -> None:
     assert (lost.code, asked) == (1006, True)
 
 
-def test_a_close_frame_is_found_behind_a_failed_write(link, writer: FrameWriter) -> None:
+def test_a_close_frame_is_found_behind_a_failed_write(link: Link, writer: FrameWriter) -> None:
     client, peer = link()  # not started: nothing is read before the write fails
     peer.send(ws.CloseConnection(1008, "gone"))
     peer.ended.set()
@@ -129,7 +129,7 @@ def test_a_close_frame_is_found_behind_a_failed_write(link, writer: FrameWriter)
         (b"\x82\x7f" + struct.pack("!Q", 1 << 40), 1009),
     ],
 )
-def test_what_breaks_the_protocol_is_answered_with_its_code(link, data: bytes, code: int) -> None:
+def test_what_breaks_the_protocol_is_answered_with_its_code(link: Link, data: bytes, code: int) -> None:
     client, peer = link()
     client.start()
     peer.sock.sendall(b"\x81\x02ok" + data)
@@ -143,7 +143,7 @@ def test_what_breaks_the_protocol_is_answered_with_its_code(link, data: bytes, c
     assert peer.next().code == code
 
 
-def test_a_reset_says_so(link) -> None:
+def test_a_reset_says_so(link: Link) -> None:
     client, peer = link()
     client.start()
     peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -153,7 +153,7 @@ def test_a_reset_says_so(link) -> None:
     assert lost.reason  # over TLS, OpenSSL may tell of the end before the reset
 
 
-def test_a_reason_is_made_harmless_before_anybody_sees_it(link) -> None:
+def test_a_reason_is_made_harmless_before_anybody_sees_it(link: Link) -> None:
     client, peer = link()
     client.start()
     reason = "\x1b[31mred\nline access_token=SECRET " + "x" * 89
@@ -167,7 +167,7 @@ def test_a_reason_is_made_harmless_before_anybody_sees_it(link) -> None:
     assert lost.message.startswith("the service closed the connection with code 4400: [31mred line access_token=***")
 
 
-def test_a_broken_subprotocol_is_closed_with_the_code_of_the_callback(link) -> None:
+def test_a_broken_subprotocol_is_closed_with_the_code_of_the_callback(link: Link) -> None:
     def malformed(*_: object) -> None:
         raise RemoteProtocolError(1007, "not JSON")
 
@@ -178,7 +178,7 @@ def test_a_broken_subprotocol_is_closed_with_the_code_of_the_callback(link) -> N
     assert peer.next() == ws.CloseConnection(1007, "not JSON")
 
 
-def test_a_bug_in_a_callback_ends_the_connection_once_and_spares_the_hub(link) -> None:
+def test_a_bug_in_a_callback_ends_the_connection_once_and_spares_the_hub(link: Link) -> None:
     bugs: list[Exception] = []
     calls: list[int] = []
 
@@ -196,7 +196,7 @@ def test_a_bug_in_a_callback_ends_the_connection_once_and_spares_the_hub(link) -
     assert peer.next().code == 1011
 
 
-def test_a_bug_in_on_writable_is_told(link, writer: FrameWriter) -> None:
+def test_a_bug_in_on_writable_is_told(link: Link, writer: FrameWriter) -> None:
     bugs: list[Exception] = []
 
     def buggy() -> None:
@@ -211,7 +211,7 @@ def test_a_bug_in_on_writable_is_told(link, writer: FrameWriter) -> None:
     assert len(bugs) == 1
 
 
-def test_a_ping_after_our_close_frame_is_not_answered(link) -> None:
+def test_a_ping_after_our_close_frame_is_not_answered(link: Link) -> None:
     client, peer = link()
     client.start()
     client.connection.close()
@@ -223,7 +223,7 @@ def test_a_ping_after_our_close_frame_is_not_answered(link) -> None:
         assert peer.sock.recv(100) == b""
 
 
-def test_an_ended_connection_needs_no_garbage_collector(link) -> None:
+def test_an_ended_connection_needs_no_garbage_collector(link: Link) -> None:
     told: list[object] = []
 
     class Owner:
@@ -265,7 +265,7 @@ def ended_by_reset(peer: Peer, *, secure: bool) -> bool:
     return secure and data == b""  # gevent's TLS socket shows a reset as an end
 
 
-def test_cut_by_reset_is_seen_as_one(link) -> None:
+def test_cut_by_reset_is_seen_as_one(link: Link) -> None:
     client, peer = link()
     client.start()
     client.connection.cut(Cut.RESET)
@@ -274,7 +274,7 @@ def test_cut_by_reset_is_seen_as_one(link) -> None:
     assert ended_by_reset(peer, secure=client.dialed.secure)
 
 
-def test_cut_by_close_is_the_close_handshake(link) -> None:
+def test_cut_by_close_is_the_close_handshake(link: Link) -> None:
     client, peer = link()
     client.start()
     client.connection.cut(Cut.CLOSE)
@@ -283,7 +283,7 @@ def test_cut_by_close_is_the_close_handshake(link) -> None:
     assert (lost.code, asked) == (1000, True)
 
 
-def test_a_silent_cut_tells_the_peer_nothing(link, writer: FrameWriter) -> None:
+def test_a_silent_cut_tells_the_peer_nothing(link: Link, writer: FrameWriter) -> None:
     client, peer = link()
     client.start()
     client.connection.cut(Cut.SILENT)
@@ -300,7 +300,7 @@ def test_a_silent_cut_tells_the_peer_nothing(link, writer: FrameWriter) -> None:
     assert ended_by_reset(peer, secure=client.dialed.secure)  # it left the ping unread
 
 
-def test_cut_from_inside_a_callback_stops_the_batch(link) -> None:
+def test_cut_from_inside_a_callback_stops_the_batch(link: Link) -> None:
     seen: list[bytes] = []
 
     def cutting(_opcode: int, payload: bytes, _arrival_ns: int) -> None:
@@ -315,7 +315,7 @@ def test_cut_from_inside_a_callback_stops_the_batch(link) -> None:
 
 
 @pytest.mark.parametrize("first", ["close", "cut", "peer"])
-def test_on_close_is_called_once_whoever_ended_it(link, first: str) -> None:
+def test_on_close_is_called_once_whoever_ended_it(link: Link, first: str) -> None:
     client, peer = link(close_timeout_s=0.02)
     client.start()
     if first == "close":

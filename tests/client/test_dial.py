@@ -4,10 +4,12 @@ import contextlib
 import errno
 import gc
 import os
+import resource
 import socket
 import weakref
 from collections.abc import Callable, Iterator
 from email.utils import format_datetime
+from typing import Any
 
 import gevent
 import gevent.event
@@ -18,7 +20,7 @@ from hypothesis import strategies as st
 from websocket import WebSocket
 
 from tests.client.loopback import PATIENCE_S, Server, header, upgrade_answer
-from wps_load.client import stream, tcp
+from wps_load.client import tcp
 from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.client.head import MalformedHead, ResponseHead, parse_retry_after, read_head
 from wps_load.client.stream import Network
@@ -87,7 +89,7 @@ def test_bytes_behind_the_head_are_handed_over() -> None:
 
 
 def test_a_head_that_comes_byte_by_byte() -> None:
-    def script(sock, head: str) -> None:
+    def script(sock: Any, head: str) -> None:
         for byte in upgrade_answer(head):
             sock.sendall(bytes([byte]))
             gevent.sleep(0)
@@ -108,7 +110,7 @@ def test_a_connect_leaves_nothing_to_the_garbage_collector(monkeypatch: pytest.M
     made: list[weakref.ref[WebSocket]] = []
 
     class Noted(WebSocket):
-        def __init__(self, **options: object) -> None:
+        def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             made.append(weakref.ref(self))
 
@@ -276,7 +278,7 @@ def test_any_answer_is_a_head_or_none(pieces: list[bytes]) -> None:
 
 
 def test_an_interim_answer_in_pieces() -> None:
-    def script(sock, head: str) -> None:
+    def script(sock: Any, head: str) -> None:
         for at in range(len(answer := b"HTTP/1.1 100 C\r\n\r\n" + upgrade_answer(head))):
             sock.sendall(answer[at : at + 1])
             gevent.sleep(0)
@@ -308,7 +310,7 @@ def test_a_server_that_never_answers_the_upgrade() -> None:
 
 
 def test_a_head_without_end_does_not_outlast_the_limit() -> None:
-    def drip(sock, head: str) -> None:
+    def drip(sock: Any, head: str) -> None:
         try:
             sock.sendall(b"HTTP/1.1 101 x\r\nX: ")
             while True:
@@ -425,7 +427,7 @@ def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(stream.gevent.socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(gevent.socket, "getaddrinfo", unknown)
     failure = fails(ConnectSpec("ws://no.such.example/?access_token=SECRET"))
     assert failure.label == "dns_failed"
     assert "no.such.example" in failure.message
@@ -463,7 +465,7 @@ def test_what_the_kernel_says(monkeypatch: pytest.MonkeyPatch, code: int, label:
 def test_the_last_files_are_not_for_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     with upgrading() as server, socket.socket() as probe:
         limit = probe.fileno() + tcp.RESERVED_FILES
-        monkeypatch.setattr(tcp.resource, "getrlimit", lambda _: (limit, limit))
+        monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, limit))
         assert fails(ConnectSpec(server.url())).label == "connect_files_exhausted"
 
 

@@ -24,7 +24,7 @@ from wps_load.measure.recorder import Recorder
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.keepalive import Keepalive
 
-TIMES = {"keepalive_interval": "100ms", "keepalive_timeout": "400ms"}
+TIMES: dict[str, Any] = {"keepalive_interval": "100ms", "keepalive_timeout": "400ms"}
 
 
 def knows_ping(peer: Peer, message: dict[str, Any]) -> None:

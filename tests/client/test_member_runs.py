@@ -7,6 +7,7 @@ import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import gevent
 import pytest
@@ -33,7 +34,7 @@ def watch_frames(engine: Engine) -> list[bytes]:
         sent.append(payload)
         return write(opcode, payload)
 
-    engine.frame = frame  # type: ignore[method-assign]
+    engine.frame = frame
     return sent
 
 
@@ -91,7 +92,7 @@ def test_samples_from_a_file_survive_the_way(
 ) -> None:
     file = tmp_path / "samples.txt"
     file.write_text(sample + "\n")
-    options = {"protocol": protocol, "data_type": data_type, "payload_file": str(file), "payload": None}
+    options: dict[str, Any] = {"protocol": protocol, "data_type": data_type, "payload_file": str(file), "payload": None}
     play(live_emulator, 2, rate="50", **options).assert_whole()
 
 
@@ -124,7 +125,7 @@ def test_event_handlers_answer_comes_back(live_emulator: str, protocol: str) -> 
 
 @pytest.mark.parametrize("scenario", ["small-group", "broadcast", "send-to-user"])
 def test_one_process_and_three_make_the_same_run(live_emulator: str, scenario: str) -> None:
-    options = {"scenario": scenario, "publishers": "4", "rate": "40", "arrival": "poisson"}
+    options: dict[str, Any] = {"scenario": scenario, "publishers": "4", "rate": "40", "arrival": "poisson"}
     one = play(live_emulator, 10, **options)
     three = play(live_emulator, 10, engines=3, **options)
 
@@ -169,7 +170,7 @@ def test_two_runs_in_one_hub_do_not_disturb_each_other(live_emulator: str) -> No
 @pytest.mark.parametrize("data_type", DATA_TYPES)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_rest_senders_reach_clients_of_every_protocol(live_emulator: str, protocol: str, data_type: str) -> None:
-    options = {"scenario": "broadcast", "protocol": protocol, "data_type": data_type, "publishers": "2"}
+    options: dict[str, Any] = {"scenario": "broadcast", "protocol": protocol, "data_type": data_type, "publishers": "2"}
     done = play(live_emulator, 3, rate="30", **options)
     done.assert_whole()
     assert done.totals.delivered == 3 * done.totals.published
@@ -191,8 +192,13 @@ def test_busy_requests_make_messages_wait_and_none_fail(live_emulator: str, monk
     monkeypatch.setattr(rest_publisher, "IN_FLIGHT", 1)
     run = Run(live_emulator, 1, scenario="send-to-user", rate="2000").settle()
     waiting: list[int] = []
-    held_back = run.engines[0].timetable.held_back
-    watcher = gevent.spawn(lambda: until(lambda: waiting.append(sum(held_back().values())) or False, "the end"))
+
+    def watch() -> None:
+        while True:
+            waiting.append(sum(run.engines[0].timetable.held_back().values()))
+            gevent.sleep(0.005)
+
+    watcher = gevent.spawn(watch)
     run.measure(150)
     watcher.kill()
     done = run.finish()
@@ -230,7 +236,13 @@ def test_closed_loop_keeps_one_request_in_flight_a_sender(live_emulator: str) ->
 @pytest.mark.parametrize("kind", ["reset", "silent", "close:1001", "close:4000"])
 @pytest.mark.parametrize("protocol", RELIABLE)
 def test_cut_connections_are_recovered_without_a_loss(live_emulator: str, protocol: str, kind: str) -> None:
-    options = {"scenario": "recovery", "protocol": protocol, "cut": f"20/s {kind}", "rate": "40", "publishers": "50%"}
+    options: dict[str, Any] = {
+        "scenario": "recovery",
+        "protocol": protocol,
+        "cut": f"20/s {kind}",
+        "rate": "40",
+        "publishers": "50%",
+    }
     done = play(live_emulator, 10, duration_ms=500, **options)
     done.assert_whole(held=10)
     assert done.counter("connections_cut") == 10
@@ -253,7 +265,7 @@ def test_replays_of_a_recovery_are_counted_and_are_no_deliveries(live_emulator: 
 
 
 def test_clean_close_ends_a_session_so_the_user_connects_anew(live_emulator: str) -> None:
-    options = {"scenario": "recovery", "protocol": "json-reliable", "cut": "20/s close", "rate": "20"}
+    options: dict[str, Any] = {"scenario": "recovery", "protocol": "json-reliable", "cut": "20/s close", "rate": "20"}
     done = play(live_emulator, 10, duration_ms=500, **options)
     done.assert_whole(held=10)
     assert done.counter("connections_cut") == done.counter("connections_reconnected") == 10
@@ -266,7 +278,7 @@ def test_refused_recovery_is_one_failure_and_a_new_connection(
 ) -> None:
     """The service answers 101 and closes with 1008: a failed recovery, not another lost connection."""
     gone = {"awps_connection_id": "gone", "awps_reconnection_token": "gone"}
-    options = {"scenario": "recovery", "protocol": "protobuf-reliable", "cut": "all@30ms", "rate": "10"}
+    options: dict[str, Any] = {"scenario": "recovery", "protocol": "protobuf-reliable", "cut": "all@30ms", "rate": "10"}
     run = Run(live_emulator, 3, **options).settle()
     monkeypatch.setattr(Session, "recovery_query", lambda self: gone)
     run.measure(100)
@@ -292,7 +304,7 @@ def test_cuts_hit_the_same_users_however_many_processes(live_emulator: str, monk
     runs = []
     for engines in (1, 3):
         hit.clear()
-        options = {"scenario": "recovery", "protocol": "json-reliable", "cut": "40/s"}
+        options: dict[str, Any] = {"scenario": "recovery", "protocol": "json-reliable", "cut": "40/s"}
         play(live_emulator, 9, engines=engines, duration_ms=250, **options)
         runs.append(list(hit))
     assert runs[0] == runs[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
@@ -33,7 +34,7 @@ def publisher() -> Publisher:
     made = Publisher(
         engine, stream=1, audience=1, kind="group", name="g", no_echo=False, owner=1, phase=0.0, seed=1
     )  # fmt: skip
-    pacer = make_pacer("constant", 0, 10, phase=0.0, seed=1)
+    pacer = make_pacer("constant", 0, Fraction(10), phase=0.0, seed=1)
     made.stint = Stint(made, Schedule(pacer), OutStream(1, 1, 1, False), 10**18)
     return made
 

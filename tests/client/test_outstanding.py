@@ -12,7 +12,8 @@ KEYS = st.integers(0, 3).map(lambda number: ("g", number))
 
 @given(st.lists(st.tuples(st.booleans(), KEYS)))
 def test_equal_messages_come_back_in_the_order_of_sending(steps: list[tuple[bool, tuple[str, int]]]) -> None:
-    outstanding, model = Outstanding(), {}
+    outstanding = Outstanding()
+    model: dict[tuple[str, int], deque[int]] = {}
     for due_ns, (sends, key) in enumerate(steps):
         waiting = model.setdefault(key, deque())
         if sends:
@@ -21,7 +22,7 @@ def test_equal_messages_come_back_in_the_order_of_sending(steps: list[tuple[bool
         else:
             found = outstanding.take(key)
             assert (None if found is None else found.due_ns) == (waiting.popleft() if waiting else None)
-        assert len(outstanding) == sum(map(len, model.values()))
+        assert len(outstanding) == sum(len(waiting) for waiting in model.values())
 
 
 def test_oldest_is_forgotten_beyond_the_capacity() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import socket
+from typing import Any
 
 import gevent
 import gevent.server
@@ -9,7 +10,6 @@ import gevent.socket
 import pytest
 
 from tests.client.loopback import PATIENCE_S, Server, header, read_head_text, upgrade_answer
-from wps_load.client import stream
 from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.proxy import Proxy, ProxySettings
 from wps_load.client.stream import Network
@@ -120,7 +120,7 @@ def test_a_proxy_whose_name_is_unknown_is_told_before_the_run(monkeypatch: pytes
         asked.append(host)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(stream.gevent.socket, "getaddrinfo", unknown)
+    monkeypatch.setattr(gevent.socket, "getaddrinfo", unknown)
     network = Network.create(environ={"HTTPS_PROXY": "http://bob:hunter2@proxy.example:8080"})
     with pytest.raises(ConfigError, match=r"HTTPS_PROXY: .*proxy\.example") as caught:
         network.judge_proxy("https://wps.example", PATIENCE_S)
@@ -161,7 +161,7 @@ class ForwardingProxy:
         self.heads: list[str] = []
         self.server = gevent.server.StreamServer(("127.0.0.1", 0), self._serve)
 
-    def _serve(self, sock, _address) -> None:
+    def _serve(self, sock: Any, _address: object) -> None:
         self.heads.append(read_head_text(sock))
         sock.sendall(self.answer)
         if not self.answer.startswith(b"HTTP/1.1 2"):
@@ -173,7 +173,7 @@ class ForwardingProxy:
         back.join(timeout=PATIENCE_S)
 
     @staticmethod
-    def _copy(source, sink) -> None:
+    def _copy(source: Any, sink: Any) -> None:
         try:
             while data := source.recv(4096):
                 sink.sendall(data)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.client.engine_runs import Run, play, until
-from wps_load.client import establish
+from wps_load.client.dial import dial
 from wps_load.errors import ConnectFailure
 from wps_load.protocol.traits import RELIABLE
 
@@ -20,7 +20,6 @@ def test_a_recovery_is_tried_again_after_network_errors_and_5xx(
     live_emulator: str, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:
     attempts: Counter[str] = Counter()
-    dial = establish.dial
 
     def unlucky(spec: Any, network: Any) -> Any:
         _, found, identity = spec.url.partition("awps_connection_id=")
@@ -30,7 +29,7 @@ def test_a_recovery_is_tried_again_after_network_errors_and_5xx(
                 raise ConnectFailure(REFUSALS[attempts[identity] - 1], "not now")
         return dial(spec, network)
 
-    monkeypatch.setattr(establish, "dial", unlucky)
+    monkeypatch.setattr("wps_load.client.establish.dial", unlucky)
     monkeypatch.setattr("wps_load.client.member.RECOVERY_RETRY_S", 0.02)
     run = Run(live_emulator, 4, scenario="recovery", protocol=protocol, cut="all@50ms", rate="50").settle()
     run.measure(200)
@@ -49,7 +48,13 @@ def test_two_thousand_messages_a_second_on_one_connection_never_overflow_the_que
     live_emulator: str, protocol: str
 ) -> None:
     """Twice as many as the service's queue holds: without acknowledgements in time it would end the connection."""
-    options = {"scenario": "small-group", "group_size": "2", "publishers": "1", "rate": "2000", "payload": "100B"}
+    options: dict[str, Any] = {
+        "scenario": "small-group",
+        "group_size": "2",
+        "publishers": "1",
+        "rate": "2000",
+        "payload": "100B",
+    }
     done = play(live_emulator, 2, duration_ms=1_000, protocol=protocol, **options)
 
     assert done.totals.published == 2_000

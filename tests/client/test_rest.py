@@ -33,6 +33,10 @@ class Accepting(Server):
         self.answer = answer
         super().__init__(self._accept)
 
+    def __enter__(self) -> Accepting:
+        super().__enter__()
+        return self
+
     def _accept(self, sock: Any, head: str) -> None:
         body = head.encode("latin-1").partition(b"\r\n\r\n")[2]
         while len(body) < int(header(head, "Content-Length") or 0):
@@ -102,8 +106,8 @@ def test_what_happens_on_the_way_is_labelled() -> None:
     assert caught.value.label == "rest_connect_refused"
 
     released = gevent.event.Event()
-    with Server(lambda sock, head: released.wait(PATIENCE_S)) as server:
-        rest = sender(server, timeout_s=0.05)
+    with Server(lambda sock, head: released.wait(PATIENCE_S)) as mute:
+        rest = sender(mute, timeout_s=0.05)
         with pytest.raises(Unanswered) as unanswered:
             rest.send_to_all(b"x", DataType.TEXT)
         released.set()

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import gevent
 import pytest
 from gevent.event import Event
@@ -14,7 +16,7 @@ LIMIT_S = 5
 
 
 @pytest.fixture(params=["timerfd", "loop"])
-def scheduler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch):
+def scheduler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scheduler]:
     """With a Linux timer, and as on a platform that has none."""
     if request.param == "loop":
         monkeypatch.setattr(DeadlineTimer, "available", staticmethod(lambda: False))
@@ -131,9 +133,11 @@ def test_a_failing_callback_is_told_once_and_the_others_go_on(
 
 def test_the_hub_gets_its_turn_in_a_long_burst(scheduler: Scheduler, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "SLICE_NS", 0)
-    begin, calls, turns = now_ns(), [], []
+    begin = now_ns()
+    calls: list[int] = []
+    turns: list[int] = []
     for _ in range(50):
-        scheduler.call_at(begin, lambda _: calls.append(None))
+        scheduler.call_at(begin, lambda _: calls.append(1))
 
     def look_on() -> None:
         while len(calls) < 50:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def server(authority: trustme.CA):
+def server(authority: trustme.CA) -> Iterator[Server]:
     context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     with Server(lambda sock, head: sock.sendall(upgrade_answer(head)), context) as server:
@@ -76,7 +76,7 @@ def test_insecure_accepts_any_certificate(server: Server) -> None:
 
 
 def test_a_port_without_tls_fails_with_a_label() -> None:
-    def plain(sock, head: str) -> None:
+    def plain(sock: Any, head: str) -> None:
         sock.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
     # what looks like a head to the scripted server never comes: it answers when the client gives up or at
@@ -125,7 +125,7 @@ def refused(context: ssl.SSLContext, ca_file: str, *, by_negotiate: bool = False
 
 
 def serving(certificate: trustme.LeafCert, **limits: Any) -> ssl.SSLContext:
-    context = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context: ssl.SSLContext = gevent.ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     certificate.configure_cert(context)
     for name, value in limits.items():
         setattr(context, name, value)
@@ -151,8 +151,10 @@ def test_a_server_that_wants_a_client_certificate(
 )
 def test_a_certificate_out_of_its_time(authority: trustme.CA, ca_file: str, begins: int, ends: int, says: str) -> None:
     now = utc_now()
-    times = {"not_before": now + timedelta(days=begins), "not_after": now + timedelta(days=ends)}
-    failure = refused(serving(authority.issue_cert("localhost", **times)), ca_file)
+    certificate = authority.issue_cert(
+        "localhost", not_before=now + timedelta(days=begins), not_after=now + timedelta(days=ends)
+    )
+    failure = refused(serving(certificate), ca_file)
     assert failure.label == "tls_certificate"
     assert failure.permanent
     assert says in failure.message

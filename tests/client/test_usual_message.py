@@ -24,8 +24,10 @@ STAMP = (3, 12345, 7, 4_000_000_000, 1 << 60, 5)
 def test_around_the_stamp_is_what_the_codec_puts_there(protocol: str, data_type: str, size: int, name: str) -> None:
     codec = CODECS[protocol]
     plan = PayloadPlan.generated([Part(size)], data_type, envelope=protocol.startswith("json"), seed=1)
-    kind, name = ("event", EVENT) if protocol == "simple" else ("group", name)
-    template = codec.publish_template(kind, name, DataType(data_type), False)
+    if protocol == "simple":
+        template = codec.publish_template("event", EVENT, DataType(data_type), False)
+    else:
+        template = codec.publish_template("group", name, DataType(data_type), False)
     stamp = (pack_text if plan.stamp_is_text else pack_binary)(*STAMP)
     around = plan.around(template.encode_safe)
     if around is None:

@@ -11,8 +11,10 @@ import aiohttp
 import orjson
 from aiohttp import web
 from aiohttp.test_utils import TestServer
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websocket
 from websockets.typing import Subprotocol
+from yarl import URL
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, mint_client_token, mint_rest_token
 from wps_load.clock import unix_time_s
@@ -60,12 +62,12 @@ class Live:
         roles: Sequence[str] = ALL_ROLES,
         groups: Sequence[str] = (),
         **query: str,
-    ) -> connect:
+    ) -> websocket:
         return self.open(self.url(self.token(user, roles, groups), **query), subprotocol)
 
-    def open(self, url: str, subprotocol: str | None = JSON, **options: Any) -> connect:
+    def open(self, url: str, subprotocol: str | None = JSON, **options: Any) -> websocket:
         offered = None if subprotocol is None else [Subprotocol(subprotocol)]
-        return connect(url, subprotocols=offered, proxy=None, compression=None, max_size=None, **options)
+        return websocket(url, subprotocols=offered, proxy=None, compression=None, max_size=None, **options)
 
     async def rest(
         self,
@@ -80,7 +82,7 @@ class Live:
         if token == "":
             token = mint_rest_token(self.connection_string, url, unix_time_s())
         headers = {**options.pop("headers", {}), **({"Authorization": f"Bearer {token}"} if token else {})}
-        request = aiohttp.client.URL(url, encoded=True)
+        request = URL(url, encoded=True)
         async with self.session.request(method, request, headers=headers, **options) as response:
             body = await response.read()
             return (
@@ -114,7 +116,8 @@ async def serve(
         settings = handler if isinstance(handler, HubSettings) else to_url(handler)
         handlers = HttpEventHandlers(lambda: settings, DEFAULT_EMULATOR_KEY, service.stats, Webhooks((0.001, 0.001)))
         service.handlers = handlers
-    async with TestServer(build_app(service)) as server, aiohttp.ClientSession() as session:
+    server = TestServer(build_app(service))
+    async with server, aiohttp.ClientSession() as session:
         try:
             yield Live(service, server, session)
         finally:

@@ -35,7 +35,7 @@ def big_protobuf() -> bytes:
     message = UpstreamMessage()
     message.send_to_group_message.group = "g"
     message.send_to_group_message.data.binary_data = bytes(MEGABYTE)
-    return message.SerializeToString()
+    return bytes(message.SerializeToString())
 
 
 MALFORMED = {

@@ -56,7 +56,8 @@ def test_reads_one_message_of_every_length_encoding(size: int) -> None:
 def test_wsproto_reads_what_we_build(payload: bytes) -> None:
     client = FrameProtocol(client=True, extensions=[])
     client.receive_bytes(build_frame(2, payload))
-    assert b"".join(bytes(frame.payload) for frame in client.received_frames()) == payload
+    parts = [frame.payload for frame in client.received_frames()]
+    assert b"".join(part for part in parts if isinstance(part, bytes | bytearray)) == payload
 
 
 @pytest.mark.parametrize(

@@ -124,7 +124,8 @@ def test_what_cannot_be_used_is_refused_with_its_place(document: Any, says: str)
 
 
 def test_the_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(tmp_path: Path) -> None:
-    path, told = tmp_path / "hubs.json", []
+    path = tmp_path / "hubs.json"
+    told: list[str] = []
     path.write_text(json.dumps(handlers({"UrlTemplate": "http://a", "EventPattern": "*"})))
     file = SettingsFile(str(path), Hub(), told.append)
     assert url_of(file.current, "h", "x") == "http://a"
@@ -149,7 +150,8 @@ def test_the_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(
 
 
 def test_what_would_go_to_event_hubs_is_told_at_the_start(tmp_path: Path) -> None:
-    path, told = tmp_path / "hubs.json", []
+    path = tmp_path / "hubs.json"
+    told: list[str] = []
     path.write_text(json.dumps(CHAT))
     SettingsFile(str(path), None, told.append)
     assert "nothing is sent to Event Hubs" in told[0]

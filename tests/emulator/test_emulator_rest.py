@@ -13,8 +13,8 @@ from wps_load.clock import unix_time_s
 from wps_load.emulator.limits import Tier
 from wps_load.emulator.tokens import check_client_token
 
-JSON_BODY = {"data": b'{"a":1}', "headers": {"Content-Type": "application/json"}}
-TEXT_BODY = {"data": b"hi", "headers": {"Content-Type": "text/plain"}}
+JSON_BODY: dict[str, Any] = {"data": b'{"a":1}', "headers": {"Content-Type": "application/json"}}
+TEXT_BODY: dict[str, Any] = {"data": b"hi", "headers": {"Content-Type": "text/plain"}}
 
 
 def with_emulator(scenario: Any, **options: Any) -> None:

@@ -10,7 +10,7 @@ from tests.emulator.fakes import FakeLink
 from tests.emulator.live import RELIABLE, VERSION, Live, read, serve
 from wps_load.emulator.json_wire import JSON as JSON_WIRE
 
-TEXT_BODY = {"data": b"hi", "headers": {"Content-Type": "text/plain"}}
+TEXT_BODY: dict[str, Any] = {"data": b"hi", "headers": {"Content-Type": "text/plain"}}
 
 
 def with_emulator(scenario: Any) -> None:

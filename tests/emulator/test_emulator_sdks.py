@@ -110,7 +110,8 @@ def test_recovers_when_its_socket_is_cut(service: WebPubSubServiceClient) -> Non
     with client_of(service, WebPubSubProtocolType.JSON_RELIABLE) as (client, inbox):
         client.join_group("g")
         identity = inbox.connection_id()
-        socket = client._ws.sock.sock  # the SDK offers no way to break its own socket
+        app: Any = client._ws  # the SDK offers no way to break its own socket
+        socket = app.sock.sock
         socket.shutdown(2)
         service.send_to_group("g", "meanwhile", content_type="text/plain")
         inbox.wait_for("meanwhile")
@@ -164,7 +165,7 @@ def test_the_service_sdk_lists_and_removes(service: WebPubSubServiceClient) -> N
 def test_the_service_sdk_closes(service: WebPubSubServiceClient, whom: str) -> None:
     told: list[Any] = []
     ended = threading.Event()
-    own = {"user_id": whom, "groups": [whom]}
+    own: dict[str, Any] = {"user_id": whom, "groups": [whom]}
     with client_of(service, WebPubSubProtocolType.JSON, reconnects=0, **own) as (client, inbox):
         identity = inbox.connection_id()
         client.subscribe(CallbackType.DISCONNECTED, lambda event: told.append(event.message))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-import msgpack  # type: ignore[import-untyped]
+import msgpack
 import zmq
 
 port, version = int(sys.argv[1]), sys.argv[2]

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,13 +107,13 @@ def running(argv: list[str], output: Path, environment: dict[str, str]) -> Itera
 def emulator_in(hosts: Hosts, stack: ExitStack, environment: dict[str, str]) -> str:
     """Its connection string."""
     argv = [*hosts.on(0), sys.executable, "-m", "wps_load.cli", "emulator", "--host", "198.18.7.1", "--port", "0"]
-    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
     process = stack.enter_context(subprocess.Popen(argv, env=environment, text=True, **pipes))
     stack.callback(process.terminate)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("Connection string: "), line
-    return line.partition(": ")[2].strip()
+    return str(line.partition(": ")[2].strip())
 
 
 def stats(hosts: Hosts, connection_string: str) -> dict[str, int]:

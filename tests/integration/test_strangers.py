@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-import msgpack  # type: ignore[import-untyped]
-import psutil  # type: ignore[import-untyped]
+import msgpack
+import psutil
 import pytest
 
 from tests.integration.program import clean_environment, free_port, start, until

@@ -16,7 +16,7 @@ EXPECTED = {
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_rows_are_what_the_service_offers(name):
+def test_rows_are_what_the_service_offers(name: str) -> None:
     subprotocol, reliable, enveloped, text_frame, binary_frame = EXPECTED[name]
     codec = CODECS[name]
     assert codec.name == name
@@ -28,13 +28,13 @@ def test_rows_are_what_the_service_offers(name):
     assert set(codec.decoders) == {codec.opcode, codec.binary_opcode}
 
 
-def test_there_is_no_other_row():
+def test_there_is_no_other_row() -> None:
     assert CODECS.keys() == EXPECTED.keys()
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 @pytest.mark.parametrize("data_type", [DataType.TEXT, DataType.BINARY])
-def test_a_template_goes_out_in_the_frame_of_its_data(name, data_type):
+def test_a_template_goes_out_in_the_frame_of_its_data(name: str, data_type: DataType) -> None:
     codec = CODECS[name]
     template = codec.publish_template("event", "message", data_type)
     assert template.opcode == codec.opcode_for(data_type)
@@ -48,5 +48,5 @@ def test_a_template_goes_out_in_the_frame_of_its_data(name, data_type):
         ("protobuf", Opcode.BINARY, b"\x12\x0e\x0a\x06server\x1a\x04\x0a\x02hi"),
     ],
 )
-def test_the_same_publication_reads_the_same_in_every_row(name, opcode, payload):
+def test_the_same_publication_reads_the_same_in_every_row(name: str, opcode: Opcode, payload: bytes) -> None:
     assert CODECS[name].decoders[opcode](payload) == DataMessage("server", None, "text", "hi")

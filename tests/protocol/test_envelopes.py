@@ -28,7 +28,7 @@ def protobuf_delivery(text: str, group: str = "g") -> bytes:
     setattr(message.data_message, "from", "group")
     message.data_message.group = group
     message.data_message.data.text_data = text
-    return message.SerializeToString()
+    return bytes(message.SerializeToString())
 
 
 def learned(protocol: str, *payloads: bytes, endings: Sequence[bytes] = ()) -> Envelopes:
@@ -41,7 +41,7 @@ def learned(protocol: str, *payloads: bytes, endings: Sequence[bytes] = ()) -> E
     return envelopes
 
 
-def test_an_envelope_is_recognised_from_its_second_delivery_on():
+def test_an_envelope_is_recognised_from_its_second_delivery_on() -> None:
     first, second = json_delivery(STAMPED), json_delivery("B" * 40 + "z" * 88)
     assert learned("json").locate(first) == 0
     start = learned("json", first).locate(second)
@@ -52,7 +52,7 @@ def test_an_envelope_is_recognised_from_its_second_delivery_on():
     assert second[start:] == ("B" * 40 + "z" * 88).encode()
 
 
-def test_texts_may_differ_in_size():
+def test_texts_may_differ_in_size() -> None:
     assert learned("json", json_delivery("y" * 60)).locate(json_delivery("y" * 340)) > 0
     envelopes = learned("protobuf", protobuf_delivery("y" * 60), protobuf_delivery("y" * 340, "longer name"))
     assert envelopes.locate(protobuf_delivery("y" * 60)) > 0
@@ -60,7 +60,7 @@ def test_texts_may_differ_in_size():
 
 
 @pytest.mark.parametrize("protocol", ["json", "protobuf"])
-def test_a_text_that_ends_otherwise_is_not_recognised(protocol):
+def test_a_text_that_ends_otherwise_is_not_recognised(protocol: str) -> None:
     make = json_delivery if protocol == "json" else protobuf_delivery
     envelopes = learned(protocol, make(STAMPED))
     assert envelopes.locate(make(STAMPED)) > 0
@@ -80,23 +80,23 @@ def test_a_text_that_ends_otherwise_is_not_recognised(protocol):
         json_delivery(STAMPED)[:-1] + b" }",
     ],
 )
-def test_what_does_not_end_with_a_plain_text_is_not_learned(payload):
+def test_what_does_not_end_with_a_plain_text_is_not_learned(payload: bytes) -> None:
     assert learned("json", payload).locate(payload) == 0
 
 
 @pytest.mark.parametrize("protocol", ["json-reliable", "protobuf-reliable", "simple"])
-def test_each_message_is_decoded_where_the_session_must_see_it(protocol):
+def test_each_message_is_decoded_where_the_session_must_see_it(protocol: str) -> None:
     payload = protobuf_delivery(STAMPED) if protocol == "protobuf-reliable" else json_delivery(STAMPED)
     assert learned(protocol, payload).locate(payload) == 0
 
 
-def test_the_number_of_envelopes_is_bounded():
+def test_the_number_of_envelopes_is_bounded() -> None:
     envelopes = learned("json", *(json_delivery(STAMPED, group=str(at)) for at in range(MAX_KNOWN + 1)))
     assert envelopes.locate(json_delivery(STAMPED, group=str(MAX_KNOWN - 1))) > 0
     assert envelopes.locate(json_delivery(STAMPED, group=str(MAX_KNOWN))) == 0
 
 
-def test_a_short_text_cannot_stand_for_a_long_one():
+def test_a_short_text_cannot_stand_for_a_long_one() -> None:
     envelopes = learned("protobuf", protobuf_delivery(STAMPED))
     assert envelopes.locate(protobuf_delivery(STAMPED)[:-1]) == 0
     assert envelopes.locate(protobuf_delivery(STAMPED) + b"\x20\x07") == 0  # a sequence id behind it
@@ -110,12 +110,12 @@ KNOWN = {
     ],
     "protobuf": [protobuf_delivery(STAMPED), protobuf_delivery("y" * 60, "group 2"), protobuf_delivery("y" * 340)],
 }
-TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=("Cs",)), max_size=200)
+TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=200)
 
 
 @pytest.mark.parametrize("protocol", ["json", "protobuf"])
 @given(data=st.data())
-def test_what_is_recognised_is_what_the_codec_reads(protocol, data):
+def test_what_is_recognised_is_what_the_codec_reads(protocol: str, data: st.DataObject) -> None:
     """Deliveries with other texts, and known ones with bytes changed, put in and taken out."""
     payload = bytearray(data.draw(st.sampled_from(KNOWN[protocol])))
     if data.draw(st.booleans()):

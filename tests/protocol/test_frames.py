@@ -24,6 +24,7 @@ from wps_load.protocol.frames import (
     parse_close,
 )
 
+Sent = list[tuple[int, bytes]]
 KEY = b"\x37\xfa\x21\x3d"
 SIZES = [0, 1, 125, 126, 127, 65535, 65536, 70000]
 
@@ -42,7 +43,7 @@ def feed_in_pieces(reader: FrameReader, data: bytes, piece: int) -> list[tuple[i
 # -- RFC 6455 section 5.7, examples --------------------------------------------------------------------------
 
 
-def test_masked_hello_of_the_rfc():
+def test_masked_hello_of_the_rfc() -> None:
     assert encode_frame(Opcode.TEXT, b"Hello", KEY) == bytes.fromhex("818537fa213d7f9f4d5158")
 
 
@@ -58,7 +59,7 @@ def test_masked_hello_of_the_rfc():
     ],
 )
 @pytest.mark.parametrize("piece", [1, 3, 1_000_000])
-def test_examples_of_the_rfc(wire, expected, piece):
+def test_examples_of_the_rfc(wire: str, expected: Sent, piece: int) -> None:
     reader = FrameReader()
     assert feed_in_pieces(reader, bytes.fromhex(wire), piece) == expected
     assert reader.error is None
@@ -69,7 +70,7 @@ def test_examples_of_the_rfc(wire, expected, piece):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("masked", [True, False])
-def test_other_libraries_read_our_frames(size, masked):
+def test_other_libraries_read_our_frames(size: int, masked: bool) -> None:
     payload = bytes(itertools.islice(itertools.cycle(range(256)), size))
     wire = encode_frame(Opcode.BINARY, payload, KEY if masked else None)
     stream = OracleReader()
@@ -82,7 +83,7 @@ def test_other_libraries_read_our_frames(size, masked):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("opcode", [1, 2, 9])
-def test_a_writers_frame_is_the_encoders_with_its_next_key(size, opcode):
+def test_a_writers_frame_is_the_encoders_with_its_next_key(size: int, opcode: int) -> None:
     payload = b"x" * size
     if opcode == 9 and size > 125:
         with pytest.raises(LocalProtocolError):
@@ -91,27 +92,27 @@ def test_a_writers_frame_is_the_encoders_with_its_next_key(size, opcode):
         assert FrameWriter(iter([KEY])).frame(opcode, payload) == encode_frame(opcode, payload, KEY)
 
 
-def test_every_frame_has_a_mask_key_of_its_own():
+def test_every_frame_has_a_mask_key_of_its_own() -> None:
     writer = FrameWriter()
     frames = [writer.text_frame(b"payload") for _ in range(3000)]  # more than one pool of keys
     assert len({frame[2:6] for frame in frames}) > 2990
     server = OracleConnection(ConnectionType.SERVER)
     for frame in frames:
         server.receive_data(frame)
-    assert all(event.data == "payload" for event in server.events())
+    assert {event.data for event in server.events() if isinstance(event, TextMessage)} == {"payload"}
 
 
-def test_keys_may_be_given():
+def test_keys_may_be_given() -> None:
     writer = FrameWriter(iter([KEY, b"\0\0\0\0"]))
     assert writer.binary_frame(b"ab")[2:6] == KEY
     assert writer.binary_frame(b"ab") == b"\x82\x82\0\0\0\0ab"
 
 
-def test_mask_keys_are_four_bytes():
+def test_mask_keys_are_four_bytes() -> None:
     assert {len(key) for key in itertools.islice(mask_keys(8), 5)} == {4}
 
 
-def test_long_control_frames_are_not_sent():
+def test_long_control_frames_are_not_sent() -> None:
     with pytest.raises(LocalProtocolError):
         encode_frame(Opcode.PING, b"x" * 126, KEY)
 
@@ -119,14 +120,14 @@ def test_long_control_frames_are_not_sent():
 # -- close payloads ------------------------------------------------------------------------------------------
 
 
-def test_close_is_read_by_another_library():
+def test_close_is_read_by_another_library() -> None:
     server = OracleConnection(ConnectionType.SERVER)
     server.receive_data(FrameWriter().close_frame(1009, "too large"))
     assert list(server.events()) == [CloseConnection(1009, "too large")]
 
 
 @given(st.sampled_from([1000, 1001, 1008, 1011, 1014, 3000, 4999]), st.text())
-def test_close_payload_round_trip(code, reason):
+def test_close_payload_round_trip(code: int, reason: str) -> None:
     payload = encode_close(code, reason)
     assert len(payload) <= 125
     read_code, read_reason = parse_close(payload)
@@ -135,7 +136,7 @@ def test_close_payload_round_trip(code, reason):
     assert read_reason == reason or len(payload) > 125 - 4
 
 
-def test_close_without_a_payload_has_no_status():
+def test_close_without_a_payload_has_no_status() -> None:
     assert parse_close(b"") == (1005, "")
 
 
@@ -143,20 +144,20 @@ def test_close_without_a_payload_has_no_status():
     ("payload", "code"),
     [(b"\x03", 1002), (b"\x03\xed", 1002), (b"\x00\x00", 1002), (b"\x13\x88", 1002), (b"\x03\xe8\xff", 1007)],
 )
-def test_bad_close_payloads(payload, code):
+def test_bad_close_payloads(payload: bytes, code: int) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         parse_close(payload)
     assert caught.value.close_code == code
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 2999, 5000])
-def test_codes_that_may_not_be_sent(code):
+def test_codes_that_may_not_be_sent(code: int) -> None:
     assert not is_valid_close_code(code)
     with pytest.raises(LocalProtocolError):
         encode_close(code)
 
 
-def test_a_reason_is_cut_between_characters():
+def test_a_reason_is_cut_between_characters() -> None:
     assert parse_close(encode_close(1000, "é" * 100)) == (1000, "é" * 61)
 
 
@@ -174,7 +175,7 @@ messages = st.lists(
 
 
 @given(messages, st.integers(1, 70000))
-def test_reads_what_another_library_writes_however_it_is_cut(sent, piece):
+def test_reads_what_another_library_writes_however_it_is_cut(sent: Sent, piece: int) -> None:
     wire = b"".join(server_frame(opcode, payload) for opcode, payload in sent)
     if len(wire) // piece > 2000:
         piece = len(wire) // 2000
@@ -184,7 +185,9 @@ def test_reads_what_another_library_writes_however_it_is_cut(sent, piece):
 
 
 @given(st.lists(st.binary(max_size=200), min_size=1, max_size=6), st.booleans(), st.integers(1, 400))
-def test_fragments_are_joined_and_control_frames_come_where_they_stood(parts, ping_between, piece):
+def test_fragments_are_joined_and_control_frames_come_where_they_stood(
+    parts: list[bytes], ping_between: bool, piece: int
+) -> None:
     wire = b""
     for i, part in enumerate(parts):
         wire += server_frame(2 if i == 0 else 0, part, fin=i == len(parts) - 1)
@@ -195,13 +198,13 @@ def test_fragments_are_joined_and_control_frames_come_where_they_stood(parts, pi
     assert feed_in_pieces(FrameReader(), wire, piece) == [*pings, (2, b"".join(parts)), (1, b"after")]
 
 
-def test_characters_may_be_split_over_fragments():
+def test_characters_may_be_split_over_fragments() -> None:
     euro = "€".encode()
     wire = server_frame(1, euro[:1], fin=False) + server_frame(0, euro[1:])
     assert FrameReader().feed(wire) == [(1, euro)]
 
 
-def test_reads_a_server_of_another_library():
+def test_reads_a_server_of_another_library() -> None:
     server = OracleConnection(ConnectionType.SERVER)
     wire = server.send(TextMessage("a", message_finished=False))
     wire += server.send(Ping(b"p"))
@@ -215,7 +218,7 @@ def test_reads_a_server_of_another_library():
     assert reader.close_received
 
 
-def test_nothing_is_read_after_a_close_frame():
+def test_nothing_is_read_after_a_close_frame() -> None:
     reader = FrameReader()
     assert reader.feed(server_frame(8, b"") + server_frame(1, b"late")) == [(8, b"")]
     assert reader.feed(server_frame(2, b"a whole one")) == []
@@ -250,7 +253,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("piece", [1, 1_000_000])
 @pytest.mark.parametrize("name", BROKEN)
-def test_what_came_before_an_offence_is_delivered(name, piece):
+def test_what_came_before_an_offence_is_delivered(name: str, piece: int) -> None:
     wire, code = BROKEN[name]
     reader = FrameReader(max_message_bytes=1024)
     assert feed_in_pieces(reader, server_frame(1, b"before") + wire, piece) == [(1, b"before")]
@@ -259,7 +262,7 @@ def test_what_came_before_an_offence_is_delivered(name, piece):
     assert reader.feed(server_frame(1, b"after")) == []
 
 
-def test_a_message_of_exactly_the_limit_is_read():
+def test_a_message_of_exactly_the_limit_is_read() -> None:
     reader = FrameReader(max_message_bytes=1024)
     whole = server_frame(2, bytes(1024))
     fragments = server_frame(2, bytes(1000), fin=False) + server_frame(0, bytes(24))
@@ -267,7 +270,7 @@ def test_a_message_of_exactly_the_limit_is_read():
 
 
 @given(st.lists(st.binary(max_size=64), max_size=20))
-def test_any_bytes_give_messages_or_one_recorded_error_in_bounded_memory(chunks):
+def test_any_bytes_give_messages_or_one_recorded_error_in_bounded_memory(chunks: list[bytes]) -> None:
     reader = FrameReader(max_message_bytes=256)
     for chunk in chunks:
         before = reader.error
@@ -281,7 +284,7 @@ def test_any_bytes_give_messages_or_one_recorded_error_in_bounded_memory(chunks)
 
 
 @given(messages, st.data())
-def test_a_flipped_byte_harms_nothing_that_came_before_it(sent, data):
+def test_a_flipped_byte_harms_nothing_that_came_before_it(sent: Sent, data: st.DataObject) -> None:
     frames = [server_frame(opcode, payload) for opcode, payload in sent]
     wire = bytearray(b"".join(frames))
     if not wire:
@@ -302,17 +305,19 @@ HEADS = st.tuples(
 
 
 @given(st.lists(st.tuples(HEADS, st.sampled_from([0, 3, 5, 124, 125, 126, 128, 256]), st.booleans()), max_size=4))
-def test_a_lone_frame_is_read_as_one_that_comes_byte_by_byte(frames):
+def test_a_lone_frame_is_read_as_one_that_comes_byte_by_byte(
+    frames: list[tuple[tuple[int, int, bytes], int, bool]],
+) -> None:
     reader, slow = FrameReader(200), FrameReader(200)
     for (first, size, more), payload_bytes, plain in frames:
         piece = bytes((first, size)) + more + (b"t" if plain else b"\xe9") * payload_bytes
         assert reader.feed(piece) == feed_in_pieces(slow, piece, 1)
-        assert (reader.error is None) == (slow.error is None)
-        assert reader.error is None or reader.error.close_code == slow.error.close_code
+        codes = [end.error and end.error.close_code for end in (reader, slow)]
+        assert codes[0] == codes[1]
 
 
 @pytest.mark.parametrize("length_byte", [127, 128 | 3, 255])
-def test_a_piece_as_long_as_a_length_marker_would_say_is_not_a_lone_frame(length_byte):
+def test_a_piece_as_long_as_a_length_marker_would_say_is_not_a_lone_frame(length_byte: int) -> None:
     whole = server_frame(2, bytes(70_000)) if length_byte == 127 else encode_frame(2, b"x" * 200, KEY)
     piece = bytes((0x82, length_byte)) + whole[2:].ljust(256, b"x")[:length_byte]
     reader = FrameReader()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
@@ -35,23 +36,23 @@ json_values = st.recursive(
 
 
 @pytest.mark.parametrize(("wire", "message"), JSON_UPSTREAM)
-def test_writes_what_the_specification_shows(wire, message):
+def test_writes_what_the_specification_shows(wire: str, message: Any) -> None:
     assert json.loads(json_v1.encode(message)) == json.loads(wire)
 
 
 @pytest.mark.parametrize(("wire", "message"), JSON_DOWNSTREAM)
-def test_reads_what_the_specification_shows(wire, message):
+def test_reads_what_the_specification_shows(wire: str, message: Any) -> None:
     assert json_v1.decode(wire.encode()) == message
 
 
 @pytest.mark.parametrize(("wire", "message"), JSON_DOWNSTREAM)
-def test_order_of_properties_and_extra_ones_do_not_matter(wire, message):
+def test_order_of_properties_and_extra_ones_do_not_matter(wire: str, message: Any) -> None:
     backwards = {"futureField": [1], **dict(reversed(json.loads(wire).items()))}
     assert json_v1.decode(json.dumps(backwards, indent=1).encode()) == message
 
 
 @pytest.mark.parametrize("wire", JSON_UNKNOWN)
-def test_unknown_types_are_ignored(wire):
+def test_unknown_types_are_ignored(wire: str) -> None:
     assert json_v1.decode(wire.encode()) is None
 
 
@@ -71,7 +72,7 @@ def test_unknown_types_are_ignored(wire):
         b"[" * 5000,
     ],
 )
-def test_malformed_messages_break_the_protocol(wire):
+def test_malformed_messages_break_the_protocol(wire: bytes) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         json_v1.decode(wire)
     assert caught.value.close_code == 1007
@@ -93,15 +94,16 @@ def test_malformed_messages_break_the_protocol(wire):
         b'{"type":"message","from":"server","dataType":"text","data":"x","sequenceId":true}',
     ],
 )
-def test_a_message_that_makes_no_sense_has_come_and_is_nobodys(wire):
+def test_a_message_that_makes_no_sense_has_come_and_is_nobodys(wire: bytes) -> None:
     message = json_v1.decode(wire)
     assert isinstance(message, DataMessage)
     assert message.data_type == json_v1.UNKNOWN
     assert message.data is None
 
 
-def test_a_senseless_message_of_a_reliable_stream_keeps_its_number():
+def test_a_senseless_message_of_a_reliable_stream_keeps_its_number() -> None:
     message = json_v1.decode(b'{"type":"message","from":"moon","sequenceId":7}')
+    assert isinstance(message, DataMessage)
     assert message.sequence_id == 7
 
 
@@ -119,7 +121,7 @@ def test_a_senseless_message_of_a_reliable_stream_keeps_its_number():
         b'{"type":"ack","ackId":[1],"success":true}',
     ],
 )
-def test_an_ack_that_answers_nothing_of_ours_has_no_id(wire):
+def test_an_ack_that_answers_nothing_of_ours_has_no_id(wire: bytes) -> None:
     assert json_v1.decode(wire) == Ack(None, False)
 
 
@@ -138,15 +140,16 @@ def test_an_ack_that_answers_nothing_of_ours_has_no_id(wire):
         ('{"a":1,"a":2}', {"a": 2}),
     ],
 )
-def test_what_another_client_sent_is_read_as_far_as_its_grammar_is_json(data, value):
+def test_what_another_client_sent_is_read_as_far_as_its_grammar_is_json(data: str, value: object) -> None:
     message = json_v1.decode(b'{"type":"message","from":"server","dataType":"json","data":' + data.encode() + b"}")
+    assert isinstance(message, DataMessage)
     assert message.data_type == "json"
     if value is not None or data == "1e999":
         assert message.data == value
 
 
 @given(st.binary(max_size=200) | json_values.map(lambda value: json.dumps(value).encode()))
-def test_any_bytes_give_a_message_or_a_protocol_error(payload):
+def test_any_bytes_give_a_message_or_a_protocol_error(payload: bytes) -> None:
     try:
         message = json_v1.decode(payload)
     except RemoteProtocolError:
@@ -161,7 +164,7 @@ def test_any_bytes_give_a_message_or_a_protocol_error(payload):
         json_values | st.sampled_from(["group", "server", "text", "binary", "connected", "disconnected"]),
     ),
 )
-def test_any_fields_give_a_well_typed_message_or_a_protocol_error(kind, fields):
+def test_any_fields_give_a_well_typed_message_or_a_protocol_error(kind: str, fields: dict[str, object]) -> None:
     try:
         message = json_v1.decode(json.dumps({"type": kind, **fields}).encode())
     except RemoteProtocolError:
@@ -186,7 +189,7 @@ def test_any_fields_give_a_well_typed_message_or_a_protocol_error(kind, fields):
         JoinGroup("g", 2**64),
     ],
 )
-def test_what_cannot_be_written_is_our_error(message):
+def test_what_cannot_be_written_is_our_error(message: Any) -> None:
     with pytest.raises(LocalProtocolError):
         json_v1.encode(message)
 
@@ -195,7 +198,9 @@ ack_ids = st.none() | st.integers(1, 2**63)
 
 
 @given(st.sampled_from(["group", "event"]), st.text(min_size=1), st.text(), ack_ids, st.booleans())
-def test_template_of_text_equals_the_encoder(kind, name, text, ack_id, no_echo):
+def test_template_of_text_equals_the_encoder(
+    kind: Literal["group", "event"], name: str, text: str, ack_id: int | None, no_echo: bool
+) -> None:
     template = json_v1.publish_template(kind, name, DataType.TEXT, no_echo)
     if kind == "group":
         message: SendToGroup | SendEvent = SendToGroup(name, DataType.TEXT, text, ack_id, no_echo)
@@ -205,13 +210,13 @@ def test_template_of_text_equals_the_encoder(kind, name, text, ack_id, no_echo):
 
 
 @given(st.from_regex(r"[A-Za-z0-9+/ ]*", fullmatch=True), ack_ids)
-def test_safe_text_goes_as_it_is(text, ack_id):
+def test_safe_text_goes_as_it_is(text: str, ack_id: int | None) -> None:
     template = json_v1.publish_template("group", "g", DataType.TEXT)
     assert template.encode_safe(text.encode(), ack_id) == template.encode(text.encode(), ack_id)
 
 
 @given(st.binary(), ack_ids)
-def test_template_of_binary_is_base64(data, ack_id):
+def test_template_of_binary_is_base64(data: bytes, ack_id: int | None) -> None:
     template = json_v1.publish_template("event", "e", DataType.BINARY)
     wire = json.loads(template.encode(data, ack_id))
     assert base64.b64decode(wire["data"], validate=True) == data
@@ -219,12 +224,12 @@ def test_template_of_binary_is_base64(data, ack_id):
 
 
 @given(json_values, ack_ids)
-def test_template_of_json_takes_json_text(value, ack_id):
+def test_template_of_json_takes_json_text(value: object, ack_id: int | None) -> None:
     template = json_v1.publish_template("group", "g", DataType.JSON)
     assert json.loads(template.encode(json.dumps(value).encode(), ack_id))["data"] == value
 
 
-def test_template_refuses_what_json_cannot_hold():
+def test_template_refuses_what_json_cannot_hold() -> None:
     with pytest.raises(LocalProtocolError):
         json_v1.publish_template("group", "g", DataType.PROTOBUF)
     with pytest.raises(LocalProtocolError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from google.protobuf.message import DecodeError
 from hypothesis import example, given, settings
@@ -27,7 +29,7 @@ def library_writes(source: str, group: str | None, data: str | bytes, sequence_i
         wire.data_message.data.binary_data = data
     if sequence_id is not None:
         wire.data_message.sequence_id = sequence_id
-    return wire.SerializeToString()
+    return bytes(wire.SerializeToString())
 
 
 def library_reads(payload: bytes) -> DataMessage | None:
@@ -54,7 +56,7 @@ def library_reads(payload: bytes) -> DataMessage | None:
     st.text(max_size=200) | st.binary(max_size=300) | st.integers(0, 15_000).map(bytes),
     st.none() | st.integers(0, 2**63 - 1),
 )
-def test_usual_deliveries_are_read_by_hand(group, data, sequence_id):
+def test_usual_deliveries_are_read_by_hand(group: str | None, data: str | bytes, sequence_id: int | None) -> None:
     source = "server" if group is None else "group"
     payload = library_writes(source, group, data, sequence_id)
     message = protobuf_fast.read_delivery(payload)
@@ -74,7 +76,7 @@ def test_usual_deliveries_are_read_by_hand(group, data, sequence_id):
         b"",
     ],
 )
-def test_the_rest_is_left_to_the_library(payload):
+def test_the_rest_is_left_to_the_library(payload: bytes) -> None:
     assert protobuf_fast.read_delivery(payload) is None
 
 
@@ -92,7 +94,9 @@ def test_the_rest_is_left_to_the_library(payload):
     st.binary(max_size=2),
 )
 @example(library_writes("group", "room", "hello", 300), [], 1, b"")
-def test_it_never_reads_what_the_library_reads_otherwise(payload, changes, cut, tail):
+def test_it_never_reads_what_the_library_reads_otherwise(
+    payload: bytes, changes: list[tuple[int, int]], cut: int, tail: bytes
+) -> None:
     wire = bytearray(payload[: len(payload) - cut] + tail)
     for position, value in changes:
         wire[position % len(wire)] = value
@@ -101,7 +105,7 @@ def test_it_never_reads_what_the_library_reads_otherwise(payload, changes, cut, 
 
 
 @given(st.binary(max_size=40), st.binary(max_size=12))
-def test_any_body_is_read_as_the_library_reads_it(inner, tail):
+def test_any_body_is_read_as_the_library_reads_it(inner: bytes, tail: bytes) -> None:
     body = b"\x0a\x05group\x12\x01g\x1a" + inner + tail
     wire = b"\x12" + bytes([len(body)]) + body
     message = protobuf_fast.read_delivery(wire)
@@ -129,7 +133,7 @@ MALFORMED = {
 
 
 @pytest.mark.parametrize("name", MALFORMED)
-def test_malformed_lengths_are_not_read_by_hand(name):
+def test_malformed_lengths_are_not_read_by_hand(name: str) -> None:
     assert library_reads(MALFORMED[name]) is None
     assert protobuf_fast.read_delivery(MALFORMED[name]) is None
 
@@ -153,7 +157,9 @@ samples = st.sampled_from(
     st.none() | uint64,
     st.booleans(),
 )
-def test_a_template_means_what_the_library_writes(kind, name, sample, ack_id, no_echo):
+def test_a_template_means_what_the_library_writes(
+    kind: Literal["group", "event"], name: str, sample: tuple[DataType, str | bytes], ack_id: int | None, no_echo: bool
+) -> None:
     data_type, data = sample
     message: SendToGroup | SendEvent
     if kind == "group":
@@ -167,14 +173,14 @@ def test_a_template_means_what_the_library_writes(kind, name, sample, ack_id, no
         assert UpstreamMessage.FromString(template.encode(raw, ack_id)) == expected
 
 
-def test_kept_heads_are_bounded():
+def test_kept_heads_are_bounded() -> None:
     template = protobuf_fast.publish_template("group", "g", DataType.BINARY)
     for size in range(5000):
         template.encode_safe(bytes(size))
     assert len(template._heads) <= 4096
 
 
-def test_a_template_refuses_what_protobuf_cannot_hold():
+def test_a_template_refuses_what_protobuf_cannot_hold() -> None:
     template = protobuf_fast.publish_template("group", "g", DataType.TEXT)
     for ack_id in (-1, 2**64):
         with pytest.raises(LocalProtocolError):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,22 +29,22 @@ uint64 = st.integers(0, 2**64 - 1)
 
 
 @pytest.mark.parametrize(("wire", "message"), PROTOBUF_UPSTREAM)
-def test_writes_the_specification_byte_for_byte(wire, message):
+def test_writes_the_specification_byte_for_byte(wire: str, message: Any) -> None:
     assert protobuf_v1.encode(message) == bytes.fromhex(wire)
 
 
 @pytest.mark.parametrize(("wire", "message"), PROTOBUF_DOWNSTREAM)
-def test_reads_the_specification(wire, message):
+def test_reads_the_specification(wire: str, message: Any) -> None:
     assert protobuf_v1.decode(bytes.fromhex(wire)) == message
 
 
 @pytest.mark.parametrize("wire", PROTOBUF_UNKNOWN)
-def test_unknown_kinds_are_ignored(wire):
+def test_unknown_kinds_are_ignored(wire: str) -> None:
     assert protobuf_v1.decode(bytes.fromhex(wire)) is None
 
 
 @pytest.mark.parametrize(("wire", "message"), PROTOBUF_DOWNSTREAM)
-def test_a_cut_message_is_no_other_message(wire, message):
+def test_a_cut_message_is_no_other_message(wire: str, message: Any) -> None:
     whole = bytes.fromhex(wire)
     for end in range(1, len(whole)):
         with pytest.raises(RemoteProtocolError) as caught:
@@ -62,7 +64,7 @@ def data_message(source: str, group: str | None, field: str, data: object, seque
         setattr(wire.data_message.data, field, data)
     if sequence_id is not None:
         wire.data_message.sequence_id = sequence_id
-    return wire.SerializeToString()
+    return bytes(wire.SerializeToString())
 
 
 data_fields = st.one_of(
@@ -74,7 +76,7 @@ data_fields = st.one_of(
 
 
 @given(st.none() | st.text(max_size=200), data_fields, st.none() | uint64)
-def test_reads_every_kind_of_data(group, data, sequence_id):
+def test_reads_every_kind_of_data(group: str | None, data: tuple[str, str | bytes], sequence_id: int | None) -> None:
     data_type, value = data
     source = "server" if group is None else "group"
     wire = data_message(source, group, f"{data_type}_data", value, sequence_id)
@@ -82,7 +84,7 @@ def test_reads_every_kind_of_data(group, data, sequence_id):
 
 
 @given(st.permutations(range(4)), uint64)
-def test_order_of_fields_and_unknown_ones_do_not_matter(order, sequence_id):
+def test_order_of_fields_and_unknown_ones_do_not_matter(order: list[int], sequence_id: int) -> None:
     sequence = UpstreamMessage.SequenceAckMessage(sequence_id=sequence_id).SerializeToString()
     fields = [b"\x0a\x05group", b"\x12\x01g", b"\x1a\x03\x0a\x01x"]
     fields.append(b"\x20" + sequence[1:] if sequence else b"\x20\x00")
@@ -91,7 +93,7 @@ def test_order_of_fields_and_unknown_ones_do_not_matter(order, sequence_id):
     assert protobuf_v1.decode(wire) == DataMessage("group", "g", "text", "x", sequence_id)
 
 
-def test_the_end_of_a_stream_has_no_data():
+def test_the_end_of_a_stream_has_no_data() -> None:
     message = protobuf_v1.decode(data_message("group", "g", "", None))
     assert message == DataMessage("group", "g", "json", None)
 
@@ -106,14 +108,14 @@ def test_the_end_of_a_stream_has_no_data():
         b"\x12\x12\x0a\x05group\x12\x01g\x1a\x06\x0a\x04\xff\xff\xff\xff",  # text that is not UTF-8
     ],
 )
-def test_malformed_messages_break_the_protocol(wire):
+def test_malformed_messages_break_the_protocol(wire: bytes) -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         protobuf_v1.decode(wire)
     assert caught.value.close_code == 1007
 
 
 @given(st.binary(max_size=100) | st.binary(max_size=60).map(lambda body: bytes([0x12, len(body)]) + body))
-def test_any_bytes_give_a_message_or_a_protocol_error(payload):
+def test_any_bytes_give_a_message_or_a_protocol_error(payload: bytes) -> None:
     try:
         message = protobuf_v1.decode(payload)
     except RemoteProtocolError:
@@ -133,6 +135,6 @@ def test_any_bytes_give_a_message_or_a_protocol_error(payload):
         SequenceAck(-1),
     ],
 )
-def test_what_cannot_be_written_is_our_error(message):
+def test_what_cannot_be_written_is_our_error(message: Any) -> None:
     with pytest.raises(LocalProtocolError):
         protobuf_v1.encode(message)

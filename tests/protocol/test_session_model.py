@@ -132,7 +132,7 @@ steps = st.lists(
 
 @settings(max_examples=300)
 @given(steps)
-def test_nothing_is_lost_or_done_twice_whenever_the_socket_goes(script):
+def test_nothing_is_lost_or_done_twice_whenever_the_socket_goes(script: list[tuple[str, int]]) -> None:
     service = Service()
     client = Client(service)
     others = 0
@@ -167,7 +167,7 @@ def test_nothing_is_lost_or_done_twice_whenever_the_socket_goes(script):
     assert service.unacked == {}
 
 
-def test_a_recovery_that_comes_too_late_loses_what_the_service_forgot():
+def test_a_recovery_that_comes_too_late_loses_what_the_service_forgot() -> None:
     service = Service()
     client = Client(service)
     client.publish(True)

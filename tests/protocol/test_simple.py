@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,18 +13,18 @@ from wps_load.protocol.messages import DataMessage, DataType, JoinGroup, Ping, S
 
 
 @given(st.text())
-def test_text_comes_as_it_was_sent(text):
+def test_text_comes_as_it_was_sent(text: str) -> None:
     payload = simple.encode(SendEvent("message", DataType.TEXT, text))
     assert simple.decode_text(payload) == DataMessage("server", None, "text", text)
 
 
 @given(st.binary())
-def test_binary_comes_as_it_was_sent(data):
+def test_binary_comes_as_it_was_sent(data: bytes) -> None:
     payload = simple.encode(SendEvent("message", DataType.BINARY, data))
     assert simple.decode_binary(payload) == DataMessage("server", None, "binary", data)
 
 
-def test_text_that_is_not_utf8_breaks_the_protocol():
+def test_text_that_is_not_utf8_breaks_the_protocol() -> None:
     with pytest.raises(RemoteProtocolError) as caught:
         simple.decode_text(b"\xff")
     assert caught.value.close_code == 1007
@@ -40,7 +42,7 @@ def test_text_that_is_not_utf8_breaks_the_protocol():
         SendEvent("message", DataType.TEXT, "\ud800"),
     ],
 )
-def test_everything_else_is_refused(message):
+def test_everything_else_is_refused(message: Any) -> None:
     with pytest.raises(LocalProtocolError):
         simple.encode(message)
 
@@ -49,13 +51,13 @@ def test_everything_else_is_refused(message):
     ("data_type", "opcode"),
     [(DataType.TEXT, Opcode.TEXT), (DataType.JSON, Opcode.TEXT), (DataType.BINARY, Opcode.BINARY)],
 )
-def test_template_names_its_frame_and_sends_the_data(data_type, opcode):
+def test_template_names_its_frame_and_sends_the_data(data_type: DataType, opcode: Opcode) -> None:
     template = simple.publish_template("event", "message", data_type)
     assert template.opcode == opcode
     assert template.encode(b"data") == b"data"
 
 
-def test_template_refuses_groups_acks_and_bad_text():
+def test_template_refuses_groups_acks_and_bad_text() -> None:
     with pytest.raises(LocalProtocolError):
         simple.publish_template("group", "g", DataType.TEXT)
     template = simple.publish_template("event", "message", DataType.TEXT)

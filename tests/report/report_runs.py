@@ -31,7 +31,8 @@ PARTS = {
 
 
 def lognormal_ns(rng: np.random.Generator, median_ms: float, n: int, sigma: float = 0.35) -> list[int]:
-    return (median_ms * 1e6 * rng.lognormal(0.0, sigma, n)).astype(np.int64).tolist()
+    times: list[int] = (median_ms * 1e6 * rng.lognormal(0.0, sigma, n)).astype(np.int64).tolist()
+    return times
 
 
 def histogram(values_ns: Sequence[int]) -> Histogram:

@@ -80,8 +80,9 @@ class TestDoubts:
 
     def test_cpu_is_that_of_the_answers_step(self) -> None:
         run = searched()
-        steps = [{**s, "cpu_percent_max": 95.0} for s in run.capacity["steps"]]  # type: ignore[index, attr-defined]
-        assert names(replace(run, capacity={**(run.capacity or {}), "steps": steps})) == ["cpu"]
+        capacity: Any = run.capacity
+        steps = [{**step, "cpu_percent_max": 95.0} for step in capacity["steps"]]
+        assert names(replace(run, capacity={**capacity, "steps": steps})) == ["cpu"]
 
     @pytest.mark.parametrize(("bound_by", "found"), [("service", []), ("time", ["stopped_early"])])
     def test_a_search_may_end_before_its_time(self, bound_by: str, found: list[str]) -> None:

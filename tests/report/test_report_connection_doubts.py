@@ -123,6 +123,13 @@ def test_connected_is_the_mean_of_the_measure_phase_not_its_peak() -> None:
 
 
 def test_a_search_is_there_to_find_how_many_connect() -> None:
-    capacity = {"variable": "users", "value": None, "low": None, "high": 50, "bound_by": "range", "steps": []}
+    capacity: dict[str, Any] = {
+        "variable": "users",
+        "value": None,
+        "low": None,
+        "high": 50,
+        "bound_by": "range",
+        "steps": [],
+    }
     made = run(replace(SOUND, open_mean=1.0), capacity=capacity, failures={("connect", "connect_files_exhausted"): 1})
     assert not errors(made)

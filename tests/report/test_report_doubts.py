@@ -142,7 +142,7 @@ def test_a_worker_that_only_listens_and_stood_still_is_seen_among_many() -> None
 
 @pytest.mark.parametrize(("factor", "word"), [(3.0, "fell"), (1 / 3, "rose")])
 def test_drift_is_seen_both_ways(factor: float, word: str) -> None:
-    course = np.concatenate([np.full(10, factor), np.ones(20)])
+    course = [factor] * 10 + [1.0] * 20
     doubt = next(d for d in build_summary(facts(levels=course))["doubts"] if d["name"] == "drift")
     assert (doubt["level"], word in doubt["message"]) == ("warning", True)
 
@@ -223,11 +223,9 @@ def test_the_list_is_closed() -> None:
 
 def test_nothing_connected_comes_first_and_alone_explains_what_follows() -> None:
     made = facts(
-        **{
-            "connections": ConnectionCounts(target=50, opened=0, failed=50, peak=0),
-            "totals": totals(0),
-            "offered": 900,
-        },
+        connections=ConnectionCounts(target=50, opened=0, failed=50, peak=0),
+        totals=totals(0),
+        offered=900,
         **health(workers_lost=1),
         failures={("connect", "http_401"): 48, ("connect", "timeout"): 2, ("rtt", "x"): 99},
     )

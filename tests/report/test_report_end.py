@@ -29,7 +29,10 @@ class Ended:
         self.reporter = Reporter(config, Console(self.said))
         self.reporter.used = True
         self.reporter.facts = lambda *_: facts(slo=slo)  # type: ignore[method-assign]
-        self.finish = lambda: self.reporter.finish(COORDINATOR, outside)
+        self.outside = outside
+
+    def finish(self) -> None:
+        self.reporter.finish(COORDINATOR, self.outside)
 
     @property
     def folder(self) -> Path:

@@ -12,8 +12,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from hdrh.histogram import HdrHistogram  # type: ignore[import-untyped]
-from hdrh.log import HistogramLogReader  # type: ignore[import-untyped]
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
 
 from tests.report.report_runs import facts
 from wps_load.errors import ConfigError

@@ -166,7 +166,7 @@ def test_a_browser_draws_every_chart_without_an_error(tmp_path: Path, theme: str
         run = replace(run, snapshot=Snapshot(run.snapshot.histograms, failures))
         target.write_bytes(html.render(build_summary(run), run.snapshot.histograms, Extras(azure=azure)))
     else:
-        levels = 1 + 0.3 * np.random.default_rng(1).random(30)
+        levels = [1 + 0.3 * more for more in np.random.default_rng(1).random(30)]
         target.write_text(page(facts(levels=levels, failures=failures)))
         charts = 6
     done = subprocess.run(

@@ -23,11 +23,11 @@ def found(runs: int, *, slowdown: float, between: float) -> float:
     deviation = math.hypot(WITHIN, between)
     calls = 0
     for _ in range(COMPARISONS):
-        sides = (
+        base, new = (
             [Estimate(rng.normal(centre, deviation), WITHIN * rng.uniform(0.9, 1.2)) for _ in range(runs)]
             for centre in (0.0, math.log1p(slowdown))
         )
-        difference = log_difference(*sides, 0.99)
+        difference = log_difference(base, new, 0.99)
         calls += difference.low > 0 and math.expm1(difference.new - difference.base) > 0.05
     return calls / COMPARISONS
 

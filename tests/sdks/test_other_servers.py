@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,7 +44,13 @@ def test_simple_clients_hear_their_echo(peer: str, data_type: str) -> None:
 
 @pytest.mark.parametrize("data_type", ["text", "json", "binary"])
 def test_json_clients_hear_their_group(peer: str, data_type: str) -> None:
-    options = {"protocol": "json", "data_type": data_type, "ack": True, "payload": "64B*4,1KiB*2,70KiB*1", "rate": "50"}
+    options: dict[str, Any] = {
+        "protocol": "json",
+        "data_type": data_type,
+        "ack": True,
+        "payload": "64B*4,1KiB*2,70KiB*1",
+        "rate": "50",
+    }
     done = play(peer, 4, scenario="small-group", group_size="4", **options)
 
     done.assert_whole()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 import pytest
 
 from wps_load.clock import now_ns

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -82,7 +83,7 @@ class Process:
             }
         )
         monkeypatch.setattr(signals, "now_ns", lambda: self.now_ns)
-        monkeypatch.setattr(signals.os, "_exit", self._exit)
+        monkeypatch.setattr(os, "_exit", self._exit)
         monkeypatch.setattr(signals, "_end_children", lambda: self.said.append("children"))
         main = gevent.spawn(self._main)
         gevent.sleep(0)

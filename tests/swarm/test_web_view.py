@@ -91,9 +91,9 @@ def texts(view: RunView) -> dict[str, tuple[str, str]]:
 
 
 def test_before_the_first_run() -> None:
-    prepared = SimpleNamespace(coordinator=None)
-    for current in (None, prepared):
-        view = RunView(lambda current=current: current)
+    prepared: Any = SimpleNamespace(coordinator=None)
+    for find in (lambda: None, lambda: prepared):
+        view = RunView(find)
         assert view.data("", 0) == {"state": "none"}
         assert texts(view) == {"live page": (PAGE, ""), "phase": ("no run yet", "")}
         assert view.folder is None

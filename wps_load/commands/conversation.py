@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from gevent.queue import Empty, Queue  # type: ignore[import-untyped]
+from gevent.queue import Empty, Queue
 
 from wps_load.client.connection import Connection
 from wps_load.client.dial import Dialed

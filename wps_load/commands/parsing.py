@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
-import configargparse  # type: ignore[import-untyped]
+import configargparse
 
 from wps_load.auth import redact
 from wps_load.clock import NS_PER_S

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from wps_load.emulator import metadata, raw_json
 from wps_load.emulator.frames import BINARY, build_frame

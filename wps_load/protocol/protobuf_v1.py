@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.messages import (
