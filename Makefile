@@ -10,7 +10,7 @@ CLEAN_ENV := env -u WebPubSubConnectionString $(shell env | sed -n 's/^\(LOCUST_
 .PHONY: run test check sample bench clean
 
 run: $(VENV)/.installed
-	$(CLEAN_ENV) $(BIN)/locust -f locustfile.py --config configs/smoke.conf
+	$(CLEAN_ENV) $(BIN)/wps-load run
 
 test: $(VENV)/.installed-test
 	$(CLEAN_ENV) $(BIN)/ruff check .
@@ -23,12 +23,12 @@ check: $(VENV)/.installed-test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-$(VENV)/.installed: pyproject.toml
+$(VENV)/.installed: pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
 	touch $@
 
-$(VENV)/.installed-test: pyproject.toml
+$(VENV)/.installed-test: pyproject.toml setup.py
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[test]"
 	touch $(VENV)/.installed $@

@@ -17,7 +17,7 @@ from wps_load.workload.population import layout, publisher_count
 from wps_load.workload.scenarios import SCENARIOS, Topology
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.conf"))
-LOCUST_KEYS = {"locustfile", "headless", "users", "spawn-rate", "run-time", "exit-code-on-error"}
+LOCUST_KEYS = {"locustfile", "headless", "only-summary", "users", "spawn-rate", "run-time", "exit-code-on-error"}
 
 
 def ready_file(path: Path) -> dict[str, Any]:

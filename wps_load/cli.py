@@ -12,6 +12,9 @@ from wps_load import output
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "run": "run a scenario: the first thing to try",
+        "init": "write a locustfile, configurations and a CI workflow to start from",
+        "options": "every option of a run, with its default and meaning",
         "emulator": "run a local Azure Web PubSub",
         "upstream": "run an app server: negotiate endpoint and echo event handler",
         "token": "print a Client URL",
@@ -92,11 +95,11 @@ def _help() -> str:
         [
             "usage: wps-load COMMAND [options]",
             "",
-            "Load testing for Azure Web PubSub. Runs themselves are Locust's: locust -f locustfile.py",
+            "Load testing for Azure Web PubSub, on Locust.",
             "",
             *lines,
             "",
-            "Try: wps-load plan --users 1000 --wps-scenario small-group",
+            "Try: wps-load run",
             "Each command explains itself with --help.",
         ]
     )

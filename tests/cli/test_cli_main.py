@@ -42,7 +42,7 @@ def test_version(run: Run) -> None:
     assert result.out.startswith("wps-load ")
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", sorted(set(cli.COMMANDS) - {"run"}))  # becomes Locust: tests/test_packaging.py
 def test_an_unknown_option_is_one_sentence_without_secrets(run: Run, name: str) -> None:
     result = run(name, "--nonsense=AccessKey=hunter2;")
     assert (result.code, result.out) == (2, "")

@@ -28,30 +28,56 @@ STATE = LiveState(
 
 
 def test_terminal() -> None:
-    assert live_line(STATE, 140) == (
-        "████████████░░░░ measure 15 s left  998/1,000 connections  rtt p50 3.42 p99 12.9 ms ✓ p99 1,000"
+    assert live_line(STATE, 160) == (
+        "████████████░░░░  measure 15 s left  998/1,000 connected  rtt p50 3.42 p99 12.9 ms ✓ 99% below 1,000"
         "  lost 0  out 1,998/s  in 19,984/s"
     )
 
 
 def test_log() -> None:
     assert live_line(STATE, None) == (
-        "measure 15 s left | 998/1,000 connections | rtt p50 3.42 p99 12.9 ms ✓ p99 1,000 | lost 0"
+        "measure 15 s left | 998/1,000 connected | rtt p50 3.42 p99 12.9 ms ✓ 99% below 1,000 | lost 0"
         " | out 1,998/s | in 19,984/s"
     )
 
 
-def test_whole_parts_are_left_out() -> None:
-    assert live_line(STATE, 60) == "████████████░░░░ measure 15 s left  998/1,000 connections"
+@pytest.mark.parametrize(
+    ("width", "line"),
+    [
+        (90, "measure 15 s left  998/1,000 connected  rtt p50 3.42 p99 12.9 ms ✓ 99% below 1,000"),
+        (79, "measure 15 s left  rtt p50 3.42 p99 12.9 ms ✓ 99% below 1,000"),
+        (50, "rtt p50 3.42 p99 12.9 ms ✓ 99% below 1,000"),
+    ],
+)
+def test_the_latency_goes_last(width: int, line: str) -> None:
+    assert live_line(STATE, width).startswith(line)
+    assert "rtt p50 3.42 p99 12.9 ms" in live_line(STATE, width)
+
+
+def test_connections_as_the_load() -> None:
+    connecting = replace(STATE, phase="connect", metric="connect", connects_per_s=41.0, limit_ms=None)
+    assert live_line(connecting, None) == (
+        "connect 15 s left | 998/1,000 connected, 41/s | connect p50 3.42 p99 12.9 ms"
+    )
+    failing = replace(connecting, failed={"http_429": 7, "connect_timeout": 2}, counts={"closed": 812})
+    assert live_line(failing, 100) == (
+        "connect 15 s left  998/1,000 connected, 41/s  failed 9 (http_429 and 1 more)  closed 812"
+    )
+    assert live_line(failing, 30) == "998/1,000 connected, 41/s"
+
+
+def test_what_a_scenario_is_about() -> None:
+    recovering = replace(STATE, metric="recover", counts={"cuts": 21, "recovered": 20})
+    assert "ms ✓ 99% below 1,000 | cuts 21 | recovered 20 | lost 0" in live_line(recovering, None)
 
 
 def test_unknown_is_a_dash_and_an_exceeded_limit_is_seen() -> None:
     start = replace(STATE, total_s=None, p50_ms=None, p99_ms=None, lost=None, published_per_s=None, delivered_per_s=0.5)
     assert live_line(start, None) == (
-        "measure 45 s | 998/1,000 connections | rtt p50 – p99 – ms | lost – | out – | in 0.5/s"
+        "measure 45 s | 998/1,000 connected | rtt p50 – p99 – ms | lost – | out – | in 0.5/s"
     )
-    assert "✗ p99 10.0" in live_line(replace(STATE, limit_ms=10.0), None)
-    assert "✓ p50 10.0" in live_line(replace(STATE, limit_ms=10.0, limit_percentile="p50"), None)
+    assert "✗ 29% above 10.0" in live_line(replace(STATE, limit_ms=10.0), None)
+    assert "✓ 66% below 10.0" in live_line(replace(STATE, limit_ms=10.0, limit_percentile="p50"), None)
     assert "10.0" not in live_line(replace(STATE, limit_ms=10.0, limit_percentile="p99.9"), None)
 
 

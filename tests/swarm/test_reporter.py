@@ -21,8 +21,8 @@ from wps_load.swarm.reporter import Reporter
 @pytest.mark.parametrize(
     ("slo", "shown"),
     [
-        ("", "delivery p50 5.00 p99 5.00 ms ✓ p99 1,000"),
-        ("loss = 0, rtt p50 < 1ms, rtt p99 < 1s", "p99 5.00 ms ✗ p50 1.00"),
+        ("", "delivery p50 5.00 p99 5.00 ms ✓ 100% below 1,000"),
+        ("loss = 0, rtt p50 < 1ms, rtt p99 < 1s", "p99 5.00 ms ✗ 400% above 1.00"),
         ("rtt p99.9 < 1ms, connect p99 < 1ms", "p99 5.00 ms | lost"),
         ("none", "delivery p50 5.00 p99 5.00 ms | lost"),
     ],
@@ -57,4 +57,4 @@ def test_a_run_about_connections_shows_new_ones_a_second() -> None:
     coordinator: Any = SimpleNamespace(phase="measure", plan=SimpleNamespace(started_ns=now_ns()), drained=False)
     reporter.begin(coordinator, lambda: 10)
     reporter.second(collector)
-    assert "connect p50 5.00 p99 5.00 ms | new 12/s" in stream.getvalue()
+    assert "0/10 connected, 12/s | connect p50 5.00 p99 5.00 ms | closed 0" in stream.getvalue()

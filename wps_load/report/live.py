@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from wps_load.report.tables import DASH, millis, seconds
 
@@ -17,7 +19,9 @@ class LiveState:
 
     `connects_per_s`: where connections are what the run is about, or what it does at present: new ones a second, shown
     instead of the messages. `metric`: the latency shown (`rtt`, `delivery`, ...), over the last seconds. `limit_ms` and
-    `limit_percentile`: the SLO on it, if there is one, such as 1000.0 and "p99". `lost`: gaps seen so far.
+    `limit_percentile`: the SLO on it, if there is one, such as 1000.0 and "p99". `lost`: gaps seen so far. `failed`:
+    attempts to connect that failed so far, by label. `counts`: what this scenario is about, such as cuts and
+    recoveries, in the order in which it is shown.
     """
 
     phase: str
@@ -34,24 +38,36 @@ class LiveState:
     limit_ms: float | None = None
     limit_percentile: str | None = None
     connects_per_s: float | None = None
+    failed: Mapping[str, int] = field(default_factory=dict)
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+class Part(NamedTuple):
+    """`rank`: the higher, the sooner it is left out."""
+
+    rank: int
+    text: str
 
 
 def live_line(state: LiveState, width: int | None) -> str:
     """The state in one line without a line end: for a terminal of `width` columns, never wider and with a
     bar; for None (a file, a CI log) complete and without a bar.
 
-    What does not fit is left out from the right, by whole parts, the least important last in the line.
+    What does not fit is left out by whole parts, the least important first; the latency, or what the run is about
+    instead, last.
     """
-    parts = _parts(state)
+    parts = [Part(1, _clock(state)), *_parts(state)]
     if width is None:
-        return " | ".join([_clock(state), *parts])
-    head = f"{_bar(state)} {_clock(state)}" if state.total_s else _clock(state)
-    line = head if len(head) <= width else _clock(state)[:width]
-    for part in parts:
-        if len(line) + len(part) + 2 > width:
-            break
-        line += f"  {part}"
-    return line
+        return " | ".join(part.text for part in parts)
+    if state.total_s:
+        parts.insert(0, Part(9, _bar(state)))
+    while len(line := _joined(parts)) > width and len(parts) > 1:
+        parts.remove(max(parts, key=lambda part: part.rank))
+    return line[:width]
+
+
+def _joined(parts: Sequence[Part]) -> str:
+    return "  ".join(part.text for part in parts)
 
 
 def settle_line(*, in_time: bool, seconds: float, users: int, connected: int, joiners: int, joined: int) -> str:
@@ -87,17 +103,31 @@ def _clock(state: LiveState) -> str:
     return f"{state.phase} {seconds(round(left))} left"
 
 
-def _parts(state: LiveState) -> list[str]:
-    head = [f"{state.connections:,}/{state.target:,} connections", _latency(state)]
+def _parts(state: LiveState) -> list[Part]:
+    if state.connects_per_s is None:
+        head = [Part(2, f"{state.connections:,}/{state.target:,} connected"), Part(0, _latency(state))]
+    else:
+        shown = f"{state.connections:,}/{state.target:,} connected, {_rate(state.connects_per_s)}"
+        head = [Part(0, shown), Part(4, _latency(state))]
+    if state.failed:
+        head.append(Part(3, _failed(state.failed)))
+    head += [Part(3, f"{name} {count:,}") for name, count in state.counts.items()]
     if state.connects_per_s is not None:
-        return [*head, f"new {_rate(state.connects_per_s)}"]
+        return head
     lost = DASH if state.lost is None else f"{state.lost:,}"
     return [
         *head,
-        f"lost {lost}",
-        f"out {_rate(state.published_per_s)}",
-        f"in {_rate(state.delivered_per_s)}",
+        Part(5, f"lost {lost}"),
+        Part(7, f"out {_rate(state.published_per_s)}"),
+        Part(6, f"in {_rate(state.delivered_per_s)}"),
     ]
+
+
+def _failed(labels: Mapping[str, int]) -> str:
+    """How many attempts failed, and the commonest reason."""
+    commonest = max(labels, key=lambda label: labels[label])
+    others = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
+    return f"failed {sum(labels.values()):,} ({commonest}{others})"
 
 
 def _latency(state: LiveState) -> str:
@@ -107,8 +137,9 @@ def _latency(state: LiveState) -> str:
     value = state.p99_ms if state.limit_percentile == "p99" else state.p50_ms
     if value is None:
         return text
-    sign = "✓" if value <= state.limit_ms else "✗"
-    return f"{text} {sign} {state.limit_percentile} {millis(state.limit_ms)}"
+    share = abs(value - state.limit_ms) / state.limit_ms if state.limit_ms else 0.0
+    side = f"✓ {share:.0%} below" if value <= state.limit_ms else f"✗ {share:.0%} above"
+    return f"{text} {side} {millis(state.limit_ms)}"
 
 
 def _rate(per_s: float | None) -> str:

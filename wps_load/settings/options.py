@@ -360,6 +360,11 @@ OPTIONS: tuple[Option, ...] = (
         "each run writes a folder of its own in it; empty: no files", page=Page.NEVER,
     ),
     Option(
+        "--wps-table", "table", False,
+        "Locust's table every two seconds, and its tables at the end, as well, where --only-summary or a ready file "
+        "leaves them out", page=Page.NEVER,
+    ),
+    Option(
         "--wps-seed", "seed", "", "everything random comes from it; not set: random, and recorded",
         lambda text: whole(text, 0, 2**63 - 1),
     ),

@@ -119,6 +119,7 @@ class RunConfig:
     insecure: bool
     prometheus_port: int | None
     allow_target_change: bool
+    table: bool
     users: int | None
     spawn_rate: float
     run_time_s: float | None

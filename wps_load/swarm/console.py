@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+from collections.abc import Sequence
 from typing import TextIO
 
+from wps_load.report.closing import Paint, Said
 from wps_load.report.live import LiveState, live_line
+from wps_load.swarm.quiet import log
 
-PLAIN_EVERY_S = 5
+PLAIN_EVERY_S = 10
 """Where no terminal is, a line each second would fill a CI log."""
 
 
@@ -16,26 +20,38 @@ class Console:
     """`live` rewrites its own line on a terminal and prints plain lines elsewhere; `say` prints a sentence.
 
     Where nobody listens (a terminal that was closed, a pipe whose reader has gone) it is quiet, and never raises.
+    What is said stands in Locust's log file and in its page's Logs as well.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream if stream is not None else sys.stderr
         self._terminal = self._stream is not None and self._stream.isatty()
+        self._coloured = self._terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
         self._plain_printed: int | None = None
 
     def say(self, text: str) -> None:
-        self._write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
+        self._line(text)
+        log(text)
+
+    def close(self, lines: Sequence[Said]) -> None:
+        """The closing summary, in colour where that can be seen."""
+        for line in lines:
+            self._line(Paint(self._coloured).line(line))
+            log(line.text)
 
     def live(self, state: LiveState) -> None:
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
-            # the cursor goes back to the line's beginning, so that Locust's table overwrites it
+            # the cursor goes back to the line's beginning, so that what is logged overwrites it
             self._write(f"\r\x1b[K{live_line(state, width)}\r")
             return
         step = int(state.elapsed_s) // PLAIN_EVERY_S
         if step != self._plain_printed:
             self._plain_printed = step
             self._write(live_line(state, None) + "\n")
+
+    def _line(self, text: str) -> None:
+        self._write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
 
     def _write(self, text: str) -> None:
         stream = self._stream

@@ -42,6 +42,7 @@ from wps_load.swarm.gate import MasterGate, WorkerGate
 from wps_load.swarm.guard import Trouble, guarded, trouble, watch_loop
 from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.prometheus import serve
+from wps_load.swarm.quiet import keep_quiet
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.secrets import order
 from wps_load.swarm.shapes import UsersInSteps
@@ -127,6 +128,7 @@ class Lifecycle:
             event.add_listener(guarded(handler, self.break_off))
         watch_loop(self.break_off)
         if self.conducts:
+            keep_quiet(environment)
             if web_ui is not None:
                 extend(web_ui, self)
             self._prepare_or_exit(waits=web_ui is not None and not self.parsed.get("autostart"))

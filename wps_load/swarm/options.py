@@ -8,6 +8,7 @@ from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from wps_load.auth import redact
 from wps_load.errors import Fault
 from wps_load.settings.load import load
 from wps_load.settings.options import OPTIONS, Page
@@ -53,6 +54,8 @@ def add_arguments(parser: Any) -> None:
     """For Locust's `init_command_line_parser`, which it fires again for each load of its page."""
     if not _parsers:
         _parsers.append(parser)
+    complain = parser.error
+    parser.error = lambda message: complain(redact(message))  # what is no option of anybody's may hold a key
     for action in parser._actions:
         action.type = _STRICTER.get(action.dest, action.type)
     for option in OPTIONS:

@@ -15,11 +15,11 @@ from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.errors import ExitCode, worst
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import LATENCIES, main_metric
+from wps_load.report.closing import closing
 from wps_load.report.files import append_step_summary, prepare, write_run
 from wps_load.report.live import LiveState
 from wps_load.report.model import Outside, RunFacts, RunState
 from wps_load.report.summary import Summary, build_summary
-from wps_load.report.tables import exit_sentences, missed_sentence, not_sent_sentence, on_emulator, slo_value
 from wps_load.report.templates import preload
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
@@ -127,6 +127,8 @@ class Reporter:
             limit_ms=limit_ms,
             limit_percentile=percentile,
             connects_per_s=row["connect_opened"] / interval_s if connects else None,
+            failed=_connect_failures(collector),
+            counts=_counts(self.scenario, collector),
         )
 
     def _limit(self, metric: str) -> tuple[float | None, str | None]:
@@ -190,23 +192,10 @@ class Reporter:
         if summary is None or self._told:
             return
         self._told = True
-        emulator = " (EMULATOR)" if on_emulator(summary) else ""
-        self._console.say(f"Verdict: {summary['verdict']}{emulator}")
-        for slo in summary["slo"]:
-            self._console.say(f"  {slo['verdict']:8}{slo['expression']}  (measured: {slo_value(slo)})")
-        for sentence in filter(None, (not_sent_sentence(summary), missed_sentence(summary))):
-            self._console.say(f"  {sentence}")
-        for doubt in summary["doubts"]:
-            self._console.say(f"  {doubt['level']}: {doubt['message']} {doubt['advice']}")
-        for sentence in exit_sentences(summary):
-            self._console.say(f"  {sentence}")
         append_step_summary(os.environ, summary)
-        if self._lost is not None:
-            self._console.say(f"  Exit code {int(ExitCode.INVALID)}: {self._lost}")
-        elif self.folder is not None:
-            self._console.say(f"Report: {self.folder / 'report.html'}")
-        if code is not None and code != self.exit_code:
-            self._console.say(f"Exit code {code}: set by the locustfile")
+        codes = [f"Exit code {code}: set by the locustfile"] if code is not None and code != self.exit_code else []
+        report = None if self.folder is None else str(self.folder / "report.html")
+        self._console.close(closing(summary, report=report, lost=self._lost, codes=codes))
 
     @property
     def exit_code(self) -> int:
@@ -220,3 +209,20 @@ class Reporter:
 def _known(code: int) -> Sequence[ExitCode]:
     """`--exit-code-on-error` may be a number of the user's own."""
     return [ExitCode(code)] if code in set(ExitCode) else []
+
+
+_COUNTED = {
+    "recovery": {"cuts": "cut", "recovered": "recovered"},
+    "slow-consumer": {"dropped readers": "dropped"},
+    "churn": {"closed": "closed_by_plan"},
+}
+"""What a scenario is about beside latencies: words by counter of connections."""
+
+
+def _counts(scenario: str, collector: Collector) -> dict[str, int]:
+    counters = collector.total.counters
+    return {words: counters.get(f"connections_{name}", 0) for words, name in _COUNTED.get(scenario, {}).items()}
+
+
+def _connect_failures(collector: Collector) -> dict[str, int]:
+    return {label: count for (metric, label), count in collector.total.failures.items() if metric == "connect"}

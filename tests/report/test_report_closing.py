@@ -1,0 +1,86 @@
+"""The closing summary: the verdict first, at most 25 lines, an answer last, colour only where it can be seen."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.report.capacity_runs import searched
+from tests.report.report_runs import facts
+from wps_load.measure.thresholds import parse
+from wps_load.report.closing import MOST_LINES, Paint, Said, closing, margin
+from wps_load.report.summary import build_summary
+
+REPORT = "reports/20260314T092653Z-echo/report.html"
+
+
+def texts(summary: Any, **more: Any) -> list[str]:
+    given = {"report": REPORT, "lost": None, "codes": [], **more}
+    return [line.text for line in closing(summary, **given)]
+
+
+def test_what_a_passed_run_says() -> None:
+    lines = texts(build_summary(facts()))
+    assert lines[0] == "Verdict: pass (EMULATOR)"
+    assert lines[-2] == f"Report: {REPORT}"
+    assert lines[-1].startswith("Next: WebPubSubConnectionString='Endpoint=...' wps-load doctor")
+    assert sum(line.startswith("  connections  50 asked for, 50 opened, 0 failed") for line in lines) == 1
+    assert any(line.startswith("  rtt          p50 ") for line in lines)
+    assert any(line.startswith("  pass    rtt p99 < ") and line.endswith("% to spare)") for line in lines)
+
+
+def test_the_worst_case_fits() -> None:
+    """Everything that can be said at once: many SLOs, failures, doubts, reasons."""
+    summary: Any = build_summary(facts(failures={("connect", f"http_{400 + i}"): i + 1 for i in range(30)}))
+    doubt = {"name": "x", "level": "warning", "message": "m", "advice": "a"}
+    summary["doubts"] = [doubt] * 20 + [{**doubt, "level": "error", "message": "first"}]
+    metrics = ("rtt", "rtt_service", "connect", "connect_dns", "connect_tcp", "connect_tls", "connect_upgrade")
+    summary["slo"] = [{"expression": f"{name} p90 < 1ms", "value": 2.0, "verdict": "fail"} for name in metrics] * 3
+    summary["messages"]["missed"] = 3
+    summary["messages"]["send_failed_by"] = {"service": 1, "plan": 2, "generator": 3}
+    summary["capacity"] = {"value": 900.0, "answer": "900/s"}
+    summary["exit"] = {"code": 4, "reasons": [{"code": n, "message": "why", "judged": False} for n in range(5)]}
+    lines = texts(summary, codes=["Exit code 7: set by the locustfile"])
+    assert len(lines) <= MOST_LINES
+    assert [line for line in lines if line.startswith("  error:")] == ["  error: first a"]
+    assert lines[-1].startswith("900/s. SLO: ")
+
+
+def test_the_answer_of_a_search_is_last() -> None:
+    summary = build_summary(searched())
+    lines = texts(summary)
+    assert lines[-3:] == [
+        f"Report: {REPORT}",
+        "Next: wps-load report reports/20260314T092653Z-echo --growth 2,5,10",
+        f"{summary['capacity']['answer']}. SLO: rtt p99 < 100ms, loss = 0.",
+    ]
+
+
+def test_a_report_that_is_lost_is_told() -> None:
+    lines = texts(build_summary(facts()), report=None, lost="the disk is full")
+    assert "  Exit code 4: the disk is full" in lines
+    assert not any(line.startswith("Report:") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("expression", "value", "verdict", "words"),
+    [
+        ("rtt p99 < 1s", 250.0, "pass", "75% to spare"),
+        ("rtt p99 < 1s", 1500.0, "fail", "50% beyond"),
+        ("delivery rate >= 3000/s", 3600.0, "pass", "20% to spare"),
+        ("connected >= 50%", 25.0, "fail", "50% beyond"),
+        ("loss = 0", 0.0, "pass", ""),
+        ("rtt p99 < 1s", None, "no_data", ""),
+    ],
+)
+def test_margins(expression: str, value: float | None, verdict: str, words: str) -> None:
+    parse(expression)
+    assert margin({"expression": expression, "value": value, "verdict": verdict}) == words
+
+
+def test_colour() -> None:
+    assert Paint(True).line(Said("Verdict: fail (EMULATOR)", "fail")) == "Verdict: \x1b[1;31mfail\x1b[0m (EMULATOR)"
+    assert Paint(True).line(Said("  pass    loss = 0", "pass")) == "  \x1b[1;32mpass\x1b[0m    loss = 0"
+    assert Paint(True).line(Said("Report: x")) == "Report: x"
+    assert Paint(False).line(Said("Verdict: fail", "fail")) == "Verdict: fail"

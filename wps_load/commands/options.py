@@ -1,0 +1,65 @@
+"""`wps-load options`: every option of a run."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import textwrap
+from collections.abc import Sequence
+
+from wps_load.commands.parsing import plain_parser
+from wps_load.errors import ConfigError, ExitCode, Fault
+from wps_load.settings.groups import Group, grouped
+from wps_load.settings.options import OPTIONS, Option
+
+_EXAMPLE = """\
+Each is a flag, a key of a --config file (without the dashes) and a variable: --wps-rate is LOCUST_WPS_RATE. Locust's
+own options (-u, -r, -t, --headless, --processes, ...) are in `locust --help`.
+
+example:
+  wps-load options
+  wps-load options rate
+"""
+_INDENT = 6
+_WIDEST = 100
+
+
+def run(argv: Sequence[str]) -> int:
+    """Prints them by groups, or those that have WORD in name or text: 0. Raises ConfigError if none has."""
+    parser = plain_parser("options", "Every option of a run, with its default and meaning.", _EXAMPLE)
+    parser.add_argument("word", nargs="?", default="", metavar="WORD", help="only those that this word occurs in")
+    word = parser.parse_args(argv).word
+    found = {option.flag for option in OPTIONS if _has(option, word)}
+    if not found:
+        raise ConfigError([Fault("WORD", word, "a word that occurs in an option; `wps-load options` lists all")])
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    sys.stdout.write("\n".join(_shown(found, width)))
+    return ExitCode.PASSED
+
+
+def _has(option: Option, word: str) -> bool:
+    return word.lower() in f"{option.flag} {option.help}".lower()
+
+
+def _shown(flags: set[str], width: int) -> list[str]:
+    lines = []
+    for group, options in grouped():
+        shown = [option for option in options if option.flag in flags]
+        if shown:
+            lines += [_heading(group), ""]
+            for option in shown:
+                lines += _lines(option, width)
+            lines.append("")
+    return lines
+
+
+def _heading(group: Group) -> str:
+    return f"{group.title}: {group.about}"
+
+
+def _lines(option: Option, width: int) -> list[str]:
+    head = f"  {option.flag}" + (" (secret)" if option.secret else "")
+    if option.default and not option.is_switch:
+        head += f"  [{option.default}]"
+    margin = " " * _INDENT
+    return [head, *textwrap.wrap(option.help, width, initial_indent=margin, subsequent_indent=margin)]

@@ -1,0 +1,205 @@
+"""`wps-load run`: Locust with the packaged locustfile, headless, and told in one line."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import configargparse  # type: ignore[import-untyped]
+
+from wps_load.commands import ready
+from wps_load.commands.parsing import plain_parser
+from wps_load.errors import ConfigError, Fault
+from wps_load.workload.stages import CapacityRange, Stages
+from wps_load.workload.values import duration_ns
+
+_EXAMPLE = """\
+SCENARIO: {names}.
+Each has a ready file, which `wps-load init` writes. FILE.conf is a file of your own. Without either: smoke, an echo of
+some 20 s. What stands behind is for the run and for Locust: `wps-load options` and `locust --help` list it.
+
+  --web    Locust's page, where Start begins the run, instead of a run that begins and ends by itself
+  --wps-table  Locust's tables as well
+
+Without -r everybody is connected within 10 s, at most 1,000 a second. Exit code: 0 passed, 1 request failures, 2 usage,
+3 an SLO failed, 4 the run is invalid, 6 stopped by a signal.
+
+example:
+  wps-load run
+  wps-load run echo -u 500 -t 60s --wps-rate 2
+  wps-load run configs/ci.conf --processes 4
+"""
+_FIRST = "smoke"
+_CONNECTED_WITHIN_S = 10.0
+_CONNECTING_SHARE = 1 / 3
+"""Of the run's time, at most."""
+_MOST_CONNECTS_PER_S = 1000
+
+
+def run(argv: Sequence[str]) -> int:
+    """Becomes Locust's program, whose exit code it is. Raises ConfigError for a scenario that is none."""
+    if argv and argv[0] in ("-h", "--help"):
+        _parser().print_help()
+        return 0
+    command = [sys.executable, "-m", "wps_load.swarm.program", *arguments(argv, os.environ, ready.configs())]
+    sys.stdout.flush()
+    if os.name == "nt":  # where exec returns to the shell at once
+        return subprocess.call(command)
+    os.execv(command[0], command)
+
+
+def _parser() -> argparse.ArgumentParser:
+    names = ", ".join(ready.configs())
+    parser = plain_parser("run", "Runs a scenario: Locust, with the packaged locustfile.", _EXAMPLE.format(names=names))
+    parser.usage = "wps-load run [SCENARIO or FILE.conf] [options]"
+    return parser
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What stands on the command line, and in variables behind it; None: nowhere."""
+
+    locustfile: str | None
+    config: str | None
+    users: str | None
+    spawn_rate: str | None
+    run_time: str | None
+    scenario: str | None
+    stages: str | None
+    capacity: str | None
+    web: bool
+    table: bool
+    worker: bool
+    rest: Sequence[str]
+
+
+def arguments(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[str, Path]) -> list[str]:
+    """Locust's arguments. `configs`: the ready files by name. Raises ConfigError."""
+    named, argv = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else (None, argv)
+    asked = _read(argv, environ)
+    if named is not None and asked.config is not None:
+        raise ConfigError([Fault("--config", asked.config, f"nothing beside {named}, which is a config file already")])
+    path = Path(asked.config) if asked.config is not None else _config(named or asked.scenario or _FIRST, configs)
+    settings = _settings(path) if named is not None or asked.config is None else {}
+    made: list[str] = []
+    if asked.locustfile is None:
+        made += ["-f", str(_locustfile(settings.get("locustfile"), path))]
+    if asked.config is None:
+        made += ["--config", str(path)]
+    if asked.web:
+        made.append("--headful")
+    elif not asked.worker:
+        made.append("--headless")
+    if not asked.table:
+        made.append("--only-summary")
+    if asked.spawn_rate is None and (rate := _spawn_rate(asked, settings)) is not None:
+        made += ["--spawn-rate", f"{rate}"]
+    return [*made, *asked.rest]
+
+
+_READ = (
+    ("-f", "--locustfile"), ("--config",), ("-u", "--users"), ("-r", "--spawn-rate"), ("-t", "--run-time"),
+    ("--wps-scenario",), ("--wps-stages",), ("--wps-capacity",),
+)  # fmt: skip
+
+
+def _read(argv: Sequence[str], environ: Mapping[str, str]) -> _Asked:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, argument_default=None)
+    for names in _READ:
+        parser.add_argument(*names, nargs="?")
+    for flag in ("--web", "--wps-table", "--worker"):
+        parser.add_argument(flag, action="store_true")
+    found, _ = parser.parse_known_args(list(argv))
+
+    def given(name: str) -> str | None:
+        value = getattr(found, name)
+        return value if value is not None else environ.get(f"LOCUST_{name.upper()}") or None
+
+    return _Asked(
+        locustfile=given("locustfile"),
+        config=found.config,
+        users=given("users"),
+        spawn_rate=given("spawn_rate"),
+        run_time=given("run_time"),
+        scenario=given("wps_scenario"),
+        stages=given("wps_stages"),
+        capacity=given("wps_capacity"),
+        web=found.web,
+        table=found.wps_table or environ.get("LOCUST_WPS_TABLE", "").lower() in ("1", "true", "yes", "on"),
+        worker=found.worker,
+        rest=[each for each in argv if each != "--web"],
+    )
+
+
+def _config(name: str, configs: Mapping[str, Path]) -> Path:
+    """A ready file by its name, or a file of somebody's own."""
+    if name in configs:
+        return configs[name]
+    path = Path(name)
+    if path.is_file():
+        return path
+    if path.suffix or len(path.parts) > 1:
+        raise ConfigError([Fault("FILE.conf", name, "a file that is there; `wps-load init` writes some to start from")])
+    near = get_close_matches(name, configs, 1)
+    meant = f"did you mean {near[0]}? One" if near else "one"
+    raise ConfigError([Fault("SCENARIO", name, f"{meant} of {', '.join(configs)}, or a FILE.conf")])
+
+
+def _settings(path: Path) -> Mapping[str, Any]:
+    """What a file says; what is wrong with it Locust's own parser tells."""
+    toml = path.suffix == ".toml"
+    parser = configargparse.TomlConfigParser(["tool.locust"]) if toml else configargparse.DefaultConfigFileParser()
+    try:
+        with path.open(encoding="utf-8") as file:
+            found: Mapping[str, Any] = parser.parse(file)
+    except (OSError, UnicodeDecodeError, configargparse.ConfigFileParserException):
+        return {}
+    return found
+
+
+def _locustfile(named: object, config: Path) -> Path:
+    """The one that a config of somebody's own names, if it is there; else the packaged one.
+
+    Locust looks for it in the current folder.
+    """
+    own = None if named is None or config.is_relative_to(ready.folder() / "configs") else Path(str(named))
+    return own if own is not None and own.exists() else ready.locustfile()
+
+
+def _spawn_rate(asked: _Asked, settings: Mapping[str, Any]) -> int | None:
+    """Connections a second, so that everybody is there soon; None where the file's own rate fits its own users, or
+    where a number is wrong, which is told later."""
+    changed = asked.users is not None or asked.stages is not None or asked.capacity is not None
+    if not changed and "spawn-rate" in settings:
+        return None
+    try:
+        users = _users(asked, settings)
+        run_time = asked.run_time or settings.get("run-time")
+        run_s = _seconds(str(run_time)) if run_time else math.inf
+    except ValueError:
+        return None
+    return max(1, min(_MOST_CONNECTS_PER_S, math.ceil(users / min(_CONNECTED_WITHIN_S, run_s * _CONNECTING_SHARE))))
+
+
+def _users(asked: _Asked, settings: Mapping[str, Any]) -> int:
+    """The most that the run goes up to."""
+    stages, capacity = asked.stages or settings.get("wps-stages"), asked.capacity or settings.get("wps-capacity")
+    for plan in (Stages.parse(stages) if stages else None, CapacityRange.parse(capacity) if capacity else None):
+        if plan is not None and plan.variable == "users":
+            return int(plan.peak)
+    return int(asked.users or settings.get("users") or 1)
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text) if text.strip().isdigit() else duration_ns(text) / 1e9
+    if seconds <= 0:
+        raise ValueError("a time above zero")
+    return seconds

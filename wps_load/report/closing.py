@@ -1,0 +1,163 @@
+"""What a run says at its end, in at most 25 lines: the verdict first, what to do next last. Pure text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from wps_load.measure.thresholds import parse
+from wps_load.report import tables
+from wps_load.report.tables import millis, number
+
+MOST_LINES: Final = 25
+_MOST = {"slo": 5, "latency": 3, "failure": 2, "doubt": 3, "exit": 2}
+_LABEL = 12
+_VERDICT = "Verdict: "
+_COLOURS = {"pass": "32", "fail": "31", "invalid": "33"}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """One line. `tone`: `pass`, `fail` or `invalid`, where its first word is a verdict."""
+
+    text: str
+    tone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paint:
+    coloured: bool
+
+    def line(self, said: Said) -> str:
+        """The line, its verdict in colour."""
+        if not self.coloured or said.tone not in _COLOURS:
+            return said.text
+        word = re.compile(r"\S+").search(said.text, len(_VERDICT) if said.text.startswith(_VERDICT) else 0)
+        assert word is not None, "a verdict has a word"
+        return f"{said.text[: word.start()]}\x1b[1;{_COLOURS[said.tone]}m{word[0]}\x1b[0m{said.text[word.end() :]}"
+
+
+def closing(summary: Mapping[str, Any], *, report: str | None, lost: str | None, codes: Iterable[str]) -> list[Said]:
+    """The lines. `report`: its path; `lost`: why there is none; `codes`: what else is to be said of the exit code."""
+    emulator = " (EMULATOR)" if tables.on_emulator(summary) else ""
+    lines = [Said(f"{_VERDICT}{summary['verdict']}{emulator}", summary["verdict"]), *_slos(summary), *_load(summary)]
+    lines += map(Said, _kept([*_latencies(summary)], "latency"))
+    lines += map(Said, _kept([*_failures(summary)], "failure"))
+    for sentence in filter(None, (tables.not_sent_sentence(summary), tables.missed_sentence(summary))):
+        lines.append(Said(f"  {sentence}"))
+    doubts = sorted(summary["doubts"], key=lambda doubt: doubt["level"] != "error")
+    lines += map(Said, _kept([f"  {each['level']}: {each['message']} {each['advice']}" for each in doubts], "doubt"))
+    lines += map(Said, _kept([f"  {sentence}" for sentence in tables.exit_sentences(summary)], "exit"))
+    lines += map(Said, codes)
+    if lost is not None:
+        lines.append(Said(f"  Exit code 4: {lost}"))
+    elif report is not None:
+        lines.append(Said(f"Report: {report}"))
+    if (then := next_command(summary, report)) is not None:
+        lines.append(Said(f"Next: {then}"))
+    if tables.is_search(summary):
+        lines.append(Said(tables.capacity_sentence(summary)))
+    return lines
+
+
+def _kept(lines: Sequence[str], kind: str) -> list[str]:
+    most = _MOST[kind]
+    if len(lines) <= most:
+        return [*lines]
+    return [*lines[: most - 1], f"  and {len(lines) - most + 1} more: see the report"]
+
+
+def _slos(summary: Mapping[str, Any]) -> list[Said]:
+    """Those that were not met first."""
+    found = sorted(summary["slo"], key=lambda slo: slo["verdict"] == "pass")
+    most = _MOST["slo"]
+    shown = found if len(found) <= most else found[: most - 1]
+    lines = [Said(_slo(slo), "pass" if slo["verdict"] == "pass" else "fail") for slo in shown]
+    more = len(found) - len(shown)
+    return [*lines, Said(f"  and {more} more SLOs: see the report")] if more else lines
+
+
+def _slo(slo: Mapping[str, Any]) -> str:
+    left = margin(slo)
+    return f"  {slo['verdict']:8}{slo['expression']}  (measured: {tables.slo_value(slo)}{left and f', {left}'})"
+
+
+def margin(slo: Mapping[str, Any]) -> str:
+    """How far a figure is from its limit, in percent of the limit; empty where that says nothing."""
+    value, demand = slo["value"], parse(slo["expression"])[0]
+    limit = demand.limit_ms if demand.kind == "time" else demand.limit
+    if value is None or not limit or demand.operator == "=":
+        return ""
+    share = (limit - value) / limit * (1 if demand.operator.startswith("<") else -1)
+    percent = f"{abs(share) * 100:.3g}"
+    return f"{percent}% to spare" if slo["verdict"] == "pass" else f"{percent}% beyond"
+
+
+def _load(summary: Mapping[str, Any]) -> list[Said]:
+    connections, messages, rates = summary["connections"], summary["messages"], summary["rates"]
+    parts = [f"{number(connections['target'])} asked for", f"{number(connections['opened'])} opened"]
+    parts += [f"{number(connections['failed'])} failed"]
+    for key in ("dropped", "cut", "recovered", "reconnected", "closed_by_plan"):
+        if connections.get(key):
+            parts.append(f"{number(connections[key])} {tables.CONNECTION_WORDS[key]}")
+    lines = [_row("connections", parts)]
+    if messages["published"] is not None and messages["offered"]:
+        parts = [f"{number(messages[key])} {key}" for key in ("published", "delivered", "lost")]
+        for key in ("duplicated", "reordered", "misdelivered", "corrupted"):
+            if messages.get(key):
+                parts.append(f"{number(messages[key])} {tables.MESSAGE_WORDS[key]}")
+        lines.append(_row("messages", parts))
+        words = {"offered_per_s": "due", "published_per_s": "published", "delivered_per_s": "delivered"}
+        lines.append(_row("a second", [f"{number(rates[key])} {word}" for key, word in words.items()]))
+    return lines
+
+
+def _row(label: str, parts: Sequence[str]) -> Said:
+    return Said(f"  {label:{_LABEL}} {', '.join(parts)}")
+
+
+def _latencies(summary: Mapping[str, Any]) -> Iterable[str]:
+    """The metric that the run is about, those of SLOs, and the way in: what else there is stands in the report."""
+    demanded = [slo["expression"].split()[0] for slo in summary["slo"]]
+    main = summary["run"].get("main_metric")
+    for name in dict.fromkeys(filter(None, (main, *demanded, "connect"))):
+        row = summary["metrics"].get(name)
+        if row is None or row.get("p50") is None:
+            continue
+        figures = "  ".join(f"{p.replace('_', '.')} {millis(row[p])}" for p in _percentiles(summary, name))
+        yield f"  {name:{_LABEL}} {figures}  max {millis(row['max'])} ms  ({number(row['count'])})"
+
+
+def _percentiles(summary: Mapping[str, Any], metric: str) -> list[str]:
+    """p50 and p99, and what an SLO names."""
+    named = {"p50", "p99"}
+    for slo in summary["slo"]:
+        demand = parse(slo["expression"])[0]
+        if demand.subject == metric and demand.kind == "time":
+            named.add(str(demand.aggregate).replace(".", "_"))
+    return [p for p in tables.PERCENTILE_COLUMNS if p in named]
+
+
+def _failures(summary: Mapping[str, Any]) -> Iterable[str]:
+    for each in sorted(summary["failures"], key=lambda failure: -failure["count"]):
+        said = f": {each['message']}" if each.get("message") else ""
+        yield f"  failed       {each['metric']} {each['label']} {number(each['count'])}x{said}"
+
+
+def next_command(summary: Mapping[str, Any], report: str | None) -> str | None:
+    """What to try now."""
+    scenario = summary["run"]["scenario"]
+    if scenario == "locustfile":
+        return None
+    folder = None if report is None else report.rpartition("/")[0]
+    if summary["verdict"] == "invalid":
+        return "wps-load doctor"
+    if tables.is_search(summary):
+        return None if folder is None else f"wps-load report {folder} --growth 2,5,10"
+    if summary["verdict"] == "fail":
+        return "wps-load run capacity   # how much is held?"
+    if tables.on_emulator(summary):
+        return "WebPubSubConnectionString='Endpoint=...' wps-load doctor   # then the same against a service"
+    return None if folder is None else f"wps-load compare --last 5 {folder.rpartition('/')[0] or '.'}"
