@@ -13,7 +13,7 @@ from wps_load.report.live import LiveState, live_line
 from wps_load.swarm.quiet import log
 
 PLAIN_EVERY_S = 10
-"""Where no terminal is, a line each second would fill a CI log."""
+"""Where no terminal is, a line each second would fill a CI log: it has one so often, and one for each phase."""
 
 
 class Console:
@@ -27,7 +27,7 @@ class Console:
         self._stream = stream if stream is not None else sys.stderr
         self._terminal = self._stream is not None and self._stream.isatty()
         self._coloured = self._terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-        self._plain_printed: int | None = None
+        self._plain_printed: tuple[str, int] | None = None
 
     def say(self, text: str) -> None:
         self._line(text)
@@ -45,7 +45,7 @@ class Console:
             # the cursor goes back to the line's beginning, so that what is logged overwrites it
             self._write(f"\r\x1b[K{live_line(state, width)}\r")
             return
-        step = int(state.elapsed_s) // PLAIN_EVERY_S
+        step = (state.phase, int(state.elapsed_s) // PLAIN_EVERY_S)
         if step != self._plain_printed:
             self._plain_printed = step
             self._write(live_line(state, None) + "\n")
