@@ -13,7 +13,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import configargparse  # type: ignore[import-untyped]
+import configargparse
 
 from wps_load.commands import ready
 from wps_load.commands.parsing import plain_parser
