@@ -20,7 +20,7 @@ class Way:
     def __init__(self, faults: str) -> None:
         self.stats = Stats()
         spec = parse_faults(faults)
-        self.delivery = FaultyDelivery(spec, Dice(spec), self.stats)
+        self.delivery = FaultyDelivery(Dice(spec), self.stats)
         self.now_ns = NS_PER_S
         self.log: list[tuple[int, bytes]] = []
         self.link = self.new_link()

@@ -7,7 +7,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
-from wps_load.workload.faults import NO_FAULTS, Dice, Fate, FaultSpec, FaultSyntaxError, parse_faults
+from wps_load.emulator.delivery import FaultyDelivery, Stats
+from wps_load.workload.faults import (
+    FAULTS,
+    NO_FAULTS,
+    Chance,
+    Delay,
+    DeliveryFault,
+    Dice,
+    Disconnect,
+    Drop,
+    Duplicate,
+    Fault,
+    FaultSpec,
+    FaultSyntaxError,
+    Jitter,
+    Outgoing,
+    Refuse,
+    Reorder,
+    ServiceRate,
+    Stall,
+    Throttle,
+    parse_faults,
+)
 
 
 def test_reads_every_fault() -> None:
@@ -15,25 +37,33 @@ def test_reads_every_fault() -> None:
         "delay=20ms, jitter=5ms,drop=1/100,duplicate=1/200,reorder=1/500,stall=2s@10s,"
         "disconnect=1/1000,refuse=1/50,throttle=1/40,service-rate=900,seed=7"
     )
-    assert parse_faults(text) == FaultSpec(
-        delay_ns=20 * NS_PER_MS,
-        jitter_ns=5 * NS_PER_MS,
-        drop=Fraction(1, 100),
-        duplicate=Fraction(1, 200),
-        reorder=Fraction(1, 500),
-        stall_ns=2 * NS_PER_S,
-        stall_after_ns=10 * NS_PER_S,
-        disconnect=Fraction(1, 1000),
-        refuse=Fraction(1, 50),
-        throttle=Fraction(1, 40),
-        service_rate=900,
-        seed=7,
-    )
+    found = parse_faults(text)
+    assert set(found.faults) == {
+        Delay(20 * NS_PER_MS),
+        Jitter(5 * NS_PER_MS),
+        Drop(Fraction(1, 100)),
+        Duplicate(Fraction(1, 200)),
+        Reorder(Fraction(1, 500)),
+        Stall(2 * NS_PER_S, 10 * NS_PER_S),
+        Disconnect(Fraction(1, 1000)),
+        Refuse(Fraction(1, 50)),
+        Throttle(Fraction(1, 40)),
+        ServiceRate(900),
+    }
+    assert [fault.name for fault in found.faults] == list(FAULTS)
+    assert found.seed == 7
+
+
+def test_every_counter_is_one_of_the_emulators() -> None:
+    for fault in FAULTS.values():
+        if issubclass(fault, Chance):
+            Stats().add(fault.counter)
 
 
 def test_nothing_is_no_fault() -> None:
     assert parse_faults("") == NO_FAULTS
     assert not NO_FAULTS.touches_deliveries
+    assert not parse_faults("refuse=1/2,disconnect=1/2").touches_deliveries
 
 
 @pytest.mark.parametrize(
@@ -48,17 +78,17 @@ def test_nothing_is_no_fault() -> None:
     ],
 )
 def test_durations(text: str, duration_ns: int) -> None:
-    assert parse_faults(f"delay={text}").delay_ns == duration_ns
+    assert parse_faults(f"delay={text}").faults == (Delay(duration_ns),)
 
 
 def test_a_stall_without_a_start_begins_with_the_first_message() -> None:
-    assert parse_faults("stall=2s").stall_after_ns == 0
+    assert parse_faults("stall=2s").faults == (Stall(2 * NS_PER_S, 0),)
 
 
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("drp=1/2", "'drp' is not a fault; known are delay,"),
+        ("drp=1/2", "'drp' is not a fault; known are service-rate, delay,"),
         ("delay=20", "delay=20: a duration such as"),
         ("delay", "delay=: a duration"),
         ("drop=2/1", "drop=2/1: a share"),
@@ -69,7 +99,8 @@ def test_a_stall_without_a_start_begins_with_the_first_message() -> None:
         ("service-rate=nan", "service-rate=nan: a number"),
         ("seed=x", "seed=x: a whole number"),
         ("drop=1/2,drop=1/3", "drop is given twice"),
-        ("drop=1/2,duplicate=1/2,reorder=1/2", "together must not exceed 1"),
+        ("drop=1/2,duplicate=1/2,reorder=1/2", "drop, duplicate, reorder together must not exceed 1"),
+        ("refuse=1/2,throttle=2/3", "refuse, throttle together must not exceed 1"),
     ],
 )
 def test_says_what_is_wrong(text: str, says: str) -> None:
@@ -97,34 +128,35 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert all("\n" not in fault or "\n" in text for fault in faults)
 
 
-def fates(spec: FaultSpec, count: int) -> list[Fate]:
-    dice = Dice(spec)
-    return [dice.fate() for _ in range(count)]
+def struck(spec: FaultSpec, count: int) -> list[type[Fault] | None]:
+    die = Dice(spec).deliveries
+    return [None if (fault := die.thrown()) is None else type(fault) for _ in range(count)]
 
 
 def test_the_seed_decides_everything() -> None:
     text = "drop=1/10,duplicate=1/10,reorder=1/10,seed="
-    first = fates(parse_faults(text + "1"), 1000)
-    assert first == fates(parse_faults(text + "1"), 1000)
-    assert first != fates(parse_faults(text + "2"), 1000)
+    first = struck(parse_faults(text + "1"), 1000)
+    assert first == struck(parse_faults(text + "1"), 1000)
+    assert first != struck(parse_faults(text + "2"), 1000)
 
 
 def test_shares_come_out_as_asked() -> None:
-    drawn = fates(parse_faults("drop=1/10,duplicate=1/5,reorder=1/4"), 20_000)
-    for fate, share in ((Fate.DROP, 0.1), (Fate.DUPLICATE, 0.2), (Fate.REORDER, 0.25), (Fate.WRITE, 0.45)):
-        assert drawn.count(fate) / len(drawn) == pytest.approx(share, abs=0.015)
+    drawn = struck(parse_faults("drop=1/10,duplicate=1/5,reorder=1/4"), 20_000)
+    for fault, share in ((Drop, 0.1), (Duplicate, 0.2), (Reorder, 0.25), (None, 0.45)):
+        assert drawn.count(fault) / len(drawn) == pytest.approx(share, abs=0.015)
 
 
-def test_a_share_of_one_is_always() -> None:
-    assert set(fates(parse_faults("drop=1/1"), 100)) == {Fate.DROP}
+def test_a_share_of_one_is_always_and_of_none_never() -> None:
+    assert set(struck(parse_faults("drop=1/1"), 100)) == {Drop}
+    assert set(struck(parse_faults("drop=0/1"), 100)) == {None}
     dice = Dice(parse_faults("refuse=1/1,disconnect=1/1"))
-    assert dice.upgrade_status() == 503
-    assert dice.cuts_sender()
+    assert dice.upgrades.thrown() == Refuse(Fraction(1))
+    assert dice.publications.thrown() == Disconnect(Fraction(1))
 
 
 def test_upgrades_are_refused_and_throttled_apart() -> None:
-    dice = Dice(parse_faults("refuse=1/4,throttle=1/4"))
-    statuses = [dice.upgrade_status() for _ in range(4000)]
+    die = Dice(parse_faults("refuse=1/4,throttle=1/4")).upgrades
+    statuses = [fault.status for _ in range(4000) if (fault := die.thrown())]
     assert statuses.count(503) == pytest.approx(1000, abs=150)
     assert statuses.count(429) == pytest.approx(1000, abs=150)
 
@@ -134,6 +166,36 @@ def test_one_kind_of_fault_does_not_disturb_another() -> None:
     dice = Dice(spec)
     mixed = []
     for _ in range(200):
-        dice.upgrade_status()
-        mixed.append(dice.fate())
-    assert mixed == fates(spec, 200)
+        dice.upgrades.thrown()
+        fault = dice.deliveries.thrown()
+        mixed.append(None if fault is None else type(fault))
+    assert mixed == struck(spec, 200)
+
+
+class Twice(DeliveryFault):
+    """A fault of a stranger's: three copies."""
+
+    name, counter = "twice", "duplicated"
+
+    def strike(self, delivery: Outgoing) -> None:
+        for counter in (None, self.counter, self.counter):
+            delivery.leave(counter)
+
+
+def test_a_new_fault_is_a_class_and_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(FAULTS, Twice.name, Twice)
+    stats, link = Stats(), Socket()
+    line = FaultyDelivery(Dice(parse_faults("twice=1/1")), stats)
+    line.submit(link, b"frame", "stream", 0)
+    assert (link.written, stats.deliveries, stats.duplicated) == ([b"frame"] * 3, 3, 2)
+
+
+class Socket:
+    open = True
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.due_ns = self.waiting = 0
+
+    def write(self, frame: bytes) -> None:
+        self.written.append(frame)

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
-from wps_load.clock import NS_PER_MS, NS_PER_S
-from wps_load.workload.faults import Dice, Fate, FaultSpec
+from wps_load.clock import NS_PER_MS
+from wps_load.workload.faults import Dice, Moment
 
 REORDER_WAIT_NS = 200 * NS_PER_MS
 
@@ -57,6 +57,10 @@ class Stats:
     upgrades_throttled: int = 0
     slow_clients: int = 0
 
+    def add(self, counter: str) -> None:
+        """One more of what a fault of this counter does."""
+        setattr(self, counter, getattr(self, counter) + 1)
+
 
 class DirectDelivery:
     """No faults: bytes to socket."""
@@ -90,37 +94,31 @@ class _Held:
     """A delivery that waits for the next of its stream, to be overtaken by it."""
 
     key: tuple[Link, Hashable]
+    counter: str
     overtaken: bool = False
-
-
-_DUPLICATE = "duplicated"
-_OVERTAKEN = "reordered"
 
 
 class FaultyDelivery:
     """Deliveries with delays and faults. Call `run` at `next_ns`, which `submit` and `run` may change."""
 
-    def __init__(self, spec: FaultSpec, dice: Dice, stats: Stats) -> None:
-        self._spec = spec
-        self._dice = dice
+    def __init__(self, dice: Dice, stats: Stats) -> None:
         self._stats = stats
+        self._die = dice.deliveries
+        self._timers = dice.timers
         # (due, tie-break, link, frame, what to count besides the delivery, or the hold that ends)
         self._heap: list[tuple[int, int, Link, bytes, str | _Held | None]] = []
         self._order = count()
         self._held: dict[tuple[Link, Hashable], tuple[_Held, bytes]] = {}
-        self._slot_ns = 0.0
-        self._interval_ns = NS_PER_S / spec.service_rate if spec.service_rate else 0.0
-        self._stall: tuple[int, int] | None = None
+        self._first_ns: int | None = None
 
     @property
     def next_ns(self) -> int | None:
         return self._heap[0][0] if self._heap else None
 
     def first_message(self, now_ns: int) -> None:
-        """The first message came in: the stall's clock starts. Later calls change nothing."""
-        if self._stall is None and self._spec.stall_ns:
-            start = now_ns + self._spec.stall_after_ns
-            self._stall = (start, start + self._spec.stall_ns)
+        """The first message came in: some faults' clocks start. Later calls change nothing."""
+        if self._first_ns is None:
+            self._first_ns = now_ns
 
     def submit(self, link: Link, frame: bytes, stream: Hashable, now_ns: int) -> None:
         """Takes one delivery; writes it at once if nothing delays it."""
@@ -129,19 +127,13 @@ class FaultyDelivery:
             # The partner of a swap has no fault of its own: drop it, and the swap would not be one.
             held[0].overtaken = True
             self._leave(link, frame, None, now_ns)
-            self._leave(link, held[1], _OVERTAKEN, now_ns)
+            self._leave(link, held[1], held[0].counter, now_ns)
             return
-        fate = self._dice.fate()
-        if fate is Fate.DROP:
-            self._stats.dropped += 1
-        elif fate is Fate.REORDER:
-            hold = _Held((link, stream))
-            self._held[hold.key] = (hold, frame)
-            heapq.heappush(self._heap, (now_ns + REORDER_WAIT_NS, next(self._order), link, frame, hold))
-        else:
+        fault = self._die.thrown()
+        if fault is None:
             self._leave(link, frame, None, now_ns)
-            if fate is Fate.DUPLICATE:
-                self._leave(link, frame, _DUPLICATE, now_ns)
+        else:
+            fault.strike(_Outgoing(self, link, frame, stream, now_ns))
 
     def replay(self, link: Link, frame: bytes, now_ns: int) -> None:
         """What a recovered connection gets again: timed like all, but no second victim of drop and its
@@ -161,23 +153,23 @@ class FaultyDelivery:
                 del self._held[note.key]
                 self._leave(link, frame, None, now_ns)
 
-    def _leave(self, link: Link, frame: bytes, note: str | None, now_ns: int) -> None:
+    def _hold(self, held: _Held, frame: bytes, now_ns: int) -> None:
+        self._held[held.key] = (held, frame)
+        heapq.heappush(self._heap, (now_ns + REORDER_WAIT_NS, next(self._order), held.key[0], frame, held))
+
+    def _leave(self, link: Link, frame: bytes, counter: str | None, now_ns: int) -> None:
         """Gives a delivery its instant."""
-        due_ns = now_ns
-        if self._interval_ns:
-            self._slot_ns = max(self._slot_ns + self._interval_ns, now_ns)
-            due_ns = int(self._slot_ns)
-        due_ns += max(0, self._spec.delay_ns + self._dice.jitter_ns())
-        if self._stall is not None and self._stall[0] <= due_ns < self._stall[1]:
-            due_ns = self._stall[1]
-        due_ns = link.due_ns = max(due_ns, link.due_ns)
+        moment = Moment(now_ns, now_ns, self._first_ns)
+        for late in self._timers:
+            late(moment)
+        due_ns = link.due_ns = max(moment.due_ns, link.due_ns)
         if due_ns <= now_ns and not link.waiting:
-            self._write(link, frame, note)
+            self._write(link, frame, counter)
         else:
             link.waiting += 1
-            heapq.heappush(self._heap, (due_ns, next(self._order), link, frame, note))
+            heapq.heappush(self._heap, (due_ns, next(self._order), link, frame, counter))
 
-    def _write(self, link: Link, frame: bytes, note: str | None) -> None:
+    def _write(self, link: Link, frame: bytes, counter: str | None) -> None:
         stats = self._stats
         if not link.open:
             stats.undeliverable += 1
@@ -185,10 +177,28 @@ class FaultyDelivery:
         link.write(frame)
         stats.deliveries += 1
         stats.bytes_out += len(frame)
-        if note is _DUPLICATE:
-            stats.duplicated += 1
-        elif note is _OVERTAKEN:
-            stats.reordered += 1
+        if counter is not None:
+            stats.add(counter)
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """One delivery, as a fault sees it (`faults.Outgoing`)."""
+
+    line: FaultyDelivery
+    link: Link
+    frame: bytes
+    stream: Hashable
+    now_ns: int
+
+    def drop(self, counter: str) -> None:
+        self.line._stats.add(counter)
+
+    def leave(self, counter: str | None = None) -> None:
+        self.line._leave(self.link, self.frame, counter, self.now_ns)
+
+    def let_next_overtake(self, counter: str) -> None:
+        self.line._hold(_Held((self.link, self.stream), counter), self.frame, self.now_ns)
 
 
 Delivery = DirectDelivery | FaultyDelivery

@@ -177,13 +177,10 @@ def _recover(request: web.Request, service: Service, hub: Hub) -> web.StreamResp
 
 
 def _apply_faults(service: Service) -> None:
-    status = service.dice.upgrade_status()
-    if status == 503:
-        service.stats.upgrades_refused += 1
-        raise _Refused(503, "Refused by the fault specification.")
-    if status == 429:
-        service.stats.upgrades_throttled += 1
-        raise _Refused(429, "Throttled by the fault specification.")
+    fault = service.dice.upgrades.thrown()
+    if fault is not None:
+        service.stats.add(fault.counter)
+        raise _Refused(fault.status, fault.reason)
 
 
 def _apply_limits(service: Service) -> None:

@@ -80,11 +80,11 @@ class Service:
         self.delivery: Delivery = DirectDelivery(self.stats)
         self._alarm: Alarm | None = None
         if config.faults.touches_deliveries:
-            self.delivery = FaultyDelivery(config.faults, self.dice, self.stats)
+            self.delivery = FaultyDelivery(self.dice, self.stats)
             self._alarm = Alarm(self.loop, self._ring)
         self.batch_end = None if self._alarm is None else self.set_alarm
-        self._cuts = bool(config.faults.disconnect)
-        self._stalls = bool(config.faults.stall_ns)
+        self._cuts = bool(self.dice.publications)
+        self._timed = bool(self.dice.timers)
         self._inboxes: dict[Connection, deque[Upstream]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: list[set[ServiceLink]] = [set() for _ in range(_PING_SLOTS)]
@@ -135,7 +135,7 @@ class Service:
         publishes = type(upstream) in _PUBLISHES
         if publishes:
             self.stats.messages_in += 1
-            if self._stalls:
+            if self._timed:
                 self.delivery.first_message(now_ns())
         if self._inboxes and connection in self._inboxes:
             self._postpone(connection, upstream)
@@ -143,9 +143,9 @@ class Service:
             event = link.hub.receive(connection, upstream, now_ns())
             if event is not None:
                 self._handle(link.hub, connection, event)
-        if self._cuts and publishes and self.dice.cuts_sender():
-            self.stats.disconnected += 1
-            link.abort()
+        if self._cuts and publishes and (fault := self.dice.publications.thrown()) is not None:
+            self.stats.add(fault.counter)
+            fault.strike(link)
 
     def _postpone(self, connection: Connection, upstream: Upstream) -> None:
         """One connection's messages are processed one after another, those that wait for the handler included."""

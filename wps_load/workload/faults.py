@@ -1,22 +1,27 @@
-"""The fault specification of `--faults` and `--wps-emulator-faults`: text -> `FaultSpec`, and its dice. Pure.
+"""What the emulator does wrong on purpose: `--faults` and `--wps-emulator-faults`, one class and one row a fault. Pure.
 
 delay=20ms,jitter=5ms,drop=1/100,duplicate=1/200,reorder=1/500,stall=2s@10s,
 disconnect=1/1000,refuse=1/50,throttle=1/50,service-rate=900,seed=7
+
+A fault derives from the class of the occasion on which it strikes (`Timing`, `DeliveryFault`, `PublicationFault`,
+`UpgradeFault`), says how its value is read and what it does, and stands in `FAULTS`. Of the faults of one occasion that
+have a share, at most one strikes at a time.
 """
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from fractions import Fraction
+from itertools import accumulate
+from typing import ClassVar, Final, Generic, Protocol, Self, TypeVar
 
-from wps_load.workload.values import duration_ns
+from wps_load.workload.values import duration_ns, parts
 
-_SHARE = re.compile(r"(\d+)/(\d+)")
-NEVER = Fraction(0)
+_SHARE = re.compile(r"([0-9]+)/([0-9]+)")
+_NS_PER_S: Final = 1_000_000_000
 
 
 class FaultSyntaxError(ValueError):
@@ -27,172 +32,332 @@ class FaultSyntaxError(ValueError):
         super().__init__("; ".join(faults))
 
 
+class Fault:
+    """One fault, as the specification has it."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads the value behind `name=`; raises ValueError saying what is allowed."""
+        raise NotImplementedError
+
+
+# -- on a delivery's instant ---------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Moment:
+    """When a delivery leaves. `slot_ns`: its place in the service's line, before which it never does; `due_ns`: as the
+    faults so far have made it; `first_ns`: when the first message came in, None: none has.
+    """
+
+    slot_ns: int
+    due_ns: int
+    first_ns: int | None
+
+
+Timer = Callable[[Moment], None]
+"""Makes a delivery late; keeps what it has to know of those before."""
+
+
+class Timing(Fault):
+    """A fault of the instant of every delivery. They act in the order of `FAULTS`."""
+
+    def timer(self, dice: random.Random) -> Timer:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceRate(Timing):
+    """All deliveries stand in one line, which so many leave a second."""
+
+    name: ClassVar = "service-rate"
+    per_s: float
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        try:
+            rate = float(text)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate <= 1e9:
+            raise ValueError("a number of deliveries a second above 0 is needed, such as 900")
+        return cls(rate)
+
+    def timer(self, dice: random.Random) -> Timer:
+        interval_ns, last_ns = _NS_PER_S / self.per_s, 0.0
+
+        def queue(moment: Moment) -> None:
+            nonlocal last_ns
+            last_ns = max(last_ns + interval_ns, moment.due_ns)
+            moment.slot_ns = moment.due_ns = int(last_ns)
+
+        return queue
+
+
+@dataclass(frozen=True, slots=True)
+class Delay(Timing):
+    name: ClassVar = "delay"
+    delay_ns: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        return cls(duration_ns(text))
+
+    def timer(self, dice: random.Random) -> Timer:
+        def delay(moment: Moment) -> None:
+            moment.due_ns += self.delay_ns
+
+        return delay
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter(Timing):
+    """Uniform in plus or minus so much."""
+
+    name: ClassVar = "jitter"
+    jitter_ns: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        return cls(duration_ns(text))
+
+    def timer(self, dice: random.Random) -> Timer:
+        def shake(moment: Moment) -> None:
+            moment.due_ns = max(moment.slot_ns, moment.due_ns + dice.randint(-self.jitter_ns, self.jitter_ns))
+
+        return shake
+
+
+@dataclass(frozen=True, slots=True)
+class Stall(Timing):
+    """Nothing leaves for a while; what would have, leaves at its end."""
+
+    name: ClassVar = "stall"
+    length_ns: int
+    after_ns: int = 0
+    """Since the first message."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        length, at, after = text.partition("@")
+        try:
+            return cls(duration_ns(length), duration_ns(after) if at else 0)
+        except ValueError:
+            raise ValueError(
+                "two durations are needed, such as 2s@10s (for 2 s, 10 s after the first message)"
+            ) from None
+
+    def timer(self, dice: random.Random) -> Timer:
+        def stall(moment: Moment) -> None:
+            if moment.first_ns is None:
+                return
+            begin_ns = moment.first_ns + self.after_ns
+            if begin_ns <= moment.due_ns < begin_ns + self.length_ns:
+                moment.due_ns = begin_ns + self.length_ns
+
+        return stall
+
+
+# -- with a share --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Chance(Fault):
+    """A fault that strikes with a probability. `counter`: the emulator's statistic that counts it."""
+
+    counter: ClassVar[str]
+    share: Fraction
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        match = _SHARE.fullmatch(text)
+        if match is None or int(match[2]) == 0 or int(match[1]) > int(match[2]):
+            raise ValueError("a share is needed, such as 1/100, from 0/1 to 1/1")
+        return cls(Fraction(int(match[1]), int(match[2])))
+
+
+class Outgoing(Protocol):
+    """One delivery on its way, which the service may treat badly. `counter`: counted when the bytes are written."""
+
+    def drop(self, counter: str) -> None: ...
+
+    def leave(self, counter: str | None = None) -> None: ...
+
+    def let_next_overtake(self, counter: str) -> None: ...
+
+
+class DeliveryFault(Chance):
+    def strike(self, delivery: Outgoing) -> None:
+        raise NotImplementedError
+
+
+class Drop(DeliveryFault):
+    name, counter = "drop", "dropped"
+
+    def strike(self, delivery: Outgoing) -> None:
+        delivery.drop(self.counter)
+
+
+class Duplicate(DeliveryFault):
+    name, counter = "duplicate", "duplicated"
+
+    def strike(self, delivery: Outgoing) -> None:
+        delivery.leave()
+        delivery.leave(self.counter)
+
+
+class Reorder(DeliveryFault):
+    """The stream's next delivery goes before it."""
+
+    name, counter = "reorder", "reordered"
+
+    def strike(self, delivery: Outgoing) -> None:
+        delivery.let_next_overtake(self.counter)
+
+
+class Sender(Protocol):
+    """The connection that has published."""
+
+    def abort(self) -> None: ...
+
+
+class PublicationFault(Chance):
+    def strike(self, sender: Sender) -> None:
+        raise NotImplementedError
+
+
+class Disconnect(PublicationFault):
+    name, counter = "disconnect", "disconnected"
+
+    def strike(self, sender: Sender) -> None:
+        sender.abort()
+
+
+class UpgradeFault(Chance):
+    """Answers a client's upgrade with an error. `status`: HTTP's."""
+
+    status: ClassVar[int]
+    reason: ClassVar[str]
+
+
+class Refuse(UpgradeFault):
+    name, counter = "refuse", "upgrades_refused"
+    status, reason = 503, "Refused by the fault specification."
+
+
+class Throttle(UpgradeFault):
+    name, counter = "throttle", "upgrades_throttled"
+    status, reason = 429, "Throttled by the fault specification."
+
+
+FAULTS: dict[str, type[Fault]] = {
+    fault.name: fault
+    for fault in (
+        ServiceRate,
+        Delay,
+        Jitter,
+        Stall,
+        Drop,
+        Duplicate,
+        Reorder,
+        Disconnect,
+        Refuse,
+        Throttle,
+    )
+}  # fmt: skip
+OCCASIONS: tuple[type[Chance], ...] = (DeliveryFault, PublicationFault, UpgradeFault)
+
+
+# -- the specification ---------------------------------------------------------------------------------------
+
+_Kind = TypeVar("_Kind", bound=Fault)
+_Chance = TypeVar("_Chance", bound=Chance)
+
+
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """What to do wrong on purpose. Shares are probabilities; the default is a faultless service."""
+    """What to do wrong on purpose, in the order of `FAULTS`; the default is a faultless service.
 
-    delay_ns: int = 0
-    jitter_ns: int = 0
-    drop: Fraction = NEVER
-    duplicate: Fraction = NEVER
-    reorder: Fraction = NEVER
-    stall_ns: int = 0
-    stall_after_ns: int = 0
-    disconnect: Fraction = NEVER
-    refuse: Fraction = NEVER
-    throttle: Fraction = NEVER
-    service_rate: float | None = None
+    `seed`: of the dice.
+    """
+
+    faults: tuple[Fault, ...] = ()
     seed: int = 0
+
+    def of(self, kind: type[_Kind]) -> tuple[_Kind, ...]:
+        return tuple(fault for fault in self.faults if isinstance(fault, kind))
 
     @property
     def touches_deliveries(self) -> bool:
         """Whether a delivery may be anything but written at once."""
-        return bool(
-            self.delay_ns
-            or self.jitter_ns
-            or self.drop
-            or self.duplicate
-            or self.reorder
-            or self.stall_ns
-            or self.service_rate
-        )
+        return bool(self.of(Timing) or self.of(DeliveryFault))
 
 
 NO_FAULTS = FaultSpec()
+_SEED = "seed"
 
 
 def parse_faults(text: str) -> FaultSpec:
-    """Reads a specification; raises FaultSyntaxError with everything that is wrong with it. Empty: no
-    faults.
-    """
-    values: dict[str, object] = {}
-    faults: list[str] = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
+    """Reads a specification; raises FaultSyntaxError with everything that is wrong with it. Empty: no faults."""
+    found: dict[str, Fault] = {}
+    seed: int | None = None
+    wrong: list[str] = []
+    for part in parts(text):
         name, _, value = (piece.strip() for piece in part.partition("="))
-        if name not in _PARSERS:
-            faults.append(f"{name!r} is not a fault; known are {', '.join(_PARSERS)}")
-            continue
-        first_field = _FIELDS.get(name, (name,))[0]
-        if first_field in values:
-            faults.append(f"{name} is given twice")
-            continue
-        try:
-            parsed = _PARSERS[name](value)
-        except ValueError as error:
-            faults.append(f"{name}={value}: {error}")
-            continue
-        values.update(zip(_FIELDS.get(name, (name,)), parsed, strict=True))
-    shares = [values.get(name, NEVER) for name in ("drop", "duplicate", "reorder")]
-    if sum((share for share in shares if isinstance(share, Fraction)), NEVER) > 1:
-        faults.append("drop, duplicate and reorder together must not exceed 1")
-    if faults:
-        raise FaultSyntaxError(faults)
-    return FaultSpec(**values)  # type: ignore[arg-type]  # the table of parsers gives each field its type
+        if name in found or (name == _SEED and seed is not None):
+            wrong.append(f"{name} is given twice")
+        elif name not in FAULTS and name != _SEED:
+            wrong.append(f"{name!r} is not a fault; known are {', '.join(FAULTS)}, {_SEED}")
+        else:
+            try:
+                if name == _SEED:
+                    seed = _seed(value)
+                else:
+                    found[name] = FAULTS[name].parse(value)
+            except ValueError as error:
+                wrong.append(f"{name}={value}: {error}")
+    spec = FaultSpec(tuple(found[name] for name in FAULTS if name in found), seed or 0)
+    for rivals in (spec.of(occasion) for occasion in OCCASIONS):
+        if sum((fault.share for fault in rivals), Fraction(0)) > 1:
+            wrong.append(f"{', '.join(fault.name for fault in rivals)} together must not exceed 1")
+    if wrong:
+        raise FaultSyntaxError(wrong)
+    return spec
 
 
-def _duration(value: str) -> tuple[int]:
-    return (duration_ns(value),)
-
-
-def _share(value: str) -> tuple[Fraction]:
-    match = _SHARE.fullmatch(value)
-    if match is None or int(match[2]) == 0 or int(match[1]) > int(match[2]):
-        raise ValueError("a share is needed, such as 1/100, from 0/1 to 1/1")
-    return (Fraction(int(match[1]), int(match[2])),)
-
-
-def _stall(value: str) -> tuple[int, int]:
-    length, at, after = value.partition("@")
-    try:
-        return _duration(length)[0], _duration(after)[0] if at else 0
-    except ValueError:
-        raise ValueError("two durations are needed, such as 2s@10s (for 2 s, 10 s after the first message)") from None
-
-
-def _rate(value: str) -> tuple[float]:
-    try:
-        rate = float(value)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate <= 1e9:
-        raise ValueError("a number of deliveries a second above 0 is needed, such as 900")
-    return (rate,)
-
-
-def _seed(value: str) -> tuple[int]:
+def _seed(value: str) -> int:
     if not value.isascii() or not value.isdigit():
         raise ValueError("a whole number is needed")
-    return (int(value),)
+    return int(value)
 
 
-_PARSERS: dict[str, Callable[[str], tuple[object, ...]]] = {
-    "delay": _duration,
-    "jitter": _duration,
-    "drop": _share,
-    "duplicate": _share,
-    "reorder": _share,
-    "stall": _stall,
-    "disconnect": _share,
-    "refuse": _share,
-    "throttle": _share,
-    "service-rate": _rate,
-    "seed": _seed,
-}
-_FIELDS = {
-    "delay": ("delay_ns",),
-    "jitter": ("jitter_ns",),
-    "stall": ("stall_ns", "stall_after_ns"),
-    "service-rate": ("service_rate",),
-}
+class Die(Generic[_Chance]):
+    """Decides which fault of one occasion strikes, from a sequence of its own, so that none disturbs another's."""
 
+    def __init__(self, faults: Sequence[_Chance], dice: random.Random) -> None:
+        self._faults = [fault for fault in faults if fault.share]
+        self._up_to = [float(share) for share in accumulate(fault.share for fault in self._faults)]
+        self._dice = dice
 
-class Fate(Enum):
-    """What becomes of one delivery: at most one fault each."""
+    def __bool__(self) -> bool:
+        """Whether any may ever strike."""
+        return bool(self._faults)
 
-    WRITE = "write"
-    DROP = "drop"
-    DUPLICATE = "duplicate"
-    REORDER = "reorder"
+    def thrown(self) -> _Chance | None:
+        """The fault that strikes now; None: none does."""
+        if not self._faults:
+            return None
+        drawn = self._dice.random()
+        return next((fault for fault, limit in zip(self._faults, self._up_to, strict=True) if drawn < limit), None)
 
 
 class Dice:
-    """Every random decision, from one seed. Each kind has a sequence of its own, so none disturbs
-    another's.
-    """
+    """Every random decision of a specification, from its seed."""
 
     def __init__(self, spec: FaultSpec) -> None:
-        self._drop = float(spec.drop)
-        self._duplicate = float(spec.drop + spec.duplicate)
-        self._reorder = float(spec.drop + spec.duplicate + spec.reorder)
-        self._disconnect = float(spec.disconnect)
-        self._refuse = float(spec.refuse)
-        self._throttle = float(spec.refuse + spec.throttle)
-        self._jitter_ns = spec.jitter_ns
-        self._fates = random.Random(f"fate {spec.seed}")
-        self._cuts = random.Random(f"cut {spec.seed}")
-        self._upgrades = random.Random(f"upgrade {spec.seed}")
-        self._delays = random.Random(f"delay {spec.seed}")
-
-    def fate(self) -> Fate:
-        if not self._reorder:
-            return Fate.WRITE
-        drawn = self._fates.random()
-        if drawn >= self._reorder:
-            return Fate.WRITE
-        if drawn < self._drop:
-            return Fate.DROP
-        return Fate.DUPLICATE if drawn < self._duplicate else Fate.REORDER
-
-    def cuts_sender(self) -> bool:
-        return self._disconnect > 0 and self._cuts.random() < self._disconnect
-
-    def upgrade_status(self) -> int | None:
-        """503 (`refuse`), 429 (`throttle`) or None."""
-        if not self._throttle:
-            return None
-        drawn = self._upgrades.random()
-        return 503 if drawn < self._refuse else 429 if drawn < self._throttle else None
-
-    def jitter_ns(self) -> int:
-        """Uniform in plus or minus the specified jitter."""
-        return self._delays.randint(-self._jitter_ns, self._jitter_ns) if self._jitter_ns else 0
+        self.deliveries = Die(spec.of(DeliveryFault), random.Random(f"fate {spec.seed}"))
+        self.publications = Die(spec.of(PublicationFault), random.Random(f"cut {spec.seed}"))
+        self.upgrades = Die(spec.of(UpgradeFault), random.Random(f"upgrade {spec.seed}"))
+        self.timers = [fault.timer(random.Random(f"{fault.name} {spec.seed}")) for fault in spec.of(Timing)]
