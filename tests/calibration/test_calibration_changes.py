@@ -93,7 +93,7 @@ def test_what_the_surviving_worker_measured_is_right(outcomes: dict[str, Outcome
 def test_what_a_publisher_could_not_send_is_not_lost(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["disconnects"]
     found, truth = outcome.messages, outcome.truth
-    assert truth["disconnected"] > 5
+    assert truth["disconnected"] > 0, "how many depends on how much a busy machine has sent"
     assert outcome.summary["connections"]["dropped"] == truth["disconnected"]
     assert found["send_failed"] > 0
     # each loss is of a message on its way when its socket was cut

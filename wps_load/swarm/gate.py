@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import gevent  # type: ignore[import-untyped]
 
+from wps_load.clock import now_ns
 from wps_load.errors import ConfigError, ExitCode
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import secrets
@@ -42,6 +43,8 @@ class MasterGate:
         self._process = process
         self._rehearsal = Rehearsal(process.runner)
         self._start = process.runner.start
+        self.asked_ns: int | None = None
+        """When Locust was asked to start the run, which is where it counts its `-t` from: workers answer meanwhile."""
         process.runner.start = self._start_if_fit
 
     def refusal(self, config: RunConfig, changed: Mapping[str, Any] | None = None) -> Trouble | None:
@@ -62,6 +65,7 @@ class MasterGate:
 
     def _start_if_fit(self, user_count: int, *args: Any, **kwargs: Any) -> None:
         if not self._process.running and user_count:
+            self.asked_ns = now_ns()
             try:
                 refused = self.refusal(self._process.ready())
             except ConfigError as error:

@@ -21,7 +21,7 @@ from locust.runners import MasterRunner, WorkerRunner
 
 from wps_load import output
 from wps_load.auth import accept_short_keys
-from wps_load.clock import NS_PER_S, now_ns
+from wps_load.clock import now_ns
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, ExitCode, Fault, worst
 from wps_load.measure.catalog import message_metric
@@ -41,6 +41,7 @@ from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.gate import MasterGate, WorkerGate
 from wps_load.swarm.guard import Trouble, guarded, trouble, watch_loop
 from wps_load.swarm.limits import raise_open_files
+from wps_load.swarm.plan import time_left_ns
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.quiet import keep_quiet
 from wps_load.swarm.reporter import Reporter
@@ -252,14 +253,15 @@ class Lifecycle:
     def _begin(self) -> None:
         config = self.ready()
         assert self.reporter is not None
-        run_time = config.run_time_s
+        started_ns = now_ns()
+        asked_ns = None if self.gate is None or self._steps.in_force else self.gate.asked_ns  # a shape counts by itself
         plan = RunPlan(
             run_id=secrets.token_hex(4),
             number=secrets.randbits(32),
             config=config,
             users=config.peak_users or self.runner.target_user_count or 1,
-            started_ns=now_ns(),
-            run_time_ns=int(run_time * NS_PER_S) if run_time else None,
+            started_ns=started_ns,
+            run_time_ns=time_left_ns(config.run_time_s, asked_ns or started_ns, started_ns),
             scenario_users=self.plays_scenario,
         )
         self._most_users = 0

@@ -63,3 +63,10 @@ def end_instant(soon_ns: int, planned_ns: int | None) -> int:
     if planned_ns is None:
         return soon_ns
     return planned_ns if abs(planned_ns - soon_ns) < NS_PER_S else min(soon_ns, planned_ns)
+
+
+def time_left_ns(run_time_s: float | None, asked_ns: int, started_ns: int) -> int | None:
+    """Of `-t`: Locust's clock of it runs from when a start is asked for, before a master's workers have answered."""
+    if not run_time_s:
+        return None
+    return max(0, round(run_time_s * NS_PER_S) - (started_ns - asked_ns))

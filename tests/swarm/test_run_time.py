@@ -1,0 +1,37 @@
+"""`-t` runs from where Locust's own clock of it does: from when a start is asked for."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.swarm.gate import MasterGate
+from wps_load.swarm.plan import time_left_ns
+
+
+@pytest.mark.parametrize(
+    ("run_time_s", "waited_s", "left_s"),
+    [(None, 0, None), (0, 0, None), (24, 0, 24), (24, 2, 22), (2.5, 1, 1.5), (3, 5, 0)],
+)
+def test_what_workers_took_to_answer_is_of_the_run_time(
+    run_time_s: float | None, waited_s: int, left_s: float | None
+) -> None:
+    left_ns = time_left_ns(run_time_s, 7 * NS_PER_S, (7 + waited_s) * NS_PER_S)
+    assert left_ns == (None if left_s is None else left_s * NS_PER_S)
+
+
+def test_a_start_is_asked_for_before_the_workers_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    runner = SimpleNamespace(register_message=lambda *_: None, start=lambda *_: seen.append("started"))
+    process: Any = SimpleNamespace(runner=runner, running=False, ready=lambda: None)
+    gate = MasterGate(process)
+
+    def workers_answer(*_: Any) -> None:
+        seen.append("asked" if gate.asked_ns is not None and gate.asked_ns <= now_ns() else "not asked")
+
+    monkeypatch.setattr(gate, "refusal", workers_answer)
+    runner.start(5, 5.0)
+    assert seen == ["asked", "started"]
