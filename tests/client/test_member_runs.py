@@ -18,6 +18,7 @@ from wps_load.client import rest_publisher
 from wps_load.client.connection import Cut
 from wps_load.client.engine import Engine
 from wps_load.client.member import Member
+from wps_load.client.rest import RestSender
 from wps_load.protocol.session import Session
 from wps_load.protocol.traits import PROTOCOLS, RELIABLE, SUBPROTOCOLS
 from wps_load.protocol.webpubsub_pb2 import UpstreamMessage
@@ -191,14 +192,14 @@ def test_rest_senders_take_their_users_in_turn(live_emulator: str) -> None:
 def test_busy_requests_make_messages_wait_and_none_fail(live_emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest_publisher, "IN_FLIGHT", 1)
     run = Run(live_emulator, 1, scenario="send-to-user", rate="200").settle()
-    held_back, send = run.engines[0].timetable.held_back, rest_publisher.RestSender.send_to_user
+    held_back, send = run.engines[0].timetable.held_back, RestSender.send_to_user
 
     def send_when_others_wait(*message: Any) -> None:
-        monkeypatch.setattr(rest_publisher.RestSender, "send_to_user", send)
+        monkeypatch.setattr(RestSender, "send_to_user", send)
         until(lambda: sum(held_back().values()) > 10, "more are due than one request at a time can carry")
         send(*message)
 
-    monkeypatch.setattr(rest_publisher.RestSender, "send_to_user", send_when_others_wait)
+    monkeypatch.setattr(RestSender, "send_to_user", send_when_others_wait)
     done = run.measure(1000).finish()
     assert done.totals.lost == 0
     assert done.totals.published + done.totals.send_failed == 200
