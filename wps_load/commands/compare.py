@@ -8,22 +8,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wps_load.commands.parsing import plain_parser
-from wps_load.errors import ConfigError, Fault
+from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.report import compare_markdown
 from wps_load.report.compare import compare
 from wps_load.report.figures import Floors
+from wps_load.report.latest import latest
 from wps_load.report.load import Run, load_run
-from wps_load.workload.values import number
+from wps_load.workload.values import number, whole
 
 _EXAMPLE = """\
 Two runs: BASE NEW. Several a side, which shows how much runs differ by themselves: a `--` between the sides, or
 --base and --new. A run is its folder, or a summary.json (then rates and latencies by second are not known).
+With --last N FOLDER: the folder's newest run against the N before it that had the same settings; 0 where there is none.
 Runs of different settings are refused. Exit code 0: no regression; 5: a figure got worse, beyond both the tolerance
 and its 99 % confidence interval; 2: the runs cannot be compared.
 
 example:
   wps-load compare reports/main reports/branch
   wps-load compare reports/main-* -- reports/branch-*
+  wps-load compare --last 5 reports
   wps-load compare --base reports/main-* --new reports/branch-* --tolerance 10% --json
 """
 _SIDES = "give BASE NEW, or several a side: BASE... -- NEW..., --base A B --new C D"
@@ -38,16 +41,37 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="base, then new")
     parser.add_argument("--base", nargs="+", default=[], metavar="RUN", help="runs of the base side")
     parser.add_argument("--new", nargs="+", default=[], metavar="RUN", help="runs of the new side")
+    parser.add_argument("--last", metavar="N", help="the newest run of a folder against the last N like it")
     parser.add_argument("--tolerance", default="5%", metavar="SHARE", help="what is too little to matter (default 5%%)")
     parser.add_argument("--json", action="store_true", help="JSON instead of Markdown")
     before, behind = _split(argv)
     arguments = parser.parse_args(before)
-    base, new = _sides(arguments.runs, arguments.base, arguments.new, behind)
+    if arguments.last is not None:
+        base, new = _latest(arguments.last, [*arguments.runs, *arguments.base, *arguments.new, *(behind or ())])
+        if not base:
+            sys.stdout.write(
+                f"{Path(new[0]).name} is the first run with its settings: nothing to compare it with yet.\n"
+            )
+            return int(ExitCode.PASSED)
+    else:
+        base, new = _sides(arguments.runs, arguments.base, arguments.new, behind)
     floors = Floors(relative=_tolerance(arguments.tolerance))
     result = compare(_load(base), _load(new), floors=floors)
     text = json.dumps(result.to_json(), indent=2) + "\n" if arguments.json else compare_markdown.render(result)
     sys.stdout.write(text)
     return result.exit_code
+
+
+def _latest(count: str, folders: list[str]) -> tuple[list[str], list[str]]:
+    """The newest run of the folder, and those before it that are like it. Raises ConfigError, BrokenRun."""
+    try:
+        most = whole(count)
+    except ValueError as error:
+        raise ConfigError([Fault("--last", count, str(error))]) from None
+    if len(folders) != 1:
+        raise ConfigError([Fault("--last", None, "one folder of runs, such as reports")])
+    like = latest(Path(folders[0]), most)
+    return [str(path) for path in like.before], [str(like.newest)]
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wps_load.commands.parsing import plain_parser
 from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.settings.groups import Group, grouped
-from wps_load.settings.options import OPTIONS, Option
+from wps_load.settings.options import OPTIONS, Option, Page
 
 _EXAMPLE = """\
 Each is a flag, a key of a --config file (without the dashes) and a variable: --wps-rate is LOCUST_WPS_RATE. Locust's
@@ -35,6 +35,32 @@ def run(argv: Sequence[str]) -> int:
     width = min(shutil.get_terminal_size().columns, _WIDEST)
     sys.stdout.write("\n".join(_shown(found, width)))
     return ExitCode.PASSED
+
+
+def page() -> str:
+    """docs/options.md: the same in Markdown."""
+    lines = [
+        "# Options",
+        "",
+        "<!-- Made by `python -m wps_load.commands.options > docs/options.md`; a test compares it. -->",
+        "",
+        "Each is a flag, a key of a `--config` file (without the dashes), a variable (`--wps-rate`: `LOCUST_WPS_RATE`)",
+        "and, where the last column says so, a field of Locust's page. A flag outdoes a variable, a variable a file.",
+        "`wps-load options WORD` finds one. Locust's own options are in `locust --help`.",
+    ]
+    for group, options in grouped():
+        lines += ["", f"## {group.title}", "", f"{group.about[0].upper()}{group.about[1:]}.", ""]
+        lines += ["| option | default | meaning | page |", "|---|---|---|---|"]
+        lines += [_row(option) for option in options]
+    return "\n".join([*lines, ""])
+
+
+def _row(option: Option) -> str:
+    default = f"`{option.default}`" if option.default and not option.is_switch else "off" if option.is_switch else ""
+    where = {Page.FIELD: "yes", Page.TARGET: "with `--wps-allow-target-change`", Page.NEVER: ""}[option.on_page]
+    secret = " (secret)" if option.secret else ""
+    meaning = option.help.replace("|", "\\|").replace("*", "\\*")
+    return f"| `{option.flag}`{secret} | {default} | {meaning} | {where} |"
 
 
 def _has(option: Option, word: str) -> bool:
@@ -63,3 +89,7 @@ def _lines(option: Option, width: int) -> list[str]:
         head += f"  [{option.default}]"
     margin = " " * _INDENT
     return [head, *textwrap.wrap(option.help, width, initial_indent=margin, subsequent_indent=margin)]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

@@ -1,0 +1,45 @@
+"""The newest run of a report folder, and those before it that did the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wps_load.report.load import BrokenRun
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """`before`: oldest first."""
+
+    newest: Path
+    before: tuple[Path, ...]
+
+
+def latest(folder: Path, most: int) -> Latest:
+    """The newest finished run in `folder`, and at most `most` before it with the same settings whose figures can be
+    trusted. Raises BrokenRun where there is none."""
+    found = sorted(
+        (run for path in folder.glob("*/summary.json") if (run := _run(path)) is not None),
+        key=lambda run: str(run[1]["run"]["started_at"]),
+    )
+    if not found:
+        raise BrokenRun(
+            f"{folder} holds no finished run: give the folder of all runs, such as reports."
+        )
+    *earlier, (newest, summary) = found
+    wanted = summary["run"]["settings_hash"]
+    like = [path for path, each in earlier if each["run"]["settings_hash"] == wanted and each["verdict"] != "invalid"]
+    return Latest(newest, tuple(like[-most:]))
+
+
+def _run(path: Path) -> tuple[Path, Any] | None:
+    """A run's folder and summary; None for what is no finished run of ours."""
+    try:
+        summary = json.loads(path.read_text("utf-8"))
+        run = summary["run"]
+        return (path.parent, summary) if run["settings_hash"] and run["started_at"] and summary["verdict"] else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
