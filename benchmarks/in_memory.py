@@ -14,7 +14,7 @@ import gevent  # type: ignore[import-untyped]
 import gevent.server  # type: ignore[import-untyped]
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
-from wps_load.client.timetable import Epoch
+from wps_load.client.epochs import Epoch
 from wps_load.clock import now_ns
 from wps_load.emulator.frames import FrameReader
 from wps_load.emulator.subprotocols import choose
@@ -47,9 +47,9 @@ class Client:
         identity: dict[str, Any] = {"run_id": "bench", "number": 1, "users": 1}
         self.engine = make_engine(config, identity, lambda *_: None)
         member = self.engine.admit(0, 0, now_ns())
-        self.engine.timetable.plan(Epoch(1, now_ns(), 1 << 62))
+        self.engine.announce(Epoch(1, now_ns(), 1 << 62))
         self._life = gevent.spawn(member.run)
-        while not (self.engine.settled and self.engine.epoch):
+        while not (self.engine.status.settled and self.engine.run.epochs.number):
             gevent.sleep(0.001)
         assert member.link is not None
         assert member.publisher is not None

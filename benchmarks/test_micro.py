@@ -65,9 +65,9 @@ def test_receive(benchmark: Any, client: Client, per_read: int) -> None:
             receive(data)
 
     measure(benchmark, batch, deliveries)
-    totals = client.engine.ledger.totals()
+    totals = client.engine.run.ledger.totals()
     assert (totals.delivered, totals.duplicated, totals.foreign) == (totals.published, 0, 0)
-    assert len(client.engine.rtt) == totals.delivered
+    assert len(client.engine.populations[0].context.rtt) == totals.delivered
 
 
 # -- its steps -----------------------------------------------------------------------------------------------
@@ -88,7 +88,7 @@ def test_encode(benchmark: Any, protocol: str) -> None:
 
 def test_decode(benchmark: Any, client: Client) -> None:
     ((opcode, payload),) = FrameReader().feed(client.deliveries(1)[0])
-    decode = client.engine.codec.decoders[opcode]
+    decode = client.engine.populations[0].context.codec.decoders[opcode]
 
     def batch() -> None:
         for _ in range(BATCH):

@@ -10,9 +10,10 @@ import gevent
 from gevent.event import Event
 
 from wps_load.client.access import MintedAccess
+from wps_load.client.context import PopulationContext, RunContext
 from wps_load.client.engine import Engine
+from wps_load.client.epochs import Epoch
 from wps_load.client.stream import Network
-from wps_load.client.timetable import Epoch
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
@@ -93,7 +94,7 @@ class Run:
         )
 
     def settle(self) -> Run:
-        until(lambda: sum(engine.settled for engine in self.engines) == self._users, "every user connected")
+        until(lambda: sum(engine.status.settled for engine in self.engines) == self._users, "every user connected")
         return self
 
     def measure(self, duration_ms: int) -> Run:
@@ -101,13 +102,13 @@ class Run:
         start_ns = now_ns() + LEAD_NS
         end_ns = start_ns + duration_ms * NS_PER_MS
         for ordinal, engine in enumerate(self.engines):
-            engine.timetable.deal_senders(ordinal, len(self.engines))
-            engine.timetable.plan(Epoch(1, start_ns, end_ns))
+            engine.deal_senders(ordinal, len(self.engines))
+            engine.announce(Epoch(1, start_ns, end_ns))
         beat = gevent.spawn(self.beat)
         for engine in self.engines:
             await_time(engine, end_ns)
-            engine.timetable.end_at(end_ns)
-            engine.timetable.stop_publishing(end_ns)
+            engine.end_at(end_ns)
+            engine.stop_publishing(end_ns)
         beat.kill()
         return self
 
@@ -116,34 +117,32 @@ class Run:
         while True:
             gevent.sleep(0.02)
             for engine in self.engines:
-                engine.acknowledge(now_ns())
-                engine.keepalive.beat()
-                engine.answers.beat(now_ns())
+                engine.beat()
 
     def await_failures(self, count: int) -> None:
         """Until so many requests have failed for want of an answer."""
         beat = gevent.spawn(self.beat)
-        until(lambda: sum(self.engines[0].recorder.total().failures.values()) >= count, f"{count} failures")
+        until(lambda: sum(self.engines[0].run.recorder.total().failures.values()) >= count, f"{count} failures")
         beat.kill()
 
     def finish(self) -> Done:
         """Drains, as the coordinator and its agents do."""
-        streams = [[*final, at] for at, engine in enumerate(self.engines) for final in engine.timetable.finals()]
-        clocks = [engine.timescale.to_wire() for engine in self.engines]
+        streams = [[*final, at] for at, engine in enumerate(self.engines) for final in engine.finals()]
+        clocks = [engine.run.clock.timescale.to_wire() for engine in self.engines]
         for engine in self.engines:
             engine.settle(streams, clocks, DRAIN_NS)
         deadline_ns = now_ns() + DRAIN_NS
-        while any(engine.awaits for engine in self.engines):
+        while any(engine.awaits(0) for engine in self.engines):
             if now_ns() > deadline_ns:
                 break
             gevent.sleep(0.005)
         for engine in self.engines:
-            engine.end_waiting()
+            engine.end_waiting(0)
         totals = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
         snapshot = Snapshot()
         for engine in self.engines:
             totals = totals.plus(engine.totals())
-            snapshot.merge(engine.recorder.total())
+            snapshot.merge(engine.run.recorder.total())
         self.close()
         return Done(totals, snapshot, self.engines)
 
@@ -155,8 +154,14 @@ class Run:
 def await_time(engine: Engine, time_ns: int) -> None:
     """Waits until the engine's scheduler has called all that is due before."""
     over = Event()
-    engine.scheduler.call_at(time_ns, lambda _: over.set())
+    engine.run.scheduler.call_at(time_ns, lambda _: over.set())
     assert over.wait(PATIENCE_S)
+
+
+def exchange(context: RunContext | PopulationContext, **fields: Any) -> None:
+    """What clients share is frozen; a test that plays a fault changes it all the same."""
+    for name, value in fields.items():
+        object.__setattr__(context, name, value)
 
 
 def play(connection_string: str, users: int, *, duration_ms: int = 150, engines: int = 1, **options: Any) -> Done:

@@ -30,7 +30,7 @@ def silent_about(*kinds: str) -> Callable[[Peer, dict[str, Any]], None]:
 
 
 def snapshot(run: Run) -> Snapshot:
-    return run.engines[0].recorder.total()
+    return run.engines[0].run.recorder.total()
 
 
 def counted_open(run: Run) -> int:
@@ -95,10 +95,10 @@ def test_a_connection_that_is_closed_by_plan_owes_no_answer() -> None:
     with JsonService(silent_about("sendToGroup")) as service:
         run = Run(service.connection_string, 1, ack=True, rate="20", answer_timeout="9s").settle().measure(100)
         engine = run.engines[0]
-        assert engine.answers.awaited
-        engine.dismiss(engine.members[0])
-        until(lambda: not engine.answers.awaited, "nothing is waited for")
-        engine.answers.end()
+        assert engine.run.answers.awaited
+        engine.dismiss(engine.populations[0].users[0])
+        until(lambda: not engine.run.answers.awaited, "nothing is waited for")
+        engine.run.answers.end()
         assert failures(run) == {}
         run.close()
 
@@ -109,7 +109,7 @@ def test_a_member_whose_join_was_never_answered_settles_and_has_failed_once() ->
         beat = gevent.spawn(run.beat)
         run.settle()
         assert failures(run) == {("join_group", "join_timeout"): 3}
-        assert (run.engines[0].joined, run.engines[0].joiners) == (0, 3)
+        assert run.engines[0].status[2:] == (3, 0)
         assert counted_open(run) == 0, "who hears nothing is no open connection of a run"
         beat.kill()
         run.close()
@@ -126,12 +126,12 @@ def test_a_member_whose_join_is_acknowledged_late_is_a_member_from_then_on() -> 
         beat = gevent.spawn(run.beat)
         run.settle()
         beat.kill()
-        receiver = run.engines[0].members[0].receiver
+        receiver = run.engines[0].populations[0].users[0].receiver
         assert receiver.memberships == {}
         assert counted_open(run) == 0
         ack(*joins[0])
         until(lambda: snapshot(run).counters.get("acks_late") == 1, "late")
-        assert run.engines[0].joined == 1
+        assert run.engines[0].status.joined == 1
         assert counted_open(run) == 1
         done = run.measure(100).finish()
         assert done.snapshot.failures == {("join_group", "join_timeout"): 1}

@@ -15,9 +15,10 @@ from gevent.event import Event
 from tests.client.loopback import PATIENCE_S, Server, upgrade_answer
 from wps_load.client.access import UrlAccess
 from wps_load.client.api import WebPubSubClient
+from wps_load.client.connections import Connections
 from wps_load.client.engine import Engine
+from wps_load.client.epochs import Epoch
 from wps_load.client.reconnect import BackoffPolicy
-from wps_load.client.timetable import Epoch
 from wps_load.clock import now_ns
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.errors import ConnectFailure, ConnectionLost, Finding, LocalProtocolError
@@ -45,14 +46,22 @@ def make(emulator: EmulatorProcess, measured: bool = True, **options: str) -> En
     engine = make_engine(config, identity, lambda kind, sentence: None)
     if measured:
         began = Event()
-        engine.timetable.plan(Epoch(1, now_ns(), NEVER_NS))
-        engine.scheduler.call_at(now_ns(), lambda _: began.set())
+        engine.announce(Epoch(1, now_ns(), NEVER_NS))
+        engine.run.scheduler.call_at(now_ns(), lambda _: began.set())
         assert began.wait(PATIENCE_S)
     return engine
 
 
+def connections_of(engine: Engine) -> Connections:
+    return engine.populations[0].connections
+
+
+def client_of(engine: Engine, **options: Any) -> WebPubSubClient:
+    return WebPubSubClient(connections_of(engine), **options)
+
+
 def taken(engine: Engine) -> Snapshot:
-    return engine.recorder.take()
+    return engine.run.recorder.take()
 
 
 def count(snapshot: Snapshot, name: str) -> int:
@@ -63,7 +72,7 @@ def count(snapshot: Snapshot, name: str) -> int:
 @pytest.mark.parametrize("protocol", SUBPROTOCOLS)
 def test_messages_come_back_and_every_action_is_counted(emulator: EmulatorProcess, protocol: str) -> None:
     engine = make(emulator, protocol=protocol)
-    client = WebPubSubClient(engine)
+    client = client_of(engine)
     group = uuid4().hex
     client.join_group(group)
     for data in ("text", b"\x00bytes", {"b": [1, 2.5], "a": None}):
@@ -96,7 +105,7 @@ def test_messages_come_back_and_every_action_is_counted(emulator: EmulatorProces
 
 def test_simple_client_hears_the_event_handler(emulator: EmulatorProcess) -> None:
     engine = make(emulator, protocol="simple")
-    client = WebPubSubClient(engine)
+    client = client_of(engine)
     for data, back in (("text", "text"), (b"\x00", b"\x00"), ({"a": 1}, '{"a":1}')):
         client.send(data)
         message = client.receive(PATIENCE_S)
@@ -108,9 +117,9 @@ def test_simple_client_hears_the_event_handler(emulator: EmulatorProcess) -> Non
 
 def test_simple_client_is_in_its_groups_by_its_token(emulator: EmulatorProcess) -> None:
     group = uuid4().hex
-    listener = WebPubSubClient(make(emulator, protocol="simple"), groups=(group,))
+    listener = client_of(make(emulator, protocol="simple"), groups=(group,))
     listener.connect()
-    WebPubSubClient(make(emulator)).send_to_group(group, "hello")
+    client_of(make(emulator)).send_to_group(group, "hello")
     message = listener.receive(PATIENCE_S)
     assert message is not None
     assert message.data == "hello"
@@ -118,7 +127,10 @@ def test_simple_client_is_in_its_groups_by_its_token(emulator: EmulatorProcess) 
 
 def test_no_echo_and_foreign_copies_are_no_rtt(emulator: EmulatorProcess) -> None:
     engine, group = make(emulator), uuid4().hex
-    ours, theirs = WebPubSubClient(engine, groups=(group,)), WebPubSubClient(make(emulator), groups=(group,))
+    ours, theirs = (
+        client_of(engine, groups=(group,)),
+        client_of(make(emulator), groups=(group,)),
+    )
     ours.connect()
     theirs.send_to_group(group, "same words")
     assert ours.receive(PATIENCE_S) is not None
@@ -130,7 +142,7 @@ def test_no_echo_and_foreign_copies_are_no_rtt(emulator: EmulatorProcess) -> Non
 
 def test_messages_count_in_the_measure_phase_only(emulator: EmulatorProcess) -> None:
     engine, group = make(emulator, measured=False), uuid4().hex
-    client = WebPubSubClient(engine, groups=(group,))
+    client = client_of(engine, groups=(group,))
     client.send_to_group(group, "early")
     assert client.receive(PATIENCE_S) is not None
     before = taken(engine)
@@ -140,7 +152,7 @@ def test_messages_count_in_the_measure_phase_only(emulator: EmulatorProcess) -> 
 
 def test_refused_join_is_a_finding_with_a_label(emulator: EmulatorProcess) -> None:
     engine = make(emulator, roles="webpubsub.sendToGroup", scenario="idle")
-    client = WebPubSubClient(engine)
+    client = client_of(engine)
     with pytest.raises(Finding) as caught:
         client.join_group("g")
     assert caught.value.label == "ack_forbidden"
@@ -149,8 +161,8 @@ def test_refused_join_is_a_finding_with_a_label(emulator: EmulatorProcess) -> No
 
 
 def test_wrong_calls_are_mistakes_of_the_locustfile(emulator: EmulatorProcess) -> None:
-    simple = WebPubSubClient(make(emulator, protocol="simple"))
-    enveloped = WebPubSubClient(make(emulator))
+    simple = client_of(make(emulator, protocol="simple"))
+    enveloped = client_of(make(emulator))
     calls: list[Callable[[], object]] = [
         lambda: simple.join_group("g"),
         lambda: simple.send_to_group("g", "x"),
@@ -168,7 +180,7 @@ def test_callbacks_run_in_order_and_may_call_the_client(emulator: EmulatorProces
     group, done = uuid4().hex, Event()
     seen: list[Any] = []
     errors: list[Exception] = []
-    client = WebPubSubClient(make(emulator), on_callback_error=errors.append)
+    client = client_of(make(emulator), on_callback_error=errors.append)
 
     @client.on_message
     def handle(message: Any) -> None:
@@ -193,7 +205,7 @@ def test_callbacks_run_in_order_and_may_call_the_client(emulator: EmulatorProces
 def test_connection_lost_is_told_once_then_connects_anew_and_rejoins() -> None:
     with EmulatorProcess.start(faults="disconnect=1/4,seed=3") as emulator:
         engine, group, lost = make(emulator), uuid4().hex, 0
-        client = WebPubSubClient(engine, groups=(group,))
+        client = client_of(engine, groups=(group,))
         for number in range(40):
             try:
                 client.send_to_group(group, number)
@@ -211,7 +223,7 @@ def test_connection_lost_is_told_once_then_connects_anew_and_rejoins() -> None:
 def test_reliable_connection_is_recovered_under_the_call() -> None:
     with EmulatorProcess.start(faults="disconnect=1/6,seed=3") as emulator:
         engine, group = make(emulator, protocol="json-reliable"), uuid4().hex
-        client = WebPubSubClient(engine, groups=(group,))
+        client = client_of(engine, groups=(group,))
         for number in range(30):
             client.send_to_group(group, number)
         received = [message.data for message in iter(lambda: client.receive(0.2), None)]
@@ -227,7 +239,7 @@ def scripted(port: int, **options: str) -> Engine:
     url = f"ws://127.0.0.1:{port}/client/hubs/h?access_token=T"
     config = load({"wps_client_url": url, **options}, users=1, spawn_rate=1.0, environ={})
     engine = make_engine(config, {"run_id": "r", "number": 1, "users": 1}, lambda kind, sentence: None)
-    assert isinstance(engine.access, UrlAccess)
+    assert isinstance(engine.populations[0].context.access, UrlAccess)
     return engine
 
 
@@ -241,7 +253,7 @@ def silent(sock: Any, head: str) -> None:
 def test_ack_that_does_not_come_is_a_finding() -> None:
     with Server(silent) as server:
         engine = scripted(server.port)
-        client = WebPubSubClient(engine)
+        client = client_of(engine)
         calls: list[tuple[Callable[[], object], str]] = [
             (lambda: client.send_to_group("g", "x", timeout=0.01), "ack_timeout"),
             (lambda: client.join_group("g", timeout=0.01), "join_timeout"),
@@ -271,7 +283,7 @@ def test_killed_while_connecting_leaves_no_connection() -> None:
 
     arrived = Event()
     with Server(mute) as server:
-        client = WebPubSubClient(scripted(server.port))
+        client = client_of(scripted(server.port))
         caller = gevent.spawn(client.connect)
         assert arrived.wait(PATIENCE_S)
         caller.kill()
@@ -290,9 +302,9 @@ def test_end_closes_the_connection_without_waiting() -> None:
 
     with Server(until_close_frame) as server:
         engine = scripted(server.port)
-        client = WebPubSubClient(engine)
+        client = client_of(engine)
         client.connect()
-        assert len(engine.open_links) == 1
+        assert engine.open == 1
         gevent.get_hub().loop.run_callback(client.end)  # the hub may not wait: gevent would raise
         assert closed.wait(PATIENCE_S)
         assert not client.connected
@@ -304,7 +316,7 @@ def test_failed_connect_delays_the_next_one(emulator: EmulatorProcess, monkeypat
     monkeypatch.setattr("wps_load.client.api_connector.gevent.sleep", waits.append)
     with Server(lambda sock, head: sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")) as server:
         engine = scripted(server.port)
-        client = WebPubSubClient(engine)
+        client = client_of(engine)
         for _ in range(2):
             with pytest.raises(ConnectFailure) as caught:
                 client.connect()
@@ -316,14 +328,15 @@ def test_failed_connect_delays_the_next_one(emulator: EmulatorProcess, monkeypat
 
 def test_a_connection_is_wanted_from_the_first_attempt_until_it_is_closed_or_lost(emulator: EmulatorProcess) -> None:
     engine = make(emulator, scenario="idle")
-    client = WebPubSubClient(engine)
-    assert engine.wanted_time.count == 0, "a user that has not begun wants nothing"
+    client = client_of(engine)
+    assert connections_of(engine).wanted_time.count == 0, "a user that has not begun wants nothing"
     client.connect()
-    assert (engine.wanted_time.count, engine.open_time.count) == (1, 1)
+    counted = connections_of(engine)
+    assert (counted.wanted_time.count, counted.open_time.count) == (1, 1)
     client.close()
-    assert engine.wanted_time.count == 0
+    assert connections_of(engine).wanted_time.count == 0
     with Server(lambda sock, head: sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")) as server:
-        refused = scripted(server.port)
+        refused = connections_of(scripted(server.port))
         client = WebPubSubClient(refused)
         with pytest.raises(ConnectFailure):
             client.connect()
@@ -334,8 +347,8 @@ def test_a_connection_is_wanted_from_the_first_attempt_until_it_is_closed_or_los
 
 def test_minted_tokens_may_publish_unless_roles_are_given(emulator: EmulatorProcess) -> None:
     with pytest.raises(Finding):
-        WebPubSubClient(make(emulator, roles="none")).send_to_group("g", "x")
-    client = WebPubSubClient(make(emulator, scenario="idle"), user_id="anna")
+        client_of(make(emulator, roles="none")).send_to_group("g", "x")
+    client = client_of(make(emulator, scenario="idle"), user_id="anna")
     client.join_group("g")
     assert client.user_id == client.name == "anna"
     assert client.connection_id
@@ -346,8 +359,8 @@ def test_wrong_values_are_refused_before_anything_is_sent(emulator: EmulatorProc
     engine = make(emulator, scenario="idle")
     for wrong in ({"user_id": 42}, {"groups": ["g" * 2000]}, {"groups": "g"}):
         with pytest.raises((TypeError, ValueError)):
-            WebPubSubClient(engine, **wrong)
-    client: Any = WebPubSubClient(engine)
+            client_of(engine, **wrong)
+    client: Any = client_of(engine)
     calls: list[tuple[Callable[[], object], type[Exception]]] = [
         (lambda: client.join_group(""), ValueError),
         (lambda: client.join_group("g", timeout=math.nan), ValueError),
@@ -384,7 +397,7 @@ def test_a_loss_is_told_with_the_services_own_words() -> None:
 
     with Server(farewell) as server:
         engine = scripted(server.port)
-        client = WebPubSubClient(engine)
+        client = client_of(engine)
         with pytest.raises(ConnectionLost) as caught:
             client.send_to_group("g", "x")
         client.end()

@@ -59,7 +59,7 @@ LENGTHS: list[tuple[str, Callable[[Any], Any]]] = [
 def test_a_damaged_stamp_and_another_length_are_always_seen(data_type: str, damage: Callable[[Any], Any]) -> None:
     with JsonService(damaging(damage, each=2)) as service:
         run = Run(service.connection_string, 1, rate="50", data_type=data_type, payload="100B").settle().measure(160)
-        now = run.engines[0].ledger.running
+        now = run.engines[0].run.ledger.running
         until(lambda: now().delivered + now().corrupted == now().published, "all are back")
         engine = run.engines[0]
         totals = engine.totals()
@@ -73,7 +73,7 @@ def test_a_damaged_stamp_and_another_length_are_always_seen(data_type: str, dama
 def test_altered_text_is_always_seen(payload: str) -> None:
     with JsonService(damaging(flip(-1), each=3)) as service:
         run = Run(service.connection_string, 1, rate="50", payload=payload).settle().measure(200)
-        now = run.engines[0].ledger.running
+        now = run.engines[0].run.ledger.running
         until(lambda: now().delivered + now().corrupted == now().published, "all are back")
         assert now().corrupted == now().published // 3 > 0
         run.close()

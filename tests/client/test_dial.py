@@ -361,7 +361,7 @@ def test_a_dead_address_does_not_use_up_the_limit(dead_port: int, names: Callabl
         names((socket.AF_INET, ("127.0.0.1", dead_port)), (socket.AF_INET, ("127.0.0.1", server.port)))
         network = Network.create()
         told: list[str] = []
-        network.resolver.on_unanswered = lambda address, sentence: told.append(sentence)
+        network.resolver.tell_unanswered(lambda address, sentence: told.append(sentence))
         for _ in range(4):
             dial(ConnectSpec("ws://h.example/", timeout_s=PATIENCE_S), network).sock.close()
         order = network.resolver.resolve("h.example", 80).order(now_ns())

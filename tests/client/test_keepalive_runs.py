@@ -16,8 +16,10 @@ from tests.client.connection_peer import Peer
 from tests.client.engine_runs import Run, until
 from tests.client.json_service import JsonService, say, usual
 from tests.client.loopback import Server, upgrade_answer
-from wps_load.client.engine import Engine
-from wps_load.client.keepalive import PingWords, Sweep
+from wps_load.client.connections import Connections
+from wps_load.client.context import PopulationContext
+from wps_load.client.keepalive import Sweep
+from wps_load.client.ping_words import PingWords
 from wps_load.clock import NS_PER_S
 from wps_load.errors import ConnectionLost, EndedBy
 from wps_load.measure.recorder import Recorder
@@ -61,17 +63,17 @@ def idle(service: JsonService, users: int = 3, **options: Any) -> Iterator[Run]:
 
 
 def counters(run: Run) -> dict[str, int]:
-    return run.engines[0].recorder.total().counters
+    return run.engines[0].run.recorder.total().counters
 
 
 def disconnects(run: Run) -> dict[str, int]:
-    failures = run.engines[0].recorder.total().failures
+    failures = run.engines[0].run.recorder.total().failures
     return {label: n for (metric, label), n in failures.items() if metric == "disconnect"}
 
 
 def test_a_service_that_knows_the_ping_message_gets_it_from_every_connection() -> None:
     with idle(JsonService(knows_ping)) as run:
-        service_words = run.engines[0].keepalive.words
+        service_words = run.engines[0].populations[0].context.ping_words
         until(lambda: service_words.known, "one connection has found it out")
         until(lambda: counters(run).get("pings_sent", 0) >= 12, "all go on to ping")
         assert not disconnects(run)
@@ -80,12 +82,12 @@ def test_a_service_that_knows_the_ping_message_gets_it_from_every_connection() -
 @pytest.mark.parametrize("behaviour", [usual, refuses_what_it_does_not_know, drops])
 def test_a_service_that_does_not_know_it_gets_websocket_pings_and_loses_nobody_for_silence(behaviour: Any) -> None:
     with idle(service := JsonService(behaviour)) as run:
-        until(lambda: run.engines[0].keepalive.words.known is False, "found out by the scout")
+        until(lambda: run.engines[0].populations[0].context.ping_words.known is False, "found out by the scout")
         before = service.pings
         until(lambda: service.pings >= before + 9, "three connections are pinged on and on")
         assert service.count("ping") == 1
         assert "keepalive_timeout" not in disconnects(run)
-        until(lambda: len(run.engines[0].open_links) == 3, "the scout is back, if it was ended")
+        until(lambda: run.engines[0].open == 3, "the scout is back, if it was ended")
 
 
 def test_what_the_scout_provoked_is_not_counted_against_the_service() -> None:
@@ -206,8 +208,10 @@ class FakeLink:
 def test_a_sweep_looks_at_every_connection_in_each_round_and_at_a_part_in_each_beat() -> None:
     clock = iter(range(0, 10**12, 100_000_000))  # a beat each 100 ms
     links = [FakeLink() for _ in range(1000)]
-    engine = SimpleNamespace(open_links=set(links), codec=CODECS["simple"], recorder=Recorder())
-    sweep = Sweep(cast(Engine, engine), Keepalive(20 * NS_PER_S, 0), lambda: next(clock))
+    context = SimpleNamespace(codec=CODECS["simple"], recorder=Recorder(), ping_words=PingWords(enveloped=False))
+    connections = Connections(cast(PopulationContext, context))
+    connections.open_links.update(links)
+    sweep = Sweep(connections, Keepalive(20 * NS_PER_S, 0), lambda: next(clock))
     looked = []
     for _ in range(190):  # less than an interval, so that no ping is due
         before = sum(link.looks for link in links)

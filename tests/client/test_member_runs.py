@@ -12,13 +12,13 @@ from typing import Any
 import gevent
 import pytest
 
-from tests.client.engine_runs import Run, play, until
+from tests.client.engine_runs import Run, exchange, play, until
 from wps_load.auth import ConnectionString
 from wps_load.client import rest_publisher
 from wps_load.client.connection import Cut
 from wps_load.client.engine import Engine
-from wps_load.client.member import Member
 from wps_load.client.rest import RestSender
+from wps_load.client.virtual_user import VirtualUser
 from wps_load.protocol.session import Session
 from wps_load.protocol.traits import PROTOCOLS, RELIABLE, SUBPROTOCOLS
 from wps_load.protocol.webpubsub_pb2 import UpstreamMessage
@@ -29,13 +29,14 @@ DATA_TYPES = ("text", "json", "binary")
 def watch_frames(engine: Engine) -> list[bytes]:
     """What the engine's clients send from now on, as payloads of frames."""
     sent: list[bytes] = []
-    write = engine.frame
+    context = engine.populations[0].context
+    write = context.frame
 
     def frame(opcode: int, payload: bytes) -> bytes:
         sent.append(payload)
         return write(opcode, payload)
 
-    engine.frame = frame
+    exchange(context, frame=frame)
     return sent
 
 
@@ -132,7 +133,7 @@ def test_one_process_and_three_make_the_same_run(live_emulator: str, scenario: s
 
     def streams(done: object) -> Counter[tuple[int, int]]:
         engines: list[Engine] = done.engines  # type: ignore[attr-defined]
-        return Counter((final.stream, final.count) for engine in engines for final in engine.ledger.finals())
+        return Counter((final.stream, final.count) for engine in engines for final in engine.run.ledger.finals())
 
     for done in (one, three):
         done.assert_whole()
@@ -184,7 +185,7 @@ def test_rest_senders_take_their_users_in_turn(live_emulator: str) -> None:
     done = play(live_emulator, 6, scenario="send-to-user", total_rate="120", publishers="2", duration_ms=300)
     done.assert_whole()
     assert done.totals.delivered == done.totals.published == pytest.approx(36, abs=2)
-    counts = [final.count for engine in done.engines for final in engine.ledger.finals()]
+    counts = [final.count for engine in done.engines for final in engine.run.ledger.finals()]
     assert len(counts) == 6
     assert max(counts) - min(counts) <= 1, "round robin"
 
@@ -192,7 +193,7 @@ def test_rest_senders_take_their_users_in_turn(live_emulator: str) -> None:
 def test_busy_requests_make_messages_wait_and_none_fail(live_emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rest_publisher, "IN_FLIGHT", 1)
     run = Run(live_emulator, 1, scenario="send-to-user", rate="200").settle()
-    held_back, send = run.engines[0].timetable.held_back, RestSender.send_to_user
+    held_back, send = run.engines[0].held_back, RestSender.send_to_user
 
     def send_when_others_wait(*message: Any) -> None:
         monkeypatch.setattr(RestSender, "send_to_user", send)
@@ -212,7 +213,8 @@ def test_refused_sends_are_labelled_and_neither_published_nor_lost(live_emulator
     engine = run.engines[0]
     right = ConnectionString.parse(live_emulator)
     wrong = replace(right, access_key="bm90IHRoZSByaWdodCBrZXkgbm90IHRoZSByaWdodA==")
-    engine.config = replace(engine.config, target=replace(engine.config.target, connection=wrong))
+    config = engine.run.config
+    exchange(engine.run, config=replace(config, target=replace(config.target, connection=wrong)))
     done = run.measure(150).finish()
     assert done.totals.published == done.totals.expected == done.totals.lost == 0
     assert done.totals.send_failed > 0
@@ -223,7 +225,7 @@ def test_refused_sends_are_labelled_and_neither_published_nor_lost(live_emulator
 def test_closed_loop_keeps_one_request_in_flight_a_sender(live_emulator: str) -> None:
     done = play(live_emulator, 4, scenario="send-to-user", rate="max", publishers="2")
     done.assert_whole()
-    counts = [final.count for engine in done.engines for final in engine.ledger.finals()]
+    counts = [final.count for engine in done.engines for final in engine.run.ledger.finals()]
     assert min(counts) > 1, "every user has its turn"
     assert sum(counts) == done.totals.published
 
@@ -254,7 +256,7 @@ def test_replays_of_a_recovery_are_counted_and_are_no_deliveries(live_emulator: 
     """Without sequence acks meanwhile, the service sends everything again."""
     run = Run(live_emulator, 2, scenario="recovery", protocol="json-reliable", cut="all@150ms", rate="50").settle()
     engine = run.engines[0]
-    engine.acknowledge = lambda at_ns: None  # type: ignore[method-assign]
+    engine.populations[0].acknowledge = lambda at_ns: None  # type: ignore[method-assign]
     done = run.measure(300).finish()
     done.assert_whole(held=10)
     assert done.counter("connections_cut") == done.counter("connections_recovered") == 2
@@ -280,7 +282,7 @@ def test_refused_recovery_is_one_failure_and_a_new_connection(
     run = Run(live_emulator, 3, **options).settle()
     monkeypatch.setattr(Session, "recovery_query", lambda self: gone)
     run.measure(100)
-    until(lambda: len(run.engines[0].open_links) == 3, "everybody back")
+    until(lambda: run.engines[0].open == 3, "everybody back")
     done = run.finish()
     assert done.snapshot.failures == {("recover", "recover_refused"): 3}
     assert done.counter("connections_cut") == done.counter("connections_reconnected") == 3
@@ -290,7 +292,7 @@ def test_refused_recovery_is_one_failure_and_a_new_connection(
 def test_all_idle_users_cut_at_once_come_back(live_emulator: str) -> None:
     run = Run(live_emulator, 20, scenario="idle", cut="all@50ms silent", protocol="simple").settle()
     run.measure(100)
-    until(lambda: len(run.engines[0].open_links) == 20, "everybody back")
+    until(lambda: run.engines[0].open == 20, "everybody back")
     done = run.finish()
     assert done.counter("connections_cut") == done.counter("connections_reconnected") == 20
     assert done.snapshot.failures == {}
@@ -298,7 +300,7 @@ def test_all_idle_users_cut_at_once_come_back(live_emulator: str) -> None:
 
 def test_cuts_hit_the_same_users_however_many_processes(live_emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     hit: list[tuple[int, Cut]] = []
-    monkeypatch.setattr(Member, "cut", lambda self, kind, code: hit.append((self.role.index, kind)))
+    monkeypatch.setattr(VirtualUser, "cut", lambda self, kind, code: hit.append((self.role.index, kind)))
     runs = []
     for engines in (1, 3):
         hit.clear()

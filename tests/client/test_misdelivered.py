@@ -34,7 +34,7 @@ def test_messages_of_another_group() -> None:
     with service:
         run = Run(service.connection_string, 4, scenario="small-group", group_size="2", rate="20").settle()
         run.measure(200)
-        now = run.engines[0].ledger.running
+        now = run.engines[0].run.ledger.running
         until(lambda: now().misdelivered == 2 * now().published, "all have come, two to the wrong ones")
         done = run.finish()
         assert done.totals.published > 10
@@ -54,7 +54,7 @@ def test_a_message_that_says_it_is_of_another_group(source: str, group: str | No
 
     with JsonService(on_message) as service:
         run = Run(service.connection_string, 1, rate="50").settle().measure(150)
-        now = run.engines[0].ledger.running
+        now = run.engines[0].run.ledger.running
         until(lambda: now().misdelivered == now().published > 3, "all are back")
         assert now().delivered == 0
         run.close()
@@ -68,7 +68,7 @@ def test_messages_for_another_user() -> None:
     with JsonService(on_rest=on_rest) as service:
         run = Run(service.connection_string, 3, scenario="send-to-user", rate="30").settle()
         run.measure(200)
-        now = run.engines[0].ledger.running
+        now = run.engines[0].run.ledger.running
         until(lambda: now().misdelivered == 2 * now().published, "all have come, two to the wrong ones")
         done = run.finish()
         assert done.totals.published > 3

@@ -12,7 +12,9 @@ import pytest
 from tests.client.engine_runs import Done, Run, until
 from wps_load.client import tcp
 from wps_load.client.connection import Cut
-from wps_load.client.publisher import BACKLOG_MESSAGES, LATE_NS, PATIENCE_NS, Publisher, Stint
+from wps_load.client.epochs import Epochs
+from wps_load.client.publisher import BACKLOG_MESSAGES, LATE_NS, PATIENCE_NS, Publisher
+from wps_load.client.publishing_window import PublishingWindow
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.measure.causes import Cause, cause_of
@@ -24,24 +26,24 @@ SERVICE, PLAN, GENERATOR = Cause.SERVICE, Cause.PLAN, Cause.GENERATOR
 
 def publisher() -> Publisher:
     """One without a link yet, at work."""
-    engine: Any = SimpleNamespace(
+    context: Any = SimpleNamespace(
         template=lambda kind, name, no_echo: SimpleNamespace(encode_safe=None, opcode=1),
-        mark=0,
+        epochs=Epochs(7),
         wants_acks=False,
         payloads=SimpleNamespace(choose=None, around=lambda encode: None),
         pack_stamp=None,
     )
     made = Publisher(
-        engine, stream=1, audience=1, kind="group", name="g", no_echo=False, owner=1, phase=0.0, seed=1
+        context, stream=1, audience=1, kind="group", name="g", no_echo=False, owner=1, phase=0.0, seed=1
     )  # fmt: skip
     pacer = make_pacer("constant", 0, Fraction(10), phase=0.0, seed=1)
-    made.stint = Stint(made, Schedule(pacer), OutStream(1, 1, 1, False), 10**18)
+    made.window = PublishingWindow(made, Schedule(pacer), OutStream(1, 1, 1, False), 10**18)
     return made
 
 
 def blamed(found: Publisher) -> dict[Cause, int]:
-    assert found.stint is not None
-    return found.stint.out.failed_by
+    assert found.window is not None
+    return found.window.out.failed_by
 
 
 def with_link(found: Publisher) -> Publisher:
@@ -150,8 +152,8 @@ def test_our_own_cuts(live_emulator: str) -> None:
     engine = run.engines[0]
 
     def cut() -> None:
-        until(lambda: engine.ledger.running().published > 10, "some were published")
-        for member in list(engine.members.values()):
+        until(lambda: engine.run.ledger.running().published > 10, "some were published")
+        for member in list(engine.populations[0].users.values()):
             member.cut(Cut.RESET)
 
     gevent.spawn(cut)

@@ -29,11 +29,11 @@ def test_a_recovery_is_tried_again_after_network_errors_and_5xx(
                 raise ConnectFailure(REFUSALS[attempts[identity] - 1], "not now")
         return dial(spec, network)
 
-    monkeypatch.setattr("wps_load.client.establish.dial", unlucky)
-    monkeypatch.setattr("wps_load.client.member.RECOVERY_RETRY_S", 0.02)
+    monkeypatch.setattr("wps_load.client.recovery.dial", unlucky)
+    monkeypatch.setattr("wps_load.client.recovery.RECOVERY_RETRY_S", 0.02)
     run = Run(live_emulator, 4, scenario="recovery", protocol=protocol, cut="all@50ms", rate="50").settle()
     run.measure(200)
-    until(lambda: len(run.engines[0].open_links) == 4, "everybody back")
+    until(lambda: run.engines[0].open == 4, "everybody back")
     done = run.finish()
 
     assert list(attempts.values()) == [len(REFUSALS) + 1] * 4

@@ -13,12 +13,13 @@ Reliable subprotocols recover the connection first, and calls wait meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
 from wps_load.client import api_values
 from wps_load.client.api_connector import TIMEOUT_S, ApiConnector
+from wps_load.client.connections import Connections
 from wps_load.client.inbox import Callback, Inbox
 from wps_load.client.outstanding import Key, Outstanding, Sent, data_key
 from wps_load.clock import NS_PER_S, now_ns
@@ -27,12 +28,9 @@ from wps_load.protocol import names
 from wps_load.protocol.messages import DataMessage, DataType, SendEvent, SendToGroup, Upstream
 from wps_load.protocol.simple import EVENT
 
-if TYPE_CHECKING:
-    from wps_load.client.engine import Engine
-
 
 class WebPubSubClient:
-    """One connection at a time, of one simulated user.
+    """One connection at a time, of one simulated user, that is counted among `connections`.
 
     `user_id` None: one of its own. `groups` are joined with each connection (a simple client: by its token).
     `on_callback_error`: told what a callback raises; None: it is logged.
@@ -40,18 +38,18 @@ class WebPubSubClient:
 
     def __init__(
         self,
-        engine: Engine,
+        connections: Connections,
         *,
         user_id: str | None = None,
         groups: Iterable[str] = (),
         on_callback_error: Callable[[Exception], None] | None = None,
     ) -> None:
-        self._engine = engine
+        self._context = context = connections.context
         self._inbox = Inbox(on_callback_error)
         self._outstanding = Outstanding()
-        self._json_is_text = engine.codec.traits.json_as_text
+        self._json_is_text = context.codec.traits.json_as_text
         self._connector = ApiConnector(
-            engine,
+            connections,
             user_id=names.user_id(user_id),
             groups=names.group_names(groups),
             on_data=self._on_data,
@@ -150,8 +148,8 @@ class WebPubSubClient:
 
         str and bytes go as they are, anything else as JSON text.
         """
-        if self._engine.codec.enveloped:
-            protocol = self._engine.codec.name
+        if self._context.codec.enveloped:
+            protocol = self._context.codec.name
             raise LocalProtocolError(
                 f"send is for --wps-protocol simple; in {protocol} use send_event or send_to_group"
             )
@@ -160,30 +158,30 @@ class WebPubSubClient:
         self._publish(lambda _: SendEvent(EVENT, data_type, wire), key, False, timeout)
 
     def _publish(self, message: Callable[[int | None], Upstream], key: Key | None, ack: bool, timeout: float) -> None:
-        engine, connector = self._engine, self._connector
+        context, connector = self._context, self._connector
         timeout_s = api_values.seconds(timeout)
         link = connector.ready()
         due_ns = now_ns()
-        epoch = engine.timetable.epoch_of(due_ns)
+        epoch = context.epochs.measured_at(due_ns)
         deadline_ns = due_ns + int(timeout_s * NS_PER_S)
 
         def note() -> None:
             if epoch is None:
                 return
-            engine.recorder.count("tasks_published")
+            context.recorder.count("tasks_published")
             if key is not None:
                 self._outstanding.add(key, Sent(due_ns, now_ns(), epoch))
 
         if ack:
             answer = connector.ask(link, message, deadline_ns, metric="publish_ack", prefix="ack", on_send=note)
-            if epoch is not None and epoch == engine.epoch:
-                engine.recorder.buffer("publish_ack").append(answer.arrival_ns - due_ns)
+            if epoch is not None and epoch == context.epochs.number:
+                context.recorder.buffer("publish_ack").append(answer.arrival_ns - due_ns)
             return
         written = message(None)
-        payload = api_values.within_limit(engine.codec.encode(written))
+        payload = api_values.within_limit(context.codec.encode(written))
         connector.await_passable(link, deadline_ns, "publish_ack")
         note()
-        if not link.send(payload, engine.codec.opcode_for(_data_type(written))):
+        if not link.send(payload, context.codec.opcode_for(_data_type(written))):
             connector.fail("publish_ack", "send_failed", "the connection broke while a message was sent")
 
     def _written(self, data: Any) -> tuple[DataType, object, object]:
@@ -193,12 +191,12 @@ class WebPubSubClient:
         if isinstance(data, bytes | bytearray | memoryview):
             return DataType.BINARY, bytes(data), bytes(data)
         text = api_values.json_text(data)
-        if not self._engine.codec.enveloped:
+        if not self._context.codec.enveloped:
             return DataType.TEXT, text, text
         return DataType.JSON, (text if self._json_is_text else data), data
 
     def _require_envelope(self, call: str) -> None:
-        if not self._engine.codec.enveloped:
+        if not self._context.codec.enveloped:
             raise LocalProtocolError(
                 f"{call} needs a subprotocol; a simple client (--wps-protocol simple) has only send"
             )
@@ -234,15 +232,15 @@ class WebPubSubClient:
 
     def _on_data(self, message: DataMessage, arrival_ns: int) -> None:
         """In the hub."""
-        if self._engine.timetable.epoch_of(arrival_ns) is not None:
-            self._engine.recorder.count("tasks_delivered")
+        if self._context.epochs.measured_at(arrival_ns) is not None:
+            self._context.recorder.count("tasks_delivered")
         if self._json_is_text and message.data_type == DataType.JSON:
             message = message._replace(data=_parsed(message.data))
         if len(self._outstanding) and message.from_user_id in (None, self.user_id):
             sent = self._sent_of(message)
-            if sent is not None and sent.epoch == self._engine.epoch:
-                self._engine.rtt.append(arrival_ns - sent.due_ns)
-                self._engine.rtt_service.append(arrival_ns - sent.sent_ns)
+            if sent is not None and sent.epoch == self._context.epochs.number:
+                self._context.rtt.append(arrival_ns - sent.due_ns)
+                self._context.rtt_service.append(arrival_ns - sent.sent_ns)
         self._inbox.put(message)
 
     def _sent_of(self, message: DataMessage) -> Sent | None:

@@ -8,24 +8,22 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import gevent  # type: ignore[import-untyped]
 from gevent.lock import RLock  # type: ignore[import-untyped]
 
-from wps_load.client.access import Access, MintedAccess
+from wps_load.client.access import Access, Grant, MintedAccess
 from wps_load.client.api_link import Answer, ApiLink
 from wps_load.client.api_values import within_limit
-from wps_load.client.establish import await_connected, dial_timed, seconds_until
+from wps_load.client.connections import Connections
+from wps_load.client.dial import Dialed
+from wps_load.client.establish import establish, seconds_until
 from wps_load.client.reconnect import Backoff, BackoffPolicy
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost, Finding
 from wps_load.measure.catalog import ack_label
 from wps_load.protocol.messages import DataMessage, DataType, JoinGroup, LeaveGroup, Upstream
 from wps_load.workload.scenarios import JOIN_AND_PUBLISH
-
-if TYPE_CHECKING:
-    from wps_load.client.engine import Engine
 
 TIMEOUT_S = 10.0
 """How long a request waits for its ack, unless it is told otherwise."""
@@ -36,24 +34,26 @@ class ApiConnector:
 
     def __init__(
         self,
-        engine: Engine,
+        connections: Connections,
         *,
         user_id: str | None,
         groups: Iterable[str],
         on_data: Callable[[DataMessage, int], None],
         on_end: Callable[[], None],
     ) -> None:
-        self._engine = engine
-        roles_given = dict(engine.config.given).get("wps-roles") is not None
-        self._access = publishing_access(engine.access, roles_given=roles_given)
-        self.name = user_id or f"{engine.run_id}-{secrets.token_hex(8)}"
+        self._connections = connections
+        self._context = context = connections.context
+        run = context.run
+        roles_given = dict(run.config.given).get("wps-roles") is not None
+        self._access = publishing_access(context.access, roles_given=roles_given)
+        self.name = user_id or f"{run.run_id}-{secrets.token_hex(8)}"
         self._on_data = on_data
         self._tell_end = on_end
         self._wanted = False
         self._groups = dict.fromkeys(groups)  # a set that keeps its order
         self._connecting = RLock()
         self._was_up = False
-        self._backoff = Backoff(BackoffPolicy(), lambda: engine.random(secrets.randbits(30), "backoff"))
+        self._backoff = Backoff(BackoffPolicy(), lambda: run.random(secrets.randbits(30), "backoff"))
         self._not_before_ns = 0
         self.link: ApiLink | None = None
 
@@ -73,7 +73,7 @@ class ApiConnector:
                 link = self.link or self._connect()
         if link.lost is not None:
             self._tell_loss(link)
-        if self._engine.codec.enveloped and not self._groups.keys() <= link.groups:
+        if self._context.codec.enveloped and not self._groups.keys() <= link.groups:
             for group in [each for each in self._groups if each not in link.groups]:
                 self.request_join(link, group, TIMEOUT_S)
         return link
@@ -89,7 +89,7 @@ class ApiConnector:
         """A task wants a connection from its first attempt on until it closes it, or until it is lost."""
         if wanted is not self._wanted:
             self._wanted = wanted
-            self._engine.wanted_time.change(+1 if wanted else -1, now_ns())
+            self._connections.want(wanted)
 
     def _on_end(self) -> None:
         """In the hub: the connection has ended for good."""
@@ -98,42 +98,29 @@ class ApiConnector:
 
     def _connect(self) -> ApiLink:
         gevent.sleep(max(0.0, (self._not_before_ns - now_ns()) / NS_PER_S))
-        engine = self._engine
-        due_ns = now_ns()
         self._want(True)
-        engine.attempts.begin(self, due_ns)
         try:
-            link = self.link = self._establish(due_ns + engine.config.connect_timeout_ns)
+            link = establish(self._connections, self, now_ns(), again=self._was_up, gap_ns=lambda: None)
         except ConnectFailure as failure:
-            engine.connect_failed(self, failure)
             delay_s = self._backoff.next_delay_s(failure)
             if delay_s is None:  # it cannot help, but the task may try: not as fast as it can loop
                 delay_s = BackoffPolicy().longest_s
             self._not_before_ns = now_ns() + int(delay_s * NS_PER_S)
             raise
-        finally:
-            engine.attempts.end(self)
-        engine.connect_succeeded(None if link.ended.is_set() else link, now_ns() - due_ns, again=self._was_up)
+        self.link = link
         self._was_up = True
         self._backoff.reset()
         return link
 
-    def _establish(self, deadline_ns: int) -> ApiLink:
-        engine = self._engine
-        asked_ns = now_ns()
-        grant = self._access.grant(self.name, () if engine.codec.enveloped else tuple(self._groups))
-        engine.recorder.buffer("connect_token").append(now_ns() - asked_ns)
-        dialed = dial_timed(engine, grant, deadline_ns)
-        link = ApiLink(engine, grant, dialed, on_data=self._on_data, on_end=self._on_end)
-        if not engine.codec.enveloped:
-            return link
-        try:
-            await_connected(link, deadline_ns)
-        except BaseException:  # a killed user's, too
-            link.discard()
-            raise
-        engine.recorder.buffer("connect_ready").append(now_ns() - dialed.upgraded_ns)
-        return link
+    def grant(self) -> Grant:
+        return self._access.grant(self.name, () if self._context.codec.enveloped else tuple(self._groups))
+
+    def open(self, grant: Grant, dialed: Dialed) -> ApiLink:
+        return ApiLink(self._connections, grant, dialed, on_data=self._on_data, on_end=self._on_end)
+
+    def discard(self, link: ApiLink, _error: BaseException) -> None:
+        """It has not become usable."""
+        link.discard()
 
     def _tell_loss(self, link: ApiLink) -> None:
         """The connection has ended unasked: the one who learns it first raises it, the next call connects anew."""
@@ -153,7 +140,7 @@ class ApiConnector:
     def leave(self, group: str, timeout_s: float) -> None:
         link = self.ready()
         self._groups.pop(group, None)
-        link.groups.discard(group)
+        link.leaves(group)
         deadline_ns = now_ns() + int(timeout_s * NS_PER_S)
         self.ask(link, lambda ack_id: LeaveGroup(group, ack_id), deadline_ns, metric="join_group", prefix="leave")
 
@@ -166,8 +153,8 @@ class ApiConnector:
         answer = self.ask(
             link, lambda ack_id: JoinGroup(group, ack_id), deadline_ns, metric="join_group", prefix="join"
         )
-        link.groups.add(group)
-        self._engine.recorder.buffer("join_group").append(answer.arrival_ns - asked_ns)
+        link.has_joined(group)
+        self._context.recorder.buffer("join_group").append(answer.arrival_ns - asked_ns)
 
     # -- requests ------------------------------------------------------------
 
@@ -182,7 +169,7 @@ class ApiConnector:
         on_send: Callable[[], None] = lambda: None,
     ) -> Answer:
         """A request and its positive ack. Everything else is counted for `metric` and raised as a Finding."""
-        codec = self._engine.codec
+        codec = self._context.codec
         self.await_passable(link, deadline_ns, metric)
         ack_id = link.session.next_ack_id()
         written = message(ack_id)
@@ -194,7 +181,7 @@ class ApiConnector:
             link.session.abandon(ack_id)
             self.fail(metric, f"{prefix}_timeout", "the service did not acknowledge a request in time")
         elif answer.lost is not None:
-            self._engine.recorder.fail(metric, f"{prefix}_connection_lost")
+            self._context.recorder.fail(metric, f"{prefix}_connection_lost")
             self._tell_loss(link)
         elif not answer.ok:
             self.fail(metric, ack_label(answer.error, "ack" if prefix == "join" else prefix), *_REFUSED[prefix])
@@ -214,7 +201,7 @@ class ApiConnector:
 
     def fail(self, metric: str, label: str, message: str, advice: str = "") -> None:
         """Counts, warns once of its kind, and raises a Finding."""
-        self._engine.failed(metric, label, message, advice)
+        self._context.failed(metric, label, message, advice)
         raise Finding(label, message, advice)
 
 

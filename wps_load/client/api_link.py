@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import gevent  # type: ignore[import-untyped]
 from gevent.event import AsyncResult, Event  # type: ignore[import-untyped]
@@ -15,16 +15,14 @@ from gevent.event import AsyncResult, Event  # type: ignore[import-untyped]
 from wps_load.client.access import Grant
 from wps_load.client.answers import count_acks
 from wps_load.client.connection import Connection, Cut
+from wps_load.client.connections import Connections
 from wps_load.client.dial import Dialed
-from wps_load.client.establish import RECOVERY_PROOF_S, RECOVERY_RETRY_S, dial_recovery
 from wps_load.client.quote import quote
+from wps_load.client.recovery import recover
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, Pong
-from wps_load.protocol.session import RECOVERY_WINDOW_NS, Session, State
-
-if TYPE_CHECKING:
-    from wps_load.client.engine import Engine
+from wps_load.protocol.session import Session, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,43 +52,46 @@ class ApiLink:
     __slots__ = (
         "_acks_told",
         "_closing",
-        "_engine",
+        "_connections",
+        "_context",
         "_farewell",
         "_grant",
         "_on_data",
         "_on_end",
-        "_proven",
         "_recovery",
         "_reliable",
-        "_up",
         "connected",
         "connection",
         "ended",
         "groups",
         "lost",
         "passable",
+        "proven",
         "session",
+        "up",
     )
 
     def __init__(
         self,
-        engine: Engine,
+        connections: Connections,
         grant: Grant,
         dialed: Dialed,
         *,
         on_data: Callable[[DataMessage, int], None],
         on_end: Callable[[], None],
     ) -> None:
-        self._engine = engine
+        self._connections = connections
+        self._context = context = connections.context
         self._grant = grant
         self._on_data = on_data
         self._on_end = on_end
-        self._reliable = engine.codec.reliable
+        self._reliable = context.codec.reliable
         self._closing = False
         self._farewell = ""
         self._recovery: Any = None
-        self._proven = Event()
-        self.session = Session(engine.codec)
+        self.proven = Event()
+        """A message has come since a recovery was tried, or its socket has ended."""
+        self.session = Session(context.codec)
         self._acks_told = (0, 0)
         self.connected = Event()
         self.ended = Event()
@@ -99,24 +100,25 @@ class ApiLink:
         self.lost: ConnectionLost | None = None
         self.groups: set[str] = set()
         """Joined on this connection, by acks."""
-        self._up = False
+        self.up = False
+        """There is a socket that has not ended."""
         self._open(dialed)
 
     def _open(self, dialed: Dialed) -> None:
-        self._up = True
+        self.up = True
         self.connection = Connection(dialed, self._on_message, self._on_close, on_writable=self._pass)
         self.connection.start(dialed.leftover, dialed.upgraded_ns)
         self._pass()
 
     def _pass(self) -> None:
-        if self.ended.is_set() or (self._up and self.connection.writable):
+        if self.ended.is_set() or (self.up and self.connection.writable):
             self.passable.set()
 
     # -- out ------------------------------------------------------------
 
     def send(self, payload: bytes, opcode: int) -> bool:
         """One data frame; False: it was not taken, and never will be. Wait for `passable` first."""
-        sent = self.connection.send(self._engine.frame(opcode, payload))
+        sent = self.connection.send(self._context.frame(opcode, payload))
         if not self.connection.writable:
             self.passable.clear()
         return sent
@@ -132,14 +134,14 @@ class ApiLink:
         """Reliable: tells the service what has come, when it is time to."""
         payload = self.session.sequence_ack_due(at_ns)
         if payload is not None:
-            self.send(payload, self._engine.codec.opcode)
+            self.send(payload, self._context.codec.opcode)
 
     def close(self) -> None:
         """Starts the close handshake; nothing is recovered any more. Again: does nothing."""
         if self._closing or self.ended.is_set():
             return
         self._closing = True
-        self._engine.recorder.count("connections_closed_by_plan")
+        self._context.recorder.count("connections_closed_by_plan")
         if self._recovery is None:
             self.connection.close()
             return
@@ -154,12 +156,20 @@ class ApiLink:
         self._closing = True
         self.connection.cut(Cut.RESET)
 
+    def has_joined(self, group: str) -> None:
+        """A join was acknowledged."""
+        self.groups.add(group)
+
+    def leaves(self, group: str) -> None:
+        """It is not to be in this group any more."""
+        self.groups.discard(group)
+
     # -- in ------------------------------------------------------------
 
     def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
         message = self.session.receive(opcode, payload)
         if self._recovery is not None:
-            self._proven.set()
+            self.proven.set()
         if type(message) is DataMessage:
             self._on_data(message, arrival_ns)
             if self._reliable:
@@ -167,7 +177,7 @@ class ApiLink:
         elif type(message) is Ack:
             found = self.session.resolve(message)
             if found is None:
-                self._acks_told = count_acks(self._engine.recorder, self.session, self._acks_told)
+                self._acks_told = count_acks(self._context.recorder, self.session, self._acks_told)
             else:
                 cast(Request, found.context).answer.set(Answer(found.ok, found.error, arrival_ns))
         elif type(message) is Connected:
@@ -175,21 +185,21 @@ class ApiLink:
         elif type(message) is Disconnected:
             self._farewell = quote(message.reason)
         elif type(message) is Pong:
-            self._engine.keepalive.words.answered()
+            self._context.ping_words.answered()
 
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
         lost_ns = now_ns()
         lost = lost.after(self._farewell)
-        self._up = False
+        self.up = False
         self.passable.clear()
         usable = self.session.state is State.CONNECTED
         if self._closing:
             self.session.close()
         else:
             self.session.lost(lost_ns, lost.code)
-        provoked = asked or self._engine.ping_refused(self, lost)
-        self._engine.link_closed(self, lost, counted=usable and not provoked and self._recovery is None)
-        self._proven.set()
+        provoked = asked or self._connections.ping_refused(self, lost)
+        self._connections.closed(self, lost, counted=usable and not provoked and self._recovery is None)
+        self.proven.set()
         if self._recovery is not None:
             return  # an attempt to recover has failed: its greenlet goes on
         if self.session.state is State.RECOVERING:
@@ -212,38 +222,23 @@ class ApiLink:
 
     def _recover(self, lost: ConnectionLost, lost_ns: int) -> None:
         """A greenlet of its own: continues the connection, or ends it for good."""
-        engine, session = self._engine, self.session
-        give_up_ns = lost_ns + RECOVERY_WINDOW_NS
-        while session.may_recover(now_ns()) and now_ns() < give_up_ns:
-            recovered_ns = self._try_recovery()
-            if recovered_ns is not None:
-                self._recovery = None
-                engine.recorder.buffer("recover").append(recovered_ns - lost_ns)
-                engine.recorder.count("connections_recovered")
-                engine.link_opened(self)
-                return
-            if session.state is State.RECOVERING:
-                gevent.sleep(RECOVERY_RETRY_S)
-        refused = session.state is State.CLOSED
-        engine.failed(
-            "recover",
-            "recover_refused" if refused else "recover_timeout",
-            "a lost connection could not be recovered",
-            "the service keeps it for 30 s, and up to 1,000 unacknowledged messages",
-        )
-        session.close()
+        recovered = recover(self._context, self._grant, self.session, lost_ns, self)
         self._recovery = None
-        self._end(lost)
+        if recovered:
+            self._connections.opened(self)
+        else:
+            self._end(lost)
 
-    def _try_recovery(self) -> int | None:
-        """One attempt: the instant of the answered upgrade, or None."""
-        dialed = dial_recovery(self._engine, self._grant, self.session)
-        if dialed is None:
-            return None
-        unanswered = self.session.recovered()
-        self._proven.clear()
+    @property
+    def gives_up(self) -> bool:
+        return self._closing
+
+    def reopen(self, dialed: Dialed, session: Session, unanswered: list[bytes]) -> ApiLink:
+        self.proven.clear()
         self._open(dialed)
         for payload in unanswered:
-            self.send(payload, self._engine.codec.opcode)
-        self._proven.wait(RECOVERY_PROOF_S)
-        return dialed.upgraded_ns if self._up else None
+            self.send(payload, self._context.codec.opcode)
+        return self
+
+    def not_recovered(self) -> None:
+        """Whoever waits for `passable` waits on."""

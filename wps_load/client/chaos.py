@@ -1,4 +1,4 @@
-"""Carries out a CutPlan: breaks connections of this process's members on purpose, at instants fixed by the plan.
+"""Carries out a CutPlan: breaks connections of this process's virtual users on purpose, at instants fixed by the plan.
 
 Every process goes through the whole run's cuts, victims included, and carries out those whose victim it has: the same
 cuts in one process and in eight, and nothing to agree on. A cut whose victim has no connection at its instant (it is
@@ -7,58 +7,75 @@ still recovering from the last one) is left out; `connections.cut` counts what w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from typing import Protocol
 
 from wps_load.client.connection import Cut
+from wps_load.client.context import PopulationContext
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.workload.chaos import CutPlan, victims
 from wps_load.workload.pacer import ConstantPacer
-
-if TYPE_CHECKING:
-    from wps_load.client.engine import Engine
-    from wps_load.client.member import Member
 
 TOO_LATE_NS = NS_PER_S
 """A process that joins the run late does not make up for cuts that were due before it came."""
 
 
-class Cutter:
-    """Cuts from `start_ns`, the measure phase's beginning in our clock, until `until_ns`, which may be moved."""
+class Victim(Protocol):
+    """Who has a connection that may be cut."""
 
-    def __init__(self, engine: Engine, plan: CutPlan, start_ns: int, until_ns: int) -> None:
-        self.until_ns = until_ns
-        self._engine = engine
+    def cut(self, kind: Cut, code: int) -> bool: ...
+
+
+class Cutter:
+    """Cuts from `start_ns`, the measure phase's beginning in our clock, until its end, which may be moved.
+
+    `users`: those of this process, by index, as they come and go.
+    """
+
+    def __init__(
+        self, context: PopulationContext, users: Mapping[int, Victim], plan: CutPlan, start_ns: int, until_ns: int
+    ) -> None:
+        self._until_ns = until_ns
+        self._users = users
+        scheduler = context.run.scheduler
         self._kind = Cut(plan.kind)
         self._code = plan.code
-        self._victims = victims(engine.config.seed, engine.users)
-        self._all: Iterator[Member] | None = None
+        self._victims = victims(context.settings.seed, context.users)
+        self._all: Iterator[Victim] | None = None
         self._next_due: Callable[[], int] | None = None
         if plan.all_at_ns is not None:
-            engine.scheduler.call_at(start_ns + plan.all_at_ns, self._cut_all)
+            scheduler.call_at(start_ns + plan.all_at_ns, self._cut_all)
         elif plan.per_s is not None:
             self._next_due = ConstantPacer(start_ns, plan.per_s, phase=0.5).next_due
-            engine.scheduler.call_at(self._next_due(), self._cut_next)
+            scheduler.call_at(self._next_due(), self._cut_next)
+
+    def move_end(self, at_ns: int) -> None:
+        """Nothing is cut at this instant or later."""
+        self._until_ns = at_ns
+
+    def end_at(self, at_ns: int) -> None:
+        """It ends at this instant, if not before."""
+        self._until_ns = min(self._until_ns, at_ns)
 
     def _cut_next(self, due_ns: int) -> int | None:
         """The run's next cut: ours, if we have its victim."""
-        if due_ns >= self.until_ns:
+        if due_ns >= self._until_ns:
             return None
-        member = self._engine.members.get(next(self._victims))
-        if member is not None and now_ns() - due_ns < TOO_LATE_NS:
-            member.cut(self._kind, self._code)
+        user = self._users.get(next(self._victims))
+        if user is not None and now_ns() - due_ns < TOO_LATE_NS:
+            user.cut(self._kind, self._code)
         assert self._next_due is not None
         return self._next_due()
 
     def _cut_all(self, due_ns: int) -> int | None:
-        """One member a call, due again at once: the scheduler lets the hub breathe between thousands of them."""
-        if due_ns >= self.until_ns:
+        """One user a call, due again at once: the scheduler lets the hub breathe between thousands of them."""
+        if due_ns >= self._until_ns:
             return None
         if self._all is None:
             late = now_ns() - due_ns >= TOO_LATE_NS
-            self._all = iter(() if late else list(self._engine.members.values()))
-        member = next(self._all, None)
-        if member is None:
+            self._all = iter(() if late else list(self._users.values()))
+        user = next(self._all, None)
+        if user is None:
             return None
-        member.cut(self._kind, self._code)
+        user.cut(self._kind, self._code)
         return due_ns

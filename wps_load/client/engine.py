@@ -1,63 +1,47 @@
-"""All of one process's simulated clients, and what they share: scheduler, ledger, recorder, network, codec.
+"""All of one process's clients: composes what they share, admits and dismisses them, settles their accounts.
 
 Knows no Locust and no other process. Instants that come from the coordinator are in its clock, the run's time;
-`timescale` says what that is in ours (the same on one host). Stamps, memberships and the ledger use the run's time,
+`run.clock` says what that is in ours (the same on one host). Stamps, memberships and the ledger use the run's time,
 schedules ours.
 """
 
 from __future__ import annotations
 
-import logging
-import random
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, cast
-
-from gevent.event import Event  # type: ignore[import-untyped]
+from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 from wps_load.client.access import Access
-from wps_load.client.answers import UNANSWERED, Answers
-from wps_load.client.attempts import TIME_LIMITS, Attempts
-from wps_load.client.audiences import INDEX_BITS, Audiences
-from wps_load.client.establish import OpenLink
-from wps_load.client.keepalive import Sweep
-from wps_load.client.link import CHECKED_EACH, stamp_readers
-from wps_load.client.member import Member
-from wps_load.client.scheduler import Scheduler
+from wps_load.client.connections import Traffic
+from wps_load.client.context import PopulationContext, RunContext
+from wps_load.client.epochs import Epoch
+from wps_load.client.population import PopulationRunner
 from wps_load.client.stream import Network
 from wps_load.client.timescale import Timescale
-from wps_load.client.timetable import Timetable
+from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.errors import ConnectFailure, ConnectionLost
-from wps_load.measure.catalog import ack_label
-from wps_load.measure.ledger import Ledger, LedgerTotals, StreamFinal
-from wps_load.measure.presence import OpenTime, Presence
-from wps_load.measure.recorder import Recorder
-from wps_load.measure.stamp import is_near, make_mark, pack_binary, pack_text, was_ours
-from wps_load.protocol.codecs import CODECS, Template
-from wps_load.protocol.envelopes import Envelopes, NoEnvelopes
-from wps_load.protocol.frames import FrameWriter
-from wps_load.protocol.keepalive import Keepalive
-from wps_load.protocol.messages import DataType
+from wps_load.measure.causes import Cause
+from wps_load.measure.ledger import LedgerTotals, StreamFinal
+from wps_load.measure.presence import Presence
 from wps_load.settings.run_config import RunConfig
-from wps_load.workload.chaos import lifetimes_ns
 from wps_load.workload.pacer import ScheduleCounter
-from wps_load.workload.population import role
-from wps_load.workload.seeding import derive
-
-logger = logging.getLogger(__name__)
 
 
-class Traffic(NamedTuple):
-    """Headers of frames included, the upgrade not. `stalls`, `stalled_ns`: how often and long peers read nothing."""
+class Status(NamedTuple):
+    """How far the clients have come. `settled`: users that have connected, or failed to, once; `open`: connections;
+    `joiners`: users that are to join groups; `joined`: those that are in all of theirs."""
 
-    bytes_sent: int
-    bytes_received: int
-    stalls: int
-    stalled_ns: int
+    settled: int
+    open: int
+    joiners: int
+    joined: int
 
 
 class Engine:
-    """`users`: how many connections the topology is laid out for. `number`: the run's 32 bits in each stamp."""
+    """`users`: how many connections the topology is laid out for. `number`: the run's 32 bits in each stamp.
+
+    `on_warning(kind, sentence)`: to be said once of its kind. `run`: what all clients share; `populations`: one each.
+    """
 
     def __init__(
         self,
@@ -70,280 +54,135 @@ class Engine:
         network: Network,
         on_warning: Callable[[str, str], None],
     ) -> None:
-        self.on_epoch_end: Callable[[int], None] = _nothing
-        """Called with the following one's number, in the hub, before the accounts of the present one are forgotten."""
-        self.config = config
-        self.run_id = run_id
-        self.number = number
-        self.users = users
-        self.access = access
-        self.network = network
-        network.resolver.on_unanswered = self._unanswered
-        self.timescale = Timescale()
-        self.offset_ns = 0
-        """The run's time minus ours at present: `timescale`, read anew a few times a second."""
-        self.codec = CODECS[config.population.protocol]
-        self.closed_loop = config.population.closed_loop
-        self.wants_acks = self.codec.enveloped and (config.population.ack or config.population.scenario_row.acks)
-        self.data_type = DataType(config.population.data_type)
-        self.stamp_readers = stamp_readers(self.data_type)
-        self.payloads = config.population.published_plan()
-        texts = self.data_type is DataType.TEXT
-        self.envelopes: Envelopes = self.codec.envelopes(self.payloads.endings()) if texts else NoEnvelopes()
-        self.usual_length = self.payloads.usual_length
-        self.checked_each = CHECKED_EACH if isinstance(self.envelopes, NoEnvelopes) else 1
-        self.pack_stamp = pack_text if self.payloads.stamp_is_text else pack_binary
-        self.frame = FrameWriter().frame
-        self.scheduler = Scheduler()
-        self.audiences = Audiences(config, run_id, users)
-        self.ledger = Ledger(number, entitled=self.audiences.entitled)
-        self.recorder = Recorder()
-        self.rtt = self.recorder.buffer("rtt")
-        self.rtt_service = self.recorder.buffer("rtt_service")
-        self.delivery = self.recorder.buffer("delivery")
-        self.send_lag = self.recorder.buffer("send_lag")
-        self.members: dict[int, Member] = {}
-        self.settled = 0
-        self.joiners = 0
-        """Members that are to join groups; `joined`: those that are in all of theirs."""
-        self.joined = 0
-        self.open_links: set[OpenLink] = set()
-        self._outsiders: set[OpenLink] = set()
-        """Of the open ones, those that are not in all of their groups."""
-        self.open_time = OpenTime()
-        """Of the connections that are open, by plan's gaps too."""
-        self.wanted_time = OpenTime()
-        """Of the connections that tasks of a locustfile's own want."""
-        self.attempts = Attempts(self.recorder)
-        self.enter(0)
-        self._on_warning = on_warning
-        self.timetable = Timetable(self, config, users)
-        self.answers = Answers(config.answer_timeout_ns)
-        self.keepalive = Sweep(self, Keepalive(config.keepalive_interval_ns, config.keepalive_timeout_ns))
-        self._lifetimes: dict[int, Any] = {}
-        self._back_offs_end = Event()
-        self._closed_traffic = Traffic(0, 0, 0, 0)
-
-    def enter(self, epoch: int) -> None:
-        """From now on messages of this epoch are sent and counted."""
-        self.epoch = epoch
-        self.epoch_byte = epoch & 0xFF
-        self.mark = make_mark(epoch, self.number)
-
-    # -- members ---------------------------------------------------------------------------------------------
-
-    def admit(self, index: int, incarnation: int, slot_ns: int) -> Member:
-        """A new simulated client for `index`, due to connect at `slot_ns` of our clock."""
-        part = role(self.config.population, self.run_id, index, max(self.users, 1))
-        member = Member(self, part, incarnation << INDEX_BITS | index, slot_ns)
-        self.members[index] = member
-        self.joiners += member.joins
-        return member
-
-    def dismiss(self, member: Member) -> None:
-        """A client ends by plan."""
-        if self.members.get(member.role.index) is member:
-            del self.members[member.role.index]
-            self.joiners -= member.joins
-        if member.publisher is not None:
-            self.timetable.retire(member.publisher)
-        member.stop()
-
-    def template(self, kind: str, name: str, no_echo: bool) -> Template:
-        return self.codec.publish_template("group" if kind == "group" else "event", name, self.data_type, no_echo)
-
-    def random(self, index: int, use: str) -> random.Random:
-        return random.Random(derive(self.config.seed, use, index))
-
-    def lifetime_ns(self, index: int) -> int | None:
-        """How long the next connection of this user lives (`churn`); None: until it is lost."""
-        if self.config.population.lifetime_ns is None:
-            return None
-        lives = self._lifetimes.get(index)
-        if lives is None:
-            lives = self._lifetimes[index] = lifetimes_ns(self.config.population.lifetime_ns, self.config.seed, index)
-        return int(next(lives))
-
-    # -- what members tell -----------------------------------------------------------------------------------
-
-    def connect_succeeded(self, link: OpenLink | None, took_ns: int, *, again: bool, gap_ns: int | None = None) -> None:
-        """`link` None: it has ended again already. `gap_ns`: as of `link_opened`."""
-        self.recorder.buffer("connect").append(took_ns)
-        self.recorder.count("connections_opened")
-        if again:
-            self.recorder.count("connections_reconnected")
-        if link is not None:
-            self.link_opened(link, gap_ns)
-
-    def link_opened(self, link: OpenLink, gap_ns: int | None = None) -> None:
-        """`gap_ns`: when the scenario itself ended the one before, if this came of the first attempt: the gap counts as
-        open."""
-        if link not in self.open_links:
-            at_ns = now_ns()
-            self.open_links.add(link)
-            self.open_time.change(+1, at_ns)
-            if gap_ns is not None:
-                self.open_time.bridge(gap_ns, at_ns)
-
-    def link_in_groups(self, link: OpenLink, *, joined: bool) -> None:
-        """A connection whose join was refused or not answered hears nothing: it does not count as open."""
-        if joined and link in self._outsiders:
-            self._outsiders.remove(link)
-            self.open_time.change(+1, now_ns())
-        elif not joined and link in self.open_links and link not in self._outsiders:
-            self._outsiders.add(link)
-            self.open_time.change(-1, now_ns())
-
-    def connect_failed(self, who: object, failure: ConnectFailure) -> None:
-        """`who` has begun the attempt."""
-        if failure.label in TIME_LIMITS:
-            self.attempts.gave_up(who)
-        self.recorder.count("connections_failed")
-        self.failed("connect", failure.label, failure.message, failure.advice)
-
-    def link_recovered(self, member: Member, gap_ns: int | None) -> None:
-        if member.link is not None:
-            self.link_opened(member.link, gap_ns)
-
-    def link_closed(self, link: OpenLink, lost: ConnectionLost, *, counted: bool) -> int:
-        """`counted`: it ended unasked, and the service is to be told so in the report. Returns when it was."""
-        at_ns = now_ns()
-        if link in self.open_links:
-            self.open_links.remove(link)
-            if link in self._outsiders:
-                self._outsiders.remove(link)
-            else:
-                self.open_time.change(-1, at_ns)
-        before, outbox = self._closed_traffic, link.connection.outbox
-        self._closed_traffic = Traffic(
-            before.bytes_sent + outbox.bytes_sent,
-            before.bytes_received + link.connection.bytes_received,
-            before.stalls + outbox.stalls,
-            before.stalled_ns + outbox.stalled_ns,
+        self.run = run = RunContext.create(
+            config, run_id=run_id, number=number, users=users, network=network, warn=on_warning
         )
-        if counted:
-            self.recorder.count("connections_dropped")
-            self.failed("disconnect", lost.label, f"a connection ended unasked: {lost.message}", lost.advice)
-        return at_ns
-
-    def ping_refused(self, link: OpenLink, lost: ConnectionLost) -> bool:
-        """Whether the service ended this connection because we asked whether it knows the `ping` message."""
-        refused = self.keepalive.words.ended(link, lost)
-        if refused:
-            self._on_warning(
-                "keepalive/unknown",
-                "the service closed a connection for the subprotocol's ping message, which it does not know; quiet "
-                "connections send WebSocket pings instead",
-            )
-        return refused
-
-    def publish_unanswered(self, context: object, why: str) -> None:
-        """A publication whose ack never came. `why`: `timeout`, `connection_lost`."""
-        _, epoch = cast(tuple[int, int], context)
-        if epoch == self.epoch:
-            self.failed("publish_ack", f"ack_{why}", *UNANSWERED[why])
-
-    def join_unanswered(self, why: str) -> None:
-        self.failed("join_group", f"join_{why}", *UNANSWERED[why])
-
-    def publish_acked(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
-        due_ns, epoch = cast(tuple[int, int], context)
-        if epoch != self.epoch:
-            return
-        if ok:
-            self.recorder.buffer("publish_ack").append(arrival_ns - due_ns)
-        else:
-            self.failed(
-                "publish_ack",
-                ack_label(error),
-                f"the service refused a publication ({ack_label(error)})",
-                "give the token the role webpubsub.sendToGroup (--wps-roles), or check the event handler",
-            )
-
-    def unreadable(self, data: object) -> None:
-        """Data without a stamp: none of this run's, or one of which the stamp has been damaged on the way."""
-        if was_ours(data, self.mark):
-            self.ledger.corrupted += 1
-        else:
-            self.ledger.foreign += 1
-            self.recorder.count("messages_unstamped")
-
-    def of_now(self, epoch: int, mark: int) -> bool:
-        """A stamp came with another mark than ours. True: it is of the epoch that we should be in by now, and are."""
-        if mark == make_mark(epoch, self.number):
-            if self.timetable.follow_epoch(epoch):
-                return True
-            self.recorder.count("messages_outdated")
-        elif is_near(mark, self.mark):
-            self.ledger.corrupted += 1
-        else:
-            self.ledger.foreign += 1
-        return False
-
-    def failed(self, metric: str, label: str, message: str, advice: str = "") -> None:
-        """Counts a failure, and warns once of its kind."""
-        self.recorder.fail(metric, label, sentence=message)
-        self._on_warning(f"{metric}/{label}", f"{message}{'; ' + advice if advice else ''} [{metric}: {label}]")
+        self.populations = [
+            PopulationRunner(PopulationContext.create(run, settings, access)) for settings in config.populations
+        ]
+        network.resolver.tell_unanswered(self._unanswered)
 
     def _unanswered(self, address: str, sentence: str) -> None:
-        self.recorder.note("address", address, sentence)
-        self._on_warning(f"address/{address}", f"{sentence}; it is tried last from now on, and again once a minute")
+        self.run.recorder.note("address", address, sentence)
+        self.run.warn(f"address/{address}", f"{sentence}; it is tried last from now on, and again once a minute")
 
-    # -- the run's time --------------------------------------------------------------------------------------
+    # -- users -----------------------------------------------------------------------------------------------
 
-    def follow_clock(self, line: Sequence[int], *, first: bool) -> None:
-        """The coordinator knows our clock better than before. `first`: or at all."""
-        if first:
-            self.timescale.begin(*line)
-        else:
-            self.timescale.follow(now_ns(), *line)
-        self.refresh_clock()
+    def admit(self, index: int, incarnation: int, slot_ns: int) -> VirtualUser:
+        """A new virtual user for `index`, due to connect at `slot_ns` of our clock."""
+        return self.populations[0].admit(index, incarnation, slot_ns)
 
-    def refresh_clock(self) -> None:
-        """To be called a few times a second: at 100 ppm the offset grows by 10 µs in between."""
-        self.offset_ns = self.timescale.offset_at(now_ns())
+    def dismiss(self, user: VirtualUser) -> None:
+        """A virtual user ends by plan."""
+        self.populations[0].dismiss(user)
 
-    # -- back-off --------------------------------------------------------------------------------------------
+    @property
+    def open(self) -> int:
+        """Connections that are open."""
+        return sum(len(each.connections.open_links) for each in self.populations)
 
-    def back_off(self, seconds: float) -> bool:
-        """Waits in the caller's greenlet. True: it was ended early, the reason to wait is gone."""
-        return bool(self._back_offs_end.wait(seconds))
+    @property
+    def status(self) -> Status:
+        found = [each.readiness for each in self.populations]
+        return Status(
+            sum(each.settled for each in found),
+            self.open,
+            sum(each.joiners for each in found),
+            sum(each.joined for each in found),
+        )
 
-    def end_back_offs(self) -> None:
-        ended, self._back_offs_end = self._back_offs_end, Event()
-        ended.set()
+    # -- publishing ------------------------------------------------------------------------------------------
+
+    def deal_senders(self, ordinal: int, processes: int) -> None:
+        """This process is number `ordinal` of `processes`: takes its part of the REST senders, if there are any."""
+        for each in self.populations:
+            each.plan.deal_senders(ordinal, processes)
+
+    def announce(self, epoch: Epoch) -> None:
+        """Publishing in this epoch, from its start on; before its start, or as soon as we know of it."""
+        epochs = self.run.epochs
+        epochs.announce(epoch)
+        self.run.scheduler.call_at(epoch.start_ns, lambda _: epochs.enter(epoch.number), first=True)
+        for each in self.populations:
+            each.announce(epoch)
+
+    def change_rate(self, at_ns: int, total_rate: Fraction) -> None:
+        """From `at_ns` of our clock on, all publishers of the run together send `total_rate` messages a second."""
+        for each in self.populations:
+            each.plan.change_rate(at_ns, total_rate)
+
+    def move_end(self, at_ns: int) -> None:
+        """The newest epoch ends at `at_ns` of our clock: the run's time of its end is known better than before."""
+        present = self.run.epochs.move_end(at_ns)
+        for each in self.populations:
+            each.move_end(at_ns, present=present)
+
+    def end_at(self, at_ns: int) -> None:
+        """Nothing that is due at `at_ns` of our clock or later is published or counted."""
+        self.run.epochs.end_at(at_ns)
+        for each in self.populations:
+            each.end_at(at_ns)
+
+    def stop_publishing(self, end_ns: int) -> None:
+        """Publishing is over: what was due before `end_ns` of our clock and has not left has failed. May block."""
+        for each in self.populations:
+            each.plan.stop_publishing(end_ns)
+
+    def held_back(self) -> dict[Cause, int]:
+        """Messages that were due and wait, by who keeps them waiting: a peer that reads nothing, a recovery."""
+        held: dict[Cause, int] = {}
+        for each in self.populations:
+            for cause, count in each.plan.held_back().items():
+                held[cause] = held.get(cause, 0) + count
+        return held
+
+    # -- some times a second ---------------------------------------------------------------------------------
+
+    def beat(self) -> None:
+        """What time, not a message, makes due. A few times a second, always from the same greenlet."""
+        run = self.run
+        run.clock.refresh()
+        for each in self.populations:
+            each.acknowledge(now_ns())
+        for each in self.populations:
+            each.keep_alive()
+        run.answers.beat(now_ns())
+        run.recorder.flush()  # a second's worth at once would hold up the messages for milliseconds
+        for each in self.populations:
+            each.plan.give_up_waiting(now_ns())
 
     # -- accounts --------------------------------------------------------------------------------------------
 
     def traffic(self) -> Traffic:
-        """So far. One pass over the connections, as there may be thousands and messages wait meanwhile."""
-        sent, received, stalls, stalled_ns = self._closed_traffic
-        for link in self.open_links:
-            connection = link.connection
-            outbox = connection.outbox
-            sent += outbox.bytes_sent
-            received += connection.bytes_received
-            if outbox.stalls:
-                stalls += outbox.stalls
-                stalled_ns += outbox.stalled_ns
-        return Traffic(sent, received, stalls, stalled_ns)
+        total = Traffic()
+        for each in self.populations:
+            total = total.plus(each.connections.traffic())
+        return total
 
     def measure_presence(self, start_ns: int, end_ns: int) -> None:
         """The measure phase, in our clock: what is open and wanted in it is integrated, from 0 on."""
-        self.open_time.window(start_ns, end_ns)
-        self.wanted_time.window(start_ns, end_ns)
+        for each in self.populations:
+            each.connections.measure(start_ns, end_ns)
 
     def presence(self, start_ns: int, at_ns: int) -> Presence:
         """As of `at_ns` of our clock. `start_ns`: of the measure phase, in the coordinator's clock."""
-        opened, wanted = self.open_time, self.wanted_time
+        opened = [each.connections.open_time for each in self.populations]
+        wanted = [each.connections.wanted_time for each in self.populations]
         return Presence(
             start_ns,
-            at_ns + self.offset_ns,
-            opened.total_ns(at_ns) / NS_PER_S,
-            opened.at_end(at_ns),
-            wanted.total_ns(at_ns) / NS_PER_S,
-            wanted.at_end(at_ns),
+            at_ns + self.run.clock.offset_ns,
+            sum(each.total_ns(at_ns) for each in opened) / NS_PER_S,
+            _sum(each.at_end(at_ns) for each in opened),
+            sum(each.total_ns(at_ns) for each in wanted) / NS_PER_S,
+            _sum(each.at_end(at_ns) for each in wanted),
         )
+
+    def finals(self) -> list[Any]:
+        """Each stream's final with its schedule, which is in our clock, as plain data: `[final, segments]`."""
+        schedules: dict[int, Any] = {}
+        for each in self.populations:
+            schedules.update(each.plan.schedules())
+        return [[list(final), schedules.get(final.stream, [])] for final in self.run.ledger.finals()]
 
     def settle(self, streams: Sequence[Any], clocks: Sequence[Any], drain_ns: int) -> None:
         """All agents' finals: from now on `ledger.outstanding` says what is still to come.
@@ -362,34 +201,36 @@ class Engine:
             counter, scale = counters[final.stream]
             return counter.before(scale.to_local(t_ns))
 
-        self.ledger.settle(finals, count_before, drain_ns)
+        self.run.ledger.settle(finals, count_before, drain_ns)
 
-    @property
-    def awaits(self) -> bool:
-        """A message that is expected, or the answer to a request, may still come."""
-        return bool(self.ledger.outstanding()) or self.answers.awaited or self.timetable.awaits_responses
+    def awaits(self, end_ns: int) -> bool:
+        """A message that is expected, an answer, or an attempt to connect due before `end_ns` may still end well."""
+        return (
+            bool(self.run.ledger.outstanding())
+            or self.run.answers.awaited
+            or any(each.plan.awaits_responses for each in self.populations)
+            or any(each.connections.attempts.hopeful(end_ns) for each in self.populations)
+        )
 
-    def end_waiting(self) -> None:
-        """The drain is over: what has not been answered has failed."""
-        self.answers.end()
-        self.timetable.end_waiting()
+    def end_waiting(self, end_ns: int) -> int:
+        """The drain is over: what has not been answered has failed. Returns how many attempts to connect that were due
+        before `end_ns` were given up."""
+        self.run.answers.end()
+        for each in self.populations:
+            each.plan.end_waiting()
+        return sum(each.connections.attempts.abandon(end_ns) for each in self.populations)
 
     def totals(self) -> LedgerTotals:
-        return self.ledger.totals()
-
-    def acknowledge(self, at_ns: int) -> None:
-        """Reliable subprotocols: sequence acks that time, not a message, makes due. Call it a few times a second."""
-        if self.codec.reliable:
-            for link in list(self.open_links):
-                link.acknowledge(at_ns)
+        return self.run.ledger.totals()
 
     def close(self) -> None:
         """Ends every connection as planned, and the scheduler."""
-        for member in list(self.members.values()):
-            self.dismiss(member)
-        self.timetable.close()
-        self.scheduler.close()
+        for each in self.populations:
+            each.close()
+        self.run.scheduler.close()
 
 
-def _nothing(_: int) -> None:
-    """Where nobody wants to be told."""
+def _sum(found: Iterable[int | None]) -> int | None:
+    """None if one of them is not known."""
+    known = list(found)
+    return None if None in known else sum(each for each in known if each is not None)

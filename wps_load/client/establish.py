@@ -1,49 +1,89 @@
-"""A connection of a run's: dialed with each part recorded, awaited until it is usable, dialed anew to recover one."""
+"""Makes a connection usable, with each part of the attempt timed and its result counted: one way for all clients."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
 
-from wps_load.client.access import Grant, recovery_grant
-from wps_load.client.connection import Connection
+from wps_load.client.access import Grant
+from wps_load.client.connections import Connections, OpenLink
+from wps_load.client.context import PopulationContext
 from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost, EndedBy
-from wps_load.protocol.session import CONNECTION_GONE, Session
-
-if TYPE_CHECKING:
-    from wps_load.client.engine import Engine
-
-RECOVERY_RETRY_S = 1.0
-"""The official SDKs' interval between attempts to recover."""
-RECOVERY_PROOF_S = 0.5
-"""A recovery is refused by a close frame (1008) behind the upgrade. A message proves it, or so long without either."""
-RECOVERY_ATTEMPT_S = 5.0
 
 
-class Awaited(Protocol):
+class NewLink(OpenLink, Protocol):
     """`connected`: set when the connection is usable, or has ended. `lost`: the latter, and how."""
 
-    connected: Any
+    @property
+    def connected(self) -> Any: ...
+
+    @property
+    def ended(self) -> Any: ...
 
     @property
     def lost(self) -> ConnectionLost | None: ...
 
 
-class OpenLink(Protocol):
-    """What an engine knows of an open connection: a member's, or an API client's."""
-
-    @property
-    def connection(self) -> Connection: ...
-
-    def acknowledge(self, at_ns: int) -> None: ...
+L = TypeVar("L", bound=NewLink)
 
 
-def dial_timed(engine: Engine, grant: Grant, deadline_ns: int) -> Dialed:
+class Connecting(Protocol[L]):
+    """Who wants a connection."""
+
+    def grant(self) -> Grant:
+        """Where to connect, and with which token. Raises ConnectFailure."""
+        ...
+
+    def open(self, grant: Grant, dialed: Dialed) -> L: ...
+
+    def discard(self, link: L, error: BaseException) -> None:
+        """`link` has not become usable, because of `error`."""
+        ...
+
+
+def establish(
+    connections: Connections, owner: Connecting[L], due_ns: int, *, again: bool, gap_ns: Callable[[], int | None]
+) -> L:
+    """One attempt, from its due time to usable. Blocks its greenlet. Raises ConnectFailure, which is counted.
+
+    `again`: it was connected before; `gap_ns` is asked when the connection is up (see `Connections.opened`).
+    """
+    context = connections.context
+    deadline_ns = now_ns() + context.run.config.connect_timeout_ns
+    connections.attempts.begin(owner, due_ns)
+    try:
+        link = _usable(context, owner, deadline_ns)
+    except ConnectFailure as failure:
+        connections.failed(owner, failure)
+        raise
+    finally:
+        connections.attempts.end(owner)
+    connections.connected(None if link.ended.is_set() else link, now_ns() - due_ns, again=again, gap_ns=gap_ns())
+    return link
+
+
+def _usable(context: PopulationContext, owner: Connecting[L], deadline_ns: int) -> L:
+    asked_ns = now_ns()
+    grant = owner.grant()
+    context.recorder.buffer("connect_token").append(now_ns() - asked_ns)
+    dialed = _dial_timed(context, grant, deadline_ns)
+    link = owner.open(grant, dialed)
+    if context.codec.enveloped:
+        try:
+            await_connected(link, deadline_ns)
+        except BaseException as error:  # a killed user's, too
+            owner.discard(link, error)
+            raise
+        context.recorder.buffer("connect_ready").append(now_ns() - dialed.upgraded_ns)
+    return link
+
+
+def _dial_timed(context: PopulationContext, grant: Grant, deadline_ns: int) -> Dialed:
     """Connects and upgrades, and records `connect_dns`, `_tcp`, `_tls`, `_upgrade`. Raises ConnectFailure."""
-    dialed = dial(
-        ConnectSpec(grant.url, grant.headers, engine.codec.subprotocol, seconds_until(deadline_ns)), engine.network
-    )
+    spec = ConnectSpec(grant.url, grant.headers, context.codec.subprotocol, seconds_until(deadline_ns))
+    dialed = dial(spec, context.run.network)
     parts = dialed.timings
     for name, part_ns in (
         ("connect_dns", parts.dns_ns),
@@ -52,11 +92,11 @@ def dial_timed(engine: Engine, grant: Grant, deadline_ns: int) -> Dialed:
         ("connect_upgrade", parts.upgrade_ns),
     ):
         if part_ns is not None:
-            engine.recorder.buffer(name).append(part_ns)
+            context.recorder.buffer(name).append(part_ns)
     return dialed
 
 
-def await_connected(link: Awaited, deadline_ns: int) -> None:
+def await_connected(link: NewLink, deadline_ns: int) -> None:
     """Raises ConnectFailure when `connected`, a PubSub client's first message, does not come in time."""
     if not link.connected.wait(seconds_until(deadline_ns)):
         raise ConnectFailure(
@@ -75,19 +115,6 @@ def never_usable(lost: ConnectionLost) -> ConnectFailure:
     """
     label = "connected_lost" if lost.ended_by is EndedBy.NETWORK else lost.label
     return ConnectFailure(label, f"before `connected` came, {lost.message}", lost.advice)
-
-
-def dial_recovery(engine: Engine, grant: Grant, session: Session) -> Dialed | None:
-    """One attempt to continue a lost connection. None: it failed, and `session.state` says whether to go on."""
-    query = session.recovery_query()
-    assert query is not None
-    again = recovery_grant(grant, query)
-    try:
-        return dial(ConnectSpec(again.url, again.headers, engine.codec.subprotocol, RECOVERY_ATTEMPT_S), engine.network)
-    except ConnectFailure as failure:
-        # older services answer 404 for what is gone; other refusals of the request itself are as final
-        session.lost(now_ns(), CONNECTION_GONE if failure.permanent else 1006)
-        return None
 
 
 def seconds_until(deadline_ns: int) -> float:

@@ -1,31 +1,32 @@
-"""One established connection of a member, with its protocol session: what arrives on it, and what leaves.
+"""One established connection of a virtual user, with its protocol session: what arrives on it, and what leaves.
 
 Everything here runs in the hub. `_on_message` is the hot path of the whole program: once for each message that arrives.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, cast
+from collections.abc import Callable
+from typing import Protocol, cast
 
 from gevent.event import Event  # type: ignore[import-untyped]
 
-from wps_load.client.answers import count_acks
+from wps_load.client.answers import UNANSWERED, count_acks
 from wps_load.client.connection import Connection, Cut
+from wps_load.client.context import PopulationContext
 from wps_load.client.dial import Dialed
+from wps_load.client.publisher import Publisher
 from wps_load.client.quote import quote
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost
 from wps_load.measure.catalog import ack_label
 from wps_load.measure.causes import Cause
-from wps_load.measure.ledger import DUPLICATE
-from wps_load.measure.stamp import TEXT_CHARS, WAIT_SHIFT, Stamp, read_binary, read_json, read_text
+from wps_load.measure.ledger import DUPLICATE, Receiver
+from wps_load.measure.stamp import TEXT_CHARS, WAIT_SHIFT, read_text
 from wps_load.protocol.envelopes import NoEnvelopes
 from wps_load.protocol.messages import (
     Ack,
     Connected,
     DataMessage,
-    DataType,
     Disconnected,
     Downstream,
     JoinGroup,
@@ -33,21 +34,40 @@ from wps_load.protocol.messages import (
     Upstream,
 )
 from wps_load.protocol.session import PendingAck, Session, State
-
-CHECKED_EACH = 16
-"""Where each message is decoded, its content is compared with what was sent for one of so many, its length always.
-Where envelopes are recognised, the comparison is what recognises them, and all are compared.
-"""
-
-if TYPE_CHECKING:
-    from wps_load.client.engine import Engine
-    from wps_load.client.member import Member
-    from wps_load.client.publisher import Publisher
+from wps_load.workload.chaos import NORMAL_CLOSURE
+from wps_load.workload.population import Role
 
 
-def stamp_readers(sent: DataType) -> Mapping[str, Callable[[object], Stamp | None]]:
-    """How the stamp is read, by the type that a message says it has. Simple and protobuf clients get JSON as text."""
-    return {"text": read_json if sent is DataType.JSON else read_text, "json": read_json, "binary": read_binary}
+class Owner(Protocol):
+    """Whose connection it is: the same receiver and publisher through all of its connections. Called in the hub."""
+
+    @property
+    def role(self) -> Role: ...
+
+    @property
+    def stream(self) -> int: ...
+
+    @property
+    def receiver(self) -> Receiver: ...
+
+    @property
+    def publisher(self) -> Publisher | None: ...
+
+    def joined(self, audience: int, at_ns: int | None) -> None:
+        """A join was answered; `at_ns` None: it was refused, or not answered in time."""
+        ...
+
+    def joined_late(self, audience: int, at_ns: int) -> None:
+        """A join that had failed for want of an answer was acknowledged after all."""
+        ...
+
+    def writable(self) -> None:
+        """The connection takes messages again."""
+        ...
+
+    def link_lost(self, link: Link, lost: ConnectionLost, asked: bool) -> None:
+        """The connection has ended, asked (by plan, or cut by the scenario) or not."""
+        ...
 
 
 class Link:
@@ -55,26 +75,25 @@ class Link:
     `proven`: a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the handshake;
     `comes_back`: with a code after which the service keeps the connection for a recovery.
     `tentative`: a recovery that the service may still refuse; its end is a failed attempt, no lost connection.
-
-    `stalled`: the publisher's message that may have left in part only, if the connection stalled on one.
     """
 
     __slots__ = (
         "_acks_told",
         "_arrive",
         "_came_back",
+        "_context",
         "_delivery",
-        "_engine",
         "_farewell",
         "_groups",
         "_learn",
         "_locate",
-        "_member",
         "_opcode",
+        "_owner",
         "_receive",
         "_reliable",
         "_rtt",
         "_rtt_service",
+        "_stalled",
         "_stream",
         "_told",
         "closed_cleanly",
@@ -86,65 +105,68 @@ class Link:
         "lost_ns",
         "proven",
         "session",
-        "stalled",
         "tentative",
     )
 
-    def __init__(self, engine: Engine, member: Member, session: Session, dialed: Dialed) -> None:
-        self._engine = engine
-        self._member = member
+    def __init__(
+        self, context: PopulationContext, owner: Owner, session: Session, dialed: Dialed, *, tentative: bool = False
+    ) -> None:
+        self._context = context
+        self._owner = owner
         self.session = session
         self._receive: Callable[[int, bytes], Downstream | None] = self._receive_first
-        self._reliable = engine.codec.reliable
-        self._opcode = engine.codec.opcode
+        self._reliable = context.codec.reliable
+        self._opcode = context.codec.opcode
         self._locate: Callable[[bytes], int] = NoEnvelopes().locate  # until `connected` has come
-        self._learn = engine.envelopes.learn
-        self._arrive = member.receiver.arrive
-        self._stream = member.stream
+        self._learn = context.envelopes.learn
+        self._arrive = owner.receiver.arrive
+        self._stream = owner.stream
         # a simple client's messages do not say of which group they are
-        self._groups = frozenset(member.role.groups or (None,)) if engine.codec.enveloped else None
-        publisher = member.publisher
-        self._came_back = publisher.came_back if publisher is not None and engine.closed_loop else None
-        self._rtt = engine.rtt
-        self._rtt_service = engine.rtt_service
-        self._delivery = engine.delivery
+        self._groups = frozenset(owner.role.groups or (None,)) if context.codec.enveloped else None
+        publisher = owner.publisher
+        self._came_back = publisher.came_back if publisher is not None and context.settings.closed_loop else None
+        self._rtt = context.rtt
+        self._rtt_service = context.rtt_service
+        self._delivery = context.delivery
         self.connected = Event()
         self.ended = Event()
         self.proven = Event()
         self.closed_cleanly = False
         self.comes_back = False
-        self.tentative = False
+        self.tentative = tentative
         self.lost: ConnectionLost | None = None
         self.lost_ns = 0
         self._farewell = ""
         self._told = (session.duplicates_dropped, session.sequence_gaps)
         self._acks_told = (session.late_acks, session.unknown_acks)
-        self.stalled: tuple[Publisher, int] | None = None
-        on_message = self._on_slow_message if member.role.slow else self._on_message
+        self._stalled: tuple[Publisher, int] | None = None
+        """The publisher's message that may have left in part only, if the connection stalled on one."""
+        on_message = self._on_slow_message if owner.role.slow else self._on_message
         self.connection = Connection(dialed, on_message, self._on_close, on_writable=self._on_writable)
 
     # -- out -------------------------------------------------------------------------------------------------
 
     def send(self, payload: bytes) -> bool:
         """One data frame of the subprotocol; False: the connection takes nothing any more."""
-        engine = self._engine
-        return self.connection.send(engine.frame(engine.codec.opcode, payload))
+        return self.connection.send(self._context.frame(self._opcode, payload))
 
     def request(self, message: Upstream, ack_id: int, kind: str, context: object) -> bool:
-        """Sends a request whose ack will be told to the member, however late it comes."""
-        payload = self._engine.codec.encode(message)
+        """Sends a request whose ack will be told to the owner, however late it comes."""
+        payload = self._context.codec.encode(message)
         self.session.expect_ack(ack_id, kind, context, payload, now_ns(), lasting=True)
-        self._engine.answers.askers.add(self)
+        self._context.run.answers.askers.add(self)
         return self.send(payload)
 
     def unanswered(self, pending: PendingAck, why: str) -> None:
         """An answer that did not come. `why`: `timeout`, `connection_lost`."""
         if pending.kind == "publish":
-            self._engine.publish_unanswered(pending.context, why)
+            _, epoch = cast(tuple[int, int], pending.context)
+            if epoch == self._context.epochs.number:
+                self._context.failed("publish_ack", f"ack_{why}", *UNANSWERED[why])
             return
-        self._engine.join_unanswered(why)
+        self._context.failed("join_group", f"join_{why}", *UNANSWERED[why])
         if why == "timeout":
-            self._member.joined(cast(tuple[int, int], pending.context)[1], None)
+            self._owner.joined(cast(tuple[int, int], pending.context)[1], None)
 
     def join(self, group: str, audience: int) -> None:
         ack_id = self.session.next_ack_id()
@@ -159,22 +181,30 @@ class Link:
 
     def _count_replays(self) -> None:
         """Reliable: tells the recorder what the session has dropped, or missed, since it was last asked."""
-        session, recorder = self.session, self._engine.recorder
+        session, recorder = self.session, self._context.recorder
         now = session.duplicates_dropped, session.sequence_gaps
         for name, count, before in zip(("messages_replayed", "sequence_gaps"), now, self._told, strict=True):
             if count > before:
                 recorder.count(name, count - before)
         self._told = now
 
+    def stalled_on(self, publisher: Publisher, seq: int) -> None:
+        """The peer reads no more; the publisher's message `seq` may have left in part only."""
+        self._stalled = publisher, seq
+
+    def close(self, code: int = NORMAL_CLOSURE, *, comes_back: bool = False) -> None:
+        """Starts the close handshake. `comes_back`: `code` is one after which the service keeps the connection."""
+        self.comes_back = comes_back
+        self.connection.close(code)
+
     def discard(self) -> None:
-        """Ends a connection that never became usable; nobody is told."""
-        self._member.link = None
+        """Ends a connection that its owner does not know any more."""
         self.connection.cut(Cut.RESET)
 
     # -- in --------------------------------------------------------------------------------------------------
 
     def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
-        engine = self._engine
+        context = self._context
         locate, arrive = self._locate, self._arrive  # by local names, see Connection._on_readable
         start = locate(payload)
         if start and opcode == self._opcode:
@@ -190,16 +220,16 @@ class Link:
                 return
             decoded = message
             data = message[3]
-            read = engine.stamp_readers.get(message[2])
+            read = context.stamp_readers.get(message[2])
             stamp = None if read is None else read(data)
         if stamp is None:
-            engine.unreadable(data.decode("latin-1") if start and isinstance(data, bytes) else data)
+            context.run.unreadable(data.decode("latin-1") if start and isinstance(data, bytes) else data)
             return
         epoch, key, stream, seq, due_ns, wait = stamp
         mark = key ^ stream ^ seq ^ due_ns ^ wait
-        ours = mark == engine.mark or engine.of_now(epoch, mark)
+        ours = mark == context.epochs.mark or context.run.of_now(epoch, mark)
         if ours and (start or self._is_sound(stream, seq, payload, decoded)) and arrive(stream, seq) < DUPLICATE:
-            latency_ns = arrival_ns + engine.offset_ns - due_ns
+            latency_ns = arrival_ns + context.clock.offset_ns - due_ns
             if stream == self._stream:
                 self._rtt.append(latency_ns)
                 self._rtt_service.append(latency_ns - (wait << WAIT_SHIFT))
@@ -214,13 +244,13 @@ class Link:
     def _is_sound(self, stream: int, seq: int, payload: bytes, message: DataMessage) -> bool:
         """Whether a message of which the envelope was not recognised is of a group of ours, and is what was sent: by
         its length, and where that says nothing, or it is its turn, by its content."""
-        engine, data = self._engine, message[3]
+        context, data = self._context, message[3]
         if self._groups is not None and message[1] not in self._groups:
-            engine.ledger.misdelivered()
+            context.run.ledger.misdelivered()
             return False
-        same_length = len(data) == engine.usual_length  # type: ignore[arg-type]
-        if not (same_length and seq % engine.checked_each) and not engine.payloads.intact(stream, seq, data):
-            engine.ledger.corrupted += 1
+        same_length = len(data) == context.usual_length  # type: ignore[arg-type]
+        if not (same_length and seq % context.checked_each) and not context.payloads.intact(stream, seq, data):
+            context.run.ledger.damaged()
             return False
         self._learn(payload, message)
         return True
@@ -244,7 +274,7 @@ class Link:
         if type(message) is Ack:
             answered = self.session.resolve(message)
             if answered is None or answered.late:
-                self._acks_told = count_acks(self._engine.recorder, self.session, self._acks_told)
+                self._acks_told = count_acks(self._context.recorder, self.session, self._acks_told)
             if answered is None:
                 return
             if answered.late:
@@ -252,43 +282,57 @@ class Link:
             elif answered.kind == "join":
                 self._on_joined(answered.context, answered.ok, answered.error, arrival_ns)
             elif answered.kind == "publish":
-                self._engine.publish_acked(answered.context, answered.ok, answered.error, arrival_ns)
+                self._on_published(answered.context, answered.ok, answered.error, arrival_ns)
         elif type(message) is Connected:
-            self._locate = self._engine.envelopes.locate
+            self._locate = self._context.envelopes.locate
             self.connected.set()
         elif type(message) is Disconnected:
             self._farewell = quote(message.reason)
         elif type(message) is Pong:
-            self._engine.keepalive.words.answered()
+            self._context.ping_words.answered()
+
+    def _on_published(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
+        due_ns, epoch = cast(tuple[int, int], context)
+        if epoch != self._context.epochs.number:
+            return
+        if ok:
+            self._context.recorder.buffer("publish_ack").append(arrival_ns - due_ns)
+        else:
+            self._context.failed(
+                "publish_ack",
+                ack_label(error),
+                f"the service refused a publication ({ack_label(error)})",
+                "give the token the role webpubsub.sendToGroup (--wps-roles), or check the event handler",
+            )
 
     def _on_joined(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
         requested_ns, audience = cast(tuple[int, int], context)
         if ok:
-            self._engine.recorder.buffer("join_group").append(arrival_ns - requested_ns)
+            self._context.recorder.buffer("join_group").append(arrival_ns - requested_ns)
         else:
-            self._engine.failed(
+            self._context.failed(
                 "join_group",
                 ack_label(error),
                 "the service refused a join",
                 "give the token the role webpubsub.joinLeaveGroup (--wps-roles)",
             )
-        self._member.joined(audience, arrival_ns if ok else None)
+        self._owner.joined(audience, arrival_ns if ok else None)
 
     def _joined_late(self, context: object, ok: bool, arrival_ns: int) -> None:
         """The join has failed for want of an answer already, but from now on its group's messages are expected."""
         if ok:
-            self._member.joined_late(cast(tuple[int, int], context)[1], arrival_ns)
+            self._owner.joined_late(cast(tuple[int, int], context)[1], arrival_ns)
 
     def _on_writable(self) -> None:
-        self.stalled = None
-        self._member.writable()
+        self._stalled = None
+        self._owner.writable()
 
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
         self.lost_ns = now_ns()
         self.lost = lost = lost.after(self._farewell)
         self._count_replays()
-        if self._member.link is self:
-            self._member.link_lost(self, lost, asked)
+        self.closed_cleanly = asked and lost.code != 1006
+        self._owner.link_lost(self, lost, asked)
         self.connected.set()
         self.ended.set()
         self.proven.set()
@@ -296,12 +340,21 @@ class Link:
     def settle(self, cause: Cause, *, unasked: bool) -> None:
         """The connection is gone for good: what had left in part only was never published, what had not been answered
         never will be. `unasked`: nobody had planned it."""
-        self._engine.answers.lost(self, counted=unasked)
-        if self.stalled is not None and self.connection.unsent_frames:
-            publisher, seq = self.stalled
+        self._context.run.answers.lost(self, counted=unasked)
+        if self._stalled is not None and self.connection.unsent_frames:
+            publisher, seq = self._stalled
             publisher.fail(seq, cause)
-        self.stalled = None
+        self._stalled = None
 
     @property
     def recoverable(self) -> bool:
         return self.session.state is State.RECOVERING
+
+    @property
+    def up(self) -> bool:
+        """It has not ended."""
+        return not self.ended.is_set()
+
+    def confirm(self) -> None:
+        """The service has accepted the recovery."""
+        self.tentative = False

@@ -9,19 +9,16 @@ due time in every case.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from fractions import Fraction
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from wps_load.client.connection import Connection
+from wps_load.client.context import PopulationContext
+from wps_load.client.publishing_window import PublishingWindow
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.measure.causes import Cause
-from wps_load.measure.ledger import OutStream
 from wps_load.protocol.codecs import Template
-from wps_load.workload.pacer import ClosedPacer, Pacer, Schedule, ScheduleCounter
-
-if TYPE_CHECKING:
-    from wps_load.client.engine import Engine
-    from wps_load.client.link import Link
+from wps_load.protocol.session import PendingAck, Session
 
 BACKLOG_MESSAGES = 10_000
 """What one publisher holds back while its peer reads nothing; the oldest one fails when another one comes."""
@@ -32,21 +29,31 @@ PATIENCE_NS = NS_PER_S
 """After the run's own plan had ended a connection, the next one may take so long; then it is waited for in vain."""
 
 
-class Source(Protocol):
-    """Whose messages a Stint times: a user's Publisher, or a REST sender's stream."""
+class Outlet(Protocol):
+    """The connection that a publisher sends on."""
 
-    stint: Stint | None
+    session: Session
 
     @property
-    def ready(self) -> bool:
-        """Closed loop: it can begin."""
+    def connection(self) -> Connection: ...
+
+    def stalled_on(self, publisher: Publisher, seq: int) -> None:
+        """The peer reads no more; `seq` may have left in part only."""
         ...
 
-    def publish(self, due_ns: int) -> None: ...
+    def unanswered(self, pending: PendingAck, why: str) -> None: ...
+
+
+class Owner(Protocol):
+    """Who gave the publisher its work."""
+
+    def start_newcomer(self, publisher: Publisher) -> None:
+        """It came after publishing had been announced, and is usable for the first time."""
+        ...
 
 
 class Publisher:
-    """One stream. The scheduler calls `stint.due`; the member tells when its link comes, drains and goes."""
+    """One stream. The scheduler calls `window.due`; the member tells when its link comes, drains and goes."""
 
     __slots__ = (
         "_absent_for",
@@ -57,26 +64,26 @@ class Publisher:
         "_before",
         "_behind",
         "_choose",
-        "_engine",
+        "_context",
         "_key",
+        "_newcomer_to",
         "_opcode",
         "_pack",
         "_template",
         "audience",
         "holds",
         "link",
-        "newcomer",
         "no_echo",
         "owner",
         "phase",
         "seed",
-        "stint",
         "stream",
+        "window",
     )
 
     def __init__(
         self,
-        engine: Engine,
+        context: PopulationContext,
         *,
         stream: int,
         audience: int,
@@ -86,55 +93,60 @@ class Publisher:
         owner: int,
         phase: float,
         seed: int,
+        newcomer_to: Owner | None = None,
     ) -> None:
-        self._engine = engine
+        self._context = context
         self.stream = stream
         self.audience = audience
         self.no_echo = no_echo
         self.owner = owner
         self.phase = phase
         self.seed = seed
-        self.link: Link | None = None
+        self.link: Outlet | None = None
         self._absent_for = Cause.PLAN  # not due to connect yet
         self._absent_since_ns = 0
         self._asking_since_ns: int | None = None
         self.holds = False
         """There is no link, but there will be one that continues it (recovery): keep messages meanwhile."""
-        self.newcomer = False
-        """It came after publishing had been announced, and was never usable yet."""
-        self._template: Template = engine.template(kind, name, no_echo)
-        self._ack = engine.wants_acks
-        self._choose = engine.payloads.choose
+        self._newcomer_to = newcomer_to
+        self._template: Template = context.template(kind, name, no_echo)
+        self._ack = context.wants_acks
+        self._choose = context.payloads.choose
         self._opcode = self._template.opcode
-        around = None if self._ack else engine.payloads.around(self._template.encode_safe)
+        around = None if self._ack else context.payloads.around(self._template.encode_safe)
         self._before: bytes | None = around[0] if around else None
         self._behind = around[1] if around else b""
         self._key = 0
-        self._pack = engine.pack_stamp
+        self._pack = context.pack_stamp
         self._backlog: deque[tuple[int, int]] = deque()
-        self.stint: Stint | None = None
+        self.window: PublishingWindow | None = None
 
     @property
     def ready(self) -> bool:
         return self.link is not None
 
     @property
+    def newcomer(self) -> bool:
+        """It came after publishing had been announced, and was never usable yet."""
+        return self._newcomer_to is not None
+
+    @property
     def share(self) -> Fraction:
         """Of a publisher's rate, how much this stream has: all of it."""
         return Fraction(1)
 
-    # -- stints ----------------------------------------------------------------------------------------------
+    # -- windows ----------------------------------------------------------------------------------------------
 
     def halt(self) -> None:
         """The ledger's epoch is over: nothing of it leaves any more, and what is held back is forgotten."""
         self._backlog.clear()
-        if self.stint is not None:
-            self.stint.until_ns = 0
+        if self.window is not None:
+            self.window.close()
 
-    def begin(self, stint: Stint) -> None:
+    def begin(self, window: PublishingWindow) -> None:
         """A new epoch: sequence numbers start again from 0."""
-        self.stint = stint
-        self._key = self._engine.mark ^ self.stream
+        self.window = window
+        self._key = self._context.epochs.mark ^ self.stream
 
     def unsent(self) -> int:
         """Messages that were due and wait for their peer to read."""
@@ -157,16 +169,16 @@ class Publisher:
     def end(self, end_ns: int) -> None:
         """Nothing leaves any more: what was due before `end_ns` has failed if it did not leave."""
         self._give_up(self.waits_for(now_ns()))
-        if self.stint is not None:
-            self.stint.miss(end_ns)
+        if self.window is not None:
+            self.window.miss(end_ns)
 
     # -- messages --------------------------------------------------------------------------------------------
 
     def publish(self, due_ns: int) -> None:
         """The message that is due at `due_ns`, in this worker's clock."""
-        stint = self.stint
-        assert stint is not None
-        out = stint.out
+        window = self.window
+        assert window is not None
+        out = window.out
         seq = out.seq
         out.seq = seq + 1
         link = self.link
@@ -180,15 +192,15 @@ class Publisher:
             late = due_ns < self._absent_since_ns - LATE_NS
             self.fail(seq, Cause.GENERATOR if late else self.waits_for(due_ns))
 
-    def _transmit(self, link: Link, seq: int, due_ns: int, *, held: bool = False) -> None:
+    def _transmit(self, link: Outlet, seq: int, due_ns: int, *, held: bool = False) -> None:
         """`held`: it had to wait for its peer, or for a recovery: that is not the generator's own lag."""
-        engine, pack = self._engine, self._pack  # local: see Connection._on_readable
+        context, pack = self._context, self._pack  # local: see Connection._on_readable
         stream = self.stream
-        connection, frame = link.connection, engine.frame
+        connection, frame = link.connection, context.frame
         send = connection.send
         sent_ns = now_ns()
         lag_ns = sent_ns - due_ns
-        stamp = pack(engine.epoch_byte, self._key, stream, seq, due_ns + engine.offset_ns, lag_ns)
+        stamp = pack(context.epochs.byte, self._key, stream, seq, due_ns + context.clock.offset_ns, lag_ns)
         before = self._before
         if before is not None:  # the usual message: three calls less
             payload = before + stamp + self._behind
@@ -197,29 +209,30 @@ class Publisher:
             data = self._choose(stream, seq).wrap(stamp)
             ack_id = session.next_ack_id()
             payload = self._template.encode_safe(data, ack_id)
-            session.expect_ack(ack_id, "publish", (due_ns, engine.epoch), payload, sent_ns)
-            engine.answers.askers.add(link)
+            session.expect_ack(ack_id, "publish", (due_ns, context.epochs.number), payload, sent_ns)
+            context.run.answers.askers.add(link)
         else:
             payload = self._template.encode_safe(self._choose(stream, seq).wrap(stamp))
         if send(frame(self._opcode, payload)):
             if not held:
-                engine.send_lag.append(lag_ns)
+                context.send_lag.append(lag_ns)
             if not connection.outbox.writable:
-                link.stalled = self, seq
-        elif not (self._ack and engine.codec.reliable):  # what waits for an ack is sent again after a recovery
+                link.stalled_on(self, seq)
+        elif not (self._ack and context.codec.reliable):  # what waits for an ack is sent again after a recovery
             self.fail(seq, Cause.SERVICE)
 
-    def linked(self, link: Link) -> None:
+    def linked(self, link: Outlet) -> None:
         """There is a connection to publish on."""
         self.link = link
         self.holds = False
         self._asking_since_ns = None
-        if self.newcomer:
-            self._engine.timetable.start_newcomer(self)
+        owner, self._newcomer_to = self._newcomer_to, None
+        if owner is not None:
+            owner.start_newcomer(self)
         self.drained()
-        stint = self.stint
-        if stint is not None and stint.closed is not None and stint.last_due_ns is None:
-            stint.advance(now_ns())
+        window = self.window
+        if window is not None and window.closed is not None and window.last_due_ns is None:
+            window.advance(now_ns())
 
     def drained(self) -> None:
         """The connection takes messages again."""
@@ -246,75 +259,22 @@ class Publisher:
         self.holds = holds
         if not holds:
             self._give_up(cause)
-            if self.stint is not None:
-                self.stint.last_due_ns = None
+            if self.window is not None:
+                self.window.lost()
 
     def fail(self, seq: int, cause: Cause) -> None:
         """A message that was not, or not wholly, handed to the socket."""
-        if self.stint is not None:
-            self.stint.out.failed(seq, cause)
+        if self.window is not None:
+            self.window.out.failed(seq, cause)
 
     def came_back(self, at_ns: int, seq: int) -> None:
         """Closed loop: message `seq` is back. If it is the one in flight, not one given up, the next one leaves."""
-        stint = self.stint
-        if stint is not None and stint.closed is not None and seq == stint.out.seq - 1:
-            stint.advance(at_ns)
+        window = self.window
+        if window is not None and window.closed is not None and seq == window.out.seq - 1:
+            window.advance(at_ns)
 
     def give_up_waiting(self, at_ns: int, patience_ns: int) -> None:
         """Closed loop: what has not come back for so long is taken for lost, and the next message leaves."""
-        stint = self.stint
-        if stint is not None and stint.last_due_ns is not None and at_ns - stint.last_due_ns > patience_ns:
-            stint.advance(at_ns)
-
-
-class Stint:
-    """A publisher's part in one epoch: its schedule, and where it ends."""
-
-    __slots__ = ("_next_due", "_publish", "closed", "last_due_ns", "out", "publisher", "schedule", "until_ns")
-
-    def __init__(self, publisher: Source, schedule: Schedule, out: OutStream, until_ns: int) -> None:
-        self.publisher = publisher
-        self.schedule = schedule
-        self.out = out
-        self.until_ns = until_ns
-        self.closed = schedule.pacer if isinstance(schedule.pacer, ClosedPacer) else None
-        self.last_due_ns: int | None = None
-        """Closed loop: when the message in flight was due; None: nothing is in flight."""
-        self._next_due: Callable[[], int] = schedule.next_due
-        self._publish = publisher.publish
-
-    def due(self, due_ns: int) -> int | None:
-        """Open loop, called by the scheduler: publishes the message that is due and tells when the next one is."""
-        next_due, publish = self._next_due, self._publish
-        if due_ns >= self.until_ns:
-            return None
-        publish(due_ns)
-        return next_due()
-
-    def change(self, pacer: Pacer) -> int:
-        """Open loop: from the next message on, `pacer` tells; returns when that one is due."""
-        self.schedule.switch(self.out.seq, pacer)
-        self._next_due = self.schedule.next_due
-        return self._next_due()
-
-    def start_closed(self, due_ns: int) -> None:
-        """Closed loop, called by the scheduler: the first message."""
-        if self.publisher.ready:
-            self.advance(due_ns)
-
-    def advance(self, at_ns: int) -> None:
-        """Closed loop: publishes the next message, due at `at_ns`."""
-        publish, closed = self._publish, self.closed
-        assert closed is not None
-        if at_ns >= self.until_ns or self.publisher.stint is not self:
-            self.last_due_ns = None
-            return
-        self.last_due_ns = closed.came_back(at_ns)
-        publish(at_ns)
-
-    def miss(self, end_ns: int) -> None:
-        """What the schedule had due before `end_ns` and this worker was too late for: offered, and failed."""
-        if self.closed is None:
-            due = ScheduleCounter(self.schedule.describe()).before(min(end_ns, self.until_ns))
-            if due > self.out.seq:
-                self.out.skip(due - self.out.seq, Cause.GENERATOR)
+        window = self.window
+        if window is not None and window.last_due_ns is not None and at_ns - window.last_due_ns > patience_ns:
+            window.advance(at_ns)

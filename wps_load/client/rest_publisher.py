@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from gevent.pool import Group  # type: ignore[import-untyped]
 
-from wps_load.client.publisher import Stint
+from wps_load.client.context import PopulationContext
+from wps_load.client.publishing_window import PublishingWindow
 from wps_load.client.rest import UNANSWERED, RestSender, Unanswered
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import Finding
@@ -24,9 +25,6 @@ from wps_load.measure.causes import Cause, cause_of
 from wps_load.measure.stamp import make_mark, pack_binary, pack_text
 from wps_load.workload.population import RestStream, rest_streams
 from wps_load.workload.seeding import derive
-
-if TYPE_CHECKING:
-    from wps_load.client.engine import Engine
 
 IN_FLIGHT = 64
 """Requests of a process at a time, each on a connection of its own: what a busy app server's client pool allows."""
@@ -46,7 +44,7 @@ class Job(NamedTuple):
 
     seq: int
     due_ns: int
-    stint: Stint
+    window: PublishingWindow
     prompt: bool
 
 
@@ -66,9 +64,9 @@ class RestPublisher:
         "phase",
         "seed",
         "share",
-        "stint",
         "stream",
         "to_user",
+        "window",
     )
 
     def __init__(self, senders: RestSenders, part: RestStream, seed: int, *, begins: bool) -> None:
@@ -86,7 +84,7 @@ class RestPublisher:
         self.newcomer = False
         self.begins = begins
         self.follows: RestPublisher = self
-        self.stint: Stint | None = None
+        self.window: PublishingWindow | None = None
 
     @property
     def ready(self) -> bool:
@@ -96,12 +94,12 @@ class RestPublisher:
     def halt(self) -> None:
         """The ledger's epoch is over: nothing of it leaves any more, and what is held back is forgotten."""
         self._waiting.clear()
-        if self.stint is not None:
-            self.stint.until_ns = 0
+        if self.window is not None:
+            self.window.close()
 
-    def begin(self, stint: Stint) -> None:
+    def begin(self, window: PublishingWindow) -> None:
         """A new epoch: sequence numbers start again from 0."""
-        self.stint = stint
+        self.window = window
 
     def unsent(self) -> int:
         """Messages that were due and wait for a request to become free."""
@@ -116,23 +114,23 @@ class RestPublisher:
         cause = self.waits_for(now_ns())
         while self._waiting:
             job = self._waiting.popleft()
-            job.stint.out.failed(job.seq, cause)
+            job.window.out.failed(job.seq, cause)
 
     def publish(self, due_ns: int) -> None:
         """The message that is due at `due_ns`, in this worker's clock. In the hub."""
-        stint = self.stint
-        assert stint is not None
+        window = self.window
+        assert window is not None
         prompt = self._senders.submit(self)
-        self._waiting.append(Job(stint.out.take(), due_ns, stint, prompt))
+        self._waiting.append(Job(window.out.take(), due_ns, window, prompt))
         if len(self._waiting) > WAITING_MESSAGES:
             oldest = self._waiting.popleft()
-            oldest.stint.out.failed(oldest.seq, self.waits_for(now_ns()))
+            oldest.window.out.failed(oldest.seq, self.waits_for(now_ns()))
 
     def end(self, end_ns: int) -> None:
         """Nothing leaves any more: what was due before `end_ns` has failed if it did not leave."""
         self.give_up()
-        if self.stint is not None:
-            self.stint.miss(end_ns)
+        if self.window is not None:
+            self.window.miss(end_ns)
 
     def take(self) -> Job | None:
         """The oldest message that waits; None: it was given up meanwhile."""
@@ -140,21 +138,21 @@ class RestPublisher:
 
     def came_back(self, at_ns: int) -> None:
         """Closed loop: the response is there; the sender's next message is due at `at_ns`."""
-        stint = self.follows.stint
-        if stint is not None and stint.closed is not None:
-            stint.advance(at_ns)
+        window = self.follows.window
+        if window is not None and window.closed is not None:
+            window.advance(at_ns)
 
 
 class RestSenders:
     """This process's REST senders and their requests: sender k lives in process k mod `processes`."""
 
-    def __init__(self, engine: Engine, senders: int, ordinal: int, processes: int) -> None:
-        config = engine.config
+    def __init__(self, context: PopulationContext, senders: int, ordinal: int, processes: int) -> None:
+        config = context.run.config
         assert config.target.connection is not None, "the options' judge asks for a key"
-        self._engine = engine
+        self._context = context
         limit_s = config.answer_timeout_ns / NS_PER_S
-        self._rest = RestSender(config.target.connection, config.population.hub, engine.network, timeout_s=limit_s)
-        payloads = config.population.payload_plan(envelope=False)  # a REST body is the data itself
+        self._rest = RestSender(config.target.connection, context.settings.hub, context.run.network, timeout_s=limit_s)
+        payloads = context.settings.payload_plan(envelope=False)  # a REST body is the data itself
         self._choose = payloads.choose
         self._pack = pack_text if payloads.stamp_is_text else pack_binary
         self._queue: deque[RestPublisher] = deque()
@@ -169,10 +167,10 @@ class RestSenders:
             self.publishers += self._streams(sender, senders)
 
     def _streams(self, sender: int, senders: int) -> Iterator[RestPublisher]:
-        engine = self._engine
-        parts = rest_streams(engine.config.population, engine.run_id, sender, senders, engine.users)
+        context = self._context
+        parts = rest_streams(context.settings, context.run.run_id, sender, senders, context.users)
         found = [
-            RestPublisher(self, part, derive(engine.config.seed, "arrivals", part.stream), begins=at == 0)
+            RestPublisher(self, part, derive(context.settings.seed, "arrivals", part.stream), begins=at == 0)
             for at, part in enumerate(parts)
         ]
         for at, publisher in enumerate(found):
@@ -198,7 +196,7 @@ class RestSenders:
         """Publishing is over: waits for the responses that are still out, `FINISH_S` at most. Blocks its greenlet."""
         self._workers.join(FINISH_S)
         for job in self._in_flight:
-            job.stint.out.uncertain(job.seq)
+            job.window.out.uncertain(job.seq)
 
     @property
     def awaited(self) -> bool:
@@ -209,8 +207,8 @@ class RestSenders:
         """The run is over: what has no response yet has failed, and nothing is waited for any more."""
         self._finished = True
         for job, publisher in self._in_flight.items():
-            if publisher.stint is job.stint:
-                self._engine.failed("rest_publish", "rest_timeout", *UNANSWERED)
+            if publisher.window is job.window:
+                self._context.failed("rest_publish", "rest_timeout", *UNANSWERED)
 
     def close(self) -> None:
         self._finished = True
@@ -228,10 +226,11 @@ class RestSenders:
             self._busy -= 1
 
     def _send(self, publisher: RestPublisher, job: Job) -> None:
-        engine, epoch = self._engine, self._engine.epoch
+        context = self._context
+        epoch = context.epochs.number
         sent_ns = now_ns()
         if job.prompt:  # waiting for the service to answer others is not the generator's lag
-            engine.send_lag.append(sent_ns - job.due_ns)
+            context.send_lag.append(sent_ns - job.due_ns)
         self._in_flight[job] = publisher
         try:
             failure = self._request(publisher, job, epoch, sent_ns)
@@ -239,33 +238,34 @@ class RestSenders:
             del self._in_flight[job]
         back_ns = self._answered_ns = now_ns()
         self._took_ns = back_ns - sent_ns
-        if self._finished or publisher.stint is not job.stint:
+        if self._finished or publisher.window is not job.window:
             return
         if failure is not None:
             if isinstance(failure, Unanswered):
-                job.stint.out.uncertain(job.seq)
+                job.window.out.uncertain(job.seq)
             else:
-                job.stint.out.failed(job.seq, cause_of(failure.label))
-            engine.failed("rest_publish", failure.label, failure.message, failure.advice)
-        elif epoch == engine.epoch:
-            engine.recorder.buffer("rest_publish").append(back_ns - sent_ns)
-        if job.stint.closed is not None:
+                job.window.out.failed(job.seq, cause_of(failure.label))
+            context.failed("rest_publish", failure.label, failure.message, failure.advice)
+        elif epoch == context.epochs.number:
+            context.recorder.buffer("rest_publish").append(back_ns - sent_ns)
+        if job.window.closed is not None:
             if failure is None:
                 publisher.came_back(back_ns)
             else:
-                engine.scheduler.call_at(back_ns + FAILED_PAUSE_NS, publisher.came_back)
+                context.run.scheduler.call_at(back_ns + FAILED_PAUSE_NS, publisher.came_back)
 
     def _request(self, publisher: RestPublisher, job: Job, epoch: int, sent_ns: int) -> Finding | None:
         """One message on its way. None: it was accepted."""
-        engine = self._engine
-        key, due_ns = make_mark(epoch, engine.number) ^ publisher.stream, job.due_ns + engine.offset_ns
+        context = self._context
+        key = make_mark(epoch, context.run.number) ^ publisher.stream
+        due_ns = job.due_ns + context.clock.offset_ns
         stamp = self._pack(epoch & 0xFF, key, publisher.stream, job.seq, due_ns, sent_ns - job.due_ns)
         data = self._choose(publisher.stream, job.seq).wrap(stamp)
         try:
             if publisher.to_user:
-                self._rest.send_to_user(publisher.name, data, engine.data_type)
+                self._rest.send_to_user(publisher.name, data, context.data_type)
             else:
-                self._rest.send_to_all(data, engine.data_type)
+                self._rest.send_to_all(data, context.data_type)
         except Finding as failure:
             return failure
         return None

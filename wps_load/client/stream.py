@@ -40,16 +40,20 @@ class Timings:
 class Resolver:
     """Names to addresses, each name asked once a run; failures are not remembered.
 
-    Thousands of simulated clients ask from one host; a real client asks once from each. `on_unanswered(address,
-    sentence)` is told once of an address that did not answer while another one of its name did.
+    Thousands of simulated clients ask from one host; a real client asks once from each.
     """
 
-    __slots__ = ("_known", "_lookups", "on_unanswered")
+    __slots__ = ("_known", "_lookups", "_on_unanswered")
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, int], Addresses] = {}
         self._lookups: dict[tuple[str, int], Any] = {}
-        self.on_unanswered: Callable[[str, str], None] = lambda address, sentence: None
+        self._on_unanswered: Callable[[str, str], None] = lambda address, sentence: None
+
+    def tell_unanswered(self, told: Callable[[str, str], None]) -> None:
+        """From now on `told(address, sentence)` is called once of an address that did not answer while another one of
+        its name did."""
+        self._on_unanswered = told
 
     def known(self, host: str, port: int) -> Addresses | None:
         return self._known.get((host, port))
@@ -80,7 +84,7 @@ class Resolver:
         def unanswered(address: Address, used: Address, why: str) -> None:
             if addresses.unanswered(address, now_ns()):
                 sentence = f"the address {shown(address)} of {host} {why}; {shown(used)} was used"
-                self.on_unanswered(shown(address), sentence)
+                self._on_unanswered(shown(address), sentence)
 
         sock, used = connect_any(addresses.order(now_ns()), unanswered)
         addresses.answered(used)

@@ -115,8 +115,8 @@ CountBefore = Callable[[StreamFinal, int], int]
 
 
 class Ledger:
-    """All accounting of one process. `run`: the id in our stamps; a caller adds other runs' messages to
-    `foreign`, damaged ones to `corrupted`, and ignores messages whose epoch is not `epoch`.
+    """All accounting of one process. `run`: the id in our stamps; a caller tells of other runs' messages
+    (`stranger`) and of damaged ones (`damaged`), and ignores messages whose epoch is not `epoch`.
 
     `entitled(index, stream)`: whether the receiver of that index belongs to the stream's audience.
     """
@@ -225,6 +225,14 @@ class Ledger:
             misdelivered=tally.misdelivered,
             corrupted=self.corrupted,
         )
+
+    def stranger(self) -> None:
+        """A message has come that is not of this run."""
+        self.foreign += 1
+
+    def damaged(self) -> None:
+        """A message has come whose stamp or content is not what was sent."""
+        self.corrupted += 1
 
     def misdelivered(self) -> None:
         """A message came that belongs to another group than those of its receiver, as its envelope says."""

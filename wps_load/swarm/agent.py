@@ -9,9 +9,10 @@ from typing import Any
 import gevent  # type: ignore[import-untyped]
 from gevent.event import AsyncResult  # type: ignore[import-untyped]
 
-from wps_load.client.engine import Engine, Traffic
-from wps_load.client.member import Member
-from wps_load.client.timetable import Epoch
+from wps_load.client.connections import Traffic
+from wps_load.client.engine import Engine, Status
+from wps_load.client.epochs import Epoch
+from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.measure.causes import Cause
 from wps_load.measure.snapshot import Snapshot
@@ -38,10 +39,10 @@ class Agent:
         self._bus = bus
         self._started_ns = started_ns
         self._on_interval = on_interval
-        self._health = Health(engine.scheduler, engine.recorder)
+        self._health = Health(engine.run.scheduler, engine.run.recorder)
         self._waiting: list[AsyncResult] = []
         self._unclaimed = 0
-        self._told = (0, 0, 0, 0)
+        self._told = Status(0, 0, 0, 0)
         self._second = 0
         self._before = self._accounts()
         self._deltas = dict.fromkeys(self._before, 0)
@@ -51,7 +52,7 @@ class Agent:
         self._resets = 0
         self._reset_epochs: set[int] = set()
         """Those that a reset of the statistics begins."""
-        self._traffic = Traffic(0, 0, 0, 0)
+        self._traffic = Traffic()
         self._measure_ns: int | None = None
         """When the measure phase began, in the coordinator's clock."""
         self._closed = False
@@ -62,17 +63,17 @@ class Agent:
         self._finished = False
         """The accounts are sent: what comes after them counts nowhere, in Locust's tables neither."""
         bus.on_agent = self._received
-        engine.on_epoch_end = self._epoch_ends
+        engine.run.epochs.on_end.append(self._epoch_ends)
         self._health.start()
         self._beat = gevent.spawn(self._beats)
         self._send("hello", {"host": host_identity()})
 
     def _send(self, kind: str, data: Data) -> None:
-        self._bus.to_coordinator(kind, {**data, "run": self.engine.number})
+        self._bus.to_coordinator(kind, {**data, "run": self.engine.run.number})
 
     # -- users -----------------------------------------------------------------------------------------------
 
-    def admit(self) -> Member:
+    def admit(self) -> VirtualUser:
         """A new simulated client, in the caller's greenlet: waits for its index and slot from the coordinator."""
         result = AsyncResult()
         self._waiting.append(result)
@@ -87,11 +88,11 @@ class Agent:
         count, self._unclaimed = self._unclaimed, 0
         self._send("claim", {"count": count})
 
-    def dismiss(self, member: Member) -> None:
+    def dismiss(self, user: VirtualUser) -> None:
         """Locust stops this user."""
-        self.engine.dismiss(member)
+        self.engine.dismiss(user)
         if not self._closed:
-            self._send("release", {"index": member.role.index})
+            self._send("release", {"index": user.role.index})
 
     # -- the coordinator says --------------------------------------------------------------------------------
 
@@ -104,21 +105,21 @@ class Agent:
         elif kind == "stint":
             self._health.settled()
             if data["ordinal"] is not None:
-                engine.timetable.deal_senders(data["ordinal"], data["agents"])
+                engine.deal_senders(data["ordinal"], data["agents"])
             epoch = Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"]))
             self._until_ns = data["until_ns"]
-            engine.timetable.plan(epoch)
+            engine.announce(epoch)
             if epoch.number:
                 self._measure_ns = data["start_ns"]
                 engine.measure_presence(epoch.start_ns, epoch.until_ns)
         elif kind == "rate" and self._timed:  # else it is said again when the time is known
-            engine.timetable.change_rate(self._local(data["at_ns"]), Fraction(data["per_second"]))
+            engine.change_rate(self._local(data["at_ns"]), Fraction(data["per_second"]))
         elif kind == "retry":
-            engine.end_back_offs()
+            engine.run.back_offs.end()
         elif kind == "reset":
             if data["epoch"] is None:
                 at_ns = self._local(data["at_ns"]) if self._timed else now_ns()
-                engine.scheduler.call_at(at_ns, self._reset, first=True)
+                engine.run.scheduler.call_at(at_ns, self._reset, first=True)
             else:
                 self._reset_epochs.add(data["epoch"])
         elif kind == "ping":
@@ -127,40 +128,37 @@ class Agent:
             self._follow_clock(data["line"])
         elif kind == "end":
             self._until_ns = None
-            engine.timetable.end_at(self._local(data["at_ns"]))
-            engine.open_time.end(self._local(data["at_ns"]))
-            engine.wanted_time.end(self._local(data["at_ns"]))
+            engine.end_at(self._local(data["at_ns"]))
             gevent.spawn(self._end_publishing, self._local(data["at_ns"]))
         elif kind == "expect":
             gevent.spawn(self._finish, data)
 
     def _follow_clock(self, line: list[int]) -> None:
-        self.engine.follow_clock(line, first=not self._timed)
+        self.engine.run.clock.follow(line, first=not self._timed)
         self._timed = True
         if self._until_ns is not None:
-            self.engine.timetable.move_end(self._local(self._until_ns))
+            self.engine.move_end(self._local(self._until_ns))
 
     def _local(self, at_ns: int) -> int:
-        return self.engine.timescale.to_local(at_ns)
+        return self.engine.run.clock.to_local(at_ns)
 
     def _end_publishing(self, end_ns: int) -> None:
         # without the run's time, of which the end is then an instant, nothing was published that could be waited for
         gevent.sleep(max(0.0, (end_ns + END_GRACE_NS - now_ns()) / NS_PER_S) if self._timed else 0.0)
-        self.engine.timetable.stop_publishing(end_ns)
+        self.engine.stop_publishing(end_ns)
         engine = self.engine
-        self._send("finals", {"streams": engine.timetable.finals(), "clock": engine.timescale.to_wire()})
+        self._send("finals", {"streams": engine.finals(), "clock": engine.run.clock.timescale.to_wire()})
 
     def _finish(self, expect: Data) -> None:
         """Waits for the messages in flight, and for connects that have just begun, then sends the accounts."""
         engine, drain_ns, end_ns = self.engine, expect["drain_ns"], self._local(expect["end_ns"])
         engine.settle(expect["streams"], expect["clocks"], drain_ns)
         deadline_ns = now_ns() + drain_ns
-        while (engine.awaits or engine.attempts.hopeful(end_ns)) and now_ns() < deadline_ns:
+        while engine.awaits(end_ns) and now_ns() < deadline_ns:
             gevent.sleep(0.01)
         # nobody knows of further copies that are on their way: those of the last messages come right behind them
         gevent.sleep(max(0.0, min(COPIES_NS, deadline_ns - now_ns()) / NS_PER_S))
-        engine.end_waiting()
-        unfinished = engine.attempts.abandon(end_ns)
+        unfinished = engine.end_waiting(end_ns)
         self._tick(partial=True)
         self._bus.report_to_locust()
         self._send("final", {"totals": engine.totals().to_wire(), "connecting": unfinished})
@@ -182,18 +180,13 @@ class Agent:
         while not self._closed:
             gevent.sleep(BEAT_S)
             engine = self.engine
-            engine.refresh_clock()
-            engine.acknowledge(now_ns())
-            engine.keepalive.beat()
-            engine.answers.beat(now_ns())
-            engine.recorder.flush()  # a second's worth at once would hold up the messages for milliseconds
-            engine.timetable.give_up_waiting(now_ns())
-            status = engine.settled, len(engine.open_links), engine.joiners, engine.joined
-            self._health.grown(status[1])
+            engine.beat()
+            status = engine.status
+            self._health.grown(status.open)
             if status != self._told:
                 self._told = status
-                self._send("status", dict(zip(("settled", "open", "joiners", "joined"), status, strict=True)))
-            if self._timed and now_ns() + engine.offset_ns >= self._started_ns + (self._second + 1) * NS_PER_S:
+                self._send("status", status._asdict())
+            if self._timed and engine.run.clock.now_ns() >= self._started_ns + (self._second + 1) * NS_PER_S:
                 self._tick(partial=False)
 
     def _tick(self, *, partial: bool) -> None:
@@ -202,15 +195,15 @@ class Agent:
         In turns, between which messages leave and arrive: each takes a millisecond or two with thousands of users.
         """
         engine = self.engine
-        self._second = (now_ns() + engine.offset_ns - self._started_ns) // NS_PER_S
+        self._second = (engine.run.clock.now_ns() - self._started_ns) // NS_PER_S
         self._close_part()
         parts, self._parts = self._parts, []
         deltas, self._deltas = self._deltas, dict.fromkeys(self._before, 0)
         report = {
             "second": self._second,
             "partial": partial,
-            "open": len(engine.open_links),
-            "epoch": engine.epoch,
+            "open": engine.open,
+            "epoch": engine.run.epochs.number,
             "deltas": deltas,
             "totals": self._before,
             "health": self._health.second(),
@@ -232,7 +225,7 @@ class Agent:
     def _close_part(self) -> None:
         """What was measured until now belongs to the present epoch. Also called in the hub: must not block."""
         self._count_traffic()
-        self._parts.append(Part(self._resets, self.engine.epoch, self.engine.recorder.take()))
+        self._parts.append(Part(self._resets, self.engine.run.epochs.number, self.engine.run.recorder.take()))
         now = self._accounts()
         for name, value in now.items():
             self._deltas[name] += value - self._before[name]
@@ -248,8 +241,8 @@ class Agent:
     def _accounts(self) -> dict[str, int]:
         """The present epoch's messages so far. `missing`: gaps that are not filled yet. What is held back has not been
         sent so far, and may be yet."""
-        running = self.engine.ledger.running()
-        held = self.engine.timetable.held_back()
+        running = self.engine.run.ledger.running()
+        held = self.engine.held_back()
         return {
             "duplicated": running.duplicated,
             "misdelivered": running.misdelivered,
@@ -265,7 +258,7 @@ class Agent:
         }
 
     def _count_traffic(self) -> None:
-        recorder, before = self.engine.recorder, self._traffic
+        recorder, before = self.engine.run.recorder, self._traffic
         self._traffic = now = self.engine.traffic()
         recorder.count("bytes_sent", now.bytes_sent - before.bytes_sent)
         recorder.count("bytes_received", now.bytes_received - before.bytes_received)

@@ -9,7 +9,7 @@ import locust
 from gevent.event import Event  # type: ignore[import-untyped]
 from locust import User, task
 
-from wps_load.client.member import Member
+from wps_load.client.virtual_user import VirtualUser
 from wps_load.errors import Fault
 from wps_load.swarm.kinds import OurUser
 from wps_load.swarm.lifecycle import install, lifecycle_of
@@ -38,15 +38,15 @@ class ScenarioUser(InstalledUser):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self._member: Member | None = None
+        self._virtual_user: VirtualUser | None = None
 
     @task
     def live(self) -> None:
         """The whole life of the client: one task without an end."""
         agent = lifecycle_of(self.environment).agent
         if agent is not None:
-            self._member = agent.admit()
-            self._member.run()
+            self._virtual_user = agent.admit()
+            self._virtual_user.run()
         Event().wait()
 
     def stop(self, force: bool = False) -> bool:
@@ -55,6 +55,6 @@ class ScenarioUser(InstalledUser):
 
     def on_stop(self) -> None:
         agent = lifecycle_of(self.environment).agent
-        if self._member is not None and agent is not None:
-            agent.dismiss(self._member)
-            self._member = None
+        if self._virtual_user is not None and agent is not None:
+            agent.dismiss(self._virtual_user)
+            self._virtual_user = None

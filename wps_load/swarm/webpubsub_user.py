@@ -49,7 +49,7 @@ class WebPubSubUser(InstalledUser):
             if agent is None:
                 raise StopUser
             self._client = WebPubSubClient(
-                agent.engine,
+                agent.engine.populations[0].connections,
                 user_id=self.user_id,
                 groups=self.groups,
                 on_callback_error=self._callback_failed,

@@ -1,0 +1,55 @@
+"""How quiet connections of one population are pinged: by WebSocket, or by the subprotocol's own message.
+
+A WebSocket ping has to be answered by every server (RFC 6455 section 5.5.3), but tells of the front end only. The
+subprotocols' `ping` message is answered by the service itself, and real clients send it; a server that does not know it
+may end the connection (close code 1007). So one connection, the scout, asks first, while all others send WebSocket
+pings: once a `pong` message has come, quiet connections send the message; else they go on with WebSocket pings.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from wps_load.errors import ConnectionLost, EndedBy
+
+_REFUSALS: Final = frozenset({1002, 1003, 1007, 1008})
+"""Close codes (RFC 6455 section 7.4.1) with which a server answers a message that it does not understand."""
+
+
+class PingWords:
+    """How to ping: whether the service knows the subprotocol's `ping` message. See the module."""
+
+    __slots__ = ("_scout", "known")
+
+    def __init__(self, *, enveloped: bool) -> None:
+        self.known: bool | None = None if enveloped else False
+        """None: not found out yet."""
+        self._scout: Any = None
+
+    def scout(self, link: object) -> bool:
+        """`link` is to be pinged: whether it is to ask with the message, for all of them."""
+        if self.known is not None or self._scout is not None:
+            return False
+        self._scout = link
+        return True
+
+    def answered(self) -> None:
+        """A `pong` message has come."""
+        self.known = True
+        self._scout = None
+
+    def heard(self, link: object) -> None:
+        """Something has come on `link` since it was pinged, and in a whole interval no `pong` message."""
+        if link is self._scout:
+            self.known = False
+            self._scout = None
+
+    def ended(self, link: object, lost: ConnectionLost) -> bool:
+        """`link` has ended unasked. True: the service ended it for the message, which it does not know."""
+        if link is not self._scout:
+            return False
+        self._scout = None
+        if lost.ended_by is EndedBy.SILENCE:
+            return False
+        self.known = False  # whatever ended it: WebSocket pings are safe
+        return lost.ended_by is EndedBy.SERVICE and lost.code in _REFUSALS

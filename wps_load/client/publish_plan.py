@@ -1,0 +1,225 @@
+"""Who publishes in which epoch, at which rate: the schedules of a population's publishers in this process.
+
+At an epoch's instant every publisher gets a new publishing window (sequence numbers from 0 on a schedule of its own),
+and its first message is due a phase later, so that publishers do not start in one tick. Instants are of our own clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+from wps_load.client.context import PopulationContext
+from wps_load.client.epochs import Epoch
+from wps_load.client.publisher import Publisher
+from wps_load.client.publishing_window import PublishingWindow
+from wps_load.client.rest_publisher import RestPublisher, RestSenders
+from wps_load.clock import NS_PER_S, now_ns
+from wps_load.measure.causes import Cause
+from wps_load.settings.run_config import RunConfig
+from wps_load.workload.pacer import Pacer, Schedule, make_pacer
+from wps_load.workload.population import Role, phase, publisher_count
+from wps_load.workload.seeding import derive
+
+AnyPublisher = Publisher | RestPublisher
+
+
+def initial_total_rate(config: RunConfig) -> Fraction | None:
+    """Where stages or a search of the total rate begin; None: the rate is `--wps-rate` or `--wps-total-rate`."""
+    if config.capacity is not None and config.capacity.variable == "rate":
+        return Fraction(config.capacity.low)
+    if config.stages is not None and config.stages.variable == "rate":
+        return Fraction(config.stages.steps[0].value)
+    return None
+
+
+class PublishPlan:
+    """Of one population in one process."""
+
+    def __init__(self, context: PopulationContext) -> None:
+        self._context = context
+        self._scheduler = context.run.scheduler
+        self._publishers: dict[int, AnyPublisher] = {}
+        self._senders: RestSenders | None = None
+        self._retired: dict[int, PublishingWindow] = {}
+        """Of publishers that have left in this epoch: what they sent stays expected."""
+        self._publisher_count = publisher_count(context.settings, context.users)
+        self._total_rate = initial_total_rate(context.run.config)
+        context.epochs.on_begin.append(self._epoch_begins)
+
+    # -- publishers ------------------------------------------------------------------------------------------
+
+    def publisher_of(self, part: Role, stream: int) -> Publisher | None:
+        """The publisher that this role asks for, at work in the epochs to come.
+
+        One that comes after publishing was announced begins when it is first usable: it can't have missed its part.
+        """
+        publication = part.publication
+        if publication is None:
+            return None
+        publisher = Publisher(
+            self._context,
+            stream=stream,
+            audience=publication.audience,
+            kind="event" if publication.kind == "raw" else publication.kind,
+            name=publication.name,
+            no_echo=publication.no_echo,
+            owner=part.index,
+            phase=phase(publication.ordinal),
+            seed=derive(self._context.settings.seed, "arrivals", stream),
+            newcomer_to=self if self._context.epochs.announced else None,
+        )
+        self._publishers[stream] = publisher
+        return publisher
+
+    def start_newcomer(self, publisher: Publisher) -> None:
+        """A publisher that came after publishing had been announced is usable for the first time."""
+        now = now_ns()
+        for epoch in self._context.epochs.ending_after(now):
+            self._employ([publisher], epoch, max(epoch.start_ns, now))
+
+    def deal_senders(self, ordinal: int, processes: int) -> None:
+        """This process is number `ordinal` of `processes`: takes its part of the REST senders, if there are any."""
+        if self._context.settings.scenario_row.needs_key and self._senders is None:
+            self._senders = RestSenders(self._context, self._publisher_count, ordinal, processes)
+            self._publishers.update((each.stream, each) for each in self._senders.publishers)
+
+    # -- epochs ----------------------------------------------------------------------------------------------
+
+    def announce(self, epoch: Epoch) -> None:
+        """Publishing in this epoch, from its start on; announced before its start, or as soon as we know of it."""
+        self._employ([each for each in self._publishers.values() if not each.newcomer], epoch, epoch.start_ns)
+
+    def _employ(self, publishers: Sequence[AnyPublisher], epoch: Epoch, start_ns: int) -> None:
+        """They work in `epoch`, from `start_ns` on: the first message of each is due a phase after that."""
+        work = [(publisher, *self._window(publisher, epoch, start_ns)) for publisher in publishers]
+        # all in one callback: the first messages are due in the same millisecond, and would wait for thousands
+        self._scheduler.call_at(start_ns, lambda _: self._begin(work, epoch), first=True)
+
+    def _window(self, publisher: AnyPublisher, epoch: Epoch, start_ns: int) -> tuple[PublishingWindow, int]:
+        """And when its first message is due."""
+        out = self._context.run.ledger.open_stream(
+            publisher.stream, publisher.audience, publisher.owner, publisher.no_echo
+        )
+        window = PublishingWindow(publisher, Schedule(self._pacer(publisher, start_ns)), out, epoch.until_ns)
+        closed_ns = start_ns + int(publisher.phase * 1_000_000)
+        return window, window.schedule.next_due() if window.closed is None else closed_ns
+
+    def change_rate(self, at_ns: int, total_rate: Fraction) -> None:
+        """From `at_ns` of our clock on, all publishers of the run together send `total_rate` messages a second."""
+        self._scheduler.call_at(at_ns, lambda due_ns: self._change_rate(due_ns, total_rate), first=True)
+
+    def _change_rate(self, at_ns: int, total_rate: Fraction) -> None:
+        self._total_rate = total_rate
+        self._unschedule()
+        for publisher in self._publishers.values():
+            window = publisher.window
+            if window is not None and window.closed is None and at_ns < window.until_ns:
+                first_ns = window.change(self._pacer(publisher, at_ns, window.out.seq))
+                if first_ns < window.until_ns:
+                    self._scheduler.call_at(first_ns, window.due)
+
+    def _pacer(self, publisher: AnyPublisher, start_ns: int, first_seq: int = 0) -> Pacer:
+        """The publisher's part of the present rate, from sequence number `first_seq` on."""
+        rate = self._context.settings.publisher_rate(self._publisher_count)
+        if self._total_rate is not None:
+            rate = self._total_rate / max(1, self._publisher_count)
+        if rate is not None:
+            rate *= publisher.share
+        seed = publisher.seed if not first_seq else derive(publisher.seed, first_seq)
+        return make_pacer(self._context.settings.arrival, start_ns, rate, phase=publisher.phase, seed=seed)
+
+    def _begin(self, work: Sequence[tuple[AnyPublisher, PublishingWindow, int]], epoch: Epoch) -> None:
+        self._context.epochs.enter(epoch.number)
+        if self._context.epochs.number != epoch.number:
+            return
+        call_at = self._scheduler.call_at
+        for publisher, window, first_ns in work:
+            if self._publishers.get(publisher.stream) is not publisher:
+                continue
+            publisher.begin(window)
+            if window.closed is not None:
+                call_at(first_ns, window.start_closed)
+            elif first_ns < window.until_ns:
+                call_at(first_ns, window.due)
+
+    def _epoch_begins(self, _number: int, _start_ns: int) -> None:
+        # a message of the old schedules that is late must not take a number of the new ones
+        for publisher in self._publishers.values():
+            publisher.halt()
+        self._retired.clear()
+
+    def _present(self) -> Iterator[PublishingWindow]:
+        for publisher in self._publishers.values():
+            if publisher.window is not None:
+                yield publisher.window
+
+    def move_end(self, at_ns: int) -> None:
+        """The present epoch ends at `at_ns` of our clock: the run's time of its end is known better than before."""
+        for window in self._present():
+            window.move_end(at_ns)
+
+    def end_at(self, at_ns: int) -> None:
+        """No message that is due at `at_ns` of our clock or later is published."""
+        for window in self._present():
+            window.end_at(at_ns)
+
+    def _unschedule(self) -> None:
+        windows = set(self._present())
+        self._scheduler.drop(lambda callback: getattr(callback, "__self__", None) in windows)
+
+    def stop_publishing(self, end_ns: int) -> None:
+        """Publishing is over: what was due before `end_ns` of our clock and has not left has failed."""
+        self._unschedule()
+        for publisher in self._publishers.values():
+            publisher.end(end_ns)
+        if self._senders is not None:
+            self._senders.finish()
+
+    @property
+    def awaits_responses(self) -> bool:
+        """A REST request is still out."""
+        return self._senders is not None and self._senders.awaited
+
+    def end_waiting(self) -> None:
+        """REST requests that have no response have failed."""
+        if self._senders is not None:
+            self._senders.end()
+
+    def retire(self, publisher: Publisher) -> None:
+        """A publisher leaves for good."""
+        self._publishers.pop(publisher.stream, None)
+        publisher.end(now_ns())
+        if publisher.window is not None:
+            publisher.window.close()
+            self._retired[publisher.stream] = publisher.window
+
+    def schedules(self) -> dict[int, Any]:
+        """Of each stream that has published in this epoch, the schedule as plain data: segments in our clock."""
+        windows = {**self._retired, **{stream: publisher.window for stream, publisher in self._publishers.items()}}
+        return {stream: window.schedule.describe() for stream, window in windows.items() if window is not None}
+
+    def held_back(self) -> dict[Cause, int]:
+        """Messages that were due and wait, by who keeps them waiting: a peer that reads nothing, a recovery."""
+        held: dict[Cause, int] = {}
+        at_ns = now_ns()
+        for publisher in self._publishers.values():
+            if unsent := publisher.unsent():
+                cause = publisher.waits_for(at_ns)
+                held[cause] = held.get(cause, 0) + unsent
+        return held
+
+    def give_up_waiting(self, at_ns: int) -> None:
+        """Closed loop: a lost message must not end its publisher's work. Call it a few times a second."""
+        if self._context.settings.closed_loop:
+            patience_ns = max(
+                self._context.run.config.drain_ns, NS_PER_S
+            )  # as long as messages are waited for in the drain
+            for publisher in self._publishers.values():
+                if isinstance(publisher, Publisher):  # a REST call always ends
+                    publisher.give_up_waiting(at_ns, patience_ns)
+
+    def close(self) -> None:
+        if self._senders is not None:
+            self._senders.close()
