@@ -35,7 +35,7 @@ def snapshot(run: Run) -> Snapshot:
 
 def counted_open(run: Run) -> int:
     """The connections that count as open at this moment."""
-    return run.engines[0].open_time.count
+    return run.engines[0].populations[0].connections.open_time.count
 
 
 def failures(run: Run) -> dict[tuple[str, str], int]:

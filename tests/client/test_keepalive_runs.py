@@ -16,7 +16,7 @@ from tests.client.connection_peer import Peer
 from tests.client.engine_runs import Run, until
 from tests.client.json_service import JsonService, say, usual
 from tests.client.loopback import Server, upgrade_answer
-from wps_load.client.connections import Connections
+from wps_load.client.connections import Connections, OpenLink
 from wps_load.client.context import PopulationContext
 from wps_load.client.keepalive import Sweep
 from wps_load.client.ping_words import PingWords
@@ -210,7 +210,7 @@ def test_a_sweep_looks_at_every_connection_in_each_round_and_at_a_part_in_each_b
     links = [FakeLink() for _ in range(1000)]
     context = SimpleNamespace(codec=CODECS["simple"], recorder=Recorder(), ping_words=PingWords(enveloped=False))
     connections = Connections(cast(PopulationContext, context))
-    connections.open_links.update(links)
+    connections.open_links.update(cast(list[OpenLink], links))
     sweep = Sweep(connections, Keepalive(20 * NS_PER_S, 0), lambda: next(clock))
     looked = []
     for _ in range(190):  # less than an interval, so that no ping is due

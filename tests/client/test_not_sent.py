@@ -47,7 +47,7 @@ def blamed(found: Publisher) -> dict[Cause, int]:
 
 
 def with_link(found: Publisher) -> Publisher:
-    found.link = SimpleNamespace(connection=SimpleNamespace(outbox=SimpleNamespace(writable=False)))  # type: ignore[assignment]
+    found.link = SimpleNamespace(connection=SimpleNamespace(outbox=SimpleNamespace(writable=False)))
     return found
 
 
