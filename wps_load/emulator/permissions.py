@@ -8,7 +8,7 @@ backslash before one of these or itself takes its meaning away). How many patter
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -32,8 +32,8 @@ class Grant:
     everything: bool = False
     groups: set[str] = field(default_factory=set)
     patterns: list[re.Pattern[str]] = field(default_factory=list)
-    revoked: set[str] = field(default_factory=set)
-    """Groups taken back from a role for all of them, or from a pattern."""
+    revoked: frozenset[str] = frozenset()
+    """Groups taken back from a role for all, or from a pattern. Frozen: one empty set serves all connections."""
 
     def covers(self, group: str) -> bool:
         if self.revoked and group in self.revoked:
@@ -78,16 +78,18 @@ class Permissions:
     def grant(self, permission: str, group: str) -> None:
         """Raises TooManyRules above 1,000 literal groups."""
         grant = self._of(permission)
-        grant.revoked.discard(group)
+        grant.revoked -= {group}
         if not grant.covers(group):
-            _note(grant.groups, group, permission)
+            _check_room(grant.groups, permission)
+            grant.groups.add(group)
 
     def revoke(self, permission: str, group: str) -> None:
         """One group, whichever role it came by. Raises TooManyRules."""
         grant = self._of(permission)
         grant.groups.discard(group)
         if grant.covers(group):
-            _note(grant.revoked, group, permission)
+            _check_room(grant.revoked, permission)
+            grant.revoked |= {group}
 
     def has(self, permission: str, group: str) -> bool:
         return self._of(permission).covers(group)
@@ -98,10 +100,9 @@ class Permissions:
         return grant
 
 
-def _note(rules: set[str], group: str, permission: str) -> None:
+def _check_room(rules: Collection[str], permission: str) -> None:
     if len(rules) >= MAX_LITERALS:
         raise TooManyRules(f"more than {MAX_LITERALS} rules for {permission}")
-    rules.add(group)
 
 
 @lru_cache(maxsize=4096)  # one pattern is compiled once for all connections whose tokens carry it

@@ -72,7 +72,9 @@ def build_app(service: Service) -> web.Application:
 def _too_long(request: web.Request) -> int | None:
     if len(request.method) + len(request.raw_path) + len("  HTTP/1.1\r\n") > _MAX_REQUEST_LINE_BYTES:
         return 414
-    size = sum(len(name) + len(value) + len(": \r\n") for name, value in request.raw_headers)
+    size = 0
+    for name, value in request.raw_headers:
+        size += len(name) + len(value) + len(": \r\n")
     return 431 if size > _MAX_HEADERS_BYTES else None
 
 
