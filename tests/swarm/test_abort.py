@@ -1,41 +1,27 @@
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
-from wps_load.clock import NS_PER_S, now_ns
+from tests.swarm.runs import conducted, configured, planned, report
+from wps_load.clock import NS_PER_S
 from wps_load.measure import thresholds
 from wps_load.measure.histogram import Histogram
-from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.abort import GRACE_S, AbortWatch
+from wps_load.swarm.collector import Collector
+
+MEASURED_S = 30
+"""Of the measure phase, when the run is looked at."""
 
 
-class FakeCollector:
-    """What a watch asks of a collector; `now` is set by the test."""
-
-    def __init__(self) -> None:
-        self.total = Snapshot()
-        self.now: dict[str, int] = {}
-
-    def running(self, name: str) -> int:
-        return self.now.get(name, 0)
+def watch(slo: str, *, began_s: float = 0, left_s: float | None = 30) -> tuple[AbortWatch, Collector]:
+    run_time_ns = None if left_s is None else int((MEASURED_S + left_s) * NS_PER_S)
+    conductor = conducted(planned(configured(drain="2s", settle="0s"), run_time_ns=run_time_ns, scenario_users=False))
+    conductor.tick(int(began_s * NS_PER_S), set())
+    return AbortWatch(conductor, thresholds.parse(slo)), conductor.collector
 
 
-def watch(slo: str, *, measured_s: float = 30.0, left_s: float | None = 30.0) -> tuple[AbortWatch, Any]:
-    collector = FakeCollector()
-    coordinator: Any = SimpleNamespace(
-        collector=collector,
-        plan=SimpleNamespace(config=SimpleNamespace(drain_ns=2 * NS_PER_S)),
-        planned_end_ns=None if left_s is None else now_ns() + int(left_s * NS_PER_S),
-        measured_s=measured_s,
-        stopping=False,
-    )
-    return AbortWatch(coordinator, thresholds.parse(slo)), collector
-
-
-def seconds(watching: AbortWatch, collector: Any, count: int, **now: int) -> str | None:
-    collector.now = now
-    return [watching.hopeless() for _ in range(count)][-1]
+def seconds(watching: AbortWatch, collector: Collector, count: int, **now: int) -> str | None:
+    """The last of `count` looks, while the counts stay as they are."""
+    collector.add("a", report(1, counts=now))
+    return [watching.hopeless(MEASURED_S * NS_PER_S) for _ in range(count)][-1]
 
 
 def test_a_gap_older_than_the_drain_is_lost_for_certain() -> None:
@@ -74,5 +60,5 @@ def test_the_rest_may_still_mend_it() -> None:
 
 
 def test_a_cold_start_is_no_verdict() -> None:
-    watching, collector = watch("loss = 0", measured_s=GRACE_S - 1)
+    watching, collector = watch("loss = 0", began_s=MEASURED_S - GRACE_S + 1)
     assert seconds(watching, collector, 10, delivered=900, missing=5, missing_opened=5) is None

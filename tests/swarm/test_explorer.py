@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
-
 import pytest
 
+from tests.swarm.runs import FakeCrowd, conducted, planned
 from wps_load.capacity.forecast import fan_out
 from wps_load.capacity.search import BoundBy, Found
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.measure.snapshot import Snapshot
 from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm.coordinator import Expected
+from wps_load.swarm.bus import LocalBus
+from wps_load.swarm.conductor import Conductor
+from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.explorer import LONGEST_S, SETTLE_S, SHORTEST_S, USUAL_S, Explorer
+from wps_load.swarm.plan import Expected
 
 LOAD = 100
 
@@ -26,23 +26,37 @@ def configured(**options: str) -> RunConfig:
     return load(given, users=10, spawn_rate=None, run_time_s=None, environ={}, sources={})
 
 
+class FakeCoordinator(Coordinator):
+    """Of a run whose seconds are there already: users come when they are asked for."""
+
+    def __init__(self, conductor: Conductor, crowd: FakeCrowd) -> None:
+        super().__init__(conductor, LocalBus(), crowd)
+        self.waits: list[str] = []
+
+    def retry(self) -> None:
+        self.waits.append("retry")
+
+    def await_users(self, count: int, patience_ns: int) -> Expected:
+        self.waits.append(f"{count} users")
+        return self.crowd.expected()._replace(everybody=count)
+
+
 def explorer(
     *, delivered: int = LOAD, left_s: float | None = None, stopping: bool = False, ours: int = 10, **options: str
 ) -> Explorer:
     """Of a coordinator whose next minute is known already: each second `delivered` of a hundred messages arrive."""
     row = {"offered": LOAD, "published": LOAD, "delivered": delivered, "lost": 0, "users": 10, "cpu_percent": 5.0}
     rows = [{**row, "t_s": float(second)} for second in range(1, 61)]
-    coordinator: Any = SimpleNamespace(
-        plan=SimpleNamespace(config=configured(**options), users=10, started_ns=now_ns()),
-        collector=SimpleNamespace(rows=rows, between=lambda from_s, to_s: Snapshot()),
-        lead_ns=0,
-        planned_end_ns=None if left_s is None else now_ns() + int(left_s * NS_PER_S),
-        stopping=stopping,
-        set_rate=lambda load, at_ns: None,
-        expected_users=lambda: Expected(ours, ours, 10),
-        await_users=lambda count, patience_ns: Expected(ours, ours, count),
+    started_ns = now_ns()
+    run_time_ns = None if left_s is None else int(left_s * NS_PER_S)
+    crowd = FakeCrowd(10, ours=ours)
+    conductor = conducted(planned(configured(**options), started_ns=started_ns, run_time_ns=run_time_ns), crowd)
+    conductor.collector.rows += rows
+    if stopping:
+        conductor.drain(started_ns)
+    return Explorer(
+        FakeCoordinator(conductor, crowd), set_users=lambda count: None, say=lambda text: None, end=lambda: None
     )
-    return Explorer(coordinator, set_users=lambda count: None, say=lambda text: None, end=lambda: None)
 
 
 def test_a_step_is_measured_after_its_load_has_taken_effect() -> None:
@@ -67,13 +81,11 @@ def test_after_a_step_that_cost_connections_the_next_one_waits_for_them(
 ) -> None:
     """And for what was lost with them to be known: ten publishers at `low` messages a second tell with their next."""
     found = explorer()
-    coordinator: Any = found._coordinator
-    waits: list[str] = []
-    coordinator.collector.open = still_open
-    coordinator.retry = lambda: waits.append("retry")
-    coordinator.await_users = lambda count, patience_ns: waits.append(f"{count} users")
+    coordinator = found._coordinator
+    assert isinstance(coordinator, FakeCoordinator)
+    coordinator.conductor.collector.connected("a", still_open)
     assert found._reconnect(low) == quiet_s
-    assert waits == ["retry", "10 users"] * asked
+    assert coordinator.waits == ["retry", "10 users"] * asked
 
 
 def test_where_both_were_at_their_limit_the_answer_says_so() -> None:

@@ -70,7 +70,7 @@ def test_a_process_that_may_open_no_file_goes_on_with_what_it_knows(
     monkeypatch.setattr(psutil.Process, "cpu_percent", no_file)
     monkeypatch.setattr(psutil.Process, "memory_info", no_file)
     again = health.second()
-    assert (again["cpu_percent"], again["rss_bytes"]) == (known["cpu_percent"], known["rss_bytes"])
+    assert again[:2] == known[:2]
 
 
 def test_nothing_is_frozen_when_the_run_is_over(health: Health) -> None:
@@ -83,5 +83,5 @@ def test_nothing_is_frozen_when_the_run_is_over(health: Health) -> None:
 def test_a_pause_of_the_collector_is_reported_once(health: Health) -> None:
     health.start()
     gc.collect()
-    assert health.second()["gc_pause_ns"] > 0
-    assert health.second()["gc_pause_ns"] == 0
+    assert health.second().gc_pause_ns > 0
+    assert health.second().gc_pause_ns == 0

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import io
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
+from tests.swarm.runs import conducted, planned
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.timeline import timeline_row
 from wps_load.settings.load import load
 from wps_load.swarm.collector import Collector
+from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.console import Console
 from wps_load.swarm.reporter import Reporter
+
+
+def measuring() -> Conductor:
+    conductor = conducted(planned(started_ns=now_ns(), scenario_users=False))
+    conductor.tick(now_ns(), set())
+    return conductor
 
 
 @pytest.mark.parametrize(
@@ -38,8 +44,7 @@ def test_live_line_shows_the_limit(slo: str, shown: str) -> None:
     collector.rows.append(timeline_row(t_s=1.0, interval_s=1.0, phase="measure", users=1, interval=interval, **counts))
     stream = io.StringIO()
     reporter = Reporter(config, Console(stream))
-    coordinator: Any = SimpleNamespace(phase="measure", plan=SimpleNamespace(started_ns=now_ns()), drained=False)
-    reporter.begin(coordinator, lambda: 1)
+    reporter.begin(measuring(), lambda: 1)
     reporter.second(collector)
     assert shown in stream.getvalue()
 
@@ -54,7 +59,6 @@ def test_a_run_about_connections_shows_new_ones_a_second() -> None:
     collector.rows.append(timeline_row(t_s=2.0, interval_s=2.0, phase="measure", users=9, interval=interval, **counts))
     stream = io.StringIO()
     reporter = Reporter(config, Console(stream))
-    coordinator: Any = SimpleNamespace(phase="measure", plan=SimpleNamespace(started_ns=now_ns()), drained=False)
-    reporter.begin(coordinator, lambda: 10)
+    reporter.begin(measuring(), lambda: 10)
     reporter.second(collector)
     assert "0/10 connected, 12/s | connect p50 5.00 p99 5.00 ms | closed 0" in stream.getvalue()

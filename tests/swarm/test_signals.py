@@ -13,6 +13,7 @@ from typing import Any
 import gevent
 import pytest
 
+from tests.swarm.runs import conducted, planned
 from wps_load.clock import NS_PER_S
 from wps_load.errors import ExitCode
 from wps_load.swarm import signals
@@ -68,7 +69,6 @@ class Process:
         self.said: list[str] = []
         self.exits: list[int] = []
         self.ended_by: list[BaseException] = []
-        plan = SimpleNamespace(started_ns=0)
         self.lifecycle = SimpleNamespace(
             **{
                 "parsed": {"headless": True, "processes": None},
@@ -76,7 +76,7 @@ class Process:
                 "over": False,
                 "has_end": True,
                 "agent": object(),
-                "coordinator": SimpleNamespace(plan=plan),
+                "coordinator": SimpleNamespace(conductor=conducted(planned())),
                 "console": SimpleNamespace(say=self.said.append),
                 "runner": SimpleNamespace(state="running", quit=lambda: self.said.append("quit")),
                 **lifecycle,

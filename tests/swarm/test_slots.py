@@ -9,7 +9,7 @@ from wps_load.swarm.slots import SlotAllocator
 
 def test_a_burst_of_users_gets_slots_one_over_r_apart() -> None:
     slots = SlotAllocator().claim(4, now_ns=1_000, per_second=100.0)
-    assert [slot.index for slot in slots] == [0, 1, 2, 3]
+    assert [slot.user_index for slot in slots] == [0, 1, 2, 3]
     assert [slot.due_ns for slot in slots] == [1_000 + n * NS_PER_S // 100 for n in range(4)]
 
 
@@ -33,7 +33,7 @@ def test_a_released_index_comes_back_as_another_incarnation() -> None:
     allocator.claim(3, 0, 1.0)
     allocator.release(1)
     (again,) = allocator.claim(1, 0, 1.0)
-    assert (again.index, again.incarnation) == (1, 1)
+    assert (again.user_index, again.incarnation) == (1, 1)
 
 
 @given(st.lists(st.one_of(st.integers(1, 20), st.just(0)), max_size=30), st.randoms())
@@ -42,9 +42,9 @@ def test_no_two_connections_share_index_and_incarnation(steps: list[int], random
     for count in steps:
         if count:
             for slot in allocator.claim(count, 0, 10.0):
-                assert (slot.index, slot.incarnation) not in seen
-                seen.add((slot.index, slot.incarnation))
-                held.append(slot.index)
+                assert (slot.user_index, slot.incarnation) not in seen
+                seen.add((slot.user_index, slot.incarnation))
+                held.append(slot.user_index)
             assert len(set(held)) == len(held)
         elif held:
             allocator.release(held.pop(random.randrange(len(held))))

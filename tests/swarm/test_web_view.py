@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.swarm.runs import conducted, planned
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
@@ -17,7 +18,6 @@ from wps_load.report.doubts import Doubt
 from wps_load.report.timeline import timeline_row
 from wps_load.settings.load import load
 from wps_load.swarm import web_view
-from wps_load.swarm.collector import Collector
 from wps_load.swarm.web_view import PAGE, REPORT, Judgement, RunView, SoFar, columns
 
 
@@ -37,20 +37,12 @@ def row(second: int, **counts: int) -> dict[str, object]:
 def run(seconds: int, *, summary: dict[str, Any] | None = None, run_time_s: float | None = 60.0) -> Any:
     """A reporter in the middle of a run, or after it."""
     config = load({}, users=5, spawn_rate=None, run_time_s=run_time_s, environ={}, sources={})
-    collector = Collector(now_ns(), config)
-    collector.rows += [row(second) for second in range(1, seconds + 1)]
-    collector.total.histograms["rtt"] = histogram(2.0, 2.0, 8.0)
-    coordinator = SimpleNamespace(
-        collector=collector,
-        plan=SimpleNamespace(run_id="1234", started_ns=now_ns()),
-        ended_ns=None,
-        phase="measure",
-        phases=[("connect", now_ns())],
-        agents={"local": None},
-        lost=set(),
-    )
+    conductor = conducted(planned(config, started_ns=now_ns(), scenario_users=False))
+    conductor.tick(now_ns(), set())
+    conductor.collector.rows += [row(second) for second in range(1, seconds + 1)]
+    conductor.collector.total.histograms["rtt"] = histogram(2.0, 2.0, 8.0)
     return SimpleNamespace(
-        coordinator=coordinator,
+        conductor=conductor,
         config=config,
         scenario="echo",
         summary=summary,
@@ -76,11 +68,11 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Instants at which a run was judged; the judgement has a lost message and a doubt."""
     instants: list[int] = []
 
-    def judge(_: Any, coordinator: Any) -> Judgement:
+    def judge(_: Any, conductor: Any) -> Judgement:
         instants.append(now_ns())
         slo = {"expression": "loss = 0", "value": 1.0, "verdict": "fail"}
         doubt = {"name": "few_samples", "level": "warning", "message": "Few `rtt`.", "advice": "Run longer."}
-        return Judgement(coordinator, now_ns(), [slo], [doubt], SUMMARY["metrics"])
+        return Judgement(conductor, now_ns(), [slo], [doubt], SUMMARY["metrics"])
 
     monkeypatch.setattr(web_view, "judge", judge)
     return instants
@@ -91,7 +83,7 @@ def texts(view: RunView) -> dict[str, tuple[str, str]]:
 
 
 def test_before_the_first_run() -> None:
-    prepared: Any = SimpleNamespace(coordinator=None)
+    prepared: Any = SimpleNamespace(conductor=None)
     for find in (lambda: None, lambda: prepared):
         view = RunView(find)
         assert view.data("", 0) == {"state": "none"}
@@ -107,13 +99,13 @@ def test_rows_are_sent_once() -> None:
     assert (first["from"], first["rows"]["t_s"]) == (0, [1.0, 2.0, 3.0])
     assert view.data(first["key"], 3)["rows"]["t_s"] == []
 
-    reporter.coordinator.collector.rows.append(row(4))
+    reporter.conductor.collector.rows.append(row(4))
     second = view.data(first["key"], 3)
     assert (second["from"], second["rows"]["t_s"]) == (3, [4.0])
 
 
 @pytest.mark.usefixtures("judged")
-@pytest.mark.parametrize(("key", "since"), [("of another run", 2), ("1234-rtt", 99), ("1234-rtt", -1)])
+@pytest.mark.parametrize(("key", "since"), [("of another run", 2), ("run-rtt", 99), ("run-rtt", -1)])
 def test_who_knows_other_rows_gets_all(key: str, since: int) -> None:
     found = RunView(lambda: run(3)).data(key, since)
     assert (found["from"], len(found["rows"]["t_s"])) == (0, 3)
@@ -124,7 +116,7 @@ def test_a_run_in_preparation_leaves_the_last_one_in_sight() -> None:
     reporters = [run(2)]
     view = RunView(lambda: reporters[-1])
     assert view.data("", 0)["state"] == "running"
-    reporters.append(SimpleNamespace(coordinator=None))
+    reporters.append(SimpleNamespace(conductor=None))
     assert len(view.data("", 0)["rows"]["t_s"]) == 2
 
 
@@ -192,6 +184,6 @@ def test_every_run_is_interrupted_until_it_ends(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(web_view, "metric_rows", lambda _: {})
     reporter = run(1)
     reporter.facts = lambda *_, **__: SimpleNamespace(slos=parse("connect p99 < 1s"), snapshot=Snapshot())
-    found = web_view.judge(reporter, reporter.coordinator)
+    found = web_view.judge(reporter, reporter.conductor)
     assert [doubt["name"] for doubt in found.doubts] == ["cpu"]
     assert found.slos == [{"expression": "connect p99 < 1s", "value": None, "verdict": "no_data"}]

@@ -12,12 +12,12 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wps_load.clock import NS_PER_S, now_ns
+from wps_load.clock import NS_PER_S
 from wps_load.measure import thresholds
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.swarm.collector import Collector
-from wps_load.swarm.coordinator import Coordinator
+from wps_load.swarm.conductor import Conductor
 
 GRACE_S = 10
 """Of the measure phase: a cold start is no verdict."""
@@ -27,27 +27,28 @@ UNKNOWN = 1 << 62
 class AbortWatch:
     """`hopeless()` once a second: the expression of an SLO that is out of reach, else None."""
 
-    def __init__(self, coordinator: Coordinator, slos: Sequence[thresholds.Slo]) -> None:
-        self._coordinator = coordinator
-        self._collector: Collector = coordinator.collector
+    def __init__(self, conductor: Conductor, slos: Sequence[thresholds.Slo]) -> None:
+        self._conductor = conductor
+        self._collector: Collector = conductor.collector
         self._slos = slos
-        drain_s = math.ceil(coordinator.plan.config.drain_ns / NS_PER_S) + 1
+        drain_s = math.ceil(conductor.plan.config.drain_ns / NS_PER_S) + 1
+        self._measured_s: float | None = None
         self._opened: deque[int] = deque(maxlen=drain_s + 1)
 
-    def hopeless(self) -> str | None:
+    def hopeless(self, now_ns: int) -> str | None:
         self._opened.append(self._collector.running("missing_opened"))
-        measured_s = self.measure_s
-        if measured_s is None or measured_s < GRACE_S or self._coordinator.stopping:
+        self._measured_s = measured_s = self._conductor.measured_s(now_ns)
+        if measured_s is None or measured_s < GRACE_S or self._conductor.stopping:
             return None
-        remaining_s = self._remaining_s()
+        remaining_s = self._remaining_s(now_ns)
         for slo in self._slos:
             if thresholds.out_of_reach(slo, self, self._remaining(slo, remaining_s), remaining_s):
                 return slo.expression
         return None
 
-    def _remaining_s(self) -> float:
-        end_ns = self._coordinator.planned_end_ns
-        return math.inf if end_ns is None else max(0.0, (end_ns - now_ns()) / NS_PER_S)
+    def _remaining_s(self, now_ns: int) -> float:
+        end_ns = self._conductor.planned_end_ns
+        return math.inf if end_ns is None else max(0.0, (end_ns - now_ns) / NS_PER_S)
 
     def _remaining(self, slo: thresholds.Slo, remaining_s: float) -> int:
         """At most so many values of the SLO's metric are still to come: at twice the pace so far, to be safe."""
@@ -78,7 +79,7 @@ class AbortWatch:
 
     @property
     def measure_s(self) -> float | None:
-        return self._coordinator.measured_s
+        return self._measured_s
 
     @property
     def certain_loss(self) -> int:

@@ -10,16 +10,21 @@ import gevent  # type: ignore[import-untyped]
 from gevent.event import AsyncResult  # type: ignore[import-untyped]
 
 from wps_load.client.connections import Traffic
-from wps_load.client.engine import Engine, Status
+from wps_load.client.engine import Engine
 from wps_load.client.epochs import Epoch
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.measure.causes import Cause
+from wps_load.measure.presence import Presence
 from wps_load.measure.snapshot import Snapshot
-from wps_load.swarm.bus import Bus, Data
+from wps_load.swarm.bus import Bus
 from wps_load.swarm.clocks import host_identity
+from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.health import Health
-from wps_load.swarm.parts import Part
+from wps_load.swarm.messages import (
+    Accounts, Claim, Clock, End, Expect, Finals, Grant, Hello, Ping, Pong, Rate, Release, Report, Reset, Retry,
+    Status, ToAgent, ToCoordinator, Window
+)  # fmt: skip
 
 BEAT_S = 0.1
 END_GRACE_NS = 100 * NS_PER_MS
@@ -42,12 +47,12 @@ class Agent:
         self._health = Health(engine.run.scheduler, engine.run.recorder)
         self._waiting: list[AsyncResult] = []
         self._unclaimed = 0
-        self._told = Status(0, 0, 0, 0)
+        self._status = Status(0, 0, 0, 0)
         self._second = 0
         self._before = self._accounts()
         self._deltas = dict.fromkeys(self._before, 0)
-        self._parts: list[Part] = []
-        self._showing: list[Part] = []
+        self._parts: list[EpochReport] = []
+        self._showing: list[EpochReport] = []
         """Closed, and not in Locust's tables yet."""
         self._resets = 0
         self._reset_epochs: set[int] = set()
@@ -62,14 +67,17 @@ class Agent:
         """Where the newest epoch ends, in the run's time."""
         self._finished = False
         """The accounts are sent: what comes after them counts nowhere, in Locust's tables neither."""
-        bus.on_agent = self._received
-        engine.run.epochs.on_end.append(self._epoch_ends)
-        self._health.start()
-        self._beat = gevent.spawn(self._beats)
-        self._send("hello", {"host": host_identity()})
 
-    def _send(self, kind: str, data: Data) -> None:
-        self._bus.to_coordinator(kind, {**data, "run": self.engine.run.number})
+    def start(self) -> None:
+        """From now on it hears the coordinator, beats, and is known to the coordinator."""
+        self._bus.on_agent = self.told
+        self.engine.run.epochs.on_end.append(self._epoch_ends)
+        self._health.start()
+        gevent.spawn(self._beats)
+        self._send(Hello(host_identity()))
+
+    def _send(self, message: ToCoordinator) -> None:
+        self._bus.to_coordinator(self.engine.run.number, message)
 
     # -- users -----------------------------------------------------------------------------------------------
 
@@ -86,58 +94,66 @@ class Agent:
 
     def _claim(self) -> None:
         count, self._unclaimed = self._unclaimed, 0
-        self._send("claim", {"count": count})
+        self._send(Claim(count))
 
     def dismiss(self, user: VirtualUser) -> None:
         """Locust stops this user."""
         self.engine.dismiss(user)
         if not self._closed:
-            self._send("release", {"index": user.role.index})
+            self._send(Release(user.role.index))
 
     # -- the coordinator says --------------------------------------------------------------------------------
 
-    def _received(self, kind: str, data: Data) -> None:
-        engine = self.engine
-        if kind == "grant":
-            waiting, self._waiting = self._waiting, self._waiting[len(data["slots"]) :]
-            for result, slot in zip(waiting, data["slots"], strict=False):
-                result.set(slot)
-        elif kind == "stint":
-            self._health.settled()
-            if data["ordinal"] is not None:
-                engine.deal_senders(data["ordinal"], data["agents"])
-            epoch = Epoch(data["epoch"], self._local(data["start_ns"]), self._local(data["until_ns"]))
-            self._until_ns = data["until_ns"]
-            engine.announce(epoch)
-            if epoch.number:
-                self._measure_ns = data["start_ns"]
-                engine.measure_presence(epoch.start_ns, epoch.until_ns)
-        elif kind == "rate" and self._timed:  # else it is said again when the time is known
-            engine.change_rate(self._local(data["at_ns"]), Fraction(data["per_second"]))
-        elif kind == "retry":
-            engine.run.back_offs.end()
-        elif kind == "reset":
-            if data["epoch"] is None:
-                at_ns = self._local(data["at_ns"]) if self._timed else now_ns()
-                engine.run.scheduler.call_at(at_ns, self._reset, first=True)
-            else:
-                self._reset_epochs.add(data["epoch"])
-        elif kind == "ping":
-            self._send("pong", {"sent_ns": data["sent_ns"], "agent_ns": now_ns()})
-        elif kind == "clock":
-            self._follow_clock(data["line"])
-        elif kind == "end":
-            self._until_ns = None
-            engine.end_at(self._local(data["at_ns"]))
-            gevent.spawn(self._end_publishing, self._local(data["at_ns"]))
-        elif kind == "expect":
-            gevent.spawn(self._finish, data)
+    def told(self, message: ToAgent) -> None:
+        _OBEYED[type(message)](self, message)
 
-    def _follow_clock(self, line: list[int]) -> None:
-        self.engine.run.clock.follow(line, first=not self._timed)
+    def _granted(self, grant: Grant) -> None:
+        waiting, self._waiting = self._waiting, self._waiting[len(grant.slots) :]
+        for result, slot in zip(waiting, grant.slots, strict=False):
+            result.set(slot)
+
+    def _publish(self, window: Window) -> None:
+        engine = self.engine
+        self._health.settled()
+        if window.ordinal is not None:
+            engine.deal_senders(window.ordinal, window.agents)
+        epoch = Epoch(window.epoch, self._local(window.start_ns), self._local(window.until_ns))
+        self._until_ns = window.until_ns
+        engine.announce(epoch)
+        if epoch.number:
+            self._measure_ns = window.start_ns
+            engine.measure_presence(epoch.start_ns, epoch.until_ns)
+
+    def _change_rate(self, rate: Rate) -> None:
+        if self._timed:  # else it is said again when the time is known
+            self.engine.change_rate(self._local(rate.at_ns), Fraction(rate.per_second))
+
+    def _retry(self, _: Retry) -> None:
+        self.engine.run.back_offs.end()
+
+    def _start_over(self, reset: Reset) -> None:
+        if reset.epoch is None:
+            at_ns = self._local(reset.at_ns) if self._timed else now_ns()
+            self.engine.run.scheduler.call_at(at_ns, self._reset, first=True)
+        else:
+            self._reset_epochs.add(reset.epoch)
+
+    def _answer(self, ping: Ping) -> None:
+        self._send(Pong(ping.sent_ns, now_ns()))
+
+    def _follow_clock(self, line: Clock) -> None:
+        self.engine.run.clock.follow(list(line), first=not self._timed)
         self._timed = True
         if self._until_ns is not None:
             self.engine.move_end(self._local(self._until_ns))
+
+    def _end(self, end: End) -> None:
+        self._until_ns = None
+        self.engine.end_at(self._local(end.at_ns))
+        gevent.spawn(self._end_publishing, self._local(end.at_ns))
+
+    def _expect(self, expect: Expect) -> None:
+        gevent.spawn(self._finish, expect)
 
     def _local(self, at_ns: int) -> int:
         return self.engine.run.clock.to_local(at_ns)
@@ -147,12 +163,12 @@ class Agent:
         gevent.sleep(max(0.0, (end_ns + END_GRACE_NS - now_ns()) / NS_PER_S) if self._timed else 0.0)
         self.engine.stop_publishing(end_ns)
         engine = self.engine
-        self._send("finals", {"streams": engine.finals(), "clock": engine.run.clock.timescale.to_wire()})
+        self._send(Finals(engine.finals(), engine.run.clock.timescale.to_wire()))
 
-    def _finish(self, expect: Data) -> None:
+    def _finish(self, expect: Expect) -> None:
         """Waits for the messages in flight, and for connects that have just begun, then sends the accounts."""
-        engine, drain_ns, end_ns = self.engine, expect["drain_ns"], self._local(expect["end_ns"])
-        engine.settle(expect["streams"], expect["clocks"], drain_ns)
+        engine, drain_ns, end_ns = self.engine, expect.drain_ns, self._local(expect.end_ns)
+        engine.settle(expect.streams, expect.clocks, drain_ns)
         deadline_ns = now_ns() + drain_ns
         while engine.awaits(end_ns) and now_ns() < deadline_ns:
             gevent.sleep(0.01)
@@ -161,7 +177,7 @@ class Agent:
         unfinished = engine.end_waiting(end_ns)
         self._tick(partial=True)
         self._bus.report_to_locust()
-        self._send("final", {"totals": engine.totals().to_wire(), "connecting": unfinished})
+        self._send(Accounts(engine.totals(), unfinished))
         self._finished = True
 
     def _reset(self, _: int) -> None:
@@ -181,11 +197,11 @@ class Agent:
             gevent.sleep(BEAT_S)
             engine = self.engine
             engine.beat()
-            status = engine.status
+            status = Status(*engine.status)
             self._health.grown(status.open)
-            if status != self._told:
-                self._told = status
-                self._send("status", status._asdict())
+            if status != self._status:
+                self._status = status
+                self._send(status)
             if self._timed and engine.run.clock.now_ns() >= self._started_ns + (self._second + 1) * NS_PER_S:
                 self._tick(partial=False)
 
@@ -199,33 +215,33 @@ class Agent:
         self._close_part()
         parts, self._parts = self._parts, []
         deltas, self._deltas = self._deltas, dict.fromkeys(self._before, 0)
-        report = {
-            "second": self._second,
-            "partial": partial,
-            "open": engine.open,
-            "epoch": engine.run.epochs.number,
-            "deltas": deltas,
-            "totals": self._before,
-            "health": self._health.second(),
-            "presence": self._presence(),
-        }
+        report = Report(
+            second=self._second,
+            partial=partial,
+            open=engine.open,
+            epoch=engine.run.epochs.number,
+            deltas=deltas,
+            totals=self._before,
+            vitals=self._health.second(),
+            presence=self._presence(),
+            parts=parts,
+        )
         self._showing += parts
         gevent.sleep(0)
-        self._send("tick", {**report, "parts": [part.to_wire() for part in parts]})
+        self._send(report)
         gevent.sleep(0)
         self._show()
 
-    def _presence(self) -> list[Any] | None:
+    def _presence(self) -> Presence | None:
         """None before the measure phase is announced."""
         if self._measure_ns is None:
             return None
-        found = self.engine.presence(self._measure_ns, now_ns())
-        return found.to_wire()
+        return self.engine.presence(self._measure_ns, now_ns())
 
     def _close_part(self) -> None:
         """What was measured until now belongs to the present epoch. Also called in the hub: must not block."""
         self._count_traffic()
-        self._parts.append(Part(self._resets, self.engine.run.epochs.number, self.engine.run.recorder.take()))
+        self._parts.append(EpochReport(self._resets, self.engine.run.epochs.number, self.engine.run.recorder.take()))
         now = self._accounts()
         for name, value in now.items():
             self._deltas[name] += value - self._before[name]
@@ -278,3 +294,17 @@ class Agent:
         self.engine.close()
         for result in self._waiting:
             result.set_exception(gevent.GreenletExit())
+
+
+_OBEYED: dict[type[Any], Callable[[Agent, Any], None]] = {
+    Grant: Agent._granted,
+    Window: Agent._publish,
+    Rate: Agent._change_rate,
+    Retry: Agent._retry,
+    Reset: Agent._start_over,
+    Ping: Agent._answer,
+    Clock: Agent._follow_clock,
+    End: Agent._end,
+    Expect: Agent._expect,
+}
+"""What the agent does with each message of the coordinator."""

@@ -1,7 +1,7 @@
 """How the coordinator (master, or the only process) and the agents (processes with users) talk.
 
 Direct calls where both live in one process, Locust's custom messages otherwise; coordinator and agents can't tell the
-difference. Data is what msgpack carries: None, bool, int, float, str, bytes, lists and dicts with str keys.
+difference. What they say is in `messages`.
 """
 
 from __future__ import annotations
@@ -9,31 +9,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from wps_load.errors import ExitCode
 from wps_load.swarm.guard import Trouble, guarded
+from wps_load.swarm.messages import Failed, ToAgent, ToCoordinator, from_wire, to_wire
 
-Data = dict[str, Any]
-ToCoordinator = Callable[[str, str, Data], None]
-"""`(agent id, kind, data)`"""
-ToAgent = Callable[[str, Data], None]
-"""`(kind, data)`"""
+Heard = Callable[[str, int, ToCoordinator], None]
+"""`(agent, number of its run, message)`"""
+Told = Callable[[ToAgent], None]
 
 LOCAL_AGENT = "local"
 _TO_COORDINATOR = "wps_to_coordinator"
 _TO_AGENT = "wps_to_agent"
-TROUBLE = "trouble"
-"""The kind of message with which a worker ends the run: `sentence`, `code`."""
 
 
 class Bus(Protocol):
     """`on_coordinator`, `on_agent`: who receives; either may be None (a master has no agent)."""
 
-    on_coordinator: ToCoordinator | None
-    on_agent: ToAgent | None
+    on_coordinator: Heard | None
+    on_agent: Told | None
 
-    def to_coordinator(self, kind: str, data: Data) -> None: ...
+    def to_coordinator(self, run: int, message: ToCoordinator) -> None:
+        """`run`: the number of the sender's run."""
+        ...
 
-    def to_agents(self, kind: str, data: Data, agent: str | None = None) -> None:
+    def to_agents(self, message: ToAgent, agent: str | None = None) -> None:
         """To one agent, or to all that there are."""
         ...
 
@@ -50,16 +48,16 @@ class LocalBus:
     """Both in one process."""
 
     def __init__(self) -> None:
-        self.on_coordinator: ToCoordinator | None = None
-        self.on_agent: ToAgent | None = None
+        self.on_coordinator: Heard | None = None
+        self.on_agent: Told | None = None
 
-    def to_coordinator(self, kind: str, data: Data) -> None:
+    def to_coordinator(self, run: int, message: ToCoordinator) -> None:
         if self.on_coordinator is not None:
-            self.on_coordinator(LOCAL_AGENT, kind, data)
+            self.on_coordinator(LOCAL_AGENT, run, message)
 
-    def to_agents(self, kind: str, data: Data, agent: str | None = None) -> None:
+    def to_agents(self, message: ToAgent, agent: str | None = None) -> None:
         if self.on_agent is not None:
-            self.on_agent(kind, data)
+            self.on_agent(message)
 
     def agents(self) -> set[str]:
         return {LOCAL_AGENT}
@@ -75,22 +73,23 @@ class MasterBus:
     """
 
     def __init__(self, runner: Any, on_trouble: Callable[[Trouble], None]) -> None:
-        self.on_coordinator: ToCoordinator | None = None
-        self.on_agent: ToAgent | None = None
+        self.on_coordinator: Heard | None = None
+        self.on_agent: Told | None = None
         self._runner = runner
         self._on_trouble = on_trouble
         runner.register_message(_TO_COORDINATOR, guarded(self._received, on_trouble))
 
-    def to_coordinator(self, kind: str, data: Data) -> None:
+    def to_coordinator(self, run: int, message: ToCoordinator) -> None:
         raise AssertionError("a master has no agent")
 
-    def to_agents(self, kind: str, data: Data, agent: str | None = None) -> None:
+    def to_agents(self, message: ToAgent, agent: str | None = None) -> None:
+        wire = to_wire(message)
         if agent is None:
             # also to those that are not heard of: a paused one reads it when it goes on
             for node in list(self._runner.clients.all):
-                self._runner.send_message(_TO_AGENT, {"kind": kind, "data": data}, node.id)
+                self._runner.send_message(_TO_AGENT, wire, node.id)
         elif agent in self._runner.clients:
-            self._runner.send_message(_TO_AGENT, {"kind": kind, "data": data}, agent)
+            self._runner.send_message(_TO_AGENT, wire, agent)
 
     def agents(self) -> set[str]:
         return {node.id for node in self._runner.clients.all if node.state != "missing"}
@@ -99,26 +98,27 @@ class MasterBus:
         raise AssertionError("a master is who is reported to")
 
     def _received(self, environment: Any, msg: Any) -> None:
-        kind, data = msg.data["kind"], msg.data["data"]
-        if kind == TROUBLE:
-            self._on_trouble(Trouble(data["sentence"], ExitCode(data["code"])))
+        run, wire = msg.data["run"], msg.data["message"]
+        message = from_wire(wire)
+        if isinstance(message, Failed):
+            self._on_trouble(Trouble(message.sentence, message.code))
         elif self.on_coordinator is not None:
-            self.on_coordinator(msg.node_id, kind, data)
+            self.on_coordinator(msg.node_id, run, message)
 
 
 class WorkerBus:
     """An agent's end in a Locust worker."""
 
     def __init__(self, runner: Any, on_trouble: Callable[[Trouble], None]) -> None:
-        self.on_coordinator: ToCoordinator | None = None
-        self.on_agent: ToAgent | None = None
+        self.on_coordinator: Heard | None = None
+        self.on_agent: Told | None = None
         self._runner = runner
         runner.register_message(_TO_AGENT, guarded(self._received, on_trouble))
 
-    def to_coordinator(self, kind: str, data: Data) -> None:
-        self._runner.send_message(_TO_COORDINATOR, {"kind": kind, "data": data})
+    def to_coordinator(self, run: int, message: ToCoordinator) -> None:
+        self._runner.send_message(_TO_COORDINATOR, {"run": run, "message": to_wire(message)})
 
-    def to_agents(self, kind: str, data: Data, agent: str | None = None) -> None:
+    def to_agents(self, message: ToAgent, agent: str | None = None) -> None:
         raise AssertionError("a worker has no coordinator")
 
     def agents(self) -> set[str]:
@@ -129,4 +129,4 @@ class WorkerBus:
 
     def _received(self, environment: Any, msg: Any) -> None:
         if self.on_agent is not None:
-            self.on_agent(msg.data["kind"], msg.data["data"])
+            self.on_agent(from_wire(msg.data))

@@ -15,9 +15,9 @@ import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from wps_load.clock import NS_PER_S, now_ns
-from wps_load.swarm.bus import Bus, Data
+from wps_load.clock import NS_PER_S
 from wps_load.swarm.corridor import Corridor, Line
+from wps_load.swarm.messages import Pong
 
 EXCHANGES = 8
 """One after the other when a worker says hello: one of them is seldom disturbed."""
@@ -103,16 +103,6 @@ class ClockSync:
         peer = self._peers.get(agent)
         return peer is not None and peer.known(now_ns)
 
-    def converse(self, bus: Bus) -> list[str]:
-        """Sends what is due now: pings, and lines to follow. Returns those who know the run's time from now on."""
-        for agent in self.due(now_ns()):
-            bus.to_agents("ping", {"sent_ns": now_ns()}, agent)
-        new = [name for name, peer in self._peers.items() if peer.told is None]
-        news = self.news(now_ns())
-        for agent, line in news:
-            bus.to_agents("clock", {"line": list(line)}, agent)
-        return [agent for agent, _ in news if agent in new]
-
     def due(self, now_ns: int) -> list[str]:
         """The agents that a ping should go to now."""
         due = [
@@ -122,20 +112,19 @@ class ClockSync:
             self._peers[name].next_ns = now_ns + REPEAT_NS
         return due
 
-    def pong(self, agent: str, data: Data, received_ns: int) -> None:
-        """`data`: `sent_ns` as it was in the ping, and `agent_ns`, the agent's clock in between."""
+    def pong(self, agent: str, pong: Pong, received_ns: int) -> None:
         peer = self._peers.get(agent)
         if peer is None or peer.shared:
             return
-        if peer.claims and not peer.exchanges and data["sent_ns"] <= data["agent_ns"] <= received_ns:
+        if peer.claims and not peer.exchanges and pong.sent_ns <= pong.agent_ns <= received_ns:
             peer.shared = True
-        peer.corridor.add(data["sent_ns"], data["agent_ns"], received_ns)
-        peer.last = received_ns, data["agent_ns"]
+        peer.corridor.add(pong.sent_ns, pong.agent_ns, received_ns)
+        peer.last = received_ns, pong.agent_ns
         peer.exchanges += 1
         peer.fresh = True
         peer.next_ns = received_ns + _pause(peer)
         if peer.told is not None:
-            peer.worst_ns = max(peer.worst_ns, peer.error_at(data["agent_ns"]))
+            peer.worst_ns = max(peer.worst_ns, peer.error_at(pong.agent_ns))
 
     def news(self, now_ns: int) -> list[tuple[str, Line]]:
         """The agents that should follow another line from now on, or have none yet."""

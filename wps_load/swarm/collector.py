@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,7 @@ from wps_load.measure.presence import Presence
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.timeline import timeline_row
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm.bus import Data
-from wps_load.swarm.parts import Part
+from wps_load.swarm.messages import Accounts, Report
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +67,7 @@ class Collector:
         self._open: dict[str, int] = {}
         self._presence: dict[str, Presence] = {}
         self._connecting: dict[str, int] = {}
-        self._running: dict[str, tuple[int, dict[str, int]]] = {}
+        self._running: dict[str, tuple[int, Mapping[str, int]]] = {}
         self._pending: dict[int, Second] = {}
         self._finals: dict[str, LedgerTotals] = {}
         self._last_row = 0
@@ -86,31 +85,30 @@ class Collector:
         self._open.pop(agent, None)
         self._write_rows()
 
-    def add(self, agent: str, data: Data) -> None:
+    def add(self, agent: str, report: Report) -> None:
         """One agent's report of the second that has just ended, or in the drain of a part of one."""
-        self._note_pause(agent, data["second"])
-        second = max(data["second"], self._last_row + 1)
+        self._note_pause(agent, report.second)
+        second = max(report.second, self._last_row + 1)
         found = self._pending.setdefault(second, Second())
-        for wire in data["parts"]:
-            part = Part.from_wire(wire)
+        for part in report.parts:
             found.interval.merge(part.snapshot)
             if self._resets_before.get(agent, 0) + part.resets >= self._resets:
                 self.total.merge(part.counted())
                 if part.epoch:
                     self._merge_lags(agent, part.snapshot)
-        for name, delta in data["deltas"].items():
+        for name, delta in report.deltas.items():
             found.deltas[name] += delta
-        found.open[agent] = data["open"]
-        self.connected(agent, data["open"])
-        self._running[agent] = data["epoch"], data["totals"]
-        if data["presence"] is not None:
-            self._presence[agent] = Presence.from_wire(data["presence"])
-        health = data["health"]
-        found.cpu_percent = max(found.cpu_percent, health["cpu_percent"])
-        if not data["partial"]:  # of a few milliseconds the kernel's accounts are too coarse
-            self.cpu_percent_max = max(self.cpu_percent_max, health["cpu_percent"])
-        self.rss_bytes_max = max(self.rss_bytes_max, health["rss_bytes"])
-        self.gc_pause_ns_max = max(self.gc_pause_ns_max, health["gc_pause_ns"])
+        found.open[agent] = report.open
+        self.connected(agent, report.open)
+        self._running[agent] = report.epoch, report.totals
+        if report.presence is not None:
+            self._presence[agent] = report.presence
+        vitals = report.vitals
+        found.cpu_percent = max(found.cpu_percent, vitals.cpu_percent)
+        if not report.partial:  # of a few milliseconds the kernel's accounts are too coarse
+            self.cpu_percent_max = max(self.cpu_percent_max, vitals.cpu_percent)
+        self.rss_bytes_max = max(self.rss_bytes_max, vitals.rss_bytes)
+        self.gc_pause_ns_max = max(self.gc_pause_ns_max, vitals.gc_pause_ns)
         if agent in self._reported:
             self._reported[agent] = second
         self._write_rows()
@@ -133,10 +131,10 @@ class Collector:
         self._open[agent] = count
         self.peak_open = max(self.peak_open, sum(self._open.values()))
 
-    def finish(self, agent: str, data: Data) -> None:
+    def finish(self, agent: str, accounts: Accounts) -> None:
         """An agent's last word."""
-        self._finals[agent] = LedgerTotals.from_wire(data["totals"])
-        self._connecting[agent] = data["connecting"]
+        self._finals[agent] = accounts.totals
+        self._connecting[agent] = accounts.connecting
 
     def reset(self) -> None:
         """Statistics start anew, with what the agents measure from their next reset on; the timeline goes on."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 
@@ -21,10 +21,9 @@ from wps_load.measure import thresholds
 from wps_load.report.step_doubts import both_at
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import steps
+from wps_load.swarm.conductor import LEAD_NS
+from wps_load.swarm.coordinator import Coordinator
 from wps_load.workload.population import publisher_count
-
-if TYPE_CHECKING:
-    from wps_load.swarm.coordinator import Coordinator
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +55,8 @@ class Explorer:
         end: Callable[[], None],
     ) -> None:
         self._coordinator = coordinator
-        self._config: RunConfig = coordinator.plan.config
+        self._conductor = coordinator.conductor
+        self._config: RunConfig = coordinator.conductor.plan.config
         self._set_users = set_users
         self._say = say
         self._end = end
@@ -92,13 +92,13 @@ class Explorer:
 
     def _follow_stages(self) -> None:
         """One rate after the other, from the beginning of the measure phase."""
-        stages, at_ns = self._config.stages, self._coordinator.measure_start_ns
+        stages, at_ns = self._config.stages, self._conductor.measure_start_ns
         assert stages is not None
         assert at_ns is not None
         for step in stages.steps:
             self._coordinator.set_rate(step.value, at_ns)
             at_ns += step.duration_ns
-            while not self._coordinator.stopping and now_ns() < at_ns - self._coordinator.lead_ns:
+            while not self._conductor.stopping and now_ns() < at_ns - LEAD_NS:
                 gevent.sleep(0.05)
 
     # -- the search ------------------------------------------------------------------------------------------
@@ -184,25 +184,25 @@ class Explorer:
 
     def stages(self) -> dict[str, Any] | None:
         """`stages` of summary.json: each stage's own statistics, without the seconds in which its load came on."""
-        plan, coordinator = self._config.stages, self._coordinator
-        begun_ns = coordinator.measure_start_ns
+        plan, conductor = self._config.stages, self._conductor
+        begun_ns = conductor.measure_start_ns
         if plan is None or begun_ns is None:
             return None
-        start_ns = begun_ns if plan.variable == "rate" else coordinator.plan.started_ns
+        start_ns = begun_ns if plan.variable == "rate" else conductor.plan.started_ns
         found, before = [], 0
         for stage in plan.steps:
-            from_s = -(-(start_ns - coordinator.plan.started_ns) // NS_PER_S)
+            from_s = -(-(start_ns - conductor.plan.started_ns) // NS_PER_S)
             start_ns += stage.duration_ns
-            to_s = (start_ns - coordinator.plan.started_ns) // NS_PER_S
+            to_s = (start_ns - conductor.plan.started_ns) // NS_PER_S
             ramp_s = abs(stage.value - before) / self._config.spawn_rate if plan.variable == "users" else 0.0
             before = stage.value
-            from_s = max(from_s + round(ramp_s), (begun_ns - coordinator.plan.started_ns) // NS_PER_S) + SETTLE_S
-            to_s = min(to_s, len(coordinator.collector.rows))
+            from_s = max(from_s + round(ramp_s), (begun_ns - conductor.plan.started_ns) // NS_PER_S) + SETTLE_S
+            to_s = min(to_s, len(conductor.collector.rows))
             if from_s >= to_s:
                 continue  # too short, or not reached: a stage without a second of its own has no statistics
-            users = stage.value if plan.variable == "users" else coordinator.plan.users
+            users = stage.value if plan.variable == "users" else conductor.plan.users
             step = steps.cut(
-                coordinator.collector, stage.value, from_s, to_s, target_users=users,
+                conductor.collector, stage.value, from_s, to_s, target_users=users,
                 fan_out=self._deliveries(users),
             )  # fmt: skip
             found.append(steps.describe(step, self._metric, None, ()))
@@ -211,7 +211,7 @@ class Explorer:
     # -- one step --------------------------------------------------------------------------------------------
 
     def _step_s(self, steps_left: int) -> int:
-        end_ns = self._coordinator.planned_end_ns
+        end_ns = self._conductor.planned_end_ns
         if end_ns is None:
             return USUAL_S
         # about every other step to come fails, and must be recovered from
@@ -220,31 +220,31 @@ class Explorer:
         return max(SHORTEST_S, min(LONGEST_S, int(share_s)))
 
     def _time_for(self, seconds: float) -> bool:
-        end_ns = self._coordinator.planned_end_ns
-        return not self._coordinator.stopping and (end_ns is None or now_ns() + seconds * NS_PER_S < end_ns)
+        end_ns = self._conductor.planned_end_ns
+        return not self._conductor.stopping and (end_ns is None or now_ns() + seconds * NS_PER_S < end_ns)
 
     def _step(self, variable: str, load: int, measured_s: int) -> steps.Step | None:
         """None: the run ended before the step did, which says nothing about its load."""
-        asked, since = self._coordinator.expected_users(), 0
+        asked, since = self._coordinator.crowd.expected(), 0
         if variable == "users":
             since = self._second_after(now_ns()) - 1
             self._set_users(load)
             asked = self._coordinator.await_users(load, PATIENCE_S * NS_PER_S)
             begin = self._second_after(now_ns())
         else:
-            begin = self._second_after(now_ns() + self._coordinator.lead_ns)
+            begin = self._second_after(now_ns() + LEAD_NS)
             self._coordinator.set_rate(load, self._instant(begin))
         from_s = begin + SETTLE_S
         to_s, deliveries = from_s + measured_s, self._deliveries(asked.playing)
         for second in range(from_s + SHORTEST_S, to_s + 1):
             self._await_second(second)
-            if self._coordinator.stopping:
+            if self._conductor.stopping:
                 return None
-            if steps.hopeless(steps.seconds(self._coordinator.collector, from_s, second), deliveries):
+            if steps.hopeless(steps.seconds(self._conductor.collector, from_s, second), deliveries):
                 to_s = second
                 break
         return steps.cut(
-            self._coordinator.collector, load, from_s, to_s,
+            self._conductor.collector, load, from_s, to_s,
             target_users=asked.connecting, fan_out=deliveries, connects_since_s=since, begin_s=begin,
         )  # fmt: skip
 
@@ -257,25 +257,25 @@ class Explorer:
             self._coordinator.retry()
             self._coordinator.await_users(low, PATIENCE_S * NS_PER_S)
             return
-        self._coordinator.set_rate(low, now_ns() + self._coordinator.lead_ns)
+        self._coordinator.set_rate(low, now_ns() + LEAD_NS)
         quiet_s = self._reconnect(low)
-        deliveries = self._deliveries(self._coordinator.expected_users().playing)
+        deliveries = self._deliveries(self._coordinator.crowd.expected().playing)
         calm_s = 0
         for _ in range(RECOVERY_S):
             self._await_second(self._second_after(now_ns()))
-            row: Any = self._coordinator.collector.rows[-1]
+            row: Any = self._conductor.collector.rows[-1]
             due = row["published"] * deliveries
             calm = row["delivered"] <= due * (1 + RECOVERED_SHARE) + 1 and row["lost"] <= 0
             calm_s = calm_s + 1 if calm else 0
-            if self._coordinator.stopping or calm_s >= quiet_s:
+            if self._conductor.stopping or calm_s >= quiet_s:
                 return
 
     def _reconnect(self, low: int) -> int:
         """Waits until users that lost their connections have new ones, or no more come. Returns how many seconds
         without a loss show, at a rate of `low`, that all losses of the meantime are known."""
         coordinator = self._coordinator
-        asked = coordinator.expected_users()
-        if self._come_and_go() or coordinator.collector.open >= asked.connecting:
+        asked = coordinator.crowd.expected()
+        if self._come_and_go() or self._conductor.collector.open >= asked.connecting:
             return 1
         coordinator.retry()  # what refused them is over, as far as the rate is its cause
         coordinator.await_users(asked.everybody, PATIENCE_S * NS_PER_S)
@@ -283,13 +283,13 @@ class Explorer:
         return min(QUIET_S, math.ceil(publishers / low) + 1)
 
     def _second_after(self, at_ns: int) -> int:
-        return -(-(at_ns - self._coordinator.plan.started_ns) // NS_PER_S)
+        return -(-(at_ns - self._conductor.plan.started_ns) // NS_PER_S)
 
     def _instant(self, second: int) -> int:
-        return self._coordinator.plan.started_ns + second * NS_PER_S
+        return self._conductor.plan.started_ns + second * NS_PER_S
 
     def _await_second(self, second: int) -> None:
         """Until the collector has written the row that ends at `second`."""
-        rows = self._coordinator.collector.rows
-        while not self._coordinator.stopping and not (rows and float(str(rows[-1]["t_s"])) >= second):
+        rows = self._conductor.collector.rows
+        while not self._conductor.stopping and not (rows and float(str(rows[-1]["t_s"])) >= second):
             gevent.sleep(0.05)

@@ -1,4 +1,4 @@
-"""A run's facts for its report, from what coordinator and collector know."""
+"""A run's facts for its report, from what conductor and collector know. Pure."""
 
 from __future__ import annotations
 
@@ -7,32 +7,52 @@ import platform
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol
 
-from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.measure import thresholds
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
-from wps_load.swarm.coordinator import Coordinator
+from wps_load.swarm.conductor import Conductor
 
 BILLED_BYTES = 2048
 """Azure bills outbound traffic in messages of 2 KB."""
 _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjson")
 
 
-def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, target_users: int) -> RunFacts:
-    """The facts as of now: of a finished run, or in its middle (`RunState.RUNNING`).
+class Steps(Protocol):
+    """What drives load in steps, as the report needs it."""
+
+    def summary(self) -> dict[str, Any] | None:
+        """`capacity` of summary.json."""
+        ...
+
+    def stages(self) -> dict[str, Any] | None:
+        """`stages` of summary.json."""
+        ...
+
+
+def gather(
+    conductor: Conductor,
+    started_at: datetime,
+    state: RunState,
+    *,
+    target_users: int,
+    now_ns: int,
+    steps: Steps | None = None,
+) -> RunFacts:
+    """The facts as of `now_ns`: of a finished run, or in its middle (`RunState.RUNNING`).
 
     In its middle without the HdrHistogram log, which takes longer to make than all the rest.
     """
-    plan, collector = coordinator.plan, coordinator.collector
+    plan, collector = conductor.plan, conductor.collector
     config = plan.config
     # tasks of a locustfile's own carry no stamps, so that nothing is known of what they sent
-    accounted = plan.scenario_users and coordinator.measure_start_ns is not None
-    end_ns = coordinator.ended_ns or now_ns()
+    accounted = plan.scenario_users and conductor.measure_start_ns is not None
+    end_ns = conductor.ended_ns or now_ns
     counters = collector.total.counters
     received = counters.get("bytes_received", 0)
-    explorer = coordinator.explorer
     return RunFacts(
         run_id=plan.run_id,
         started_at=started_at,
@@ -50,23 +70,23 @@ def gather(coordinator: Coordinator, started_at: datetime, state: RunState, *, t
         closed_loop=config.population.closed_loop,
         has_messages=config.population.scenario_row.publishes and plan.scenario_users,
         tls_verified=_tls_verified(config),
-        connections=_connections(coordinator, target_users),
+        connections=_connections(conductor, target_users),
         offered=collector.offered() if accounted else None,
         totals=collector.totals() if accounted else None,
         billed_outbound=-(-received // BILLED_BYTES),
         bytes_sent=counters.get("bytes_sent", 0),
         bytes_received=received,
-        measure_s=coordinator.measured_s,
+        measure_s=conductor.measured_s(now_ns),
         snapshot=collector.total,
         interval_log=() if state is RunState.RUNNING else collector.log(),
         timeline=collector.rows,
-        phases=_phases(coordinator, end_ns),
-        generator=_health(coordinator),
+        phases=_phases(conductor, end_ns),
+        generator=_health(conductor, end_ns),
         slos=thresholds.parse(config.population.slo) if config.population.slo else (),
-        capacity=None if explorer is None else explorer.summary(),
-        stages=None if explorer is None else explorer.stages(),
-        users_asked=coordinator.users_asked,
-        trouble=coordinator.trouble,
+        capacity=None if steps is None else steps.summary(),
+        stages=None if steps is None else steps.stages(),
+        users_asked=conductor.users_asked,
+        trouble=conductor.trouble,
     )
 
 
@@ -75,14 +95,14 @@ def scenario_name(config: RunConfig, scenario_users: bool) -> str:
     return config.population.scenario if scenario_users else "locustfile"
 
 
-def _connections(coordinator: Coordinator, target: int) -> ConnectionCounts:
-    collector, requested = coordinator.collector, coordinator.requested
+def _connections(conductor: Conductor, target: int) -> ConnectionCounts:
+    collector, requested = conductor.collector, conductor.requested
     counters = collector.total.counters
 
     def counted(name: str) -> int:
         return counters.get(f"connections_{name}", 0)
 
-    begin_ns, end_ns = coordinator.measure_start_ns, coordinator.measure_end_ns
+    begin_ns, end_ns = conductor.measure_start_ns, conductor.measure_end_ns
     open_mean = requested_mean = open_end = None
     requested_end = None if end_ns is None else requested.count
     if begin_ns is not None and (end_ns is None or end_ns > begin_ns):
@@ -112,13 +132,13 @@ def _connections(coordinator: Coordinator, target: int) -> ConnectionCounts:
     )
 
 
-def _health(coordinator: Coordinator) -> GeneratorHealth:
-    collector = coordinator.collector
-    error_ns = coordinator.clocks.error_ns(coordinator.ended_ns or now_ns())
+def _health(conductor: Conductor, end_ns: int) -> GeneratorHealth:
+    collector, roster = conductor.collector, conductor.roster
+    error_ns = roster.clocks.error_ns(end_ns)
     return GeneratorHealth(
-        workers=len(coordinator.agents),
-        workers_lost=len(coordinator.lost),
-        workers_away=len((coordinator.away | set(collector.paused_s)) - coordinator.lost),
+        workers=len(roster.agents),
+        workers_lost=len(roster.lost),
+        workers_away=len((roster.away | set(collector.paused_s)) - roster.lost),
         away_s_max=max(collector.paused_s.values(), default=None),
         cpu_percent_max=collector.cpu_percent_max,
         loop_lag_ms_p99=_p99_ms(collector, "loop_lag"),
@@ -137,9 +157,9 @@ def _p99_ms(collector: Collector, name: str) -> float | None:
     return None if value is None else value / NS_PER_MS
 
 
-def _phases(coordinator: Coordinator, end_ns: int) -> list[Phase]:
-    started = coordinator.plan.started_ns
-    known = [(name, at) for name, at in coordinator.phases if at <= end_ns]
+def _phases(conductor: Conductor, end_ns: int) -> list[Phase]:
+    started = conductor.plan.started_ns
+    known = [(name, at) for name, at in conductor.phases if at <= end_ns]
     ends = [at for _, at in known[1:]] + [end_ns]
     return [
         Phase(name, (at - started) / NS_PER_S, (end - at) / NS_PER_S)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
-from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 import psutil  # type: ignore[import-untyped]
@@ -13,6 +12,7 @@ import psutil  # type: ignore[import-untyped]
 from wps_load.client.scheduler import Scheduler
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.measure.recorder import Recorder
+from wps_load.swarm.messages import Vitals
 
 PROBE_NS = 10 * NS_PER_MS
 """The loop's lateness is sampled a hundred times a second."""
@@ -33,7 +33,7 @@ class Health:
         self._scheduler = scheduler
         self._recorder = recorder
         self._process = psutil.Process(os.getpid())
-        self._known = {"cpu_percent": 0.0, "rss_bytes": self._process.memory_info().rss}
+        self._known = 0.0, int(self._process.memory_info().rss)
         self._thresholds = gc.get_threshold()
         self._gc_began_ns = 0
         self._gc_pause_ns = 0
@@ -73,7 +73,7 @@ class Health:
             gc.unfreeze()
             gevent.config.track_greenlet_tree = self._tracks_greenlets
 
-    def second(self) -> dict[str, Any]:
+    def second(self) -> Vitals:
         """`cpu_percent` of one core and `gc_pause_ns` (the longest) since the last call, `rss_bytes` now.
 
         Of CPU and memory the last that is known when this process may not open one file more, as a test of
@@ -81,8 +81,8 @@ class Health:
         """
         pause, self._gc_pause_ns = self._gc_pause_ns, 0
         with contextlib.suppress(OSError):
-            self._known = {"cpu_percent": self._process.cpu_percent(), "rss_bytes": self._process.memory_info().rss}
-        return {**self._known, "gc_pause_ns": pause}
+            self._known = float(self._process.cpu_percent()), int(self._process.memory_info().rss)
+        return Vitals(*self._known, gc_pause_ns=pause)
 
     def _probe(self, due_ns: int) -> int | None:
         # the next one is due as if this one had been on time: a loop that stands still is not asked less often

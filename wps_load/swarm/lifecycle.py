@@ -31,24 +31,26 @@ from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.asked import Asked
 from wps_load.swarm.buckets import bucket_response_time
-from wps_load.swarm.bus import TROUBLE, Bus, LocalBus, MasterBus, WorkerBus
+from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.collector import Collector
+from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.console import Console
-from wps_load.swarm.coordinator import Coordinator, RunPlan
+from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.ending import Ending
 from wps_load.swarm.engines import judge_network, make_engine
 from wps_load.swarm.explorer import Explorer
 from wps_load.swarm.gate import MasterGate, WorkerGate
 from wps_load.swarm.guard import Trouble, guarded, trouble, watch_loop
 from wps_load.swarm.limits import raise_open_files
-from wps_load.swarm.plan import time_left_ns
+from wps_load.swarm.messages import Failed
+from wps_load.swarm.plan import RunPlan, time_left_ns
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.quiet import keep_quiet
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.secrets import order
 from wps_load.swarm.shapes import UsersInSteps
 from wps_load.swarm.stats import LocustTable, make_precise
-from wps_load.swarm.wanted import connecting_users, expected_users, requested_users
+from wps_load.swarm.wanted import LocustCrowd, connecting_users
 from wps_load.swarm.web import extend
 
 logger = logging.getLogger(__name__)
@@ -101,6 +103,7 @@ class Lifecycle:
         self.asked = Asked(environment, sends=isinstance(runner, MasterRunner))
         self.agent: Agent | None = None
         self.coordinator: Coordinator | None = None
+        self.explorer: Explorer | None = None
         self.reporter: Reporter | None = None
         self._emulator: EmulatorProcess | None = None
         self._most_users = 0
@@ -175,14 +178,14 @@ class Lifecycle:
         """Something went wrong that cannot be told before: says so, and ends the run at once. In a worker: tells the
         master, which does."""
         if not self.conducts:
-            self._bus.to_coordinator(TROUBLE, {"sentence": found.sentence, "code": int(found.code)})
+            self._bus.to_coordinator(0, Failed(found.sentence, found.code))
             return
         if self.trouble is None:
             self.trouble = found
             self.environment.process_exit_code = int(found.code)
             self.console.say(f"wps-load: {found.sentence}")
             if self.coordinator is not None:
-                self.coordinator.trouble = found.sentence
+                self.coordinator.conductor.trouble = found.sentence
             self._steps.end()
             gevent.spawn(self.runner.quit if self._is_batch else self.runner.stop)
 
@@ -200,7 +203,7 @@ class Lifecycle:
     @property
     def ending(self) -> bool:
         """The run drains."""
-        return self.coordinator is not None and self.coordinator.stopping
+        return self.coordinator is not None and self.coordinator.conductor.stopping
 
     def prepare(self, changed: dict[str, Any] | None = None) -> None:
         """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
@@ -217,7 +220,7 @@ class Lifecycle:
         self._steps.install(config)
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
         if config.prometheus_port is not None and not self._scraped:
-            serve(config.prometheus_port, lambda: self.coordinator.collector if self.coordinator else None)
+            serve(config.prometheus_port, lambda: self.coordinator.conductor.collector if self.coordinator else None)
             self._scraped = True
         self.reporter.announce()
 
@@ -274,30 +277,34 @@ class Lifecycle:
             "started_ns": plan.started_ns,
         }
         setattr(self.environment.parsed_options, RUN_ATTRIBUTE, orjson.dumps(identity).decode())
-        self.coordinator = Coordinator(
-            plan,
-            self._bus,
-            spawn_rate=self._spawn_rate,
-            expected_users=lambda: expected_users(self.runner),
-            requested_users=lambda: requested_users(self.runner),
-            on_second=self._on_second,
-            say=self.console.say,
+        crowd = LocustCrowd(self.runner, lambda: float(self.parsed.get("spawn_rate") or 1.0))
+        conductor = Conductor(plan, crowd, on_second=self._on_second)
+        self.coordinator = coordinator = Coordinator(
+            conductor, self._bus, crowd, say=self.console.say, on_publish=self._on_publish
         )
-        self._abort = AbortWatch(self.coordinator, config.population.slos) if config.slo_abort else None
+        self._abort = AbortWatch(conductor, config.population.slos) if config.slo_abort else None
+        self.explorer = None
         if config.capacity is not None or config.stages is not None:
-            self.coordinator.explorer = Explorer(
-                self.coordinator, set_users=self._steps.want, say=self.console.say, end=self._end_run
-            )
+            self.explorer = Explorer(coordinator, set_users=self._steps.want, say=self.console.say, end=self._end_run)
         self._steps.begin()
-        self.reporter.begin(self.coordinator, lambda: self._most_users or plan.users)
+        self.reporter.begin(conductor, lambda: self._most_users or plan.users, self.explorer)
+        coordinator.start()
+
+    def _on_publish(self) -> None:
+        if self.explorer is not None:
+            self.explorer.begin()
 
     # -- load that changes -----------------------------------------------------------------------------------
 
+    @property
+    def _conductor(self) -> Conductor | None:
+        return None if self.coordinator is None else self.coordinator.conductor
+
     def _on_second(self, collector: Collector) -> None:
-        self._steps.look(self.coordinator)
+        self._steps.look(self._conductor)
         if self.reporter is not None:
             self.reporter.second(collector)
-        hopeless = self._abort.hopeless() if self._abort is not None else None
+        hopeless = self._abort.hopeless(now_ns()) if self._abort is not None else None
         if hopeless is not None:
             self._abort = None
             self.console.say(f"Out of reach: {hopeless}; the run is stopped (--wps-slo-abort)")
@@ -327,6 +334,7 @@ class Lifecycle:
         engine = make_engine(config, identity, self._warn)
         table = LocustTable(self.environment, frozenset({message_metric(config.population.latencies), "connect"}))
         self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=table.add)
+        self.agent.start()
 
     def _warn(self, kind: str, sentence: str) -> None:
         """Each kind of failure is told once a run; how often it was, the tables say."""
@@ -334,15 +342,9 @@ class Lifecycle:
             self._warned.add(kind)
             logger.warning("%s", sentence)
 
-    def _spawn_rate(self) -> float:
-        # a LoadTestShape and the web page give rates of their own, which only a master keeps in the open
-        dispatcher = getattr(self.runner, "_users_dispatcher", None)
-        known = getattr(self.runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
-        return float(known or self.parsed.get("spawn_rate") or 1.0)
-
     def _on_spawning_complete(self, **_: Any) -> None:
         if self.coordinator is not None:
-            self._steps.look(self.coordinator)
+            self._steps.look(self._conductor)
             self._note_users()
             self.coordinator.spawning_complete()
             if self.environment.reset_stats:  # Locust resets its own without telling
@@ -368,7 +370,7 @@ class Lifecycle:
             return
         coordinator.drain()
         self.coordinator = None
-        reporter.finish(coordinator, self._ending.outside())
+        reporter.finish(coordinator.conductor, self._ending.outside())
         if not self.parsed.get("headless"):
             reporter.tell()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -40,8 +41,8 @@ class AgentState:
     """Its clock is known: instants may be told."""
     waiting: int = 0
     """Users that it has asked indices and slots for before that."""
-    finals: list[Any] | None = None
-    clock: list[Any] = field(default_factory=list)
+    finals: Sequence[Any] | None = None
+    clock: Sequence[Any] = ()
     """Its timescale, which the finals' schedules are in."""
     finished: bool = False
     indices: set[int] = field(default_factory=set)

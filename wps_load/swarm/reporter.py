@@ -23,9 +23,9 @@ from wps_load.report.summary import Summary, build_summary
 from wps_load.report.templates import preload
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
+from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.console import Console
-from wps_load.swarm.coordinator import Coordinator
-from wps_load.swarm.facts import gather, scenario_name, versions
+from wps_load.swarm.facts import Steps, gather, scenario_name, versions
 from wps_load.swarm.snapshots import SnapshotWriter
 
 SNAPSHOT_EVERY_S = 10
@@ -50,9 +50,10 @@ class Reporter:
         self._lost: str | None = None
         """Why the report could not be written."""
         self._console = console
-        self.coordinator: Coordinator | None = None
+        self.conductor: Conductor | None = None
         self.target_users: Callable[[], int] = lambda: 0
         """How many connections the run was asked for."""
+        self._steps: Steps | None = None
         self._slos = thresholds.parse(config.population.slo) if config.population.slo else ()
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
@@ -75,45 +76,48 @@ class Reporter:
             f"Scenario: {self.scenario} over {config.population.protocol}; SLO: {config.population.slo or 'none'}"
         )
 
-    def begin(self, coordinator: Coordinator, target_users: Callable[[], int]) -> None:
-        """`target_users`: how many connections the run was asked for."""
+    def begin(self, conductor: Conductor, target_users: Callable[[], int], steps: Steps | None = None) -> None:
+        """`target_users`: how many connections the run was asked for. `steps`: what drives its load in steps."""
+        self._steps = steps
         self.target_users = target_users
         self.used = True
         self._started_at = utc_now()
-        self.coordinator = coordinator
+        self.conductor = conductor
         versions()  # found now: in the middle of the run it would hold up the messages
 
     # -- while it runs ---------------------------------------------------------------------------------------
 
     def second(self, collector: Collector) -> None:
         """Once a second, after the collector has made its row."""
-        coordinator = self.coordinator
-        if coordinator is None or not collector.rows:
+        conductor = self.conductor
+        if conductor is None or not collector.rows:
             return
-        self._console.live(self._live(coordinator, collector))
+        self._console.live(self._live(conductor, collector))
         rows = len(collector.rows)
         writer = self._snapshots
-        if writer is None or coordinator.stopping or rows < self._next_snapshot_s or writer.busy:
+        if writer is None or conductor.stopping or rows < self._next_snapshot_s or writer.busy:
             return
         # a longer run's takes longer: twenty in a row of it, and ten seconds apart at least
         self._next_snapshot_s = rows + max(SNAPSHOT_EVERY_S, rows // 20)
-        gevent.spawn_later(SNAPSHOT_LATER_S, self._write_snapshot, coordinator, writer)
+        gevent.spawn_later(SNAPSHOT_LATER_S, self._write_snapshot, conductor, writer)
 
-    def _write_snapshot(self, coordinator: Coordinator, writer: SnapshotWriter) -> None:
-        if not coordinator.stopping:
-            writer.write(self.facts(coordinator, RunState.RUNNING))
+    def _write_snapshot(self, conductor: Conductor, writer: SnapshotWriter) -> None:
+        if not conductor.stopping:
+            writer.write(self.facts(conductor, RunState.RUNNING))
 
-    def _live(self, coordinator: Coordinator, collector: Collector) -> LiveState:
+    def _live(self, conductor: Conductor, collector: Collector) -> LiveState:
         row: Any = collector.rows[-1]
         metric = self.main_metric(collector)
-        connects = metric == "connect" or coordinator.phase in ("connect", "settle")
+        now = now_ns()
+        phase = conductor.phase_at(now)
+        connects = metric == "connect" or phase in ("connect", "settle")
         if connects:
             metric = "connect"
-        elapsed_s = (now_ns() - coordinator.plan.started_ns) / NS_PER_S
+        elapsed_s = (now - conductor.plan.started_ns) / NS_PER_S
         limit_ms, percentile = self._limit(metric)
         interval_s = float(row["interval_s"]) or 1.0
         return LiveState(
-            phase=coordinator.phase,
+            phase=phase,
             elapsed_s=elapsed_s,
             total_s=self.config.run_time_s,
             connections=collector.open,
@@ -146,19 +150,19 @@ class Reporter:
         )
         return main_metric(own, thresholds.demanded(self._slos), timed)
 
-    def facts(self, coordinator: Coordinator, state: RunState) -> RunFacts:
+    def facts(self, conductor: Conductor, state: RunState) -> RunFacts:
         """Of the run as of now."""
         users = self.target_users()
-        return gather(coordinator, self._started_at, state, target_users=users)
+        return gather(conductor, self._started_at, state, target_users=users, now_ns=now_ns(), steps=self._steps)
 
     # -- the end ---------------------------------------------------------------------------------------------
 
-    def finish(self, coordinator: Coordinator, outside: Outside) -> None:
+    def finish(self, conductor: Conductor, outside: Outside) -> None:
         """Writes everything; `tell` says what came out."""
-        planned, end = coordinator.planned_end_ns, coordinator.measure_end_ns
-        ended_itself = coordinator.explorer is not None
+        planned, end = conductor.planned_end_ns, conductor.measure_end_ns
+        ended_itself = self._steps is not None
         early = not ended_itself and planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
-        facts = self.facts(coordinator, RunState.STOPPED if early else RunState.FINISHED)
+        facts = self.facts(conductor, RunState.STOPPED if early else RunState.FINISHED)
         self._facts = facts = replace(facts, outside=outside)
         self.summary = build_summary(facts)
         if self._snapshots is not None:

@@ -13,7 +13,7 @@ from locust import LoadTestShape
 from locust.env import Environment
 
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm.coordinator import Coordinator
+from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.kinds import OurShape
 
 
@@ -79,7 +79,7 @@ class UsersInSteps:
     def begin(self) -> None:
         self._wanted, self._over = None, False
 
-    def look(self, run: Coordinator | None) -> None:
+    def look(self, run: Conductor | None) -> None:
         """Whether somebody else has changed the number of users: the page, a key, a shape of the locustfile's own."""
         if run is None or run.stopping or not run.plan.scenario_users or self.in_force:
             return

@@ -95,6 +95,7 @@ class Process(Protocol):
     console: Any
     agent: Any
     coordinator: Any
+    explorer: Any
     reporter: Any
     trouble: Any
 
@@ -169,7 +170,7 @@ class Signals:
         if coordinator is None:
             self.stopped_by = f"{name} before it had begun"
         elif self._course.has_end:
-            self.stopped_by = f"{name} after {(now_ns() - coordinator.plan.started_ns) / NS_PER_S:.1f} s"
+            self.stopped_by = f"{name} after {(now_ns() - coordinator.conductor.plan.started_ns) / NS_PER_S:.1f} s"
 
     # -- reactions -------------------------------------------------------------------------------------------
 

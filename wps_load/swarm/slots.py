@@ -11,13 +11,7 @@ import heapq
 from dataclasses import dataclass, field
 
 from wps_load.clock import NS_PER_S
-
-
-@dataclass(slots=True)
-class Slot:
-    index: int
-    incarnation: int
-    due_ns: int
+from wps_load.swarm.messages import Slot
 
 
 @dataclass(slots=True)
@@ -28,7 +22,6 @@ class SlotAllocator:
     _free: list[int] = field(default_factory=list)
     _incarnations: dict[int, int] = field(default_factory=dict)
     _last_due_ns: int | None = None
-    high_water: int = 0
 
     def claim(self, count: int, now_ns: int, per_second: float) -> list[Slot]:
         """`count` slots, 1/`per_second` apart, none before `now_ns`."""
@@ -45,7 +38,6 @@ class SlotAllocator:
             due_ns = now_ns if self._last_due_ns is None else max(now_ns, self._last_due_ns + gap_ns)
             self._last_due_ns = due_ns
             slots.append(Slot(index, incarnation, due_ns))
-        self.high_water = max(self.high_water, self._next)
         return slots
 
     def release(self, index: int) -> None:

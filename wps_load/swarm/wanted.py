@@ -9,6 +9,26 @@ from wps_load.swarm.kinds import connects, plays
 from wps_load.swarm.plan import Expected
 
 
+class LocustCrowd:
+    """As the conductor asks for it (Crowd). `default_rate()`: users a second where Locust does not say."""
+
+    def __init__(self, runner: Any, default_rate: Callable[[], float]) -> None:
+        self._runner = runner
+        self._default_rate = default_rate
+
+    def spawn_rate(self) -> float:
+        # a LoadTestShape and the web page give rates of their own, which only a master keeps in the open
+        dispatcher = getattr(self._runner, "_users_dispatcher", None)
+        known = getattr(self._runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
+        return float(known or self._default_rate())
+
+    def expected(self) -> Expected:
+        return expected_users(self._runner)
+
+    def requested(self) -> int:
+        return requested_users(self._runner)
+
+
 def expected_users(runner: Any) -> Expected:
     """Those that Locust has started, or is about to, by kind."""
     return Expected(*(_started(runner, kind) for kind in (plays, connects, _is_any)))

@@ -20,7 +20,7 @@ from wps_load.report.doubts import Evidence, find_doubts
 from wps_load.report.model import RunState
 from wps_load.report.summary import FactsSource, metric_rows
 from wps_load.swarm.collector import Collector
-from wps_load.swarm.coordinator import Coordinator
+from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.reporter import Reporter
 
 JUDGE_EVERY_NS = 5 * NS_PER_S
@@ -41,7 +41,7 @@ Rows = list[dict[str, str]]
 class Judgement:
     """SLOs, doubts and metrics as of `at_ns`, as summary.json has them."""
 
-    coordinator: Coordinator
+    conductor: Conductor
     at_ns: int
     slos: Sequence[Mapping[str, Any]]
     doubts: Sequence[Mapping[str, Any]]
@@ -76,7 +76,7 @@ class RunView:
     def reporter(self) -> Reporter | None:
         """Of the latest run that has begun: one that is only prepared has nothing to show yet."""
         found = self._current()
-        if found is not None and found.coordinator is not None:
+        if found is not None and found.conductor is not None:
             self._latest = found
         return self._latest
 
@@ -91,13 +91,13 @@ class RunView:
     def data(self, key: str, since: int) -> dict[str, Any]:
         """The state, and the rows from number `since` on; from the first where `key` is not that of these rows."""
         reporter = self.reporter
-        if reporter is None or reporter.coordinator is None:
+        if reporter is None or reporter.conductor is None:
             return {"state": "none"}
-        coordinator, collector = reporter.coordinator, reporter.coordinator.collector
+        conductor, collector = reporter.conductor, reporter.conductor.collector
         metric = reporter.main_metric(collector)
-        here = f"{coordinator.plan.run_id}-{metric}"
+        here = f"{conductor.plan.run_id}-{metric}"
         begin = since if key == here and 0 <= since <= len(collector.rows) else 0
-        judged = self._judge(reporter, coordinator)
+        judged = self._judge(reporter, conductor)
         summary = reporter.summary
         return {
             "state": "running" if summary is None else "finished",
@@ -108,16 +108,16 @@ class RunView:
             "verdict_word": None if summary is None else tables.verdict_word(summary),
             "sentence": None if summary is None else tables.verdict_sentence(summary),
             "report": None if self.folder is None else REPORT,
-            "phase": phase_of(reporter, coordinator),
-            "elapsed_s": round(elapsed_s(coordinator), 1),
+            "phase": phase_of(reporter, conductor),
+            "elapsed_s": round(elapsed_s(conductor), 1),
             "total_s": reporter.config.run_time_s,
-            "phases": _phases(coordinator),
+            "phases": _phases(conductor),
             "metric": metric,
             "limits": [limit for slo in judged.slos for limit in latency_limits(slo["expression"], metric)],
             "figures": _figures(reporter, collector, judged),
             "slos": [_slo(slo, summary is not None) for slo in judged.slos],
             "doubts": list(judged.doubts),
-            "generator": _generator(coordinator),
+            "generator": _generator(conductor),
             "from": begin,
             "rows": columns(collector.rows[begin:], metric),
         }
@@ -127,40 +127,40 @@ class RunView:
     def rows(self) -> Rows:
         """Texts for Locust's table: `what`, `now`, `so_far`."""
         reporter = self.reporter
-        if reporter is None or reporter.coordinator is None:
+        if reporter is None or reporter.conductor is None:
             return [_row("live page", PAGE), _row("phase", "no run yet")]
-        coordinator = reporter.coordinator
-        judged = self._judge(reporter, coordinator)
+        conductor = reporter.conductor
+        judged = self._judge(reporter, conductor)
         done = reporter.summary is not None
         links = [_row("live page", PAGE)] + ([_row("report", REPORT)] if self.folder is not None else [])
         slos = [_slo(slo, done) for slo in judged.slos]
         return [
             *links,
-            *_state_rows(reporter, coordinator),
-            *_number_rows(reporter, coordinator.collector, judged),
+            *_state_rows(reporter, conductor),
+            *_number_rows(reporter, conductor.collector, judged),
             *(_row(f"SLO {slo['expression']}", slo["words"], slo["value"]) for slo in slos),
             *(_doubt_row(doubt) for doubt in judged.doubts),
         ]
 
-    def _judge(self, reporter: Reporter, coordinator: Coordinator) -> Judgement:
+    def _judge(self, reporter: Reporter, conductor: Conductor) -> Judgement:
         summary = reporter.summary
         if summary is not None:
-            return Judgement(coordinator, 0, summary["slo"], summary["doubts"], summary["metrics"])
+            return Judgement(conductor, 0, summary["slo"], summary["doubts"], summary["metrics"])
         now, judged = now_ns(), self._judged
-        if judged is None or judged.coordinator is not coordinator or now - judged.at_ns >= JUDGE_EVERY_NS:
-            self._judged = judged = judge(reporter, coordinator)
+        if judged is None or judged.conductor is not conductor or now - judged.at_ns >= JUDGE_EVERY_NS:
+            self._judged = judged = judge(reporter, conductor)
         return judged
 
 
-def judge(reporter: Reporter, coordinator: Coordinator) -> Judgement:
+def judge(reporter: Reporter, conductor: Conductor) -> Judgement:
     """SLOs and doubts as of now."""
-    facts = reporter.facts(coordinator, RunState.RUNNING)
-    source = SoFar(facts, coordinator.collector)
+    facts = reporter.facts(conductor, RunState.RUNNING)
+    source = SoFar(facts, conductor.collector)
     slos = [evaluate(slo, source) for slo in facts.slos]
     metrics = metric_rows(facts)
     doubts = find_doubts(Evidence(facts, metrics))
     return Judgement(
-        coordinator,
+        conductor,
         now_ns(),
         [asdict(slo) for slo in slos],
         [asdict(doubt) for doubt in doubts if doubt.name != "interrupted"],  # which every run is until it ends
@@ -173,12 +173,12 @@ def _target(reporter: Reporter) -> str:
     return ("EMULATOR: " if target.is_emulator else "") + target.describe()
 
 
-def phase_of(reporter: Reporter, coordinator: Coordinator) -> str:
-    return coordinator.phase if reporter.summary is None else "finished"
+def phase_of(reporter: Reporter, conductor: Conductor) -> str:
+    return conductor.phase_at(now_ns()) if reporter.summary is None else "finished"
 
 
-def elapsed_s(coordinator: Coordinator) -> float:
-    return ((coordinator.ended_ns or now_ns()) - coordinator.plan.started_ns) / NS_PER_S
+def elapsed_s(conductor: Conductor) -> float:
+    return ((conductor.ended_ns or now_ns()) - conductor.plan.started_ns) / NS_PER_S
 
 
 def columns(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, list[float | None]]:
@@ -196,9 +196,9 @@ def _per_s(row: Mapping[str, Any], name: str) -> float | None:
     return None if value is None else round(value / interval_s, 3)
 
 
-def _phases(coordinator: Coordinator) -> list[dict[str, Any]]:
-    started = coordinator.plan.started_ns
-    return [{"name": name, "started_s": round((at - started) / NS_PER_S, 3)} for name, at in coordinator.phases]
+def _phases(conductor: Conductor) -> list[dict[str, Any]]:
+    started = conductor.plan.started_ns
+    return [{"name": name, "started_s": round((at - started) / NS_PER_S, 3)} for name, at in conductor.phases]
 
 
 def _figures(reporter: Reporter, collector: Collector, judged: Judgement) -> dict[str, Any]:
@@ -219,11 +219,11 @@ def _figures(reporter: Reporter, collector: Collector, judged: Judgement) -> dic
     }
 
 
-def _generator(coordinator: Coordinator) -> list[list[str]]:
-    collector = coordinator.collector
+def _generator(conductor: Conductor) -> list[list[str]]:
+    collector = conductor.collector
     return [
-        ["workers", str(len(coordinator.agents))],
-        ["workers lost", str(len(coordinator.lost))],
+        ["workers", str(len(conductor.roster.agents))],
+        ["workers lost", str(len(conductor.roster.lost))],
         ["busiest second of a worker", f"{tables.number(collector.cpu_percent_max)} % of a core"],
         ["longest garbage collection", f"{tables.millis(collector.gc_pause_ns_max / 1e6)} ms"],
         ["memory of the largest worker", tables.size(collector.rss_bytes_max or None)],
@@ -237,10 +237,10 @@ def _slo(slo: Mapping[str, Any], final: bool) -> dict[str, str]:
     return {"expression": slo["expression"], "verdict": verdict, "words": words, "value": tables.slo_value(slo)}
 
 
-def _state_rows(reporter: Reporter, coordinator: Coordinator) -> Rows:
-    config, elapsed = reporter.config, elapsed_s(coordinator)
+def _state_rows(reporter: Reporter, conductor: Conductor) -> Rows:
+    config, elapsed = reporter.config, elapsed_s(conductor)
     left = "" if config.run_time_s is None else f"{tables.seconds(round(max(0.0, config.run_time_s - elapsed)))} left"
-    phase = phase_of(reporter, coordinator)
+    phase = phase_of(reporter, conductor)
     if reporter.summary is not None:
         phase, left = tables.verdict_word(reporter.summary), tables.verdict_sentence(reporter.summary)
     return [

@@ -10,7 +10,7 @@ from wps_load.measure.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class EpochReport:
     """`resets`: how many resets of the statistics came before. `epoch`: 0 until the measure phase begins."""
 
     resets: int
@@ -25,6 +25,6 @@ class Part:
         return [self.resets, self.epoch, self.snapshot.to_wire()]
 
     @classmethod
-    def from_wire(cls, wire: list[Any]) -> Part:
+    def from_wire(cls, wire: list[Any]) -> EpochReport:
         resets, epoch, snapshot = wire
         return cls(resets, epoch, Snapshot.from_wire(snapshot))

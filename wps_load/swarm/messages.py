@@ -1,0 +1,240 @@
+"""What the coordinator and the agents say to each other, as values: one NamedTuple for each kind of message. Pure.
+
+Instants (`..._ns`) are in the coordinator's clock, except where a field says that it is the agent's. In one process the
+values are handed over as they are; between processes they travel as `[kind, *fields]`, which is plain data for msgpack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from wps_load.errors import ExitCode, WpsLoadError
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.presence import Presence
+from wps_load.swarm.epoch_report import EpochReport
+
+
+class UnknownMessage(WpsLoadError):
+    """A message that this version does not know: master and worker are not of the same version."""
+
+
+# -- agent to coordinator --------------------------------------------------------------------------------------
+
+
+class Hello(NamedTuple):
+    """The first message of an agent. `host`: the same for all processes that share a clock."""
+
+    host: str
+
+
+class Claim(NamedTuple):
+    """So many users want an index and a slot each."""
+
+    users: int
+
+
+class Release(NamedTuple):
+    """The user with this index has stopped."""
+
+    user_index: int
+
+
+class Status(NamedTuple):
+    """How far the agent's users have come, whenever it changes.
+
+    `settled`: connected, or failed once. `joiners`: those that join groups; `joined`: those that have.
+    """
+
+    settled: int
+    open: int
+    joiners: int
+    joined: int
+
+
+class Vitals(NamedTuple):
+    """One second of a process: CPU in percent of one core, memory, the longest pause of the garbage collector."""
+
+    cpu_percent: float
+    rss_bytes: int
+    gc_pause_ns: int
+
+
+class Report(NamedTuple):
+    """One second of an agent. `partial`: of a part of one, in the drain.
+
+    `deltas`: counts of messages since the last report; `totals`: those of `epoch` so far. `presence`: None before the
+    measure phase is announced.
+    """
+
+    second: int
+    partial: bool
+    open: int
+    epoch: int
+    deltas: Mapping[str, int]
+    totals: Mapping[str, int]
+    vitals: Vitals
+    presence: Presence | None
+    parts: Sequence[EpochReport]
+
+
+class Pong(NamedTuple):
+    """The answer to a `Ping`: its `sent_ns`, and the agent's clock in between."""
+
+    sent_ns: int
+    agent_ns: int
+
+
+class Finals(NamedTuple):
+    """What the agent's publishers have sent: for each stream its final and its schedule, which is in the agent's clock.
+
+    `clock`: the lines of the agent's timescale, as plain data.
+    """
+
+    streams: Sequence[Any]
+    clock: Sequence[Any]
+
+
+class Accounts(NamedTuple):
+    """The agent's last message: its ledger's totals. `connecting`: attempts that were under way at the end."""
+
+    totals: LedgerTotals
+    connecting: int
+
+
+class Failed(NamedTuple):
+    """Something went wrong in a worker that ends the run: a sentence for people, and the exit code."""
+
+    sentence: str
+    code: ExitCode
+
+
+# -- coordinator to agent --------------------------------------------------------------------------------------
+
+
+class Slot(NamedTuple):
+    """A user's index, how often that index was used before, and the instant at which it is due to connect."""
+
+    user_index: int
+    incarnation: int
+    due_ns: int
+
+
+class Grant(NamedTuple):
+    """Slots for users that were claimed, in the order of the claims."""
+
+    slots: Sequence[Slot]
+
+
+class Window(NamedTuple):
+    """An epoch of publishing, from `start_ns` until `until_ns`.
+
+    `ordinal` of `agents`: this agent's place among those that were there first, which share what no user does (the
+    REST senders' work); None: it came later.
+    """
+
+    epoch: int
+    start_ns: int
+    until_ns: int
+    ordinal: int | None = None
+    agents: int = 0
+
+
+class Rate(NamedTuple):
+    """From `at_ns` on, all publishers together send so many messages a second."""
+
+    per_second: int
+    at_ns: int
+
+
+class Retry(NamedTuple):
+    """Users that back off try to connect soon."""
+
+
+class Reset(NamedTuple):
+    """Statistics start anew at `at_ns`. `epoch`: the one that begins with it; None before the measure phase."""
+
+    at_ns: int
+    epoch: int | None
+
+
+class Ping(NamedTuple):
+    """Asks for the agent's clock."""
+
+    sent_ns: int
+
+
+class Clock(NamedTuple):
+    """The line that the agent's timescale follows from now on: since when in the agent's clock, offset, rate in ppb."""
+
+    from_ns: int
+    offset_ns: int
+    ppb: int
+
+
+class End(NamedTuple):
+    """Publishing stops at `at_ns`; the agent answers with its `Finals`."""
+
+    at_ns: int
+
+
+class Expect(NamedTuple):
+    """All agents' streams, each with the number of its clock in `clocks`; the agent answers with its `Accounts`.
+
+    Messages in flight are waited for during `drain_ns` at most. `end_ns`: where publishing ended.
+    """
+
+    streams: Sequence[Any]
+    clocks: Sequence[Any]
+    drain_ns: int
+    end_ns: int
+
+
+ToCoordinator = Hello | Claim | Release | Status | Report | Pong | Finals | Accounts | Failed
+ToAgent = Grant | Window | Rate | Retry | Reset | Ping | Clock | End | Expect
+
+_KINDS: Final[Mapping[str, type[Any]]] = {
+    "hello": Hello, "claim": Claim, "release": Release, "status": Status, "report": Report, "pong": Pong,
+    "finals": Finals, "accounts": Accounts, "failed": Failed,
+    "grant": Grant, "window": Window, "rate": Rate, "retry": Retry, "reset": Reset, "ping": Ping, "clock": Clock,
+    "end": End, "expect": Expect,
+}  # fmt: skip
+_NAMES: Final = {cls: name for name, cls in _KINDS.items()}
+
+
+def to_wire(message: ToCoordinator | ToAgent) -> list[Any]:
+    """Plain data for msgpack: None, bool, int, float, str, bytes, lists, and dicts whose keys are str."""
+    fields: Sequence[Any] = message
+    if isinstance(message, Report):
+        presence = None if message.presence is None else message.presence.to_wire()
+        parts = [part.to_wire() for part in message.parts]
+        fields = message._replace(vitals=list(message.vitals), presence=presence, parts=parts)  # type: ignore[arg-type]
+    elif isinstance(message, Accounts):
+        fields = message.totals.to_wire(), message.connecting
+    elif isinstance(message, Failed):
+        fields = message.sentence, int(message.code)
+    elif isinstance(message, Grant):
+        fields = ([list(slot) for slot in message.slots],)
+    return [_NAMES[type(message)], *fields]
+
+
+def from_wire(wire: Sequence[Any]) -> Any:
+    """The inverse of `to_wire`. Raises UnknownMessage."""
+    try:
+        kind, *fields = wire
+        message = _KINDS[kind](*fields)
+        if isinstance(message, Report):
+            presence = None if message.presence is None else Presence.from_wire(message.presence)  # type: ignore[arg-type]
+            parts = tuple(EpochReport.from_wire(part) for part in message.parts)  # type: ignore[arg-type]
+            return message._replace(vitals=Vitals(*message.vitals), presence=presence, parts=parts)
+        if isinstance(message, Accounts):
+            return message._replace(totals=LedgerTotals.from_wire(message.totals))  # type: ignore[arg-type]
+        if isinstance(message, Failed):
+            return message._replace(code=ExitCode(message.code))
+        if isinstance(message, Grant):
+            return Grant(tuple(Slot(*slot) for slot in message.slots))
+        return message
+    except (KeyError, TypeError, ValueError) as error:
+        raise UnknownMessage(
+            "a message of another version of wps-load came: master and workers need the same"
+        ) from error

@@ -1,0 +1,108 @@
+"""The agents of a run: who is there, whose clock is known, who has which index, who is lost, who has answered. Pure."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from wps_load.swarm.clocks import ClockSync
+from wps_load.swarm.collector import Collector
+from wps_load.swarm.messages import Grant, Status
+from wps_load.swarm.plan import AgentState
+from wps_load.swarm.slots import SlotAllocator
+
+logger = logging.getLogger(__name__)
+
+
+class Roster:
+    """An agent that is not heard of, or does not answer in time, is *lost*: the collector waits for it no more."""
+
+    def __init__(self, collector: Collector, own_host: str | None) -> None:
+        self.agents: dict[str, AgentState] = {}
+        self.lost: set[str] = set()
+        self.away: set[str] = set()
+        """Agents that were not heard of for seconds, and came back."""
+        self.clocks = ClockSync(own_host)
+        self._collector = collector
+        self._slots = SlotAllocator()
+
+    def join(self, agent: str, host: str, now_ns: int) -> None:
+        if agent in self.agents:
+            self._abandon(self.agents[agent])
+        self.agents[agent] = AgentState(agent, host)
+        self.clocks.hello(agent, host, now_ns)
+        self._collector.join(agent)
+
+    def status(self, agent: str, status: Status) -> None:
+        state = self.agents[agent]
+        state.settled, state.joiners, state.joined = status.settled, status.joiners, status.joined
+        self._collector.connected(agent, status.open)
+
+    # -- users -----------------------------------------------------------------------------------------------
+
+    @property
+    def claimed(self) -> int:
+        """Users that have a slot."""
+        return sum(state.claimed for state in self.agents.values())
+
+    @property
+    def settled(self) -> int:
+        """Users that have connected, or failed once."""
+        return sum(state.settled for state in self.agents.values())
+
+    def grant(self, agent: str, count: int, now_ns: int, per_second: float) -> Grant:
+        state, slots = self.agents[agent], self._slots.claim(count, now_ns, per_second)
+        state.claimed += count
+        state.indices.update(slot.user_index for slot in slots)
+        return Grant(slots)
+
+    def release(self, agent: str, index: int) -> None:
+        state = self.agents[agent]
+        if index in state.indices:  # else it was given up for lost, and is back
+            state.indices.remove(index)
+            state.claimed -= 1
+            self._slots.release(index)
+
+    def _abandon(self, state: AgentState) -> None:
+        """Locust starts the lost worker's users on the others: they take over its indices, and so its parts."""
+        for index in state.indices:
+            self._slots.release(index)
+        state.indices.clear()
+        state.claimed = state.settled = state.joiners = state.joined = 0
+
+    # -- who is there ----------------------------------------------------------------------------------------
+
+    def hear_of(self, alive: set[str]) -> None:
+        """`alive`: the agents that are heard of now. One that has sent its accounts may go."""
+        for agent in set(self.agents) - alive - self.lost:
+            if not self.agents[agent].finished:
+                logger.warning(
+                    "A worker is not heard of. Unless it comes back, its figures end with its last snapshot."
+                )
+                self._lose(agent)
+                self.clocks.leave(agent)
+                self._abandon(self.agents[agent])
+        for agent in self.lost & alive:
+            self.back(agent)
+
+    def back(self, agent: str) -> None:
+        """It was paused, or cut off; what it counted meanwhile it still has."""
+        if agent in self.lost:
+            logger.warning("A worker that was not heard of for some time is back.")
+            self.lost.discard(agent)
+            self.away.add(agent)
+            self.clocks.back(agent)
+            self._collector.join(agent)
+
+    def _lose(self, agent: str) -> None:
+        self.lost.add(agent)
+        self._collector.leave(agent)
+
+    def silent(self, answered: Callable[[AgentState], bool]) -> list[str]:
+        """Those whose answer is still waited for."""
+        return [name for name, state in self.agents.items() if name not in self.lost and not answered(state)]
+
+    def give_up(self, answered: Callable[[AgentState], bool]) -> None:
+        for name in self.silent(answered):
+            logger.error("A worker did not answer in the drain; the run is invalid.")
+            self._lose(name)
