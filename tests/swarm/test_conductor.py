@@ -72,7 +72,8 @@ def test_slots_and_windows_of_another_host_wait_for_its_clock() -> None:
     assert hear(conductor, "far", Claim(3), 1) == []
     assert told(published(conductor, 2, other="far"), "far") == []
     assert hear(conductor, "far", Claim(1), 3) == []
-    now_ns, actions = NS_PER_S, []
+    now_ns = NS_PER_S
+    actions: Actions = []
     for _ in range(EXCHANGES):
         assert not any(isinstance(each, Window | Grant) for each in told(actions, "far"))
         actions = hear(conductor, "far", Pong(now_ns, now_ns + HOUR_NS), now_ns + NS_PER_MS)
@@ -100,10 +101,10 @@ def test_settling_ends_when_all_have_connected_or_failed_once() -> None:
     greet(conductor, "a", 0)
     hear(conductor, "a", Claim(10), 0)
     assert conductor.tick(1, {"a"}) == []
-    assert conductor.phase is Phase.CONNECT
+    assert conductor.phases == [("connect", 0)]
     conductor.spawning_complete()
     conductor.tick(2, {"a"})
-    assert conductor.phase is Phase.SETTLE
+    assert conductor.phases == [("connect", 0), ("settle", 2)]
     hear(conductor, "a", Status(settled=10, open=9, joiners=4, joined=4), 3)
     actions = conductor.tick(4, {"a"})
     assert Say("Settled after 0.0 s: 9 of 10 connected, 4 of 4 joined") in actions

@@ -198,7 +198,7 @@ class Run:
                 assert reset == Reset(self.now_ns + LEAD_NS, self.conductor.epoch if measuring else None)
 
     def _wait(self, _: Agent) -> None:
-        for _ in range(10):
+        for _step in range(10):
             self.now_ns += STEP_NS
             self.tick()
 

@@ -46,7 +46,7 @@ def explorer(
 ) -> Explorer:
     """Of a coordinator whose next minute is known already: each second `delivered` of a hundred messages arrive."""
     row = {"offered": LOAD, "published": LOAD, "delivered": delivered, "lost": 0, "users": 10, "cpu_percent": 5.0}
-    rows = [{**row, "t_s": float(second)} for second in range(1, 61)]
+    rows: list[dict[str, object]] = [{**row, "t_s": float(second)} for second in range(1, 61)]
     started_ns = now_ns()
     run_time_ns = None if left_s is None else int(left_s * NS_PER_S)
     crowd = FakeCrowd(10, ours=ours)
