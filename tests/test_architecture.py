@@ -80,7 +80,6 @@ def imports(path: Path) -> Iterator[str]:
 
 CIRCLES = {
     frozenset(name for name in NAMES if name.startswith("client.")): "all share the engine; to be taken apart",
-    frozenset({"swarm.coordinator", "swarm.explorer"}): "to be taken apart",
     frozenset({"swarm.asked", "swarm.lifecycle", "swarm.signals", "swarm.users", "swarm.web"}): "to be taken apart",
 }
 """Modules that import each other, type checking included, and why they may."""

@@ -23,7 +23,7 @@ _WATCH_S = 0.1
 
 
 class Coordinator:
-    """`say(sentence)`: to the terminal. `on_publish()`: once, when the instants of publishing are set."""
+    """`say(sentence)`: to the terminal."""
 
     def __init__(
         self,
@@ -32,13 +32,13 @@ class Coordinator:
         crowd: Crowd,
         *,
         say: Callable[[str], None] = lambda sentence: None,
-        on_publish: Callable[[], None] = lambda: None,
     ) -> None:
         self.conductor = conductor
         self.crowd = crowd
         self._bus = bus
         self._say = say
-        self._on_publish: Callable[[], None] | None = on_publish
+        self.on_publish: Callable[[], None] | None = None
+        """Called once, when the instants of publishing are set."""
         self._queue: deque[Action] = deque()
         self._sends = False
         self._wake = Event()
@@ -56,8 +56,8 @@ class Coordinator:
 
     def _tick(self) -> None:
         self._perform(self.conductor.tick(now_ns(), self._bus.agents()))
-        if self._on_publish is not None and self.conductor.measure_start_ns is not None:
-            on_publish, self._on_publish = self._on_publish, None
+        if self.on_publish is not None and self.conductor.measure_start_ns is not None:
+            on_publish, self.on_publish = self.on_publish, None
             on_publish()
 
     def _received(self, agent: str, run: int, message: ToCoordinator) -> None:

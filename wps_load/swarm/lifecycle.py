@@ -279,20 +279,15 @@ class Lifecycle:
         setattr(self.environment.parsed_options, RUN_ATTRIBUTE, orjson.dumps(identity).decode())
         crowd = LocustCrowd(self.runner, lambda: float(self.parsed.get("spawn_rate") or 1.0))
         conductor = Conductor(plan, crowd, on_second=self._on_second)
-        self.coordinator = coordinator = Coordinator(
-            conductor, self._bus, crowd, say=self.console.say, on_publish=self._on_publish
-        )
+        self.coordinator = coordinator = Coordinator(conductor, self._bus, crowd, say=self.console.say)
         self._abort = AbortWatch(conductor, config.population.slos) if config.slo_abort else None
         self.explorer = None
         if config.capacity is not None or config.stages is not None:
             self.explorer = Explorer(coordinator, set_users=self._steps.want, say=self.console.say, end=self._end_run)
+            coordinator.on_publish = self.explorer.begin
         self._steps.begin()
         self.reporter.begin(conductor, lambda: self._most_users or plan.users, self.explorer)
         coordinator.start()
-
-    def _on_publish(self) -> None:
-        if self.explorer is not None:
-            self.explorer.begin()
 
     # -- load that changes -----------------------------------------------------------------------------------
 
