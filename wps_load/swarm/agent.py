@@ -22,8 +22,25 @@ from wps_load.swarm.clocks import host_identity
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.health import Health
 from wps_load.swarm.messages import (
-    Accounts, Claim, Clock, End, Expect, Finals, Grant, Hello, Ping, Pong, Rate, Release, Report, Reset, Retry,
-    Status, ToAgent, ToCoordinator, Window
+    Accounts,
+    Claim,
+    Clock,
+    End,
+    Expect,
+    Finals,
+    Grant,
+    Hello,
+    Ping,
+    Pong,
+    Rate,
+    Release,
+    Report,
+    Reset,
+    Retry,
+    Status,
+    ToAgent,
+    ToCoordinator,
+    Window,
 )  # fmt: skip
 
 BEAT_S = 0.1
