@@ -7,16 +7,22 @@ BIN    := $(VENV)/bin
 # A run of ours must never reach a paid service because a variable was left in the shell.
 CLEAN_ENV := env -u WebPubSubConnectionString $(shell env | sed -n 's/^\(LOCUST_[A-Za-z0-9_]*\)=.*/-u \1/p')
 
-.PHONY: run test check sample bench clean
+.PHONY: run test unit coverage check sample bench clean
 
 run: $(VENV)/.installed
 	$(CLEAN_ENV) $(BIN)/wps-load run
 
-test: $(VENV)/.installed-test
-	$(CLEAN_ENV) $(BIN)/ruff check .
-	$(CLEAN_ENV) $(BIN)/mypy
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist worksteal -m "not calibration"
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m calibration
+# Tests that wait for programs are dealt out with those that compute; those of one shared run stay together.
+test: check
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 4 --dist loadgroup
+
+# In a minute: what starts no program and no browser.
+unit: $(VENV)/.installed-test
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not program"
+
+# What the tests run of the package, line by line and branch by branch. Programs are not followed into their processes.
+coverage: $(VENV)/.installed-test
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not program" --cov --cov-report=term:skip-covered
 
 check: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -1,8 +1,67 @@
-"""For the whole suite: property tests have no deadline (two shared cores), and each session has its own examples."""
+"""For the whole suite: property tests have no deadline (two shared cores), and tests that start programs are known.
+
+A `program` test starts a process: one of the folders below, one that uses a process as a fixture, or one that is marked
+so. `make unit` leaves them out. What starts a process without being marked fails.
+"""
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
+
+FOLDERS = {"calibration", "integration", "sdks"}
+"""All of their tests are about whole programs."""
+
+PROCESSES = {"emulator", "live_emulator"}
+"""Fixtures that start a process."""
+
+STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn"}
+"""Events of the interpreter's audit."""
+
+_undeclared: list[str] = []
+"""The running test, if it may not start a process."""
+
+
+def _watch(event: str, arguments: tuple[object, ...]) -> None:
+    if event in STARTS and _undeclared:
+        raise AssertionError(f"{_undeclared[0]} starts a process ({event}): mark it with pytest.mark.program")
+
+
+sys.addaudithook(_watch)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what uses a process, and keeps tests that share a fixture of their module in one process of pytest-xdist.
+
+    Otherwise each process would make the fixture anew: five runs of the program, not one.
+    """
+    for item in items:
+        if item.path.parent.name in FOLDERS or PROCESSES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("program")
+        if _shares_a_fixture(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def _shares_a_fixture(item: pytest.Item) -> bool:
+    if item.get_closest_marker("program") is None:
+        return False
+    module = item.nodeid.partition("::")[0]
+    found: Any = getattr(item, "_fixtureinfo", None)
+    definitions = [] if found is None else [each[-1] for each in found.name2fixturedefs.values()]
+    return any(each.scope in ("module", "class") and each.baseid.startswith(module) for each in definitions)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Any:
+    if item.get_closest_marker("program") is None:
+        _undeclared.append(item.nodeid)
+    try:
+        return (yield)
+    finally:
+        _undeclared.clear()

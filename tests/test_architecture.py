@@ -178,13 +178,23 @@ def test_no_module_is_too_long() -> None:
     assert {name: n for name, path in NAMES.items() if (n := len(path.read_text().splitlines())) > LINES} == {}
 
 
-def leads_to_locust(path: Path, seen: frozenset[str] = frozenset()) -> bool:
-    """Whether importing this file imports Locust, which patches the process that does."""
+@cache
+def imported_at_once(path: Path) -> frozenset[str]:
+    """What importing this file imports, itself."""
     top = [node for node in tree_of(path).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = {name for node in top for name in imported(node)}
-    if any(room(name) == "locust" for name in names):
-        return True
-    return any(leads_to_locust(NAMES[name], seen | {name}) for name in (names & set(NAMES)) - seen)
+    return frozenset(name for node in top for name in imported(node))
+
+
+def leads_to_locust(path: Path) -> bool:
+    """Whether importing this file imports Locust, which patches the process that does."""
+    seen: set[str] = set()
+    found = imported_at_once(path)
+    while new := found - seen:
+        if any(room(name) == "locust" for name in new):
+            return True
+        seen |= new
+        found = frozenset().union(*(imported_at_once(NAMES[name]) for name in new if name in NAMES))
+    return False
 
 
 def test_no_test_imports_locust_where_tests_are_collected() -> None:

@@ -104,6 +104,7 @@ CALL = f"{sys.executable} -m wps_load.cli"
         (f"PYTHONIOENCODING=ascii:strict {CALL} plan -u 10 --wps-scenario idle > /dev/null", 0, ""),
     ],
 )
+@pytest.mark.program
 def test_a_command_whose_output_goes_nowhere(tmp_path: Path, shell: str, code: int, said: str) -> None:
     found = subprocess.run(
         ["/bin/bash", "-c", shell], capture_output=True, text=True, timeout=60, check=False, cwd=tmp_path

@@ -32,6 +32,7 @@ def target(emulator: EmulatorProcess) -> list[str]:
 
 
 class TestWell:
+    @pytest.mark.program
     def test_without_a_target_an_emulator_of_its_own(self, run: Run) -> None:
         result = run("doctor", "--users", "10", "--wps-emulator-faults", "delay=1ms")
         found = lines(result.out)
@@ -92,11 +93,13 @@ class TestBroken:
         assert found["upgrade"].startswith("fail the service does not accept the token (status 401)")
         assert found["echo"] == "skip upgrade comes first"
 
+    @pytest.mark.program
     def test_messages_that_do_not_come_back(self, run: Run) -> None:
         result = run("doctor", "--wps-emulator-faults", "drop=1/1", "--wps-connect-timeout", "300ms")
         assert result.code == 1
         assert lines(result.out)["echo"] == "fail the message did not come back in 0.3 s [no_answer]"
 
+    @pytest.mark.program
     def test_a_service_that_refuses(self, run: Run) -> None:
         result = run("doctor", "--wps-emulator-faults", "throttle=1/1")
         assert "status 429" in lines(result.out)["upgrade"]

@@ -11,6 +11,8 @@ import pytest
 
 from wps_load.emulator.process import EmulatorProcess
 
+pytestmark = pytest.mark.program
+
 PROGRAM = [sys.executable, "-m", "wps_load.cli"]
 
 

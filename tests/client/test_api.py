@@ -202,6 +202,7 @@ def test_callbacks_run_in_order_and_may_call_the_client(emulator: EmulatorProces
     client.end()
 
 
+@pytest.mark.program
 def test_connection_lost_is_told_once_then_connects_anew_and_rejoins() -> None:
     with EmulatorProcess.start(faults="disconnect=1/4,seed=3") as emulator:
         engine, group, lost = make(emulator), uuid4().hex, 0
@@ -220,6 +221,7 @@ def test_connection_lost_is_told_once_then_connects_anew_and_rejoins() -> None:
     assert count(seen, "rtt") > 3  # only a member of the group hears its own copies
 
 
+@pytest.mark.program
 def test_reliable_connection_is_recovered_under_the_call() -> None:
     with EmulatorProcess.start(faults="disconnect=1/6,seed=3") as emulator:
         engine, group = make(emulator, protocol="json-reliable"), uuid4().hex

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import gevent
+import pytest
 
 from tests.client.engine_runs import Run, until
 from wps_load.emulator.process import EmulatorProcess
 
 
+@pytest.mark.program
 def test_back_offs_end_for_all_who_wait_and_for_nobody_after() -> None:
     with EmulatorProcess.start(faults="refuse=1/1") as refusing:
         run = Run(refusing.connection_string, 5)

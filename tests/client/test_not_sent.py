@@ -135,12 +135,14 @@ def by_cause(done: Done) -> dict[Cause, int]:
     return found
 
 
+@pytest.mark.program
 def test_a_service_that_ends_connections() -> None:
     with EmulatorProcess.start(faults="disconnect=1/40,seed=3") as ending:
         done = Run(ending.connection_string, 6, engines=2, rate="100").settle().measure(400).finish()
     assert list(by_cause(done)) == [SERVICE]
 
 
+@pytest.mark.program
 def test_a_service_that_refuses_connections() -> None:
     with EmulatorProcess.start(faults="refuse=1/1") as refusing:
         done = Run(refusing.connection_string, 3, rate="100").settle().measure(100).finish()

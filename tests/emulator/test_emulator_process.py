@@ -23,6 +23,7 @@ from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.emulator.upstream import serve_upstream
 
 
+@pytest.mark.program
 def test_a_child_serves_tells_its_stats_and_stops() -> None:
     with EmulatorProcess.start(faults="drop=1/2", units=1) as emulator:
         parsed = ConnectionString.parse(emulator.connection_string)
@@ -34,11 +35,13 @@ def test_a_child_serves_tells_its_stats_and_stops() -> None:
     assert emulator.stop() == 0
 
 
+@pytest.mark.program
 def test_a_child_that_cannot_start_says_so() -> None:
     with pytest.raises(EmulatorFailed, match="ended at once with exit code 2"):
         EmulatorProcess.start(faults="nonsense")
 
 
+@pytest.mark.program
 def test_an_interrupt_does_not_end_a_child_but_the_end_of_its_parent_does() -> None:
     program = textwrap.dedent("""
         import os, sys
@@ -65,6 +68,7 @@ def test_an_interrupt_does_not_end_a_child_but_the_end_of_its_parent_does() -> N
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.program
 def test_a_signal_ends_the_program_cleanly(number: signal.Signals, tmp_path: Path) -> None:
     settings = tmp_path / "appsettings.json"
     settings.write_text('{"WebPubSub": {"AccessKey": "key of the file", "Hubs": {"h": {"EventListeners": [{}]}}}}')
@@ -97,6 +101,7 @@ def test_a_signal_ends_the_program_cleanly(number: signal.Signals, tmp_path: Pat
         (["--host", "0.0.0.0", "--access-key", "a-key-of-its-own-that-nobody-else-has"], False),
     ],
 )
+@pytest.mark.program
 def test_the_public_key_is_for_this_host_only(argv: list[str], warns: bool) -> None:
     with subprocess.Popen(
         [sys.executable, "-m", "wps_load.emulator", "--port", "0", "--exit-with-stdin", *argv],
@@ -143,6 +148,7 @@ def test_wrong_options_are_one_sentence_and_exit_code_2(
     assert err.count("\n") == 1
 
 
+@pytest.mark.program
 def test_a_busy_port_is_one_sentence_and_exit_code_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = str(busy.getsockname()[1])
@@ -162,6 +168,7 @@ def test_upstream_refuses_an_unreadable_connection_string(capsys: pytest.Capture
     assert "no Endpoint=" in capsys.readouterr().err
 
 
+@pytest.mark.program
 def test_a_fork_of_the_parent_neither_ends_the_child_nor_keeps_it_alive() -> None:
     emulator = EmulatorProcess.start()
     reading, writing = os.pipe()
@@ -180,6 +187,7 @@ def test_a_fork_of_the_parent_neither_ends_the_child_nor_keeps_it_alive() -> Non
         os.waitpid(fork, 0)
 
 
+@pytest.mark.program
 def test_serves_tls(tmp_path: Path) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("localhost")

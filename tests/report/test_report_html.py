@@ -157,6 +157,7 @@ def test_a_report_is_small() -> None:
 @pytest.mark.browser
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")
 @pytest.mark.parametrize(("theme", "kind"), [("light", "ordinary"), ("dark", "stages")])
+@pytest.mark.program
 def test_a_browser_draws_every_chart_without_an_error(tmp_path: Path, theme: str, kind: str) -> None:
     target = tmp_path / "report.html"
     failures = {("connect", "http_429"): 7}

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 SCRIPT = """
 import sys
 sys.path.insert(0, {here!r})
@@ -23,6 +25,7 @@ print(sorted(set(sys.modules) - known))
 """
 
 
+@pytest.mark.program
 def test_the_first_snapshot_of_a_run_imports_and_compiles_nothing() -> None:
     script = SCRIPT.format(here=str(Path(__file__).parents[2]))
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)

@@ -60,6 +60,7 @@ time.sleep(60)
 
 
 @pytest.mark.parametrize("way", ["kernel", "poll"])
+@pytest.mark.program
 def test_a_fork_ends_when_its_parent_is_killed(way: str) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, way], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -197,6 +197,7 @@ def test_a_forked_worker_waits_while_a_run_is_on_and_leaves_where_none_is(proces
         ("other", [], -signal.SIGINT),
     ],
 )
+@pytest.mark.program
 def test_while_locust_still_imports_ctrl_c_is_no_traceback(program: str, argv: list[str], code: int) -> None:
     source = (
         f"import sys, os, signal, types; sys.modules[{program!r}] = types.ModuleType('x'); import wps_load.swarm; "
