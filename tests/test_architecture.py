@@ -37,6 +37,20 @@ ALLOWED: dict[str, set[str]] = {
 SETTINGS_FLOORS = ("load", "feasibility", "rules", "run_config", "target", "options", "sources")
 """From the top: a module of the settings imports only those behind it."""
 
+CLIENT_FLOORS = (
+    {"engine"},
+    {"population", "api"},
+    {"publish_plan", "virtual_user", "chaos", "keepalive", "api_connector", "inbox"},
+    {"establish", "link", "api_link", "rest_publisher"},
+    {"connections", "recovery", "publisher"},
+    {"context"},
+)
+"""From the top: a module of the client imports only those of the floors behind its own. All others are the ground."""
+WRITES_OF_OTHERS = {
+    "client.publisher: out.seq": "the way of a message: a call less for each",
+}
+"""What is written to another module's objects in the client's floors, and why it may."""
+
 BLOCKING = {"socket", "gevent", "locust", "asyncio", "aiohttp"}
 READS_TIME = {
     "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
@@ -79,7 +93,6 @@ def imports(path: Path) -> Iterator[str]:
 
 
 CIRCLES = {
-    frozenset(name for name in NAMES if name.startswith("client.")): "all share the engine; to be taken apart",
     frozenset({"swarm.asked", "swarm.lifecycle", "swarm.signals", "swarm.users", "swarm.web"}): "to be taken apart",
 }
 """Modules that import each other, type checking included, and why they may."""
@@ -140,6 +153,38 @@ def test_settings_are_made_from_the_top_down() -> None:
         for name in floors
         if (upward := {other for other in ours(NAMES[name]) & set(floors) if floors[other] <= floors[name]})
     } == {}
+
+
+def test_arrows_inside_the_client_go_down() -> None:
+    floors = {f"client.{name}": number for number, floor in enumerate(CLIENT_FLOORS) for name in floor}
+    assert floors.keys() <= NAMES.keys()
+    ground = len(CLIENT_FLOORS)
+    assert {
+        name: upward
+        for name, path in NAMES.items()
+        if room(name) == "client"
+        and (upward := {each for each in ours(path) & set(floors) if floors[each] <= floors.get(name, ground)})
+    } == {}
+
+
+def written(node: ast.AST) -> Iterator[ast.Attribute]:
+    """The attributes that one statement sets, of whatever object but `self`."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    if isinstance(node, ast.AugAssign | ast.AnnAssign):
+        targets = [node.target]
+    for target in targets:
+        for each in target.elts if isinstance(target, ast.Tuple) else [target]:
+            if isinstance(each, ast.Attribute) and ast.unparse(each.value) != "self":
+                yield each
+
+
+def test_no_file_of_the_client_writes_what_is_anothers() -> None:
+    found = set()
+    for name in sorted(f"client.{each}" for floor in CLIENT_FLOORS for each in floor):
+        nodes = list(ast.walk(tree_of(NAMES[name])))
+        own = {each.attr for each in nodes if isinstance(each, ast.Attribute) and ast.unparse(each.value) == "self"}
+        found |= {f"{name}: {ast.unparse(each)}" for node in nodes for each in written(node) if each.attr not in own}
+    assert found == set(WRITES_OF_OTHERS)
 
 
 def test_there_are_no_circles() -> None:
