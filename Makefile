@@ -7,7 +7,7 @@ BIN    := $(VENV)/bin
 # A run of ours must never reach a paid service because a variable was left in the shell.
 CLEAN_ENV := env -u WebPubSubConnectionString $(shell env | sed -n 's/^\(LOCUST_[A-Za-z0-9_]*\)=.*/-u \1/p')
 
-.PHONY: run test unit coverage check sample bench clean
+.PHONY: run test unit coverage check sample schema bench clean
 
 run: $(VENV)/.installed
 	$(CLEAN_ENV) $(BIN)/wps-load run
@@ -47,6 +47,10 @@ sample: $(VENV)/.installed
 	$(CLEAN_ENV) $(BIN)/locust --config configs/capacity.conf --wps-report-dir build/sample \
 	  --wps-capacity rate:100..3000 --wps-emulator-faults service-rate=900 -t 4m
 	mv build/sample/* reports/sample-capacity
+
+# The JSON Schema of summary.json, from the types in wps_load/report/document.py.
+schema: $(VENV)/.installed
+	$(BIN)/python -m wps_load.report.schema
 
 # Beside peers, some 12 minutes; see docs/performance.md.
 bench: $(VENV)/.installed-test

@@ -56,15 +56,16 @@ def searched(
         "answer": _answer(held, failed, bound_by),
         "steps": steps,
     }
+    best_slo = None
     if held:
         best = next(s for s in steps if s["load"] == held)
-        capacity["best_slo"] = [
+        best_slo = [
             {"expression": "rtt p99 < 100ms", "value": best["p99"], "verdict": "pass"},
             {"expression": "loss = 0", "value": 0, "verdict": "pass"},
         ]
     length = 5 + 7 * len(steps)
     settings = {"wps-capacity": "rate:100..1000", "run-time": float(length)}
-    return _run(length, settings, capacity=capacity, slo="rtt p99 < 100ms, loss = 0", **changes)
+    return _run(length, settings, capacity=capacity, best_slo=best_slo, slo="rtt p99 < 100ms, loss = 0", **changes)
 
 
 def _answer(held: int | None, failed: int | None, bound_by: str) -> str:

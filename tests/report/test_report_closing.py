@@ -10,6 +10,7 @@ from tests.report.capacity_runs import searched
 from tests.report.report_runs import facts
 from wps_load.measure.thresholds import parse
 from wps_load.report.closing import MOST_LINES, Paint, Said, closing, margin
+from wps_load.report.document import SloVerdict
 from wps_load.report.summary import build_summary
 
 REPORT = "reports/20260314T092653Z-echo/report.html"
@@ -48,7 +49,7 @@ def test_the_worst_case_fits() -> None:
 
 
 def test_the_answer_of_a_search_is_last() -> None:
-    summary = build_summary(searched())
+    summary: Any = build_summary(searched())
     lines = texts(summary)
     assert lines[-3:] == [
         f"Report: {REPORT}",
@@ -74,7 +75,7 @@ def test_a_report_that_is_lost_is_told() -> None:
         ("rtt p99 < 1s", None, "no_data", ""),
     ],
 )
-def test_margins(expression: str, value: float | None, verdict: str, words: str) -> None:
+def test_margins(expression: str, value: float | None, verdict: SloVerdict, words: str) -> None:
     parse(expression)
     assert margin({"expression": expression, "value": value, "verdict": verdict}) == words
 

@@ -39,7 +39,8 @@ def quick(rng: np.random.Generator, seconds: int, median_ms: float, slowdown: fl
         {"t_s": i + 1.0, "interval_s": 1.0, "phase": "measure", "delivered": int(n)}
         for i, n in enumerate(rng.poisson(100, seconds))
     ]
-    return Run("made", SUMMARY | {"metrics": {"rtt": row}, "timeline": timeline}, {"rtt": log})
+    summary: Any = SUMMARY | {"metrics": {"rtt": row}, "timeline": timeline}
+    return Run("made", summary, {"rtt": log})
 
 
 def regressions(trials: int, slowdown: float, noises: Sequence[tuple[float, float]], runs: int = 1) -> int:
@@ -135,8 +136,9 @@ def test_from_folders_with_every_direction(tmp_path: Path) -> None:
 def test_a_rate_that_falls_is_worse() -> None:
     rng = np.random.default_rng(1)
     base, new = (quick(rng, 60, 20.0, 1.0, 0.0, 0.01) for _ in range(2))
-    slower = [row | {"delivered": row["delivered"] // 2} for row in new.summary["timeline"]]
-    found = compare([base], [replace(new, summary=new.summary | {"timeline": slower})])
+    summary: Any = new.summary
+    slower = [row | {"delivered": row["delivered"] // 2} for row in summary["timeline"]]
+    found = compare([base], [replace(new, summary=summary | {"timeline": slower})])
     delivered = next(d for d in found.differences if d.name == "delivered")
     assert delivered.verdict == "worse"
     assert delivered.change == pytest.approx(-0.5, abs=0.03)

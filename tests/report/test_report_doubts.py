@@ -12,13 +12,14 @@ from tests.report.report_runs import facts, histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import parse
+from wps_load.report.document import Level
 from wps_load.report.doubts import CHECKS, thin_percentiles
 from wps_load.report.evidence import high_percentile
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, RunState
 from wps_load.report.summary import build_summary
 
 
-def levels(**changes: Any) -> dict[str, str]:
+def levels(**changes: Any) -> dict[str, Level]:
     """Name -> level of the doubts about a run that is sound but for `changes`."""
     made = {"rate": 2000, "measure_s": 30, **changes}
     found = {doubt["name"]: doubt["level"] for doubt in build_summary(facts(**made))["doubts"]}

@@ -132,7 +132,7 @@ def test_rendered_again_from_the_folder_alone(tmp_path: Path) -> None:
             '{"schema": "wps-load.summary/0"}',
             "has schema 'wps-load.summary/0', but this version of wps-load reads",
         ),
-        ('{"schema": "wps-load.summary/1", "run": {}}', "is broken: the document has no verdict"),
+        ('{"schema": "wps-load.summary/1", "run": {}}', "is broken: run: object missing required field `id`"),
         (b"\xff\xfe", "cannot be read: it is not text"),
     ],
 )
@@ -149,7 +149,7 @@ def test_broken_summary_inside(tmp_path: Path) -> None:
     document = json.loads((tmp_path / "summary.json").read_text())
     document["metrics"]["rtt"] = 5
     (tmp_path / "summary.json").write_text(json.dumps(document))
-    with pytest.raises(BrokenRun, match=r"is broken: metrics\.rtt is not object"):
+    with pytest.raises(BrokenRun, match=r"is broken: metrics\.rtt: expected `object`, got `int`"):
         load_run(tmp_path)
 
 

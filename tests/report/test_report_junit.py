@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.report.report_runs import facts
 from wps_load.report import junit
+from wps_load.report.document import Summary
 from wps_load.report.model import GeneratorHealth
-from wps_load.report.summary import Summary, build_summary
+from wps_load.report.summary import build_summary
 
 ALLOWED = {
     "testsuites": {"testsuite"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.report.report_runs import facts
@@ -69,7 +71,7 @@ def test_escape(text: str, safe: str) -> None:
 
 def test_names_and_labels_from_outside_are_text_wherever_they_stand() -> None:
     evil = "<img src=x onerror=alert(1)>"
-    summary = build_summary(facts(failures={("connect", evil): 3}))
+    summary: Any = build_summary(facts(failures={("connect", evil): 3}))
     summary["run"].update({name: evil for name in ("scenario", "protocol", "target")})
     summary["run"]["settings"] = dict.fromkeys(summary["run"]["settings"], evil)
     for doubt in summary["doubts"]:

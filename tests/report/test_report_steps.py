@@ -59,7 +59,7 @@ class TestSearch:
         assert [cell.faint for cell in table.rows[0]][2:4] == [True, True]  # 500 samples do not carry a p99
 
     def test_connections_have_a_column_where_they_differ(self) -> None:
-        summary = build_summary(searched())
+        summary: Any = build_summary(searched())
         assert "connections" not in steps_table(summary).header
         summary["capacity"]["steps"][0]["users"] += 1
         assert "connections" in steps_table(summary).header
@@ -101,7 +101,7 @@ class TestSearch:
 
 class TestStages:
     def test_the_knee_is_where_power_is_greatest(self) -> None:
-        summary = build_summary(staged())
+        summary: Any = build_summary(staged())
         power = {s["load"]: s["delivered_per_s"] / s["p50"] for s in summary["stages"]["steps"]}
         assert knee_load(summary) == max(power, key=lambda load: power[load]) == 600
         assert [row[1] for row in texts(steps_table(summary))] == ["", "", "knee", "", "", ""]
@@ -122,7 +122,8 @@ class TestStages:
 
     def test_very_many_steps_do_not_get_charts_each(self) -> None:
         run = staged((200, 300))
-        steps: Any = (run.stages or {})["steps"]
+        assert run.stages is not None
+        steps = run.stages["steps"]
         text = page(replace(run, stages={"variable": "rate", "steps": list(steps) * 30}))
         assert text.count('id="chart-step-') == 40
         assert "20 more steps stand in the table only." in text
@@ -178,9 +179,9 @@ class TestUnits:
 
     def test_a_load_beyond_all_tiers(self) -> None:
         run = searched()
-        steps: Any = (run.capacity or {})["steps"]
-        huge = [{**step, "delivered_per_s": 1e9} for step in steps]
-        summary = build_summary(replace(run, capacity={**(run.capacity or {}), "steps": huge}))
+        capacity: Any = run.capacity
+        huge = [{**step, "delivered_per_s": 1e9} for step in capacity["steps"]]
+        summary = build_summary(replace(run, capacity=capacity | {"steps": huge}))
         found = found_sizing(summary, Extras(prices=PRICES))
         assert found is not None
         assert "is more than any tier holds: outbound messages/s" in units_sentence(summary, found)

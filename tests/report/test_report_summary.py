@@ -10,7 +10,9 @@ import jsonschema
 import pytest
 
 from tests.report.report_runs import facts
+from wps_load.report.document import Summary
 from wps_load.report.model import GeneratorHealth, RunFacts
+from wps_load.report.schema import SCHEMA_PATH, schema_text
 from wps_load.report.summary import build_summary
 
 VALIDATOR = jsonschema.Draft202012Validator(
@@ -19,11 +21,16 @@ VALIDATOR = jsonschema.Draft202012Validator(
 )
 
 
-def valid(document: dict[str, Any]) -> dict[str, Any]:
+def valid(document: Summary) -> dict[str, Any]:
     """The document as it comes back from its file."""
     read: dict[str, Any] = json.loads(json.dumps(document, allow_nan=False))
     VALIDATOR.validate(read)
     return read
+
+
+def test_schema_is_that_of_the_types() -> None:
+    """`make schema` writes it anew."""
+    assert SCHEMA_PATH.read_text() == schema_text()
 
 
 def test_schema_is_itself_valid() -> None:
@@ -73,7 +80,7 @@ def test_failures_without_a_value_have_a_row() -> None:
 @pytest.mark.parametrize("broken", [{"verdict": "good"}, {"extra": 1}, {"schema": "wps-load.summary/3"}])
 def test_schema_refuses(broken: dict[str, Any]) -> None:
     with pytest.raises(jsonschema.ValidationError):
-        valid(build_summary(facts()) | broken)
+        VALIDATOR.validate(build_summary(facts()) | broken)
 
 
 def test_generator_section_is_the_contracts() -> None:

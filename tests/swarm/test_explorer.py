@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.swarm.runs import FakeCrowd, conducted, planned
@@ -92,11 +94,12 @@ def test_where_both_were_at_their_limit_the_answer_says_so() -> None:
     found = explorer()
     found.found = Found(90, 90, 100, BoundBy.SERVICE)
     ended = "the service ended 3 connections (closed_1006)"
-    found.steps = [{"load": 100, "outcome": "failed", "reasons": [ended]}]
+    failed: Any = {"load": 100, "outcome": "failed"}
+    found.steps = [failed | {"reasons": [ended]}]
     assert found.answer() == "Capacity: 90 messages/s, below 100"
     found.steps[0]["reasons"] = [ended, f"{GENERATOR_TOO}messages left 23.1 ms or more late"]
     assert found.answer() == f"Capacity: 90 messages/s, below 100, {GENERATOR_TOO}messages left 23.1 ms or more late"
-    found.steps.append({"load": 100, "outcome": "failed", "reasons": [ended]})
+    found.steps.append(failed | {"reasons": [ended]})
     assert found.answer() == "Capacity: 90 messages/s, below 100", "it had room in the other try"
 
 

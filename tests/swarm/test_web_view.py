@@ -70,8 +70,8 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     def judge(_: Any, conductor: Any) -> Judgement:
         instants.append(now_ns())
-        slo = {"expression": "loss = 0", "value": 1.0, "verdict": "fail"}
-        doubt = {"name": "few_samples", "level": "warning", "message": "Few `rtt`.", "advice": "Run longer."}
+        slo: Any = {"expression": "loss = 0", "value": 1.0, "verdict": "fail"}
+        doubt: Any = {"name": "few_samples", "level": "warning", "message": "Few `rtt`.", "advice": "Run longer."}
         return Judgement(conductor, now_ns(), [slo], [doubt], SUMMARY["metrics"])
 
     monkeypatch.setattr(web_view, "judge", judge)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from wps_load.capacity.measured import measured_load
 from wps_load.capacity.prices import Cost, Prices, cost
 from wps_load.capacity.units import (
     PLANNED_SHARE,
@@ -19,8 +17,6 @@ from wps_load.capacity.units import (
     filled,
     smallest,
 )
-from wps_load.settings.options import OPTIONS
-from wps_load.workload.scenarios import SCENARIOS
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,27 +73,3 @@ def _sized(times: float, load: Load, guide: Guide, use_case: str | None, prices:
     size, billed = smallest(guide, load, use_case), load.billed_per_day
     additional = None if billed is None else additional_messages(guide, size, billed)
     return Sized(times, load, size, additional, None if prices is None else cost(guide, prices, size, billed))
-
-
-def measured_sizing(
-    summary: Mapping[str, Any], guide: Guide, growth: Sequence[Fraction], prices: Prices | None
-) -> Sizing | None:
-    """Of a finished run; None where its load is unknown: tasks of a locustfile's own, a search in which nothing held.
-
-    Raises ValueError for settings that no run of this version has.
-    """
-    run = summary["run"]
-    if run["scenario"] not in SCENARIOS or not summary["connections"]["peak"]:
-        return None
-    capacity = summary["capacity"]
-    if capacity is not None and capacity["value"] is None:
-        return None
-    bought = {name: _setting(run["settings"], name) for name in ("units", "tier")}
-    load = measured_load(summary)
-    return sizing(run["scenario"], load, guide, growth, prices, units=bought["units"], sku=bought["tier"])
-
-
-def _setting(settings: Mapping[str, Any], name: str) -> Any:
-    option = next(option for option in OPTIONS if option.flag == f"--wps-{name}")
-    text = settings.get(option.key)
-    return option.read(str(text)) if text else None

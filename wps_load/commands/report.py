@@ -9,7 +9,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from wps_load.capacity.measured import measured_load
 from wps_load.capacity.prices import Prices, read_prices
 from wps_load.capacity.units import Guide, load_guide
 from wps_load.commands import units_text
@@ -18,10 +17,11 @@ from wps_load.commands.words import rate, row
 from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.report import tables
 from wps_load.report.azure import AzureMetrics, read_azure
+from wps_load.report.document import Summary
 from wps_load.report.extras import Extras
 from wps_load.report.files import write_rendered
 from wps_load.report.load import BrokenRun, Run, load_run
-from wps_load.report.summary import Summary
+from wps_load.report.measured import measured_load
 from wps_load.settings.options import BY_FLAG
 
 _EXAMPLE = """\

@@ -10,6 +10,7 @@ from wps_load.measure.histogram import Histogram
 from wps_load.measure.thresholds import parse
 from wps_load.report import axes
 from wps_load.report.azure import HEALTHY_LOAD_PERCENT
+from wps_load.report.document import Summary
 from wps_load.report.drawing import Band, Bar, Bars, Chart, Line, Rule
 from wps_load.report.evidence import headline, samples
 from wps_load.report.steps import steps
@@ -33,7 +34,6 @@ _TICKS_PER_DECADE = 24
 _SECONDS = "seconds since the start"
 
 Columns = dict[str, list[Any]]
-Summary = Mapping[str, Any]
 
 
 def latency_limits(expression: str, metric: str | None) -> list[dict[str, Any]]:

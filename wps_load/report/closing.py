@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from wps_load.measure.thresholds import parse
 from wps_load.report import tables
+from wps_load.report.document import SloRow, Summary, metric_row, numbers
 from wps_load.report.tables import millis, number
 
 MOST_LINES: Final = 25
@@ -39,7 +40,7 @@ class Paint:
         return f"{said.text[: word.start()]}\x1b[1;{_COLOURS[said.tone]}m{word[0]}\x1b[0m{said.text[word.end() :]}"
 
 
-def closing(summary: Mapping[str, Any], *, report: str | None, lost: str | None, codes: Iterable[str]) -> list[Said]:
+def closing(summary: Summary, *, report: str | None, lost: str | None, codes: Iterable[str]) -> list[Said]:
     """The lines. `report`: its path; `lost`: why there is none; `codes`: what else is to be said of the exit code."""
     emulator = " (EMULATOR)" if tables.on_emulator(summary) else ""
     lines = [Said(f"{_VERDICT}{summary['verdict']}{emulator}", summary["verdict"]), *_slos(summary), *_load(summary)]
@@ -69,7 +70,7 @@ def _kept(lines: Sequence[str], kind: str) -> list[str]:
     return [*lines[: most - 1], f"  and {len(lines) - most + 1} more: see the report"]
 
 
-def _slos(summary: Mapping[str, Any]) -> list[Said]:
+def _slos(summary: Summary) -> list[Said]:
     """Those that were not met first."""
     found = sorted(summary["slo"], key=lambda slo: slo["verdict"] == "pass")
     most = _MOST["slo"]
@@ -79,12 +80,12 @@ def _slos(summary: Mapping[str, Any]) -> list[Said]:
     return [*lines, Said(f"  and {more} more SLOs: see the report")] if more else lines
 
 
-def _slo(slo: Mapping[str, Any]) -> str:
+def _slo(slo: SloRow) -> str:
     left = margin(slo)
     return f"  {slo['verdict']:8}{slo['expression']}  (measured: {tables.slo_value(slo)}{left and f', {left}'})"
 
 
-def margin(slo: Mapping[str, Any]) -> str:
+def margin(slo: SloRow) -> str:
     """How far a figure is from its limit, in percent of the limit; empty where that says nothing."""
     value, demand = slo["value"], parse(slo["expression"])[0]
     limit = demand.limit_ms if demand.kind == "time" else demand.limit
@@ -95,8 +96,8 @@ def margin(slo: Mapping[str, Any]) -> str:
     return f"{percent}% to spare" if slo["verdict"] == "pass" else f"{percent}% beyond"
 
 
-def _load(summary: Mapping[str, Any]) -> list[Said]:
-    connections, messages, rates = summary["connections"], summary["messages"], summary["rates"]
+def _load(summary: Summary) -> list[Said]:
+    connections, messages, rates = map(numbers, (summary["connections"], summary["messages"], summary["rates"]))
     parts = [f"{number(connections['target'])} asked for", f"{number(connections['opened'])} opened"]
     parts += [f"{number(connections['failed'])} failed"]
     for key in ("dropped", "cut", "recovered", "reconnected", "closed_by_plan"):
@@ -118,19 +119,19 @@ def _row(label: str, parts: Sequence[str]) -> Said:
     return Said(f"  {label:{_LABEL}} {', '.join(parts)}")
 
 
-def _latencies(summary: Mapping[str, Any]) -> Iterable[str]:
+def _latencies(summary: Summary) -> Iterable[str]:
     """The metric that the run is about, those of SLOs, and the way in: what else there is stands in the report."""
     demanded = [slo["expression"].split()[0] for slo in summary["slo"]]
     main = summary["run"].get("main_metric")
     for name in dict.fromkeys(filter(None, (main, *demanded, "connect"))):
-        row = summary["metrics"].get(name)
-        if row is None or row.get("p50") is None:
+        row = metric_row(summary, name)
+        if row.get("p50") is None:
             continue
         figures = "  ".join(f"{p.replace('_', '.')} {millis(row[p])}" for p in _percentiles(summary, name))
         yield f"  {name:{_LABEL}} {figures}  max {millis(row['max'])} ms  ({number(row['count'])})"
 
 
-def _percentiles(summary: Mapping[str, Any], metric: str) -> list[str]:
+def _percentiles(summary: Summary, metric: str) -> list[str]:
     """p50 and p99, and what an SLO names."""
     named = {"p50", "p99"}
     for slo in summary["slo"]:
@@ -140,13 +141,13 @@ def _percentiles(summary: Mapping[str, Any], metric: str) -> list[str]:
     return [p for p in tables.PERCENTILE_COLUMNS if p in named]
 
 
-def _failures(summary: Mapping[str, Any]) -> Iterable[str]:
+def _failures(summary: Summary) -> Iterable[str]:
     for each in sorted(summary["failures"], key=lambda failure: -failure["count"]):
         said = f": {each['message']}" if each.get("message") else ""
         yield f"  failed       {each['metric']} {each['label']} {number(each['count'])}x{said}"
 
 
-def next_command(summary: Mapping[str, Any], report: str | None) -> str | None:
+def next_command(summary: Summary, report: str | None) -> str | None:
     """What to try now."""
     scenario = summary["run"]["scenario"]
     if scenario == "locustfile":

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
-from typing import Any
 
+from wps_load.report.document import Summary
 from wps_load.settings.options import OPTIONS
 from wps_load.settings.target import AZURE_VARIABLE
 
@@ -14,7 +13,7 @@ _NOT_REPEATED = frozenset({"wps-seed", "wps-report-dir"})
 _TARGETS = ("wps-connection-string", "wps-client-url", "wps-negotiate-url")
 
 
-def reproduce(summary: Mapping[str, Any]) -> str:
+def reproduce(summary: Summary) -> str:
     """A shell command, over several lines, with what differs from the defaults, and the seed that was used.
 
     Secrets are not kept: the variables that must hold them stand before the command, as `NAME=...`.

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from wps_load.errors import ExitCode, WpsLoadError
+from wps_load.report.document import RunSection
 from wps_load.report.figures import CONFIDENCE, LATENCIES, Difference, Floors, differences
 from wps_load.report.load import Run
 from wps_load.settings.options import SHAPING
@@ -100,9 +101,16 @@ def _refuse(base: Sequence[Run], new: Sequence[Run]) -> None:
             raise NotComparable(f"{runs[0].name} and {run.name} were different tests: {differing}.")
 
 
-def different_settings(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
+def different_settings(a: RunSection, b: RunSection) -> list[str]:
     """Those that matter, as `name: a, b`."""
-    found = [f"{key}: {a[key]}, {b[key]}" for key in ("scenario", "protocol") if a[key] != b[key]]
+    found = [
+        f"{key}: {one}, {other}"
+        for key, one, other in (
+            ("scenario", a["scenario"], b["scenario"]),
+            ("protocol", a["protocol"], b["protocol"]),
+        )
+        if one != other
+    ]
     names = dict.fromkeys((*a["settings"], *b["settings"]))
     for name in names:
         one, other = a["settings"].get(name), b["settings"].get(name)
@@ -114,9 +122,12 @@ def different_settings(a: dict[str, Any], b: dict[str, Any]) -> list[str]:
 
 def _notes(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
     notes = []
-    for key, words in (("host", "The load came from different machines"), ("versions", "Versions differ")):
-        kinds = [repr(sorted(run.summary["run"][key].items())) for run in (*base, *new)]
-        if len(set(kinds)) > 1:
+    runs = [run.summary["run"] for run in (*base, *new)]
+    for kinds, words in (
+        ([run["host"] for run in runs], "The load came from different machines"),
+        ([run["versions"] for run in runs], "Versions differ"),
+    ):
+        if any(kind != kinds[0] for kind in kinds):
             notes.append(f"{words}: part of a difference may be theirs.")
     if len(base) == 1 or len(new) == 1:
         notes.append(

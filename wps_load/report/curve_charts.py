@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from wps_load.report import axes
 from wps_load.report.charts import thinned
+from wps_load.report.document import Step, Summary, numbers
 from wps_load.report.drawing import Chart, Line, Mark, Rule
 from wps_load.report.steps import UNITS, knee_load, steps, variable
 from wps_load.report.tables import is_search, number
 
 _SIGNS = {"held": ("●", 3, "held"), "failed": ("✕", 4, "failed"), "generator": ("◆", 2, "the generator’s limit")}
-Summary = Mapping[str, Any]
-Step = Mapping[str, Any]
 
 
 def curve(summary: Summary) -> tuple[Chart, ...]:
@@ -22,7 +20,7 @@ def curve(summary: Summary) -> tuple[Chart, ...]:
     if not found:
         return ()
     search = is_search(summary)
-    at = summary["capacity"]["value"] if search else knee_load(summary)
+    at = summary["capacity"]["value"] if summary["capacity"] is not None else knee_load(summary)
     rules = [] if at is None else [Rule("x", float(at), f"{'answer' if search else 'knee'}: {number(at)}", "link")]
     x = axes.of_values([step["load"] for step in found], UNITS[variable(summary)])
     metric = f"{found[0]['metric']} p99"
@@ -44,19 +42,20 @@ def _panel(
     search: bool,
     log: bool = False,
 ) -> Chart:
-    known = [step for step in found if step[key] is not None]
-    y = axes.of_values([step[key] for step in known], title, may_be_log=log)
-    loads, means = _means(known, key)
-    signs = {step["outcome"]: _SIGNS.get(step["outcome"], ("●", 1, "")) if search else ("●", 1, "") for step in known}
+    known = [(step, value) for step in found if (value := numbers(step)[key]) is not None]
+    y = axes.of_values([value for _, value in known], title, may_be_log=log)
+    loads, means = _means([(step["load"], value) for step, value in known])
+    plain = ("●", 1, "")
+    signs = {step["outcome"]: _SIGNS.get(step["outcome"] or "", plain) if search else plain for step, _ in known}
     marks = [
         Mark(
             step["load"],
-            step[key],
+            value,
             slot,
             sign,
-            f"{number(step['load'])} {x.title}: {number(step[key])} {title} {words}",
+            f"{number(step['load'])} {x.title}: {number(value)} {title} {words}",
         )
-        for step in known
+        for step, value in known
         for sign, slot, words in (signs[step["outcome"]],)
     ]
     keys = [(f"{sign} {words}", slot) for sign, slot, words in dict.fromkeys(signs.values()) if words]
@@ -64,11 +63,11 @@ def _panel(
     return Chart(name, label, x, y, [line], rules=rules, marks=marks, keys=keys, unit=title)
 
 
-def _means(found: Sequence[Step], key: str) -> tuple[list[float], list[float | None]]:
+def _means(found: Sequence[tuple[float, float]]) -> tuple[list[float], list[float | None]]:
     """The mean of the steps at each load, ascending."""
     by_load: dict[float, list[float]] = {}
-    for step in found:
-        by_load.setdefault(step["load"], []).append(step[key])
+    for load, value in found:
+        by_load.setdefault(load, []).append(value)
     loads = sorted(by_load)
     return loads, [sum(by_load[load]) / len(by_load[load]) for load in loads]
 

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
 
-from wps_load.capacity.measured import best_step
 from wps_load.measure.catalog import LATENCIES, main_metric
 from wps_load.measure.thresholds import Slo, demanded, parse
+from wps_load.report.document import Level, Row, Summary, numbers
+from wps_load.report.measured import best_step
 from wps_load.report.model import RunFacts
-
-Level = Literal["warning", "error"]
-Row = Mapping[str, float | int | None]
 
 SAMPLES_BEYOND = 10
 """A percentile with fewer samples above it is the work of single messages: p99 wants 1,000, p99.9 wants
@@ -76,16 +73,16 @@ def main_metric_of(facts: RunFacts, metrics: Mapping[str, Row]) -> str:
     return main_metric(own, demanded(facts.slos), timed)
 
 
-def headline(summary: Mapping[str, Any]) -> str:
+def headline(summary: Summary) -> str:
     """The latency that a run is about, from its summary; those of older versions do not name it."""
     known = summary["run"].get("main_metric")
     if known is not None:
         return str(known)
-    timed = {name for name, row in summary["metrics"].items() if samples(row)}
+    timed = {name for name, row in summary["metrics"].items() if samples(numbers(row))}
     return main_metric([name for name in LATENCIES if name in timed], demanded(slos_of(summary)), timed)
 
 
-def slos_of(summary: Mapping[str, Any]) -> list[Slo]:
+def slos_of(summary: Summary) -> list[Slo]:
     return [parse(slo["expression"])[0] for slo in summary["slo"]]
 
 

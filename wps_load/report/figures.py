@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 
 from wps_load.report import stats
+from wps_load.report.document import Row, metric_row, numbers
 from wps_load.report.estimates import MIN_SECONDS, PERCENTILES, Sides, from_histograms, from_timelines, mean_of
 from wps_load.report.load import Run
 from wps_load.report.random_effects import Estimate, log_difference
@@ -137,7 +138,7 @@ def _outcome(change: float, low: float, high: float, floor: float, up_is_bad: bo
 
 def _unjudged(base: Sequence[Run], new: Sequence[Run], metric: str, percentile: str, reason: str) -> Difference:
     """Shown, not judged: the figure of each side's summary where a side is one run."""
-    a, b = (side[0].summary["metrics"].get(metric, {}) if len(side) == 1 else {} for side in (base, new))
+    a, b = (metric_row(side[0].summary, metric) if len(side) == 1 else numbers({}) for side in (base, new))
     return Difference(f"{metric} {percentile}", "ms", a.get(percentile), b.get(percentile), reason=reason)
 
 
@@ -145,19 +146,26 @@ def _shares(base: Sequence[Run], new: Sequence[Run], floors: Floors) -> list[Dif
     """Loss, duplicates and failed connections as shares of what there was."""
     found = []
     for name, section, hits, of in (
-        ("lost", "messages", "lost", ("expected",)),
-        ("duplicated", "messages", "duplicated", ("delivered",)),
-        ("connect failures", "connections", "failed", ("opened", "failed")),
+        ("lost", _messages, "lost", ("expected",)),
+        ("duplicated", _messages, "duplicated", ("delivered",)),
+        ("connect failures", _connections, "failed", ("opened", "failed")),
     ):
-        a, b = ([_counted(run, section, hits, of) for run in side] for side in (base, new))
+        a, b = ([_counted(section(run), hits, of) for run in side] for side in (base, new))
         if any(run.of for run in a) and any(run.of for run in b):
             found.append(_share(name, a, b, floors))
     return found
 
 
-def _counted(run: Run, section: str, hits: str, of: Sequence[str]) -> Counted:
-    counts = run.summary[section]
-    return Counted(counts[hits] or 0, sum(counts[name] or 0 for name in of))
+def _messages(run: Run) -> Row:
+    return numbers(run.summary["messages"])
+
+
+def _connections(run: Run) -> Row:
+    return numbers(run.summary["connections"])
+
+
+def _counted(counts: Row, hits: str, of: Sequence[str]) -> Counted:
+    return Counted(int(counts[hits] or 0), int(sum(counts[name] or 0 for name in of)))
 
 
 def _share(name: str, base: Sequence[Counted], new: Sequence[Counted], floors: Floors) -> Difference:

@@ -20,9 +20,10 @@ from wps_load.errors import ConfigError, Fault
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.histogram_log import log_header
 from wps_load.report import html, junit, markdown, timeline
+from wps_load.report.document import Summary
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.model import RunFacts
-from wps_load.report.summary import Summary, build_summary
+from wps_load.report.summary import build_summary
 
 _STEP_SUMMARY_LIMIT = 1024 * 1024
 """GitHub refuses a step summary above 1 MiB, and with it the step's whole summary."""

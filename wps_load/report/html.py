@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from markupsafe import Markup
 
 from wps_load.measure.histogram import Histogram
 from wps_load.report import tables
+from wps_load.report.document import Summary
 from wps_load.report.elements import doubts, figures
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.page import Page
@@ -23,13 +23,13 @@ from wps_load.report.templates import asset, environment
 _MARK = {"pass": "✓", "fail": "✗", "invalid": "!"}
 
 
-def render(summary: Mapping[str, Any], histograms: Mapping[str, Histogram] | None, extras: Extras = NONE) -> bytes:
+def render(summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE) -> bytes:
     """The whole page in UTF-8; without the histograms, without the chart of their percentiles."""
     return b"".join(pieces(summary, histograms, extras))
 
 
 def pieces(
-    summary: Mapping[str, Any], histograms: Mapping[str, Histogram] | None, extras: Extras = NONE
+    summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE
 ) -> Iterator[bytes]:
     """The page section by section, for who must do something else in between."""
     run = summary["run"]

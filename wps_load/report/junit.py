@@ -8,12 +8,11 @@ a `failure`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 from xml.etree import ElementTree as ET
 
 from wps_load.errors import ExitCode
 from wps_load.report import tables
+from wps_load.report.document import Summary
 
 # What XML 1.0 cannot carry, not even as a reference (section 2.2, Char).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -22,13 +21,13 @@ _NAMES = {ExitCode.USAGE: "the settings were usable", ExitCode.STOPPED: "the run
 """Of what else may fail a run, by its exit code; request failures may have a code of the user's own."""
 
 
-def render(summary: Mapping[str, Any]) -> bytes:
+def render(summary: Summary) -> bytes:
     """The document in UTF-8, with its XML declaration."""
     run = summary["run"]
     errors = [doubt for doubt in summary["doubts"] if doubt["level"] == "error"]
     unmet = [slo for slo in summary["slo"] if slo["verdict"] != "pass"]
     searched = tables.is_search(summary)
-    nothing_held = searched and summary["capacity"]["value"] is None
+    nothing_held = summary["capacity"] is not None and summary["capacity"]["value"] is None
     others = tables.exit_sentences(summary)
     counts = {
         "tests": str(1 + len(summary["slo"]) + searched + len(others)),
@@ -60,8 +59,9 @@ def render(summary: Mapping[str, Any]) -> bytes:
         if slo["verdict"] != "pass":
             found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
             _outcome(case, "failure", found, slo["verdict"], f"{slo['expression']}: {found}")
+    names = {int(code): words for code, words in _NAMES.items()}
     for sentence, reason in zip(others, tables.exit_reasons(summary), strict=True):
-        case = _testcase(suite, class_name, _NAMES.get(reason["code"], "no request failed"))
+        case = _testcase(suite, class_name, names.get(reason["code"], "no request failed"))
         _outcome(case, "failure", sentence, "exit", sentence)
     warnings = [f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"]
     if warnings:

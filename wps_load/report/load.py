@@ -9,13 +9,13 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from wps_load.errors import WpsLoadError
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.histogram_log import LogEntry, read_log
+from wps_load.report.document import SCHEMA, Summary
 from wps_load.report.schema import first_fault
-from wps_load.report.summary import SCHEMA, Summary
 
 
 class BrokenRun(WpsLoadError):
@@ -113,7 +113,7 @@ def load_summary(path: Path) -> Summary:
         )
     if fault := first_fault(document):
         raise BrokenRun(f"{path} is broken: {fault}.")
-    return document
+    return cast(Summary, document)
 
 
 _SINCE_2 = {
@@ -124,7 +124,7 @@ _SINCE_2 = {
 """What the first version of the schema did not have."""
 
 
-def _upgraded(document: Summary) -> Summary:
+def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
     """A summary of the first version as one of the present: what it did not know is unknown, None."""
     if document["schema"] != "wps-load.summary/1":
         return document

@@ -4,12 +4,11 @@ most)."""
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from wps_load.capacity.units import load_guide
 from wps_load.report import steps, tables
 from wps_load.report.azure_tables import azure_sentence, azure_table, closes_table
+from wps_load.report.document import Summary
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.tables import Cell, Table
 from wps_load.report.unit_tables import found_sizing, guide_table, price_note, sizes_table, units_notes, units_sentence
@@ -19,7 +18,7 @@ _LEVEL = {"error": "⚠️ **{name}**", "warning": "**{name}**"}
 _FAILURES_SHOWN = 20
 
 
-def render(summary: Mapping[str, Any], extras: Extras = NONE) -> str:
+def render(summary: Summary, extras: Extras = NONE) -> str:
     """GitHub-flavoured Markdown."""
     word = tables.verdict_word(summary)
     parts = [
@@ -44,7 +43,7 @@ def render(summary: Mapping[str, Any], extras: Extras = NONE) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def stepped(summary: Mapping[str, Any]) -> list[str]:
+def stepped(summary: Summary) -> list[str]:
     """The steps of a search or of stages."""
     if not steps.steps(summary):
         return []
@@ -53,7 +52,7 @@ def stepped(summary: Mapping[str, Any]) -> list[str]:
     return ["### Steps", escape(steps.knee_sentence(summary)), rendered(steps.steps_table(summary))]
 
 
-def units(summary: Mapping[str, Any], extras: Extras) -> list[str]:
+def units(summary: Summary, extras: Extras) -> list[str]:
     found = found_sizing(summary, extras)
     if found is None:
         return []
@@ -73,7 +72,7 @@ def azure(extras: Extras) -> list[str]:
     return [*parts, rendered(closes)] if closes is not None else parts
 
 
-def doubts(summary: Mapping[str, Any]) -> str:
+def doubts(summary: Summary) -> str:
     lines = [
         f"- {_LEVEL[d['level']].format(name=escape(d['name'].replace('_', ' ')))}: "
         f"{escape(d['message'])} {escape(d['advice'])}"
@@ -82,7 +81,7 @@ def doubts(summary: Mapping[str, Any]) -> str:
     return "\n".join(["### Doubts", "", *lines]) if lines else ""
 
 
-def failures(summary: Mapping[str, Any]) -> str:
+def failures(summary: Summary) -> str:
     found = tables.failures_table(summary)
     shown = Table(found.header, found.rows[:_FAILURES_SHOWN], found.numeric_from)
     more = len(found.rows) - len(shown.rows)

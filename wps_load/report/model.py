@@ -14,6 +14,7 @@ from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import Slo
+from wps_load.report.document import Capacity, SloRow, StagesSection
 
 TimelineRow = Mapping[str, object]
 """One second of the run; `timeline.timeline_row` makes it, and is where its columns are named."""
@@ -78,6 +79,21 @@ class GeneratorHealth:
     lags: Sequence[Mapping[str, Histogram]] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """One process that made load. `cpu_percent_max`: its busiest second, of one core. `send_lag_ms_p99`: of the measure
+    phase. `clock_error_ms`: bound of the error of its clock in the run's time. `lost`: gone for good before the end.
+    """
+
+    name: str
+    host: str | None = None
+    users: int | None = None
+    cpu_percent_max: float | None = None
+    send_lag_ms_p99: float | None = None
+    clock_error_ms: float | None = None
+    lost: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Phase:
     """`name`: connect, settle, warmup, measure, drain. Seconds since the start of the run."""
@@ -113,10 +129,11 @@ class RunFacts:
     measure phase, the divisor of every rate. `snapshot`: histograms and failures of the whole run.
     `interval_log`: pieces of the HdrHistogram log, each what `histogram_log.interval_lines` made of a second.
     `latencies`: those of messages that the run can have, the most telling first; empty where nobody plays a scenario.
-    `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there
-    is no TLS. `capacity`: what a search found, with its steps and, as `best_slo`, the SLOs of the highest step
-    that held. `stages`: the steps of `--wps-stages`. `users_asked`: the numbers of users that
-    Locust was asked for, one after the other, where a scenario was played. `trouble`: why the run was broken off.
+    `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there is no
+    TLS. `workers`: each process that made load; None: not known. `capacity`: what a search found, with its steps;
+    `best_slo`: the SLOs of the highest step that held. `stages`: the steps of `--wps-stages`. `users_asked`: the
+    numbers of users that Locust was asked for, one after the other, where a scenario was played. `trouble`: why the
+    run was broken off.
     """
 
     run_id: str
@@ -148,8 +165,10 @@ class RunFacts:
     phases: Sequence[Phase] = ()
     generator: GeneratorHealth = field(default_factory=GeneratorHealth)
     slos: Sequence[Slo] = ()
-    capacity: Mapping[str, object] | None = None
-    stages: Mapping[str, object] | None = None
+    workers: Sequence[Worker] | None = None
+    capacity: Capacity | None = None
+    best_slo: Sequence[SloRow] | None = None
+    stages: StagesSection | None = None
     outside: Outside = field(default_factory=Outside)
     users_asked: Sequence[int] = ()
     trouble: str | None = None

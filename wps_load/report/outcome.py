@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from wps_load.errors import ExitCode, worst
+from wps_load.report.document import Exit, Reason, Summary
 from wps_load.report.model import Outside
 
 
-def exit_block(summary: Mapping[str, Any], outside: Outside) -> dict[str, Any]:
+def exit_block(summary: Summary, outside: Outside) -> Exit:
     """`{"code", "reasons": [{"code", "message", "judged"}]}`: the worst reason first. No reason: 0.
 
     `judged`: verdict and SLOs say it already.
@@ -30,7 +28,7 @@ def exit_block(summary: Mapping[str, Any], outside: Outside) -> dict[str, Any]:
     # the failing steps of a search provoke failures: that is how it finds the limit
     if (outside.failed or outside.exceptions) and outside.exit_code_on_error and summary["capacity"] is None:
         found[ExitCode.REQUEST_FAILURES] = _failures(outside)
-    reasons = []
+    reasons: list[Reason] = []
     for _ in list(found):
         code = worst(list(found))
         number = outside.exit_code_on_error if code is ExitCode.REQUEST_FAILURES else int(code)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from markupsafe import Markup
 
 from wps_load.measure.histogram import Histogram
+from wps_load.report.document import Summary
 from wps_load.report.drawing import Bars, Chart, drawn
 from wps_load.report.elements import NOTHING
 from wps_load.report.extras import NONE, Extras
@@ -18,7 +18,7 @@ from wps_load.report.extras import NONE, Extras
 class Page:
     """`histograms` None: they are not known, and nothing is drawn of them."""
 
-    summary: Mapping[str, Any]
+    summary: Summary
     histograms: Mapping[str, Histogram] | None = None
     extras: Extras = NONE
 

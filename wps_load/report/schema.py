@@ -1,76 +1,82 @@
-"""Checks a document against the part of JSON Schema that summary.schema.json uses.
+"""The JSON Schema of summary.json, made from the types in `document`, and the check of documents that are read.
 
-Enough to refuse a broken summary with the place of its fault; the tests hold the documents that we write
-against the full standard with the jsonschema package, which users need not install.
+`make schema` writes summary.schema.json. It is closed: what we write has no other names. Who reads a document checks
+the names of the types; others belong to a later version and are left alone.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from functools import cache
-from importlib.resources import files
+import re
+from pathlib import Path
 from typing import Any
 
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "object": (dict,),
-    "array": (list,),
-    "string": (str,),
-    "boolean": (bool,),
-    "integer": (int,),
-    "number": (int, float),
-    "null": (type(None),),
-}
+import msgspec
+
+from wps_load.report.document import SCHEMA, MetricRow, Summary, TimelineRow
+
+SCHEMA_PATH = Path(__file__).with_name("summary.schema.json")
+
+_OPEN = {TimelineRow.__name__: {"type": ["number", "string", "null"]}}
+"""Objects that may have other names too, and what these hold."""
 
 
-@cache
-def summary_schema() -> dict[str, Any]:
-    """summary.schema.json."""
-    text = files("wps_load.report").joinpath("summary.schema.json").read_text("utf-8")
-    schema: dict[str, Any] = json.loads(text)
-    return schema
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of the document, of the types above. Objects are closed: what we write has no other names."""
+    (root,), parts = msgspec.json.schema_components([Summary], ref_template="#/$defs/{name}")
+    parts = dict(parts)
+    whole = parts.pop(Summary.__name__)
+    for name, part in {**parts, "": whole}.items():
+        if "properties" in part:
+            part["additionalProperties"] = _OPEN.get(name, False)
+        if "description" in part:
+            part["description"] = " ".join(part["description"].split())
+        part.pop("title", None)
+    assert root == {"$ref": f"#/$defs/{Summary.__name__}"}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://wps-load.invalid/schemas/summary-2.json",
+        "title": SCHEMA,
+        **whole,
+        "$defs": parts,
+    }
 
 
-def first_fault(document: object, schema: Mapping[str, Any] | None = None, at: str = "") -> str | None:
-    """Where and how a document breaks the schema, such as `metrics.rtt is not an object`; None when it does
-    not."""
-    schema = summary_schema() if schema is None else schema
-    if "$ref" in schema:
-        schema = summary_schema()["$defs"][schema["$ref"].rpartition("/")[2]]
-    return _own_fault(document, schema, at or "the document") or _part_fault(document, schema, at)
+def schema_text() -> str:
+    """summary.schema.json, as it is to stand in the repository."""
+    return json.dumps(json_schema(), indent=2) + "\n"
 
 
-def _own_fault(value: object, schema: Mapping[str, Any], at: str) -> str | None:
-    allowed = schema.get("type")
-    names = [allowed] if isinstance(allowed, str) else allowed or []
-    types = tuple(kind for name in names for kind in _TYPES[name])
-    # Python's bool is an int, JSON's is not
-    if types and (not isinstance(value, types) or (isinstance(value, bool) and bool not in types)):
-        return f"{at} is not {' or '.join(names)}"
-    if "const" in schema and value != schema["const"]:
-        return f"{at} is not {schema['const']}"
-    if "enum" in schema and value not in schema["enum"]:
-        return f"{at} is none of {', '.join(map(str, schema['enum']))}"
-    if "minimum" in schema and isinstance(value, (int, float)) and value < schema["minimum"]:
-        return f"{at} is below {schema['minimum']}"
+_FAULT = re.compile(r"(?P<what>.*?)(?: - at `(?:key in )?\$(?P<at>[^`]*)`)?", re.DOTALL)
+
+
+def first_fault(document: object) -> str | None:
+    """Where and how a document breaks its types, such as `messages.lost: expected ...`; None: it does not."""
+    whole = _fault(document, Summary)
+    if whole is None or not isinstance(document, dict):
+        return whole and ": ".join(whole)
+    at, what = whole
+    if at.startswith("metrics[...]"):  # msgspec names no keys
+        for name, row in document["metrics"].items():
+            if (found := _fault(row, MetricRow)) is not None:
+                at = f"metrics.{name}" + ("" if found[0] == _ROOT else f".{found[0]}")
+                break
+    return f"{at}: {what}"
+
+
+_ROOT = "the document"
+
+
+def _fault(value: object, kind: Any) -> tuple[str, str] | None:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        found = _FAULT.fullmatch(str(error))
+        assert found is not None
+        at, what = (found["at"] or "").removeprefix("."), found["what"]
+        return at or _ROOT, what[:1].lower() + what[1:]
     return None
 
 
-def _part_fault(value: object, schema: Mapping[str, Any], at: str) -> str | None:
-    if isinstance(value, dict):
-        missing = [name for name in schema.get("required", ()) if name not in value]
-        if missing:
-            return f"{at or 'the document'} has no {', '.join(missing)}"
-        known, others = schema.get("properties", {}), schema.get("additionalProperties", True)
-        for name, part in value.items():
-            place = f"{at}.{name}" if at else str(name)
-            if name not in known and others is False:
-                return f"{place} is unknown"
-            found = known.get(name, others)
-            if isinstance(found, dict) and (fault := first_fault(part, found, place)):
-                return fault
-    elif isinstance(value, list):
-        for i, part in enumerate(value):
-            if fault := first_fault(part, schema.get("items", {}), f"{at}[{i}]"):
-                return fault
-    return None
+if __name__ == "__main__":
+    SCHEMA_PATH.write_text(schema_text())

@@ -7,13 +7,13 @@ Each chart is followed by its figures as a table, which scripts fold away.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from markupsafe import Markup
 
 from wps_load.report import charts, step_sections, tables
 from wps_load.report.charts import connect_anatomy, connects_per_s, thinned
 from wps_load.report.command import reproduce
+from wps_load.report.document import Summary, metric_row, numbers
 from wps_load.report.elements import NOTHING, columns, details, pairs, section, table
 from wps_load.report.evidence import headline, high_percentile, samples, slos_of
 from wps_load.report.page import Page
@@ -23,7 +23,6 @@ from wps_load.report.tables import Table
 _TIMELINE_ROWS = 120
 """As many rows of the timeline as a person would scroll through; timeline.csv has them all."""
 
-Summary = Mapping[str, Any]
 
 
 def figures(summary: Summary) -> list[tuple[str, str, str]]:
@@ -32,9 +31,9 @@ def figures(summary: Summary) -> list[tuple[str, str, str]]:
 
 
 def _figures(summary: Summary) -> list[tuple[str, str, str]]:
-    messages, rates, connections = summary["messages"], summary["rates"], summary["connections"]
+    messages, rates, connections = summary["messages"], summary["rates"], numbers(summary["connections"])
     name = headline(summary)
-    row: Mapping[str, Any] = summary["metrics"].get(name, {})
+    row = metric_row(summary, name)
     high = high_percentile(name, row, slos_of(summary))
     known = connections.get("open_mean") is not None and connections.get("requested_mean") is not None
     opened, asked = ("open_mean", "requested_mean") if known else ("peak", "target")
@@ -96,7 +95,7 @@ def slos(page: Page) -> Markup:
 def latency(page: Page) -> Markup:
     summary = page.summary
     name = headline(summary)
-    if not samples(summary["metrics"].get(name, {})):
+    if not samples(metric_row(summary, name)):
         return NOTHING
     if tables.is_closed_loop(summary):
         said = (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wps_load.clock import NS_PER_MS
+from wps_load.report.document import Row, numbers
 from wps_load.report.load import Run
 from wps_load.report.stats import Floats
 
@@ -87,17 +87,21 @@ def _levels(counts: Floats, logs: Floats) -> Floats:
 def rates_of(column: str, side: Sequence[Run]) -> list[Floats]:
     """For each run with any, the rates per second of a count in the timeline, in the measure phase."""
     rows = [[(row, row.get("interval_s") or 1.0) for row in _measured(run)] for run in side]
-    return _filled([[row[column] / span for row, span in run if row.get(column) is not None] for run in rows])
+    return _filled([[value / span for row, span in run if (value := row.get(column)) is not None] for run in rows])
 
 
 def columns_of(column: str, side: Sequence[Run]) -> list[Floats]:
     """For each run with any, the values of a column of the timeline; a connect's are from all phases."""
-    rows = [run.summary["timeline"] if column.startswith("connect") else _measured(run) for run in side]
-    return _filled([[row[column] for row in run if row.get(column) is not None] for run in rows])
+    rows = [_rows(run) if column.startswith("connect") else _measured(run) for run in side]
+    return _filled([[value for row in run if (value := row.get(column)) is not None] for run in rows])
 
 
-def _measured(run: Run) -> list[dict[str, Any]]:
-    return [row for row in run.summary["timeline"] if row.get("phase") == "measure"]
+def _rows(run: Run) -> list[Row]:
+    return [numbers(row) for row in run.summary["timeline"]]
+
+
+def _measured(run: Run) -> list[Row]:
+    return [numbers(row) for row in run.summary["timeline"] if row.get("phase") == "measure"]
 
 
 def _filled(runs: list[list[float]]) -> list[Floats]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
+from wps_load.report.document import Capacity, Step
 from wps_load.report.evidence import SAMPLES_BEYOND, Doubt, Evidence
 from wps_load.report.model import RunFacts
 
@@ -13,7 +13,7 @@ GENERATOR_TOO = "and the generator was at its limit, too: "
 
 
 def client_bound(seen: Evidence) -> Doubt | None:
-    capacity: Mapping[str, Any] | None = seen.facts.capacity
+    capacity = seen.facts.capacity
     if capacity is None:
         return None
     if capacity["bound_by"] != "generator":
@@ -28,7 +28,7 @@ def client_bound(seen: Evidence) -> Doubt | None:
     )
 
 
-def _both(capacity: Mapping[str, Any]) -> Doubt | None:
+def _both(capacity: Capacity) -> Doubt | None:
     """The service had its limit, and in the same step the generator had its own."""
     reason = both_at(capacity["steps"], capacity["high"])
     if reason is None:
@@ -42,7 +42,7 @@ def _both(capacity: Mapping[str, Any]) -> Doubt | None:
     )
 
 
-def both_at(steps: Sequence[Mapping[str, Any]], load: float | None) -> str | None:
+def both_at(steps: Sequence[Step], load: float | None) -> str | None:
     """What shows that at this load, which the service did not hold, the generator was at its limit in each try; None:
     there was a try in which it had room, and the service failed all the same."""
     tries = [step["reasons"] for step in steps if step["load"] == load and step["outcome"] == "failed"]
@@ -50,16 +50,16 @@ def both_at(steps: Sequence[Mapping[str, Any]], load: float | None) -> str | Non
     return found[-1] if found and all(found) else None
 
 
-def judged_steps(facts: RunFacts) -> list[Mapping[str, Any]] | None:
+def judged_steps(facts: RunFacts) -> list[Step] | None:
     """The steps that a run's figures rest on: all stages; of a search, both ends of its bracket."""
-    capacity: Mapping[str, Any] | None = facts.capacity
-    stages: Mapping[str, Any] | None = facts.stages
+    capacity = facts.capacity
+    stages = facts.stages
     if capacity is not None:
         return [s for s in capacity["steps"] if s["load"] in (capacity["value"], capacity["high"])]
     return None if stages is None else list(stages["steps"])
 
 
-def few_samples_in(steps: Sequence[Mapping[str, Any]]) -> Doubt | None:
+def few_samples_in(steps: Sequence[Step]) -> Doubt | None:
     thin = {step["load"]: step for step in steps if step["few_samples"]}
     if not thin:
         return None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from markupsafe import Markup
 
-from wps_load.capacity.measured import best_step, busiest_step
 from wps_load.capacity.units import load_guide
 from wps_load.report import charts, curve_charts, steps, tables
 from wps_load.report.azure_tables import azure_lines, azure_sentence, azure_table, closes_table
+from wps_load.report.document import Summary
 from wps_load.report.elements import NOTHING, columns, note, pairs, section, table
+from wps_load.report.measured import best_step, busiest_step
 from wps_load.report.page import Page
 from wps_load.report.unit_tables import (
     found_sizing,
@@ -31,20 +29,20 @@ _BOUNDS = {
     "generator": "The generator was the limit: the service may hold more.",
 }
 
-Summary = Mapping[str, Any]
-
 
 def figures(summary: Summary) -> list[tuple[str, str, str]]:
     """The numbers that a reader of a search or of stages looks for first: (name, value, unit)."""
     if not steps.steps(summary):
         return []
     unit, knee = steps.UNITS[steps.variable(summary)], steps.knee_load(summary)
-    found = summary["capacity"]
-    if tables.is_search(summary):
+    found, stages = summary["capacity"], summary.get("stages")
+    if found is not None:
         step = best_step(found)
         items = [("held", tables.number(found["value"]), unit), ("failed", tables.number(found["high"]), unit)]
     else:
-        step = next((s for s in steps.steps(summary) if s["load"] == knee), None) or busiest_step(summary["stages"])
+        step = next((s for s in steps.steps(summary) if s["load"] == knee), None) or (
+            None if stages is None else busiest_step(stages)
+        )
         items = [
             ("steps", tables.number(len(steps.steps(summary))), f"of {unit}"),
             ("busiest" if knee is None else "knee", tables.number(step["load"] if step else None), unit),
@@ -63,10 +61,11 @@ def figures(summary: Summary) -> list[tuple[str, str, str]]:
 def capacity(page: Page) -> Markup:
     """The search: its answer, the curve, the steps."""
     summary = page.summary
-    if not tables.is_search(summary):
+    found = summary["capacity"]
+    if found is None:
         return NOTHING
     said = (
-        f"{_BOUNDS.get(summary['capacity']['bound_by'], '')} Steps in the order in which they ran: load grows until a "
+        f"{_BOUNDS.get(found['bound_by'] or '', '')} Steps in the order in which they ran: load grows until a "
         "step fails, then the limit is bracketed, and both ends are tried again. Failing steps are part of the search."
     )
     sentence = tables.capacity_sentence(summary)
@@ -81,7 +80,7 @@ def _curve(page: Page) -> list[Markup]:
 def stages(page: Page) -> Markup:
     """The stages together, then each with its own chart and statistics."""
     summary = page.summary
-    if not summary.get("stages") or not summary["stages"]["steps"]:
+    if summary["capacity"] is not None or not steps.steps(summary):
         return NOTHING
     said = "Each step’s own statistics, without the seconds in which its load took effect."
     answer = note(steps.knee_sentence(summary), "answer")

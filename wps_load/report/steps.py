@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from wps_load.capacity.knee import Point, knee
+from wps_load.report.document import Step, Summary, explored
 from wps_load.report.tables import Cell, Table, is_search, millis, number, table
-
-Step = Mapping[str, Any]
 
 UNITS = {"rate": "messages/s", "users": "connections"}
 _OUTCOMES = {"held": "✓ held", "failed": "✗ failed", "generator": "! generator"}
 _TONES = {"held": "pass", "failed": "fail", "generator": "fail"}
 
 
-def variable(summary: Mapping[str, Any]) -> str:
+def variable(summary: Summary) -> str:
     """What the steps change: "rate" or "users"."""
-    return str((summary["capacity"] or summary["stages"])["variable"])
+    found = explored(summary)
+    assert found is not None, "only of runs in steps"
+    return found["variable"]
 
 
-def steps(summary: Mapping[str, Any]) -> Sequence[Step]:
+def steps(summary: Summary) -> Sequence[Step]:
     """In the order in which they ran; none for runs without steps."""
-    explored: Mapping[str, Any] | None = summary["capacity"] or summary.get("stages")
-    return explored["steps"] if explored else ()
+    found = explored(summary)
+    return found["steps"] if found else ()
 
 
-def knee_load(summary: Mapping[str, Any]) -> float | None:
+def knee_load(summary: Summary) -> float | None:
     """Of stages: the load of the step with the greatest power, deliveries a second by the median latency; None: no
     knee was reached, or the run has no stages."""
     if is_search(summary):
@@ -40,7 +40,7 @@ def knee_load(summary: Mapping[str, Any]) -> float | None:
     return None if found is None else found.load
 
 
-def knee_sentence(summary: Mapping[str, Any]) -> str:
+def knee_sentence(summary: Summary) -> str:
     """Where the knee is, and what it means there."""
     load = knee_load(summary)
     unit = UNITS[variable(summary)]
@@ -53,7 +53,7 @@ def knee_sentence(summary: Mapping[str, Any]) -> str:
     )
 
 
-def steps_table(summary: Mapping[str, Any]) -> Table:
+def steps_table(summary: Summary) -> Table:
     """A row a step. A search's say whether the load was held, and if not, why; of stages, which is the knee."""
     found, knee_at = steps(summary), knee_load(summary)
     searched = is_search(summary)
@@ -64,7 +64,7 @@ def steps_table(summary: Mapping[str, Any]) -> Table:
     rows: list[list[str | Cell]] = []
     for step in found:
         mark = (
-            Cell(_OUTCOMES.get(step["outcome"], ""), tone=_TONES.get(step["outcome"], ""))
+            Cell(_OUTCOMES.get(step["outcome"] or "", ""), tone=_TONES.get(step["outcome"] or "", ""))
             if searched
             else Cell("knee" if step["load"] == knee_at else "")
         )
@@ -73,7 +73,7 @@ def steps_table(summary: Mapping[str, Any]) -> Table:
             [
                 number(step["load"]),
                 *([mark] if marked else []),
-                *(Cell(millis(step[key]), faint=bool(step["few_samples"])) for key in ("p50", "p99")),
+                *(Cell(millis(latency), faint=step["few_samples"]) for latency in (step["p50"], step["p99"])),
                 *(number(step[key]) for key in ("published_per_s", "delivered_per_s", "lost")),
                 *([number(step["users"])] if counted else []),
                 *(number(step[key]) for key in ("cpu_percent_max", "samples")),

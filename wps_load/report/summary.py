@@ -1,29 +1,41 @@
 """Facts -> summary.json's document ("wps-load.summary/2"), its verdict and the exit code.
 
 The document is what every renderer reads, so that `wps-load report FOLDER` shows what the run itself showed.
-summary.schema.json is its grammar.
+`document` has its types.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, Literal
+from typing import cast
 
 from wps_load.measure.catalog import METRICS
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import SloResult, evaluate
 from wps_load.protocol.traits import RELIABLE
+from wps_load.report.document import (
+    Capacity,
+    Connections,
+    DoubtRow,
+    FailureRow,
+    Generator,
+    Messages,
+    MetricRow,
+    Rates,
+    Row,
+    RunSection,
+    SendFailures,
+    SloRow,
+    Summary,
+    TimelineRow,
+    Verdict,
+    WorkerRow,
+)
 from wps_load.report.doubts import find_doubts
-from wps_load.report.evidence import Doubt, Evidence, Row, main_metric_of
-from wps_load.report.model import RunFacts
+from wps_load.report.evidence import Doubt, Evidence, main_metric_of
+from wps_load.report.model import GeneratorHealth, RunFacts, Worker
 from wps_load.report.outcome import exit_block
-
-SCHEMA = "wps-load.summary/2"
-Summary = dict[str, Any]
-"""The document as json.loads gives it."""
-
-Verdict = Literal["pass", "fail", "invalid"]
 
 
 def build_summary(facts: RunFacts) -> Summary:
@@ -33,39 +45,71 @@ def build_summary(facts: RunFacts) -> Summary:
     source = FactsSource(facts)
     slos = [evaluate(slo, source) for slo in facts.slos] if facts.capacity is None else _searched_slos(facts)
     summary: Summary = {
-        "schema": SCHEMA,
+        "schema": "wps-load.summary/2",
         "run": {**_run(facts), "main_metric": main_metric_of(facts, metrics)},
         "verdict": verdict(doubts, slos, facts.capacity),
-        "doubts": [asdict(doubt) for doubt in doubts],
-        "slo": [{"expression": s.expression, "value": s.value, "verdict": s.verdict} for s in slos],
-        "connections": asdict(facts.connections),
+        "doubts": doubt_rows(doubts),
+        "slo": slo_rows(slos),
+        "connections": cast(Connections, asdict(facts.connections)),
         "messages": _messages(facts),
         "bytes": {"sent": facts.bytes_sent, "received": facts.bytes_received},
         "rates": _rates(facts),
-        "metrics": metrics,
+        "metrics": {name: cast(MetricRow, row) for name, row in metrics.items()},
         "failures": [
             _failure(metric, label, count, facts.snapshot.sentences.get((metric, label)))
             for (metric, label), count in sorted(facts.snapshot.failures.items(), key=lambda item: (-item[1], item[0]))
         ],
-        "generator": {name: getattr(facts.generator, name) for name in GENERATOR_KEYS},
-        "phases": [asdict(phase) for phase in facts.phases],
-        "timeline": [dict(row) for row in facts.timeline],
-        "capacity": _without(facts.capacity, "best_slo"),
-        "stages": _without(facts.stages),
+        "generator": _generator(facts.generator),
+        "workers": None if facts.workers is None else [_worker(each) for each in facts.workers],
+        "populations": None,
+        "phases": [
+            {"name": phase.name, "started_s": phase.started_s, "duration_s": phase.duration_s} for phase in facts.phases
+        ],
+        "timeline": [cast(TimelineRow, dict(row)) for row in facts.timeline],
+        "capacity": facts.capacity,
+        "stages": facts.stages,
     }
-    return summary | {"exit": exit_block(summary, facts.outside)}
+    summary["exit"] = exit_block(summary, facts.outside)
+    return summary
 
 
-def _without(found: Mapping[str, object] | None, *names: str) -> Summary | None:
-    return None if found is None else {name: value for name, value in found.items() if name not in names}
+def slo_rows(results: Iterable[SloResult]) -> list[SloRow]:
+    return [{"expression": slo.expression, "value": slo.value, "verdict": slo.verdict} for slo in results]
 
 
-def _failure(metric: str, label: str, count: int, sentence: str | None) -> Summary:
+def doubt_rows(doubts: Iterable[Doubt]) -> list[DoubtRow]:
+    return [{"name": each.name, "level": each.level, "message": each.message, "advice": each.advice} for each in doubts]
+
+
+def _failure(metric: str, label: str, count: int, sentence: str | None) -> FailureRow:
     """`message`: the first of its kind in words, where there are any."""
-    return {"metric": metric, "label": label, "count": count} | ({"message": sentence} if sentence else {})
+    found: FailureRow = {"metric": metric, "label": label, "count": count}
+    if sentence:
+        found["message"] = sentence
+    return found
 
 
-GENERATOR_KEYS = ("workers", "cpu_percent_max", "loop_lag_ms_p99", "send_lag_ms_p99", "rss_bytes_max", "clock_error_ms")
+def _generator(health: GeneratorHealth) -> Generator:
+    return {
+        "workers": health.workers,
+        "cpu_percent_max": health.cpu_percent_max,
+        "loop_lag_ms_p99": health.loop_lag_ms_p99,
+        "send_lag_ms_p99": health.send_lag_ms_p99,
+        "rss_bytes_max": health.rss_bytes_max,
+        "clock_error_ms": health.clock_error_ms,
+    }
+
+
+def _worker(worker: Worker) -> WorkerRow:
+    return {
+        "name": worker.name,
+        "host": worker.host,
+        "users": worker.users,
+        "cpu_percent_max": worker.cpu_percent_max,
+        "send_lag_ms_p99": worker.send_lag_ms_p99,
+        "clock_error_ms": worker.clock_error_ms,
+        "lost": worker.lost,
+    }
 
 
 class FactsSource:
@@ -94,27 +138,23 @@ class FactsSource:
         return self._facts.measure_s
 
 
-def verdict(
-    doubts: Sequence[Doubt], slos: Sequence[SloResult], capacity: Mapping[str, object] | None = None
-) -> Verdict:
+def verdict(doubts: Sequence[Doubt], slos: Sequence[SloResult], capacity: Capacity | None = None) -> Verdict:
     """An error-level doubt makes a run invalid, whatever its SLOs say. No data is never a pass. A search passes
     when a step held: steps that fail are how it finds the limit."""
     if any(doubt.level == "error" for doubt in doubts):
         return "invalid"
     if capacity is not None:
-        return "fail" if capacity.get("value") is None else "pass"
+        return "fail" if capacity["value"] is None else "pass"
     return "pass" if all(slo.verdict == "pass" for slo in slos) else "fail"
 
 
 def _searched_slos(facts: RunFacts) -> list[SloResult]:
     """The SLOs of a search are those of the highest step that held. Where only its outcome is known: a step that
     held has met each of them, and where none held there is nothing to show."""
-    capacity = facts.capacity or {}
-    best: Any = capacity.get("best_slo")
-    if best:
-        return [SloResult(slo["expression"], slo["value"], slo["verdict"]) for slo in best]
-    known: Literal["pass", "no_data"] = "no_data" if capacity.get("value") is None else "pass"
-    return [SloResult(slo.expression, None, known) for slo in facts.slos]
+    if facts.best_slo:
+        return [SloResult(slo["expression"], slo["value"], slo["verdict"]) for slo in facts.best_slo]
+    held = facts.capacity is not None and facts.capacity["value"] is not None
+    return [SloResult(slo.expression, None, "pass" if held else "no_data") for slo in facts.slos]
 
 
 def metric_rows(facts: RunFacts) -> dict[str, dict[str, float | int | None]]:
@@ -123,7 +163,7 @@ def metric_rows(facts: RunFacts) -> dict[str, dict[str, float | int | None]]:
     return {name: row for name, row in rows.items() if row["count"]}
 
 
-def _run(facts: RunFacts) -> Summary:
+def _run(facts: RunFacts) -> RunSection:
     return {
         "id": facts.run_id,
         "started_at": facts.started_at.isoformat(timespec="milliseconds"),
@@ -139,26 +179,24 @@ def _run(facts: RunFacts) -> Summary:
     }
 
 
-def _messages(facts: RunFacts) -> Summary:
-    names = (
-        "published",
-        "send_failed",
-        "expected",
-        "delivered",
-        "lost",
-        "missed",
-        "duplicated",
-        "reordered",
-        "foreign",
-        "misdelivered",
-        "corrupted",
-    )
+def _messages(facts: RunFacts) -> Messages:
+    totals = facts.totals
+    known = None if totals is None else totals.send_failed_by
     return {
         "offered": facts.offered,
-        **{name: None if facts.totals is None else getattr(facts.totals, name) for name in names},
-        **({} if facts.totals is not None else {name: _counted(facts, name) for name in ("published", "delivered")}),
-        "send_failed_by": None if facts.totals is None else {str(k): n for k, n in facts.totals.send_failed_by.items()},
+        "published": _counted(facts, "published") if totals is None else totals.published,
+        "send_failed": None if totals is None else totals.send_failed,
+        "send_failed_by": None if known is None else cast(SendFailures, {str(k): n for k, n in known.items()}),
+        "expected": None if totals is None else totals.expected,
+        "delivered": _counted(facts, "delivered") if totals is None else totals.delivered,
+        "lost": None if totals is None else totals.lost,
+        "missed": None if totals is None else totals.missed,
+        "duplicated": None if totals is None else totals.duplicated,
+        "reordered": None if totals is None else totals.reordered,
         "replayed": facts.snapshot.counters.get("messages_replayed", 0) if facts.protocol in RELIABLE else None,
+        "foreign": None if totals is None else totals.foreign,
+        "misdelivered": None if totals is None else totals.misdelivered,
+        "corrupted": None if totals is None else totals.corrupted,
         "billed_outbound": facts.billed_outbound,
     }
 
@@ -168,7 +206,7 @@ def _counted(facts: RunFacts, name: str) -> int | None:
     return None if facts.has_messages else facts.snapshot.counters.get(f"tasks_{name}")
 
 
-def _rates(facts: RunFacts) -> Summary:
+def _rates(facts: RunFacts) -> Rates:
     def rate(count: int | None) -> float | None:
         return round(count / facts.measure_s, 3) if count is not None and facts.measure_s else None
 

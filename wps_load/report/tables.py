@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wps_load.measure.thresholds import parse
+from wps_load.report.document import Reason, SloRow, Summary, numbers
 from wps_load.report.evidence import thin_percentiles
 
 DASH = "–"
@@ -91,12 +92,12 @@ def seconds(value: float | None) -> str:
     return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
-def on_emulator(summary: Mapping[str, Any]) -> bool:
+def on_emulator(summary: Summary) -> bool:
     """Whether the embedded emulator was tested: no verdict about Azure."""
     return str(summary["run"]["target"]).startswith("embedded emulator")
 
 
-def verdict_word(summary: Mapping[str, Any]) -> str:
+def verdict_word(summary: Summary) -> str:
     """The verdict as a heading, and that it is the emulator's."""
     return VERDICT_WORDS[summary["verdict"]] + (" (EMULATOR)" if on_emulator(summary) else "")
 
@@ -104,13 +105,13 @@ def verdict_word(summary: Mapping[str, Any]) -> str:
 # -- sentences -----------------------------------------------------------------------------------------------
 
 
-def verdict_sentence(summary: Mapping[str, Any]) -> str:
+def verdict_sentence(summary: Summary) -> str:
     """The verdict and its reason, and what was not sent and what was missed, whatever the verdict."""
     more = [] if is_search(summary) else [not_sent_sentence(summary), missed_sentence(summary)]
     return " ".join(part for part in (_reason(summary), *more) if part)
 
 
-def missed_sentence(summary: Mapping[str, Any]) -> str:
+def missed_sentence(summary: Summary) -> str:
     """What members were not there for, which `lost` does not say; empty where that is nothing."""
     missed = summary["messages"].get("missed")
     if not missed:
@@ -118,10 +119,10 @@ def missed_sentence(summary: Mapping[str, Any]) -> str:
     return f"Missed: {missed:,} deliveries that members would have had while they were disconnected unasked."
 
 
-def not_sent_sentence(summary: Mapping[str, Any]) -> str:
+def not_sent_sentence(summary: Summary) -> str:
     """How many of the messages that were due were not sent, and whose doing that was; empty where all were."""
     messages = summary["messages"]
-    by_cause: Mapping[str, int] = messages.get("send_failed_by") or {}
+    by_cause = numbers(messages.get("send_failed_by") or {})
     offered = messages.get("offered")
     if not offered or not any(by_cause.values()):
         return ""
@@ -129,7 +130,7 @@ def not_sent_sentence(summary: Mapping[str, Any]) -> str:
     return f"Not sent: {', '.join(parts)}, of {offered:,} messages due."
 
 
-def _reason(summary: Mapping[str, Any]) -> str:
+def _reason(summary: Summary) -> str:
     slos = summary["slo"]
     errors = [doubt["name"] for doubt in summary["doubts"] if doubt["level"] == "error"]
     if is_search(summary) and errors in ([], ["client_bound"]):
@@ -152,30 +153,32 @@ NOT_SENT_WORDS = {
 }
 
 
-def exit_sentences(summary: Mapping[str, Any]) -> list[str]:
+def exit_sentences(summary: Summary) -> list[str]:
     """Why the exit code is not zero, beyond what the verdict and its SLOs say; a sentence each."""
     return [f"Exit code {each['code']}: {each['message']}." for each in exit_reasons(summary)]
 
 
-def exit_reasons(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def exit_reasons(summary: Summary) -> list[Reason]:
     """Those that verdict and SLOs do not say already."""
-    block = summary.get("exit") or {"reasons": []}
-    return [each for each in block["reasons"] if not each["judged"]]
+    block = summary.get("exit")
+    return [] if block is None else [each for each in block["reasons"] if not each["judged"]]
 
 
-def is_search(summary: Mapping[str, Any]) -> bool:
+def is_search(summary: Summary) -> bool:
     """Whether the run was a search for capacity."""
     return summary["capacity"] is not None
 
 
-def capacity_sentence(summary: Mapping[str, Any]) -> str:
+def capacity_sentence(summary: Summary) -> str:
     """What a search found, and the demand that it found it for."""
-    answer = str(summary["capacity"].get("answer") or f"Capacity: {number(summary['capacity']['value'])}")
+    found = summary["capacity"]
+    assert found is not None, "only of searches"
+    answer = found.get("answer") or f"Capacity: {number(found['value'])}"
     demands = ", ".join(slo["expression"] for slo in summary["slo"])
     return f"{answer}. SLO: {demands}." if demands else f"{answer}."
 
 
-def what_ran(summary: Mapping[str, Any]) -> str:
+def what_ran(summary: Summary) -> str:
     """What was run against what: scenario, protocol, size, load, target and duration in one sentence."""
     run = summary["run"]
     parts = [
@@ -201,15 +204,15 @@ def _load(settings: Mapping[str, Any]) -> str:
 # -- tables --------------------------------------------------------------------------------------------------
 
 
-def slo_table(summary: Mapping[str, Any]) -> Table:
-    rows = []
+def slo_table(summary: Summary) -> Table:
+    rows: list[list[str | Cell]] = []
     for slo in summary["slo"]:
         tone = "pass" if slo["verdict"] == "pass" else "fail"
         rows.append([slo["expression"], Cell(SLO_WORDS[slo["verdict"]], tone=tone), slo_value(slo)])
     return table(("SLO", "verdict", "measured"), rows, numeric_from=2)
 
 
-def slo_value(slo: Mapping[str, Any]) -> str:
+def slo_value(slo: SloRow) -> str:
     """What was measured, times in ms."""
     if slo["value"] is None:
         return DASH
@@ -218,7 +221,7 @@ def slo_value(slo: Mapping[str, Any]) -> str:
     return f"{number(slo['value'])}{'' if unit in ('%', '/s') else ' '}{unit}".strip()
 
 
-def metrics_table(summary: Mapping[str, Any]) -> Table:
+def metrics_table(summary: Summary) -> Table:
     header = (
         "metric (ms)",
         "count",
@@ -228,8 +231,8 @@ def metrics_table(summary: Mapping[str, Any]) -> Table:
         *(p.replace("_", ".") for p in PERCENTILE_COLUMNS),
         "max",
     )
-    rows = []
-    for name, row in summary["metrics"].items():
+    rows: list[list[str | Cell]] = []
+    for name, row in ((name, numbers(row)) for name, row in summary["metrics"].items()):
         thin = set(thin_percentiles(row))
         percentiles = [Cell(millis(row[p]), faint=p in thin) for p in PERCENTILE_COLUMNS]
         rows.append(
@@ -264,8 +267,8 @@ CONNECTION_WORDS = {
 }
 
 
-def connections_table(summary: Mapping[str, Any]) -> Table:
-    found = summary["connections"]
+def connections_table(summary: Summary) -> Table:
+    found = numbers(summary["connections"])
     return table(("connections", "count"), [[words, number(found[key])] for key, words in CONNECTION_WORDS.items()])
 
 
@@ -289,8 +292,8 @@ SOMETIMES = ("replayed", "misdelivered", "corrupted")
 """Only where there are recoveries; and what reports of earlier versions do not have."""
 
 
-def messages_table(summary: Mapping[str, Any]) -> Table:
-    found, rates = summary["messages"], summary["rates"]
+def messages_table(summary: Summary) -> Table:
+    found, rates = numbers(summary["messages"]), numbers(summary["rates"])
     per_s = {"offered": "offered_per_s", "published": "published_per_s", "delivered": "delivered_per_s"}
     rows: list[list[str | Cell]] = []
     for key, words in MESSAGE_WORDS.items():
@@ -298,12 +301,12 @@ def messages_table(summary: Mapping[str, Any]) -> Table:
             continue
         rows.append([words, number(found[key]), number(rates[per_s[key]]) if key in per_s else ""])
         if key == "send_failed":
-            by_cause: Mapping[str, int] = found.get("send_failed_by") or {}
+            by_cause = numbers(summary["messages"].get("send_failed_by") or {})
             rows += [[f"… by the {name}", number(count), ""] for name, count in by_cause.items() if count]
     return table(("messages", "count", "per second"), rows)
 
 
-def failures_table(summary: Mapping[str, Any]) -> Table:
+def failures_table(summary: Summary) -> Table:
     """What failed, how often, and the first of each kind in words."""
     rows = [[f["metric"], f["label"], number(f["count"]), f.get("message", "")] for f in summary["failures"]]
     if not any(row[3] for row in rows):
@@ -311,7 +314,7 @@ def failures_table(summary: Mapping[str, Any]) -> Table:
     return table(("metric", "label", "count", "the first one"), rows, numeric_from=2, numeric_to=3)
 
 
-def generator_table(summary: Mapping[str, Any]) -> Table:
+def generator_table(summary: Summary) -> Table:
     found = summary["generator"]
     rows = [
         ["workers", number(found["workers"])],
@@ -324,12 +327,12 @@ def generator_table(summary: Mapping[str, Any]) -> Table:
     return table(("generator", ""), rows)
 
 
-def settings_table(summary: Mapping[str, Any]) -> Table:
+def settings_table(summary: Summary) -> Table:
     rows = [[name, shown(value)] for name, value in summary["run"]["settings"].items()]
     return table(("setting", "value"), rows, numeric_from=2)
 
 
-def environment_table(summary: Mapping[str, Any]) -> Table:
+def environment_table(summary: Summary) -> Table:
     run = summary["run"]
     rows = [["run", run["id"]], ["started", run["started_at"]], ["seed", shown(run["seed"])]]
     rows += [[name, shown(value)] for name, value in (*run["versions"].items(), *run["host"].items())]
@@ -350,7 +353,7 @@ def shown(value: object) -> str:
     return str(value)
 
 
-def is_closed_loop(summary: Mapping[str, Any]) -> bool:
+def is_closed_loop(summary: Summary) -> bool:
     """Whether the run's publishers waited for each answer (`--wps-rate max`)."""
     settings: Mapping[str, object] = summary["run"]["settings"]
     return settings.get("wps-rate") == "max" and not settings.get("wps-total-rate")

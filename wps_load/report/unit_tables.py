@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from wps_load.capacity.prices import Prices
-from wps_load.capacity.sizing import Sized, Sizing, measured_sizing
+from wps_load.capacity.sizing import Sized, Sizing
 from wps_load.capacity.units import PLANNED_SHARE, Guide, Load, Row, Size, in_guide_messages, load_guide
+from wps_load.report.document import Summary
 from wps_load.report.extras import Extras
+from wps_load.report.measured import measured_sizing
 from wps_load.report.tables import DASH, Cell, Table, is_search, number, on_emulator, table
 
 
-def found_sizing(summary: Mapping[str, Any], extras: Extras) -> Sizing | None:
+def found_sizing(summary: Summary, extras: Extras) -> Sizing | None:
     """The sizing to show: of searches and stages, of runs that say what was bought, and where somebody asks for it."""
     settings = summary["run"]["settings"]
     asked = extras.growth or extras.prices or settings.get("wps-units") or settings.get("wps-tier")
@@ -21,7 +20,7 @@ def found_sizing(summary: Mapping[str, Any], extras: Extras) -> Sizing | None:
     return measured_sizing(summary, load_guide(), extras.growth, extras.prices)
 
 
-def units_sentence(summary: Mapping[str, Any], found: Sizing) -> str:
+def units_sentence(summary: Summary, found: Sizing) -> str:
     """The measured load and the smallest size that holds it."""
     first = found.rows[0]
     what = "The highest load that held" if is_search(summary) else "The measured load"
@@ -32,7 +31,7 @@ def units_sentence(summary: Mapping[str, Any], found: Sizing) -> str:
     return f"{what}, {_load(first.load)}, takes {_name(first.size)} filled to {PLANNED_SHARE:.0%} at most."
 
 
-def units_notes(summary: Mapping[str, Any], found: Sizing, guide: Guide) -> list[str]:
+def units_notes(summary: Summary, found: Sizing, guide: Guide) -> list[str]:
     """What the figures rest on, and what was bought."""
     if found.use_case is None:
         use_case = "connections alone decide"

@@ -18,7 +18,10 @@ from wps_load.capacity.forecast import fan_out
 from wps_load.capacity.search import BoundBy, CapacitySearch, Found, Outcome
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure import thresholds
+from wps_load.report import document
+from wps_load.report.document import Capacity, SloRow, StagesSection
 from wps_load.report.step_doubts import both_at
+from wps_load.report.summary import slo_rows
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import steps
 from wps_load.swarm.conductor import LEAD_NS
@@ -65,7 +68,7 @@ class Explorer:
         self._recovery_s = 0.0
         """How long the last one took."""
         self.found: Found | None = None
-        self.steps: list[dict[str, Any]] = []
+        self.steps: list[document.Step] = []
         self.held: steps.Step | None = None
         """The step at the highest load that held."""
 
@@ -81,12 +84,12 @@ class Explorer:
             self._follow_stages()
             self._end()
 
-    def _best_slo(self) -> list[dict[str, Any]] | None:
+    def best_slo(self) -> list[SloRow] | None:
         """The SLOs on the highest step that held."""
         if self.held is None:
             return None
         results = [thresholds.evaluate(slo, self.held) for slo in self._slos]
-        return [{"expression": r.expression, "value": r.value, "verdict": r.verdict} for r in results]
+        return slo_rows(results)
 
     # -- stages of the rate ----------------------------------------------------------------------------------
 
@@ -166,7 +169,7 @@ class Explorer:
         both = both_at(self.steps, found.high)
         return f"Capacity: {found.value:,} {unit}, below {found.high:,}{until}{f', {both}' if both else ''}"
 
-    def summary(self) -> dict[str, Any] | None:
+    def summary(self) -> Capacity | None:
         """`capacity` of summary.json."""
         span, found = self._config.capacity, self.found
         if span is None or found is None:
@@ -176,13 +179,12 @@ class Explorer:
             "value": found.value,
             "low": found.low,
             "high": found.high,
-            "bound_by": str(found.bound_by),
+            "bound_by": found.bound_by.value,
             "answer": self.answer(),
-            "best_slo": self._best_slo(),
             "steps": self.steps,
         }
 
-    def stages(self) -> dict[str, Any] | None:
+    def stages(self) -> StagesSection | None:
         """`stages` of summary.json: each stage's own statistics, without the seconds in which its load came on."""
         plan, conductor = self._config.stages, self._conductor
         begun_ns = conductor.measure_start_ns

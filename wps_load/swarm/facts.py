@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Sequence
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Protocol
+from typing import Protocol
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.measure import thresholds
+from wps_load.report.document import Capacity, SloRow, StagesSection
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
@@ -24,11 +26,15 @@ _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjso
 class Steps(Protocol):
     """What drives load in steps, as the report needs it."""
 
-    def summary(self) -> dict[str, Any] | None:
+    def summary(self) -> Capacity | None:
         """`capacity` of summary.json."""
         ...
 
-    def stages(self) -> dict[str, Any] | None:
+    def best_slo(self) -> Sequence[SloRow] | None:
+        """The SLOs of the highest step that held."""
+        ...
+
+    def stages(self) -> StagesSection | None:
         """`stages` of summary.json."""
         ...
 
@@ -84,6 +90,7 @@ def gather(
         generator=_health(conductor, end_ns),
         slos=thresholds.parse(config.population.slo) if config.population.slo else (),
         capacity=None if steps is None else steps.summary(),
+        best_slo=None if steps is None else steps.best_slo(),
         stages=None if steps is None else steps.stages(),
         users_asked=conductor.users_asked,
         trouble=conductor.trouble,

@@ -16,10 +16,11 @@ from wps_load.errors import ExitCode, worst
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import LATENCIES, main_metric
 from wps_load.report.closing import closing
+from wps_load.report.document import Summary
 from wps_load.report.files import append_step_summary, prepare, write_run
 from wps_load.report.live import LiveState
 from wps_load.report.model import Outside, RunFacts, RunState
-from wps_load.report.summary import Summary, build_summary
+from wps_load.report.summary import build_summary
 from wps_load.report.templates import preload
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector

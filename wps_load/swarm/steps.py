@@ -12,6 +12,7 @@ from wps_load.measure.catalog import METRICS
 from wps_load.measure.causes import is_own_limit
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
+from wps_load.report import document
 from wps_load.report.evidence import thin_percentiles
 from wps_load.report.lateness import LAG_LIMIT_MS
 from wps_load.report.step_doubts import GENERATOR_TOO
@@ -267,7 +268,7 @@ def judge(
     return (Outcome.FAILED if reasons else Outcome.HELD), reasons
 
 
-def describe(step: Step, main_metric: str, outcome: Outcome | None, reasons: Sequence[str]) -> dict[str, Any]:
+def describe(step: Step, main_metric: str, outcome: Outcome | None, reasons: Sequence[str]) -> document.Step:
     """A step as the summary shows it."""
     row = step.row(main_metric)
     return {
@@ -284,6 +285,6 @@ def describe(step: Step, main_metric: str, outcome: Outcome | None, reasons: Seq
         "samples": row["count"],
         "few_samples": bool({"p50", "p99"} & set(thin_percentiles(row))),
         "cpu_percent_max": max((float(each["cpu_percent"] or 0) for each in step.rows), default=None),
-        "outcome": None if outcome is None else str(outcome),
+        "outcome": None if outcome is None else outcome.value,
         "reasons": list(reasons),
     }

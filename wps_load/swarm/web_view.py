@@ -7,7 +7,7 @@ SLOs, which need the whole run's histograms, are judged every few seconds at mos
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import evaluate
 from wps_load.report import tables
 from wps_load.report.charts import latency_limits
+from wps_load.report.document import DoubtRow, SloRow
 from wps_load.report.doubts import Evidence, find_doubts
 from wps_load.report.model import RunState
-from wps_load.report.summary import FactsSource, metric_rows
+from wps_load.report.summary import FactsSource, doubt_rows, metric_rows, slo_rows
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.reporter import Reporter
@@ -43,8 +44,8 @@ class Judgement:
 
     conductor: Conductor
     at_ns: int
-    slos: Sequence[Mapping[str, Any]]
-    doubts: Sequence[Mapping[str, Any]]
+    slos: Sequence[SloRow]
+    doubts: Sequence[DoubtRow]
     metrics: Mapping[str, Mapping[str, Any]]
 
 
@@ -156,14 +157,14 @@ def judge(reporter: Reporter, conductor: Conductor) -> Judgement:
     """SLOs and doubts as of now."""
     facts = reporter.facts(conductor, RunState.RUNNING)
     source = SoFar(facts, conductor.collector)
-    slos = [evaluate(slo, source) for slo in facts.slos]
+    slos = slo_rows(evaluate(slo, source) for slo in facts.slos)
     metrics = metric_rows(facts)
     doubts = find_doubts(Evidence(facts, metrics))
     return Judgement(
         conductor,
         now_ns(),
-        [asdict(slo) for slo in slos],
-        [asdict(doubt) for doubt in doubts if doubt.name != "interrupted"],  # which every run is until it ends
+        slos,
+        doubt_rows(doubt for doubt in doubts if doubt.name != "interrupted"),  # which every run is until it ends
         metrics,
     )
 
@@ -230,7 +231,7 @@ def _generator(conductor: Conductor) -> list[list[str]]:
     ]
 
 
-def _slo(slo: Mapping[str, Any], final: bool) -> dict[str, str]:
+def _slo(slo: SloRow, final: bool) -> dict[str, str]:
     verdict = slo["verdict"]
     early = not final and slo["expression"].split()[0] in _DRAINED and verdict == "fail"
     words = tables.SLO_WORDS[verdict] if final else "missing so far" if early else _SO_FAR[verdict]
@@ -276,7 +277,7 @@ def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) ->
     ]
 
 
-def _doubt_row(doubt: Mapping[str, Any]) -> dict[str, str]:
+def _doubt_row(doubt: DoubtRow) -> dict[str, str]:
     return _row(f"doubt: {doubt['name'].replace('_', ' ')}", doubt["level"], doubt["message"].replace("`", ""))
 
 

@@ -12,10 +12,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Literal, get_args
 
 from wps_load.workload.values import parts, positive_duration_ns, whole
 
-VARIABLES = ("users", "rate")
+Variable = Literal["users", "rate"]
+VARIABLES: tuple[Variable, ...] = get_args(Variable)
 STAGES_ALLOWED = "steps VALUE:DURATION of users, or rate:VALUE:DURATION of all publishers, such as 100:60s,200:60s"
 RANGE_ALLOWED = "users:LOW..HIGH or rate:LOW..HIGH with LOW below HIGH, such as rate:100..20000"
 NS_PER_S = 1_000_000_000
@@ -31,16 +33,17 @@ class Step:
 class Stages:
     """Steps of `variable` (`users` or `rate`), one after the other from the run's start."""
 
-    variable: str
+    variable: Variable
     steps: tuple[Step, ...]
 
     @classmethod
     def parse(cls, text: str) -> Stages:
-        variables: set[str] = set()
+        variables: set[Variable] = set()
         steps: list[Step] = []
         for part in parts(text):
             *prefix, value, duration = part.split(":") if part.count(":") else ("", "")
-            if len(prefix) > 1 or (variable := prefix[0].strip() if prefix else "users") not in VARIABLES:
+            variable = _variable(prefix[0].strip() if prefix else "users")
+            if len(prefix) > 1 or variable is None:
                 raise ValueError(STAGES_ALLOWED)
             variables.add(variable)
             try:
@@ -84,7 +87,7 @@ class Stages:
 class CapacityRange:
     """Where a capacity search looks: `variable` (`users` or total `rate`) from `low` to `high`."""
 
-    variable: str
+    variable: Variable
     low: int
     high: int
 
@@ -95,6 +98,11 @@ class CapacityRange:
     @classmethod
     def parse(cls, text: str) -> CapacityRange:
         match = re.fullmatch(r"\s*(users|rate)\s*:\s*([0-9]+)\s*\.\.\s*([0-9]+)\s*", text, re.ASCII)
-        if not match or not 0 < int(match[2]) < int(match[3]):
+        variable = _variable(match[1]) if match else None
+        if not match or variable is None or not 0 < int(match[2]) < int(match[3]):
             raise ValueError(RANGE_ALLOWED)
-        return cls(match[1], int(match[2]), int(match[3]))
+        return cls(variable, int(match[2]), int(match[3]))
+
+
+def _variable(name: str) -> Variable | None:
+    return next((each for each in VARIABLES if each == name), None)

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from wps_load.capacity.measured import measured_load
+from wps_load.report.measured import measured_load
 
 
-def summary(scenario: str = "echo", protocol: str = "json", **changes: Any) -> dict[str, Any]:
+def summary(scenario: str = "echo", protocol: str = "json", **changes: Any) -> Any:
     """50 users; a second of warm-up and 10 s of measuring, in which 1,000 messages were delivered."""
     document: dict[str, Any] = {
         "run": {"scenario": scenario, "protocol": protocol, "settings": {"wps-payload": "2KiB"}},

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
 from typing import Any
 
-from wps_load.capacity.units import Load
+from wps_load.capacity.prices import Prices
+from wps_load.capacity.sizing import Sizing, sizing
+from wps_load.capacity.units import Guide, Load
+from wps_load.report.document import Capacity, StagesSection, Step, Summary
+from wps_load.settings.options import OPTIONS
 from wps_load.workload.payload import mean_bytes, parse_mix
 from wps_load.workload.scenarios import SCENARIOS
 
 
-def best_step(capacity: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def best_step(capacity: Capacity) -> Step | None:
     """Of a search: the last try of the highest load that held; None: none did."""
     held = [s for s in capacity["steps"] if s["outcome"] == "held" and s["load"] == capacity["value"]]
     return held[-1] if held else None
 
 
-def busiest_step(stages: Mapping[str, Any]) -> Mapping[str, Any] | None:
+def busiest_step(stages: StagesSection) -> Step | None:
     """Of stages: the one with most deliveries a second, or with none, most users."""
     return max(stages["steps"], key=lambda s: (s["delivered_per_s"] or 0.0, s["users"] or 0), default=None)
 
 
-def measured_load(summary: Mapping[str, Any]) -> Load:
+def measured_load(summary: Summary) -> Load:
     """Rates of the measure phase, connections at their peak; of a search, of the highest step that held; of stages,
     of the busiest one. What the summary does not know is None.
 
@@ -29,15 +34,16 @@ def measured_load(summary: Mapping[str, Any]) -> Load:
     data of each event handler's call, which the client does not see.
     """
     run, rates = summary["run"], summary["rates"]
-    connections = summary["connections"]["peak"]
+    inbound, outbound = rates["published_per_s"], rates["delivered_per_s"]
+    connections = summary["connections"]["peak"] or 0
     capacity, stages = summary.get("capacity"), summary.get("stages")
     if capacity is not None or stages is not None:
-        step = best_step(capacity) if capacity is not None else busiest_step(stages or {"steps": ()})
-        rates = step or {"published_per_s": None, "delivered_per_s": None}
-        connections = connections if step is None else step["users"]
+        step = best_step(capacity) if capacity is not None else busiest_step(stages) if stages is not None else None
+        inbound = outbound = None
+        if step is not None:
+            inbound, outbound, connections = step["published_per_s"], step["delivered_per_s"], step["users"] or 0
     if not SCENARIOS[run["scenario"]].publishes:
         return Load(connections, 0.0, 0.0, 0.0, 0.0)
-    inbound, outbound = rates["published_per_s"], rates["delivered_per_s"]
     per_message = _received_per_message(summary)
     size = _data_bytes(run["settings"]) or per_message or 0.0
     billed = None
@@ -47,7 +53,7 @@ def measured_load(summary: Mapping[str, Any]) -> Load:
     return Load(connections, inbound, outbound, size, billed)
 
 
-def _received_per_message(summary: Mapping[str, Any]) -> float | None:
+def _received_per_message(summary: Summary) -> float | None:
     """Bytes received for each message that was delivered in the measure phase; None: none was."""
     lengths = {phase["name"]: phase["duration_s"] for phase in summary["phases"]}
     measured = lengths.get("measure") or 0.0
@@ -65,3 +71,25 @@ def _data_bytes(settings: Mapping[str, Any]) -> float | None:
         return None
     text = settings.get("wps-payload")
     return mean_bytes(parse_mix(text)) if text else None
+
+
+def measured_sizing(summary: Summary, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> Sizing | None:
+    """Of a finished run; None where its load is unknown: tasks of a locustfile's own, a search in which nothing held.
+
+    Raises ValueError for settings that no run of this version has.
+    """
+    run = summary["run"]
+    if run["scenario"] not in SCENARIOS or not summary["connections"]["peak"]:
+        return None
+    capacity = summary["capacity"]
+    if capacity is not None and capacity["value"] is None:
+        return None
+    bought = {name: _setting(run["settings"], name) for name in ("units", "tier")}
+    load = measured_load(summary)
+    return sizing(run["scenario"], load, guide, growth, prices, units=bought["units"], sku=bought["tier"])
+
+
+def _setting(settings: Mapping[str, Any], name: str) -> Any:
+    option = next(option for option in OPTIONS if option.flag == f"--wps-{name}")
+    text = settings.get(option.key)
+    return option.read(str(text)) if text else None

@@ -1,0 +1,365 @@
+"""The summary document, `wps-load.summary/2`, as types: what `summary` builds, every renderer reads, and other programs
+may rely on. `schema` makes summary.schema.json from them, and holds documents against them.
+
+Unknown values are None, never 0. Times are in milliseconds unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
+
+from msgspec import Meta
+
+from wps_load.measure.catalog import METRICS
+
+SCHEMA = "wps-load.summary/2"
+
+Whole = Annotated[int, Meta(ge=0)]
+Number = Annotated[float, Meta(ge=0)]
+Count = Whole | None
+Amount = Number | None
+
+Verdict = Literal["pass", "fail", "invalid"]
+Level = Literal["warning", "error"]
+SloVerdict = Literal["pass", "fail", "no_data"]
+Variable = Literal["rate", "users"]
+
+
+class RunSection(TypedDict):
+    """What ran, against what, and on what."""
+
+    id: Annotated[str, Meta(min_length=1)]
+    started_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+    duration_s: Number
+    scenario: str
+    main_metric: NotRequired[Annotated[str, Meta(description="The latency that the run is about.")]]
+    protocol: str
+    target: Annotated[str, Meta(description="Never holds a secret.")]
+    settings: dict[str, Any]
+    settings_hash: Annotated[str, Meta(description="Equal for runs that may be compared.")]
+    seed: int | None
+    versions: dict[str, str]
+    host: dict[str, Any]
+
+
+class DoubtRow(TypedDict):
+    """A reason to distrust the run, and what to do about it. At level `error` the run is invalid."""
+
+    name: Annotated[str, Meta(pattern="^[a-z_]+$")]
+    level: Level
+    message: str
+    advice: str
+
+
+class SloRow(TypedDict):
+    """One expression that was demanded."""
+
+    expression: str
+    value: Annotated[float | None, Meta(description="In the unit of the expression.")]
+    verdict: SloVerdict
+
+
+class Connections(TypedDict):
+    """Connections over the whole run, and over the measure phase."""
+
+    target: Annotated[Count, Meta(description="Connections asked for (-u, or the highest stage).")]
+    requested_mean: Annotated[Amount, Meta(description="Asked for over the measure phase, time-weighted.")]
+    requested_end: Annotated[Count, Meta(description="Asked for at its end.")]
+    open_mean: Annotated[
+        Amount,
+        Meta(
+            description="Open over the measure phase, time-weighted; gaps that the scenario made and that were closed "
+            "at once count as open."
+        ),
+    ]
+    open_end: Annotated[Count, Meta(description="Open at its end.")]
+    connecting: Annotated[Count, Meta(description="Attempts that the end of the run found under way.")]
+    opened: Count
+    failed: Count
+    dropped: Annotated[Count, Meta(description="Ended unasked.")]
+    reconnected: Count
+    recovered: Count
+    cut: Annotated[Count, Meta(description="By the scenario.")]
+    closed_by_plan: Annotated[Count, Meta(description="By the scenario.")]
+    peak: Count
+
+
+class SendFailures(TypedDict):
+    """`send_failed` by its causes: no connection, because the service ended, refused or did not answer it; because the
+    run's own plan had ended it; or the generator was too late, or at its own limits.
+    """
+
+    service: Count
+    plan: Count
+    generator: Count
+
+
+class Messages(TypedDict):
+    """Messages that were due in the measure phase, and what became of them."""
+
+    offered: Annotated[Count, Meta(description="Due in the measure phase.")]
+    published: Annotated[Count, Meta(description="Handed to the socket.")]
+    send_failed: Annotated[Count, Meta(description="Due, but never handed to the socket.")]
+    send_failed_by: NotRequired[SendFailures | None]
+    expected: Annotated[
+        Count,
+        Meta(description="Deliveries that should have been: for each published message, its eligible receivers."),
+    ]
+    delivered: Annotated[Count, Meta(description="Distinct.")]
+    lost: Annotated[Count, Meta(description="expected - delivered.")]
+    missed: Annotated[
+        Count,
+        Meta(
+            description="Deliveries that members would have had while they were disconnected unasked; beside lost, "
+            "never in expected."
+        ),
+    ]
+    duplicated: Count
+    reordered: Count
+    replayed: NotRequired[
+        Annotated[
+            Count,
+            Meta(
+                description="Sent again after a recovery although they had come; dropped by the protocol, in no other "
+                "count. Null where the protocol has no recovery."
+            ),
+        ]
+    ]
+    foreign: Annotated[Count, Meta(description="Messages of other runs in the same hub.")]
+    misdelivered: Annotated[
+        Count,
+        Meta(
+            description="Deliveries to a connection that does not belong to their audience; never in expected or "
+            "delivered."
+        ),
+    ]
+    corrupted: Annotated[
+        Count, Meta(description="Arrivals whose stamp or content is not what was sent; not delivered.")
+    ]
+    billed_outbound: Count
+
+
+class Bytes(TypedDict):
+    sent: Count
+    received: Count
+
+
+class Rates(TypedDict):
+    """Counts divided by the length of the measure phase."""
+
+    offered_per_s: Amount
+    published_per_s: Amount
+    delivered_per_s: Amount
+
+
+class MetricRow(TypedDict):
+    """One metric over the measure phase, or over the whole run for connections."""
+
+    count: Whole
+    failures: Whole
+    min: Amount
+    mean: Amount
+    stddev: Amount
+    p50: Amount
+    p90: Amount
+    p95: Amount
+    p99: Amount
+    p99_9: Amount
+    p99_99: Amount
+    max: Amount
+    waited: NotRequired[
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                description="Of connect's failures those that were given up; they stand behind all others in the "
+                "percentiles, with the time that they had waited.",
+            ),
+        ]
+    ]
+
+
+_NAMES = "|".join(metric.name for metric in METRICS)
+MetricName = Annotated[str, Meta(pattern=f"^({_NAMES})$")]
+
+
+class Reason(TypedDict):
+    """One thing that makes the exit code what it is."""
+
+    code: Annotated[int, Meta(ge=1)]
+    message: str
+    judged: Annotated[bool, Meta(description="Verdict and SLOs say it already.")]
+
+
+class Exit(TypedDict):
+    """The process's exit code, and everything that makes it not zero, the worst first."""
+
+    code: Whole
+    reasons: list[Reason]
+
+
+class FailureRow(TypedDict):
+    """Failures of one kind."""
+
+    metric: str
+    label: Annotated[str, Meta(pattern="^[a-z0-9_]+$", description="Fixed vocabulary: no free text, URL, token or id.")]
+    count: Annotated[int, Meta(ge=1)]
+    message: NotRequired[
+        Annotated[
+            str,
+            Meta(description="The first of its kind in words, without secrets. A peer may have chosen some of them."),
+        ]
+    ]
+
+
+class Generator(TypedDict):
+    """How the machines that made the load were doing: the worst of all workers."""
+
+    workers: Count
+    cpu_percent_max: Amount
+    loop_lag_ms_p99: Amount
+    send_lag_ms_p99: Amount
+    rss_bytes_max: Count
+    clock_error_ms: Annotated[
+        Amount,
+        Meta(
+            description="Bound of the error between the clocks of the two worst hosts over the measure phase; 0 on one "
+            "host."
+        ),
+    ]
+
+
+class WorkerRow(TypedDict):
+    """One process that made load."""
+
+    name: str
+    host: Annotated[str | None, Meta(description="The machine's name.")]
+    users: Annotated[Count, Meta(description="Its share of the users, at its last report.")]
+    cpu_percent_max: Annotated[Amount, Meta(description="Of one core, its busiest second.")]
+    send_lag_ms_p99: Annotated[Amount, Meta(description="Over the measure phase.")]
+    clock_error_ms: Annotated[Amount, Meta(description="Bound of the error of its clock in the run's time.")]
+    lost: Annotated[bool, Meta(description="It was gone for good before the run's end.")]
+
+
+class PhaseRow(TypedDict):
+    name: str
+    started_s: float
+    duration_s: Number
+
+
+class TimelineRow(TypedDict):
+    """One interval, usually a second; counts are those of the interval. Metrics with a value in it add NAME_count,
+    NAME_p50, NAME_p90, NAME_p99.
+    """
+
+    t_s: Annotated[float, Meta(description="Its end, seconds since the start.")]
+    phase: NotRequired[str]
+    users: Annotated[Count, Meta(description="Connections open at its end.")]
+    published: Count
+    delivered: Count
+    lost: Annotated[int | None, Meta(description="Missing so far: negative when stragglers came in.")]
+
+
+class Step(TypedDict):
+    """Some seconds at one load: messages a second of all publishers, or users."""
+
+    load: Number
+    from_s: Annotated[float, Meta(description="Seconds since the start.")]
+    duration_s: Number
+    users: Annotated[Count, Meta(description="Connections open.")]
+    published_per_s: Amount
+    delivered_per_s: Amount
+    lost: Count
+    metric: Annotated[str, Meta(description="The latency of p50 and p99.")]
+    p50: Amount
+    p99: Amount
+    samples: Count
+    few_samples: Annotated[bool, Meta(description="Too few for p50 or p99.")]
+    cpu_percent_max: Annotated[Amount, Meta(description="Of one core, the busiest worker.")]
+    outcome: Annotated[
+        Literal["held", "failed", "generator"] | None, Meta(description="Null: nothing was demanded of the step.")
+    ]
+    reasons: list[str]
+
+
+class Capacity(TypedDict):
+    """The result of a search."""
+
+    variable: Variable
+    value: Amount
+    low: Amount
+    high: Amount
+    bound_by: Literal["service", "generator", "range", "time"] | None
+    answer: NotRequired[Annotated[str, Meta(description="The result in a sentence.")]]
+    steps: list[Step]
+
+
+class StagesSection(TypedDict):
+    """The steps of --wps-stages."""
+
+    variable: Variable
+    steps: list[Step]
+
+
+class PopulationRow(TypedDict):
+    """One population of a mix."""
+
+    name: str
+    users: Count
+    scenario: str
+    protocol: str
+    connections: Connections
+    messages: Messages
+    rates: Rates
+    metrics: dict[MetricName, MetricRow]
+    slo: list[SloRow]
+
+
+class Summary(TypedDict):
+    """The result of one run of wps-load. Unknown values are null, never 0. Times are in milliseconds unless the name
+    says otherwise.
+    """
+
+    schema: Literal["wps-load.summary/2"]
+    run: RunSection
+    verdict: Verdict
+    doubts: list[DoubtRow]
+    slo: list[SloRow]
+    connections: Connections
+    messages: Messages
+    bytes: Bytes
+    rates: Rates
+    metrics: dict[MetricName, MetricRow]
+    exit: NotRequired[Exit]
+    failures: list[FailureRow]
+    generator: Generator
+    workers: NotRequired[
+        Annotated[list[WorkerRow] | None, Meta(description="Each process that made load; null: not known.")]
+    ]
+    populations: NotRequired[
+        Annotated[list[PopulationRow] | None, Meta(description="Of a mix, its populations, else null.")]
+    ]
+    phases: list[PhaseRow]
+    timeline: list[TimelineRow]
+    capacity: Capacity | None
+    stages: NotRequired[StagesSection | None]
+
+
+Row = Mapping[str, float | int | None]
+"""A row of numbers whose columns are chosen by name, such as the percentiles that an SLO demands."""
+
+
+def numbers(section: Mapping[str, object]) -> Row:
+    """A section that holds numbers only, for those who choose its names as they run."""
+    return cast(Row, section)
+
+
+def explored(summary: Summary) -> Capacity | StagesSection | None:
+    """What ran in steps: a search, or stages."""
+    return summary["capacity"] or summary.get("stages")
+
+
+def metric_row(summary: Summary, metric: str) -> Row:
+    """The row of a metric; empty: the run has none."""
+    return numbers(summary["metrics"].get(metric, {}))
