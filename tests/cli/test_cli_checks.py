@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
+from wps_load.client import checks
+from wps_load.client.checks import Check, Level
 from wps_load.client.token_time import clock_offset_s, read_claims
-from wps_load.commands import checks
-from wps_load.commands.checks import Check, Level
 
 NOW = 1_800_000_000
 BOTH = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]

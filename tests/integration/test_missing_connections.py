@@ -111,7 +111,7 @@ def test_what_is_dropped_in_mid_run_and_not_let_in_again_is_missing_and_missed(t
         if total < 20 * 5 * 20 * 2048 or shut.is_set():  # all hear all of them
             return
         shut.set()
-        for each in kept[:15]:
+        for each in kept[1:16]:  # the first one asked before the run
             with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
 

@@ -7,13 +7,14 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from wps_load.client import checks
 from wps_load.client.access import judge_way
+from wps_load.client.checks import Check, Level
 from wps_load.client.stream import Network
+from wps_load.client.way import Way
 from wps_load.clock import NS_PER_S, DeadlineTimer
-from wps_load.commands import checks, machine
-from wps_load.commands.checks import Check, Level
+from wps_load.commands import machine
 from wps_load.commands.parsing import parse_run, run_parser
-from wps_load.commands.way import Way
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
 from wps_load.settings.run_config import RunConfig

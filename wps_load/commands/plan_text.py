@@ -9,9 +9,10 @@ from fractions import Fraction
 from wps_load.capacity.forecast import Forecast
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.units import Guide, Load, billed_messages
+from wps_load.client import checks
+from wps_load.client.checks import Check, Level
 from wps_load.clock import NS_PER_S
-from wps_load.commands import checks, machine, units_text
-from wps_load.commands.checks import Check, Level
+from wps_load.commands import machine, units_text
 from wps_load.commands.sample import Costs
 from wps_load.commands.words import byte_size, duration, rate, row
 from wps_load.settings.run_config import RunConfig

@@ -26,9 +26,7 @@ def latest(folder: Path, most: int) -> Latest:
         key=lambda run: str(run[1]["run"]["started_at"]),
     )
     if not found:
-        raise BrokenRun(
-            f"{folder} holds no finished run: give the folder of all runs, such as reports."
-        )
+        raise BrokenRun(f"{folder} holds no finished run: give the folder of all runs, such as reports.")
     *earlier, (newest, summary) = found
     wanted = summary["run"]["settings_hash"]
     like = [path for path, each in earlier if each["run"]["settings_hash"] == wanted and each["verdict"] != "invalid"]

@@ -44,6 +44,7 @@ from wps_load.swarm.guard import Trouble, guarded, trouble, watch_loop
 from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.messages import Failed
 from wps_load.swarm.plan import RunPlan, time_left_ns
+from wps_load.swarm.preflight import look_first
 from wps_load.swarm.prometheus import serve
 from wps_load.swarm.quiet import keep_quiet
 from wps_load.swarm.reporter import Reporter
@@ -161,14 +162,14 @@ class Lifecycle:
         return self.asked.locustfile.plays_scenario
 
     def _prepare_or_exit(self, *, waits: bool) -> None:
-        """A wrong option ends the process before anything connects. `waits`: the run begins when the page says so, and
-        with the users that it says."""
+        """A wrong option ends the process before anything connects. `waits`: the page begins the run."""
         try:
             if waits:
                 self.asked.read_options()
                 self.console.say(f"Target: {self.asked.target}, unless the page says otherwise")
             else:
                 self.prepare()
+                look_first(self)
         except ConfigError as error:
             leave(*(Trouble(str(fault), ExitCode.USAGE) for fault in error.faults))
 

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import secrets
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from wps_load.auth import client_url_with_token, mint_client_token
+from wps_load.client import checks
 from wps_load.client.access import TOKEN_PARAMETER, UrlAccess
 from wps_load.client.addresses import shown
+from wps_load.client.checks import Check, Level, failed, skipped
+from wps_load.client.conversation import Conversation
 from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.http1 import HttpClient
 from wps_load.client.negotiate import Negotiator
@@ -22,9 +25,6 @@ from wps_load.client.stream import Network, Timings, open_stream, time_limit
 from wps_load.client.tcp import unreachable
 from wps_load.client.token_time import clock_offset_s, read_claims
 from wps_load.clock import NS_PER_S, now_ns, unix_time_s
-from wps_load.commands import checks
-from wps_load.commands.checks import Check, Level, failed, skipped
-from wps_load.commands.conversation import Conversation
 from wps_load.errors import Finding
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import DataType
@@ -55,8 +55,12 @@ class Way:
     def _limit_s(self) -> float:
         return self.config.connect_timeout_ns / NS_PER_S
 
-    def checks(self) -> Iterator[Check]:
-        """Each as soon as it is known."""
+    def quick(self) -> Iterator[Check]:
+        """One connection, with its token, and one message: what a run begins with."""
+        yield from self.checks((_CLIENT_URL, "upgrade", "echo"))
+
+    def checks(self, only: Collection[str] = ()) -> Iterator[Check]:
+        """Each as soon as it is known; `only`: these, not all."""
         steps: tuple[tuple[str, Callable[[], Check]], ...] = (
             (_CLIENT_URL, self._client_url),
             ("token", self._token),
@@ -71,6 +75,8 @@ class Way:
         broken = ""
         try:
             for name, step in steps:
+                if only and name not in only:
+                    continue
                 if broken:
                     yield skipped(name, f"{broken} comes first")
                     continue

@@ -28,12 +28,13 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One result: what was found, and what to do where it is not well."""
+    """One result: what was found, and what to do where it is not well. `label`: of what the other side did."""
 
     name: str
     level: Level
     found: str
     advice: str = ""
+    label: str = ""
 
 
 def exit_code(checks: Iterable[Check]) -> ExitCode:
@@ -43,7 +44,7 @@ def exit_code(checks: Iterable[Check]) -> ExitCode:
 
 
 def failed(name: str, finding: Finding) -> Check:
-    return Check(name, Level.FAIL, f"{finding.message} [{finding.label}]", finding.advice)
+    return Check(name, Level.FAIL, f"{finding.message} [{finding.label}]", finding.advice, finding.label)
 
 
 def skipped(name: str, why: str) -> Check:

@@ -1,0 +1,61 @@
+"""One connection and one message before a headless run: what can never work ends it in seconds, not after `-t`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any, Final, Protocol
+
+from wps_load.client.checks import Check, Level
+from wps_load.client.way import Way
+from wps_load.clock import NS_PER_S
+from wps_load.errors import ExitCode
+from wps_load.swarm.console import Console
+from wps_load.swarm.engines import make_network
+from wps_load.swarm.reporter import Reporter
+
+LIMIT_S: Final = 5
+"""For each step: a target that answers later is for the run to judge."""
+_LASTING: Final = re.compile(r"(negotiate_|rest_)?http_(401|403|404)|dns_failed|tls_certificate")
+
+
+class Process(Protocol):
+    """What is needed of a process's lifecycle."""
+
+    reporter: Reporter | None
+    console: Console
+
+    @property
+    def parsed(self) -> dict[str, Any]: ...
+
+    @property
+    def plays_scenario(self) -> bool: ...
+
+
+def look_first(process: Process) -> None:
+    """Of a prepared run. Leaves by SystemExit with 4 if the target refuses its first connection for a lasting reason.
+
+    The embedded emulator, which has just said that it listens, is not asked.
+    """
+    reporter = process.reporter
+    if reporter is None or reporter.config.target.is_emulator:
+        return
+    if not process.parsed.get("headless") or not process.plays_scenario:
+        return
+    config = reporter.config
+    limited = replace(config, connect_timeout_ns=min(config.connect_timeout_ns, LIMIT_S * NS_PER_S))
+    found = list(Way(limited, make_network(config), config.run_time_s).quick())
+    hopeless, sentences = judge(found)
+    for sentence in sentences:
+        process.console.say(f"wps-load: {sentence}" if hopeless else f"Before the run: {sentence}")
+    if hopeless:
+        reporter.discard()
+        raise SystemExit(int(ExitCode.INVALID))
+
+
+def judge(checks: Iterable[Check]) -> tuple[bool, list[str]]:
+    """Whether the run cannot come to anything, and a sentence for each check that failed."""
+    failed = [check for check in checks if check.level is Level.FAIL]
+    hopeless = any(_LASTING.fullmatch(check.label) for check in failed)
+    return hopeless, [f"{check.found}{check.advice and f': {check.advice}'}" for check in failed]
