@@ -47,7 +47,7 @@ class DeadlineTimer:
     Raises OSError where the platform has none: check `DeadlineTimer.available()` first.
     """
 
-    __slots__ = ("_armed_ns", "_fd", "_settime")
+    __slots__ = ("_fd", "_settime")
 
     def __init__(self) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -55,7 +55,6 @@ class DeadlineTimer:
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
         self._settime = libc.timerfd_settime
-        self._armed_ns: int | None = None
 
     @staticmethod
     def available() -> bool:
@@ -64,20 +63,13 @@ class DeadlineTimer:
     def fileno(self) -> int:
         return self._fd
 
-    @property
-    def armed_ns(self) -> int | None:
-        """The instant that the timer is set to, or None."""
-        return self._armed_ns
-
     def arm(self, deadline_ns: int) -> None:
         """Becomes readable at `deadline_ns` of `now_ns`; a past instant: at once. Replaces an earlier deadline."""
         at = max(deadline_ns, 1)  # an all-zero it_value would disarm
         self._settime(self._fd, _TFD_TIMER_ABSTIME, _itimerspec.pack(0, 0, at // NS_PER_S, at % NS_PER_S), None)
-        self._armed_ns = deadline_ns
 
     def clear(self) -> None:
         """Takes note of an expiry, so that the descriptor is not readable any more. Never blocks or raises."""
-        self._armed_ns = None
         with contextlib.suppress(BlockingIOError):
             os.read(self._fd, 8)
 

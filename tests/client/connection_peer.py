@@ -48,7 +48,7 @@ Link = Callable[..., tuple[Client, Peer]]
 
 def stall(client: Client, writer: FrameWriter) -> int:
     """Sends to a peer that does not read until the socket is full; returns how many frames were taken."""
-    frame = writer.binary_frame(b"x" * 65536)
+    frame = writer.frame(BINARY, b"x" * 65536)
     for count in range(1, 1000):
         assert client.connection.send(frame)
         if not client.connection.writable:

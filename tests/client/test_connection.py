@@ -98,7 +98,7 @@ def test_a_limited_reader_takes_the_time_its_rate_asks_for(link: Link) -> None:
 def test_frames_leave_at_once(link: Link, writer: FrameWriter) -> None:
     client, peer = link()
     client.start()
-    frame = writer.text_frame(b"hello")
+    frame = writer.frame(TEXT, b"hello")
     assert client.connection.send(frame)
     outbox = client.connection.outbox
     assert (outbox.bytes_sent, outbox.stalls) == (len(frame), 0)
@@ -110,7 +110,7 @@ def test_a_stalled_peer_is_counted_bounded_and_recovers(link: Link, writer: Fram
     client.start()
     taken = stall(client, writer)
     outbox = client.connection.outbox
-    frame = writer.binary_frame(b"y" * 65536)
+    frame = writer.frame(BINARY, b"y" * 65536)
     while client.connection.send(frame):
         taken += 1
     assert outbox.kept_bytes <= 3 * 65536
@@ -139,7 +139,7 @@ def test_unsent_frames_are_known_when_a_stalled_peer_is_lost(link: Link, writer:
     peer.ended.set()
     lost, asked = client.wait_closed()
     assert (lost.code, asked) == (1006, False)
-    left_whole = client.connection.outbox.bytes_sent // len(writer.binary_frame(b"x" * 65536))
+    left_whole = client.connection.outbox.bytes_sent // len(writer.frame(BINARY, b"x" * 65536))
     assert client.connection.unsent_frames == taken - left_whole > 0
     assert not client.connection.send(b"more")
 
@@ -147,7 +147,7 @@ def test_unsent_frames_are_known_when_a_stalled_peer_is_lost(link: Link, writer:
 def test_a_frame_above_the_bound_is_taken_when_nothing_is_kept(link: Link, writer: FrameWriter) -> None:
     client, peer = link(send_buffer_bytes=1000)
     client.start()
-    assert client.connection.send(writer.binary_frame(b"z" * 16 * MIB))
+    assert client.connection.send(writer.frame(BINARY, b"z" * 16 * MIB))
     assert not client.connection.send(b"more")
     received, messages = 0, peer.events()
     with gevent.Timeout(PATIENCE_S):

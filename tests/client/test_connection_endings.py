@@ -105,7 +105,7 @@ def test_a_close_frame_is_found_behind_a_failed_write(link: Link, writer: FrameW
     peer.send(ws.CloseConnection(1008, "gone"))
     peer.ended.set()
     with gevent.Timeout(PATIENCE_S):
-        while client.connection.send(writer.text_frame(b"x")):
+        while client.connection.send(writer.frame(TEXT, b"x")):
             gevent.sleep(0)
     lost, asked = client.wait_closed()
     assert (lost.code, asked) == (1008, False)
@@ -289,7 +289,7 @@ def test_a_silent_cut_tells_the_peer_nothing(link: Link, writer: FrameWriter) ->
     client.connection.cut(Cut.SILENT)
     lost, asked = client.wait_closed()
     assert (lost.code, asked) == (1006, True)
-    assert not client.connection.send(writer.text_frame(b"x"))
+    assert not client.connection.send(writer.frame(TEXT, b"x"))
     peer.send(ws.Ping())
     peer.sock.settimeout(0.02)
     with pytest.raises(TimeoutError):

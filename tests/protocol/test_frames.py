@@ -94,7 +94,7 @@ def test_a_writers_frame_is_the_encoders_with_its_next_key(size: int, opcode: in
 
 def test_every_frame_has_a_mask_key_of_its_own() -> None:
     writer = FrameWriter()
-    frames = [writer.text_frame(b"payload") for _ in range(3000)]  # more than one pool of keys
+    frames = [writer.frame(Opcode.TEXT, b"payload") for _ in range(3000)]  # more than one pool of keys
     assert len({frame[2:6] for frame in frames}) > 2990
     server = OracleConnection(ConnectionType.SERVER)
     for frame in frames:
@@ -104,8 +104,8 @@ def test_every_frame_has_a_mask_key_of_its_own() -> None:
 
 def test_keys_may_be_given() -> None:
     writer = FrameWriter(iter([KEY, b"\0\0\0\0"]))
-    assert writer.binary_frame(b"ab")[2:6] == KEY
-    assert writer.binary_frame(b"ab") == b"\x82\x82\0\0\0\0ab"
+    assert writer.frame(Opcode.BINARY, b"ab")[2:6] == KEY
+    assert writer.frame(Opcode.BINARY, b"ab") == b"\x82\x82\0\0\0\0ab"
 
 
 def test_mask_keys_are_four_bytes() -> None:

@@ -96,13 +96,6 @@ class FrameWriter:
             return _pack_head_16(0x80 | opcode, 0xFE, size, key) + apply_mask(payload, key)
         return encode_frame(opcode, payload, key)
 
-    def text_frame(self, payload: bytes) -> bytes:
-        """`payload`: UTF-8, which is not checked."""
-        return encode_frame(0x1, payload, next(self._keys))
-
-    def binary_frame(self, payload: bytes) -> bytes:
-        return encode_frame(0x2, payload, next(self._keys))
-
     def close_frame(self, code: int, reason: str = "") -> bytes:
         """Raises LocalProtocolError for a code that may not be sent."""
         return self.frame(Opcode.CLOSE, encode_close(code, reason))

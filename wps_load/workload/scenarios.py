@@ -40,7 +40,6 @@ class Scenario:
     """
 
     name: str
-    does: str
     topology: Topology
     protocols: tuple[str, ...]
     metrics: tuple[str, ...] = ()
@@ -95,50 +94,50 @@ SCENARIOS: dict[str, Scenario] = {
     row.name: row
     for row in (
         Scenario(
-            "echo", "joins a group of its own and publishes to it (simple: the event handler answers)",
+            "echo",
             Topology.OWN, PROTOCOLS, _OWN_METRICS, publishers=_ALL, slo=_RTT_SLO,
         ),
         Scenario(
-            "small-group", "groups of 10 members, members publish to their group",
+            "small-group",
             Topology.GROUPS, SUBPROTOCOLS, _GROUP_METRICS, publishers=_ALL, group_size=10,
             slo=_DELIVERY_SLO, guide="Send to small group", own_options=_GROUP_OPTIONS,
         ),
         Scenario(
-            "big-group", "10 groups, members = users / 10; 30 members publish",
+            "big-group",
             Topology.GROUPS, SUBPROTOCOLS, _GROUP_METRICS, publishers=Share(count=30), groups=10,
             slo=_DELIVERY_SLO, guide="Send to big group", own_options=_GROUP_OPTIONS,
         ),
         Scenario(
-            "upstream", "sends an event, the event handler answers",
+            "upstream",
             Topology.OWN, PROTOCOLS, _OWN_METRICS, publishers=_ALL, slo=_RTT_SLO,
             guide="Upstream event handler (echo)", by_event=True,
         ),
         Scenario(
-            "send-to-user", "receives what an app server's REST senders send to single users",
+            "send-to-user",
             Topology.REST_USERS, PROTOCOLS, _REST_METRICS, publishers=_ONE, slo=_DELIVERY_SLO,
             guide="REST: send to user",
         ),
         Scenario(
-            "broadcast", "receives what an app server's REST senders send to all",
+            "broadcast",
             Topology.REST_ALL, PROTOCOLS, _REST_METRICS, publishers=_ONE, slo=_DELIVERY_SLO,
             guide="REST: broadcast to all",
         ),
         Scenario(
-            "idle", "connects and stays; with --wps-cut, is cut off and comes back", Topology.SILENT, PROTOCOLS,
+            "idle", Topology.SILENT, PROTOCOLS,
             slo="connected >= 99%", own_options=("--wps-cut",),
         ),
         Scenario(
-            "churn", "connects, lives for a random time, closes, connects anew", Topology.SILENT, PROTOCOLS,
+            "churn", Topology.SILENT, PROTOCOLS,
             slo="connect fail_ratio < 1%", own_options=("--wps-lifetime",), lifetime="10s",
         ),
         Scenario(
-            "recovery", "groups of 10 with a publisher in ten; sockets are cut and recovered",
+            "recovery",
             Topology.GROUPS, RELIABLE, ("recover", *_GROUP_METRICS), publishers=Share.parse("10%"),
             group_size=10, slo="loss = 0", own_options=("--wps-cut", *_GROUP_OPTIONS), cut="1/s reset",
             acks=True,
         ),
         Scenario(
-            "slow-consumer", "one group with a publisher in ten; a share of the others reads too slowly",
+            "slow-consumer",
             Topology.GROUPS, SUBPROTOCOLS, _GROUP_METRICS, publishers=Share.parse("10%"), groups=1,
             own_options=("--wps-slow", *_GROUP_OPTIONS), slow="10% 1KiB/s",
         ),
