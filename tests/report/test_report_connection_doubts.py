@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.report.report_runs import facts
+from wps_load.measure.snapshot import Snapshot
 from wps_load.report.model import ConnectionCounts, RunFacts, RunState
 from wps_load.report.summary import build_summary
 
@@ -29,6 +30,10 @@ NONE = replace(SOUND, open_mean=0.0, open_end=0, opened=0, peak=0)
 
 def run(connections: ConnectionCounts, **changes: Any) -> RunFacts:
     return facts(rate=2000, connections=connections, **changes)
+
+
+def doubts(made: RunFacts) -> dict[str, tuple[str, str]]:
+    return {d["name"]: (d["message"], d["advice"]) for d in build_summary(made)["doubts"]}
 
 
 def errors(made: RunFacts) -> dict[str, str]:
@@ -114,6 +119,29 @@ def test_a_silent_run_without_a_measure_phase_has_measured_nothing() -> None:
     assert "at most 50 of 50 connections" in errors(made)["not_measured"]
     assert errors(replace(made, state=RunState.RUNNING)).keys() == {"interrupted"}
     assert not errors(replace(made, connections=replace(SOUND, requested_end=0, requested_mean=0.0)))
+
+
+def test_tasks_that_never_did_anything_have_passed_nothing() -> None:
+    quiet = replace(NONE, requested_end=0, requested_mean=0.0)
+    made = replace(run(quiet, has_messages=False, totals=None, slo="none"), snapshot=Snapshot())
+    assert "The tasks of 50 users asked for no connection" in errors(made)["not_measured"]
+    by_rest = replace(made, snapshot=Snapshot({}, {("rest_publish", "rest_401"): 1}))
+    assert not errors(by_rest), "users that send by REST have no connection"
+    assert not errors(replace(made, connections=replace(quiet, target=0))), "there were other people's users only"
+
+
+def test_users_that_never_joined_are_what_is_said() -> None:
+    outside = {("join_group", "join_timeout"): 49, ("join_group", "ack_forbidden"): 1}
+    nothing_due = {"totals": None, "timeline": (), "failures": outside}
+    found = doubts(run(replace(SOUND, open_mean=None, requested_mean=None, open_end=None), **nothing_due))
+    said, advice = found["no_messages"]
+    assert said.startswith("No user ever joined its group (ack_forbidden 1x, join_timeout 49x), and no message")
+    assert "--wps-roles" in advice
+    _, advice = doubts(run(replace(SOUND, open_mean=0.0, open_end=0), failures=outside))["connections_missing"]
+    assert "--wps-roles" in advice
+    one_joined = run(replace(SOUND, open_mean=1.0, open_end=1), failures=outside)
+    one_joined.snapshot.histograms["join_group"] = one_joined.snapshot.histograms["rtt"]
+    assert "doctor" in doubts(one_joined)["connections_missing"][1]
 
 
 def test_connected_is_the_mean_of_the_measure_phase_not_its_peak() -> None:

@@ -16,6 +16,11 @@ OWN_LIMITS = {
 }
 """Ends of the labels of what this machine kept out (`causes.is_own_limit`): what was missing, and what helps."""
 
+JOIN_ADVICE = (
+    "See the failures of `join_group` by label: does the token have the role webpubsub.joinLeaveGroup (--wps-roles), "
+    "and does the service answer requests?"
+)
+
 
 def connections_failed(seen: Evidence) -> Doubt | None:
     """Nothing ever connected."""
@@ -84,8 +89,10 @@ def connections_missing(seen: Evidence) -> Doubt | None:
         "error",
         f"Fewer than half of the requested connections were {_usable(seen)}: {when}; the rest had a different "
         f"test from the one requested. {_what_happened(seen)}",
-        "See the failures of `connect` and `disconnect` by label. `wps-load doctor` checks the way to the target; a "
-        "unit of the service takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
+        JOIN_ADVICE
+        if nobody_joined(seen) is not None
+        else "See the failures of `connect` and `disconnect` by label. `wps-load doctor` checks the way to the target; "
+        "a unit of the service takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
     )
 
 
@@ -109,13 +116,21 @@ def local_limit(seen: Evidence) -> Doubt | None:
 
 
 def not_measured(seen: Evidence) -> Doubt | None:
-    """A run without messages that ended before its measure phase began: there is nothing that it could have passed."""
+    """A run without messages that ended before its measure phase began, or whose tasks never did anything: there is
+    nothing that it could have passed."""
     facts = seen.facts
-    if facts.has_messages or facts.state is RunState.RUNNING or facts.measure_s or seen.nothing_connected:
+    if facts.has_messages or facts.state is RunState.RUNNING or seen.nothing_connected:
         return None
     counts = facts.connections
-    if not counts.requested_end:
-        return None  # nothing was asked of us: tasks of a locustfile's own that never connected
+    if counts.target and not seen.metrics and not counts.peak:
+        return Doubt(
+            "not_measured",
+            "error",
+            f"The tasks of {counts.target:,} users asked for no connection and sent nothing: nothing was measured.",
+            "A WebPubSubUser connects with the first call of its client. Did its tasks run? See Locust's exceptions.",
+        )
+    if facts.measure_s or not counts.requested_end:
+        return None  # measured; or users of a locustfile's own that send by REST
     return Doubt(
         "not_measured",
         "error",
@@ -123,6 +138,15 @@ def not_measured(seen: Evidence) -> Doubt | None:
         "connections were open by then.",
         "Raise the run time (-t) or the spawn rate (-r): connections are opened 1/r apart, and then settle.",
     )
+
+
+def nobody_joined(seen: Evidence) -> str | None:
+    """Where each join of a group failed: with which labels, and how often."""
+    joined = seen.facts.snapshot.histograms.get("join_group")
+    failed = {label: n for (metric, label), n in seen.facts.snapshot.failures.items() if metric == "join_group"}
+    if not failed or (joined is not None and joined.count):
+        return None
+    return ", ".join(f"{label} {n:,}x" for label, n in sorted(failed.items()))
 
 
 def _few(found: float | None, asked: float | None) -> bool:

@@ -11,11 +11,13 @@ from collections.abc import Callable, Sequence
 
 from wps_load.report.asked_doubts import broken_off, users_changed
 from wps_load.report.connection_doubts import (
+    JOIN_ADVICE,
     address_unanswered,
     connections_failed,
     connections_missing,
     connections_silent,
     local_limit,
+    nobody_joined,
     not_measured,
 )
 from wps_load.report.evidence import (
@@ -76,19 +78,25 @@ def no_messages(seen: Evidence) -> Doubt | None:
             "error",
             f"{facts.totals.published:,} messages were published and nobody was there to receive them, so there is "
             "nothing to judge.",
-            "See the failures of `join_group` by label: does the token have the role webpubsub.joinLeaveGroup "
-            "(--wps-roles)?",
+            JOIN_ADVICE,
         )
     if facts.totals is None and any(row.get("phase") == "measure" and row.get("published") for row in facts.timeline):
         return None  # their accounts are lost with the workers that had them, and another doubt says so
     due = facts.offered or 0
+    outside = nobody_joined(seen)
+    if outside is not None:
+        what = f"No user ever joined its group ({outside}), and no message was published in the measure phase"
+    elif due:
+        what = f"None of the {due:,} messages that were due in the measure phase was sent"
+    else:
+        what = "No message was published in the measure phase"
     return Doubt(
         "no_messages",
         "error",
-        "No message was published in the measure phase, so there is nothing to judge."
-        if not due
-        else f"None of the {due:,} messages that were due in the measure phase was sent, so there is nothing to judge.",
-        "Were there publishers and a rate (--wps-publishers, --wps-rate)? Did connect and join succeed? Is -t "
+        f"{what}, so there is nothing to judge.",
+        JOIN_ADVICE
+        if outside is not None
+        else "Were there publishers and a rate (--wps-publishers, --wps-rate)? Did connect and join succeed? Is -t "
         "longer than settle and warm-up?",
     )
 
