@@ -234,8 +234,8 @@ class WorkerRow(TypedDict):
     """One process that made load."""
 
     name: str
-    host: Annotated[str | None, Meta(description="The machine's name.")]
-    users: Annotated[Count, Meta(description="Its share of the users, at its last report.")]
+    host: Annotated[str | None, Meta(description="The machine, numbered in the run: workers of one share a clock.")]
+    users: Annotated[Count, Meta(description="The most at a time; null where tasks of a locustfile decide.")]
     cpu_percent_max: Annotated[Amount, Meta(description="Of one core, its busiest second.")]
     send_lag_ms_p99: Annotated[Amount, Meta(description="Over the measure phase.")]
     clock_error_ms: Annotated[Amount, Meta(description="Bound of the error of its clock in the run's time.")]

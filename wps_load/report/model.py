@@ -81,8 +81,9 @@ class GeneratorHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One process that made load. `cpu_percent_max`: its busiest second, of one core. `send_lag_ms_p99`: of the measure
-    phase. `clock_error_ms`: bound of the error of its clock in the run's time. `lost`: gone for good before the end.
+    """One process that made load. `host`: numbered in the run; workers of one share a clock. `users`: the most at a
+    time. `cpu_percent_max`: its busiest second, of one core. `send_lag_ms_p99`: of the measure phase.
+    `clock_error_ms`: bound of the error of its clock in the run's time. `lost`: gone for good before the end.
     """
 
     name: str

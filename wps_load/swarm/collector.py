@@ -54,7 +54,8 @@ class Collector:
         self.lags: dict[str, dict[str, Histogram]] = {}
         """How late each agent was in the measure phase: one that stood still is hardly seen among many."""
         self.peak_open = 0
-        self.cpu_percent_max = 0.0
+        self.busiest: dict[str, float] = {}
+        """Each agent's busiest second, percent of one core."""
         self.rss_bytes_max = 0
         self.gc_pause_ns_max = 0
         self._started_ns = started_ns
@@ -106,7 +107,7 @@ class Collector:
         vitals = report.vitals
         found.cpu_percent = max(found.cpu_percent, vitals.cpu_percent)
         if not report.partial:  # of a few milliseconds the kernel's accounts are too coarse
-            self.cpu_percent_max = max(self.cpu_percent_max, vitals.cpu_percent)
+            self.busiest[agent] = max(self.busiest.get(agent, 0.0), vitals.cpu_percent)
         self.rss_bytes_max = max(self.rss_bytes_max, vitals.rss_bytes)
         self.gc_pause_ns_max = max(self.gc_pause_ns_max, vitals.gc_pause_ns)
         if agent in self._reported:
@@ -142,7 +143,7 @@ class Collector:
         self.total = Snapshot(sentences=self.total.sentences)
         self.lags = {}
         self.paused_s = {}
-        self.cpu_percent_max = 0.0
+        self.busiest = {}
         self.gc_pause_ns_max = 0
 
     def close(self) -> None:
@@ -151,6 +152,11 @@ class Collector:
         self._write_rows(everything=True)
 
     # -- totals ----------------------------------------------------------------------------------------------
+
+    @property
+    def cpu_percent_max(self) -> float:
+        """The busiest second of any agent."""
+        return max(self.busiest.values(), default=0.0)
 
     @property
     def open(self) -> int:
@@ -256,8 +262,8 @@ class Collector:
             published=second.deltas["published"] + tasks.get("tasks_published", 0),
             delivered=second.deltas["delivered"] + tasks.get("tasks_delivered", 0),
             lost=second.deltas["missing"],
-            loop_lag_ms_p99=_p99_ms(lag),
-            send_lag_ms_p99=_p99_ms(send_lag),
+            loop_lag_ms_p99=p99_ms(lag),
+            send_lag_ms_p99=p99_ms(send_lag),
             cpu_percent=second.cpu_percent,
         ) | {name: second.deltas[name] for name in (*_UNSENT, *_ODD)}
         self.rows.append(row)
@@ -274,7 +280,8 @@ class Collector:
         return next((name for name, at in reversed(self.phases) if at <= middle), "connect")
 
 
-def _p99_ms(histogram: Any) -> float | None:
+def p99_ms(histogram: Histogram | None) -> float | None:
+    """None: nothing was measured."""
     if histogram is None or not histogram.count:
         return None
     value = histogram.percentile(99.0)

@@ -10,16 +10,15 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
+from wps_load.capacity.units import BILLED_MESSAGE_BYTES
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.measure import thresholds
 from wps_load.report.document import Capacity, SloRow, StagesSection
-from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState
+from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState, Worker
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm.collector import Collector
+from wps_load.swarm.collector import p99_ms
 from wps_load.swarm.conductor import Conductor
 
-BILLED_BYTES = 2048
-"""Azure bills outbound traffic in messages of 2 KB."""
 _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjson")
 
 
@@ -79,7 +78,7 @@ def gather(
         connections=_connections(conductor, target_users),
         offered=collector.offered() if accounted else None,
         totals=collector.totals() if accounted else None,
-        billed_outbound=-(-received // BILLED_BYTES),
+        billed_outbound=-(-received // BILLED_MESSAGE_BYTES),
         bytes_sent=counters.get("bytes_sent", 0),
         bytes_received=received,
         measure_s=conductor.measured_s(now_ns),
@@ -88,6 +87,7 @@ def gather(
         timeline=collector.rows,
         phases=_phases(conductor, end_ns),
         generator=_health(conductor, end_ns),
+        workers=_workers(conductor, end_ns),
         slos=thresholds.parse(config.population.slo) if config.population.slo else (),
         capacity=None if steps is None else steps.summary(),
         best_slo=None if steps is None else steps.best_slo(),
@@ -148,8 +148,8 @@ def _health(conductor: Conductor, end_ns: int) -> GeneratorHealth:
         workers_away=len((roster.away | set(collector.paused_s)) - roster.lost),
         away_s_max=max(collector.paused_s.values(), default=None),
         cpu_percent_max=collector.cpu_percent_max,
-        loop_lag_ms_p99=_p99_ms(collector, "loop_lag"),
-        send_lag_ms_p99=_p99_ms(collector, "send_lag"),
+        loop_lag_ms_p99=p99_ms(collector.total.histograms.get("loop_lag")),
+        send_lag_ms_p99=p99_ms(collector.total.histograms.get("send_lag")),
         rss_bytes_max=collector.rss_bytes_max,
         send_stalls=collector.total.counters.get("send_stalls", 0),
         gc_pause_ms_max=collector.gc_pause_ns_max / NS_PER_MS,
@@ -158,10 +158,25 @@ def _health(conductor: Conductor, end_ns: int) -> GeneratorHealth:
     )
 
 
-def _p99_ms(collector: Collector, name: str) -> float | None:
-    histogram = collector.total.histograms.get(name)
-    value = histogram.percentile(99.0) if histogram is not None else None
-    return None if value is None else value / NS_PER_MS
+def _workers(conductor: Conductor, end_ns: int) -> list[Worker]:
+    collector, roster = conductor.collector, conductor.roster
+    errors_ns = roster.clocks.errors_ns(end_ns)
+    hosts = {host: f"host {i}" for i, host in enumerate(dict.fromkeys(each.host for each in roster.agents.values()), 1)}
+    found = []
+    for name, state in roster.agents.items():
+        error_ns = errors_ns.get(name)
+        found.append(
+            Worker(
+                name=name,
+                host=hosts[state.host],
+                users=state.most if conductor.plan.scenario_users else None,
+                cpu_percent_max=collector.busiest.get(name),
+                send_lag_ms_p99=p99_ms(collector.lags.get(name, {}).get("send_lag")),
+                clock_error_ms=None if error_ns is None else error_ns / NS_PER_MS,
+                lost=name in roster.lost,
+            )
+        )
+    return found
 
 
 def _phases(conductor: Conductor, end_ns: int) -> list[Phase]:

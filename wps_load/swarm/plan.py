@@ -34,6 +34,8 @@ class AgentState:
     agent: str
     host: str
     claimed: int = 0
+    most: int = 0
+    """The most users at a time."""
     settled: int = 0
     joiners: int = 0
     joined: int = 0

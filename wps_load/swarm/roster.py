@@ -53,6 +53,7 @@ class Roster:
     def grant(self, agent: str, count: int, now_ns: int, per_second: float) -> Grant:
         state, slots = self.agents[agent], self._slots.claim(count, now_ns, per_second)
         state.claimed += count
+        state.most = max(state.most, state.claimed)
         state.indices.update(slot.user_index for slot in slots)
         return Grant(slots)
 
