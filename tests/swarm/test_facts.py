@@ -50,8 +50,7 @@ def test_each_worker_has_a_row_of_its_own() -> None:
     )  # fmt: skip
     assert 0.9 < (quick["send_lag_ms_p99"] or 0) < 1.1
     assert 29 < (slow["send_lag_ms_p99"] or 0) < 31
-    assert quick["clock_error_ms"] == 0
-    assert slow["clock_error_ms"] is None, "no exchange has shown it yet"
+    assert {each["clock_error_ms"] for each in (quick, slow)} == {None}, "no exchange has shown it yet"
     assert (beside["host"], beside["cpu_percent_max"], beside["send_lag_ms_p99"]) == ("host 1", None, None)
     assert summary["generator"]["cpu_percent_max"] == 90.0
 
