@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -125,12 +126,19 @@ def _data(facts: RunFacts, summary: Summary) -> list[_File]:
     ]
 
 
+Render = Callable[[Summary, Mapping[str, Histogram] | None, Extras], Iterable[bytes]]
+"""A format: the pieces of a file, each made in some milliseconds. Without histograms it is a snapshot in mid-run."""
+
+FORMATS: dict[str, Render] = {
+    "summary.md": lambda summary, _, extras: [markdown.render(summary, extras).encode()],
+    "junit.xml": lambda summary, _, extras: [junit.render(summary)],
+    "report.html": html.pieces,
+}
+"""What is made of the summary, by the name of its file."""
+
+
 def _rendered(summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras) -> list[_File]:
-    return [
-        ("summary.md", lambda: [markdown.render(summary, extras).encode()]),
-        ("junit.xml", lambda: [junit.render(summary)]),
-        ("report.html", lambda: html.pieces(summary, histograms, extras)),
-    ]
+    return [(name, partial(render, summary, histograms, extras)) for name, render in FORMATS.items()]
 
 
 def write_rendered(

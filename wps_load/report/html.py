@@ -28,9 +28,7 @@ def render(summary: Summary, histograms: Mapping[str, Histogram] | None, extras:
     return b"".join(pieces(summary, histograms, extras))
 
 
-def pieces(
-    summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE
-) -> Iterator[bytes]:
+def pieces(summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE) -> Iterator[bytes]:
     """The page section by section, for who must do something else in between."""
     run = summary["run"]
     started = datetime.fromisoformat(run["started_at"]).astimezone(UTC)

@@ -24,7 +24,6 @@ _TIMELINE_ROWS = 120
 """As many rows of the timeline as a person would scroll through; timeline.csv has them all."""
 
 
-
 def figures(summary: Summary) -> list[tuple[str, str, str]]:
     """The numbers that a reader looks for first: (name, value, unit)."""
     return step_sections.figures(summary) or _figures(summary)
