@@ -64,6 +64,7 @@ class ApiLink:
         "connection",
         "ended",
         "groups",
+        "interrupted",
         "lost",
         "passable",
         "proven",
@@ -98,6 +99,8 @@ class ApiLink:
         self.passable = Event()
         """The connection takes messages, or has ended."""
         self.lost: ConnectionLost | None = None
+        self.interrupted: ConnectionLost | None = None
+        """How its socket ended, while a recovery is under way."""
         self.groups: set[str] = set()
         """Joined on this connection, by acks."""
         self.up = False
@@ -203,6 +206,7 @@ class ApiLink:
         if self._recovery is not None:
             return  # an attempt to recover has failed: its greenlet goes on
         if self.session.state is State.RECOVERING:
+            self.interrupted = lost
             self._recovery = gevent.spawn(self._recover, lost, lost_ns)
         else:
             self._end(lost)
@@ -223,7 +227,7 @@ class ApiLink:
     def _recover(self, lost: ConnectionLost, lost_ns: int) -> None:
         """A greenlet of its own: continues the connection, or ends it for good."""
         recovered = recover(self._context, self._grant, self.session, lost_ns, self)
-        self._recovery = None
+        self._recovery = self.interrupted = None
         if recovered:
             self._connections.opened(self)
         else:

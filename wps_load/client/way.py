@@ -204,7 +204,7 @@ class Way:
         grant = UrlAccess(self._url, self.config.auth == "header").grant(self._user, ())
         subprotocol = CODECS[self.config.population.protocol].subprotocol
         dialed = dial(ConnectSpec(grant.url, grant.headers, subprotocol, self._limit_s), self.network)
-        self._talk = Conversation(self.config, dialed, self._number, self._limit_s)
+        self._talk = Conversation(self.config, self.network, grant, dialed, number=self._number, limit_s=self._limit_s)
         self._talk.connected()
         took_ms = (dialed.timings.upgrade_ns or 0) / 1e6
         return Check("upgrade", Level.PASS, f"{subprotocol or 'no subprotocol'}, in {took_ms:.1f} ms")
