@@ -39,8 +39,8 @@ SETTINGS_FLOORS = ("load", "feasibility", "rules", "run_config", "target", "opti
 
 CLIENT_FLOORS = (
     {"engine"},
-    {"population", "api"},
-    {"publish_plan", "virtual_user", "chaos", "keepalive", "api_connector", "inbox"},
+    {"population", "api", "way"},
+    {"publish_plan", "virtual_user", "chaos", "keepalive", "api_connector", "inbox", "conversation"},
     {"establish", "link", "api_link", "rest_publisher"},
     {"connections", "recovery", "publisher"},
     {"context"},

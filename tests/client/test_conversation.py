@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from wps_load.commands.conversation import Conversation
 
 from tests.client.engine_runs import settings
 from wps_load.client.access import MintedAccess
+from wps_load.client.conversation import Conversation
 from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.stream import Network
 from wps_load.errors import ConnectionLost
