@@ -3,6 +3,7 @@ compared."""
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Sequence
 from dataclasses import replace
@@ -41,6 +42,23 @@ def quick(rng: np.random.Generator, seconds: int, median_ms: float, slowdown: fl
     ]
     summary: Any = SUMMARY | {"metrics": {"rtt": row}, "timeline": timeline}
     return Run("made", summary, {"rtt": log})
+
+
+def test_the_answer_is_about_what_the_runs_are_about() -> None:
+    """A run whose SLO is about deliveries has round trips too: they say nothing about what is demanded."""
+    rng = np.random.default_rng(5)
+    runs = [quick(rng, 120, 20.0, 1.0, 0.0, 0.02) for _ in range(2)]
+    about: list[Run] = []
+    for run in runs:
+        summary: Any = copy.deepcopy(run.summary)
+        summary["run"]["main_metric"] = "delivery"
+        summary["metrics"]["delivery"] = summary["metrics"]["rtt"]
+        about.append(replace(run, summary=summary, log={**run.log, "delivery": run.log["rtt"]}))
+    found = compare(about[:1], about[1:])
+    assert {each.name.split()[0] for each in found.would_have_seen} == {"delivery"}
+    assert found.to_json()["main_metric"] == "delivery"
+    assert found.differences[0].name.startswith("delivery")
+    assert {each.name.split()[0] for each in compare(runs[:1], runs[1:]).would_have_seen} == {"rtt"}
 
 
 def regressions(trials: int, slowdown: float, noises: Sequence[tuple[float, float]], runs: int = 1) -> int:

@@ -11,7 +11,8 @@ import numpy as np
 
 from wps_load.errors import ExitCode, WpsLoadError
 from wps_load.report.document import RunSection
-from wps_load.report.figures import CONFIDENCE, LATENCIES, Difference, Floors, differences
+from wps_load.report.evidence import headline
+from wps_load.report.figures import CONFIDENCE, Difference, Floors, differences
 from wps_load.report.load import Run
 from wps_load.settings.options import SHAPING
 
@@ -31,6 +32,7 @@ class NotComparable(WpsLoadError):
 class Comparison:
     base: tuple[str, ...]
     new: tuple[str, ...]
+    main_metric: str
     differences: tuple[Difference, ...]
     notes: tuple[str, ...]
 
@@ -46,8 +48,7 @@ class Comparison:
     @property
     def would_have_seen(self) -> tuple[Difference, ...]:
         """The percentiles of the main latency that could have shown a slowdown; empty: the comparison is blind."""
-        by_metric = {name: [d for d in self.differences if d.name.split()[0] == name] for name in LATENCIES}
-        main = next((found for found in by_metric.values() if found), [])
+        main = [d for d in self.differences if d.name.split()[0] == self.main_metric]
         return tuple(d for d in main if d.detectable is not None and d.detectable <= BLIND)
 
     @property
@@ -72,9 +73,10 @@ def compare(base: Sequence[Run], new: Sequence[Run], *, floors: Floors | None = 
     """
     _refuse(base, new)
     rng = np.random.default_rng(seed)
-    found = differences(base, new, floors or Floors(), rng)
+    main = headline(base[0].summary)
+    found = differences(base, new, floors or Floors(), rng, first=main)
     names = tuple(run.name for run in base), tuple(run.name for run in new)
-    return Comparison(*names, tuple(found), tuple(_notes(base, new)))
+    return Comparison(*names, main, tuple(found), tuple(_notes(base, new)))
 
 
 # -- may they be compared ------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from wps_load.measure.catalog import LATENCIES
 from wps_load.report import stats
 from wps_load.report.document import Row, metric_row, numbers
 from wps_load.report.estimates import MIN_SECONDS, PERCENTILES, Sides, from_histograms, from_timelines, mean_of
@@ -27,7 +28,6 @@ POWER_FACTOR = 1 + 0.8416 / stats.Z_99
 """A difference is found in four of five comparisons when it is as large as the interval's half-width times this: the
 interval must clear zero although the estimate itself scatters (z of 80 % power over z of 99 % confidence)."""
 
-LATENCIES = ("rtt", "delivery", "rest_publish", "publish_ack", "recover", "connect")
 MIN_BEYOND = 20
 """Samples that must lie above a percentile on each side for it to be compared,"""
 MIN_BEYOND_IN_RUN = 5
@@ -64,10 +64,12 @@ class Difference:
     reason: str = ""
 
 
-def differences(base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.random.Generator) -> list[Difference]:
-    """All figures that at least one side has."""
+def differences(
+    base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.random.Generator, *, first: str = LATENCIES[0]
+) -> list[Difference]:
+    """All figures that at least one side has. `first`: the latency that the runs are about."""
     found: list[Difference] = []
-    for metric in LATENCIES:
+    for metric in dict.fromkeys((first, *LATENCIES, "connect")):
         present = [any(run.count(metric) for run in side) for side in (base, new)]
         if all(present):
             found += _latency(metric, base, new, floors, rng)
