@@ -76,7 +76,7 @@ class Process:
                 "over": False,
                 "has_end": True,
                 "agent": object(),
-                "coordinator": SimpleNamespace(conductor=conducted(planned())),
+                "run": SimpleNamespace(conductor=conducted(planned())),
                 "console": SimpleNamespace(say=self.said.append),
                 "runner": SimpleNamespace(state="running", quit=lambda: self.said.append("quit")),
                 **lifecycle,
@@ -149,7 +149,7 @@ def test_two_signals_at_once_are_one_request_and_a_later_one_is_an_order(process
         ({"has_end": False}, None),
         ({"over": True}, None),
         ({"parsed": {"headless": False}}, None),
-        ({"coordinator": None}, "SIGINT before it had begun"),
+        ({"run": None}, "SIGINT before it had begun"),
     ],
 )
 def test_what_is_no_stop_before_its_time(process: Make, lifecycle: dict[str, Any], stopped: str | None) -> None:
@@ -163,7 +163,7 @@ def test_what_is_no_stop_before_its_time(process: Make, lifecycle: dict[str, Any
 def test_before_a_run_the_process_leaves_with_its_workers(
     process: Make, number: int, headless: bool, code: int
 ) -> None:
-    one = process(coordinator=None, agent=None, parsed={"headless": headless, "processes": 2})
+    one = process(run=None, agent=None, parsed={"headless": headless, "processes": 2})
     one.signals.prepared = False
     one.send(number, 0.2)
     (end,) = one.ended_by

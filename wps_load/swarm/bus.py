@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from wps_load.swarm import locust_seam
 from wps_load.swarm.guard import Trouble, guarded
 from wps_load.swarm.messages import Failed, ToAgent, ToCoordinator, from_wire, to_wire
 
@@ -85,14 +86,13 @@ class MasterBus:
     def to_agents(self, message: ToAgent, agent: str | None = None) -> None:
         wire = to_wire(message)
         if agent is None:
-            # also to those that are not heard of: a paused one reads it when it goes on
-            for node in list(self._runner.clients.all):
-                self._runner.send_message(_TO_AGENT, wire, node.id)
-        elif agent in self._runner.clients:
+            for worker in locust_seam.workers(self._runner):
+                self._runner.send_message(_TO_AGENT, wire, worker)
+        elif locust_seam.knows_worker(self._runner, agent):
             self._runner.send_message(_TO_AGENT, wire, agent)
 
     def agents(self) -> set[str]:
-        return {node.id for node in self._runner.clients.all if node.state != "missing"}
+        return locust_seam.workers_alive(self._runner)
 
     def report_to_locust(self) -> None:
         raise AssertionError("a master is who is reported to")
@@ -125,7 +125,7 @@ class WorkerBus:
         return {self._runner.client_id}
 
     def report_to_locust(self) -> None:
-        self._runner._send_stats()  # Locust's worker reports each 3 s, and when it quits, which its master may miss
+        locust_seam.send_stats(self._runner)
 
     def _received(self, environment: Any, msg: Any) -> None:
         if self.on_agent is not None:

@@ -24,21 +24,20 @@ class Ending:
         self._process = process
         self._begun = False
         self.signals = Signals(process, self)
-        self.signals.install()
 
     @property
     def over(self) -> bool:
         """A run has ended, or has begun to, by itself."""
-        coordinator, reporter = self._process.coordinator, self._process.reporter
-        if coordinator is not None:
-            return bool(coordinator.conductor.stopping)
+        run, reporter = self._process.run, self._process.reporter
+        if run is not None:
+            return run.conductor.stopping
         return reporter is not None and bool(reporter.used)
 
     @property
     def has_end(self) -> bool:
         """A run is on that ends by itself: by `-t`, a load shape or a search."""
         process = self._process
-        searches = process.coordinator is not None and process.explorer is not None
+        searches = process.run is not None and process.run.explorer is not None
         return bool(process.parsed.get("run_time")) or process.environment.shape_class is not None or searches
 
     def take_over(self) -> None:

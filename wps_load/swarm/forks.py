@@ -19,6 +19,7 @@ from typing import Any
 from gevent import monkey  # type: ignore[import-untyped]
 
 from wps_load.settings.sources import levels
+from wps_load.swarm.locust_seam import settings_of
 
 LOOPBACK = "127.0.0.1"
 _FLAGS = {
@@ -40,7 +41,7 @@ def keep_together(parser: Any) -> None:
         found = parse(*args, **kwargs)
         if getattr(found, "processes", None) and not _forking.done:  # Locust makes more parsers later, for its page
             if not found.worker:
-                given = levels(getattr(parser, "_source_to_settings", {}), sys.argv[1:], _FLAGS)
+                given = levels(settings_of(parser), sys.argv[1:], _FLAGS)
                 vars(found).update(meeting_place(found, given, reserved_port))
             end_forks_with_us()
         return found

@@ -15,6 +15,12 @@ class OurShape:
     """A LoadTestShape that stages or a search need, not the locustfile's own."""
 
 
+def restore_task(user_class: Any) -> None:
+    """Locust's --tags has filtered the one task that users of a scenario live by, and that they can't be without."""
+    if plays(user_class) and user_class.live not in user_class.tasks:
+        user_class.tasks = [*user_class.tasks, user_class.live]
+
+
 def plays(user_class: Any) -> bool:
     """Its users play the scenario."""
     return connects(user_class) and bool(user_class.plays_scenario)

@@ -15,6 +15,7 @@ from wps_load.settings.options import OPTIONS, Page
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Level, Locustfile, Settings, levels, repeated_keys
 from wps_load.settings.target import HOST
+from wps_load.swarm.locust_seam import judge_types, settings_of
 
 
 class Suggestions(list[str]):
@@ -56,8 +57,7 @@ def add_arguments(parser: Any) -> None:
         _parsers.append(parser)
     complain = parser.error
     parser.error = lambda message: complain(redact(message))  # what is no option of anybody's may hold a key
-    for action in parser._actions:
-        action.type = _STRICTER.get(action.dest, action.type)
+    judge_types(parser, _STRICTER)
     for option in OPTIONS:
         shared: dict[str, Any] = {
             "help": option.argparse_help,
@@ -110,8 +110,7 @@ def repeated() -> list[Fault]:
 
 def _settings() -> Settings:
     """Of the parser that Locust has parsed its command line with: the first one; its page makes more."""
-    found: Settings = getattr(_parsers[0], "_source_to_settings", {}) if _parsers else {}
-    return found
+    return settings_of(_parsers[0]) if _parsers else {}
 
 
 _parsers: list[Any] = []

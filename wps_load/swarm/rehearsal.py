@@ -14,6 +14,7 @@ import gevent  # type: ignore[import-untyped]
 
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConfigError, WpsLoadError
+from wps_load.swarm import locust_seam
 
 ANSWER_NS = 5 * NS_PER_S
 """How long a worker may take to start, and to answer."""
@@ -61,7 +62,7 @@ class Rehearsal:
         return unfit, silent
 
     def _workers(self) -> set[str]:
-        return {node.id for node in self._runner.clients.all if node.state != "missing"}
+        return locust_seam.workers_alive(self._runner)
 
     def _name(self, worker: str) -> str:
         host = self._names.get(worker)

@@ -16,13 +16,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import gevent  # type: ignore[import-untyped]
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.errors import ExitCode
 from wps_load.swarm.early import INTERRUPTED
+from wps_load.swarm.guard import Trouble
+from wps_load.swarm.locust_seam import calls_of_program
+
+if TYPE_CHECKING:
+    from wps_load.swarm.reporter import Reporter
+    from wps_load.swarm.run import Run
 
 MASTER_PATIENCE_S: Final = 90.0
 """How long a worker that was told to end waits for its master to end it, and a second one who shuts down for the
@@ -94,10 +100,9 @@ class Process(Protocol):
     runner: Any
     console: Any
     agent: Any
-    coordinator: Any
-    explorer: Any
-    reporter: Any
-    trouble: Any
+    run: Run | None
+    reporter: Reporter | None
+    trouble: Trouble | None
 
     @property
     def parsed(self) -> dict[str, Any]: ...
@@ -157,7 +162,7 @@ class Signals:
             self._first = number, at_ns
             self._note(number)
         runner = self._process.runner
-        where = where_is(_locust_calls(self._main), prepared=self.prepared, begun=runner.state != "ready")
+        where = where_is(calls_of_program(self._main), prepared=self.prepared, begun=runner.state != "ready")
         reaction = react(number, where, again=again, forked_worker=self._forked_worker)
         _CARRIED_OUT[reaction](self)
 
@@ -166,11 +171,11 @@ class Signals:
         name = signal.Signals(number).name
         if not self._process.parsed.get("headless") or self._course.over:
             return
-        coordinator = self._process.coordinator
-        if coordinator is None:
+        run = self._process.run
+        if run is None:
             self.stopped_by = f"{name} before it had begun"
         elif self._course.has_end:
-            self.stopped_by = f"{name} after {(now_ns() - coordinator.conductor.plan.started_ns) / NS_PER_S:.1f} s"
+            self.stopped_by = f"{name} after {(now_ns() - run.conductor.plan.started_ns) / NS_PER_S:.1f} s"
 
     # -- reactions -------------------------------------------------------------------------------------------
 
@@ -215,15 +220,6 @@ _CARRIED_OUT: Final[dict[Reaction, Callable[[Signals], None]]] = {
     Reaction.AWAIT_MASTER: Signals._await_master,
     Reaction.ABORT: Signals._abort,
 }
-
-
-def _locust_calls(greenlet: Any) -> Iterator[str]:
-    """The functions of Locust's program that a suspended greenlet is in, the innermost first."""
-    frame = greenlet.gr_frame
-    while frame is not None:
-        if frame.f_globals.get("__name__") == "locust.main":
-            yield frame.f_code.co_name
-        frame = frame.f_back
 
 
 def _end_children() -> None:

@@ -15,6 +15,7 @@ from wps_load.clock import NS_PER_MS, utc_now
 from wps_load.measure.catalog import METRIC_BY_NAME
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
+from wps_load.swarm import locust_seam
 from wps_load.swarm.buckets import bucketed
 
 REQUEST_TYPE = "WPS"
@@ -97,8 +98,7 @@ class LocustTable:
             self._merge_error(metric, label, count)
 
     def _others_listen(self) -> bool:
-        # the one that Locust's runner adds for its own statistics is always there
-        return len(self._environment.events.request._handlers) > 1
+        return locust_seam.others_listen(self._environment)
 
     def _merge(self, name: str, addition: _Addition) -> None:
         stats = self._environment.stats

@@ -11,8 +11,8 @@ from locust import User, task
 
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.errors import Fault
+from wps_load.swarm.install import agent_of, install
 from wps_load.swarm.kinds import OurUser
-from wps_load.swarm.lifecycle import install, lifecycle_of
 
 
 class InstalledUser(OurUser, User):
@@ -43,7 +43,7 @@ class ScenarioUser(InstalledUser):
     @task
     def live(self) -> None:
         """The whole life of the client: one task without an end."""
-        agent = lifecycle_of(self.environment).agent
+        agent = agent_of(self.environment)
         if agent is not None:
             self._virtual_user = agent.admit()
             self._virtual_user.run()
@@ -54,7 +54,7 @@ class ScenarioUser(InstalledUser):
         return bool(super().stop(force=True))
 
     def on_stop(self) -> None:
-        agent = lifecycle_of(self.environment).agent
+        agent = agent_of(self.environment)
         if self._virtual_user is not None and agent is not None:
             agent.dismiss(self._virtual_user)
             self._virtual_user = None

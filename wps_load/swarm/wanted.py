@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from wps_load.swarm import locust_seam
 from wps_load.swarm.kinds import connects, plays
 from wps_load.swarm.plan import Expected
 
@@ -17,10 +18,7 @@ class LocustCrowd:
         self._default_rate = default_rate
 
     def spawn_rate(self) -> float:
-        # a LoadTestShape and the web page give rates of their own, which only a master keeps in the open
-        dispatcher = getattr(self._runner, "_users_dispatcher", None)
-        known = getattr(self._runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
-        return float(known or self._default_rate())
+        return float(locust_seam.spawn_rate(self._runner) or self._default_rate())
 
     def expected(self) -> Expected:
         return expected_users(self._runner)

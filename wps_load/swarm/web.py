@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from flask import Response, jsonify, request
@@ -19,12 +19,11 @@ from locust.util.timespan import parse_timespan
 from wps_load.errors import ConfigError
 from wps_load.settings.options import BY_FLAG, OPTIONS, Page
 from wps_load.swarm import page_guard
+from wps_load.swarm.kinds import connects
+from wps_load.swarm.lifecycle import Lifecycle
 from wps_load.swarm.page_names import addresses, own_names
 from wps_load.swarm.web_page import pages
 from wps_load.swarm.web_view import PAGE, REPORT, RunView
-
-if TYPE_CHECKING:
-    from wps_load.swarm.lifecycle import Lifecycle
 
 _FIELDS = frozenset(option.dest for option in OPTIONS if option.on_page is not Page.NEVER)
 _TAB = {"title": "Web PubSub", "key": "wps"}
@@ -153,9 +152,7 @@ def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
 
 
 def _has_ours(lifecycle: Lifecycle) -> bool:
-    from wps_load.swarm.users import InstalledUser
-
-    return any(issubclass(cls, InstalledUser) for cls in lifecycle.environment.user_classes)
+    return any(map(connects, lifecycle.environment.user_classes))
 
 
 def _may_change_target(lifecycle: Lifecycle) -> bool:

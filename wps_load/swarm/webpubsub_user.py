@@ -12,7 +12,7 @@ from locust.exception import StopUser
 
 from wps_load.client.api import WebPubSubClient
 from wps_load.errors import Fault, Finding
-from wps_load.swarm.lifecycle import lifecycle_of
+from wps_load.swarm.install import agent_of
 from wps_load.swarm.user_attributes import attribute_faults
 from wps_load.swarm.users import InstalledUser
 
@@ -45,7 +45,7 @@ class WebPubSubUser(InstalledUser):
     def client(self) -> WebPubSubClient:
         """This user's client; it connects when it is first used. Raises StopUser where no run is on."""
         if self._client is None:
-            agent = lifecycle_of(self.environment).agent
+            agent = agent_of(self.environment)
             if agent is None:
                 raise StopUser
             self._client = WebPubSubClient(

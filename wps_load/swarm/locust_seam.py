@@ -1,0 +1,102 @@
+"""Locust's private parts, one function a bite, as docs/decisions/0002-locust.md lists them.
+
+Here only, so that a new release of Locust is read against one page; tests/swarm/locust_parts.py fails where it changes
+one of them. Knows no Locust at import, which patches the process that imports it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+MISSING = "missing"
+"""The state of a worker whose heartbeat is overdue."""
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+def workers(runner: Any) -> list[str]:
+    """A master's workers, those that are not heard of included: a paused one reads what was sent when it goes on."""
+    return [node.id for node in runner.clients.all]
+
+
+def workers_alive(runner: Any) -> set[str]:
+    """Those whose heartbeat is in time."""
+    return {node.id for node in runner.clients.all if node.state != MISSING}
+
+
+def knows_worker(runner: Any, worker: str) -> bool:
+    return worker in runner.clients
+
+
+def send_stats(runner: Any) -> None:
+    """A worker's statistics go to its master now: it sends them each 3 s, and when it quits, which may be missed."""
+    runner._send_stats()
+
+
+# -- users -------------------------------------------------------------------------------------------------------------
+
+
+def spawn_rate(runner: Any) -> float | None:
+    """Users a second as of now. A shape and the web page give rates of their own, which only a master keeps in the
+    open: elsewhere they are with whoever dispatches the users."""
+    dispatcher = getattr(runner, "_users_dispatcher", None)
+    return getattr(runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
+
+
+# -- options -----------------------------------------------------------------------------------------------------------
+
+
+def settings_of(parser: Any) -> Mapping[str, Any]:
+    """What configargparse has read, by source; empty before it has parsed."""
+    found: Mapping[str, Any] = getattr(parser, "_source_to_settings", {})
+    return found
+
+
+def judge_types(parser: Any, judges: Mapping[str, Callable[[str], Any]]) -> None:
+    """Options of Locust's own are read by functions of ours."""
+    for action in parser._actions:
+        action.type = judges.get(action.dest, action.type)
+
+
+def remember_defaults() -> None:
+    """With each message that spawns users a worker asks for Locust's defaults, once an option, and parsing takes 5 ms:
+    without this its loop stands still for half a second."""
+    from locust import argument_parser
+
+    argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
+
+
+# -- statistics --------------------------------------------------------------------------------------------------------
+
+
+def bucket_by(bucket: Callable[[float], float]) -> None:
+    """Times below 100 ms are rounded to whole ms otherwise."""
+    from locust import stats
+
+    stats.bucket_response_time = bucket  # type: ignore[assignment]
+
+
+def others_listen(environment: Any) -> bool:
+    """Whether somebody wants each request: the listener of the runner's own statistics is always there."""
+    return len(environment.events.request._handlers) > 1
+
+
+# -- the program -------------------------------------------------------------------------------------------------------
+
+
+def calls_of_program(greenlet: Any) -> Iterator[str]:
+    """The functions of Locust's program that a suspended greenlet is in, the innermost first."""
+    frame = greenlet.gr_frame
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "locust.main":
+            yield frame.f_code.co_name
+        frame = frame.f_back
+
+
+def prepare_stop() -> None:
+    """Locust's stop asks who called it; the first answer takes 40 ms, which would be amid messages in flight."""
+    inspect.stack()

@@ -1,0 +1,96 @@
+"""One run in the process that conducts it: what drives it, watches it and reports it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wps_load.clock import now_ns
+from wps_load.report.model import Outside
+from wps_load.swarm.abort import AbortWatch
+from wps_load.swarm.bus import Bus
+from wps_load.swarm.collector import Collector
+from wps_load.swarm.conductor import Conductor
+from wps_load.swarm.coordinator import Coordinator
+from wps_load.swarm.explorer import Explorer
+from wps_load.swarm.plan import RunPlan
+from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.secrets import order
+from wps_load.swarm.shapes import UsersInSteps
+from wps_load.swarm.wanted import LocustCrowd
+
+
+class Run:
+    """`end()`: there is nothing more to find out."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        bus: Bus,
+        crowd: LocustCrowd,
+        reporter: Reporter,
+        users: UsersInSteps,
+        *,
+        say: Callable[[str], None],
+        end: Callable[[], None],
+    ) -> None:
+        config = plan.config
+        self.reporter = reporter
+        self.conductor = Conductor(plan, crowd, on_second=self._second)
+        self.explorer: Explorer | None = None
+        self._coordinator = Coordinator(self.conductor, bus, crowd, say=say)
+        self._abort = AbortWatch(self.conductor, config.population.slos) if config.slo_abort else None
+        self._crowd = crowd
+        self._users = users
+        self._most_users = 0
+        self._say = say
+        self._end = end
+        if config.capacity is not None or config.stages is not None:
+            self.explorer = Explorer(self._coordinator, set_users=users.want, say=say, end=end)
+            self._coordinator.on_publish = self.explorer.begin
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What workers are told of it; the secrets that it names are their own."""
+        plan = self.conductor.plan
+        return {
+            **order(plan.config),
+            "run_id": plan.run_id,
+            "number": plan.number,
+            "users": plan.users,
+            "seed": plan.config.seed,
+            "started_ns": plan.started_ns,
+        }
+
+    def start(self) -> None:
+        self._users.begin()
+        plan = self.conductor.plan
+        self.reporter.begin(self.conductor, lambda: self._most_users or plan.users, self.explorer)
+        self._coordinator.start()
+
+    def spawning_complete(self) -> None:
+        """Locust has started all users that it was asked for last."""
+        self._users.look(self.conductor)
+        # other people's users beside ours have no connections
+        self._most_users = max(self._most_users, self._crowd.expected().connecting)
+        self._coordinator.spawning_complete()
+
+    def reset(self) -> None:
+        """Statistics start anew."""
+        self._coordinator.reset()
+
+    def _second(self, collector: Collector) -> None:
+        self._users.look(self.conductor)
+        self.reporter.second(collector)
+        hopeless = self._abort.hopeless(now_ns()) if self._abort is not None else None
+        if hopeless is not None:
+            self._abort = None
+            self._say(f"Out of reach: {hopeless}; the run is stopped (--wps-slo-abort)")
+            self._end()
+
+    def drain(self) -> None:
+        """Returns when all accounts are there, or given up for lost. Again: waits with the first."""
+        self._coordinator.drain()
+
+    def report(self, outside: Outside) -> None:
+        self.reporter.finish(self.conductor, outside)
