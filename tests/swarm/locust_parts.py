@@ -1,0 +1,168 @@
+"""Locust's private parts as `locust_seam` takes them, run in a process of its own, which Locust patches.
+
+Prints a line for each that is not as it was, and ends with 1 then. Real runners, parsers and statistics are asked.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import traceback
+from collections.abc import Callable
+
+import gevent
+import locust.main
+from locust import User, argument_parser, stats, task
+from locust.env import Environment
+from locust.runners import LocalRunner, MasterRunner, WorkerNode, WorkerRunner
+
+from wps_load.swarm import locust_seam
+from wps_load.swarm.buckets import bucket_response_time
+from wps_load.swarm.stats import LocustTable, make_precise
+
+
+class Nobody(User):
+    @task
+    def wait(self) -> None:
+        gevent.sleep(1)
+
+
+def master() -> MasterRunner:
+    return Environment(user_classes=[Nobody]).create_master_runner("127.0.0.1", 0)
+
+
+def workers_are_known_by_their_heartbeat() -> None:
+    runner = master()
+    for name, state in (("here", "ready"), ("away", locust_seam.MISSING)):
+        runner.clients[name] = WorkerNode(name, state)
+    assert sorted(locust_seam.workers(runner)) == ["away", "here"]
+    assert locust_seam.workers_alive(runner) == {"here"}
+    assert locust_seam.knows_worker(runner, "away")
+    assert not locust_seam.knows_worker(runner, "stranger")
+    assert locust_seam.MISSING == "missing" == locust.runners.STATE_MISSING
+
+
+def a_worker_sends_its_statistics() -> None:
+    sent = []
+    runner = WorkerRunner.__new__(WorkerRunner)
+    runner.greenlet = None
+    runner.environment = Environment(user_classes=[Nobody])
+    runner.client_id, runner.worker_state = "here", "running"
+    runner.client = type("Client", (), {"send": lambda self, message: sent.append(message.type)})()
+    locust_seam.send_stats(runner)
+    assert sent == ["stats"], sent
+
+
+def the_spawn_rate_is_known_where_a_run_is_on() -> None:
+    runner = Environment(user_classes=[Nobody]).create_local_runner()
+    assert isinstance(runner, LocalRunner)
+    assert not locust_seam.spawn_rate(runner)
+    runner.start(1, 7.0)
+    gevent.sleep(0)  # users are dispatched in a greenlet
+    assert locust_seam.spawn_rate(runner) == 7.0, locust_seam.spawn_rate(runner)
+    runner.quit()
+    assert "spawn_rate" in vars(master()), "a master keeps it in the open"
+
+
+def the_parser_says_where_options_come_from() -> None:
+    parser = argument_parser.get_parser()
+    parser.parse_args(["--headless", "-u", "3"])
+    found = locust_seam.settings_of(parser)
+    assert "command_line" in found, list(found)
+
+
+def options_of_locust_are_read_by_functions_of_ours() -> None:
+    parser = argument_parser.get_parser()
+    locust_seam.judge_types(parser, {"num_users": lambda text: 41 + int(text)})
+    assert parser.parse_args(["-u", "1"]).num_users == 42
+
+
+def defaults_are_parsed_once() -> None:
+    locust_seam.remember_defaults()
+    assert argument_parser.default_args_dict() is argument_parser.default_args_dict()
+    assert "argument_parser.default_args_dict()" in inspect.getsource(locust.runners), "a worker asks by this name"
+
+
+def times_are_bucketed_by_ours() -> None:
+    locust_seam.bucket_by(bucket_response_time)
+    entry = stats.StatsEntry(stats.RequestStats(), "rtt", "WPS")
+    entry.log(1.2345, 0)  # type: ignore[arg-type]
+    assert list(entry.response_times) == [1.23], dict(entry.response_times)
+
+
+def only_locust_listens_to_requests() -> None:
+    environment = Environment(user_classes=[Nobody])
+    environment.create_local_runner()
+    assert not locust_seam.others_listen(environment)
+    environment.events.request.add_listener(lambda **_: None)  # type: ignore[no-untyped-call]
+    assert locust_seam.others_listen(environment)
+
+
+def rows_are_ours_and_merge() -> None:
+    from wps_load.measure.histogram import Histogram
+    from wps_load.measure.snapshot import Snapshot
+
+    environment = Environment(user_classes=[Nobody])
+    environment.create_local_runner()
+    make_precise(environment.stats)
+    histogram = Histogram()
+    histogram.record(1_234_000, 5)
+    LocustTable(environment, frozenset({"rtt"})).add(Snapshot({"rtt": histogram}, {("rtt", "timeout"): 2}))
+    row = environment.stats.get("rtt", "WPS")
+    assert (row.num_requests, row.num_failures) == (7, 2)
+    assert environment.stats.total.num_requests == 7, "the rows that count in it"
+    (error,) = environment.stats.errors.values()
+    assert (error.name, error.occurrences) == ("rtt", 2)
+    assert " 1.2 " in row.to_string(), row.to_string()
+    assert "1.2" in row.percentile(), row.percentile()
+    assert 1.2 < float(row.to_dict()["max_response_time"]) < 1.3
+    plain = stats.StatsEntry(environment.stats, "connect", "WPS")
+    plain.log(2.5, 0)  # type: ignore[arg-type]
+    environment.stats.entries[("connect", "WPS")] = plain
+    assert type(environment.stats.entries[("connect", "WPS")]) is type(row), "as a master's reports become rows"
+
+
+def the_program_has_the_functions_that_signals_look_for() -> None:
+    source = inspect.getsource(locust.main)
+    for name in ("def shutdown(", "def start_automatic_run("):
+        assert name in source, name
+    assert list(locust_seam.calls_of_program(gevent.spawn(gevent.sleep, 1))) == []
+    scope: dict[str, object] = {"__name__": "locust.main", "sleep": gevent.sleep}
+    exec("def shutdown():\n    sleep(5)", scope)
+    waiting = gevent.spawn(scope["shutdown"])
+    gevent.sleep(0)
+    assert list(locust_seam.calls_of_program(waiting)) == ["shutdown"]
+    waiting.kill()
+
+
+def events_have_the_names_that_we_listen_to() -> None:
+    events = Environment().events
+    for name in ("test_start", "spawning_complete", "test_stopping", "test_stop", "reset_stats", "quitting", "quit"):
+        assert hasattr(events, name), name
+
+
+PARTS: tuple[Callable[[], None], ...] = (
+    workers_are_known_by_their_heartbeat,
+    a_worker_sends_its_statistics,
+    the_spawn_rate_is_known_where_a_run_is_on,
+    the_parser_says_where_options_come_from,
+    options_of_locust_are_read_by_functions_of_ours,
+    defaults_are_parsed_once,
+    times_are_bucketed_by_ours,
+    only_locust_listens_to_requests,
+    rows_are_ours_and_merge,
+    the_program_has_the_functions_that_signals_look_for,
+    events_have_the_names_that_we_listen_to,
+)
+
+if __name__ == "__main__":
+    failed = False
+    for part in PARTS:
+        try:
+            part()
+        except Exception:
+            failed = True
+            traceback.print_exc(file=sys.stdout)
+            sys.stdout.write(f"CHANGED: {part.__name__.replace('_', ' ')}\n")
+    sys.stdout.flush()
+    sys.exit(failed)
