@@ -144,6 +144,13 @@ def test_users_that_never_joined_are_what_is_said() -> None:
     assert "doctor" in doubts(one_joined)["connections_missing"][1]
 
 
+def test_a_run_that_waited_for_connections_to_its_end_says_so() -> None:
+    hanging = replace(SOUND, opened=8, peak=8, connecting=42, open_mean=None, requested_mean=None, open_end=None)
+    found = doubts(replace(run(hanging, totals=None, timeline=()), measure_s=None))
+    assert "42 of 50 users had neither connected nor failed" in found["no_messages"][0]
+    assert "--wps-settle" in found["no_messages"][1]
+
+
 def test_connected_is_the_mean_of_the_measure_phase_not_its_peak() -> None:
     half = replace(SOUND, open_mean=30.0, open_end=30)
     (slo,) = build_summary(run(half, slo="connected >= 99%"))["slo"]

@@ -82,21 +82,31 @@ def no_messages(seen: Evidence) -> Doubt | None:
         )
     if facts.totals is None and any(row.get("phase") == "measure" and row.get("published") for row in facts.timeline):
         return None  # their accounts are lost with the workers that had them, and another doubt says so
-    due = facts.offered or 0
+    what, advice = _why_none(seen)
+    return Doubt("no_messages", "error", f"{what}, so there is nothing to judge.", advice)
+
+
+def _why_none(seen: Evidence) -> tuple[str, str]:
+    """Why no message was sent, as far as counts say, and what helps."""
+    due, counts = seen.facts.offered or 0, seen.facts.connections
     outside = nobody_joined(seen)
     if outside is not None:
-        what = f"No user ever joined its group ({outside}), and no message was published in the measure phase"
-    elif due:
-        what = f"None of the {due:,} messages that were due in the measure phase was sent"
-    else:
-        what = "No message was published in the measure phase"
-    return Doubt(
-        "no_messages",
-        "error",
-        f"{what}, so there is nothing to judge.",
-        JOIN_ADVICE
-        if outside is not None
-        else "Were there publishers and a rate (--wps-publishers, --wps-rate)? Did connect and join succeed? Is -t "
+        return (
+            f"No user ever joined its group ({outside}), and no message was published in the measure phase",
+            JOIN_ADVICE,
+        )
+    if seen.facts.measure_s is None and counts.connecting:
+        return (
+            f"The run ended before its measure phase began, as {counts.connecting:,} of {counts.target or 0:,} users "
+            "had neither connected nor failed by then",
+            "See `wps-load doctor`. Give a longer -t, or a shorter --wps-settle, after which the others are measured "
+            "without them; an attempt without an answer ends after --wps-connect-timeout.",
+        )
+    return (
+        f"None of the {due:,} messages that were due in the measure phase was sent"
+        if due
+        else "No message was published in the measure phase",
+        "Were there publishers and a rate (--wps-publishers, --wps-rate)? Did connect and join succeed? Is -t "
         "longer than settle and warm-up?",
     )
 
