@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.swarm.runs import conducted, planned
+from tests.swarm.runs import NUMBER, conducted, planned, report
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
@@ -18,6 +18,7 @@ from wps_load.report.doubts import Doubt
 from wps_load.report.timeline import timeline_row
 from wps_load.settings.load import load
 from wps_load.swarm import web_view
+from wps_load.swarm.messages import Hello
 from wps_load.swarm.web_view import PAGE, REPORT, Judgement, RunView, SoFar, columns
 
 
@@ -174,7 +175,10 @@ def test_what_is_missing_counts_as_lost_so_far() -> None:
     counts = {"offered": 12, "published": 10, "delivered": 7, "missing": 3, "duplicated": 1, "reordered": 2}
     counts["misdelivered"] = 4
     facts: Any = SimpleNamespace()
-    collector: Any = SimpleNamespace(running=counts.__getitem__)
+    conductor = conducted()
+    conductor.received("a", NUMBER, Hello("here"), 0)
+    collector = conductor.collector
+    collector.add("a", report(1, counts=counts))
     assert SoFar(facts, collector).messages == LedgerTotals(10, 2, 10, 7, 3, 1, 2, misdelivered=4)
 
 

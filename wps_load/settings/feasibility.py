@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from wps_load.clock import NS_PER_S
 from wps_load.errors import Fault
 from wps_load.settings.sources import Locustfile
 from wps_load.workload.population import publisher_count
@@ -20,7 +21,6 @@ from wps_load.workload.stages import Stages, Step
 if TYPE_CHECKING:
     from wps_load.settings.run_config import RunConfig
 
-NS_PER_S = 1_000_000_000
 
 LEAST_S = 1.0
 """What must be left to measure when all are connected and the warm-up is over."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from wps_load.clock import NS_PER_S
@@ -68,10 +69,8 @@ class AbortWatch:
 
     @property
     def messages(self) -> LedgerTotals:
-        names = ("offered", "published", "delivered", "duplicated", "reordered", "misdelivered")
-        offered, published, delivered, duplicated, reordered, astray = map(self._collector.running, names)
-        totals = (published, offered - published, None, delivered, None, duplicated, reordered)
-        return LedgerTotals(*totals, misdelivered=astray)
+        """What is missing may still come: `certain_loss` says what will not."""
+        return replace(self._collector.running_totals(), expected=None, lost=None)
 
     @property
     def connected_share(self) -> float | None:

@@ -153,6 +153,21 @@ class Collector:
 
     # -- totals ----------------------------------------------------------------------------------------------
 
+    def running_totals(self) -> LedgerTotals:
+        """The messages so far: what is missing now counts as lost, until it comes."""
+        names = ("offered", "published", "delivered", "missing", "duplicated", "reordered", "misdelivered")
+        offered, published, delivered, missing, duplicated, reordered, astray = map(self.running, names)
+        return LedgerTotals(
+            published=published,
+            send_failed=offered - published,
+            expected=delivered + missing,
+            delivered=delivered,
+            lost=missing,
+            duplicated=duplicated,
+            reordered=reordered,
+            misdelivered=astray,
+        )
+
     @property
     def cpu_percent_max(self) -> float:
         """The busiest second of any agent."""

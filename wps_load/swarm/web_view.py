@@ -58,11 +58,7 @@ class SoFar(FactsSource):
 
     @property
     def messages(self) -> LedgerTotals:
-        names = ("offered", "published", "delivered", "missing", "duplicated", "reordered", "misdelivered")
-        offered, published, delivered, missing, duplicated, reordered, astray = map(self._collector.running, names)
-        expected = delivered + missing
-        totals = (published, offered - published, expected, delivered, missing, duplicated, reordered)
-        return LedgerTotals(*totals, misdelivered=astray)
+        return self._collector.running_totals()
 
 
 class RunView:

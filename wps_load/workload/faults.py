@@ -16,12 +16,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
-from typing import ClassVar, Final, Generic, Protocol, Self, TypeVar
+from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
-from wps_load.workload.values import duration_ns, parts
+from wps_load.workload.values import NS_PER_S, duration_ns, parts
 
 _SHARE = re.compile(r"([0-9]+)/([0-9]+)")
-_NS_PER_S: Final = 1_000_000_000
 
 
 class FaultSyntaxError(ValueError):
@@ -86,7 +85,7 @@ class ServiceRate(Timing):
         return cls(rate)
 
     def timer(self, dice: random.Random) -> Timer:
-        interval_ns, last_ns = _NS_PER_S / self.per_s, 0.0
+        interval_ns, last_ns = NS_PER_S / self.per_s, 0.0
 
         def queue(moment: Moment) -> None:
             nonlocal last_ns

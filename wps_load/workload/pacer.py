@@ -19,7 +19,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Protocol, cast
 
-NS_PER_S = 1_000_000_000
+from wps_load.workload.values import NS_PER_S
 
 Description = Sequence[object]
 """`("constant", first_ns, period_num, period_den)`, `("poisson", start_ns, mean_ns, seed)` or

@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, get_args
 
-from wps_load.workload.values import parts, positive_duration_ns, whole
+from wps_load.workload.values import NS_PER_S, parts, positive_duration_ns, whole
 
 Variable = Literal["users", "rate"]
 VARIABLES: tuple[Variable, ...] = get_args(Variable)
 STAGES_ALLOWED = "steps VALUE:DURATION of users, or rate:VALUE:DURATION of all publishers, such as 100:60s,200:60s"
 RANGE_ALLOWED = "users:LOW..HIGH or rate:LOW..HIGH with LOW below HIGH, such as rate:100..20000"
-NS_PER_S = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
