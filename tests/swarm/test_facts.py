@@ -1,62 +1,97 @@
-"""What the report is told of each worker."""
+"""A run's facts, of a conductor whose run is in its middle, at its end, or without its workers."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import pytest
 
-from tests.swarm.runs import NUMBER, conducted, planned, report
-from wps_load.clock import NS_PER_S
-from wps_load.measure.histogram import Histogram
+from tests.swarm.runs import NUMBER, conducted, configured, planned, report
+from wps_load.clock import NS_PER_S, utc_now
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.presence import Presence
 from wps_load.measure.snapshot import Snapshot
-from wps_load.report.model import RunState
-from wps_load.report.schema import first_fault
-from wps_load.report.summary import build_summary
+from wps_load.report.model import RunFacts, RunState
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.facts import gather
-from wps_load.swarm.messages import Hello, Vitals
+from wps_load.swarm.messages import Accounts, Finals, Hello, Pong, ToCoordinator
+
+END_NS = 12 * NS_PER_S
 
 
-def late(by_ms: int) -> EpochReport:
-    histogram = Histogram()
-    histogram.record_many([by_ms * 1_000_000] * 100)
-    return EpochReport(0, 1, Snapshot(histograms={"send_lag": histogram}))
-
-
-def two_workers(*, scenario_users: bool = True) -> Conductor:
-    conductor = conducted(planned(scenario_users=scenario_users))
-    for name, host in (("quick", "here"), ("slow", "elsewhere"), ("beside", "here")):
-        conductor.received(name, NUMBER, Hello(host), 0)
-    conductor.roster.grant("quick", 3, 0, 10.0)
-    conductor.roster.grant("slow", 7, 0, 10.0)
-    conductor.roster.release("slow", 4)
-    for name, by_ms, cpu in (("quick", 1, 20.0), ("slow", 30, 90.0), ("quick", 1, 10.0)):
-        conductor.collector.add(name, report(1, parts=(late(by_ms),))._replace(vitals=Vitals(cpu, 1, 0)))
-    conductor.roster.lost.add("slow")
+def measuring(scenario_users: bool = True) -> Conductor:
+    """Two agents; the measure phase begins after 2.2 s."""
+    conductor = conducted(planned(configured(warmup="2s", settle="0s"), scenario_users=scenario_users))
+    for agent in ("a", "b"):
+        hear(conductor, agent, Hello("here"), 0)
+        hear(conductor, agent, Pong(0, 0), 0)
+    conductor.spawning_complete()
+    conductor.tick(0, {"a", "b"})
     return conductor
 
 
-def test_each_worker_has_a_row_of_its_own() -> None:
-    conductor = two_workers()
-    facts = gather(conductor, datetime.now(UTC), RunState.FINISHED, target_users=10, now_ns=5 * NS_PER_S)
-    summary = build_summary(facts)
-    assert first_fault(summary) is None
-    quick, slow, beside = list(summary["workers"] or [])
-    assert (quick["name"], quick["host"], quick["users"], quick["cpu_percent_max"], quick["lost"]) == (
-        "quick", "host 1", 3, 20.0, False,
-    )  # fmt: skip
-    assert (slow["name"], slow["host"], slow["users"], slow["cpu_percent_max"], slow["lost"]) == (
-        "slow", "host 2", 7, 90.0, True,
-    )  # fmt: skip
-    assert 0.9 < (quick["send_lag_ms_p99"] or 0) < 1.1
-    assert 29 < (slow["send_lag_ms_p99"] or 0) < 31
-    assert {each["clock_error_ms"] for each in (quick, slow)} == {None}, "no exchange has shown it yet"
-    assert (beside["host"], beside["cpu_percent_max"], beside["send_lag_ms_p99"]) == ("host 1", None, None)
-    assert summary["generator"]["cpu_percent_max"] == 90.0
+def hear(conductor: Conductor, agent: str, message: ToCoordinator, now_ns: int) -> None:
+    conductor.received(agent, NUMBER, message, now_ns)
 
 
-def test_of_tasks_of_a_locustfile_the_users_are_unknown() -> None:
-    facts = gather(
-        two_workers(scenario_users=False), datetime.now(UTC), RunState.FINISHED, target_users=10, now_ns=NS_PER_S
-    )
-    assert {worker.users for worker in facts.workers or ()} == {None}
+def facts(conductor: Conductor, now_ns: int, state: RunState = RunState.RUNNING) -> RunFacts:
+    return gather(conductor, utc_now(), state, target_users=10, now_ns=now_ns)
+
+
+def test_in_the_middle_phases_go_on_until_now() -> None:
+    found = facts(measuring(), 10 * NS_PER_S)
+    assert [(phase.name, round(phase.duration_s, 3)) for phase in found.phases] == [
+        ("connect", 0.0), ("settle", 0.2), ("warmup", 2.0), ("measure", 7.8),
+    ]  # fmt: skip
+    assert (found.duration_s, found.measure_s) == (10.0, 7.8)
+    assert (found.totals, found.generator.workers, found.generator.workers_lost) == (None, 2, 0)
+    assert found.generator.clock_error_ms == 0
+
+
+def test_at_the_end_accounts_and_connections_are_complete() -> None:
+    conductor = measuring()
+    begin_ns = conductor.measure_start_ns
+    assert begin_ns is not None
+    conductor.drain(END_NS - NS_PER_S // 20)
+    assert conductor.measure_end_ns == END_NS
+    for agent in ("a", "b"):
+        hear(conductor, agent, Finals([], [[0, 0, 0]]), END_NS)
+    conductor.tick(END_NS, {"a", "b"})
+    counters = {"connections_opened": 6, "connections_dropped": 1, "bytes_received": 2049}
+    presence = Presence(begin_ns, END_NS, 5 * 9.8, 5)
+    for agent in ("a", "b"):
+        parts = (EpochReport(0, 1, Snapshot(counters=counters)),)
+        hear(conductor, agent, report(12, partial=True, presence=presence, parts=parts), END_NS)
+        hear(conductor, agent, Accounts(LedgerTotals(5, 1, 5, 4, 1, 0, 0), 0), END_NS)
+    conductor.tick(END_NS, {"a", "b"})
+    found = facts(conductor, 99 * NS_PER_S, RunState.FINISHED)
+    assert found.duration_s == 12.0, "it does not go on when it is over"
+    assert found.totals == LedgerTotals(10, 2, 10, 8, 2, 0, 0)
+    assert (found.offered, found.billed_outbound) == (12, 3)
+    connections = found.connections
+    assert (connections.opened, connections.dropped, connections.peak) == (12, 2, 10)
+    assert (connections.open_mean, connections.open_end, connections.requested_end) == (10.0, 10, 10)
+
+
+def test_a_worker_that_is_gone_is_counted_with_its_last_report() -> None:
+    conductor = measuring()
+    hear(conductor, "b", report(3, counts={"offered": 7, "published": 6, "delivered": 5}), 3 * NS_PER_S)
+    conductor.tick(4 * NS_PER_S, {"a"})
+    conductor.drain(5 * NS_PER_S)
+    hear(conductor, "a", Finals([], [[0, 0, 0]]), 5 * NS_PER_S)
+    conductor.tick(6 * NS_PER_S, {"a"})
+    hear(conductor, "a", report(6, partial=True), 6 * NS_PER_S)
+    hear(conductor, "a", Accounts(LedgerTotals(3, 0, 3, 3, 0, 0, 0), 0), 6 * NS_PER_S)
+    conductor.tick(7 * NS_PER_S, {"a"})
+    found = facts(conductor, 8 * NS_PER_S, RunState.FINISHED)
+    assert found.generator.workers_lost == 1
+    assert found.totals is not None
+    assert (found.totals.published, found.totals.delivered, found.totals.send_failed) == (9, 8, 1)
+
+
+@pytest.mark.parametrize(("scenario_users", "name", "accounted"), [(True, "echo", True), (False, "locustfile", False)])
+def test_tasks_of_a_locustfile_have_no_accounts(scenario_users: bool, name: str, accounted: bool) -> None:
+    conductor = measuring(scenario_users)
+    hear(conductor, "a", report(1), 1)
+    hear(conductor, "a", Accounts(LedgerTotals(5, 0, 5, 5, 0, 0, 0), 0), 2)
+    found = facts(conductor, NS_PER_S)
+    assert (found.scenario, found.totals is not None, found.has_messages) == (name, accounted, accounted)

@@ -1,0 +1,80 @@
+"""Every kind of message arrives as it was sent, by way of plain data."""
+
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from tests.swarm.runs import report
+from wps_load.errors import ExitCode
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.presence import Presence
+from wps_load.measure.snapshot import Snapshot
+from wps_load.swarm import agent, conductor
+from wps_load.swarm.epoch_report import EpochReport
+from wps_load.swarm.messages import (
+    Accounts,
+    Claim,
+    Clock,
+    End,
+    Expect,
+    Failed,
+    Finals,
+    Grant,
+    Hello,
+    Ping,
+    Pong,
+    Rate,
+    Release,
+    Reset,
+    Retry,
+    Slot,
+    Status,
+    ToAgent,
+    ToCoordinator,
+    UnknownMessage,
+    Window,
+    from_wire,
+    to_wire,
+)  # fmt: skip
+
+LARGE = 2**62
+TO_COORDINATOR: tuple[ToCoordinator, ...] = (
+    Hello("boot/ns"), Claim(3), Release(7), Status(1, 2, 3, 4), Pong(LARGE, -LARGE),
+    report(5, presence=Presence(1, 2, 3.5, None, 0.5, 1), counts={"published": 4}), report(6, partial=True),
+    Finals([[[1, 2, 3], [[0, 1, 2]]]], [[0, 0, 0]]), Accounts(LedgerTotals(5, 1, 9, 8, 1, 0, 2, misdelivered=3), 1),
+    Failed("the start failed", ExitCode.INVALID),
+)  # fmt: skip
+TO_AGENT: tuple[ToAgent, ...] = (
+    Grant((Slot(0, 1, LARGE), Slot(2, 0, 5))), Window(1, 5, LARGE, 0, 2), Window(0, 5, 9), Rate(100, 7), Retry(),
+    Reset(5, None), Reset(5, 3), Ping(9), Clock(1, -LARGE, 3), End(LARGE), Expect([[1, 0]], [[[0, 0, 0]]], 5, 6),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("message", [*TO_COORDINATOR, *TO_AGENT], ids=lambda message: type(message).__name__)
+def test_a_message_comes_back_as_it_was(message: ToCoordinator | ToAgent) -> None:
+    again = from_wire(orjson.loads(orjson.dumps(to_wire(message))))
+    assert type(again) is type(message)
+    assert again == message
+
+
+def test_what_was_measured_comes_back_too() -> None:
+    histogram = Histogram()
+    histogram.record(5_000_000, 3)
+    part = EpochReport(1, 2, Snapshot({"rtt": histogram}, {("rtt", "timeout"): 4}))
+    sent = report(1, parts=(part,))
+    (found,) = from_wire(to_wire(sent)).parts
+    assert (found.resets, found.epoch, found.snapshot.failures) == (1, 2, {("rtt", "timeout"): 4})
+    assert found.snapshot.histograms["rtt"].percentile(50.0) == histogram.percentile(50.0)
+
+
+@pytest.mark.parametrize("wire", [[], ["greet"], ["claim"], ["claim", 1, 2], ["accounts", 5, 1], [["claim"], 1]])
+def test_a_message_of_another_version_is_told_as_such(wire: list[object]) -> None:
+    with pytest.raises(UnknownMessage, match="another version of wps-load"):
+        from_wire(wire)
+
+
+def test_each_side_has_an_answer_to_every_kind_of_the_other() -> None:
+    assert set(agent._OBEYED) == {type(message) for message in TO_AGENT}
+    assert {*conductor._HEARD, Failed} == {type(message) for message in TO_COORDINATOR}, "the bus hears of failures"
