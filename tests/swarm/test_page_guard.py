@@ -16,6 +16,7 @@ from wps_load.swarm.page_guard import (
     refused_fields,
     refused_host,
     refused_mode,
+    refused_secrets,
     refused_settings,
 )
 from wps_load.swarm.page_names import addresses, own_names
@@ -151,6 +152,14 @@ def test_what_locusts_form_and_the_locustfile_have_is_accepted() -> None:
     names = [*LOCUST_FIELDS, *(option.dest for option in OPTIONS if option.on_page is Page.FIELD), "my_option"]
     assert refused_fields(names, {"my_option"}, allow_target_change=False) == []
     assert refused_fields(["my_option"], (), allow_target_change=True) == ["my_option is not a field of this page"]
+
+
+def test_a_credential_is_not_taken_from_the_page() -> None:
+    for url in ("https://app.example/negotiate?code=abc", "https://me:abc@app.example/negotiate"):
+        (sentence,) = refused_secrets({"wps_negotiate_url": url, "wps_rate": "5", "user_count": "1"})
+        assert "--wps-negotiate-url" in sentence
+        assert "abc" not in sentence
+    assert refused_secrets({"wps_negotiate_url": "https://app.example/negotiate", "wps_insecure": "true"}) == []
 
 
 @pytest.mark.parametrize(

@@ -126,6 +126,18 @@ def test_a_master_judges_with_its_secrets_and_does_not_keep_them_where_locust_se
     assert KEY not in str(vars(master._environment.parsed_options))
 
 
+def test_the_page_shows_a_url_without_its_key_and_may_replace_it() -> None:
+    first = asked({"wps_negotiate_url": NEGOTIATE, "wps_client_url": ""}, sends=True)
+    assert first.shown == {"wps_negotiate_url": OPEN_NEGOTIATE}
+    first.adopt({"wps_rate": "5"})
+    assert first.read().target.url == NEGOTIATE
+    first.adopt({"wps_negotiate_url": "https://other.example/negotiate"})
+    assert first.shown == {}
+    assert first.read().target.url == "https://other.example/negotiate"
+    assert vars(first._environment.parsed_options)["wps_negotiate_url"] == "https://other.example/negotiate"
+    assert asked({"wps_connection_string": CONNECTION}, sends=True).shown == {}
+
+
 def test_the_embedded_emulator_is_for_its_own_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(AZURE_VARIABLE, raising=False)
     emulator = config({}).with_emulator(secrets.emulator_connection_string("http://127.0.0.1:8080"))

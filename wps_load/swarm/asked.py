@@ -12,9 +12,12 @@ from wps_load.settings.sources import Level, Locustfile
 from wps_load.settings.target import HOST, TargetKind, public_host
 from wps_load.swarm import options, secrets
 from wps_load.swarm.kinds import OurShape, connects, plays
+from wps_load.urls import without_secrets
 
 if TYPE_CHECKING:
     from locust.env import Environment
+
+_SECRET = frozenset(option.dest for option in OPTIONS if option.secret)
 
 
 class Asked:
@@ -22,7 +25,7 @@ class Asked:
     take the host along, and the page shows it to everybody: a token in it does not stay there."""
 
     def __init__(self, environment: Environment, *, sends: bool) -> None:
-        """`sends`: in a master, whose options go to whoever asks for them."""
+        """`sends`: in a process whose options go to the page, or from a master to whoever asks for them."""
         assert environment.parsed_options is not None
         self._environment = environment
         self._secrets = secrets.take(environment.parsed_options) if sends else {}
@@ -39,7 +42,7 @@ class Asked:
 
     @property
     def values(self) -> dict[str, Any]:
-        """Locust's parsed options, and a master's secrets, which are not in them."""
+        """Locust's parsed options, and the secrets, which are not in them where they would be sent or shown."""
         return {**vars(self._environment.parsed_options), **self._secrets}
 
     def at_start(self, dest: str) -> str:
@@ -56,6 +59,18 @@ class Asked:
         if not found.plays_scenario:  # its default SLO is about messages that nobody sends
             values["wps_slo"] = values.get("wps_slo") or "none"
         return self._read(values, sources, found)
+
+    def adopt(self, changed: Mapping[str, Any] | None) -> None:
+        """What the page puts in the place of a secret is none: Locust, which did not know of that, may send it."""
+        for dest in self._secrets.keys() & (changed or {}).keys():
+            assert changed is not None
+            del self._secrets[dest]
+            setattr(self._environment.parsed_options, dest, changed[dest])
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """What the page shows in the place of texts that hold secrets, by dest; nothing of those that are only that."""
+        return {dest: without_secrets(text) for dest, text in self._secrets.items() if dest not in _SECRET}
 
     def read_options(self) -> None:
         """Judges each option and the target, for a run that the page begins: with how many users, and how they go

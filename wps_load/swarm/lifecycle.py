@@ -54,7 +54,7 @@ class Lifecycle:
         self.conducts = not isinstance(runner, WorkerRunner)
         self.has_users = not isinstance(runner, MasterRunner)
         self.console = Console()
-        self.asked = Asked(environment, sends=isinstance(runner, MasterRunner))
+        self.asked = Asked(environment, sends=self.conducts)
         self.agent: Agent | None = None
         self.run: Run | None = None
         """The one that is on."""
@@ -146,6 +146,7 @@ class Lifecycle:
     def prepare(self, changed: dict[str, Any] | None = None) -> None:
         """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
         config = self.asked.read(changed)
+        self.asked.adopt(changed)
         self.trouble = None
         judge_network(config)  # an unusable CA file or proxy is told now
         self._stop_emulator()

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wps_load.settings.options import OPTIONS, Page
+from wps_load.swarm.secrets import holds_secret
 
 LOCUST_FIELDS = frozenset(("user_count", "spawn_rate", "run_time", "host", "profile", "user_classes", "shape_class"))
 """What Locust's own form sends to /swarm. Locust would take any of its options from there, such as a file's name."""
@@ -144,6 +145,15 @@ def refused_fields(names: Iterable[str], others: Collection[str], *, allow_targe
             switch = f", or the page with {_SWITCH}" if option.on_page is Page.TARGET else ""
             sentences.append(f"{option.flag} is not set on this page: start the program with it{switch}")
     return sentences
+
+
+def refused_secrets(form: Mapping[str, str]) -> list[str]:
+    """A sentence for each text with a credential: the page, which shows it to everybody, is no way in for secrets."""
+    return [
+        f"{_OURS[name].flag}: a URL with a password or a query is given when the program starts, not on this page"
+        for name, text in form.items()
+        if name in _OURS and holds_secret(_OURS[name], text)
+    ]
 
 
 def refused_host(posted: str, started: str | None, *, allow_target_change: bool) -> str | None:

@@ -73,6 +73,8 @@ def _dress(web_ui: Any, lifecycle: Lifecycle) -> None:
                 continue
             if page_guard.offered(option.on_page, _may_change_target(lifecycle)):
                 fields[option.dest]["help_text"] = option.label
+                if option.dest in lifecycle.asked.shown:
+                    fields[option.dest]["default_value"] = lifecycle.asked.shown[option.dest]
             else:
                 del fields[option.dest]
         if lifecycle.asked.target:
@@ -109,7 +111,8 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
         if lifecycle.running:  # this changes its number of users
             return jsonify(_refusal(_EDIT, lifecycle)) if lifecycle.plays_scenario else None
         try:
-            changed = _changes(request.form)
+            shown = lifecycle.asked.shown.items()
+            changed = {name: text for name, text in _changes(request.form).items() if (name, text) not in shown}
             lifecycle.prepare(changed)
         except ConfigError as error:
             return jsonify(_refusal("; ".join(str(fault) for fault in error.faults), lifecycle))
@@ -142,6 +145,7 @@ def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
     allowed = _may_change_target(lifecycle)
     others = argument_parser.ui_extra_args_dict()
     refused = page_guard.refused_fields(request.form, others, allow_target_change=allowed)
+    refused += page_guard.refused_secrets(request.form)
     if _has_ours(lifecycle) and "host" in request.form:  # where all users are somebody else's, the host is their affair
         host = page_guard.refused_host(request.form["host"], started_host, allow_target_change=allowed)
         refused += [] if host is None else [host]
