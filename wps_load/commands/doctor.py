@@ -13,7 +13,7 @@ from wps_load.client.checks import Check, Level
 from wps_load.client.stream import Network
 from wps_load.client.way import Way
 from wps_load.clock import NS_PER_S, DeadlineTimer
-from wps_load.commands import machine
+from wps_load.commands import machine, packages
 from wps_load.commands.parsing import parse_run, run_parser
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
@@ -21,8 +21,9 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.workload.values import whole
 
 _EXAMPLE = """\
-This machine: open files, local ports, processors, timer. The way: Client URL and token (claims, roles for the
-scenario), name, TCP, TLS (certificate, expiry), clock, upgrade, one echo, REST where the scenario sends by it.
+This installation: packages, imports. This machine: open files, local ports, processors, timer. The way: Client URL and
+token (claims, roles for the scenario), name, TCP, TLS (certificate, expiry), clock, upgrade, one echo, REST where the
+scenario sends by it.
 One connection, one small message; a REST send goes to that connection only. Without a target: an embedded emulator.
 Exit code 0: passed, perhaps with warnings; 1: a check failed; 2: usage.
 
@@ -66,6 +67,7 @@ def run(argv: Sequence[str]) -> int:
 
 def _all(config: RunConfig, network: Network, processes: int, *, on_emulator: bool) -> Iterator[Check]:
     users = config.peak_users
+    yield from packages.checks()
     yield checks.open_files(machine.hard_open_files(), users, processes)
     yield checks.processors(machine.cpu_count(), processes, machine.load_average(), emulator=on_emulator)
     yield checks.precise_timer(DeadlineTimer.available())
