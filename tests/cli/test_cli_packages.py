@@ -36,6 +36,7 @@ def test_versions(requirements: list[str], level: Level, found: str) -> None:
     assert found in check.found
 
 
+@pytest.mark.program
 def test_what_a_run_imports_is_tried() -> None:
     assert imports(RUN).level is Level.PASS
     broken = imports(("wps_load.errors", "no_such_module_of_anybody"))
