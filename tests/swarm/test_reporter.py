@@ -10,6 +10,7 @@ from tests.swarm.runs import conducted, planned
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
+from wps_load.report.model import Outside
 from wps_load.report.timeline import timeline_row
 from wps_load.settings.load import load
 from wps_load.swarm.collector import Collector
@@ -62,3 +63,26 @@ def test_a_run_about_connections_shows_new_ones_a_second() -> None:
     reporter.begin(measuring(), lambda: 10)
     reporter.second(collector)
     assert "0/10 connected, 12/s | connect p50 5.00 p99 5.00 ms | closed 0" in stream.getvalue()
+
+
+class InSteps:
+    """What drives stages of users, as the report sees it: no search, and nothing of its own."""
+
+    def summary(self) -> None:
+        return None
+
+    best_slo = stages = summary
+
+
+@pytest.mark.parametrize("steps", [None, InSteps()])
+@pytest.mark.parametrize(("stopped_by", "doubts"), [("SIGINT after 4 s", {"stopped_early"}), (None, set())])
+def test_a_signal_before_its_time_stands_in_the_doubts_of_every_kind_of_run(
+    steps: InSteps | None, stopped_by: str | None, doubts: set[str]
+) -> None:
+    config = load({"wps_report_dir": ""}, users=10, spawn_rate=None, run_time_s=None, environ={}, sources={})
+    reporter = Reporter(config, Console(io.StringIO()))
+    conductor = measuring()
+    reporter.begin(conductor, lambda: 10, steps)
+    reporter.finish(conductor, Outside(stopped_by=stopped_by))
+    assert reporter.summary is not None
+    assert {doubt["name"] for doubt in reporter.summary["doubts"]} & {"stopped_early"} == doubts

@@ -161,8 +161,9 @@ class Reporter:
     def finish(self, conductor: Conductor, outside: Outside) -> None:
         """Writes everything; `tell` says what came out."""
         planned, end = conductor.planned_end_ns, conductor.measure_end_ns
-        ended_itself = self._steps is not None
-        early = not ended_itself and planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
+        ends_itself = self._steps is not None
+        cut_short = planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
+        early = outside.stopped_by is not None or (cut_short and not ends_itself)
         facts = self.facts(conductor, RunState.STOPPED if early else RunState.FINISHED)
         self._facts = facts = replace(facts, outside=outside)
         self.summary = build_summary(facts)
