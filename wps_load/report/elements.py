@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from wps_load.report.document import DoubtRow
 from wps_load.report.tables import Table
 from wps_load.report.templates import call
 
@@ -51,7 +51,7 @@ def note(text: str, kind: str = "note") -> Markup:
     return call("elements.html", "paragraph", text, kind)
 
 
-def doubts(found: Sequence[Mapping[str, Any]]) -> Markup:
+def doubts(found: Sequence[DoubtRow]) -> Markup:
     return call("elements.html", "doubts", found)
 
 
