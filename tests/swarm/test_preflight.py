@@ -36,6 +36,7 @@ def test_lasting_reasons_end_the_run(label: str, hopeless: bool) -> None:
     assert judge([passed]) == (False, [])
 
 
+@pytest.mark.program
 def test_a_name_that_is_unknown_ends_the_run_at_once(tmp_path: Path) -> None:
     done = run(
         tmp_path / "reports",
