@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from tests.swarm.runs import FakeCrowd, conducted, planned
 from wps_load.capacity.forecast import fan_out
-from wps_load.capacity.search import BoundBy, Found
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.bus import LocalBus
@@ -88,19 +84,6 @@ def test_after_a_step_that_cost_connections_the_next_one_waits_for_them(
     coordinator.conductor.collector.connected("a", still_open)
     assert found._reconnect(low) == quiet_s
     assert coordinator.waits == ["retry", "10 users"] * asked
-
-
-def test_where_both_were_at_their_limit_the_answer_says_so() -> None:
-    found = explorer()
-    found.found = Found(90, 90, 100, BoundBy.SERVICE)
-    ended = "the service ended 3 connections (closed_1006)"
-    failed: Any = {"load": 100, "outcome": "failed"}
-    found.steps = [failed | {"reasons": [ended]}]
-    assert found.answer() == "Capacity: 90 messages/s, below 100"
-    found.steps[0]["reasons"] = [ended, f"{GENERATOR_TOO}messages left 23.1 ms or more late"]
-    assert found.answer() == f"Capacity: 90 messages/s, below 100, {GENERATOR_TOO}messages left 23.1 ms or more late"
-    found.steps.append(failed | {"reasons": [ended]})
-    assert found.answer() == "Capacity: 90 messages/s, below 100", "it had room in the other try"
 
 
 def test_a_step_that_the_end_of_the_run_cut_short_is_none() -> None:

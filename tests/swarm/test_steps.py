@@ -10,8 +10,9 @@ from wps_load.capacity.search import Outcome
 from wps_load.measure import thresholds
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
+from wps_load.report.load_steps import describe
 from wps_load.report.step_doubts import GENERATOR_TOO
-from wps_load.swarm.steps import Step, cut, describe, hopeless, judge
+from wps_load.swarm.steps import Step, cut, hopeless, judge
 
 MS = 1_000_000
 SLOS = thresholds.parse("rtt p99 < 100ms, loss = 0")

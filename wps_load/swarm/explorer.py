@@ -15,12 +15,11 @@ from typing import Any
 import gevent  # type: ignore[import-untyped]
 
 from wps_load.capacity.forecast import fan_out
-from wps_load.capacity.search import BoundBy, CapacitySearch, Found, Outcome
+from wps_load.capacity.search import CapacitySearch, Found, Outcome
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure import thresholds
-from wps_load.report import document
+from wps_load.report import document, load_steps
 from wps_load.report.document import Capacity, SloRow, StagesSection
-from wps_load.report.step_doubts import both_at
 from wps_load.report.summary import slo_rows
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import steps
@@ -128,7 +127,7 @@ class Explorer:
                 self._recover(span.variable, span.low)
                 self._recovery_s = (now_ns() - began_ns) / NS_PER_S
         self.found = search.found(out_of_time=search.next_load() is not None)
-        self._say(self.answer())
+        self._say(self._answer())
 
     def _come_and_go(self) -> bool:
         """The scenario itself ends connections, or has the service end them."""
@@ -145,29 +144,16 @@ class Explorer:
         return due if slow is None else due * (1 - slow.share.of(users) / max(1, users))
 
     def _note(self, step: steps.Step, outcome: Outcome, reasons: list[str]) -> None:
-        self.steps.append(steps.describe(step, self._metric, outcome, reasons))
-        because = f" ({'; '.join(reasons)})" if reasons else ""
-        self._say(f"Step {len(self.steps)}: {step.load:,} {self._unit()} {outcome}{because}")
+        self.steps.append(load_steps.describe(step, self._metric, outcome, reasons))
+        self._say(load_steps.progress(len(self.steps), step.load, self._variable, outcome, reasons))
 
-    def _unit(self) -> str:
+    @property
+    def _variable(self) -> str:
         span = self._config.capacity
-        return "users" if span is not None and span.variable == "users" else "messages/s"
+        return "rate" if span is None else span.variable
 
-    def answer(self) -> str:
-        """What was found, in a sentence."""
-        found, unit = self.found, self._unit()
-        if found is None:
-            return "Capacity: the search did not begin"
-        if found.bound_by is BoundBy.GENERATOR:
-            known = f"at least {found.value:,} {unit}" if found.value else "unknown"
-            return f"Capacity: {known}; client-bound at {self.steps[-1]['load']:,} {unit}: add workers"
-        if found.value is None:
-            return f"Capacity: below {found.high:,} {unit}" if found.high else "Capacity: nothing was measured"
-        if found.high is None:
-            return f"Capacity: at least {found.value:,} {unit}"
-        until = " (the time was up before the search was)" if found.bound_by is BoundBy.TIME else ""
-        both = both_at(self.steps, found.high)
-        return f"Capacity: {found.value:,} {unit}, below {found.high:,}{until}{f', {both}' if both else ''}"
+    def _answer(self) -> str:
+        return load_steps.answer(self.found, self._variable, self.steps)
 
     def summary(self) -> Capacity | None:
         """`capacity` of summary.json."""
@@ -180,7 +166,7 @@ class Explorer:
             "low": found.low,
             "high": found.high,
             "bound_by": found.bound_by.value,
-            "answer": self.answer(),
+            "answer": self._answer(),
             "steps": self.steps,
         }
 
@@ -207,7 +193,7 @@ class Explorer:
                 conductor.collector, stage.value, from_s, to_s, target_users=users,
                 fan_out=self._deliveries(users),
             )  # fmt: skip
-            found.append(steps.describe(step, self._metric, None, ()))
+            found.append(load_steps.describe(step, self._metric, None, ()))
         return {"variable": plan.variable, "steps": found}
 
     # -- one step --------------------------------------------------------------------------------------------

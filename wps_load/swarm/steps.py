@@ -12,8 +12,6 @@ from wps_load.measure.catalog import METRICS
 from wps_load.measure.causes import is_own_limit
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
-from wps_load.report import document
-from wps_load.report.evidence import thin_percentiles
 from wps_load.report.lateness import LAG_LIMIT_MS
 from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.swarm.collector import Collector
@@ -266,25 +264,3 @@ def judge(
     if reasons and strained is not None:
         return Outcome.GENERATOR, [*reasons, strained]
     return (Outcome.FAILED if reasons else Outcome.HELD), reasons
-
-
-def describe(step: Step, main_metric: str, outcome: Outcome | None, reasons: Sequence[str]) -> document.Step:
-    """A step as the summary shows it."""
-    row = step.row(main_metric)
-    return {
-        "load": step.load,
-        "from_s": step.from_s,
-        "duration_s": step.measure_s,
-        "users": max((int(each["users"] or 0) for each in step.rows), default=0),
-        "published_per_s": round(step.total("published") / step.measure_s, 3),
-        "delivered_per_s": round(step.total("delivered") / step.measure_s, 3),
-        "lost": max(0, step.total("lost")),
-        "metric": main_metric,
-        "p50": row["p50"],
-        "p99": row["p99"],
-        "samples": row["count"],
-        "few_samples": bool({"p50", "p99"} & set(thin_percentiles(row))),
-        "cpu_percent_max": max((float(each["cpu_percent"] or 0) for each in step.rows), default=None),
-        "outcome": None if outcome is None else outcome.value,
-        "reasons": list(reasons),
-    }
