@@ -46,6 +46,28 @@ CLIENT_FLOORS = (
     {"context"},
 )
 """From the top: a module of the client imports only those of the floors behind its own. All others are the ground."""
+SWARM_FLOORS = (
+    {"webpubsub_user"},
+    {"users"},
+    {"install"},
+    {"web"},
+    {"web_view"},
+    {"lifecycle"},
+    {"ending", "gate"},
+    {"signals"},
+    {"run"},
+    {"abort", "explorer", "prometheus", "reporter", "shapes"},
+    {"coordinator"},
+    {"gathering"},
+    {"conductor"},
+    {"roster"},
+    {"clocks", "collector", "slots"},
+    {"messages"},
+    {"epoch_report"},
+)
+"""From the top: a module of the swarm imports, of these, only those of the floors behind its own."""
+PURE_IN_SWARM = {"conductor", "gathering", "roster", "clocks", "corridor", "collector", "slots", "messages", "facts"}
+"""They are told what time it is, and carry nothing out."""
 WRITES_OF_OTHERS = {
     "client.publisher: out.seq": "the way of a message: a call less for each",
 }
@@ -159,6 +181,33 @@ def test_arrows_inside_the_client_go_down() -> None:
         if room(name) == "client"
         and (upward := {each for each in ours(path) & set(floors) if floors[each] <= floors.get(name, ground)})
     } == {}
+
+
+def test_arrows_inside_the_swarm_go_down() -> None:
+    floors = {f"swarm.{name}": number for number, floor in enumerate(SWARM_FLOORS) for name in floor}
+    assert floors.keys() <= NAMES.keys()
+    assert {
+        name: upward
+        for name in floors
+        if (upward := {each for each in ours(NAMES[name]) & set(floors) if floors[each] <= floors[name]})
+    } == {}
+
+
+def test_what_decides_in_the_swarm_is_told_the_time_and_carries_nothing_out() -> None:
+    offenders = {}
+    for name in PURE_IN_SWARM:
+        path = NAMES[f"swarm.{name}"]
+        clock = [
+            alias.name
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.ImportFrom) and node.module == "wps_load.clock"
+            for alias in node.names
+            if not alias.name.startswith("NS_PER")
+        ]
+        foreign = {room(other) for other in imports(path)} & BLOCKING
+        if clock or foreign:
+            offenders[name] = (clock, foreign)
+    assert offenders == {}
 
 
 def written(node: ast.AST) -> Iterator[ast.Attribute]:
