@@ -44,8 +44,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name in FOLDERS or PROCESSES & set(getattr(item, "fixturenames", ())):
             item.add_marker("program")
-        if _shares_a_fixture(item):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+        module = item.nodeid.partition("::")[0]
+        if _shares_a_fixture(item):  # modules of the calibration run four programs at once: one after the other
+            quick = item.get_closest_marker("calibration") and not item.get_closest_marker("quiet")
+            item.add_marker(pytest.mark.xdist_group("calibration" if quick else module))
 
 
 def _shares_a_fixture(item: pytest.Item) -> bool:

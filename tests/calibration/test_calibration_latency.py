@@ -15,7 +15,7 @@ import pytest
 from tests.calibration.calibration_runs import Outcome, Run, execute, execute_all
 from wps_load.emulator.process import EmulatorProcess
 
-pytestmark = pytest.mark.calibration
+pytestmark = [pytest.mark.calibration, pytest.mark.quiet]
 
 QUIET = "--headless -u 10 -r 100 -t 2s --wps-rate 20 --wps-payload 128B"
 ATTEMPTS = 4
