@@ -1,14 +1,18 @@
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from wps_load.emulator.group_patterns import compile_pattern, matches
 from wps_load.emulator.permissions import (
     JOIN_LEAVE,
     MAX_LITERALS,
     SEND,
     Permissions,
     TooManyRules,
-    compile_pattern,
 )
 
 
@@ -51,6 +55,34 @@ def test_a_malformed_pattern_grants_nothing(pattern: str) -> None:
 def test_five_stars_count_one_by_one_and_escaped_ones_not_at_all() -> None:
     for pattern in ("*" * 5, "**.**.*", r"\*\**.*.*.*.*"):
         assert compile_pattern(pattern) is not None
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b", ".", "?", "*", "**", r"\*", r"\?", r"\\", "\n", "("]), min_size=1, max_size=8),
+    st.text("ab.*?\\\n(", max_size=8),
+)
+@example(["*", "*"], ".")
+@example(["**", "a", "*", "b"], "ab.ab")
+@example(["*", "**"], ".")
+def test_a_pattern_matches_what_its_regular_expression_does(parts: list[str], group: str) -> None:
+    """The parts, written as a regular expression here, are a second opinion on small inputs."""
+    text = "".join(parts)
+    pattern = compile_pattern(text)
+    meaning = {"?": "[^.]", "*": "[^.]*", "**": ".*"}
+    regex = "".join(meaning.get(part) or re.escape(part[-1]) for part in re.findall(r"\\.|\*\*|.", text, re.DOTALL))
+    if pattern is None:
+        assert sum(part.count("*") for part in parts if part in meaning) > 5
+    else:
+        assert matches(pattern, group) == bool(re.fullmatch(regex, group, re.DOTALL))
+
+
+@pytest.mark.parametrize("pattern", ["*a*a*a*a*b", "**a**a*b", "*" + "a*" * 4 + "a" * 1000 + "c"])
+def test_a_long_name_is_matched_in_linear_time(pattern: str) -> None:
+    """Trying each way to share the name among the stars would take longer than any run of the tests."""
+    compiled = compile_pattern(pattern)
+    assert compiled is not None
+    assert not matches(compiled, "a" * 20_000)
+    assert matches(compiled, "a" * 20_000 + pattern[-1])
 
 
 def test_nine_patterns_of_a_kind_count() -> None:

@@ -1,24 +1,21 @@
 """Roles of a token -> what a connection may do. Pure.
 
 Source: documentation, "Client access roles" and "Wildcard group roles" (singular roles name one literal
-group, plural ones a pattern: `?` one character but `.`, `*` zero or more but `.`, `**` zero or more, a
-backslash before one of these or itself takes its meaning away). How many patterns count: Microsoft's emulator.
+group, plural ones a pattern: `group_patterns`). How many patterns count: Microsoft's emulator.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from functools import lru_cache
+
+from wps_load.emulator.group_patterns import GroupPattern, compile_pattern, matches
 
 JOIN_LEAVE = "joinLeaveGroup"
 SEND = "sendToGroup"
 PERMISSIONS = (JOIN_LEAVE, SEND)
 MAX_LITERALS = 1000
 MAX_PATTERNS = 9
-MAX_STARS = 5
-MAX_PATTERN_CHARACTERS = 1024
 
 
 class TooManyRules(ValueError):
@@ -31,14 +28,14 @@ class Grant:
 
     everything: bool = False
     groups: set[str] = field(default_factory=set)
-    patterns: list[re.Pattern[str]] = field(default_factory=list)
+    patterns: list[GroupPattern] = field(default_factory=list)
     revoked: frozenset[str] = frozenset()
     """Groups taken back from a role for all, or from a pattern. Frozen: one empty set serves all connections."""
 
     def covers(self, group: str) -> bool:
         if self.revoked and group in self.revoked:
             return False
-        return self.everything or group in self.groups or any(pattern.fullmatch(group) for pattern in self.patterns)
+        return self.everything or group in self.groups or any(matches(pattern, group) for pattern in self.patterns)
 
 
 class Permissions:
@@ -103,28 +100,3 @@ class Permissions:
 def _check_room(rules: Collection[str], permission: str) -> None:
     if len(rules) >= MAX_LITERALS:
         raise TooManyRules(f"more than {MAX_LITERALS} rules for {permission}")
-
-
-@lru_cache(maxsize=4096)  # one pattern is compiled once for all connections whose tokens carry it
-def compile_pattern(text: str) -> re.Pattern[str] | None:
-    """A role's pattern as a regular expression; None if the service would refuse it."""
-    if not text or len(text) > MAX_PATTERN_CHARACTERS:
-        return None
-    parts: list[str] = []
-    stars = at = 0
-    while at < len(text):
-        char = text[at]
-        if char == "\\":
-            at += 1
-            if at == len(text) or text[at] not in "*?\\":
-                return None
-            parts.append(re.escape(text[at]))
-        elif char == "*":
-            double = text.startswith("**", at)
-            parts.append(".*" if double else "[^.]*")
-            stars += 1 + double
-            at += double
-        else:
-            parts.append("[^.]" if char == "?" else re.escape(char))
-        at += 1
-    return None if stars > MAX_STARS else re.compile("".join(parts), re.DOTALL)
