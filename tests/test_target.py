@@ -11,7 +11,7 @@ import pytest
 from wps_load.errors import ConfigError
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
-from wps_load.settings.sources import Level, Locustfile, levels, repeated_keys
+from wps_load.settings.sources import Level, Locustfile, levels, repeated_keys, stranger_before
 from wps_load.settings.target import AZURE_VARIABLE, HOST, TargetKind, public_host
 
 KEY = base64.b64encode(b"a very secret key").decode()
@@ -165,3 +165,18 @@ def test_sources_are_told_by_configargparse(tmp_path: Any) -> None:
     }
     (fault,) = repeated_keys(settings)
     assert str(fault) == f"{file}: c stands in lines 4, 5, 6: leave one of them"
+
+
+@pytest.mark.parametrize(
+    ("argv", "stranger"),
+    [
+        (["--wps-raet", "x"], "--wps-raet"),
+        (["--wps-rate", "1", "x"], None),
+        (["--wps-ra", "x"], None),
+        (["--users", "x", "--wps-raet", "x"], "--wps-raet"),
+        (["--wps-raet=1", "x"], None),
+        (["x"], None),
+    ],
+)
+def test_a_value_of_an_option_that_nobody_has(argv: list[str], stranger: str | None) -> None:
+    assert stranger_before("x", argv, ["--wps-rate", "--users"]) == stranger

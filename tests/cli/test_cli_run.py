@@ -77,6 +77,13 @@ def test_a_file_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert value(made("mine.conf", "-f", "other.py"), "-f") == "other.py"
 
 
+def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+    file = tmp_path / "own.conf"
+    file.write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="a text file in UTF-8"):
+        arguments([str(file)], {}, ready.configs())
+
+
 def test_the_page_the_tables_and_workers() -> None:
     assert "--headful" in made("echo", "--web")
     assert "--web" not in made("echo", "--web")

@@ -116,6 +116,7 @@ def test_killed_run_leaves_no_emulator_and_a_readable_summary(tmp_path: Path) ->
         (("-u", "500", "-r", "1", "--wps-client-url", ""), "--wps-client-url '': it is set but empty: a secret is"),
         (("--host", "https://x.webpubsub.azure.com"), "--host 'https://x.webpubsub.azure.com/': it gives no key"),
         (("NoSuchUser",), "'NoSuchUser' is no User class of the locustfile"),
+        (("--wps-raet", "5"), "--wps-raet is no option"),
         (("--wps-connection-string", "nonsense"), "part 1 of the connection string is not NAME=VALUE"),
         (("--wps-client-url", "wss://x.webpubsub.azure.com/client/hubs/h"), "--wps-client-url: it has no access_token"),
         (("--wps-scenario", "recovery"), "reliable"),

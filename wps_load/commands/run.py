@@ -154,13 +154,15 @@ def _config(name: str, configs: Mapping[str, Path]) -> Path:
 
 
 def _settings(path: Path) -> Mapping[str, Any]:
-    """What a file says; what is wrong with it Locust's own parser tells."""
+    """What a file says; what is wrong with its lines Locust's own parser tells. Raises ConfigError."""
     toml = path.suffix == ".toml"
     parser = configargparse.TomlConfigParser(["tool.locust"]) if toml else configargparse.DefaultConfigFileParser()
     try:
         with path.open(encoding="utf-8") as file:
             found: Mapping[str, Any] = parser.parse(file)
-    except (OSError, UnicodeDecodeError, configargparse.ConfigFileParserException):
+    except UnicodeDecodeError:  # Locust's parser would end with a traceback
+        raise ConfigError([Fault("FILE.conf", str(path), "a text file in UTF-8")]) from None
+    except (OSError, configargparse.ConfigFileParserException):
         return {}
     return found
 

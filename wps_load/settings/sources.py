@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any
 
 from wps_load.errors import Fault
@@ -72,6 +73,15 @@ def _named(text: str, flags: Mapping[str, str]) -> Iterator[str]:
         yield from (dest for flag, dest in flags.items() if flag.startswith(text))
     elif text.startswith("-") and text[:2] in flags:  # -Hhttps://...
         yield flags[text[:2]]
+
+
+def stranger_before(text: str, argv: Sequence[str], flags: Sequence[str]) -> str | None:
+    """What looks like an option in front of an argument and is none; argparse accepts the beginning of one too."""
+    for before, argument in pairwise(argv):
+        looks = before.startswith("--") and "=" not in before
+        if argument == text and looks and not any(flag.startswith(before) for flag in flags):
+            return before
+    return None
 
 
 def given_as(flag: str, env_var: str, level: Level) -> str:

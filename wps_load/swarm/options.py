@@ -13,7 +13,7 @@ from wps_load.errors import Fault
 from wps_load.settings.load import load
 from wps_load.settings.options import OPTIONS, Page
 from wps_load.settings.run_config import RunConfig
-from wps_load.settings.sources import Level, Locustfile, Settings, levels, repeated_keys
+from wps_load.settings.sources import Level, Locustfile, Settings, levels, repeated_keys, stranger_before
 from wps_load.settings.target import HOST
 from wps_load.swarm.locust_seam import judge_types, settings_of
 
@@ -26,12 +26,22 @@ class Suggestions(list[str]):
 
 
 def _user_class(text: str) -> str:
-    """Locust ends with 1, which is the code of failed requests, for what is no class: mostly a value's second word."""
+    """Locust ends with 1, which is the code of failed requests, for what is no class.
+
+    Mostly it is a value's second word, or the value of an option that nobody has.
+    """
     from locust import User  # Locust patches the process that imports it, which tests of options are not to be
 
     if text not in {cls.__name__ for cls in _subclasses(User) if not cls.__dict__.get("abstract")}:
-        raise ArgumentTypeError(f"{text!r} is no User class of the locustfile; a value with a blank needs quotes")
+        why = "a value with a blank needs quotes"
+        if stranger := stranger_before(text, sys.argv[1:], _flags_of_all()):
+            why = f"{stranger} is no option; `wps-load options` and `locust --help` list them"
+        raise ArgumentTypeError(f"{text!r} is no User class of the locustfile; {why}")
     return text
+
+
+def _flags_of_all() -> list[str]:
+    return [flag for parser in _parsers for action in parser._actions for flag in action.option_strings]
 
 
 def _subclasses(base: Any) -> Iterator[Any]:
