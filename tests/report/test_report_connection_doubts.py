@@ -151,6 +151,14 @@ def test_a_run_that_waited_for_connections_to_its_end_says_so() -> None:
     assert "--wps-settle" in found["no_messages"][1]
 
 
+def test_a_run_about_recovery_in_which_nothing_was_lost_is_no_pass() -> None:
+    recovery = {"latencies": ("recover", "delivery"), "slo": "loss = 0"}
+    assert list(errors(run(SOUND, **recovery))) == ["nothing_cut"]
+    assert not errors(run(replace(SOUND, cut=3, recovered=3), **recovery))
+    assert not errors(run(replace(SOUND, dropped=1), **recovery)), "the service's own losses do as well"
+    assert not errors(run(SOUND, latencies=("delivery",), slo="loss = 0"))
+
+
 def test_connected_is_the_mean_of_the_measure_phase_not_its_peak() -> None:
     half = replace(SOUND, open_mean=30.0, open_end=30)
     (slo,) = build_summary(run(half, slo="connected >= 99%"))["slo"]

@@ -140,6 +140,21 @@ def not_measured(seen: Evidence) -> Doubt | None:
     )
 
 
+def nothing_cut(seen: Evidence) -> Doubt | None:
+    """A run about recovery in which no connection was ever lost: it says nothing about recovery."""
+    facts = seen.facts
+    if "recover" not in facts.latencies or facts.state is RunState.RUNNING or not facts.measure_s:
+        return None
+    if facts.connections.cut or facts.connections.dropped or "recover" in seen.metrics or seen.nothing_connected:
+        return None
+    return Doubt(
+        "nothing_cut",
+        "error",
+        "The scenario is about recovery, and no connection was cut: nothing had to be recovered.",
+        "Let a cut come before the end: `--wps-cut 1/s` cuts once a second, `all@10s` wants a -t above 10 s.",
+    )
+
+
 def nobody_joined(seen: Evidence) -> str | None:
     """Where each join of a group failed: with which labels, and how often."""
     joined = seen.facts.snapshot.histograms.get("join_group")

@@ -19,6 +19,7 @@ from wps_load.report.connection_doubts import (
     local_limit,
     nobody_joined,
     not_measured,
+    nothing_cut,
 )
 from wps_load.report.evidence import (
     SAMPLES_BEYOND,
@@ -206,6 +207,7 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     connections_missing,
     local_limit,
     not_measured,
+    nothing_cut,
     client_bound,
     rate_missed,
     send_lag,
@@ -223,7 +225,7 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
 )
 _NOT_OF_A_SEARCH = frozenset(
     {rate_missed, send_lag, loop_lag, send_stalled, ledger_full, drifted}
-    | {connections_missing, local_limit, not_measured}
+    | {connections_missing, local_limit, not_measured, nothing_cut}
 )
 """A search overloads the service on purpose, and judges its generator step by step: `client_bound`."""
 _CONSEQUENCES = frozenset({"no_messages", "rate_missed"})
