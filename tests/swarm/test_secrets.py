@@ -68,6 +68,15 @@ def asked(own: dict[str, Any], *, sends: bool = False) -> Asked:
     return Asked(environment, sends=sends)
 
 
+@pytest.mark.parametrize("sends", [True, False], ids=["kept here", "left to Locust"])
+@pytest.mark.parametrize("dest", ["wps_connection_string", "wps_client_url"])
+def test_a_secret_that_is_set_to_nothing_is_refused(dest: str, sends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pipeline has lost it: the run must not go to the embedded emulator instead, wherever secrets are kept."""
+    monkeypatch.setattr("sys.argv", ["locust", f"--{dest.replace('_', '-')}", ""])
+    with pytest.raises(ConfigError, match="it is set but empty: a secret is missing"):
+        asked({dest: ""}, sends=sends).read()
+
+
 def ordered(values: dict[str, Any]) -> dict[str, Any]:
     return {**secrets.order(config(values)), "seed": 1, "users": 10}
 

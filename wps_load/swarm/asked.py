@@ -28,6 +28,8 @@ class Asked:
         """`sends`: in a process whose options go to the page, or from a master to whoever asks for them."""
         assert environment.parsed_options is not None
         self._environment = environment
+        self._empty = {dest: "" for dest in _SECRET if vars(environment.parsed_options).get(dest) == ""}
+        """Secrets that may be set to nothing, which is refused: nobody's any more once they are taken out."""
         self._secrets = secrets.take(environment.parsed_options) if sends else {}
         self._sources = options.own_sources()
         self._hidden: dict[str, str] = {}
@@ -43,7 +45,7 @@ class Asked:
     @property
     def values(self) -> dict[str, Any]:
         """Locust's parsed options, and the secrets, which are not in them where they would be sent or shown."""
-        return {**vars(self._environment.parsed_options), **self._secrets}
+        return {**self._empty, **vars(self._environment.parsed_options), **self._secrets}
 
     def at_start(self, dest: str) -> str:
         """An option's text as the process was started with; empty: not set."""
