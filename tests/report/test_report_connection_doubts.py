@@ -91,6 +91,7 @@ def test_nothing_connected_is_invalid_however_it_came(
         ({"dropped": 40, "failed": 12}, "40 dropped; 12 attempts failed, most often with http_503."),
         ({"connecting": 30, "opened": 10, "peak": 10}, "30 attempts never ended; 10 were never tried."),
         ({}, "They were opened too late."),
+        ({"cut": 8, "recovered": 1}, "What happened: 7 that the scenario cut did not recover."),
     ],
 )
 def test_what_happened_is_said(changes: dict[str, Any], said: str) -> None:

@@ -177,6 +177,7 @@ def _what_happened(seen: Evidence) -> str:
     counts = seen.facts.connections
     parts = [
         f"{counts.dropped:,} dropped" if counts.dropped else "",
+        f"{gone:,} that the scenario cut did not recover" if (gone := _not_recovered(counts)) else "",
         f"{counts.failed:,} attempts failed{_most_frequent(seen)}" if counts.failed else "",
         f"{counts.connecting:,} attempts never ended" if counts.connecting else "",
         f"{never:,} were never tried" if (never := _never_tried(counts)) else "",
@@ -184,6 +185,10 @@ def _what_happened(seen: Evidence) -> str:
     ]
     said = "; ".join(part for part in parts if part)
     return f"What happened: {said}." if said else "They were opened too late."
+
+
+def _not_recovered(counts: ConnectionCounts) -> int:
+    return max(0, (counts.cut or 0) - (counts.recovered or 0) - (counts.reconnected or 0) - (counts.dropped or 0))
 
 
 def _never_tried(counts: ConnectionCounts) -> int:
