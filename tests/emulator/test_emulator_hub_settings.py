@@ -149,6 +149,33 @@ def test_the_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(
     assert url_of(file.current, "h", "x") == "http://b"
 
 
+def test_comments_and_last_commas_as_dotnet_reads_them() -> None:
+    settings = parse("""{ // of the team
+        /* "WebPubSub": 1,
+        */ "WebPubSub": {"Hubs": {"h": {"EventHandlers": [
+            {"UrlTemplate": "http://a//b/*c,]*/", "EventPattern": "*", /* last */ }, // one
+        ],},},},
+    }""")
+    assert url_of(settings, "h", "x") == "http://a//b/*c,]*/"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{\n/* two\nlines */ !}", "line 3 column 10"),
+        ("{/* no end", "it is not JSON"),
+        ('{"a": "no end', "it is not JSON"),
+        ("{,}", "it is not JSON"),
+        ('{"WebPubSub": {},,}', "it is not JSON"),
+        ("[" * 200_000, "it is nested too deeply"),
+    ],
+    ids=["place", "comment", "string", "lone comma", "two commas", "deep"],
+)
+def test_what_is_no_json_with_comments_either(text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        parse(text)
+
+
 def test_what_would_go_to_event_hubs_is_told_at_the_start(tmp_path: Path) -> None:
     path = tmp_path / "hubs.json"
     told: list[str] = []

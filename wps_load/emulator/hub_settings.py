@@ -9,6 +9,7 @@ The file is the JSON that Microsoft's emulator reads (`appsettings.json`), so th
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -20,6 +21,10 @@ from wps_load.emulator.names import valid_event
 SYSTEM_EVENTS = ("connect", "connected", "disconnected")
 _HOST_KEYS = frozenset({"$schema", "logging", "allowedhosts", "urls", "kestrel"})
 """What an ASP.NET program's own host reads from the same file."""
+
+_COMMENT = re.compile(r'(?P<kept>"(?:[^"\\\n]|\\.)*+")|//[^\n]*|/\*.*?\*/', re.DOTALL)
+_LAST_COMMA = re.compile(r'(?P<kept>"(?:[^"\\\n]|\\.)*+"|[\[{,]\s*,)|,(?=\s*[\]}])')
+_CHARACTER = re.compile(r"[^\n]")
 
 
 class SettingsError(ValueError):
@@ -92,12 +97,24 @@ def for_all_hubs(url_template: str, system_events: str = "") -> Hub:
     return Hub((EventHandler(_url(url_template, "--event-handler"), Choice(_system(names, "--system-events"), None)),))
 
 
+def _plain(text: str) -> str:
+    """JSON without what .NET's configuration reader passes over: comments, and a comma behind the last member.
+
+    Blanks stand in their place, so that an error is told where it is.
+    """
+    for aside in (_COMMENT, _LAST_COMMA):
+        text = aside.sub(lambda found: found[0] if found["kept"] else _CHARACTER.sub(" ", found[0]), text)
+    return text
+
+
 def parse(text: str, default: Hub | None = None) -> HubSettings:
     """A settings file. Raises SettingsError."""
     try:
-        document = json.loads(text.removeprefix("\ufeff"))
+        document = json.loads(_plain(text.removeprefix("\ufeff")))
     except ValueError as error:
         raise SettingsError(f"it is not JSON: {error}") from None
+    except RecursionError:
+        raise SettingsError("it is nested too deeply") from None
     top = _object(document, "the file", {"webpubsub"}, _HOST_KEYS)
     known = {"hubs", "accesskey", "allowunvalidatedentratokens"}
     section = _object(top.get("webpubsub"), "WebPubSub", known)
