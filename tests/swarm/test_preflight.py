@@ -45,4 +45,6 @@ def test_a_name_that_is_unknown_ends_the_run_at_once(tmp_path: Path) -> None:
     )
     assert done.code == 4, done.output
     assert "[dns_failed]" in done.output
-    assert done.folder is None, "there was no run"
+    assert done.failures["connect", "dns_failed"] >= 1
+    assert done.summary["verdict"] == "invalid"
+    assert done.summary["run"]["duration_s"] < 10, "of 40"

@@ -1,4 +1,8 @@
-"""One connection and one message before a headless run: what can never work ends it in seconds, not after `-t`."""
+"""One connection and one message before a headless run: what can never work ends it in seconds, not after `-t`.
+
+The run that can come to nothing is begun all the same, and ended soon: its report says so to a pipeline, with every
+connection that was refused.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +14,14 @@ from typing import Any, Final, Protocol
 from wps_load.client.checks import Check, Level
 from wps_load.client.way import Way
 from wps_load.clock import NS_PER_S
-from wps_load.errors import ExitCode
 from wps_load.swarm.console import Console
 from wps_load.swarm.engines import make_network
 from wps_load.swarm.reporter import Reporter
 
 LIMIT_S: Final = 5
 """For each step: a target that answers later is for the run to judge."""
+LAST_S: Final = 3.0
+"""How long a run may take whose target has refused the first connection for a lasting reason."""
 _LASTING: Final = re.compile(r"(negotiate_|rest_)?http_(401|403|404)|dns_failed|tls_certificate")
 
 
@@ -25,6 +30,8 @@ class Process(Protocol):
 
     reporter: Reporter | None
     console: Console
+    environment: Any
+    """Locust's."""
 
     @property
     def parsed(self) -> dict[str, Any]: ...
@@ -34,7 +41,7 @@ class Process(Protocol):
 
 
 def look_first(process: Process) -> None:
-    """Of a prepared run. Leaves by SystemExit with 4 if the target refuses its first connection for a lasting reason.
+    """Of a prepared run. If the target refuses its first connection for a lasting reason, the run is a short one.
 
     The embedded emulator, which has just said that it listens, is not asked.
     """
@@ -45,13 +52,14 @@ def look_first(process: Process) -> None:
         return
     config = reporter.config
     limited = replace(config, connect_timeout_ns=min(config.connect_timeout_ns, LIMIT_S * NS_PER_S))
-    found = list(Way(limited, make_network(config), config.run_time_s).quick())
-    hopeless, sentences = judge(found)
+    hopeless, sentences = judge(Way(limited, make_network(config), config.run_time_s).quick())
     for sentence in sentences:
         process.console.say(f"wps-load: {sentence}" if hopeless else f"Before the run: {sentence}")
     if hopeless:
-        reporter.discard()
-        raise SystemExit(int(ExitCode.INVALID))
+        run_time_s = min(config.run_time_s or LAST_S, LAST_S)
+        process.console.say(f"wps-load: this can come to nothing, so the run ends after {run_time_s:g} s")
+        process.environment.parsed_options.run_time = run_time_s  # Locust looks at it next
+        reporter.config = replace(config, run_time_s=run_time_s)
 
 
 def judge(checks: Iterable[Check]) -> tuple[bool, list[str]]:
