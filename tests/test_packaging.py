@@ -14,6 +14,8 @@ from packaging.requirements import Requirement
 
 from tests.packaging_files import ROOT, Installed, build_and_install
 
+pytestmark = pytest.mark.program
+
 MOST_MB = 150
 """Of everything that `pip install wps-load` brings, unpacked."""
 

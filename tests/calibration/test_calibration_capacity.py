@@ -7,13 +7,12 @@ import pytest
 from tests.calibration.calibration_runs import Run, execute
 from wps_load.emulator.process import EmulatorProcess
 
-pytestmark = [pytest.mark.calibration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.calibration, pytest.mark.quiet, pytest.mark.timeout(180)]
 
 LIMIT_PER_S = 900
 CONNECTIONS_OF_A_UNIT = 1_000
 
 
-@pytest.mark.quiet
 def test_the_search_finds_a_known_limit_within_five_percent_and_twelve_steps() -> None:
     found = execute(
         Run(

@@ -27,6 +27,7 @@ SCHEMAS = {
 }
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("ci", WORKFLOWS)
 def test_the_schemas_of_the_systems_take_the_workflows(run: Run, tmp_path: Path, ci: str) -> None:
     assert run("init", str(tmp_path), "--ci", ci).code == 0
@@ -59,6 +60,7 @@ def shell_parts(found: Any) -> list[str]:
     return parts
 
 
+@pytest.mark.program
 @pytest.mark.parametrize("ci", WORKFLOWS)
 @pytest.mark.parametrize("code", [0, 5])
 def test_the_shell_parts_run(tmp_path: Path, ci: str, code: int) -> None:

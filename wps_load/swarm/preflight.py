@@ -1,4 +1,4 @@
-"""One connection and one message before a headless run: what can never work ends it in seconds, not after `-t`.
+"""One connection before a headless run: what can never work ends it in seconds, not after `-t`.
 
 The run that can come to nothing is begun all the same, and ended soon: its report says so to a pipeline, with every
 connection that was refused.
