@@ -17,6 +17,8 @@ from tests.cli.cli_program import Run
 from wps_load.commands import machine
 from wps_load.emulator.process import EmulatorProcess
 
+pytestmark = pytest.mark.program  # doctor imports what a run imports, in a process of its own
+
 SUBPROTOCOLS = ("json", "json-reliable", "protobuf", "protobuf-reliable")
 
 
