@@ -13,7 +13,7 @@ from markupsafe import Markup
 from wps_load.report import charts, step_sections, tables
 from wps_load.report.charts import connect_anatomy, connects_per_s, thinned
 from wps_load.report.command import reproduce
-from wps_load.report.document import Summary, metric_row, numbers
+from wps_load.report.document import Summary, explored, metric_row, numbers
 from wps_load.report.elements import NOTHING, columns, details, pairs, section, table
 from wps_load.report.evidence import headline, high_percentile, samples, slos_of
 from wps_load.report.page import Page
@@ -65,11 +65,11 @@ def _figures(summary: Summary) -> list[tuple[str, str, str]]:
 
 def sections(page: Page) -> Iterator[Markup]:
     """All sections that have something to show, made one by one. Of a search or of stages, their own come first."""
-    explored = page.summary["capacity"] or page.summary.get("stages")
+    in_steps = explored(page.summary) is not None
     order = (
         step_sections.capacity,
         step_sections.stages,
-        *([step_sections.units] if explored else []),
+        *([step_sections.units] if in_steps else []),
         slos,
         latency,
         distribution,
@@ -79,7 +79,7 @@ def sections(page: Page) -> Iterator[Markup]:
         failures,
         generator,
         step_sections.azure,
-        *([] if explored else [step_sections.units]),
+        *([] if in_steps else [step_sections.units]),
         settings,
     )
     yield from (found for make in order if (found := make(page)))
