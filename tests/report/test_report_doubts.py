@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import wps_load
 from tests.report.report_runs import facts, histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
@@ -17,6 +20,8 @@ from wps_load.report.doubts import CHECKS, thin_percentiles
 from wps_load.report.evidence import high_percentile
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, RunState
 from wps_load.report.summary import build_summary
+
+PACKAGE = Path(wps_load.__file__).parent
 
 
 def levels(**changes: Any) -> dict[str, Level]:
@@ -218,8 +223,15 @@ def test_silent_connections_are_told() -> None:
     assert doubt["message"].startswith("2 times a connection received no byte for three ping intervals")
 
 
-def test_the_list_is_closed() -> None:
-    assert len(CHECKS) == len({check.__name__ for check in CHECKS}) == 24
+def test_each_doubt_stands_in_the_docs_and_nothing_else_does() -> None:
+    raised = {
+        name
+        for module in (PACKAGE / "report").glob("*.py")
+        for name in re.findall(r'\bDoubt\(\s*"(\w+)"', module.read_text("utf-8"))
+    }
+    section = (PACKAGE.parent / "docs/metrics.md").read_text("utf-8").split("## Doubts", 1)[1].split("\n## ", 1)[0]
+    assert set(re.findall(r"^\| `(\w+)` \| (?:error|warning) \|", section, re.MULTILINE)) == raised
+    assert len(set(CHECKS)) == len(CHECKS)
 
 
 def test_nothing_connected_comes_first_and_alone_explains_what_follows() -> None:
