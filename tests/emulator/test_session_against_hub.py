@@ -92,7 +92,8 @@ class Client:
         query = self.session.recovery_query()
         assert query is not None
         link = FakeLink()
-        found = self.world.hub.recoverable(query["awps_connection_id"], query["awps_reconnection_token"])
+        token = query["awps_reconnection_token"]
+        found = self.world.hub.recoverable(query["awps_connection_id"], token, self.now_ns)
         if found is None:
             self.session.lost(self.now_ns, GONE)
             return False

@@ -142,7 +142,7 @@ def test_users_that_never_joined_are_what_is_said() -> None:
     assert "--wps-roles" in advice
     one_joined = run(replace(SOUND, open_mean=1.0, open_end=1), failures=outside)
     one_joined.snapshot.histograms["join_group"] = one_joined.snapshot.histograms["rtt"]
-    assert "doctor" in doubts(one_joined)["connections_missing"][1]
+    assert "--wps-roles" not in doubts(one_joined)["connections_missing"][1]
 
 
 def test_a_run_that_waited_for_connections_to_its_end_says_so() -> None:
@@ -158,6 +158,31 @@ def test_a_run_about_recovery_in_which_nothing_was_lost_is_no_pass() -> None:
     assert not errors(run(replace(SOUND, cut=3, recovered=3), **recovery))
     assert not errors(run(replace(SOUND, dropped=1), **recovery)), "the service's own losses do as well"
     assert not errors(run(SOUND, latencies=("delivery",), slo="loss = 0"))
+
+
+def test_a_churn_in_which_nobody_left_is_no_pass() -> None:
+    churn: dict[str, Any] = {"scenario": "churn", "latencies": (), "slo": "connect fail_ratio < 1%"}
+    assert list(errors(run(replace(SOUND, closed_by_plan=0), **churn))) == ["nobody_left"]
+    assert not errors(run(replace(SOUND, closed_by_plan=2, reconnected=2), **churn))
+    assert "nobody_left" not in errors(run(NONE, **churn)), "nothing connected says it all"
+    assert not errors(run(replace(SOUND, closed_by_plan=0), scenario="idle", latencies=()))
+
+
+@pytest.mark.parametrize(
+    ("failures", "dropped", "said", "not_said"),
+    [
+        ({("disconnect", "closed_1013"): 40}, 40, "find it with", "http_429"),
+        ({("connect", "http_429"): 40}, 0, "http_429 is throttling", "find it with"),
+        ({("connect", "connect_refused"): 40}, 0, "doctor", "http_429"),
+    ],
+)
+def test_the_advice_names_what_was_seen(
+    failures: dict[tuple[str, str], int], dropped: int, said: str, not_said: str
+) -> None:
+    made = run(replace(SOUND, open_mean=10.0, dropped=dropped), failures=failures)
+    advice = doubts(made)["connections_missing"][1]
+    assert said in advice
+    assert not_said not in advice
 
 
 def test_connected_is_the_mean_of_the_measure_phase_not_its_peak() -> None:

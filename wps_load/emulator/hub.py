@@ -145,8 +145,9 @@ class Hub:
             self.join(connection, group)
         return connection
 
-    def recoverable(self, connection_id: str, token: str) -> Connection | None:
+    def recoverable(self, connection_id: str, token: str, now_ns: int) -> Connection | None:
         """The connection that a client may go on with; None: gone, or not the client's, close with 1008."""
+        self.expire(now_ns)
         connection = self.connections.get(connection_id)
         if connection is None or connection.queue is None or token != connection.reconnection_token:
             return None
@@ -179,7 +180,7 @@ class Hub:
             self._lost[connection.id] = connection
 
     def expire(self, now_ns: int) -> None:
-        """Forgets connections that were lost too long ago. Call it about once a second."""
+        """Forgets connections that were lost too long ago. Call it about once a second: others hear that they left."""
         while self._lost:
             oldest = next(iter(self._lost.values()))  # they are in the order of their loss
             assert oldest.lost_ns is not None

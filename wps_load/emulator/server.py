@@ -165,7 +165,7 @@ def _recover(request: web.Request, service: Service, hub: Hub) -> web.StreamResp
     code 1008 after the upgrade.
     """
     query = request.query
-    connection = hub.recoverable(query["awps_connection_id"], query.get("awps_reconnection_token", ""))
+    connection = hub.recoverable(query["awps_connection_id"], query.get("awps_reconnection_token", ""), now_ns())
     link = ServiceLink(service, hub)
     if connection is None:
         response = switch_protocols(request, link, choose(offered_subprotocols(request))[1])

@@ -149,6 +149,10 @@ def _parse_one(part: str) -> Slo:
         raise refuse("number", f"a value such as {kind.example} is wanted, not '{found['number']}{unit}'")
     if unit == "%" and slo.limit > 100:
         raise refuse("number", "more than 100 %")
+    if sign == "<" and slo.limit == 0:
+        raise refuse("operator", "nothing is below 0: it could never hold")
+    if sign == ">" and unit == "%" and slo.limit == 100:
+        raise refuse("operator", "nothing is above 100 %: it could never hold")
     return slo
 
 

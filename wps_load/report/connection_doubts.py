@@ -5,6 +5,7 @@ from __future__ import annotations
 from wps_load.measure.causes import is_own_limit
 from wps_load.report.evidence import Doubt, Evidence
 from wps_load.report.model import ConnectionCounts, RunState
+from wps_load.workload.scenarios import SCENARIOS
 
 ENOUGH_SHARE = 0.5
 """With fewer of the connections open than this it is a different test from the one requested."""
@@ -89,10 +90,7 @@ def connections_missing(seen: Evidence) -> Doubt | None:
         "error",
         f"Fewer than half of the requested connections were {_usable(seen)}: {when}; the rest had a different "
         f"test from the one requested. {_what_happened(seen)}",
-        JOIN_ADVICE
-        if nobody_joined(seen) is not None
-        else "See the failures of `connect` and `disconnect` by label. `wps-load doctor` checks the way to the target; "
-        "a unit of the service takes 1,000 connections; a lower spawn rate (-r) avoids throttling (http_429).",
+        JOIN_ADVICE if nobody_joined(seen) is not None else _missing_advice(seen),
     )
 
 
@@ -155,6 +153,23 @@ def nothing_cut(seen: Evidence) -> Doubt | None:
     )
 
 
+def nobody_left(seen: Evidence) -> Doubt | None:
+    """A run about connections that come and go in which none was replaced: it says nothing about new ones."""
+    facts = seen.facts
+    row = SCENARIOS.get(facts.scenario)
+    if row is None or not row.lifetime or facts.state is RunState.RUNNING or not facts.measure_s:
+        return None
+    counts = facts.connections
+    if counts.closed_by_plan or counts.reconnected or seen.nothing_connected:
+        return None
+    return Doubt(
+        "nobody_left",
+        "error",
+        "The scenario is about connections that come and go, and none was closed: nobody came after the ramp.",
+        "Give a mean lifetime that is well below the run time: `--wps-lifetime 10s`, or a longer -t.",
+    )
+
+
 def nobody_joined(seen: Evidence) -> str | None:
     """Where each join of a group failed: with which labels, and how often."""
     joined = seen.facts.snapshot.histograms.get("join_group")
@@ -194,6 +209,19 @@ def _not_recovered(counts: ConnectionCounts) -> int:
 def _never_tried(counts: ConnectionCounts) -> int:
     first = max((counts.opened or 0) - (counts.reconnected or 0), counts.peak or 0)
     return max(0, (counts.requested_end or 0) - first - (counts.failed or 0) - (counts.connecting or 0))
+
+
+def _missing_advice(seen: Evidence) -> str:
+    """What to look at, by what was seen: refusals of new connections have other reasons than closes of open ones."""
+    labels = {label for metric, label in seen.facts.snapshot.failures if metric in ("connect", "disconnect")}
+    said = ["See the failures of `connect` and `disconnect` by label."]
+    if any(metric == "connect" for metric, _ in seen.facts.snapshot.failures):
+        said.append("`wps-load doctor` checks the way to the target.")
+    if "http_429" in labels:
+        said.append("http_429 is throttling: a unit of the service takes 1,000 connections; lower the spawn rate (-r).")
+    if seen.facts.connections.dropped:
+        said.append("Connections that the service ends under load are its limit: find it with `wps-load run capacity`.")
+    return " ".join(said)
 
 
 def _most_frequent(seen: Evidence) -> str:

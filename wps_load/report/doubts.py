@@ -18,6 +18,7 @@ from wps_load.report.connection_doubts import (
     connections_silent,
     local_limit,
     nobody_joined,
+    nobody_left,
     not_measured,
     nothing_cut,
 )
@@ -208,6 +209,7 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     local_limit,
     not_measured,
     nothing_cut,
+    nobody_left,
     client_bound,
     rate_missed,
     send_lag,
@@ -225,7 +227,7 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
 )
 _NOT_OF_A_SEARCH = frozenset(
     {rate_missed, send_lag, loop_lag, send_stalled, ledger_full, drifted}
-    | {connections_missing, local_limit, not_measured, nothing_cut}
+    | {connections_missing, local_limit, not_measured, nothing_cut, nobody_left}
 )
 """A search overloads the service on purpose, and judges its generator step by step: `client_bound`."""
 _CONSEQUENCES = frozenset({"no_messages", "rate_missed"})
