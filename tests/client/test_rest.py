@@ -9,7 +9,8 @@ import pytest
 
 from tests.client.loopback import PATIENCE_S, Server, header
 from wps_load.auth import ConnectionString
-from wps_load.client.rest import RestFailure, RestSender, TokenCache, Unanswered
+from wps_load.client.rest import RestFailure, RestSender, Unanswered
+from wps_load.client.rest_access import SignedCalls
 from wps_load.client.stream import Network
 from wps_load.errors import ConnectFailure
 from wps_load.protocol.messages import DataType
@@ -22,7 +23,7 @@ def connection_string(port: int) -> ConnectionString:
 
 
 def sender(server: Server, **options: Any) -> RestSender:
-    return RestSender(connection_string(server.port), "bench", Network.create(), **options)
+    return RestSender(SignedCalls(connection_string(server.port)), "bench", Network.create(), **options)
 
 
 class Accepting(Server):
@@ -123,17 +124,17 @@ def test_a_message_is_never_sent_twice() -> None:
 
 def test_tokens_are_used_again_until_ten_seconds_before_they_expire() -> None:
     now = [1_000_000]
-    cache = TokenCache(connection_string(1), lambda: now[0])
-    first = cache.token("http://h/a")
+    cache = SignedCalls(connection_string(1), lambda: now[0])
+    first = cache.authorization("http://h/a")
     now[0] += 49
-    assert cache.token("http://h/a") == first
-    assert cache.token("http://h/b") != first
+    assert cache.authorization("http://h/a") == first
+    assert cache.authorization("http://h/b") != first
     now[0] += 1
-    assert cache.token("http://h/a") != first
+    assert cache.authorization("http://h/a") != first
 
 
 def test_the_cache_is_bounded() -> None:
-    cache = TokenCache(connection_string(1), lambda: 0)
+    cache = SignedCalls(connection_string(1), lambda: 0)
     for number in range(10_050):
-        cache.token(f"http://h/{number}")
+        cache.authorization(f"http://h/{number}")
     assert len(cache._tokens) <= 10_000

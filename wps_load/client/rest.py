@@ -6,12 +6,11 @@ also for a group, user or connection that does not exist.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 from urllib.parse import quote
 
-from wps_load.auth import REST_TOKEN_LIFETIME_S, ConnectionString, mint_rest_token
 from wps_load.client.http1 import HttpClient, Response
+from wps_load.client.rest_access import RestAccess
 from wps_load.client.stream import Network
 from wps_load.client.token_time import remarks
 from wps_load.clock import unix_time_s
@@ -30,8 +29,6 @@ UNANSWERED: Final = (
     "a REST send was not answered: whether its message was published is unknown",
     "the time for an answer is --wps-answer-timeout, and ends with the drain",
 )
-_RENEW_BEFORE_S: Final = 10
-_MAX_TOKENS: Final = 10_000
 
 
 class RestFailure(Finding):
@@ -46,26 +43,6 @@ class Unanswered(RestFailure):
     """The request had left, and no answer of the service's came: whether its message was published is unknown."""
 
 
-class TokenCache:
-    """REST tokens by URL, which is their audience; each used until 10 s before it expires."""
-
-    def __init__(self, cs: ConnectionString, now_s: Callable[[], int] = unix_time_s) -> None:
-        self._cs = cs
-        self._now_s = now_s
-        self._tokens: dict[str, tuple[str, int]] = {}
-
-    def token(self, url: str) -> str:
-        now_s = self._now_s()
-        known = self._tokens.get(url)
-        if known is not None and now_s < known[1]:
-            return known[0]
-        if len(self._tokens) >= _MAX_TOKENS:
-            self._tokens.clear()  # one URL a user: with very many users a token is seldom used twice anyway
-        token = mint_rest_token(self._cs, url, now_s)
-        self._tokens[url] = (token, now_s + REST_TOKEN_LIFETIME_S - _RENEW_BEFORE_S)
-        return token
-
-
 class RestSender:
     """An app server's sending side for one hub, over kept connections; safe to share between greenlets.
 
@@ -74,11 +51,10 @@ class RestSender:
     gateway; or ConnectFailure with `rest_` before a label of opening a connection.
     """
 
-    def __init__(self, cs: ConnectionString, hub: str, network: Network, *, timeout_s: float = 15.0) -> None:
-        self._endpoint = cs.endpoint
+    def __init__(self, access: RestAccess, hub: str, network: Network, *, timeout_s: float = 15.0) -> None:
+        self._access = access
         self._base = f"/api/hubs/{quote(hub, safe='')}"
-        self._tokens = TokenCache(cs)
-        self._http = HttpClient(Url.parse(cs.endpoint), network, prefix="rest", timeout_s=timeout_s)
+        self._http = HttpClient(Url.parse(access.endpoint), network, prefix="rest", timeout_s=timeout_s)
         self._content_types = dict(_CONTENT_TYPES)
 
     def send_to_all(self, data: bytes, data_type: DataType) -> None:
@@ -99,7 +75,7 @@ class RestSender:
     def _send(self, audience: str, data: bytes, data_type: DataType) -> None:
         target = f"{self._base}{audience}/:send?api-version={API_VERSION}"
         headers = {
-            "Authorization": f"Bearer {self._tokens.token(self._endpoint + target)}",
+            "Authorization": self._access.authorization(self._access.endpoint + target),
             "Content-Type": self._content_types[data_type],
             "User-Agent": "wps-load",
         }

@@ -19,6 +19,7 @@ from gevent.pool import Group  # type: ignore[import-untyped]
 from wps_load.client.context import PopulationContext
 from wps_load.client.publishing_window import PublishingWindow
 from wps_load.client.rest import UNANSWERED, RestSender, Unanswered
+from wps_load.client.rest_access import rest_access
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import Finding
 from wps_load.measure.causes import Cause, cause_of
@@ -148,10 +149,11 @@ class RestSenders:
 
     def __init__(self, context: PopulationContext, senders: int, ordinal: int, processes: int) -> None:
         config = context.run.config
-        assert config.target.connection is not None, "the options' judge asks for a key"
+        access = rest_access(config.target)
+        assert access is not None, "the options' judge asks for a key"
         self._context = context
         limit_s = config.answer_timeout_ns / NS_PER_S
-        self._rest = RestSender(config.target.connection, context.settings.hub, context.run.network, timeout_s=limit_s)
+        self._rest = RestSender(access, context.settings.hub, context.run.network, timeout_s=limit_s)
         payloads = context.settings.payload_plan(envelope=False)  # a REST body is the data itself
         self._choose = payloads.choose
         self._pack = pack_text if payloads.stamp_is_text else pack_binary

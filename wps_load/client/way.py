@@ -21,6 +21,7 @@ from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.http1 import HttpClient
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.rest import RestSender
+from wps_load.client.rest_access import rest_access
 from wps_load.client.stream import Network, Timings, open_stream, time_limit
 from wps_load.client.tcp import unreachable
 from wps_load.client.token_time import clock_offset_s, read_claims
@@ -222,12 +223,12 @@ class Way:
     def _rest(self) -> Check:
         """One send to our connection's user, and its delivery: to all would disturb others in the hub."""
         config, talk = self.config, self._talk
-        source = config.target.connection
-        if not config.population.scenario_row.needs_key or source is None:
+        access = rest_access(config.target)
+        if not config.population.scenario_row.needs_key or access is None:
             return skipped("REST", f"{config.population.scenario} does not use it")
         assert talk is not None, "after the upgrade"
         data, sent_ns = talk.rest_data()
-        sender = RestSender(source, config.population.hub, self.network, timeout_s=self._limit_s)
+        sender = RestSender(access, config.population.hub, self.network, timeout_s=self._limit_s)
         try:
             sender.send_to_user(self._user, data, DataType(config.population.data_type))
         finally:

@@ -1,0 +1,59 @@
+"""What a REST call to the service carries to be let in: the only place that knows how, for senders, tasks and `doctor`.
+
+With an access key each URL has a token of its own, signed here; its audience is that URL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from wps_load.auth import REST_TOKEN_LIFETIME_S, ConnectionString, mint_rest_token
+from wps_load.clock import unix_time_s
+from wps_load.settings.target import Target
+
+_RENEW_BEFORE_S: Final = 10
+_MAX_TOKENS: Final = 10_000
+
+
+class RestAccess(Protocol):
+    """`endpoint`: `scheme://host[:port]` of the service, as it stands in URLs and tokens."""
+
+    @property
+    def endpoint(self) -> str: ...
+
+    def authorization(self, url: str) -> str:
+        """The value of `Authorization` for a request to this whole URL, a secret. May wait for the network.
+
+        Raises Finding where no token is to be had.
+        """
+        ...
+
+
+class SignedCalls:
+    """REST tokens by URL, which is their audience; each is used until 10 s before it expires."""
+
+    def __init__(self, cs: ConnectionString, now_s: Callable[[], int] = unix_time_s) -> None:
+        self._cs = cs
+        self._now_s = now_s
+        self._tokens: dict[str, tuple[str, int]] = {}
+
+    @property
+    def endpoint(self) -> str:
+        return self._cs.endpoint
+
+    def authorization(self, url: str) -> str:
+        now_s = self._now_s()
+        known = self._tokens.get(url)
+        if known is not None and now_s < known[1]:
+            return known[0]
+        if len(self._tokens) >= _MAX_TOKENS:
+            self._tokens.clear()  # one URL a user: with very many users a token is seldom used twice anyway
+        header = f"Bearer {mint_rest_token(self._cs, url, now_s)}"
+        self._tokens[url] = (header, now_s + REST_TOKEN_LIFETIME_S - _RENEW_BEFORE_S)
+        return header
+
+
+def rest_access(target: Target) -> RestAccess | None:
+    """How REST calls to this target are authorised; None: it gives no right to any."""
+    return None if target.connection is None else SignedCalls(target.connection)
