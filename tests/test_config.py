@@ -147,6 +147,7 @@ def test_every_default_is_allowed(option: Any) -> None:
         ("emulator_faults", "drop=1"),
         ("ca_file", "/nowhere/at/all"),
         ("prometheus_port", "65536"),
+        ("prometheus_host", "localhost:9464"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name_value_and_what_is_allowed(option: str, value: str) -> None:

@@ -113,7 +113,7 @@ def test_what_names_files_folders_credentials_or_ports_is_no_field() -> None:
             continue  # emulator or not: `refused_mode` keeps it from leading anywhere else
         if option.dest.endswith(telling) or option.secret:
             assert option.on_page is not Page.FIELD, option.flag
-    for flag in ("--wps-payload-file", "--wps-report-dir", "--wps-ca-file", "--wps-prometheus-port"):
+    for flag in ("--wps-payload-file", "--wps-report-dir", "--wps-ca-file", "--wps-prometheus-host"):
         assert BY_FLAG[flag].on_page is Page.NEVER
     assert BY_FLAG["--wps-allow-target-change"].on_page is Page.NEVER
     assert {option.flag for option in OPTIONS if option.secret and option.on_page is not Page.NEVER} == set()

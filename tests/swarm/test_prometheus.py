@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import socket
 from typing import Any
 
+import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from wps_load.errors import ConfigError
 from wps_load.measure.causes import Cause
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
-from wps_load.swarm.prometheus import RunMetrics
+from wps_load.swarm.prometheus import RunMetrics, serve
 
 
 class FakeCollector:
@@ -48,6 +51,21 @@ def test_a_run_as_a_scraper_sees_it() -> None:
 
 def test_the_generators_own_times_are_no_latency_of_the_service() -> None:
     assert not [name for name in scrape(FakeCollector()) if "send_lag" in name]
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "option", "said"),
+    [
+        ("127.0.0.1", None, "--wps-prometheus-port", "a port of 127.0.0.1 that is free"),
+        ("192.0.2.1", 1, "--wps-prometheus-host", "an address of this host"),
+    ],
+)
+def test_an_address_that_cannot_be_listened_on(host: str, port: int | None, option: str, said: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigError) as refused:
+        serve(host, port or taken.getsockname()[1], lambda: None)
+    (fault,) = refused.value.faults
+    assert fault.option == option
+    assert said in fault.allowed
 
 
 def test_between_runs_there_is_nothing() -> None:

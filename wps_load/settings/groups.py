@@ -42,7 +42,7 @@ GROUPS = (
         "auth roles token-lifetime connect-timeout keepalive-interval keepalive-timeout answer-timeout connect-host "
         "bind ca-file insecure",
     ),
-    Group("Output", "what a run leaves behind", "report-dir table prometheus-port"),
+    Group("Output", "what a run leaves behind", "report-dir table prometheus-port prometheus-host"),
 )
 _REST = Group("Others", "chance, faults, the web page", "")
 

@@ -6,30 +6,20 @@ Options are plain strings and switches, because Locust's master packs them for i
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
-from urllib.parse import parse_qs
 
-from wps_load.auth import ConnectionString, valid_hub
-from wps_load.measure import thresholds
+from wps_load.auth import ConnectionString
 from wps_load.protocol.traits import PROTOCOLS
-from wps_load.urls import Url, client_url, unquoted
+from wps_load.settings import texts
+from wps_load.settings.texts import SKUS, TIERS
 from wps_load.workload.chaos import CutPlan, SlowPlan
-from wps_load.workload.faults import parse_faults
 from wps_load.workload.payload import parse_mix
 from wps_load.workload.scenarios import SCENARIOS
 from wps_load.workload.stages import CapacityRange, Stages
-from wps_load.workload.values import Share, duration_ns, parts, positive_duration_ns, rate, whole
-
-TIERS = {"free": "Free_F1", "standard": "Standard_S1", "premium": "Premium_P1"}
-SKUS = ("Free_F1", "Standard_S1", "Premium_P1", "Premium_P2")
-
-_ROLE = re.compile(r"webpubsub\.(?:(?:joinLeaveGroup|sendToGroup)(?:\..+)?|(?:joinLeaveGroups|sendToGroups)\..+)")
-
-_MAX_ROLE_CHARS = len("webpubsub.joinLeaveGroups.") + 1024
+from wps_load.workload.values import Share, duration_ns, positive_duration_ns, rate, whole
 
 
 class Page(StrEnum):
@@ -103,100 +93,6 @@ class Option:
         return self.parse(text)
 
 
-def _hub(text: str) -> str:
-    if not valid_hub(text):
-        raise ValueError("a letter, then at most 127 letters, digits or any of _`,.[]")
-    return text
-
-
-def _client_url(text: str) -> str:
-    allowed = "a Client URL, wss://HOST/client/hubs/HUB?access_token=..., as the portal makes it"
-    try:
-        url = client_url(unquoted(text))
-    except ValueError as error:
-        raise ValueError(f"{allowed}; {error}") from None
-    path, _, query = url.partition("?")
-    if "/client" not in path:
-        raise ValueError(allowed)
-    if not any(parse_qs(query).get("access_token", ())):
-        raise ValueError(f"it has no access_token; needed is {allowed}")
-    return url
-
-
-def _negotiate_url(text: str) -> str:
-    try:
-        Url.parse(unquoted(text))
-    except ValueError as error:
-        raise ValueError(
-            f"the app server's http:// or https:// address that answers with a client URL; {error}"
-        ) from None
-    return unquoted(text)
-
-
-def _roles(text: str) -> tuple[str, ...]:
-    if text.strip() == "none":
-        return ()
-    roles = tuple(parts(text))
-    if any(role.startswith("webpubsub.") and not _ROLE.fullmatch(role) for role in roles):
-        raise ValueError(
-            "a comma-separated list of webpubsub.joinLeaveGroup and webpubsub.sendToGroup, also with .GROUP, "
-            "webpubsub.joinLeaveGroups.PATTERN or webpubsub.sendToGroups.PATTERN; or none"
-        )
-    if any(len(role) > _MAX_ROLE_CHARS for role in roles):
-        raise ValueError("a role names one group or pattern, of at most 1,024 characters")
-    return roles
-
-
-def _token_lifetime_ns(text: str) -> int:
-    if (lifetime := duration_ns(text)) < 1_000_000_000:
-        raise ValueError("a duration of at least 1s, such as 60m")
-    return lifetime
-
-
-def _keepalive_ns(text: str) -> int:
-    time_ns = duration_ns(text)
-    if 0 < time_ns < 100_000_000:
-        raise ValueError("0, or a duration of at least 100ms, such as 20s")
-    return time_ns
-
-
-def _tier(text: str) -> str:
-    sku = TIERS.get(text.lower()) or next((sku for sku in SKUS if sku.lower() == text.lower()), None)
-    if sku is None:
-        raise ValueError(f"one of {', '.join((*TIERS, *SKUS))}")
-    return sku
-
-
-def _faults(text: str) -> str:
-    parse_faults(text)
-    return text
-
-
-def _slo(text: str) -> str:
-    thresholds.parse(text)
-    return text
-
-
-def _file(text: str) -> bytes:
-    try:
-        with open(text, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise ValueError(f"a readable file ({error.strerror or 'it cannot be read'})") from None
-
-
-def _readable_path(text: str) -> str:
-    _file(text)
-    return text
-
-
-def _rate_or_max(text: str) -> Any:
-    try:
-        return None if text.strip() == "max" else rate(text)
-    except ValueError as error:
-        raise ValueError(f"{error}, or max for the closed loop") from None
-
-
 TARGET_FLAGS = ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url")
 """What is tested. Locust's own `--host` is beside them, and the variable `target.AZURE_VARIABLE`."""
 
@@ -218,13 +114,14 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-client-url", "client_url", "", "a ready Client URL with its token, as the portal makes it",
-        _client_url, secret=True,
+        texts.client_url, secret=True,
     ),
     Option(
         "--wps-negotiate-url", "negotiate_url", "",
-        "the app server's negotiate endpoint; asked once for each new connection", _negotiate_url, page=Page.TARGET,
+        "the app server's negotiate endpoint; asked once for each new connection", texts.negotiate_url,
+        page=Page.TARGET,
     ),
-    Option("--wps-hub", "hub", "bench", "hub", _hub),
+    Option("--wps-hub", "hub", "bench", "hub", texts.hub),
     Option(
         "--wps-auth", "auth", "query",
         "where the token goes: query (access_token) or header (Authorization: Bearer)",
@@ -232,17 +129,17 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-roles", "roles", "",
-        "roles of the minted token, comma-separated, or none; not set: what the scenario needs", _roles,
+        "roles of the minted token, comma-separated, or none; not set: what the scenario needs", texts.roles,
     ),
     Option(
         "--wps-token-lifetime", "token_lifetime_ns", "60m",
-        "lifetime of the minted token", _token_lifetime_ns,
+        "lifetime of the minted token", texts.token_lifetime_ns,
     ),
     Option("--wps-protocol", "protocol", "json", f"one of {', '.join(PROTOCOLS)}", choices=PROTOCOLS, shapes=True),
     Option(
         "--wps-rate", "rate", "1",
         "messages per second of each publisher, open loop, or max: closed loop; there the next message leaves "
-        "when the previous one has come back", _rate_or_max,
+        "when the previous one has come back", texts.rate_or_max,
         shapes=True,
     ),
     Option(
@@ -263,8 +160,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-payload-file", "payload_file", "",
-        "sample messages, one a line, instead of generated ones; binary ones in base64", _file, page=Page.NEVER,
-        shapes=True,
+        "sample messages, one a line, instead of generated ones; binary ones in base64", texts.file_bytes,
+        page=Page.NEVER, shapes=True,
     ),
     Option(
         "--wps-data-type", "data_type", "text", "text, json or binary", choices=("text", "json", "binary"),
@@ -309,11 +206,11 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-keepalive-interval", "keepalive_interval_ns", "20s",
         "quiet time after which a connection is pinged, as the official clients do; 0: no pings, and silence ends "
-        "no connection", _keepalive_ns,
+        "no connection", texts.keepalive_ns,
     ),
     Option(
         "--wps-keepalive-timeout", "keepalive_timeout_ns", "120s",
-        "silence after which a connection is taken for lost (keepalive_timeout); 0: never", _keepalive_ns,
+        "silence after which a connection is taken for lost (keepalive_timeout); 0: never", texts.keepalive_ns,
     ),
     Option(
         "--wps-answer-timeout", "answer_timeout_ns", "10s",
@@ -332,7 +229,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-slo", "slo", "",
         "demands, comma-separated: 'rtt p99 < 250ms, loss = 0'; none for none; not set: Azure's own "
-        "definition", _slo,
+        "definition", texts.slo,
     ),
     Option("--wps-slo-abort", "slo_abort", False, "stop early when an SLO is out of reach"),
     Option(
@@ -353,7 +250,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-tier", "tier", "",
-        f"tier that the target was bought as: {', '.join(TIERS)}; or {', '.join(SKUS)}", _tier,
+        f"tier that the target was bought as: {', '.join(TIERS)}; or {', '.join(SKUS)}", texts.tier,
     ),
     Option(
         "--wps-report-dir", "report_dir", "reports",
@@ -370,12 +267,12 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-emulator-faults", "emulator_faults", "",
-        "faults of the embedded emulator: delay=20ms,drop=1/100; docs/emulator.md has all", _faults,
+        "faults of the embedded emulator: delay=20ms,drop=1/100; docs/emulator.md has all", texts.faults,
         shapes=True,
     ),
     Option(
         "--wps-ca-file", "ca_file", "",
-        "certificates to trust, PEM; not set: the system's", _readable_path, page=Page.NEVER,
+        "certificates to trust, PEM; not set: the system's", texts.readable_path, page=Page.NEVER,
     ),
     Option(
         "--wps-insecure", "insecure", False, "do not verify TLS certificates; the report says so",
@@ -384,6 +281,11 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-prometheus-port", "prometheus_port", "", "port that serves metrics to a Prometheus scraper",
         lambda text: whole(text, 1, 65535), page=Page.NEVER,
+    ),
+    Option(
+        "--wps-prometheus-host", "prometheus_host", "127.0.0.1",
+        "address that --wps-prometheus-port listens on; 0.0.0.0 for scrapers of other hosts", texts.address,
+        page=Page.NEVER,
     ),
     Option(
         "--wps-allow-target-change", "allow_target_change", False,

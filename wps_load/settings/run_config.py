@@ -11,8 +11,9 @@ from wps_load.auth import ConnectionString
 from wps_load.measure.catalog import main_metric
 from wps_load.measure.thresholds import Slo, demanded
 from wps_load.protocol.traits import TRAITS, Traits
-from wps_load.settings.options import SHAPING, TIERS
+from wps_load.settings.options import SHAPING
 from wps_load.settings.target import Target
+from wps_load.settings.texts import TIERS
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import Part, PayloadPlan
 from wps_load.workload.scenarios import SCENARIOS, Scenario, latencies_of
@@ -118,6 +119,7 @@ class RunConfig:
     ca_file: str | None
     insecure: bool
     prometheus_port: int | None
+    prometheus_host: str
     allow_target_change: bool
     table: bool
     users: int | None

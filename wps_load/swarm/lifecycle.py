@@ -159,7 +159,8 @@ class Lifecycle:
         self._steps.install(config)
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
         if config.prometheus_port is not None and not self._scraped:
-            serve(config.prometheus_port, lambda: self.run.conductor.collector if self.run else None)
+            host, port = config.prometheus_host, config.prometheus_port
+            serve(host, port, lambda: self.run.conductor.collector if self.run else None)
             self._scraped = True
         self.reporter.announce()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterable
 
 from prometheus_client import CollectorRegistry, start_http_server
@@ -76,12 +77,16 @@ class RunMetrics(Source):
         yield sums
 
 
-def serve(port: int, current: Callable[[], Collector | None]) -> None:
-    """Serves /metrics on all interfaces, for as long as the process lives. Raises ConfigError if the port is taken."""
+def serve(host: str, port: int, current: Callable[[], Collector | None]) -> None:
+    """Serves /metrics for as long as the process lives. Raises ConfigError if the address cannot be listened on."""
     registry = CollectorRegistry()
     registry.register(RunMetrics(current))
     try:
-        start_http_server(port, registry=registry)
+        start_http_server(port, host, registry=registry)
     except OSError as error:
-        fault = Fault("--wps-prometheus-port", str(port), f"a free port ({error.strerror or 'it cannot be used'})")
+        reason = error.strerror or "it cannot be used"
+        if error.errno == errno.EADDRNOTAVAIL:
+            fault = Fault("--wps-prometheus-host", host, f"an address of this host ({reason})")
+        else:
+            fault = Fault("--wps-prometheus-port", str(port), f"a port of {host} that is free ({reason})")
         raise ConfigError([fault]) from error
