@@ -9,8 +9,9 @@ import pytest
 from tests.report.capacity_runs import searched
 from tests.report.report_runs import facts
 from wps_load.measure.thresholds import parse
-from wps_load.report.closing import MOST_LINES, Paint, Said, closing, margin
+from wps_load.report.closing import MOST_LINES, Paint, Said, closing
 from wps_load.report.document import SloVerdict
+from wps_load.report.margins import margin
 from wps_load.report.summary import build_summary
 
 REPORT = "reports/20260314T092653Z-echo/report.html"
@@ -40,7 +41,8 @@ def test_the_worst_case_fits() -> None:
     summary["slo"] = [{"expression": f"{name} p90 < 1ms", "value": 2.0, "verdict": "fail"} for name in metrics] * 3
     summary["messages"]["missed"] = 3
     summary["messages"]["send_failed_by"] = {"service": 1, "plan": 2, "generator": 3}
-    summary["capacity"] = {"value": 900.0, "answer": "900/s"}
+    capacity = {"variable": "rate", "value": 900.0, "low": 900.0, "high": None, "bound_by": "service", "steps": []}
+    summary["capacity"] = {**capacity, "answer": "900/s"}
     summary["exit"] = {"code": 4, "reasons": [{"code": n, "message": "why", "judged": False} for n in range(5)]}
     lines = texts(summary, codes=["Exit code 7: set by the locustfile"])
     assert len(lines) <= MOST_LINES
@@ -53,7 +55,7 @@ def test_the_answer_of_a_search_is_last() -> None:
     lines = texts(summary)
     assert lines[-3:] == [
         f"Report: {REPORT}",
-        "Next: wps-load report reports/20260314T092653Z-echo --growth 2,5,10",
+        "Next: wps-load report reports/20260314T092653Z-echo --growth 2,5,10   # units for more of it",
         f"{summary['capacity']['answer']}. SLO: rtt p99 < 100ms, loss = 0.",
     ]
 
@@ -70,7 +72,9 @@ def test_a_report_that_is_lost_is_told() -> None:
         ("rtt p99 < 1s", 250.0, "pass", "75% to spare"),
         ("rtt p99 < 1s", 1500.0, "fail", "50% beyond"),
         ("delivery rate >= 3000/s", 3600.0, "pass", "20% to spare"),
-        ("connected >= 50%", 25.0, "fail", "50% beyond"),
+        ("connected >= 50%", 25.0, "fail", "25 points beyond"),
+        ("connected >= 99%", 100.0, "pass", "1 point to spare"),
+        ("connect fail_ratio < 1%", 0.25, "pass", "0.75 points to spare"),
         ("loss = 0", 0.0, "pass", ""),
         ("rtt p99 < 1s", None, "no_data", ""),
     ],

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Final
 
 from wps_load.measure.thresholds import parse
 from wps_load.report import tables
 from wps_load.report.document import SloRow, Summary, metric_row, numbers
+from wps_load.report.margins import margin
+from wps_load.report.next_steps import next_steps
 from wps_load.report.tables import millis, number
 
 MOST_LINES: Final = 25
@@ -56,8 +59,8 @@ def closing(summary: Summary, *, report: str | None, lost: str | None, codes: It
         lines.append(Said(f"  Exit code 4: {lost}"))
     elif report is not None:
         lines.append(Said(f"Report: {report}"))
-    if (then := next_command(summary, report)) is not None:
-        lines.append(Said(f"Next: {then}"))
+    for step in next_steps(summary, None if report is None else str(PurePath(report).parent))[:1]:
+        lines.append(Said(f"Next: {step.command}   # {step.why}"))
     if tables.is_search(summary):
         lines.append(Said(tables.capacity_sentence(summary)))
     return lines
@@ -83,17 +86,6 @@ def _slos(summary: Summary) -> list[Said]:
 def _slo(slo: SloRow) -> str:
     left = margin(slo)
     return f"  {slo['verdict']:8}{slo['expression']}  (measured: {tables.slo_value(slo)}{left and f', {left}'})"
-
-
-def margin(slo: SloRow) -> str:
-    """How far a figure is from its limit, in percent of the limit; empty where that says nothing."""
-    value, demand = slo["value"], parse(slo["expression"])[0]
-    limit = demand.limit_ms if demand.kind == "time" else demand.limit
-    if value is None or not limit or demand.operator == "=":
-        return ""
-    share = (limit - value) / limit * (1 if demand.operator.startswith("<") else -1)
-    percent = f"{abs(share) * 100:.3g}"
-    return f"{percent}% to spare" if slo["verdict"] == "pass" else f"{percent}% beyond"
 
 
 def _load(summary: Summary) -> list[Said]:
@@ -145,20 +137,3 @@ def _failures(summary: Summary) -> Iterable[str]:
     for each in sorted(summary["failures"], key=lambda failure: -failure["count"]):
         said = f": {each['message']}" if each.get("message") else ""
         yield f"  failed       {each['metric']} {each['label']} {number(each['count'])}x{said}"
-
-
-def next_command(summary: Summary, report: str | None) -> str | None:
-    """What to try now."""
-    scenario = summary["run"]["scenario"]
-    if scenario == "locustfile":
-        return None
-    folder = None if report is None else report.rpartition("/")[0]
-    if summary["verdict"] == "invalid":
-        return "wps-load doctor"
-    if tables.is_search(summary):
-        return None if folder is None else f"wps-load report {folder} --growth 2,5,10"
-    if summary["verdict"] == "fail":
-        return "wps-load run capacity   # how much is held?"
-    if tables.on_emulator(summary):
-        return "WebPubSubConnectionString='Endpoint=...' wps-load doctor   # then the same against a service"
-    return None if folder is None else f"wps-load compare --last 5 {folder.rpartition('/')[0] or '.'}"

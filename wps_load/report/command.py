@@ -1,12 +1,14 @@
-"""The one command that runs a finished run again."""
+"""The commands that run a finished run again, as it was or with something changed."""
 
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 
 from wps_load.report.document import Summary
 from wps_load.settings.options import OPTIONS
 from wps_load.settings.target import AZURE_VARIABLE
+from wps_load.workload.scenarios import SCENARIOS
 
 _LOCUST_SETTINGS = ("users", "spawn-rate", "run-time")
 _NOT_REPEATED = frozenset({"wps-seed", "wps-report-dir"})
@@ -35,7 +37,40 @@ def reproduce(summary: Summary) -> str:
             lines.append([option.flag] if option.is_switch else [option.flag, str(value)])
     if run["seed"] is not None:
         lines.append(["--wps-seed", str(run["seed"])])
-    if not any(settings.get(name) for name in _TARGETS) and not run["target"].startswith("embedded emulator"):
-        variables.append(AZURE_VARIABLE)
+    variables += _azure(summary)
     command = " \\\n  ".join(shlex.join(line) for line in lines)
     return "".join(f"{variable}=... " for variable in variables) + command
+
+
+_IN_READY_FILES = frozenset({"wps-rate", "wps-payload", "wps-protocol", "wps-slo", "wps-warmup", "wps-publishers"})
+"""What a ready file may say otherwise: it is written out, also where it is the default."""
+
+
+def again(summary: Summary, changes: Mapping[str, object]) -> str:
+    """`wps-load run SCENARIO ...` in one line: the run with other values of some settings; None takes one out."""
+    run = summary["run"]
+    settings = {**run["settings"], **changes}
+    words = ["wps-load", "run"]
+    if run["scenario"] in SCENARIOS and not settings.get("wps-mix"):
+        words.append(run["scenario"])
+    for flag, name in (("-u", "users"), ("-r", "spawn-rate"), ("-t", "run-time")):
+        if (value := settings.get(name)) is not None:
+            words += [flag, f"{value:g}s" if name == "run-time" else f"{value:g}"]
+    variables = []
+    for option in OPTIONS:
+        value = settings.get(option.key)
+        plain = value in (None, "") or (value == option.default and option.key not in _IN_READY_FILES)
+        if plain or option.key in _NOT_REPEATED or option.key == "wps-scenario":
+            continue
+        if option.secret:
+            variables.append(option.env_var)
+        else:
+            words += [option.flag] if option.is_switch else [option.flag, str(value)]
+    return "".join(f"{variable}=... " for variable in [*variables, *_azure(summary)]) + shlex.join(words)
+
+
+def _azure(summary: Summary) -> list[str]:
+    """The variable that held the target, where no option did."""
+    run = summary["run"]
+    given = any(run["settings"].get(name) for name in _TARGETS)
+    return [] if given or run["target"].startswith("embedded emulator") else [AZURE_VARIABLE]

@@ -1,0 +1,139 @@
+"""What to do after a run, as commands, the most useful first. Pure."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+from typing import NamedTuple
+
+from wps_load.measure.thresholds import parse
+from wps_load.report import tables
+from wps_load.report.command import again
+from wps_load.report.document import Capacity, Summary, metric_row
+from wps_load.report.evidence import headline, slos_of, thin_percentiles
+from wps_load.workload.scenarios import SCENARIOS
+
+
+class NextStep(NamedTuple):
+    """`why`: what it tells, in a few words."""
+
+    command: str
+    why: str
+
+
+_OWN_LIMITS = frozenset({"rate_missed", "send_lag", "loop_lag", "client_bound", "local_limit", "worker_lost"})
+"""Doubts that are about the machine that makes the load."""
+_TOO_SHORT = frozenset({"interrupted", "stopped_early", "few_samples", "not_measured", "nothing_cut", "no_messages"})
+_SEARCH_WIDTH = 20
+"""A search for what is held begins at this fraction of what was not."""
+_SEARCH_TIME_S = 600
+
+
+def next_steps(summary: Summary, folder: str | None, before: str | None = None) -> list[NextStep]:
+    """`folder`: the run's; None where there are no files. `before`: that of the previous good run like it."""
+    if summary["run"]["scenario"] == "locustfile":
+        return []
+    if summary["verdict"] == "invalid":
+        return _after_invalid(summary)
+    found = summary["capacity"]
+    if found is not None:
+        return _after_search(summary, found, folder)
+    steps = _after_failure(summary) if summary["verdict"] == "fail" else []
+    steps += _comparison(folder, before) if before is not None else []
+    steps += _to_be_surer(summary)
+    if summary["verdict"] == "pass":
+        steps += _after_pass(summary, folder if before is None else None)
+    return steps
+
+
+def _after_invalid(summary: Summary) -> list[NextStep]:
+    errors = {doubt["name"] for doubt in summary["doubts"] if doubt["level"] == "error"}
+    steps = []
+    if errors & _OWN_LIMITS:
+        steps.append(NextStep("wps-load doctor --machine", "what this machine can hold"))
+    if errors - _OWN_LIMITS - _TOO_SHORT or (not steps and not errors & _TOO_SHORT):
+        steps.append(NextStep("wps-load doctor", "the way to the target, step by step"))
+    return [*steps, *_longer(summary, errors)]
+
+
+def _longer(summary: Summary, doubts: set[str]) -> list[NextStep]:
+    time_s = summary["run"]["settings"].get("run-time")
+    if not doubts & _TOO_SHORT or not isinstance(time_s, (int, float)):
+        return []
+    longer = time_s if doubts & {"interrupted", "stopped_early"} else 3 * time_s
+    why = "the same for as long as it was to take" if longer == time_s else "the same for longer"
+    return [NextStep(again(summary, {"run-time": longer}), why)]
+
+
+def _after_search(summary: Summary, found: Capacity, folder: str | None) -> list[NextStep]:
+    variable, value, high = found["variable"], found["value"], found["high"]
+    if value is None:
+        tried = min((step["load"] for step in found["steps"]), default=None)
+        if tried is None or tried < 2:
+            return [NextStep("wps-load doctor", "the way to the target, step by step")]
+        wanted = {"wps-capacity": f"{variable}:{max(1, int(tried / _SEARCH_WIDTH))}..{int(tried)}"}
+        return [NextStep(again(summary, wanted), "nothing held: the same search lower down")]
+    steps = [] if folder is None else [NextStep(f"wps-load report {folder} --growth 2,5,10", "units for more of it")]
+    if found["bound_by"] == "generator":
+        steps.insert(0, NextStep("wps-load doctor --machine", "what this machine can hold"))
+    if found["bound_by"] == "range":
+        wanted = {"wps-capacity": f"{variable}:{int(value)}..{int(max(value, high or 0) * 10)}"}
+        steps.append(NextStep(again(summary, wanted), "the range ended first: the same search higher up"))
+    return steps
+
+
+def _after_failure(summary: Summary) -> list[NextStep]:
+    unmet = [parse(slo["expression"])[0] for slo in summary["slo"] if slo["verdict"] != "pass"]
+    steps = []
+    connects = summary["connections"]["failed"] or summary["connections"]["dropped"]
+    if connects or any(slo.subject.startswith("connect") for slo in unmet):
+        steps.append(NextStep("wps-load doctor", "the way to the target, step by step"))
+    if all(slo.subject.startswith("connect") for slo in unmet):
+        return steps
+    search = _search(summary)
+    return steps if search is None else [*steps, NextStep(search, "how much of it is held")]
+
+
+def _search(summary: Summary) -> str | None:
+    """The same run as a search for the rate that it holds."""
+    run, offered = summary["run"], summary["rates"]["offered_per_s"]
+    scenario = SCENARIOS.get(run["scenario"])
+    if scenario is None or not scenario.publishes or summary.get("stages") or not offered or offered < 2:
+        return None
+    span = f"rate:{max(1, int(offered / _SEARCH_WIDTH))}..{max(2, round(offered))}"
+    return again(summary, {"wps-capacity": span, "run-time": _SEARCH_TIME_S, "wps-rate": None, "wps-total-rate": None})
+
+
+def _comparison(folder: str | None, before: str) -> list[NextStep]:
+    if folder is None:
+        return []
+    return [NextStep(f"wps-load compare {before} {folder}", "every figure against the previous good run")]
+
+
+def _to_be_surer(summary: Summary) -> list[NextStep]:
+    doubts = {doubt["name"] for doubt in summary["doubts"]}
+    if not _time_gives_samples(summary):
+        doubts.discard("few_samples")
+    steps = _longer(summary, doubts)
+    if "drift" in doubts:
+        steps.append(NextStep(again(summary, {"wps-warmup": "10s"}), "with a longer warm-up"))
+    return steps
+
+
+def _time_gives_samples(summary: Summary) -> bool:
+    """Whether a percentile that is named stands on too few messages: of connects, a longer run has no more."""
+    named = {(slo.subject, str(slo.aggregate).replace(".", "_")) for slo in slos_of(summary) if slo.kind == "time"}
+    named |= {(headline(summary), "p50"), (headline(summary), "p99")}
+    grows = summary["run"]["scenario"] == "churn"
+    return any(
+        percentile in thin_percentiles(metric_row(summary, metric))
+        for metric, percentile in named
+        if grows or not metric.startswith("connect")
+    )
+
+
+def _after_pass(summary: Summary, folder: str | None) -> list[NextStep]:
+    if tables.on_emulator(summary):
+        return [NextStep("WebPubSubConnectionString='Endpoint=...' wps-load doctor", "then the same against a service")]
+    if folder is None:
+        return []
+    return [NextStep(f"wps-load compare --last 5 {PurePath(folder).parent}", "against the runs before it")]
