@@ -124,7 +124,9 @@ def fill_form(page: Any, **values: str) -> None:
     """`values`: by the names of the form's fields."""
     page.locator('input[name="userCount"]').fill("5")
     page.locator('input[name="spawnRate"]').fill("5")
-    page.get_by_text("Custom parameters").click()
+    page.get_by_role("button", name="▸ Load").wait_for()  # the list is open, and folded by groups
+    for group in page.get_by_role("button", name="▸").all_inner_texts():
+        page.get_by_role("button", name=group.strip()).click()
     for name, value in values.items():
         page.locator(f'input[name="{name}"]').fill(value)
 
@@ -144,6 +146,8 @@ class TestInABrowser:
     pytestmark = browser_test
 
     def test_the_form_shows_the_options_and_refuses_a_wrong_one(self, page: Any, site: Site) -> None:
+        page.get_by_role("status").filter(has_text="Start will test: embedded emulator.").wait_for()
+        assert not page.locator('input[name="wpsPayload"]').is_visible(), "folded away"
         fill_form(page, wpsRate="abc", wpsPayload="12B")
 
         assert page.locator('select[name="wpsScenario"]').input_value() == "echo"
@@ -151,9 +155,13 @@ class TestInABrowser:
         assert "Wps Publishers (how many of the users publish, a number or a share (10%))" in labels
         assert not [label for label in labels if "Connection String" in label or "Client Url" in label], "secrets"
         names = page.locator('[name^="wps"]').evaluate_all("found => found.map(each => each.name)")
-        assert names[:2] == ["wpsTarget", "wpsScenario"], "what is tested, and how, come first"
+        shown = ["wpsTarget", "wpsScenario", "wpsProtocol", "wpsRate", "wpsSlo"]
+        assert [name for name in names if name != "wpsMix"][:5] == shown, "what most runs differ in comes first"
         assert not {"wpsNegotiateUrl", "wpsPayloadFile", "wpsReportDir", "wpsCaFile", "wpsPrometheusPort"} & set(names)
         assert page.get_by_text("no host attribute").count() == 0
+
+        refused = page.get_by_role("status").filter(has_text="Start will be refused: --wps-rate 'abc'")
+        refused.wait_for()  # before anybody presses it
 
         press(page, "Start")
 
@@ -312,14 +320,15 @@ def test_login_and_base_path_of_locust_hold_for_our_pages(tmp_path: Path) -> Non
                 b"user_count=500&spawn_rate=1&run_time=20s",
                 b"connecting 500 users at 1 a second takes 500 s of the 20 s",
             ),
-            (b"user_count=0&spawn_rate=1", b"--users '0': at least 1"),
-            (b"user_count=1&spawn_rate=1&run_time=0", b"--run-time '0'"),
+            (b"user_count=0&spawn_rate=1", b"Number of users (--users) '0': at least 1"),
+            (b"user_count=1&spawn_rate=1&run_time=0", b"Run time (--run-time) '0'"),
             (b"user_count=1&spawn_rate=1&host=https%3A%2F%2Fx.webpubsub.azure.com", b"Host"),
             (b"user_count=1&spawn_rate=1&wps_target=azure", b"no target is given"),
         ):
             answer = friend.ask("/load/swarm", form)[1]
             assert b'"success": false' in answer
             assert said in answer
+            assert said in friend.ask("/load/wps/target", form)[1], "it is said before Start is pressed"
         assert site.emulators() == []
 
         assert b'"success": true' in friend.ask("/load/swarm", b"user_count=1&spawn_rate=1&run_time=4s")[1]

@@ -44,6 +44,8 @@ GROUPS = (
     ),
     Group("Output", "what a run leaves behind", "report-dir table prometheus-port prometheus-host"),
 )
+FIRST = ("--wps-target", "--wps-scenario", "--wps-mix", "--wps-protocol", "--wps-rate", "--wps-slo")
+"""What most runs differ in: the form shows these before it shows groups."""
 _REST = Group("Others", "chance, faults, the web page", "")
 
 
@@ -53,3 +55,10 @@ def grouped() -> Iterator[tuple[Group, list[Option]]]:
     for group in GROUPS:
         yield group, group.options
     yield _REST, [option for option in OPTIONS if option.flag not in named]
+
+
+def on_form() -> tuple[list[Option], list[tuple[Group, list[Option]]]]:
+    """What the form shows at once, and what it folds away by groups."""
+    first = [BY_FLAG[flag] for flag in FIRST if flag in BY_FLAG]
+    groups = [(group, [option for option in options if option not in first]) for group, options in grouped()]
+    return first, groups

@@ -7,7 +7,8 @@ own can hold a table of texts only: the script `tab.js` makes links of the addre
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from locust.contrib.fasthttp import FastHttpUser
 from locust.util.timespan import parse_timespan
 
 from wps_load.errors import ConfigError
+from wps_load.settings.groups import on_form
 from wps_load.settings.options import BY_FLAG, OPTIONS, Page
 from wps_load.swarm import page_guard
 from wps_load.swarm.kinds import connects
@@ -37,11 +39,17 @@ _OFFERED: Mapping[str, list[dict[str, Any]]] = {
     ],
 }
 """What Locust's page takes from its `template_args`; a locustfile may have its own there."""
+_LOCUST_FIELDS = {
+    **dict.fromkeys(("--users", "-u"), "Number of users"),
+    **dict.fromkeys(("--spawn-rate", "-r"), "Ramp up"),
+    **dict.fromkeys(("--run-time", "-t"), "Run time"),
+}
+_LOCUST_OPTION = re.compile(rf"(?<![\w-])(?:{'|'.join(_LOCUST_FIELDS)})(?![\w-])")
 _EDIT = (
     "The number of users cannot be changed while a scenario runs: its roles, groups and rates are dealt out for the "
     "number it began with. Stop it and start anew, or start it with --wps-stages"
 )
-_SCRIPT = b'<script src="./wps/tab.js" defer></script></body>'
+_SCRIPTS = b'<script src="./wps/tab.js" defer></script><script src="./wps/form.js" defer></script></body>'
 
 
 def extend(web_ui: Any, lifecycle: Lifecycle) -> None:
@@ -52,7 +60,8 @@ def extend(web_ui: Any, lifecycle: Lifecycle) -> None:
     app.before_request(_judging(web_ui, lifecycle))
     app.after_request(_telling(view))
     base_path = getattr(lifecycle.environment.parsed_options, "web_base_path", None)
-    app.register_blueprint(pages(view, base_path or None, web_ui.auth_required_if_enabled))
+    preview = _preview(lifecycle, lifecycle.environment.host)
+    app.register_blueprint(pages(view, preview, base_path or None, web_ui.auth_required_if_enabled))
     app.jinja_env.policies["json.dumps_kwargs"] = {"sort_keys": False}  # the form's fields in our options' order
     _dress(web_ui, lifecycle)
     lifecycle.console.say(page_guard.listening(web_ui.host, web_ui.port, addresses()))
@@ -68,15 +77,22 @@ def _dress(web_ui: Any, lifecycle: Lifecycle) -> None:
         for name, ours in _OFFERED.items():
             arguments[name] = [*(each for each in arguments.get(name) or () if each not in ours), *ours]
         fields = arguments["extra_options"]
-        for option in OPTIONS:
+        first, groups = on_form()
+        for option in (*first, *(each for _, options in groups for each in options)):
             if option.dest not in fields:
                 continue
             if page_guard.offered(option.on_page, _may_change_target(lifecycle)):
                 fields[option.dest]["help_text"] = option.label
                 if option.dest in lifecycle.asked.shown:
                     fields[option.dest]["default_value"] = lifecycle.asked.shown[option.dest]
+                fields[option.dest] = fields.pop(option.dest)  # in our order, behind what is not ours
             else:
                 del fields[option.dest]
+        arguments["wps_form"] = [
+            {"title": group.title, "about": group.about, "names": names}
+            for group, options in groups
+            if (names := [option.dest for option in options if option.dest in fields])
+        ]
         if lifecycle.asked.target:
             fields[BY_FLAG["--wps-target"].dest]["help_text"] += f"; auto: {lifecycle.asked.target}"
         if not any(issubclass(cls, (HttpUser, FastHttpUser)) for cls in lifecycle.environment.user_classes):
@@ -94,7 +110,7 @@ def _telling(view: RunView) -> Any:
             stats["extended_stats"] = [*stats.get("extended_stats", ()), mine]
             return Response(orjson.dumps(stats), mimetype="application/json")
         if request.endpoint == "locust.index" and response.mimetype == "text/html":
-            response.set_data(response.get_data().replace(b"</body>", _SCRIPT))
+            response.set_data(response.get_data().replace(b"</body>", _SCRIPTS))
         return response
 
     return tell
@@ -141,6 +157,27 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
     return before
 
 
+def _preview(lifecycle: Lifecycle, started_host: str | None) -> Callable[[], str]:
+    """What Start would do with the form that was sent, in a sentence; nothing is started or kept."""
+
+    def preview() -> str:
+        if sentences := _refused_form(lifecycle, started_host):
+            return _in_words_of_the_form(f"Start will be refused: {'; '.join(sentences)}.")
+        try:
+            config = lifecycle.asked.read(_changes(request.form))
+        except ConfigError as error:
+            faults = "; ".join(str(fault) for fault in error.faults)
+            return _in_words_of_the_form(f"Start will be refused: {faults}.")
+        return f"Start will test: {config.target.describe()}."
+
+    return preview
+
+
+def _in_words_of_the_form(sentence: str) -> str:
+    """Locust's own options by the names of their fields, the options beside them."""
+    return _LOCUST_OPTION.sub(lambda found: f"{_LOCUST_FIELDS[found[0]]} ({found[0]})", sentence)
+
+
 def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
     allowed = _may_change_target(lifecycle)
     others = argument_parser.ui_extra_args_dict()
@@ -165,7 +202,7 @@ def _may_change_target(lifecycle: Lifecycle) -> bool:
 
 def _refusal(message: str, lifecycle: Lifecycle) -> dict[str, Any]:
     """As Locust's page expects it of /swarm."""
-    return {"success": False, "message": message, "host": lifecycle.environment.host}
+    return {"success": False, "message": _in_words_of_the_form(message), "host": lifecycle.environment.host}
 
 
 def _changes(form: Mapping[str, str]) -> dict[str, Any]:

@@ -22,8 +22,9 @@ _KEPT = "private, max-age=86400"
 """For what an address with a version in it names."""
 
 
-def pages(view: RunView, base_path: str | None, guard: Callable[[Any], Any]) -> Blueprint:
-    """The routes. `guard`: Locust's `auth_required_if_enabled`."""
+def pages(view: RunView, preview: Callable[[], str], base_path: str | None, guard: Callable[[Any], Any]) -> Blueprint:
+    """The routes. `preview`: what Start would do with the form of this request. `guard`: Locust's
+    `auth_required_if_enabled`."""
     blueprint = Blueprint("wps", __name__, url_prefix=base_path)
 
     def page() -> Response:
@@ -32,6 +33,9 @@ def pages(view: RunView, base_path: str | None, guard: Callable[[Any], Any]) -> 
     def data() -> Response:
         since = request.args.get("since", 0, type=int)
         return _typed(orjson.dumps(view.data(request.args.get("key", ""), since)), "application/json")
+
+    def target() -> Response:
+        return _typed(orjson.dumps({"says": preview()}), "application/json")
 
     def chart() -> Response:
         return _typed(asset("chart.js"), "text/javascript", cached=_KEPT)
@@ -49,10 +53,11 @@ def pages(view: RunView, base_path: str | None, guard: Callable[[Any], Any]) -> 
         "/wps": page,
         "/wps/data": data,
         "/wps/chart.js": chart,
-        "/wps/<any('live.js', 'tab.js'):name>": script,
+        "/wps/<any('live.js', 'tab.js', 'form.js'):name>": script,
         "/wps/report/<name>": report,
     }.items():
         blueprint.add_url_rule(route, endpoint.__name__, guard(endpoint))
+    blueprint.add_url_rule("/wps/target", "target", guard(target), methods=["POST"])
     return blueprint
 
 
