@@ -20,7 +20,7 @@ from wps_load.workload.population import (
     rest_streams,
     role,
 )
-from wps_load.workload.scenarios import SCENARIOS
+from wps_load.workload.scenarios import SCENARIOS, Topology
 from wps_load.workload.values import Share
 
 
@@ -66,6 +66,70 @@ def test_exactly_so_many_publish_each_with_an_ordinal_of_its_own(plan: Plan, use
             assert not one.slow
 
 
+@given(PLANS, st.integers(1, 60), st.integers(1, 60))
+def test_users_who_are_added_publish_as_those_before_them(plan: Plan, users: int, added: int) -> None:
+    roles = [role(plan, "run", index, users) for index in range(users + added)]
+    assert roles[:users] == everyone(plan, users)
+    ordinals = publishers(roles)
+    assert sorted(ordinals) == list(range(len(ordinals)))
+    share = plan.publishers or SCENARIOS[plan.scenario].publishers
+    assert share is not None
+    grouped = SCENARIOS[plan.scenario].topology is Topology.GROUPS
+    if plan.groups is not None and plan.group_size is not None and grouped:
+        return  # there are so many seats
+    if share.count is not None:
+        assert len(ordinals) == min(share.count, users + added)
+        assert all(one.stays for one in roles if one.publication is not None)
+        return
+    assert share.fraction is not None
+    for count in range(users, users + added + 1):
+        publish = sum(one.publication is not None for one in roles[:count])
+        assert abs(publish - share.fraction * count) < 1
+    assert not any(one.stays for one in roles)
+
+
+@pytest.mark.parametrize("part", ["50%", "25%", "10%", "5%"])
+@pytest.mark.parametrize("groups", [1, 4, 10])
+def test_a_share_of_publishers_meets_all_groups_that_are_dealt_out_in_turn(part: str, groups: int) -> None:
+    plan = Plan("big-group", groups=groups, publishers=Share.parse(part))
+    roles = [role(plan, "run", index, 20) for index in range(1000)]
+    members = Counter(number for one in roles for number in one.audiences)
+    assert set(members.values()) == {1000 // groups}
+    heard = Counter(one.publication.audience for one in roles if one.publication is not None)
+    fair = Share.parse(part).of(1000) / groups
+    assert all(abs(heard[number] - fair) <= 0.35 * fair + 1 for number in range(groups))
+
+
+def test_groups_fill_one_after_the_other_and_big_ones_grow() -> None:
+    small = [role(Plan("small-group"), "run", index, 15).audiences for index in range(40)]
+    assert small == [(index // 10,) for index in range(40)]
+    for begun in (3, 20, 100):
+        big = [role(Plan("big-group"), "run", index, begun).audiences for index in range(200)]
+        for count in (20, 110, 200):
+            sizes = Counter(number for audiences in big[:count] for number in audiences)
+            assert set(sizes) == set(range(10))
+            assert max(sizes.values()) - min(sizes.values()) <= 1
+
+
+@given(st.integers(1, 60), st.integers(1, 12), st.integers(1, 12), st.integers(1, 60))
+def test_seats_that_are_left_over_are_shared(users: int, groups: int, size: int, added: int) -> None:
+    plan = Plan(groups=groups, group_size=size)
+    for index in range(users, users + added):
+        new = role(plan, "run", index, users)
+        if groups * min(size, users) > users:
+            assert new.audiences == role(plan, "run", index % users, users).audiences
+        else:
+            assert (new.audiences, new.publication) == ((), None)
+
+
+@pytest.mark.parametrize("part", ["20%", "5%"])
+def test_slow_readers_stay_a_share(part: str) -> None:
+    plan = Plan("slow-consumer", slow=SlowPlan.parse(f"{part} 1KiB/s"))
+    roles = [role(plan, "run", index, 40) for index in range(400)]
+    for count in (40, 80, 200, 400):
+        assert abs(sum(one.slow for one in roles[:count]) - Share.parse(part).of(count)) <= 2
+
+
 @given(PLANS, st.integers(1, 60))
 def test_a_role_joins_what_it_hears(plan: Plan, users: int) -> None:
     for one in everyone(plan, users):
@@ -96,11 +160,14 @@ def test_big_groups_are_those_of_the_performance_guide() -> None:
 
 
 @pytest.mark.parametrize(
-    ("users", "groups", "published"), [(2, 1, 2), (5, 2, 5), (19, 9, 19), (20, 10, 20), (50, 10, 30)]
+    ("users", "groups", "published"), [(2, 1, 2), (5, 3, 5), (19, 10, 19), (20, 10, 20), (50, 10, 30)]
 )
 def test_few_users_make_fewer_big_groups_so_that_somebody_hears(users: int, groups: int, published: int) -> None:
     plan = layout(Plan("big-group"), users)
-    assert (plan.groups, plan.publishers) == (groups, published)
+    assert (plan.occupied, plan.publishers) == (groups, published)
+    heard = Counter(number for one in everyone(Plan("big-group"), users) for number in one.audiences)
+    assert len(heard) == groups
+    assert sum(members == 1 for members in heard.values()) <= users % 2
 
 
 def test_small_groups_have_ten_members_and_fill_one_after_the_other() -> None:

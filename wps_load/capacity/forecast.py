@@ -112,11 +112,11 @@ def fan_out(config: RunConfig, users: int) -> float:
 def _group_sizes(plan: Layout) -> Iterator[tuple[int, int]]:
     """(members, how many such groups)."""
     if plan.size is None:
-        smaller, larger = divmod(plan.users, plan.groups)
+        smaller, larger = divmod(plan.users, plan.occupied)
         yield smaller + 1, larger
-        yield smaller, plan.groups - larger
+        yield smaller, plan.occupied - larger
     else:
-        taken = plan.seats if plan.seats > plan.users else plan.members
+        taken = plan.seats if plan.seats is not None and plan.seats > plan.users else plan.members
         full, rest = divmod(taken, plan.size)
         yield plan.size, full
         yield rest, 1 if rest else 0

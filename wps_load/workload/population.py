@@ -6,7 +6,7 @@ Locust has no global index; the master hands out dense ones. Words (stream, audi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol
 
@@ -22,6 +22,7 @@ EVERYBODY = 1 << 31
 """Audience of everybody; the stream of REST sender k to everybody is this + k."""
 EVENT_NAME = "echo"
 
+_CIRCLE = (1 << 32) - 1
 _GOLDEN = 2654435769  # 2**32 divided by the golden ratio: multiples of it mod 2**32 fill the circle evenly
 
 
@@ -63,7 +64,8 @@ class Publication:
 @dataclass(frozen=True, slots=True)
 class Role:
     """One connection's part. `groups`: names to join, `group_audiences` their numbers in the same order;
-    `audiences`: all that it receives. `slow`: it reads at the speed of `--wps-slow`."""
+    `audiences`: all that it receives. `slow`: it reads at the speed of `--wps-slow`. `stays`: when users are to
+    leave, others leave first."""
 
     index: int
     user_id: str
@@ -71,6 +73,7 @@ class Role:
     audiences: tuple[int, ...]
     publication: Publication | None
     slow: bool = False
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,57 +94,115 @@ class RestStream:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Groups and publishers of a number of users.
+    """Groups and publishers of a run that begins with `users`. Those who are added later continue it, and nobody's part
+    changes.
 
-    `size` None: the groups are dealt out in turn (index mod groups). Else the groups' seats stand in a row,
-    `seats` of them, `size` to a group, and the users take seats in turn until all are taken.
+    `size` None: the groups are dealt out in turn, row by row; `paired`: the first two rows in pairs, so that few users
+    have somebody to hear. Else the groups' seats stand in a row, `size` to a group: `seats` of them, which the users
+    take in turn until all are taken; None: as many as there are users.
     """
 
     users: int
     groups: int
     size: int | None
-    seats: int
-    publishers: int = 0
+    seats: int | None
+    share: Share | None = None
+    paired: bool = False
+    seed: int = 0
 
     @property
     def members(self) -> int:
-        """How many users are in a group at all."""
-        return min(self.users, self.seats)
+        """How many of `users` are in a group at all."""
+        return self.users if self.seats is None else min(self.users, self.seats)
+
+    @property
+    def occupied(self) -> int:
+        """How many groups have members, or would have with more users than there are."""
+        return min(self.groups, -(-self.users // 2)) if self.paired else self.groups
+
+    @property
+    def publishers(self) -> int:
+        """How many of `users` publish."""
+        return 0 if self.share is None else self._line(self.share).before(self.members)
+
+    def is_member(self, index: int) -> bool:
+        """Whether a user is in a group at all. Where seats are left over, those who are added share them."""
+        return self.seats is None or self.users < self.seats or index < self.seats
 
     def groups_of(self, index: int) -> tuple[int, ...]:
         """The groups of a user: several where there are more seats than users, none where there are fewer."""
         if self.size is None:
-            return (index % self.groups,)
-        return tuple(sorted({seat // self.size for seat in range(index, self.seats, max(1, self.users))}))
+            return (self._dealt(index),)
+        if self.seats is None:
+            return (index // self.size,)
+        if not self.is_member(index):
+            return ()
+        users = max(1, self.users)
+        first = index if users >= self.seats else index % users
+        return tuple(sorted({seat // self.size for seat in range(first, self.seats, users)}))
 
-    def place(self, index: int) -> int:
-        """The user's place in a row in which members of the same group stand together."""
-        if self.size is not None:
+    def _dealt(self, index: int) -> int:
+        if self.paired and index < 2 * self.groups:
+            return index // 2
+        # each row begins at another group, so that publishers that are a share of the users meet all groups
+        row = index // self.groups if self.share is not None and self.share.is_part else 0
+        return (index + (self.groups * (row * _GOLDEN & _CIRCLE) >> 32)) % self.groups
+
+    # -- who publishes -----------------------------------------------------------------------------------------------
+
+    def ordinal(self, index: int) -> int | None:
+        """The user's number among the publishers, from 0; None: it does not publish."""
+        if self.share is None or not self.is_member(index):
+            return None
+        if self.share.fraction is not None:
+            return self._line(self.share).ordinal(index)
+        if index < self.members:
+            return self._line(self.share).ordinal(self._place(index))
+        return index if index < (self.share.count or 0) else None
+
+    def quiet_ordinal(self, index: int) -> int | None:
+        """The member's number among those who do not publish, from 0; None: it publishes, or is no member."""
+        if not self.is_member(index) or self.ordinal(index) is not None:
+            return None
+        if self.share is None:
+            return index
+        if self.share.fraction is not None:
+            return index - self._line(self.share).before(index)
+        if index < self.members:
+            place = self._place(index)
+            return place - self._line(self.share).before(place)
+        return index - max(self.publishers, self.share.count or 0)
+
+    def _line(self, share: Share) -> _Spread:
+        return _Spread.of(share, self.members, derive(self.seed, "publishers"))
+
+    def _place(self, index: int) -> int:
+        """The place of one of the first users in a row in which members of the same group stand together."""
+        if self.size is not None or (self.paired and self.users < 2 * self.groups):
             return index
         number, place = index % self.groups, index // self.groups
+        if self.paired and index < 2 * self.groups:
+            number, place = divmod(index, 2)
         return number * (self.users // self.groups) + min(number, self.users % self.groups) + place
 
 
 def layout(settings: Settings, users: int) -> Layout:
-    """The topology for `users` connections: the options where given, else the scenario's default."""
+    """The topology of a run that begins with `users`: the options where given, else the scenario's default."""
     row = SCENARIOS[settings.scenario]
-    share = settings.publishers or row.publishers
+    share, seed = settings.publishers or row.publishers, settings.seed
     if row.topology is not Topology.GROUPS:
-        plan = Layout(users, users, 1, users)
-        return plan if share is None or not row.users_publish else replace(plan, publishers=share.of(users))
+        return Layout(users, users, 1, None, share if row.users_publish else None, seed=seed)
     groups, size = settings.groups, settings.group_size
     if groups is None and size is None:
         size = row.group_size
-        if row.groups is not None:  # of few users, no more groups than leave everybody somebody to hear
-            groups = min(row.groups, max(1, users // 2))
+        if size is None and row.groups is not None:
+            return Layout(users, row.groups, None, None, share, paired=True, seed=seed)
     if size is None:
-        plan = Layout(users, groups or 1, None, users)
-    elif groups is None:  # the last group may be smaller
-        plan = Layout(users, max(1, -(-users // size)), size, users)
-    else:
-        size = min(size, max(1, users))
-        plan = Layout(users, groups, size, groups * size)
-    return plan if share is None else replace(plan, publishers=share.of(plan.members))
+        return Layout(users, groups or 1, None, None, share, seed=seed)
+    if groups is None:  # the last group may be smaller
+        return Layout(users, max(1, -(-users // size)), size, None, share, seed=seed)
+    size = min(size, max(1, users))
+    return Layout(users, groups, size, groups * size, share, seed=seed)
 
 
 def publisher_count(settings: Settings, users: int) -> int:
@@ -155,7 +216,8 @@ def publisher_count(settings: Settings, users: int) -> int:
 
 
 def role(settings: Settings, run_id: str, index: int, users: int) -> Role:
-    """The part of connection `index` of `users`. Pure: same arguments, same role, on every worker."""
+    """The part of connection `index` of a run that begins with `users`; those who are added have the indices from there
+    on. Pure: same arguments, same role, on every worker."""
     row, plan = SCENARIOS[settings.scenario], layout(settings, users)
     user_id = user_name(run_id, index)
     if row.topology is Topology.REST_ALL:
@@ -167,14 +229,15 @@ def role(settings: Settings, run_id: str, index: int, users: int) -> Role:
     if row.calls_handler(settings.protocol):
         kind, name = ("event", EVENT_NAME) if TRAITS[settings.protocol].enveloped else ("raw", "message")
         publication = _publication(settings, plan, index, kind, name, USER_BASE + index)
-        return Role(index, user_id, (), (USER_BASE + index,), publication)
+        return Role(index, user_id, (), (USER_BASE + index,), publication, stays=_stays(plan, publication))
     numbers = plan.groups_of(index) if row.topology is Topology.GROUPS else (index,)
     chosen = numbers[index % len(numbers)] if numbers else None
     published = None
     if chosen is not None:
         published = _publication(settings, plan, index, "group", group_name(run_id, chosen), chosen)
-    slow = published is None and settings.slow is not None and _is_slow(settings.slow, plan, settings.seed, index)
-    return Role(index, user_id, tuple(group_name(run_id, n) for n in numbers), numbers, published, slow)
+    slow = published is None and settings.slow is not None and _is_slow(settings.slow, plan, index)
+    names = tuple(group_name(run_id, n) for n in numbers)
+    return Role(index, user_id, names, numbers, published, slow, stays=_stays(plan, published))
 
 
 def user_name(run_id: str, index: int) -> str:
@@ -189,46 +252,61 @@ def group_name(run_id: str, number: int) -> str:
 def _publication(
     settings: Settings, plan: Layout, index: int, kind: str, name: str, audience: int
 ) -> Publication | None:
-    ordinal = _publishers(plan, settings.seed).ordinal(plan.place(index))
+    ordinal = plan.ordinal(index)
     if ordinal is None:
         return None
     return Publication(index, kind, name, audience, settings.no_echo and kind == "group", ordinal)
 
 
+def _stays(plan: Layout, publication: Publication | None) -> bool:
+    """A number of publishers stays that number: of users that are to leave, the others leave first."""
+    return publication is not None and plan.share is not None and plan.share.count is not None
+
+
 @dataclass(frozen=True, slots=True)
 class _Spread:
     """`chosen` of `total` places, spread evenly (Bresenham's line, begun at `start`): exactly so many, and
-    of every stretch of places, such as a group, its share to within one.
+    of every stretch of places, such as a group, its share to within one. `endless`: and so on behind them.
     """
 
     chosen: int
     total: int
     start: int
+    endless: bool = False
+
+    @classmethod
+    def of(cls, share: Share, total: int, chance: int) -> _Spread:
+        """A number is spread over the first `total` places. A share goes on for ever, and has one of these at least:
+        of every number of places it has its part to within one."""
+        if share.fraction is None:
+            return cls(share.of(total), total, chance % max(1, total))
+        part = share.fraction
+        first_within = -(-part.denominator // part.numerator)  # the first chosen place comes no later, by itself
+        first = chance % max(1, min(total, first_within))
+        return cls(part.numerator, part.denominator, first_within - first, endless=True)
 
     def before(self, place: int) -> int:
         """How many of the places below `place` are chosen."""
         line = self.start - 1
-        return (line + place) * self.chosen // self.total - line * self.chosen // self.total
+        return (line + place) * self.chosen // max(1, self.total) - line * self.chosen // max(1, self.total)
 
     def ordinal(self, place: int) -> int | None:
         """The place's number among the chosen ones, from 0; None: not chosen."""
-        if not 0 <= place < self.total:
+        if place < 0 or (place >= self.total and not self.endless):
             return None
         ordinal = self.before(place)
         return ordinal if self.before(place + 1) > ordinal else None
 
 
-def _publishers(plan: Layout, seed: int) -> _Spread:
-    return _Spread(plan.publishers, plan.members, derive(seed, "publishers") % max(1, plan.members))
-
-
-def _is_slow(slow: SlowPlan, plan: Layout, seed: int, index: int) -> bool:
-    """Slow readers are spread evenly over the members who do not publish."""
-    quiet, place = plan.members - plan.publishers, plan.place(index)
-    if quiet <= 0 or place >= plan.members:
+def _is_slow(slow: SlowPlan, plan: Layout, index: int) -> bool:
+    """Slow readers are a part of all users, spread evenly over the members who do not publish."""
+    quiet, place = plan.members - plan.publishers, plan.quiet_ordinal(index)
+    if quiet <= 0 or place is None:
         return False
-    spread = _Spread(min(quiet, slow.share.of(plan.users)), quiet, derive(seed, "slow") % quiet)
-    return spread.ordinal(place - _publishers(plan, seed).before(place)) is not None
+    share = slow.share
+    if share.fraction is not None:
+        share = Share(fraction=min(Fraction(1), share.fraction * plan.users / quiet))
+    return _Spread.of(share, quiet, derive(plan.seed, "slow")).ordinal(place) is not None
 
 
 def phase(ordinal: int) -> float:
@@ -237,7 +315,7 @@ def phase(ordinal: int) -> float:
     Multiples of the golden ratio: however many publishers there are at a time, their messages are due at
     nearly even distances (three-distance theorem), and neighbours in a group are far apart.
     """
-    return (ordinal * _GOLDEN & 0xFFFFFFFF) / 2**32
+    return (ordinal * _GOLDEN & _CIRCLE) / 2**32
 
 
 def rest_streams(settings: Settings, run_id: str, sender: int, senders: int, users: int) -> tuple[RestStream, ...]:

@@ -104,6 +104,11 @@ class Share:
             raise ValueError(f"{SHARE_ALLOWED}, above 0% and at most 100%")
         return cls(fraction=fraction)
 
+    @property
+    def is_part(self) -> bool:
+        """A fraction of the whole, and not all of it."""
+        return self.fraction is not None and self.fraction < 1
+
     def of(self, total: int) -> int:
         """At most `total`. A fraction rounds to the nearest (half up), and to at least one of a total that
         is not 0.
