@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from wps_load.measure import stamp
@@ -96,6 +96,7 @@ def test_a_flipped_bit_anywhere_is_seen_and_the_stamp_was_ours(
 
 
 @given(FIELDS, st.integers(0, 39), st.characters(min_codepoint=33, max_codepoint=126))
+@example((0, 0, 0, 0, 0, 0), 0, "{")  # as JSON begins
 def test_a_changed_character_is_seen_and_the_stamp_was_ours(
     fields: tuple[int, int, int, int, int, int], at: int, put: str
 ) -> None:

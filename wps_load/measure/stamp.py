@@ -104,7 +104,7 @@ def _in_json(data: object) -> object:
         if data[:8] == '{"wps":"':  # as our own payloads are written
             return data[8:48]
         member = data.find('"wps"', 0, 64)
-        return data[data.find('"', member + 5) + 1 :][:TEXT_CHARS] if member > 0 else None
+        return data[data.find('"', member + 5) + 1 :][:TEXT_CHARS] if member > 0 else data
     return data
 
 
