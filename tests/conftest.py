@@ -44,6 +44,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent.name in FOLDERS or PROCESSES & set(getattr(item, "fixturenames", ())):
             item.add_marker("program")
+        if item.get_closest_marker("quiet") and item.path.parent.name != "calibration":
+            raise pytest.UsageError(f"{item.nodeid}: a quiet test outside tests/calibration is run by nobody")
         module = item.nodeid.partition("::")[0]
         if _shares_a_fixture(item):  # modules of the calibration run four programs at once: one after the other
             quick = item.get_closest_marker("calibration") and not item.get_closest_marker("quiet")
