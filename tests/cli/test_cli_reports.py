@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from tests.cli.cli_program import Run
-from tests.report.report_runs import facts
-from wps_load.report.files import write_run, write_snapshot
+from tests.report.report_runs import append, facts, write
+from wps_load.report.files import write_snapshot
 
 AZURE = Path(__file__).parents[1] / "report" / "azure_metrics.json"
 PRICES = Path(__file__).parents[2] / "docs" / "prices.example.json"
@@ -25,7 +25,7 @@ def make(tmp_path: Path) -> Callable[..., Path]:
     def written(name: str, **changes: Any) -> Path:
         folder = tmp_path / name
         folder.mkdir()
-        write_run(folder, facts(**changes))
+        write(folder, facts(**changes))
         return folder
 
     return written
@@ -35,6 +35,7 @@ class TestReport:
     def test_a_killed_run_gets_its_charts(self, run: Run, tmp_path: Path) -> None:
         folder = tmp_path / "killed"
         folder.mkdir()
+        append(folder, facts())
         write_snapshot(folder, facts(), lambda: None)
         assert 'id="chart-distribution"' not in (folder / "report.html").read_text()
         result = run("report", folder)

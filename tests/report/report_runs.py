@@ -4,20 +4,23 @@ seed."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from wps_load.measure.histogram import Histogram
-from wps_load.measure.histogram_log import interval_lines
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import parse
+from wps_load.report import files
+from wps_load.report.appended import Course
+from wps_load.report.document import Summary
+from wps_load.report.interval import Interval
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts
-from wps_load.report.timeline import timeline_row
 
 STARTED = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 CONNECT_S, DRAIN_S = 3, 2
@@ -51,13 +54,35 @@ def autocorrelated(rng: np.random.Generator, n: int, phi: float, sd: float) -> n
     return series
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeRun(RunFacts):
+    """`course`: the seconds that its timeline and its histogram log are made of."""
+
+    course: Sequence[Interval] = ()
+
+
+def append(folder: Path, run: MadeRun) -> None:
+    """What a run writes while it goes on."""
+    course = Course(folder, lambda: run.started_at)
+    for second in run.course:
+        course.add(second)
+    course.close()
+    assert course.error is None
+
+
+def write(folder: Path, run: MadeRun) -> Summary:
+    """All files of a finished run."""
+    append(folder, run)
+    return files.write_run(folder, run)
+
+
 @cache
 def _course(
     seed: int, measure_s: int, users: int, rate: int, median_ms: float, levels: tuple[float, ...] | None
-) -> tuple[dict[str, Histogram], list[str], list[dict[str, object]]]:
+) -> tuple[dict[str, Histogram], list[Interval], list[dict[str, object]]]:
     """What takes time to make: the whole run's histograms, the log, the timeline."""
     rng = np.random.default_rng(seed)
-    total, lines, rows = Snapshot(), [], []
+    total, seconds, rows = Snapshot(), [], []
     for second in range(CONNECT_S + measure_s + DRAIN_S):
         phase = "connect" if second < CONNECT_S else "measure" if second < CONNECT_S + measure_s else "drain"
         interval = Snapshot()
@@ -75,25 +100,20 @@ def _course(
                 "rtt_service": histogram([t - 80_000 for t in times]),
             }
         count = rate if phase == "measure" else 0
-        rows.append(
-            timeline_row(
-                t_s=second + 1.0,
-                interval_s=1.0,
-                phase=phase,
-                users=min(users, users * (second + 1) // CONNECT_S),
-                interval=interval,
-                offered=count,
-                published=count,
-                delivered=count,
-                lost=0,
-                loop_lag_ms_p99=round(float(rng.gamma(2.0, 0.2)), 3),
-                send_lag_ms_p99=round(float(rng.gamma(2.0, 0.1)), 3),
-                cpu_percent=round(float(rng.normal(22.0, 3.0)), 1),
-            )
+        made = Interval(
+            float(second),
+            second + 1.0,
+            {phase: 1.0},
+            min(users, users * (second + 1) // CONNECT_S),
+            round(float(rng.normal(22.0, 3.0)), 1),
+            {"offered": count, "published": count, "delivered": count},
+            interval,
         )
-        lines.append(interval_lines(float(second), 1.0, interval))
+        lags = {name: round(float(rng.gamma(2.0, scale)), 3) for name, scale in (("loop", 0.2), ("send", 0.1))}
+        rows.append(made.row() | {f"{name}_lag_ms_p99": value for name, value in lags.items()})
+        seconds.append(made)
         total.merge(interval)
-    return total.histograms, lines, rows
+    return total.histograms, seconds, rows
 
 
 def facts(
@@ -108,14 +128,14 @@ def facts(
     slo: str = "rtt p99 < 250ms, loss = 0, connected >= 99.9%",
     failures: dict[tuple[str, str], int] | None = None,
     **changes: Any,
-) -> RunFacts:
+) -> MadeRun:
     """An echo run of `rate` messages a second. `levels`: a factor on the median for each second of the
     measure phase."""
     course = _course(seed, measure_s, users, rate, median_ms, None if levels is None else tuple(map(float, levels)))
-    histograms, lines, seconds = course
+    histograms, intervals, seconds = course
     rows = [dict(row) for row in seconds]
     published = rate * measure_s
-    made = RunFacts(
+    made = MadeRun(
         run_id="7f3a9c01",
         started_at=STARTED,
         duration_s=float(CONNECT_S + measure_s),
@@ -169,7 +189,7 @@ def facts(
         bytes_received=published * 2250,
         measure_s=float(measure_s),
         snapshot=Snapshot(dict(histograms), dict(failures or {})),
-        interval_log=lines,
+        course=intervals,
         timeline=rows,
         phases=[
             Phase("connect", 0.0, float(CONNECT_S)),

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from tests.report.capacity_runs import searched
-from tests.report.report_runs import autocorrelated, facts
+from tests.report.report_runs import MadeRun, autocorrelated, facts, write
 from wps_load.errors import ExitCode
 from wps_load.measure.histogram import Histogram
-from wps_load.report import compare_markdown, files
+from wps_load.report import compare_markdown
 from wps_load.report.compare import NotComparable, compare
 from wps_load.report.load import Run, Second, load_run
-from wps_load.report.model import GeneratorHealth, RunFacts
+from wps_load.report.model import GeneratorHealth
 from wps_load.report.summary import build_summary
 
 SUMMARY = build_summary(facts(measure_s=10))
@@ -111,10 +111,10 @@ def test_losses_that_come_in_bursts_are_no_regression_of_themselves() -> None:
     assert next(d for d in found.differences if d.name == "lost").verdict == "unclear"
 
 
-def written(tmp_path: Path, name: str, run: RunFacts) -> Run:
+def written(tmp_path: Path, name: str, run: MadeRun) -> Run:
     folder = tmp_path / name
     folder.mkdir()
-    files.write_run(folder, run)
+    write(folder, run)
     return load_run(folder)
 
 
@@ -224,7 +224,7 @@ def test_markdown_and_json(tmp_path: Path) -> None:
     assert document["differences"][0]["name"] == "rtt p50"
 
 
-def alone(tmp_path: Path, name: str, run: RunFacts) -> Run:
+def alone(tmp_path: Path, name: str, run: MadeRun) -> Run:
     """A run of which only the summary was kept, such as a stored baseline."""
     written(tmp_path, name, run)
     (tmp_path / name / "summary.json").rename(tmp_path / f"{name}.json")

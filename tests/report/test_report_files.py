@@ -15,7 +15,7 @@ import pytest
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 
-from tests.report.report_runs import facts
+from tests.report.report_runs import append, facts, write
 from wps_load.errors import ConfigError
 from wps_load.measure.histogram import MAX_NS
 from wps_load.report import files
@@ -56,7 +56,7 @@ def test_unusable_folder_is_refused_before_the_run(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_has_all_files_and_no_leftovers(tmp_path: Path) -> None:
-    summary = files.write_run(tmp_path, facts())
+    summary = write(tmp_path, facts())
     assert {path.name for path in tmp_path.iterdir()} == CONTRACT
     assert json.loads((tmp_path / "summary.json").read_text()) == json.loads(json.dumps(summary))
     assert json.loads((tmp_path / "settings.json").read_text())["wps-rate"] == "2"
@@ -64,7 +64,7 @@ def test_a_finished_run_has_all_files_and_no_leftovers(tmp_path: Path) -> None:
 
 def test_the_log_is_read_by_hdrhistogram(tmp_path: Path) -> None:
     run = facts()
-    files.write_run(tmp_path, run)
+    write(tmp_path, run)
     reader = HistogramLogReader(str(tmp_path / "histograms.hlog"), HdrHistogram(1, MAX_NS, 3))
     counts: dict[str, int] = {}
     while (interval := reader.get_next_interval_histogram()) is not None:
@@ -75,7 +75,7 @@ def test_the_log_is_read_by_hdrhistogram(tmp_path: Path) -> None:
 
 
 def test_the_timeline_has_every_second(tmp_path: Path) -> None:
-    files.write_run(tmp_path, facts())
+    write(tmp_path, facts())
     rows = list(csv.DictReader(io.StringIO((tmp_path / "timeline.csv").read_text(), newline="")))
     assert [row["t_s"] for row in rows][:2] == ["1.0", "2.0"]
     assert rows[0]["rtt_p50"] == ""
@@ -84,9 +84,11 @@ def test_the_timeline_has_every_second(tmp_path: Path) -> None:
 
 def test_a_killed_run_leaves_a_report(tmp_path: Path) -> None:
     pauses: list[int] = []
+    append(tmp_path, facts())
     files.write_snapshot(tmp_path, facts(state=RunState.RUNNING), lambda: pauses.append(len(list(tmp_path.iterdir()))))
-    assert sorted(set(pauses)) == list(range(7)), "the load has its turn before each file"
+    assert sorted(set(pauses)) == list(range(2, 7)), "the load has its turn before each file"
     assert pauses.count(6) > 10, "and between the pieces of the page"
+    assert pauses.count(3) > 5, "and of the document"
     assert {path.name for path in tmp_path.iterdir()} == CONTRACT
     found = load_run(tmp_path)
     assert found.summary["verdict"] == "invalid"
@@ -95,7 +97,7 @@ def test_a_killed_run_leaves_a_report(tmp_path: Path) -> None:
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    files.write_run(tmp_path, facts())
+    write(tmp_path, facts())
     before = (tmp_path / "summary.json").read_bytes()
 
     def full(self: Path, data: bytes) -> int:
@@ -111,7 +113,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_rendered_again_from_the_folder_alone(tmp_path: Path) -> None:
-    files.write_run(tmp_path, facts(failures={("connect", "http_429"): 3}))
+    write(tmp_path, facts(failures={("connect", "http_429"): 3}))
     written = {name: (tmp_path / name).read_bytes() for name in ("report.html", "summary.md", "junit.xml")}
     for name in written:
         (tmp_path / name).unlink()
@@ -145,7 +147,7 @@ def test_broken_summary_is_refused_with_its_reason(tmp_path: Path, content: str 
 
 
 def test_broken_summary_inside(tmp_path: Path) -> None:
-    files.write_run(tmp_path, facts())
+    write(tmp_path, facts())
     document = json.loads((tmp_path / "summary.json").read_text())
     document["metrics"]["rtt"] = 5
     (tmp_path / "summary.json").write_text(json.dumps(document))
@@ -154,14 +156,14 @@ def test_broken_summary_inside(tmp_path: Path) -> None:
 
 
 def test_broken_log_is_refused(tmp_path: Path) -> None:
-    files.write_run(tmp_path, facts())
+    write(tmp_path, facts())
     (tmp_path / "histograms.hlog").write_text("Tag=rtt,0,1,garbage\n")
     with pytest.raises(BrokenRun, match="is not a histogram log: line 1"):
         load_run(tmp_path)
 
 
 def test_step_summary_is_appended(tmp_path: Path) -> None:
-    summary = files.write_run(tmp_path, facts())
+    summary = write(tmp_path, facts())
     target = tmp_path / "step.md"
     target.write_text("before\n")
     assert files.append_step_summary({"GITHUB_STEP_SUMMARY": str(target)}, summary)
@@ -180,15 +182,15 @@ def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
     files.write_snapshot(folder, facts(state=RunState.RUNNING), lambda: None)
     assert (folder / "summary.json").exists()
     shutil.rmtree(folder)
-    files.write_run(folder, facts())
+    write(folder, facts())
     assert {path.name for path in folder.iterdir()} >= {"summary.json", "report.html", "junit.xml"}
 
 
 def test_a_file_that_cannot_be_written_does_not_keep_the_others_from_it(tmp_path: Path) -> None:
-    (tmp_path / "timeline.csv").mkdir()
-    (tmp_path / "timeline.csv" / "in the way").touch()
-    with pytest.raises(OSError, match="timeline"):
-        files.write_run(tmp_path, facts())
+    (tmp_path / "settings.json").mkdir()
+    (tmp_path / "settings.json" / "in the way").touch()
+    with pytest.raises(OSError, match="settings"):
+        write(tmp_path, facts())
     assert {path.name for path in tmp_path.iterdir()} >= {"summary.json", "summary.md", "junit.xml", "report.html"}
     assert not list(tmp_path.glob(".*")), "nothing unfinished is left"
 
@@ -210,3 +212,14 @@ def test_a_summary_of_the_first_release_is_read_and_rendered(tmp_path: Path) -> 
     assert run.summary["generator"]["clock_error_ms"] is None
     files.write_rendered(tmp_path, run.summary, None)
     assert "peak connections" in (tmp_path / "report.html").read_text()
+
+
+def test_of_a_long_run_intervals_are_compared_that_are_of_one_length(tmp_path: Path) -> None:
+    """Its log has seconds at the beginning, and longer intervals later."""
+    write(tmp_path, facts(measure_s=1500, rate=5))
+    run = load_run(tmp_path)
+    assert {second.length_s for second in run.log["rtt"]} == {1.0, 2.0, 4.0}
+    found = run.seconds("rtt")
+    assert {second.length_s for second in found} == {4.0}
+    assert len(found) == 376
+    assert sum(second.histogram.count for second in found if second.histogram) == run.count("rtt") == 7500

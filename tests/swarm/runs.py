@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from wps_load.measure.presence import Presence
+from wps_load.measure.snapshot import Snapshot
+from wps_load.report.interval import Interval
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.actions import Actions, Send
@@ -53,6 +55,19 @@ def planned(
 
 def conducted(plan: RunPlan | None = None, crowd: FakeCrowd | None = None) -> Conductor:
     return Conductor(plan or planned(), crowd or FakeCrowd(), own_host="here")
+
+
+def second(
+    to_s: float,
+    snapshot: Snapshot | None = None,
+    *,
+    length_s: float = 1.0,
+    users: int = 5,
+    cpu_percent: float = 5.0,
+    **counts: int,
+) -> Interval:
+    """One second of a run, as the collector puts it together."""
+    return Interval(to_s - length_s, to_s, {"measure": length_s}, users, cpu_percent, counts, snapshot or Snapshot())
 
 
 def report(

@@ -234,7 +234,7 @@ def test_the_drain_asks_for_finals_then_for_accounts() -> None:
     assert conductor.roster.lost == set()
     assert conductor.collector.totals() == LedgerTotals(10, 0, 10, 10, 0, 0, 0)
     assert conductor.collector.connecting == 2
-    assert [row["t_s"] for row in conductor.collector.rows] == [13.0]
+    assert [row["t_s"] for row in conductor.collector.timeline.rows()] == [13.0]
 
 
 def test_who_does_not_answer_in_the_drain_is_lost_and_delays_it_no_longer_than_that() -> None:
@@ -294,10 +294,10 @@ def test_a_second_is_a_row_when_all_agents_have_reported_it() -> None:
         collector.join(agent)
     one: Report = report(1, counts={"published": 2, "delivered": 3})
     collector.add("a", one)
-    assert collector.rows == []
+    assert collector.timeline.rows() == []
     collector.add("b", one)
-    (row,) = collector.rows
+    (row,) = collector.timeline.rows()
     assert (row["published"], row["delivered"], row["users"]) == (4, 6, 10)
     collector.add("a", report(2))
     collector.leave("b")
-    assert len(collector.rows) == 2, "no second waits for a lost agent"
+    assert len(collector.timeline.rows()) == 2, "no second waits for a lost agent"

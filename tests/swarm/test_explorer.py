@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.swarm.runs import FakeCrowd, conducted, planned
+from tests.swarm.runs import FakeCrowd, conducted, planned, second
 from wps_load.capacity.forecast import fan_out
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.settings.load import load
@@ -39,22 +39,32 @@ class FakeCoordinator(Coordinator):
         return self.crowd.expected()._replace(everybody=count)
 
 
+class Foreseen(Explorer):
+    """Of a run whose next minute is known already: each second comes when it is waited for."""
+
+    delivered = LOAD
+
+    def _await_second(self, to_s: int) -> None:
+        collector = self._conductor.collector
+        for at in range(collector.timeline.count + 1, to_s + 1):
+            collector.write(second(float(at), users=10, offered=LOAD, published=LOAD, delivered=self.delivered))
+
+
 def explorer(
     *, delivered: int = LOAD, left_s: float | None = None, stopping: bool = False, ours: int = 10, **options: str
 ) -> Explorer:
     """Of a coordinator whose next minute is known already: each second `delivered` of a hundred messages arrive."""
-    row = {"offered": LOAD, "published": LOAD, "delivered": delivered, "lost": 0, "users": 10, "cpu_percent": 5.0}
-    rows: list[dict[str, object]] = [{**row, "t_s": float(second)} for second in range(1, 61)]
     started_ns = now_ns()
     run_time_ns = None if left_s is None else int(left_s * NS_PER_S)
     crowd = FakeCrowd(10, ours=ours)
     conductor = conducted(planned(configured(**options), started_ns=started_ns, run_time_ns=run_time_ns), crowd)
-    conductor.collector.rows += rows
     if stopping:
         conductor.drain(started_ns)
-    return Explorer(
+    found = Foreseen(
         FakeCoordinator(conductor, crowd), set_users=lambda count: None, say=lambda text: None, end=lambda: None
     )
+    found.delivered = delivered
+    return found
 
 
 def test_a_step_is_measured_after_its_load_has_taken_effect() -> None:

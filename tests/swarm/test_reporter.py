@@ -6,12 +6,11 @@ import io
 
 import pytest
 
-from tests.swarm.runs import conducted, planned
+from tests.swarm.runs import conducted, planned, second
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.model import Outside
-from wps_load.report.timeline import timeline_row
 from wps_load.settings.load import load
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
@@ -40,9 +39,7 @@ def test_live_line_shows_the_limit(slo: str, shown: str) -> None:
     rtt = Histogram()
     rtt.record(5 * NS_PER_MS)
     collector = Collector(now_ns(), config)
-    counts = dict.fromkeys(("offered", "published", "delivered", "lost"), 1)
-    interval = Snapshot({"rtt": rtt, "delivery": rtt})
-    collector.rows.append(timeline_row(t_s=1.0, interval_s=1.0, phase="measure", users=1, interval=interval, **counts))
+    collector.write(second(1.0, Snapshot({"rtt": rtt, "delivery": rtt}), published=1, delivered=1))
     stream = io.StringIO()
     reporter = Reporter(config, Console(stream))
     reporter.begin(measuring(), lambda: 1)
@@ -55,9 +52,7 @@ def test_a_run_about_connections_shows_new_ones_a_second() -> None:
     connect = Histogram()
     connect.record(5 * NS_PER_MS, 24)
     collector = Collector(now_ns(), config)
-    interval = Snapshot({"connect": connect})
-    counts = dict.fromkeys(("offered", "published", "delivered", "lost"), 0)
-    collector.rows.append(timeline_row(t_s=2.0, interval_s=2.0, phase="measure", users=9, interval=interval, **counts))
+    collector.write(second(2.0, Snapshot({"connect": connect}), length_s=2.0))
     stream = io.StringIO()
     reporter = Reporter(config, Console(stream))
     reporter.begin(measuring(), lambda: 10)

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.swarm.runs import second
 from wps_load.capacity.search import Outcome
 from wps_load.measure import thresholds
 from wps_load.measure.histogram import Histogram
@@ -13,6 +13,7 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.report.load_steps import describe
 from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.swarm.steps import Step, cut, hopeless, judge
+from wps_load.swarm.watch import Watch
 
 MS = 1_000_000
 SLOS = thresholds.parse("rtt p99 < 100ms, loss = 0")
@@ -147,27 +148,37 @@ def test_of_users_that_come_and_go_some_are_away_and_some_may_be_refused() -> No
 
 
 def test_connects_of_a_step_are_those_since_its_users_were_asked_for() -> None:
-    def between(from_s: int, to_s: int) -> Snapshot:
-        found = Snapshot()
-        for second in range(from_s + 1, to_s + 1):
-            if second in (2, 12):
-                found.histograms.setdefault("connect", Histogram()).record(second * MS, 1)
-            if second == 12:
-                found.failures["connect", "http_429"] = 7
-            found.histograms.setdefault("rtt", Histogram()).record(MS, 1)
+    def watched(from_s: int, to_s: int) -> Watch:
+        found = Watch(from_s, to_s)
+        for at in range(1, 30):
+            snapshot = Snapshot({"rtt": Histogram()})
+            snapshot.histograms["rtt"].record(MS)
+            if at in (2, 12):
+                snapshot.histograms["connect"] = Histogram()
+                snapshot.histograms["connect"].record(at * MS)
+            if at == 12:
+                snapshot.failures["connect", "http_429"] = 7
+            found.add(second(float(at), snapshot, published=1))
         return found
 
-    collector: Any = SimpleNamespace(rows=seconds(30), between=between)
-
     def connects(since_s: int, from_s: int, to_s: int) -> tuple[int, float, int]:
-        found = cut(collector, 10, from_s, to_s, target_users=10, fan_out=1.0, connects_since_s=since_s)
-        assert found.row("rtt")["count"] == to_s - from_s
+        asked, whole = watched(since_s, to_s), watched(0, to_s)
+        found = cut(10, watched(from_s, to_s), target_users=10, fan_out=1.0, connects=[asked, whole])
+        assert found.row("rtt")["count"] == found.total("published") == to_s - from_s
         row = found.row("connect")
         return int(row["count"] or 0), round(float(row["max"] or 0)), int(row["failures"] or 0)
 
     assert connects(10, 15, 20) == (8, 12, 7), "the failures are counted too"
     assert connects(1, 5, 10) == (1, 2, 0)
     assert connects(20, 22, 25) == (9, 12, 7), "all were there already: what is known of the run"
+
+
+def test_a_stretch_that_is_not_over_ends_where_it_was_seen_last() -> None:
+    watch = Watch(3.0, 100.0)
+    for at in range(1, 8):
+        watch.add(second(float(at), published=2))
+    found = cut(10, watch, target_users=10, fan_out=1.0)
+    assert (found.from_s, found.to_s, found.total("published")) == (3, 7, 8)
 
 
 def test_users_that_this_machine_could_not_connect_say_nothing_about_the_service() -> None:

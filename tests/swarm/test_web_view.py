@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from tests.swarm.runs import NUMBER, conducted, planned, report
+from tests.swarm.runs import NUMBER, conducted, planned, report, second
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import parse
 from wps_load.report.doubts import Doubt
-from wps_load.report.timeline import timeline_row
+from wps_load.report.interval import Interval
 from wps_load.settings.load import load
 from wps_load.swarm import web_view
 from wps_load.swarm.messages import Hello
@@ -29,10 +29,9 @@ def histogram(*values_ms: float) -> Histogram:
     return found
 
 
-def row(second: int, **counts: int) -> dict[str, object]:
-    interval = Snapshot({"rtt": histogram(2.0, 2.0, 8.0)})
-    numbers = {"offered": 10, "published": 10, "delivered": 10, "lost": 0, **counts}
-    return timeline_row(t_s=float(second), interval_s=1.0, phase="measure", users=5, interval=interval, **numbers)
+def at(to_s: int, **counts: int) -> Interval:
+    numbers = {"offered": 10, "published": 10, "delivered": 10, **counts}
+    return second(float(to_s), Snapshot({"rtt": histogram(2.0, 2.0, 8.0)}), **numbers)
 
 
 def run(seconds: int, *, summary: dict[str, Any] | None = None, run_time_s: float | None = 60.0) -> Any:
@@ -40,7 +39,8 @@ def run(seconds: int, *, summary: dict[str, Any] | None = None, run_time_s: floa
     config = load({}, users=5, spawn_rate=None, run_time_s=run_time_s, environ={}, sources={})
     conductor = conducted(planned(config, started_ns=now_ns(), scenario_users=False))
     conductor.tick(now_ns(), set())
-    conductor.collector.rows += [row(second) for second in range(1, seconds + 1)]
+    for to_s in range(1, seconds + 1):
+        conductor.collector.write(at(to_s))
     conductor.collector.total.histograms["rtt"] = histogram(2.0, 2.0, 8.0)
     return SimpleNamespace(
         conductor=conductor,
@@ -100,9 +100,9 @@ def test_rows_are_sent_once() -> None:
     assert (first["from"], first["rows"]["t_s"]) == (0, [1.0, 2.0, 3.0])
     assert view.data(first["key"], 3)["rows"]["t_s"] == []
 
-    reporter.conductor.collector.rows.append(row(4))
-    second = view.data(first["key"], 3)
-    assert (second["from"], second["rows"]["t_s"]) == (3, [4.0])
+    reporter.conductor.collector.write(at(4))
+    news = view.data(first["key"], first["next"])
+    assert (news["from"], news["next"], news["rows"]["t_s"]) == (3, 4, [4.0])
 
 
 @pytest.mark.usefixtures("judged")
@@ -163,12 +163,12 @@ def test_a_run_in_words_when_it_is_over() -> None:
 
 
 def test_counts_become_rates_and_unknown_stays_unknown() -> None:
-    late = row(5, published=30) | {"interval_s": 2.0, "delivered": None}
-    found = columns([row(3), late], "delivery")
+    late = at(5, published=30).row() | {"interval_s": 2.0, "delivered": None}
+    found = columns([at(3).row(), late], "delivery")
     assert found["published"] == [10.0, 15.0]
     assert found["delivered"] == [10.0, None]
     assert found["p50"] == [None, None]
-    assert columns([row(3)], "rtt")["p99"] == [8.0]
+    assert columns([at(3).row()], "rtt")["p99"] == [8.0]
 
 
 def test_what_is_missing_counts_as_lost_so_far() -> None:

@@ -1,15 +1,14 @@
-"""A run's folder: made before the run, snapshots during it, everything at its end. The only writer in this
-room.
+"""A run's folder: made before the run, snapshots during it, everything at its end.
 
 A file appears whole or not at all: it is written beside its place and renamed (atomic within a file system,
 POSIX rename). So whoever looks into the folder at any time, or after the process was killed, finds complete
-files.
+files. Those that grow with the run are `appended`'s.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -19,8 +18,7 @@ import orjson
 
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.histogram import Histogram
-from wps_load.measure.histogram_log import log_header
-from wps_load.report import html, junit, markdown, timeline
+from wps_load.report import html, junit, markdown
 from wps_load.report.document import Summary
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.model import RunFacts
@@ -79,14 +77,14 @@ def _fresh(parent: Path, stem: str) -> Path:
 
 
 def write_run(folder: Path, facts: RunFacts) -> Summary:
-    """Writes all files of a finished run, as many as can be, and returns the summary.
+    """Writes the files of a finished run, as many as can be, and returns the summary. Timeline and log are there.
 
     A folder that was removed meanwhile is made again. Raises the first OSError, on a full disk for one.
     """
     summary = build_summary(facts)
     folder.mkdir(parents=True, exist_ok=True)
     first: OSError | None = None
-    for name, content in (*_data(facts, summary), *_rendered(summary, facts.snapshot.histograms, NONE)):
+    for name, content in (*_data(summary), *_rendered(summary, facts.snapshot.histograms, NONE)):
         try:
             _put(folder / name, b"".join(content()))
         except OSError as error:
@@ -97,14 +95,14 @@ def write_run(folder: Path, facts: RunFacts) -> Summary:
 
 
 def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> None:
-    """Writes all files in the middle of a run (`RunState.RUNNING`), for the case that the process is killed.
+    """Writes the files in the middle of a run (`RunState.RUNNING`), for the case that the process is killed.
 
     The load runs beside it: `pause` is called between pieces of some milliseconds, and `facts` must not change
     meanwhile. The page has no chart of the percentiles; `wps-load report FOLDER` adds it. Raises OSError.
     """
     summary = build_summary(facts)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in (*_data(facts, summary), *_rendered(summary, None, NONE)):
+    for name, content in (*_data(summary), *_rendered(summary, None, NONE)):
         pieces = []
         for piece in content():
             pieces.append(piece)
@@ -116,13 +114,10 @@ _File = tuple[str, Callable[[], Iterable[bytes]]]
 """Its name, and how the pieces of its content are made."""
 
 
-def _data(facts: RunFacts, summary: Summary) -> list[_File]:
-    log = [log_header(facts.started_at), *facts.interval_log]
+def _data(summary: Summary) -> list[_File]:
     return [
         ("settings.json", lambda: [_json(summary["run"]["settings"])]),
-        ("timeline.csv", lambda: timeline.to_csv(facts.timeline)),
-        ("histograms.hlog", lambda: ["".join(log).encode()]),
-        ("summary.json", lambda: [_json(summary)]),
+        ("summary.json", lambda: _summary_pieces(summary)),
     ]
 
 
@@ -168,6 +163,30 @@ def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:
     except OSError:
         return False
     return True
+
+
+PIECE_ROWS = 200
+"""Some milliseconds' work: a run that goes on does not wait for more at once."""
+
+
+def _summary_pieces(summary: Summary) -> Iterator[bytes]:
+    """The document, a line for each row of its timeline, which is the most of it."""
+    comma = b"{"
+    for name, value in summary.items():
+        yield comma + b'\n  "%s": ' % name.encode()
+        if name == "timeline":
+            yield from _rows(summary["timeline"])
+        else:
+            yield orjson.dumps(value, option=orjson.OPT_INDENT_2).replace(b"\n", b"\n  ")
+        comma = b","
+    yield b"\n}\n"
+
+
+def _rows(rows: Sequence[object]) -> Iterator[bytes]:
+    for at in range(0, len(rows), PIECE_ROWS):
+        lines = b",\n    ".join(map(orjson.dumps, rows[at : at + PIECE_ROWS]))
+        yield (b",\n    " if at else b"[\n    ") + lines
+    yield b"\n  ]" if rows else b"[]"
 
 
 def _json(document: object) -> bytes:

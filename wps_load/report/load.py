@@ -49,9 +49,10 @@ class Run:
         return 0 if row is None else row["count"] - row["failures"]
 
     def seconds(self, metric: str) -> list[Second]:
-        """The intervals from the first with a value to the last, with empty ones where the log has none."""
+        """The intervals from the first with a value to the last, with empty ones where the log has none. All of one
+        length: that of the longest, as a long run's log has short ones at its beginning."""
         found: list[Second] = []
-        for second in self.log.get(metric, ()):
+        for second in _even(self.log.get(metric, ())):
             if found:
                 found += _between(found[-1], second)
             found.append(second)
@@ -65,6 +66,17 @@ def merged(seconds: Iterable[Second]) -> Histogram:
         if second.histogram is not None:
             whole.merge(second.histogram)
     return whole
+
+
+def _even(seconds: Sequence[Second]) -> Sequence[Second]:
+    """Short intervals merged to the length of the longest, where there are both."""
+    longest = max((second.length_s for second in seconds), default=0.0)
+    if not longest or 2 * min(second.length_s for second in seconds) > longest:
+        return seconds
+    parts: dict[int, list[Second]] = {}
+    for second in seconds:
+        parts.setdefault(int((second.started_s + second.length_s / 2) // longest), []).append(second)
+    return [Second(at * longest, longest, merged(each)) for at, each in parts.items()]
 
 
 def _between(last: Second, following: Second) -> list[Second]:

@@ -128,7 +128,7 @@ class RunFacts:
 
     `offered`: messages due in the measure phase. `totals`: the ledger's, settled. `measure_s`: length of the
     measure phase, the divisor of every rate. `snapshot`: histograms and failures of the whole run.
-    `interval_log`: pieces of the HdrHistogram log, each what `histogram_log.interval_lines` made of a second.
+    `timeline`: the last hour by seconds, what is older by longer intervals.
     `latencies`: those of messages that the run can have, the most telling first; empty where nobody plays a scenario.
     `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there is no
     TLS. `workers`: each process that made load; None: not known. `capacity`: what a search found, with its steps;
@@ -161,7 +161,6 @@ class RunFacts:
     bytes_received: int | None = None
     measure_s: float | None = None
     snapshot: Snapshot = field(default_factory=Snapshot)
-    interval_log: Sequence[str] = ()
     timeline: Sequence[TimelineRow] = ()
     phases: Sequence[Phase] = ()
     generator: GeneratorHealth = field(default_factory=GeneratorHealth)

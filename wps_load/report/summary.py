@@ -65,7 +65,7 @@ def build_summary(facts: RunFacts) -> Summary:
         "phases": [
             {"name": phase.name, "started_s": phase.started_s, "duration_s": phase.duration_s} for phase in facts.phases
         ],
-        "timeline": [cast(TimelineRow, dict(row)) for row in facts.timeline],
+        "timeline": cast(list[TimelineRow], list(facts.timeline)),
         "capacity": facts.capacity,
         "stages": facts.stages,
     }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from wps_load.clock import NS_PER_MS
-from wps_load.measure.catalog import METRIC_BY_NAME
+from wps_load.measure.catalog import METRIC_BY_NAME, METRICS
 from wps_load.measure.snapshot import Snapshot
 
 FIXED_COLUMNS = (
@@ -25,8 +26,6 @@ FIXED_COLUMNS = (
     "send_lag_ms_p99",
     "cpu_percent",
 )
-PIECE_ROWS = 200
-"""Some milliseconds' work: a run that goes on does not wait for more at once."""
 QUANTILES = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0))
 
 
@@ -78,23 +77,35 @@ def timeline_row(
     return row
 
 
-def columns(rows: Iterable[Mapping[str, object]]) -> list[str]:
-    """All columns of the rows: the fixed ones first, then the metrics' in the order of their appearance."""
-    seen = dict.fromkeys(FIXED_COLUMNS)
-    for row in rows:
-        seen.update(dict.fromkeys(row))
-    return list(seen)
+COLUMNS: Final = (
+    *FIXED_COLUMNS,
+    "send_failed_service",
+    "send_failed_plan",
+    "duplicated",
+    "reordered",
+    "misdelivered",
+    "corrupted",
+    *(
+        f"{metric.name}_{suffix}"
+        for metric in METRICS
+        if metric.timed
+        for suffix in ("count", *(label for label, _ in QUANTILES))
+    ),
+)
+"""Of timeline.csv: all of them in every run, as its head is written before anybody knows what will be measured."""
 
 
-def to_csv(rows: Sequence[Mapping[str, object]]) -> Iterator[bytes]:
-    """RFC 4180 with a header line, in pieces of PIECE_ROWS lines; an unknown value is an empty field."""
+def csv_head() -> bytes:
+    """The names of the columns, RFC 4180."""
+    return _csv(COLUMNS)
+
+
+def csv_line(row: Mapping[str, object]) -> bytes:
+    """One row; an unknown value is an empty field."""
+    return _csv(["" if (value := row.get(name)) is None else value for name in COLUMNS])
+
+
+def _csv(values: Sequence[object]) -> bytes:
     out = io.StringIO()
-    writer = csv.DictWriter(out, columns(rows), restval="", lineterminator="\r\n")
-    writer.writeheader()
-    for at in range(0, len(rows), PIECE_ROWS):
-        writer.writerows(rows[at : at + PIECE_ROWS])
-        yield out.getvalue().encode()
-        out.seek(0)
-        out.truncate()
-    if not rows:
-        yield out.getvalue().encode()
+    csv.writer(out, lineterminator="\r\n").writerow(values)
+    return out.getvalue().encode()

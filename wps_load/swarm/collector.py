@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from wps_load.clock import NS_PER_MS, NS_PER_S
+from wps_load.clock import NS_PER_S
 from wps_load.measure.catalog import HEALTH
 from wps_load.measure.causes import Cause
 from wps_load.measure.histogram import Histogram
-from wps_load.measure.histogram_log import interval_lines
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.presence import Presence
+from wps_load.measure.retention import Retention
 from wps_load.measure.snapshot import Snapshot
-from wps_load.report.timeline import timeline_row
+from wps_load.report.interval import COUNTS, Interval, with_tasks
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.messages import Accounts, Report
+from wps_load.swarm.watch import Watch
 
 logger = logging.getLogger(__name__)
 
 _UNSENT = ("send_failed_service", "send_failed_plan")
-_ODD = ("duplicated", "reordered", "misdelivered", "corrupted")
-_DELTAS = ("offered", "published", *_UNSENT, "delivered", "missing", "missing_opened", *_ODD)
+_DELTAS = (*COUNTS, "missing_opened")
 PAUSE_S = 3
 """Seconds between two reports, which are to be one apart; fewer than this are the business of the lags."""
-LOG_LINES = 600
-"""Intervals of a metric in the HdrHistogram log, at most: those of a long run are merged to longer ones."""
 
 
 @dataclass(slots=True)
@@ -41,15 +39,16 @@ class Second:
 
 
 class Collector:
-    """`on_second(self)` after each row. Totals of messages are complete when every agent has finished."""
+    """`on_second(self)` after each second. Totals of messages are complete when every agent has finished."""
 
     def __init__(
         self, started_ns: int, config: RunConfig, on_second: Callable[[Collector], None] = lambda _: None
     ) -> None:
         self.phases: list[tuple[str, int]] = []
-        self.rows: list[dict[str, object]] = []
-        self._intervals: list[tuple[float, float, Any]] = []
-        """(from, to, what came in between), seconds since the start; as plain data, which is small."""
+        self.timeline: Retention[Interval, dict[str, object]] = Retention(Interval.row)
+        self.newest: Interval | None = None
+        """The second that has just become a row: for those who look at once, as it is merged with others later."""
+        self._watches: list[Watch] = []
         self.total = Snapshot()
         self.lags: dict[str, dict[str, Histogram]] = {}
         """How late each agent was in the measure phase: one that stood still is hardly seen among many."""
@@ -231,27 +230,17 @@ class Collector:
         totals = self.totals()
         return None if totals is None else totals.published + totals.send_failed
 
-    # -- intervals -------------------------------------------------------------------------------------------
-
-    def between(self, from_s: float, to_s: float) -> Snapshot:
-        """What came in the seconds after `from_s` up to `to_s`, warm-up included."""
-        found = Snapshot()
-        for _, end, wire in self._intervals:
-            if from_s < end <= to_s:
-                found.merge(Snapshot.from_wire(wire))
-        return found
-
-    def log(self) -> list[str]:
-        """The lines of the HdrHistogram log, an interval of some seconds each."""
-        step = -(-len(self._intervals) // LOG_LINES) or 1
-        lines = []
-        for at in range(0, len(self._intervals), step):
-            chunk = self._intervals[at : at + step]
-            start, end = chunk[0][0], chunk[-1][1]
-            lines.append(interval_lines(start, end - start, self.between(start, end)))
-        return lines
-
     # -- rows ------------------------------------------------------------------------------------------------
+
+    def watch(self, from_s: float, to_s: float = math.inf) -> Watch:
+        """Gathers what comes in the seconds after `from_s`, which has not been written yet, up to `to_s`."""
+        watch = Watch(from_s, to_s)
+        self._watches.append(watch)
+        return watch
+
+    def unwatch(self, watch: Watch) -> None:
+        """Nothing more is gathered in it."""
+        self._watches.remove(watch)
 
     def _write_rows(self, *, everything: bool = False) -> None:
         """Makes rows of the seconds that every agent has reported."""
@@ -262,27 +251,26 @@ class Collector:
             self._write_row(second, self._pending.pop(second))
 
     def _write_row(self, number: int, second: Second) -> None:
-        interval_s = float(number - self._last_row)
+        began = float(self._last_row)
         self._last_row = number
-        lag = second.interval.histograms.get("loop_lag")
-        tasks = second.interval.counters
-        send_lag = second.interval.histograms.get("send_lag")
-        row = timeline_row(
-            t_s=float(number),
-            interval_s=interval_s,
-            phase=self._phase_at(number),
-            users=sum({**self._open, **second.open}.values()),
-            interval=second.interval,
-            offered=second.deltas["offered"],
-            published=second.deltas["published"] + tasks.get("tasks_published", 0),
-            delivered=second.deltas["delivered"] + tasks.get("tasks_delivered", 0),
-            lost=second.deltas["missing"],
-            loop_lag_ms_p99=p99_ms(lag),
-            send_lag_ms_p99=p99_ms(send_lag),
-            cpu_percent=second.cpu_percent,
-        ) | {name: second.deltas[name] for name in (*_UNSENT, *_ODD)}
-        self.rows.append(row)
-        self._intervals.append((number - interval_s, float(number), second.interval.to_wire()))
+        self.write(
+            Interval(
+                began,
+                float(number),
+                {self._phase_at(number): number - began},
+                sum({**self._open, **second.open}.values()),
+                second.cpu_percent,
+                with_tasks(second.deltas, second.interval.counters),
+                second.interval,
+            )
+        )
+
+    def write(self, interval: Interval) -> None:
+        """A second is complete."""
+        self.newest = interval
+        for watch in self._watches:
+            watch.add(interval)
+        self.timeline.append(interval)
         try:
             self._on_second(self)
         except Exception:  # who only watches must not end what is measured
@@ -293,11 +281,3 @@ class Collector:
         """The phase that most of the second that ends at `second` was in."""
         middle = self._started_ns + second * NS_PER_S - NS_PER_S // 2
         return next((name for name, at in reversed(self.phases) if at <= middle), "connect")
-
-
-def p99_ms(histogram: Histogram | None) -> float | None:
-    """None: nothing was measured."""
-    if histogram is None or not histogram.count:
-        return None
-    value = histogram.percentile(99.0)
-    return None if value is None else round(value / NS_PER_MS, 3)

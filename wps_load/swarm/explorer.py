@@ -25,6 +25,8 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import steps
 from wps_load.swarm.conductor import LEAD_NS
 from wps_load.swarm.coordinator import Coordinator
+from wps_load.swarm.watch import Watch
+from wps_load.workload import stages
 from wps_load.workload.population import publisher_count
 
 logger = logging.getLogger(__name__)
@@ -68,11 +70,15 @@ class Explorer:
         """How long the last one took."""
         self.found: Found | None = None
         self.steps: list[document.Step] = []
+        self._whole = self._conductor.collector.watch(0)
+        """All of the run, for connects."""
+        self._stages: list[tuple[stages.Step, Watch]] = []
         self.held: steps.Step | None = None
         """The step at the highest load that held."""
 
     def begin(self) -> None:
         """Publishing begins: from now on the load is ours."""
+        self._watch_stages()
         self._greenlet = gevent.spawn(self._run)
 
     def _run(self) -> None:
@@ -172,29 +178,31 @@ class Explorer:
 
     def stages(self) -> StagesSection | None:
         """`stages` of summary.json: each stage's own statistics, without the seconds in which its load came on."""
-        plan, conductor = self._config.stages, self._conductor
-        begun_ns = conductor.measure_start_ns
-        if plan is None or begun_ns is None:
+        plan = self._config.stages
+        if plan is None or self._conductor.measure_start_ns is None:
             return None
-        start_ns = begun_ns if plan.variable == "rate" else conductor.plan.started_ns
-        found, before = [], 0
-        for stage in plan.steps:
-            from_s = -(-(start_ns - conductor.plan.started_ns) // NS_PER_S)
-            start_ns += stage.duration_ns
-            to_s = (start_ns - conductor.plan.started_ns) // NS_PER_S
-            ramp_s = abs(stage.value - before) / self._config.spawn_rate if plan.variable == "users" else 0.0
-            before = stage.value
-            from_s = max(from_s + round(ramp_s), (begun_ns - conductor.plan.started_ns) // NS_PER_S) + SETTLE_S
-            to_s = min(to_s, len(conductor.collector.rows))
-            if from_s >= to_s:
+        found = []
+        for stage, watch in self._stages:
+            if watch.seen_s <= watch.from_s:
                 continue  # too short, or not reached: a stage without a second of its own has no statistics
-            users = stage.value if plan.variable == "users" else conductor.plan.users
-            step = steps.cut(
-                conductor.collector, stage.value, from_s, to_s, target_users=users,
-                fan_out=self._deliveries(users),
-            )  # fmt: skip
+            users = stage.value if plan.variable == "users" else self._conductor.plan.users
+            step = steps.cut(stage.value, watch, target_users=users, fan_out=self._deliveries(users))
             found.append(load_steps.describe(step, self._metric, None, ()))
         return {"variable": plan.variable, "steps": found}
+
+    def _watch_stages(self) -> None:
+        plan, begun_ns, started_ns = self._config.stages, self._conductor.measure_start_ns, self._instant(0)
+        if plan is None or begun_ns is None:
+            return
+        start_ns, before = begun_ns if plan.variable == "rate" else started_ns, 0
+        for stage in plan.steps:
+            from_s = -(-(start_ns - started_ns) // NS_PER_S)
+            start_ns += stage.duration_ns
+            to_s = (start_ns - started_ns) // NS_PER_S
+            ramp_s = abs(stage.value - before) / self._config.spawn_rate if plan.variable == "users" else 0.0
+            before = stage.value
+            from_s = max(from_s + round(ramp_s), (begun_ns - started_ns) // NS_PER_S) + SETTLE_S
+            self._stages.append((stage, self._conductor.collector.watch(from_s, to_s)))
 
     # -- one step --------------------------------------------------------------------------------------------
 
@@ -213,28 +221,38 @@ class Explorer:
 
     def _step(self, variable: str, load: int, measured_s: int) -> steps.Step | None:
         """None: the run ended before the step did, which says nothing about its load."""
-        asked, since = self._coordinator.crowd.expected(), 0
+        collector, asked = self._conductor.collector, self._coordinator.crowd.expected()
+        connecting: list[Watch] = [self._whole]
         if variable == "users":
-            since = self._second_after(now_ns()) - 1
+            connecting.insert(0, collector.watch(self._second_after(now_ns()) - 1))
             self._set_users(load)
             asked = self._coordinator.await_users(load, PATIENCE_S * NS_PER_S)
             begin = self._second_after(now_ns())
         else:
             begin = self._second_after(now_ns() + LEAD_NS)
             self._coordinator.set_rate(load, self._instant(begin))
-        from_s = begin + SETTLE_S
-        to_s, deliveries = from_s + measured_s, self._deliveries(asked.playing)
-        for second in range(from_s + SHORTEST_S, to_s + 1):
+        measured = collector.watch(begin + SETTLE_S, begin + SETTLE_S + measured_s)
+        since_set = collector.watch(begin, measured.to_s)
+        try:
+            if not self._measure(measured, self._deliveries(asked.playing)):
+                return None
+        finally:
+            for watch in (measured, since_set, *connecting[:-1]):
+                collector.unwatch(watch)
+        return steps.cut(
+            load, measured, target_users=asked.connecting, fan_out=self._deliveries(asked.playing),
+            connects=connecting, since_set=since_set,
+        )  # fmt: skip
+
+    def _measure(self, measured: Watch, deliveries: float) -> bool:
+        """Until its seconds are there, or are hopeless. False: the run ended before."""
+        for second in range(int(measured.from_s) + SHORTEST_S, int(measured.to_s) + 1):
             self._await_second(second)
             if self._conductor.stopping:
-                return None
-            if steps.hopeless(steps.seconds(self._conductor.collector, from_s, second), deliveries):
-                to_s = second
-                break
-        return steps.cut(
-            self._conductor.collector, load, from_s, to_s,
-            target_users=asked.connecting, fan_out=deliveries, connects_since_s=since, begin_s=begin,
-        )  # fmt: skip
+                return False
+            if steps.hopeless(measured.rows, deliveries):
+                return True
+        return True
 
     def _recover(self, variable: str, low: int) -> None:
         """Lets the service deliver what has queued up, and connections that it ended or refused go or come in."""
@@ -251,7 +269,7 @@ class Explorer:
         calm_s = 0
         for _ in range(RECOVERY_S):
             self._await_second(self._second_after(now_ns()))
-            row: Any = self._conductor.collector.rows[-1]
+            row: Any = self._conductor.collector.timeline.last
             due = row["published"] * deliveries
             calm = row["delivered"] <= due * (1 + RECOVERED_SHARE) + 1 and row["lost"] <= 0
             calm_s = calm_s + 1 if calm else 0
@@ -278,6 +296,6 @@ class Explorer:
 
     def _await_second(self, second: int) -> None:
         """Until the collector has written the row that ends at `second`."""
-        rows = self._conductor.collector.rows
-        while not self._conductor.stopping and not (rows and float(str(rows[-1]["t_s"])) >= second):
+        collector = self._conductor.collector
+        while not self._conductor.stopping and not (collector.newest and collector.newest.to_s >= second):
             gevent.sleep(0.05)

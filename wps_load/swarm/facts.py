@@ -14,9 +14,9 @@ from wps_load.capacity.units import BILLED_MESSAGE_BYTES
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.measure import thresholds
 from wps_load.report.document import Capacity, SloRow, StagesSection
+from wps_load.report.interval import p99_ms
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState, Worker
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm.collector import p99_ms
 from wps_load.swarm.conductor import Conductor
 
 _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjson")
@@ -47,10 +47,7 @@ def gather(
     now_ns: int,
     steps: Steps | None = None,
 ) -> RunFacts:
-    """The facts as of `now_ns`: of a finished run, or in its middle (`RunState.RUNNING`).
-
-    In its middle without the HdrHistogram log, which takes longer to make than all the rest.
-    """
+    """The facts as of `now_ns`: of a finished run, or in its middle (`RunState.RUNNING`)."""
     plan, collector = conductor.plan, conductor.collector
     config = plan.config
     # tasks of a locustfile's own carry no stamps, so that nothing is known of what they sent
@@ -83,8 +80,7 @@ def gather(
         bytes_received=received,
         measure_s=conductor.measured_s(now_ns),
         snapshot=collector.total,
-        interval_log=() if state is RunState.RUNNING else collector.log(),
-        timeline=collector.rows,
+        timeline=collector.timeline.rows(),
         phases=_phases(conductor, end_ns),
         generator=_health(conductor, end_ns),
         workers=_workers(conductor, end_ns),

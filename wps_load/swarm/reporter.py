@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -15,9 +16,11 @@ from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.errors import ExitCode, worst
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import LATENCIES, main_metric
+from wps_load.report.appended import Course
 from wps_load.report.closing import closing
 from wps_load.report.document import Summary
 from wps_load.report.files import append_step_summary, prepare, write_run
+from wps_load.report.interval import Interval
 from wps_load.report.live import LiveState
 from wps_load.report.model import Outside, RunFacts, RunState
 from wps_load.report.summary import build_summary
@@ -29,7 +32,9 @@ from wps_load.swarm.console import Console
 from wps_load.swarm.facts import Steps, gather, scenario_name, versions
 from wps_load.swarm.snapshots import SnapshotWriter
 
-SNAPSHOT_EVERY_S = 10
+logger = logging.getLogger(__name__)
+
+SNAPSHOT_EVERY_S, SNAPSHOT_AT_LEAST_S = 10, 60
 SNAPSHOT_LATER_S = 0.3
 """After the second's other work, so that messages wait for one of them only."""
 EARLY_S = 1.0
@@ -50,6 +55,8 @@ class Reporter:
         self._facts: RunFacts | None = None
         self._lost: str | None = None
         """Why the report could not be written."""
+        self._incomplete: str | None = None
+        """Why the timeline and the log end before the run does."""
         self._console = console
         self.conductor: Conductor | None = None
         self.target_users: Callable[[], int] = lambda: 0
@@ -59,6 +66,7 @@ class Reporter:
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
         self._snapshots = SnapshotWriter(self.folder) if self.folder is not None else None
+        self._course = Course(self.folder, lambda: self._started_at) if self.folder is not None else None
         if self._snapshots is not None:
             preload()
 
@@ -91,23 +99,36 @@ class Reporter:
     def second(self, collector: Collector) -> None:
         """Once a second, after the collector has made its row."""
         conductor = self.conductor
-        if conductor is None or not collector.rows:
+        if conductor is None or collector.newest is None:
             return
+        self._append(collector.newest)
         self._console.live(self._live(conductor, collector))
-        rows = len(collector.rows)
+        seconds = collector.timeline.count
         writer = self._snapshots
-        if writer is None or conductor.stopping or rows < self._next_snapshot_s or writer.busy:
+        if writer is None or conductor.stopping or seconds < self._next_snapshot_s or writer.busy:
             return
-        # a longer run's takes longer: twenty in a row of it, and ten seconds apart at least
-        self._next_snapshot_s = rows + max(SNAPSHOT_EVERY_S, rows // 20)
+        # a longer run's takes longer, up to a bound
+        self._next_snapshot_s = seconds + min(max(SNAPSHOT_EVERY_S, seconds // 20), SNAPSHOT_AT_LEAST_S)
         gevent.spawn_later(SNAPSHOT_LATER_S, self._write_snapshot, conductor, writer)
+
+    def _append(self, second: Interval | None) -> None:
+        """To the files that grow with the run. `second` None: there are no more."""
+        if self._course is None:
+            return
+        if second is None:
+            self._course.close()
+        else:
+            self._course.add(second)
+        if self._incomplete is None and self._course.error is not None:
+            self._incomplete = self._not_written(self._course.error)
+            logger.error("The run goes on, but %s", self._incomplete)
 
     def _write_snapshot(self, conductor: Conductor, writer: SnapshotWriter) -> None:
         if not conductor.stopping:
             writer.write(self.facts(conductor, RunState.RUNNING))
 
     def _live(self, conductor: Conductor, collector: Collector) -> LiveState:
-        row: Any = collector.rows[-1]
+        row: Any = collector.timeline.last
         metric = self.main_metric(collector)
         now = now_ns()
         phase = conductor.phase_at(now)
@@ -169,6 +190,7 @@ class Reporter:
         self.summary = build_summary(facts)
         if self._snapshots is not None:
             self._snapshots.finish()
+        self._append(None)
         self._write(facts)
 
     def amend(self, outside: Outside) -> None:
@@ -185,10 +207,12 @@ class Reporter:
             return
         try:
             write_run(self.folder, facts)
-            self._lost = None
+            self._lost = self._incomplete
         except OSError as error:
-            reason = error.strerror or type(error).__name__
-            self._lost = f"the report could not be written to {self.folder}: {reason}"
+            self._lost = self._not_written(error)
+
+    def _not_written(self, error: OSError) -> str:
+        return f"the report could not be written to {self.folder}: {error.strerror or type(error).__name__}"
 
     def tell(self, code: int | None = None) -> None:
         """The verdict, what was demanded, what is doubtful, what else makes the exit code, and where the report is.

@@ -13,7 +13,6 @@ from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 
-from wps_load.measure.histogram_log import interval_lines
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.files import write_snapshot
 from wps_load.report.model import RunFacts
@@ -39,7 +38,7 @@ class SnapshotWriter:
         """Returns at once. The run may go on: the writer has a copy of what changes."""
         snapshot = Snapshot()
         snapshot.merge(facts.snapshot)
-        self._job = gevent.spawn(self._write, replace(facts, snapshot=snapshot, timeline=list(facts.timeline)))
+        self._job = gevent.spawn(self._write, replace(facts, snapshot=snapshot))
 
     def finish(self) -> None:
         """Gives up the one that is being written: the final files come instead of it."""
@@ -47,9 +46,6 @@ class SnapshotWriter:
             self._job.kill()
 
     def _write(self, facts: RunFacts) -> None:
-        until_s = float(str(facts.timeline[-1]["t_s"])) if facts.timeline else 0.0
-        facts = replace(facts, interval_log=[interval_lines(0.0, until_s, facts.snapshot)])
-        _pause()
         try:
             write_snapshot(self._folder, facts, _pause)
         except OSError as error:

@@ -14,7 +14,7 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.lateness import LAG_LIMIT_MS
 from wps_load.report.step_doubts import GENERATOR_TOO
-from wps_load.swarm.collector import Collector
+from wps_load.swarm.watch import Watch
 
 BEHIND_SHARE, BEHIND_S = 0.01, 0.06
 """Deliveries may fall behind publications by so much of a step, or by what is due in so long: more is a queue that
@@ -200,34 +200,27 @@ def _total(rows: Sequence[Mapping[str, Any]], column: str) -> int:
     return sum(int(row.get(column) or 0) for row in rows)
 
 
-def seconds(collector: Collector, from_s: int, to_s: int) -> list[Mapping[str, Any]]:
-    """The rows of the seconds after `from_s` up to `to_s`, of which the collector has written some or all."""
-    return [row for row in collector.rows if from_s < float(str(row["t_s"])) <= to_s]
-
-
 def cut(
-    collector: Collector,
     load: int,
-    from_s: int,
-    to_s: int,
+    measured: Watch,
     *,
     target_users: int,
     fan_out: float,
-    connects_since_s: int | None = None,
-    begin_s: int | None = None,
+    connects: Sequence[Watch] = (),
+    since_set: Watch | None = None,
 ) -> Step:
-    """The step of the seconds after `from_s` up to `to_s`, which the collector must have written already.
+    """The step of the seconds that were `measured`.
 
-    `connects_since_s`: connects since then are the step's, as they happen before it is measured; where there were none,
-    all since the run began. `begin_s`: when the load was set, if that was before `from_s`.
+    `connects`: where the step's connects are, as they happen before it is measured: in the first of these stretches
+    that has any. `since_set`: from when the load was set, if that was before.
     """
-    rows, snapshot = seconds(collector, from_s, to_s), collector.between(from_s, to_s)
-    failures = snapshot.failures if begin_s is None else collector.between(begin_s, to_s).failures
-    if connects_since_s is not None:
-        connects = collector.between(connects_since_s, to_s)
-        came = connects.row("connect")["count"]
-        snapshot = _with_connects(snapshot, connects if came else collector.between(0, to_s))
-    return Step(load, from_s, to_s, rows, snapshot, target_users, fan_out, failures)
+    snapshot = measured.snapshot
+    failures = (since_set or measured).snapshot.failures
+    if connects:
+        found = next((each for each in connects if each.snapshot.row("connect")["count"]), connects[-1])
+        snapshot = _with_connects(snapshot, found.snapshot)
+    from_s, to_s = int(measured.from_s), int(measured.seen_s)
+    return Step(load, from_s, to_s, measured.rows, snapshot, target_users, fan_out, failures)
 
 
 def _with_connects(snapshot: Snapshot, connects: Snapshot) -> Snapshot:

@@ -93,7 +93,7 @@ class RunView:
         conductor, collector = reporter.conductor, reporter.conductor.collector
         metric = reporter.main_metric(collector)
         here = f"{conductor.plan.run_id}-{metric}"
-        begin = since if key == here and 0 <= since <= len(collector.rows) else 0
+        new = collector.timeline.since(since) if key == here else None
         judged = self._judge(reporter, conductor)
         summary = reporter.summary
         return {
@@ -115,8 +115,9 @@ class RunView:
             "slos": [_slo(slo, summary is not None) for slo in judged.slos],
             "doubts": list(judged.doubts),
             "generator": _generator(conductor),
-            "from": begin,
-            "rows": columns(collector.rows[begin:], metric),
+            "from": 0 if new is None else since,
+            "next": collector.timeline.count,
+            "rows": columns(collector.timeline.rows() if new is None else new, metric),
         }
 
     # -- the tab ---------------------------------------------------------------------------------------------
@@ -249,8 +250,8 @@ def _state_rows(reporter: Reporter, conductor: Conductor) -> Rows:
 
 def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) -> Rows:
     metric, figures = reporter.main_metric(collector), _figures(reporter, collector, judged)
-    running = reporter.summary is None and collector.rows
-    row: Mapping[str, Any] = collector.rows[-1] if running else dict.fromkeys((*_RATES, "interval_s"))
+    last = collector.timeline.last if reporter.summary is None else None
+    row: Mapping[str, Any] = last or dict.fromkeys((*_RATES, "interval_s"))
     rates = {name: tables.number(_per_s(row, name)) for name in _RATES}
     latencies = [
         _row(f"{metric} {p}, ms", tables.millis(row.get(f"{metric}_{p}")), tables.millis(whole))
@@ -261,14 +262,14 @@ def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) ->
     return [
         _row(
             "connections",
-            f"{tables.number(figures['open'])} of {tables.number(figures['target'])}" if running else tables.DASH,
+            f"{tables.number(figures['open'])} of {tables.number(figures['target'])}" if last else tables.DASH,
             f"{tables.number(figures['peak'])} at most, {tables.number(figures['failed'])} attempts failed, "
             f"{tables.number(figures['dropped'])} dropped",
         ),
         _row("published, per second", rates["published"], tables.number(figures["published"])),
         *([_row("not sent", "", not_sent)] if not_sent else []),
         _row("delivered, per second", rates["delivered"], tables.number(figures["delivered"])),
-        _row("missing" if running else "lost", rates["lost"], tables.number(figures["lost"])),
+        _row("missing" if last else "lost", rates["lost"], tables.number(figures["lost"])),
         *latencies,
     ]
 

@@ -2,12 +2,14 @@
 "use strict";
 (() => {
   const POLL_MS = 1000;
+  const MAX_ROWS = 7200;
   const MAX_POINTS = 600; // as many as a chart has room for
   const $ = (id) => document.getElementById(id);
   const DASH = "–";
   let state = { state: "none" };
   let key = "";
   let rows = {};
+  let next = 0; // the number of the second that comes next
   let windowS = 300;
 
   // -- words and numbers ------------------------------------------------------------------------------------------------
@@ -35,15 +37,16 @@
   function take(found) {
     state = found;
     if (found.state === "none") { key = ""; rows = {}; return; }
-    if (found.key !== key || found.from !== length()) rows = {};
-    if (found.from !== length()) { key = ""; return; } // rows in between are missing: the next question asks for all
-    key = found.key;
+    if (found.key !== key || found.from !== next) { rows = {}; next = 0; }
+    if (found.from !== next) { key = ""; return; } // rows in between are missing: the next question asks for all
+    next = found.next;
+    key = length() < MAX_ROWS ? found.key : ""; // of a long run the older rows come merged with the next answer
     for (const [name, column] of Object.entries(found.rows)) (rows[name] ||= []).push(...column);
   }
 
   async function poll() {
     try {
-      const answer = await fetch(`./wps/data?key=${encodeURIComponent(key)}&since=${length()}`, { cache: "no-store" });
+      const answer = await fetch(`./wps/data?key=${encodeURIComponent(key)}&since=${next}`, { cache: "no-store" });
       if (!answer.ok) throw new Error(`Locust answered ${answer.status}`);
       if (!(answer.headers.get("content-type") || "").includes("json")) throw new Error("please log in to Locust again");
       take(await answer.json());

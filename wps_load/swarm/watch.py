@@ -1,0 +1,34 @@
+"""Some seconds of a run, for whoever has to judge just these: exact at both ends, however long the run is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from wps_load.measure.retention import Retention
+from wps_load.measure.snapshot import Snapshot
+from wps_load.report.interval import Interval
+
+
+class Watch:
+    """What comes in the seconds after `from_s` up to `to_s`. `seen_s`: the end of the last of them so far."""
+
+    def __init__(self, from_s: float, to_s: float = math.inf) -> None:
+        self.from_s = from_s
+        self.to_s = to_s
+        self.seen_s = from_s
+        self.snapshot = Snapshot()
+        self._rows: Retention[Interval, dict[str, Any]] = Retention(Interval.row)
+
+    def add(self, interval: Interval) -> None:
+        """Called with every second of the run, in order."""
+        if self.from_s < interval.to_s <= self.to_s:
+            self.seen_s = interval.to_s
+            self.snapshot.merge(interval.snapshot)
+            self._rows.append(interval.without_times())
+
+    @property
+    def rows(self) -> list[Mapping[str, Any]]:
+        """Of the timeline, without the columns of metrics; of a long stretch the older ones are merged."""
+        return [*self._rows.rows()]
