@@ -62,7 +62,8 @@ def test_nothing_given_is_the_echo_scenario_against_the_embedded_emulator() -> N
     config = read()
     assert config.target.kind is TargetKind.EMULATOR
     population = config.population
-    assert (population.scenario, population.protocol, population.hub, config.auth) == ("echo", "json", "bench", "query")
+    assert (population.scenario, population.protocol) == ("echo", "json")
+    assert (population.hub, population.auth) == ("bench", "query")
     assert config.population.rate == 1
     assert config.population.payload[0].size_bytes == 2048
     assert config.token_lifetime_ns == 3600 * 10**9

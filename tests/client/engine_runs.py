@@ -82,13 +82,14 @@ class Run:
 
     def _engine(self, run_id: str, number: int) -> Engine:
         config = self.config
-        assert config.target.connection is not None
+        connection = config.target.connection
+        assert connection is not None
         return Engine(
             config,
             run_id=run_id,
             number=number,
             users=self._users,
-            access=MintedAccess(config.target.connection, config.population.hub, config.population.roles, 600, False),
+            access_of=lambda part: MintedAccess(connection, part.hub, part.roles, 600, False),
             network=Network.create(insecure=True),
             on_warning=lambda _, sentence: self.warnings.append(sentence),
         )

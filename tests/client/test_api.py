@@ -26,10 +26,13 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import Opcode, encode_frame
 from wps_load.protocol.traits import SUBPROTOCOLS
+from wps_load.settings.classes import TaskClass
 from wps_load.settings.load import load
+from wps_load.settings.sources import Locustfile
 from wps_load.swarm.engines import make_engine
 
 NEVER_NS = 1 << 62
+TASKS = Locustfile(plays_scenario=False, classes=(TaskClass("Own"),))
 CONNECTED = orjson.dumps({"type": "system", "event": "connected", "userId": "u", "connectionId": "c"})
 
 
@@ -41,7 +44,8 @@ def emulator() -> Iterator[EmulatorProcess]:
 
 def make(emulator: EmulatorProcess, measured: bool = True, **options: str) -> Engine:
     values = {f"wps_{name}": text for name, text in options.items()}
-    config = load(values, users=1, spawn_rate=1.0, environ={}).with_emulator(emulator.connection_string)
+    config = load(values, users=1, spawn_rate=1.0, environ={}, locustfile=TASKS)
+    config = config.with_emulator(emulator.connection_string)
     identity = {"run_id": uuid4().hex[:8], "number": 1, "users": 1}
     engine = make_engine(config, identity, lambda kind, sentence: None)
     if measured:
@@ -151,7 +155,7 @@ def test_messages_count_in_the_measure_phase_only(emulator: EmulatorProcess) -> 
 
 
 def test_refused_join_is_a_finding_with_a_label(emulator: EmulatorProcess) -> None:
-    engine = make(emulator, roles="webpubsub.sendToGroup", scenario="idle")
+    engine = make(emulator, roles="webpubsub.sendToGroup")
     client = client_of(engine)
     with pytest.raises(Finding) as caught:
         client.join_group("g")
@@ -329,7 +333,7 @@ def test_failed_connect_delays_the_next_one(emulator: EmulatorProcess, monkeypat
 
 
 def test_a_connection_is_wanted_from_the_first_attempt_until_it_is_closed_or_lost(emulator: EmulatorProcess) -> None:
-    engine = make(emulator, scenario="idle")
+    engine = make(emulator)
     client = client_of(engine)
     assert connections_of(engine).wanted_time.count == 0, "a user that has not begun wants nothing"
     client.connect()
@@ -350,7 +354,7 @@ def test_a_connection_is_wanted_from_the_first_attempt_until_it_is_closed_or_los
 def test_minted_tokens_may_publish_unless_roles_are_given(emulator: EmulatorProcess) -> None:
     with pytest.raises(Finding):
         client_of(make(emulator, roles="none")).send_to_group("g", "x")
-    client = client_of(make(emulator, scenario="idle"), user_id="anna")
+    client = client_of(make(emulator), user_id="anna")
     client.join_group("g")
     assert client.user_id == client.name == "anna"
     assert client.connection_id
@@ -358,7 +362,7 @@ def test_minted_tokens_may_publish_unless_roles_are_given(emulator: EmulatorProc
 
 
 def test_wrong_values_are_refused_before_anything_is_sent(emulator: EmulatorProcess) -> None:
-    engine = make(emulator, scenario="idle")
+    engine = make(emulator)
     for wrong in ({"user_id": 42}, {"groups": ["g" * 2000]}, {"groups": "g"}):
         with pytest.raises((TypeError, ValueError)):
             client_of(engine, **wrong)

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 
 import gevent  # type: ignore[import-untyped]
 from gevent.lock import RLock  # type: ignore[import-untyped]
 
-from wps_load.client.access import Access, Grant, MintedAccess
+from wps_load.client.access import Grant, MintedAccess
 from wps_load.client.api_link import Answer, ApiLink
 from wps_load.client.api_values import within_limit
 from wps_load.client.connections import Connections
@@ -23,7 +22,6 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost, Finding
 from wps_load.measure.catalog import ack_label
 from wps_load.protocol.messages import DataMessage, DataType, JoinGroup, LeaveGroup, Upstream
-from wps_load.workload.scenarios import JOIN_AND_PUBLISH
 
 TIMEOUT_S = 10.0
 """How long a request waits for its ack, unless it is told otherwise."""
@@ -44,8 +42,7 @@ class ApiConnector:
         self._connections = connections
         self._context = context = connections.context
         run = context.run
-        roles_given = dict(run.config.given).get("wps-roles") is not None
-        self._access = publishing_access(context.access, roles_given=roles_given)
+        self._access = context.access
         self.name = user_id or f"{run.run_id}-{secrets.token_hex(8)}"
         self._on_data = on_data
         self._tell_end = on_end
@@ -213,10 +210,3 @@ _REFUSED = {
         "give the token the role webpubsub.sendToGroup (--wps-roles), or check the event handler",
     ),
 }
-
-
-def publishing_access(access: Access, *, roles_given: bool) -> Access:
-    """Minted tokens may join and publish, whatever the scenario needs, unless `--wps-roles` says what they may do."""
-    if isinstance(access, MintedAccess) and not roles_given:
-        return replace(access, roles=JOIN_AND_PUBLISH)
-    return access

@@ -23,7 +23,7 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import LedgerTotals, StreamFinal
 from wps_load.measure.presence import Presence
-from wps_load.settings.run_config import RunConfig
+from wps_load.settings.run_config import Population, RunConfig
 from wps_load.workload.pacer import ScheduleCounter
 
 
@@ -40,6 +40,7 @@ class Status(NamedTuple):
 class Engine:
     """`users`: how many connections the topology is laid out for. `number`: the run's 32 bits in each stamp.
 
+    `access_of`: where the connections of a population get their Client URLs.
     `on_warning(kind, sentence)`: to be said once of its kind. `run`: what all clients share; `populations`: one each.
     """
 
@@ -50,7 +51,7 @@ class Engine:
         run_id: str,
         number: int,
         users: int,
-        access: Access,
+        access_of: Callable[[Population], Access],
         network: Network,
         on_warning: Callable[[str, str], None],
     ) -> None:
@@ -58,7 +59,8 @@ class Engine:
             config, run_id=run_id, number=number, users=users, network=network, warn=on_warning
         )
         self.populations = [
-            PopulationRunner(PopulationContext.create(run, settings, access)) for settings in config.populations
+            PopulationRunner(PopulationContext.create(run, settings, access_of(settings)))
+            for settings in config.populations
         ]
         network.resolver.tell_unanswered(self._unanswered)
 
@@ -75,6 +77,10 @@ class Engine:
     def dismiss(self, user: VirtualUser) -> None:
         """A virtual user ends by plan."""
         self.populations[0].dismiss(user)
+
+    def of_class(self, user_class: str) -> PopulationRunner:
+        """The population of a locustfile's User class with tasks of its own."""
+        return next(each for each in self.populations if each.context.settings.user_class == user_class)
 
     @property
     def open(self) -> int:

@@ -202,7 +202,7 @@ class Way:
 
     def _upgrade(self) -> Check:
         """Upgrade and `connected`: usable as a run's connections are. The later checks talk on it."""
-        grant = UrlAccess(self._url, self.config.auth == "header").grant(self._user, ())
+        grant = UrlAccess(self._url, self.config.population.auth == "header").grant(self._user, ())
         subprotocol = CODECS[self.config.population.protocol].subprotocol
         dialed = dial(ConnectSpec(grant.url, grant.headers, subprotocol, self._limit_s), self.network)
         self._talk = Conversation(self.config, self.network, grant, dialed, number=self._number, limit_s=self._limit_s)

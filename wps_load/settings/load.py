@@ -11,6 +11,7 @@ from typing import Any
 
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure import thresholds
+from wps_load.settings.class_populations import class_faults, population_of
 from wps_load.settings.feasibility import unreachable
 from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, Option
 from wps_load.settings.rules import conflicts
@@ -19,7 +20,7 @@ from wps_load.settings.sources import Level, Locustfile, given_as
 from wps_load.settings.target import HOST, Given, choose_target, empty
 from wps_load.urls import without_secrets
 from wps_load.workload.payload import read_samples
-from wps_load.workload.scenarios import SCENARIOS, Scenario, default_roles
+from wps_load.workload.scenarios import LOCUSTFILE, ROWS, Scenario, default_roles
 
 REDACTED = "[redacted]"
 DEFAULT_SPAWN_RATE = 1.0
@@ -51,7 +52,9 @@ def load(
     reader = _Reader(values, given.sources)
     found = {option.field: reader.read(option) for option in OPTIONS}
     target = choose_target(found, given, reader.faults, frozenset(reader.wrong))
-    row = SCENARIOS[found["scenario"]]
+    if not given.locustfile.plays_scenario:
+        found["scenario"] = LOCUSTFILE
+    row = ROWS[found["scenario"]]
     found["samples"] = reader.samples(found.pop("payload_file"), found["data_type"])
     if found["seed"] is None:
         found["seed"] = random.SystemRandom().getrandbits(48)
@@ -61,14 +64,18 @@ def load(
             found[option.field] = option.read(text)
     found["slo"] = "" if found["slo"] == "none" else found["slo"] or row.slo
     found["slos"] = thresholds.parse(found["slo"])
-    if found["roles"] is None:
+    roles_given = found["roles"] is not None
+    if not roles_given:
         found["roles"] = default_roles(found["scenario"], found["protocol"])
     for flag in ("--wps-target", *TARGET_FLAGS):
         del found[BY_FLAG[flag].field]
+    found["user_class"] = ""
     population = Population(**{name: found.pop(name) for name in POPULATION_FIELDS - {"seed"}}, seed=found["seed"])
+    classes = given.locustfile.classes
+    of_classes = tuple(population_of(each, population, roles_given=roles_given) for each in classes)
     config = RunConfig(
         target=target,
-        populations=(population,),
+        populations=(population, *of_classes) if given.locustfile.plays_scenario else of_classes or (population,),
         users=users,
         spawn_rate=DEFAULT_SPAWN_RATE if spawn_rate is None else spawn_rate,
         run_time_s=run_time_s,
@@ -79,7 +86,8 @@ def load(
     if not judged:
         wrong = frozenset(reader.wrong)
         load_faults = unreachable(config, given.locustfile, wrong, default_rate=spawn_rate is None)
-        faults = [*faults, *conflicts(config, frozenset(reader.given), wrong), *load_faults]
+        faults += conflicts(config, frozenset(reader.given), wrong)
+        faults += [*class_faults(classes, population, target), *load_faults]
     if faults:
         raise ConfigError(faults)
     return config

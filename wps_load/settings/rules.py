@@ -15,7 +15,7 @@ from wps_load.measure import thresholds
 from wps_load.protocol.traits import SUBPROTOCOLS, TRAITS
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
 from wps_load.workload.population import layout
-from wps_load.workload.scenarios import SCENARIOS, Topology, metrics_of
+from wps_load.workload.scenarios import ROWS, SCENARIOS, Topology, metrics_of
 
 if TYPE_CHECKING:
     from wps_load.settings.run_config import RunConfig
@@ -51,7 +51,7 @@ def conflicts(config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -
 
 
 def _protocol(seen: Given) -> Fault | None:
-    config, row = seen.config, SCENARIOS[seen.config.population.scenario]
+    config, row = seen.config, ROWS[seen.config.population.scenario]
     if config.population.protocol in row.protocols:
         return None
     allowed = f"{config.population.scenario} needs one of {', '.join(row.protocols)}"
@@ -63,7 +63,7 @@ def _protocol(seen: Given) -> Fault | None:
 
 def _key(seen: Given) -> Fault | None:
     config = seen.config
-    if config.target.has_key or not SCENARIOS[config.population.scenario].needs_key:
+    if config.target.has_key or not ROWS[config.population.scenario].needs_key:
         return None
     return Fault("--wps-scenario", config.population.scenario, f"it sends by REST: give {_KEY} the calls, not a URL")
 
@@ -77,7 +77,7 @@ def _roles(seen: Given) -> Fault | None:
 def _unused(seen: Given) -> Iterator[Fault]:
     """Options that this scenario has no use for: set by mistake, or in the wrong scenario."""
     name = seen.config.population.scenario
-    row = SCENARIOS[name]
+    row = ROWS[name]
     for flag in sorted({flag for other in SCENARIOS.values() for flag in other.own_options}):
         if flag in seen and flag not in row.own_options:
             users = [other.name for other in SCENARIOS.values() if flag in other.own_options]
@@ -89,7 +89,7 @@ def _unused(seen: Given) -> Iterator[Fault]:
 
 def _publishers(seen: Given) -> Fault | None:
     config, share = seen.config, seen.config.population.publishers
-    row, users = SCENARIOS[config.population.scenario], config.peak_users
+    row, users = ROWS[config.population.scenario], config.peak_users
     if share is None or not row.publishes:
         return None
     if row.needs_key and share.count is None:
@@ -101,7 +101,7 @@ def _publishers(seen: Given) -> Fault | None:
 
 def _groups(seen: Given) -> Fault | None:
     config = seen.config
-    row, users = SCENARIOS[config.population.scenario], config.peak_users
+    row, users = ROWS[config.population.scenario], config.peak_users
     if row.topology is not Topology.GROUPS or users is None:
         return None
     if users < 2:
@@ -121,7 +121,7 @@ def _groups(seen: Given) -> Fault | None:
 
 def _slow(seen: Given) -> Fault | None:
     config, users = seen.config, seen.config.peak_users
-    if not SCENARIOS[config.population.scenario].slow or not users:
+    if not ROWS[config.population.scenario].slow or not users:
         return None
     plan = layout(config.population, users)
     if plan.publishers < plan.members:
@@ -132,20 +132,20 @@ def _slow(seen: Given) -> Fault | None:
 
 
 def _no_echo(seen: Given) -> Fault | None:
-    row = SCENARIOS[seen.config.population.scenario]
+    row = ROWS[seen.config.population.scenario]
     if not seen.config.population.no_echo or row.topology is Topology.GROUPS:
         return None
     return Fault("--wps-no-echo", None, f"only for group scenarios; in {row.name} no user hears another user")
 
 
 def _ack(seen: Given) -> Fault | None:
-    config, row = seen.config, SCENARIOS[seen.config.population.scenario]
+    config, row = seen.config, ROWS[seen.config.population.scenario]
     if not config.population.ack:
         return None
     if not config.population.traits.enveloped:
         name = config.population.protocol
         return Fault("--wps-ack", None, f"{name} has no acks; use one of {', '.join(SUBPROTOCOLS)}")
-    if not row.users_publish:
+    if not row.users_publish and row.topology is not Topology.TASKS:
         return Fault("--wps-ack", None, f"in {row.name} no user publishes")
     return None
 
@@ -179,18 +179,15 @@ def _one_variable(seen: Given) -> Fault | None:
             continue
         if config.population.total_rate is not None:
             return Fault(flag, None, "it sets the total rate itself: leave out --wps-total-rate")
-        if not SCENARIOS[config.population.scenario].publishes:
+        if not ROWS[config.population.scenario].publishes:
             return Fault(flag, None, f"{config.population.scenario} publishes nothing: change users instead")
     return None
 
 
 def _slos(seen: Given) -> Fault | None:
     config = seen.config
-    metrics = metrics_of(
-        config.population.scenario,
-        config.population.protocol,
-        ack=config.population.ack,
-        no_echo=config.population.no_echo,
+    metrics: frozenset[str] = frozenset().union(
+        *(metrics_of(one.scenario, one.protocol, ack=one.ack, no_echo=one.no_echo) for one in config.populations)
     )
     why = [text for slo in config.population.slos if (text := thresholds.check(slo, metrics)) is not None]
     return Fault("--wps-slo", config.population.slo, "; ".join(why)) if why else None

@@ -16,7 +16,7 @@ from wps_load.settings.target import Target
 from wps_load.settings.texts import TIERS
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import Part, PayloadPlan
-from wps_load.workload.scenarios import SCENARIOS, Scenario, latencies_of
+from wps_load.workload.scenarios import ROWS, Scenario, latencies_of
 from wps_load.workload.stages import CapacityRange, Stages
 from wps_load.workload.values import Share
 
@@ -30,7 +30,10 @@ class Population:
     `group_size` None: the scenario's default (`workload.population.layout`).
     """
 
+    user_class: str
+    """The User class of a locustfile whose users these are; empty: they play the scenario."""
     hub: str
+    auth: str
     roles: tuple[str, ...]
     protocol: str
     scenario: str
@@ -54,7 +57,7 @@ class Population:
 
     @property
     def scenario_row(self) -> Scenario:
-        return SCENARIOS[self.scenario]
+        return ROWS[self.scenario]
 
     @property
     def closed_loop(self) -> bool:
@@ -99,7 +102,6 @@ class RunConfig:
 
     target: Target
     populations: tuple[Population, ...]
-    auth: str
     token_lifetime_ns: int
     connect_timeout_ns: int
     keepalive_interval_ns: int
@@ -132,9 +134,8 @@ class RunConfig:
 
     @property
     def population(self) -> Population:
-        """The only one: a run has one scenario."""
-        (only,) = self.populations
-        return only
+        """The first one: those that play the scenario, where there are any."""
+        return self.populations[0]
 
     @property
     def emulator_units(self) -> str | None:

@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Any
 
 from wps_load.errors import Fault
+from wps_load.settings.classes import TaskClass
 
 
 class Level(IntEnum):
@@ -33,13 +34,15 @@ class Locustfile:
 
     `plays_scenario`: there are users that play `--wps-scenario`, not only tasks. `other_users`: there are User classes
     that are not of this package, such as HttpUser. `shape`: the name of its own LoadTestShape, which then sets the
-    number of users. `hosts`: class and `host` of the User classes of ours that have one.
+    number of users. `hosts`: class and `host` of the User classes of ours that have one. `classes`: those of
+    ours that have tasks of their own.
     """
 
     plays_scenario: bool = True
     other_users: bool = False
     shape: str | None = None
     hosts: tuple[tuple[str, str], ...] = ()
+    classes: tuple[TaskClass, ...] = ()
 
 
 Settings = Mapping[str, Mapping[str, tuple[Any, Any]]]

@@ -4,6 +4,7 @@ ValueError with what is allowed."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qs
@@ -54,9 +55,12 @@ def negotiate_url(text: str) -> str:
 
 
 def roles(text: str) -> tuple[str, ...]:
-    if text.strip() == "none":
-        return ()
-    roles = tuple(parts(text))
+    return () if text.strip() == "none" else judged_roles(parts(text))
+
+
+def judged_roles(texts: Iterable[str]) -> tuple[str, ...]:
+    """Each text is a role. Raises ValueError with what is allowed."""
+    roles = tuple(texts)
     if any(role.startswith("webpubsub.") and not _ROLE.fullmatch(role) for role in roles):
         raise ValueError(
             "a comma-separated list of webpubsub.joinLeaveGroup and webpubsub.sendToGroup, also with .GROUP, "

@@ -58,8 +58,6 @@ class Asked:
         values[HOST] = self._host(values)
         if found.shape is not None:
             values["run_time"] = None  # Locust leaves it to the shape
-        if not found.plays_scenario:  # its default SLO is about messages that nobody sends
-            values["wps_slo"] = values.get("wps_slo") or "none"
         return self._read(values, sources, found)
 
     def adopt(self, changed: Mapping[str, Any] | None) -> None:
@@ -102,7 +100,7 @@ class Asked:
         host = values.get(HOST) or ""
         values[HOST] = self._hidden.get(host) if kind is TargetKind.CLIENT_URL else None
         values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"
-        config = options.read(values, sources=self._sources, judged=True)
+        config = options.read(values, sources=self._sources, locustfile=self.locustfile, judged=True)
         secrets.judge_target(config.target, order)
         if order["emulator"]:
             return config.with_emulator(secrets.emulator_connection_string(order["emulator"]))
@@ -131,6 +129,7 @@ class Asked:
             other_users=len(ours) < len(self._environment.user_classes),
             shape=None if shape is None or isinstance(shape, OurShape) else type(shape).__name__,
             hosts=self._hosts,
+            classes=tuple(each for cls in ours if (each := cls.task_class()) is not None),
         )
 
     def hide_host(self) -> None:

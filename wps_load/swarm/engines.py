@@ -11,7 +11,7 @@ from wps_load.client.engine import Engine
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S
-from wps_load.settings.run_config import RunConfig
+from wps_load.settings.run_config import Population, RunConfig
 from wps_load.settings.target import TargetKind
 
 
@@ -23,7 +23,7 @@ def make_engine(config: RunConfig, identity: Mapping[str, Any], on_warning: Call
         run_id=identity["run_id"],
         number=identity["number"],
         users=identity["users"],
-        access=make_access(config, network),
+        access_of=lambda population: make_access(config, population, network),
         network=network,
         on_warning=on_warning,
     )
@@ -38,9 +38,10 @@ def make_network(config: RunConfig) -> Network:
     return Network.create(ca_file=config.ca_file, insecure=config.insecure, environ=os.environ)
 
 
-def make_access(config: RunConfig, network: Network) -> Access:
+def make_access(config: RunConfig, population: Population, network: Network) -> Access:
+    """Where the connections of a population get their Client URLs."""
     target = config.target
-    in_header = config.auth == "header"
+    in_header = population.auth == "header"
     if target.kind is TargetKind.CLIENT_URL:
         return UrlAccess(target.url, in_header)
     if target.kind is TargetKind.NEGOTIATE:
@@ -49,8 +50,8 @@ def make_access(config: RunConfig, network: Network) -> Access:
     assert target.connection is not None, "the emulator runs before users do"
     return MintedAccess(
         target.connection,
-        config.population.hub,
-        config.population.roles,
+        population.hub,
+        population.roles,
         config.token_lifetime_ns // NS_PER_S,
         in_header,
     )

@@ -11,6 +11,7 @@ from locust import User, task
 
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.errors import Fault
+from wps_load.settings.classes import TaskClass
 from wps_load.swarm.install import agent_of, install
 from wps_load.swarm.kinds import OurUser
 
@@ -28,6 +29,11 @@ class InstalledUser(OurUser, User):
     def attribute_faults(cls) -> Iterator[Fault]:
         """What is wrong with the attributes that a locustfile has given this class, before anything connects."""
         yield from ()
+
+    @classmethod
+    def task_class(cls) -> TaskClass | None:
+        """What a locustfile says about this class instead of the options; None: its users play the scenario."""
+        return None
 
 
 class ScenarioUser(InstalledUser):

@@ -12,8 +12,9 @@ from locust.exception import StopUser
 
 from wps_load.client.api import WebPubSubClient
 from wps_load.errors import Fault, Finding
+from wps_load.settings.classes import TaskClass
 from wps_load.swarm.install import agent_of
-from wps_load.swarm.user_attributes import attribute_faults
+from wps_load.swarm.user_attributes import attribute_faults, task_class
 from wps_load.swarm.users import InstalledUser
 
 
@@ -22,10 +23,15 @@ class WebPubSubUser(InstalledUser):
 
     A `Finding` that a task does not catch ends the task, not the user: it is in the table of failures already, and the
     log has told the first of its kind. Set `groups` to be a member of them with every connection, and `user_id` (of the
-    class, or in `__init__`) for tokens that name somebody; without, each user has one of its own.
+    class, or in `__init__`) for tokens that name somebody; without, each user has one of its own. `protocol`, `hub`,
+    `roles` and `auth` hold for this class instead of the options of these names.
     """
 
     abstract = True
+    protocol: str | None = None
+    hub: str | None = None
+    roles: str | Sequence[str] | None = None
+    auth: str | None = None
     groups: Sequence[str] = ()
     user_id: str | None = None
 
@@ -36,6 +42,10 @@ class WebPubSubUser(InstalledUser):
     @classmethod
     def attribute_faults(cls) -> Iterator[Fault]:
         return attribute_faults(cls)
+
+    @classmethod
+    def task_class(cls) -> TaskClass:
+        return task_class(cls)
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
@@ -49,7 +59,7 @@ class WebPubSubUser(InstalledUser):
             if agent is None:
                 raise StopUser
             self._client = WebPubSubClient(
-                agent.engine.populations[0].connections,
+                agent.engine.of_class(type(self).__name__).connections,
                 user_id=self.user_id,
                 groups=self.groups,
                 on_callback_error=self._callback_failed,

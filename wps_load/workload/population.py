@@ -12,7 +12,7 @@ from typing import Protocol
 
 from wps_load.protocol.traits import TRAITS
 from wps_load.workload.chaos import SlowPlan
-from wps_load.workload.scenarios import SCENARIOS, Topology
+from wps_load.workload.scenarios import ROWS, Topology
 from wps_load.workload.seeding import derive
 from wps_load.workload.values import Share
 
@@ -188,7 +188,7 @@ class Layout:
 
 def layout(settings: Settings, users: int) -> Layout:
     """The topology of a run that begins with `users`: the options where given, else the scenario's default."""
-    row = SCENARIOS[settings.scenario]
+    row = ROWS[settings.scenario]
     share, seed = settings.publishers or row.publishers, settings.seed
     if row.topology is not Topology.GROUPS:
         return Layout(users, users, 1, None, share if row.users_publish else None, seed=seed)
@@ -207,7 +207,7 @@ def layout(settings: Settings, users: int) -> Layout:
 
 def publisher_count(settings: Settings, users: int) -> int:
     """How many publish: users, or in REST scenarios the senders that run beside them."""
-    row = SCENARIOS[settings.scenario]
+    row = ROWS[settings.scenario]
     if not row.needs_key:
         return layout(settings, users).publishers
     share = settings.publishers or row.publishers
@@ -218,13 +218,13 @@ def publisher_count(settings: Settings, users: int) -> int:
 def role(settings: Settings, run_id: str, index: int, users: int) -> Role:
     """The part of connection `index` of a run that begins with `users`; those who are added have the indices from there
     on. Pure: same arguments, same role, on every worker."""
-    row, plan = SCENARIOS[settings.scenario], layout(settings, users)
+    row, plan = ROWS[settings.scenario], layout(settings, users)
     user_id = user_name(run_id, index)
     if row.topology is Topology.REST_ALL:
         return Role(index, user_id, (), (EVERYBODY,), None)
     if row.topology is Topology.REST_USERS:
         return Role(index, user_id, (), (USER_BASE + index,), None)
-    if row.topology is Topology.SILENT:
+    if not row.publishes:
         return Role(index, user_id, (), (), None)
     if row.calls_handler(settings.protocol):
         kind, name = ("event", EVENT_NAME) if TRAITS[settings.protocol].enveloped else ("raw", "message")
@@ -321,7 +321,7 @@ def phase(ordinal: int) -> float:
 def rest_streams(settings: Settings, run_id: str, sender: int, senders: int, users: int) -> tuple[RestStream, ...]:
     """What REST sender `sender` of `senders` sends: to all, or to the users of its own in turn."""
     begin = phase(sender)
-    if SCENARIOS[settings.scenario].topology is Topology.REST_ALL:
+    if ROWS[settings.scenario].topology is Topology.REST_ALL:
         return (RestStream(EVERYBODY + sender, EVERYBODY, "all", "", Fraction(1), begin),)
     targets = range(sender, users, senders)
     return tuple(

@@ -6,6 +6,7 @@ docs/scenarios.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -28,6 +29,7 @@ class Topology(StrEnum):
     REST_USERS = "rest-users"  # an app server sends to single users
     REST_ALL = "rest-all"  # an app server sends to everybody
     SILENT = "silent"  # nobody publishes
+    TASKS = "tasks"  # the tasks of a locustfile decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Scenario:
 
     @property
     def publishes(self) -> bool:
-        return self.topology is not Topology.SILENT
+        return self.topology not in (Topology.SILENT, Topology.TASKS)
 
     @property
     def users_publish(self) -> bool:
@@ -144,31 +146,44 @@ SCENARIOS: dict[str, Scenario] = {
     )
 }  # fmt: skip
 
+LOCUSTFILE = "locustfile"
+"""What a run is called after whose users have tasks of their own instead of a scenario."""
+ROWS: Mapping[str, Scenario] = {
+    **SCENARIOS,
+    LOCUSTFILE: Scenario(LOCUSTFILE, Topology.TASKS, PROTOCOLS, (*_OWN_METRICS, *_REST_METRICS, "recover")),
+}
+"""The scenarios that `--wps-scenario` may name, and that of a locustfile's own tasks."""
+
 
 def default_roles(scenario: str, protocol: str) -> tuple[str, ...]:
-    """The least roles that a minted token needs; sending events and receiving need none."""
-    return JOIN_AND_PUBLISH if SCENARIOS[scenario].publishes_to_groups(protocol) else ()
+    """The least roles that a minted token needs; sending events and receiving need none. Tasks may join and publish."""
+    row = ROWS[scenario]
+    needs_groups = row.topology is Topology.TASKS or row.publishes_to_groups(protocol)
+    return JOIN_AND_PUBLISH if needs_groups else ()
 
 
 def latencies_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool = False) -> tuple[str, ...]:
     """The latencies of messages that a run of this scenario can have, the most telling first; of silent ones none."""
     having = metrics_of(scenario, protocol, ack=ack, no_echo=no_echo)
-    own = tuple(name for name in SCENARIOS[scenario].metrics if name in having)
+    own = tuple(name for name in ROWS[scenario].metrics if name in having)
     return (*own, *(("publish_ack",) if "publish_ack" in having else ()))
 
 
 def metrics_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool = False) -> frozenset[str]:
     """The metrics that a run of this scenario can have: an SLO on any other is refused before the run."""
-    row, traits = SCENARIOS[scenario], TRAITS[protocol]
+    row, traits = ROWS[scenario], TRAITS[protocol]
     found = {*_CONNECT_METRICS, *row.metrics}
     if traits.speaks_first is First.NOBODY:
         found.discard("connect_ready")
     if default_roles(scenario, protocol):
         found.add("join_group")
-    if ack and row.users_publish and traits.enveloped:
+    tasks = row.topology is Topology.TASKS
+    if traits.enveloped and (tasks or (ack and row.users_publish)):
         found.add("publish_ack")
     if traits.reliable:
         found.add("recover")
+    elif tasks:
+        found.discard("recover")
     if no_echo and row.topology is Topology.GROUPS:
         found -= {"rtt", "rtt_service"}
     return frozenset(found)

@@ -1,0 +1,27 @@
+"""User classes of a locustfile with tasks of their own: what each says instead of the options."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_STEP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class TaskClass:
+    """One User class. None: the option holds. `rest`: its tasks call REST and have no connection; else `groups` are
+    joined with every connection, where they are known before the run."""
+
+    name: str
+    protocol: str | None = None
+    hub: str | None = None
+    roles: tuple[str, ...] | None = None
+    auth: str | None = None
+    groups: tuple[str, ...] = ()
+    rest: bool = False
+
+    @property
+    def population(self) -> str:
+        """What its population is called: `ChatUser` -> `chat-user`; empty where the name has no Latin letter."""
+        return re.sub(r"^[^a-z]+", "", "-".join(filter(None, _STEP.split(self.name))).lower())
