@@ -159,7 +159,7 @@ def test_a_lost_ack_comes_as_duplicate_and_nothing_is_done_twice(protocol: str) 
     client.read()
     assert client.received == ["m0"]
     assert [(result.ok, result.duplicate) for result in client.results] == [(True, True)]
-    assert client.session.pending_acks == 0
+    assert client.session.unanswered == 0
 
 
 @protocols
@@ -306,7 +306,7 @@ def test_nothing_is_lost_or_done_twice_whatever_gets_lost(protocol: str, script:
     assert [data for data in client.received if data in theirs] == theirs, "another's messages keep their order"
     assert len(client.results) == client.published
     assert all(result.ok for result in client.results)
-    assert client.session.pending_acks == 0
+    assert client.session.unanswered == 0
     assert (client.session.sequence_gaps, client.session.unknown_acks) == (0, 0)
     assert client.connection.queue is not None
     assert len(client.connection.queue) == 0

@@ -26,6 +26,7 @@ FILES = {
     "small-group": (),
     "big-group": ("--wps-publishers", "5", "--wps-groups", "4"),
     "upstream": ("--wps-protocol", "protobuf"),
+    "invoke": ("--wps-protocol", "json-reliable"),
     "send-to-user": ("--processes", "2", "--wps-publishers", "3"),
     "broadcast": ("--wps-publishers", "2", "--wps-total-rate", "40", "--wps-protocol", "simple"),
     "idle": ("-u", "60", "-r", "500"),
@@ -85,6 +86,13 @@ def test_round_trips(finished: dict[str, Finished], name: str) -> None:
     _, messages, counts = counted(finished, name)
     assert counts["rtt"] == counts["rtt_service"] == messages["delivered"] == messages["published"]
     assert "delivery" not in counts
+
+
+def test_invocations(finished: dict[str, Finished]) -> None:
+    _, messages, counts = counted(finished, "invoke")
+    assert counts["invoke"] == messages["delivered"] == messages["published"] > 20
+    assert not {"rtt", "delivery", "join_group"} & set(counts)
+    assert finished["invoke"].summary["invocations"]["pending_max"] >= 1
 
 
 @pytest.mark.parametrize(("name", "members"), [("small-group", 10), ("big-group", 5)])

@@ -89,7 +89,7 @@ JSON_DOWNSTREAM: list[tuple[str, Downstream]] = [
 JSON_UNKNOWN = [
     '{"type":"streamAck","streamId":"s1","expectedSequenceId":1}',
     '{"type":"system","event":"somethingNew"}',
-    '{"type":"invokeResponse","invocationId":"1","success":true}',
+    '{"type":"groupStateUpdate","group":"g","items":[]}',
 ]
 
 PROTOBUF_UPSTREAM: list[tuple[str, Upstream]] = [

@@ -8,13 +8,13 @@ from tests.protocol.session_messages import BINARY, SECOND, TEXT, acked, connect
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, Pong
+from wps_load.protocol.pending import PendingAck
 from wps_load.protocol.session import (
     ACK_AFTER_BYTES,
     ACK_AFTER_MESSAGES,
     ACK_AFTER_NS,
     RECOVERY_WINDOW_NS,
     AckResult,
-    PendingAck,
     Session,
     State,
 )
@@ -107,7 +107,7 @@ def test_acks_find_their_requests() -> None:
     assert session.resolve(Ack(2, True)) == AckResult("publish", "context-2", True, False, None)
     denied = session.resolve(Ack(1, False, "Forbidden", "free text"))
     assert denied == AckResult("join_group", "context-1", False, False, "Forbidden")
-    assert session.pending_acks == 0
+    assert session.unanswered == 0
 
 
 def test_duplicate_is_success() -> None:

@@ -24,7 +24,7 @@ def test_what_was_sent_before_the_limit_is_overdue_once_oldest_first() -> None:
     session = asked(10, 20, 30)
     assert [pending.context for pending in session.overdue(21)] == [10, 20]
     assert session.overdue(21) == []
-    assert session.pending_acks == 1
+    assert session.unanswered == 1
     assert [pending.context for pending in session.overdue(None)] == [30], "the end of a run"
 
 
@@ -41,7 +41,7 @@ def test_a_late_ack_is_counted_as_late_and_not_as_unknown() -> None:
 def test_a_lasting_request_is_resolved_however_late() -> None:
     session = asked(10, lasting=True)
     assert len(session.overdue(11)) == 1
-    assert session.pending_acks == 0
+    assert session.unanswered == 0
     assert session.resolve(Ack(1, True)) == AckResult("publish", 10, True, False, None, late=True)
     assert session.late_acks == 1
     assert session.resolve(Ack(1, True)) is None
@@ -51,14 +51,14 @@ def test_what_ends_with_its_connection_is_told_unless_it_was_overdue() -> None:
     session = asked(10, 20, lasting=True)
     session.overdue(15)
     assert [pending.context for pending in session.abandon_all()] == [20]
-    assert session.pending_acks == 0
+    assert session.unanswered == 0
 
 
 def test_an_ack_without_a_number_is_unknown() -> None:
     session = asked(10)
     assert session.resolve(Ack(None, True)) is None
     assert session.unknown_acks == 1
-    assert session.pending_acks == 1
+    assert session.unanswered == 1
 
 
 steps = st.lists(st.tuples(st.sampled_from(["ask", "ask lasting", "answer", "expire"]), st.integers(0, 9)), max_size=60)
@@ -89,7 +89,7 @@ def test_every_request_is_answered_or_told_overdue_exactly_once(course: list[tup
             for pending in session.overdue(now - which):
                 outcomes[pending.context] += 1
                 overdue.add(pending.context)
-    assert session.pending_acks == sum(ack_id not in outcomes for ack_id in range(1, sent + 1))
+    assert session.unanswered == sum(ack_id not in outcomes for ack_id in range(1, sent + 1))
     for pending in session.abandon_all():
         outcomes[pending.context] += 1
     assert outcomes == Counter(range(1, sent + 1))

@@ -161,7 +161,7 @@ def test_nothing_is_lost_or_done_twice_whenever_the_socket_goes(script: list[tup
     assert len(client.received) == len(set(client.received)) == client.published + others
     assert sorted(str(result.context) for result in client.results) == sorted(service.executed)
     assert all(result.ok for result in client.results)
-    assert client.session.pending_acks == 0
+    assert client.session.unanswered == 0
     assert client.session.sequence_gaps == 0
     assert client.session.unknown_acks == 0
     assert service.unacked == {}

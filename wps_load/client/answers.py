@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import gevent  # type: ignore[import-untyped]
 
-from wps_load.protocol.session import PendingAck, Session
+from wps_load.protocol.pending import PendingAck
+from wps_load.protocol.session import Session
 
 if TYPE_CHECKING:
     from wps_load.measure.recorder import Recorder
@@ -62,7 +63,7 @@ class Answers:
     @property
     def awaited(self) -> bool:
         """Whether an answer that may still come in time is waited for."""
-        return any(asker.session.pending_acks for asker in self.askers)
+        return any(asker.session.unanswered for asker in self.askers)
 
     def end(self) -> None:
         """The run is over: nothing is waited for any more."""
@@ -79,7 +80,7 @@ class Answers:
         for asker in askers:
             for pending in asker.session.overdue(before_ns):
                 asker.unanswered(pending, "timeout")
-            if not asker.session.pending_acks:
+            if not asker.session.unanswered:
                 self.askers.discard(asker)
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import orjson
 
-from wps_load.client import api_values
+from wps_load.client import api_invoke, api_values
 from wps_load.client.api_connector import TIMEOUT_S, ApiConnector
 from wps_load.client.connections import Connections
 from wps_load.client.inbox import Callback, Inbox
@@ -25,8 +25,9 @@ from wps_load.client.outstanding import Key, Outstanding, Sent, data_key
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import LocalProtocolError, WrongType
 from wps_load.protocol import names
-from wps_load.protocol.messages import DataMessage, DataType, SendEvent, SendToGroup, Upstream
+from wps_load.protocol.messages import DataMessage, DataType, InvokeResponse, SendEvent, SendToGroup, Upstream
 from wps_load.protocol.simple import EVENT
+from wps_load.protocol.traits import NO_INVOKE
 
 
 class WebPubSubClient:
@@ -142,6 +143,19 @@ class WebPubSubClient:
         data_type, wire, shown = self._written(data)
         key = data_key(None, data_type, shown)
         self._publish(lambda ack_id: SendEvent(name, data_type, wire, ack_id), key, ack, timeout)
+
+    def invoke(self, event: str, data: Any = None, *, timeout: float = TIMEOUT_S) -> InvokeResponse:
+        """Raises an event at the hub's event handler and returns its answer: `data`, with `data_type`; None: no data.
+
+        JSON subprotocols only. Its time is `invoke`. An error of the handler's, and no response in `timeout` seconds
+        (it is cancelled then), raise a Finding; so does a connection that is lost meanwhile: nothing is sent again.
+        """
+        if not self._context.codec.traits.invokes:
+            raise LocalProtocolError(f"invoke in {self._context.codec.name}: {NO_INVOKE}")
+        names.event_name(event, "event")
+        timeout_s = api_values.seconds(timeout)
+        data_type, wire = (None, None) if data is None else self._written(data)[:2]
+        return api_invoke.invoke(self._context, self._connector, event, data_type, wire, timeout_s)
 
     def send(self, data: Any, *, timeout: float = TIMEOUT_S) -> None:
         """`--wps-protocol simple`: sends a raw message, which has no ack. An answer of the same data is `rtt`.

@@ -21,7 +21,7 @@ from wps_load.client.quote import quote
 from wps_load.client.recovery import recover
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost
-from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, Pong
+from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, InvokeResponse, Pong
 from wps_load.protocol.session import Session, State
 
 
@@ -40,6 +40,14 @@ class Request:
     """A request on its way; its ack will be `answer`."""
 
     ack_id: int
+    answer: Any = field(default_factory=AsyncResult)
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One on its way. `answer`: its response and when it came, or how its connection was lost."""
+
+    number: int
     answer: Any = field(default_factory=AsyncResult)
 
 
@@ -133,6 +141,13 @@ class ApiLink:
         self.send(payload, opcode)
         return request
 
+    def invoke(self, number: int, payload: bytes, opcode: int) -> Invocation:
+        """Sends an invocation. What the socket refuses is answered by the connection's end."""
+        invocation = Invocation(number)
+        self.session.invocations.expect(number, invocation, now_ns())
+        self.send(payload, opcode)
+        return invocation
+
     def acknowledge(self, at_ns: int) -> None:
         """Reliable: tells the service what has come, when it is time to."""
         payload = self.session.sequence_ack_due(at_ns)
@@ -187,7 +202,14 @@ class ApiLink:
             self.connected.set()
         elif type(message) is Disconnected:
             self._farewell = quote(message.reason)
+        elif type(message) is InvokeResponse:
+            invoked = self.session.invocations.resolve(message)
+            if invoked is None:
+                self._context.recorder.count("responses_unknown")
+            else:
+                cast(Invocation, invoked.context).answer.set((message, arrival_ns))
         elif type(message) is Pong:
+            self._context.recorder.count("pongs_received")
             self._context.ping_words.answered()
 
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
@@ -200,6 +222,8 @@ class ApiLink:
             self.session.close()
         else:
             self.session.lost(lost_ns, lost.code)
+        for pending in self.session.invocations.overdue(None):  # they end with their socket, recovered or not
+            cast(Invocation, pending.context).answer.set(lost)
         provoked = asked or self._connections.ping_refused(self, lost)
         self._connections.closed(self, lost, counted=usable and not provoked and self._recovery is None)
         self.proven.set()

@@ -35,6 +35,7 @@ from wps_load.protocol.codecs import CODECS, Codec, Template
 from wps_load.protocol.envelopes import Envelopes, NoEnvelopes
 from wps_load.protocol.frames import FrameWriter
 from wps_load.protocol.messages import DataType
+from wps_load.protocol.traits import PublishKind
 from wps_load.settings.run_config import Population, RunConfig
 from wps_load.workload.payload import PayloadPlan
 from wps_load.workload.seeding import derive
@@ -172,8 +173,8 @@ class PopulationContext:
             send_lag=run.recorder.buffer("send_lag"),
         )
 
-    def template(self, kind: str, name: str, no_echo: bool) -> Template:
-        return self.codec.publish_template("group" if kind == "group" else "event", name, self.data_type, no_echo)
+    def template(self, kind: PublishKind, name: str, no_echo: bool) -> Template:
+        return self.codec.publish_template(kind, name, self.data_type, no_echo)
 
     def failed(self, metric: str, label: str, message: str, advice: str = "") -> None:
         """Counts a failure, and warns once of its kind."""

@@ -15,12 +15,14 @@ from wps_load.client.api_link import Answer, ApiLink
 from wps_load.client.connections import Connections
 from wps_load.client.context import PopulationContext, RunContext
 from wps_load.client.dial import Dialed
+from wps_load.client.quote import quote
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.errors import Finding
+from wps_load.errors import ConnectionLost, Finding
 from wps_load.measure.catalog import ack_label
 from wps_load.measure.stamp import Stamp, make_mark, mark_of, pack_binary, pack_text, read_binary, read_json
 from wps_load.protocol.messages import DataMessage, JoinGroup
+from wps_load.protocol.traits import PublishKind
 from wps_load.settings.run_config import RunConfig
 from wps_load.workload.payload import PayloadPlan
 from wps_load.workload.population import EVENT_NAME
@@ -31,6 +33,7 @@ _SEND_ADVICE: Final = "give the token the role webpubsub.sendToGroup (--wps-role
 _HANDLER_ADVICE: Final = (
     "scenarios with answers (upstream; echo with simple) need an event handler that echoes, such as `wps-load upstream`"
 )
+_INVOKE_ADVICE: Final = "invoke is a preview: the service, or this resource, may not know it"
 _NO_ANSWER: Final = "the message did not come back in {limit:g} s"
 
 
@@ -93,6 +96,23 @@ class Conversation:
         sent_ns = self._publish("event", EVENT_NAME if self._codec.enveloped else "message", None)
         return (self._came_back(sent_ns, _HANDLER_ADVICE) - sent_ns) / 1e6
 
+    def echo_by_invocation(self) -> float:
+        """Invokes an event and waits for its response; ms. Raises Finding, ConnectionLost."""
+        number = self._link.session.invocations.next_number()
+        template = self._context.template("invoke", EVENT_NAME, no_echo=False)
+        data, sent_ns = self._data(self._context.payloads)
+        invocation = self._link.invoke(number, template.encode_safe(data, number), template.opcode)
+        came = invocation.answer.wait(self._limit_s)
+        if came is None:
+            raise Finding("invoke_timeout", f"no response in {self._limit_s:g} s", _INVOKE_ADVICE)
+        if isinstance(came, ConnectionLost):
+            raise came
+        response, arrival_ns = came
+        if not response.success:
+            told = f"an invocation failed ({quote(response.error or 'no name')}): {quote(response.error_message)}"
+            raise Finding(ack_label(response.error, "invoke"), told, _HANDLER_ADVICE)
+        return float(arrival_ns - sent_ns) / 1e6
+
     def rest_data(self) -> tuple[bytes, int]:
         """The body of a REST send to us, and when it was made."""
         return self._data(self._config.population.payload_plan(envelope=False))
@@ -103,7 +123,7 @@ class Conversation:
 
     # -- inside --------------------------------------------------------------------------------------------------
 
-    def _publish(self, kind: str, name: str, ack_id: int | None) -> int:
+    def _publish(self, kind: PublishKind, name: str, ack_id: int | None) -> int:
         template = self._context.template(kind, name, no_echo=False)
         data, sent_ns = self._data(self._context.payloads)
         payload = template.encode_safe(data, ack_id)

@@ -10,6 +10,7 @@ from typing import Protocol, cast
 
 from gevent.event import Event  # type: ignore[import-untyped]
 
+from wps_load.client import invoking
 from wps_load.client.answers import UNANSWERED, count_acks
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.context import PopulationContext
@@ -22,6 +23,7 @@ from wps_load.measure.catalog import ack_label
 from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import DUPLICATE, Receiver
 from wps_load.measure.stamp import TEXT_CHARS, WAIT_SHIFT, read_text
+from wps_load.protocol import invocations
 from wps_load.protocol.envelopes import NoEnvelopes
 from wps_load.protocol.messages import (
     Ack,
@@ -29,11 +31,13 @@ from wps_load.protocol.messages import (
     DataMessage,
     Disconnected,
     Downstream,
+    InvokeResponse,
     JoinGroup,
     Pong,
     Upstream,
 )
-from wps_load.protocol.session import PendingAck, Session, State
+from wps_load.protocol.pending import PendingAck
+from wps_load.protocol.session import Session, State
 from wps_load.workload.chaos import NORMAL_CLOSURE
 from wps_load.workload.population import Role
 
@@ -68,6 +72,9 @@ class Owner(Protocol):
     def link_lost(self, link: Link, lost: ConnectionLost, asked: bool) -> None:
         """The connection has ended, asked (by plan, or cut by the scenario) or not."""
         ...
+
+
+_UNUSUAL = ("messages_replayed", "sequence_gaps", "messages_unknown")
 
 
 class Link:
@@ -137,7 +144,7 @@ class Link:
         self.lost: ConnectionLost | None = None
         self.lost_ns = 0
         self._farewell = ""
-        self._told = (session.duplicates_dropped, session.sequence_gaps)
+        self._told = (session.duplicates_dropped, session.sequence_gaps, session.unknown_messages)
         self._acks_told = (session.late_acks, session.unknown_acks)
         self._stalled: tuple[Publisher, int] | None = None
         """The publisher's message that may have left in part only, if the connection stalled on one."""
@@ -159,6 +166,9 @@ class Link:
 
     def unanswered(self, pending: PendingAck, why: str) -> None:
         """An answer that did not come. `why`: `timeout`, `connection_lost`."""
+        if pending.kind == invocations.KIND:
+            invoking.unanswered(self._context, self, pending, why)
+            return
         if pending.kind == "publish":
             _, epoch = cast(tuple[int, int], pending.context)
             if epoch == self._context.epochs.number:
@@ -177,13 +187,13 @@ class Link:
         payload = self.session.sequence_ack_due(at_ns)
         if payload is not None:
             self.send(payload)
-            self._count_replays()
+            self._count_unusual()
 
-    def _count_replays(self) -> None:
-        """Reliable: tells the recorder what the session has dropped, or missed, since it was last asked."""
+    def _count_unusual(self) -> None:
+        """Tells the recorder what the session has dropped, missed or not understood since it was last asked."""
         session, recorder = self.session, self._context.recorder
-        now = session.duplicates_dropped, session.sequence_gaps
-        for name, count, before in zip(("messages_replayed", "sequence_gaps"), now, self._told, strict=True):
+        now = session.duplicates_dropped, session.sequence_gaps, session.unknown_messages
+        for name, count, before in zip(_UNUSUAL, now, self._told, strict=True):
             if count > before:
                 recorder.count(name, count - before)
         self._told = now
@@ -215,8 +225,8 @@ class Link:
             if type(message) is not DataMessage:
                 if message is not None:
                     self._on_protocol(message, arrival_ns)
-                elif self._reliable:
-                    self._count_replays()
+                else:
+                    self._count_unusual()
                 return
             decoded = message
             data = message[3]
@@ -288,7 +298,10 @@ class Link:
             self.connected.set()
         elif type(message) is Disconnected:
             self._farewell = quote(message.reason)
+        elif type(message) is InvokeResponse:
+            invoking.answered(self._context, self, message, arrival_ns)
         elif type(message) is Pong:
+            self._context.recorder.count("pongs_received")
             self._context.ping_words.answered()
 
     def _on_published(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
@@ -330,8 +343,9 @@ class Link:
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
         self.lost_ns = now_ns()
         self.lost = lost = lost.after(self._farewell)
-        self._count_replays()
+        self._count_unusual()
         self.closed_cleanly = asked and lost.code != 1006
+        invoking.lost(self._context, self, counted=not asked)
         self._owner.link_lost(self, lost, asked)
         self.connected.set()
         self.ended.set()
@@ -345,6 +359,10 @@ class Link:
             publisher, seq = self._stalled
             publisher.fail(seq, cause)
         self._stalled = None
+
+    @property
+    def owner(self) -> Owner:
+        return self._owner
 
     @property
     def recoverable(self) -> bool:

@@ -12,13 +12,16 @@ from collections import deque
 from fractions import Fraction
 from typing import Protocol
 
+from wps_load.client import invoking
 from wps_load.client.connection import Connection
 from wps_load.client.context import PopulationContext
 from wps_load.client.publishing_window import PublishingWindow
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.measure.causes import Cause
 from wps_load.protocol.codecs import Template
-from wps_load.protocol.session import PendingAck, Session
+from wps_load.protocol.pending import PendingAck
+from wps_load.protocol.session import Session
+from wps_load.protocol.traits import PublishKind
 
 BACKLOG_MESSAGES = 10_000
 """What one publisher holds back while its peer reads nothing; the oldest one fails when another one comes."""
@@ -65,6 +68,7 @@ class Publisher:
         "_behind",
         "_choose",
         "_context",
+        "_invokes",
         "_key",
         "_newcomer_to",
         "_opcode",
@@ -87,7 +91,7 @@ class Publisher:
         *,
         stream: int,
         audience: int,
-        kind: str,
+        kind: PublishKind,
         name: str,
         no_echo: bool,
         owner: int,
@@ -110,10 +114,11 @@ class Publisher:
         """There is no link, but there will be one that continues it (recovery): keep messages meanwhile."""
         self._newcomer_to = newcomer_to
         self._template: Template = context.template(kind, name, no_echo)
+        self._invokes = kind == "invoke"
         self._ack = context.wants_acks
         self._choose = context.payloads.choose
         self._opcode = self._template.opcode
-        around = None if self._ack else context.payloads.around(self._template.encode_safe)
+        around = None if self._ack or self._invokes else context.payloads.around(self._template.encode_safe)
         self._before: bytes | None = around[0] if around else None
         self._behind = around[1] if around else b""
         self._key = 0
@@ -211,6 +216,9 @@ class Publisher:
             payload = self._template.encode_safe(data, ack_id)
             session.expect_ack(ack_id, "publish", (due_ns, context.epochs.number), payload, sent_ns)
             context.run.answers.askers.add(link)
+        elif self._invokes:
+            number = invoking.begin(context, link, (seq, due_ns, context.epochs.number), sent_ns)
+            payload = self._template.encode_safe(self._choose(stream, seq).wrap(stamp), number)
         else:
             payload = self._template.encode_safe(self._choose(stream, seq).wrap(stamp))
         if send(frame(self._opcode, payload)):
@@ -266,6 +274,12 @@ class Publisher:
         """A message that was not, or not wholly, handed to the socket."""
         if self.window is not None:
             self.window.out.failed(seq, cause)
+
+    def refused(self, at_ns: int, seq: int) -> None:
+        """Message `seq` was answered with an error: nobody is owed more. Closed loop: the next one leaves."""
+        if self.window is not None:
+            self.window.out.uncertain(seq)
+        self.came_back(at_ns, seq)
 
     def came_back(self, at_ns: int, seq: int) -> None:
         """Closed loop: message `seq` is back. If it is the one in flight, not one given up, the next one leaves."""

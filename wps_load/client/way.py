@@ -215,6 +215,8 @@ class Way:
         assert talk is not None, "after the upgrade"
         if not config.population.scenario_row.users_publish:
             return skipped("echo", f"no user publishes in {config.population.scenario}")
+        if config.population.scenario_row.invokes:
+            return Check("echo", Level.PASS, f"an invocation was answered in {talk.echo_by_invocation():.1f} ms")
         if config.population.scenario_row.calls_handler(config.population.protocol):
             return Check("echo", Level.PASS, f"the event handler answered in {talk.echo_by_handler():.1f} ms")
         took_ms = talk.echo_in_group(f"{self._user}-group")

@@ -61,8 +61,10 @@ class Sample:
     def _made_template(self) -> Template:
         if self._by_group:
             return self.codec.publish_template("group", _GROUP, self.data_type, self.config.population.no_echo)
-        event = EVENT_NAME if self.codec.enveloped else "message"
-        return self.codec.publish_template("event", event, self.data_type)
+        kind = self.config.population.scenario_row.kind_of_publication(self.codec.name)
+        if kind == "raw":
+            return self.codec.publish_template("event", "message", self.data_type)
+        return self.codec.publish_template(kind, EVENT_NAME, self.data_type)
 
     def inbound(self, seq: int) -> bytes:
         """The frame of message `seq` as a user publishes it; a REST sender's body."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from wps_load.emulator.hub import Connection, Reply
+from wps_load.emulator.hub import Connection
+from wps_load.emulator.wires import Reply
 from wps_load.protocol.messages import SendEvent
 
 

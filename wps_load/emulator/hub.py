@@ -12,17 +12,18 @@ from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Protocol
 
 from wps_load.clock import NS_PER_S
+from wps_load.emulator import invoking
 from wps_load.emulator.delivery import Delivery
 from wps_load.emulator.delivery import Link as DeliveryLink
 from wps_load.emulator.frames import End
 from wps_load.emulator.permissions import Permissions
 from wps_load.emulator.reliable import ReliableQueue
-from wps_load.emulator.wires import Publication, Wire
+from wps_load.emulator.wires import Publication, Reply, Wire
 from wps_load.protocol.messages import (
-    DataType,
+    CancelInvocation,
+    Invoke,
     JoinGroup,
     LeaveGroup,
-    Metadata,
     Ping,
     SendEvent,
     SendToGroup,
@@ -40,9 +41,6 @@ _FINAL_CLOSES = frozenset({1000, 1005})
 
 _INTERNAL_ERROR = "Internal server error"
 _NO_RAW_SENDS = "The connection is not authorized for raw sendToGroup mode."
-
-Reply = tuple[DataType, bytes, Metadata]
-"""An event handler's answer that goes to the client."""
 
 
 class Link(DeliveryLink, Protocol):
@@ -65,6 +63,7 @@ class Connection:
         "groups",
         "hub_name",
         "id",
+        "invocations",
         "link",
         "lost_ns",
         "permissions",
@@ -88,6 +87,8 @@ class Connection:
         self.queue = ReliableQueue() if wire.reliable else None
         self.reconnection_token: str | None = None
         self.acked: dict[int, None] = {}
+        self.invocations: set[str] = set()
+        """The ids of those that are to be answered."""
         self.alive = True
         self.lost_ns: int | None = None
         self.subprotocol = wire.subprotocol
@@ -173,6 +174,7 @@ class Hub:
         if connection.link is not link:
             return
         connection.link = None
+        connection.invocations.clear()  # they end with the socket that they came on
         if connection.queue is None or not may_come_back(end):
             self.remove(connection, end.reason)
         elif connection.alive:
@@ -241,6 +243,11 @@ class Hub:
         if isinstance(message, Ping):
             self._send(connection, connection.wire.pong())
             return None
+        if isinstance(message, Invoke):
+            return invoking.event_of(connection, message)
+        if isinstance(message, CancelInvocation):
+            connection.invocations.discard(message.invocation_id)
+            return None
         ack_id = message.ack_id
         if ack_id is not None and ack_id in connection.acked:
             self._ack(connection, ack_id, "Duplicate", f"Message with ack-id: {ack_id} has been processed")
@@ -255,6 +262,9 @@ class Hub:
 
     def answer(self, connection: Connection, event: SendEvent, reply: Reply | None, now_ns: int) -> None:
         """The handler accepted an event: its reply, if it has one, is delivered before the ack."""
+        if event.invocation_id is not None:
+            invoking.respond(self._delivery, connection, event.invocation_id, reply, now_ns)
+            return
         if reply is not None:
             message = tuple.__new__(Publication, ("server", None, None, *reply))
             self.deliver((connection,), message, (connection.id, None), now_ns)
@@ -262,7 +272,13 @@ class Hub:
             self._acked(connection, event.ack_id)
 
     def fail(self, connection: Connection, event: SendEvent, *, closes: bool = False) -> None:
-        """No handler, or it failed: simple clients are closed, others too if `closes`; else an error ack tells them."""
+        """No handler, or it failed: simple clients are closed, others too if `closes`; else an error ack tells them.
+
+        An invocation is answered with the error, whatever `closes` says.
+        """
+        if event.invocation_id is not None:
+            invoking.refuse(connection, event.invocation_id, "InternalServerError", _INTERNAL_ERROR)
+            return
         if connection.wire.subprotocol is None or closes:
             self._break(connection, 1011, _INTERNAL_ERROR, _INTERNAL_ERROR)
         elif event.ack_id is not None:

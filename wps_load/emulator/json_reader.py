@@ -16,7 +16,9 @@ from wps_load.emulator.names import valid_event, valid_group
 from wps_load.emulator.wires import refuse
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol.messages import (
+    CancelInvocation,
     DataType,
+    Invoke,
     JoinGroup,
     LeaveGroup,
     Metadata,
@@ -53,6 +55,8 @@ class _Message(msgspec.Struct, rename="camel", gc=False):
     ttl_seconds: int | UnsetType | None = UNSET
     metadata: Raw | UnsetType = UNSET
     sequence_id: int | UnsetType | None = UNSET
+    invocation_id: str | UnsetType = UNSET
+    target: str | UnsetType = UNSET
 
 
 _parse = msgspec.json.Decoder(_Message).decode
@@ -213,7 +217,28 @@ def _event(message: _Message, ack_id: int | None) -> Upstream:
         raise refuse(MALFORMED)
     data_type, data = _data(message)
     pairs = () if message.metadata is UNSET else _metadata(message)
-    return _new(SendEvent, (event, data_type, data, ack_id, pairs, False))
+    return _new(SendEvent, (event, data_type, data, ack_id, pairs, False, None))
+
+
+def _invoke(message: _Message, ack_id: int | None) -> Upstream:
+    """Without data it is one without a type, too."""
+    event = message.event
+    if message.target != "event" or event is UNSET or not valid_event(event):
+        raise refuse(MALFORMED)
+    if message.data is UNSET and message.data_type is UNSET:
+        return Invoke(_invocation_id(message), event)
+    data_type, data = _data(message)
+    return Invoke(_invocation_id(message), event, data_type, data)
+
+
+def _cancel(message: _Message, ack_id: int | None) -> Upstream:
+    return CancelInvocation(_invocation_id(message))
+
+
+def _invocation_id(message: _Message) -> str:
+    if message.invocation_id is UNSET or not message.invocation_id:
+        raise refuse(MALFORMED)
+    return message.invocation_id
 
 
 def _sequence_ack(message: _Message, ack_id: int | None) -> Upstream:
@@ -235,6 +260,9 @@ _READERS: dict[str, Callable[[_Message, int | None], Upstream]] = {
     "sendToGroup": _send_to_group,
     "sendtogroup": _send_to_group,
     "event": _event,
+    "invoke": _invoke,
+    "cancelInvocation": _cancel,
+    "cancelinvocation": _cancel,
     "sequenceAck": _sequence_ack,
     "sequenceack": _sequence_ack,
     "ping": _ping,

@@ -10,7 +10,7 @@ from orjson import dumps as _dumps
 from wps_load.emulator import metadata
 from wps_load.emulator.frames import TEXT, build_frame, build_header
 from wps_load.emulator.json_reader import read
-from wps_load.emulator.wires import Publication
+from wps_load.emulator.wires import Publication, Reply
 from wps_load.protocol import traits
 from wps_load.protocol.messages import DataType
 from wps_load.protocol.traits import Traits
@@ -28,6 +28,13 @@ def _head(group: str | None, user_id: str | None, data_type: DataType) -> bytes:
     return head + b',"dataType":"%b","data":' % data_type.value.encode()
 
 
+def _body(data_type: DataType, data: bytes) -> bytes:
+    """The member `data`."""
+    if data_type is _TEXT:
+        return _dumps(data.decode())
+    return data if data_type is _JSON else b'"%b"' % base64.b64encode(data)
+
+
 class JsonWire:
     """Stateless; one object serves every connection."""
 
@@ -38,12 +45,7 @@ class JsonWire:
 
     def message(self, message: Publication, sequence_id: int | None) -> bytes:
         _, group, user_id, data_type, data, pairs = message
-        if data_type is _TEXT:
-            body = _dumps(data.decode())
-        elif data_type is _JSON:
-            body = data
-        else:
-            body = b'"%b"' % base64.b64encode(data)
+        body = _body(data_type, data)
         head = _head(group, user_id, data_type)
         tail = b"}" if sequence_id is None else b',"sequenceId":%d}' % sequence_id
         if pairs:
@@ -67,6 +69,17 @@ class JsonWire:
 
     def pong(self) -> bytes:
         return _PONG
+
+    def invoke_response(self, invocation_id: str, reply: Reply | None, error: str | None, message: str) -> bytes:
+        head = b'{"type":"invokeResponse","invocationId":%b,"success":' % _dumps(invocation_id)
+        if error is not None:
+            return build_frame(TEXT, head + b'false,"error":%b}' % _dumps({"name": error, "message": message}))
+        if reply is None:
+            return build_frame(TEXT, head + b"true}")
+        data_type, data, _ = reply
+        return build_frame(
+            TEXT, head + b'true,"dataType":"%b","data":%b}' % (data_type.encode(), _body(data_type, data))
+        )
 
 
 JSON = JsonWire(traits.JSON)

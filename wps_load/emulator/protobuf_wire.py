@@ -7,7 +7,7 @@ from google.protobuf.message import DecodeError
 from wps_load.emulator import metadata, raw_json
 from wps_load.emulator.frames import BINARY, build_frame
 from wps_load.emulator.names import valid_event, valid_group
-from wps_load.emulator.wires import Publication, refuse
+from wps_load.emulator.wires import Publication, Reply, refuse
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol import traits
 from wps_load.protocol import webpubsub_pb2 as pb
@@ -22,7 +22,7 @@ from wps_load.protocol.messages import (
     SequenceAck,
     Upstream,
 )
-from wps_load.protocol.traits import Traits
+from wps_load.protocol.traits import NO_INVOKE, Traits
 
 _MAX_TTL_S = 300
 _new = tuple.__new__  # half the cost of a NamedTuple's own
@@ -90,6 +90,9 @@ class ProtobufWire:
 
     def pong(self) -> bytes:
         return _PONG
+
+    def invoke_response(self, invocation_id: str, reply: Reply | None, error: str | None, message: str) -> bytes:
+        raise AssertionError(NO_INVOKE)
 
 
 def _read(payload: bytes) -> Upstream:

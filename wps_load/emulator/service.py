@@ -20,12 +20,12 @@ from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Connection, Hub
 from wps_load.emulator.limits import Limits, Tier
 from wps_load.emulator.link import WebSocketLink
 from wps_load.emulator.wires import GroupOfRaw
-from wps_load.protocol.messages import SendEvent, SendToGroup, Upstream
+from wps_load.protocol.messages import CancelInvocation, Invoke, SendEvent, SendToGroup, Upstream
 from wps_load.workload.faults import NO_FAULTS, Dice, FaultSpec
 
 PING_INTERVAL_S = 20.0
 _PING_SLOTS = 200
-_PUBLISHES = frozenset({SendToGroup, SendEvent})
+_PUBLISHES = frozenset({SendToGroup, SendEvent, Invoke})
 _BACKLOG_HIGH = 256
 """Messages of one connection that may wait for its event handler before its socket is not read any more."""
 
@@ -137,7 +137,7 @@ class Service:
             self.stats.messages_in += 1
             if self._timed:
                 self.delivery.first_message(now_ns())
-        if self._inboxes and connection in self._inboxes:
+        if self._inboxes and connection in self._inboxes and type(upstream) is not CancelInvocation:
             self._postpone(connection, upstream)
         else:
             event = link.hub.receive(connection, upstream, now_ns())

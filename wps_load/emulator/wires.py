@@ -21,6 +21,10 @@ class Publication(NamedTuple):
     metadata: Metadata = ()
 
 
+Reply = tuple[DataType, bytes, Metadata]
+"""An event handler's answer that goes to the client."""
+
+
 class Wire(Protocol):
     """One subprotocol. `decode` raises RemoteProtocolError with the close code; the others build whole
     frames.
@@ -46,6 +50,10 @@ class Wire(Protocol):
     def ack(self, ack_id: int, error: str | None, message: str) -> bytes: ...
 
     def pong(self) -> bytes: ...
+
+    def invoke_response(self, invocation_id: str, reply: Reply | None, error: str | None, message: str) -> bytes:
+        """`reply`: the handler's answer, None: it has nothing to say. `error`: why there is none."""
+        ...
 
 
 def refuse(reason: str) -> RemoteProtocolError:
@@ -76,6 +84,9 @@ class SimpleWire:
 
     def pong(self) -> bytes:
         raise AssertionError("a simple client cannot send a ping message")
+
+    def invoke_response(self, invocation_id: str, reply: Reply | None, error: str | None, message: str) -> bytes:
+        raise AssertionError("a simple client cannot invoke")
 
 
 def raw_type(opcode: int, payload: bytes) -> DataType:

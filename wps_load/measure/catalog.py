@@ -39,16 +39,17 @@ METRICS: Final = (
     Metric("rtt", "ms", "due time", "own copy or answer is back at the sender"),
     Metric("rtt_service", "ms", "bytes handed to the socket", "own copy or answer is back at the sender"),
     Metric("delivery", "ms", "due time", "arrival at another connection"),
+    Metric("invoke", "ms", "due time of an invocation", "its own response"),
     Metric("rest_publish", "ms", "the request", "the response"),
     Metric("recover", "ms", "loss of the socket", "recovered"),
     Metric("disconnect", "count", "usable", "a connection that ended unasked"),
 )
 METRIC_BY_NAME: Final = {metric.name: metric for metric in METRICS}
 
-MESSAGE_METRICS: Final = frozenset({"rtt", "rtt_service", "delivery"})
+MESSAGE_METRICS: Final = frozenset({"rtt", "rtt_service", "delivery", "invoke"})
 """A scenario that has one of these carries messages, so that loss, duplicates and order have a meaning."""
 
-LATENCIES: Final = ("rtt", "delivery", "rest_publish", "recover", "publish_ack")
+LATENCIES: Final = ("rtt", "delivery", "invoke", "rest_publish", "recover", "publish_ack")
 """What a run may be about, the most telling first where nothing is known of its scenario."""
 
 
@@ -69,7 +70,7 @@ def main_metric(own: Sequence[str], demanded: Collection[str] = (), timed: Colle
 
 def message_metric(available: Collection[str]) -> str:
     """The metric that has one value a message where possible: what Locust's `Aggregated` row counts."""
-    return "rtt" if "rtt" in available else "delivery"
+    return next((name for name in ("rtt", "invoke") if name in available), "delivery")
 
 
 HEALTH: Final = ("send_lag", "loop_lag")
@@ -77,7 +78,7 @@ HEALTH: Final = ("send_lag", "loop_lag")
 nothing about the service: they fill `generator` in the summary and appear in no table of metrics.
 """
 
-OF_MESSAGES: Final = frozenset({"rtt", "rtt_service", "delivery", "publish_ack", "rest_publish", "send_lag"})
+OF_MESSAGES: Final = frozenset({"rtt", "rtt_service", "delivery", "invoke", "publish_ack", "rest_publish", "send_lag"})
 """Measured once a message, and so only of messages that were due in the measure phase: warm-up is left out."""
 
 WAITED: Final = {"connect": "connect_waited"}
@@ -85,7 +86,10 @@ WAITED: Final = {"connect": "connect_waited"}
 waited, the least that it would have taken. The metric's percentiles stand behind them: see `snapshot.metric_row`.
 """
 
-HISTOGRAMS: Final = frozenset(metric.name for metric in METRICS if metric.timed) | {*HEALTH, *WAITED.values()}
+PENDING: Final = "invocations_pending"
+"""No times, but numbers: how many invocations of its connection were pending when one was sent, itself among them."""
+
+HISTOGRAMS: Final = frozenset(metric.name for metric in METRICS if metric.timed) | {*HEALTH, *WAITED.values(), PENDING}
 
 COUNTERS: Final = frozenset(
     {
@@ -97,6 +101,9 @@ COUNTERS: Final = frozenset(
         "sequence_gaps",  # sequence ids that a reliable connection's service skipped
         "tasks_published",  # by a locustfile's own tasks in the measure phase: handed to a socket
         "tasks_delivered",  # to them
+        "messages_unknown",  # of a type that this client does not know: ignored, as the protocol asks of clients
+        "invocations_cancelled",  # by us: they had no answer in time
+        "responses_unknown",  # to no invocation of ours, or to one that had failed already
         "acks_late",  # of requests that had failed for want of an answer
         "acks_unknown",  # of no request of ours, answered already, or of an id that is no number
         "connections_opened",
@@ -108,6 +115,7 @@ COUNTERS: Final = frozenset(
         "connections_closed_by_plan",
         "connections_silent",  # of which no byte came for three ping intervals; each time it became so
         "pings_sent",
+        "pongs_received",  # the `pong` messages of subprotocols; WebSocket's are not counted
         "send_stalls",
         "send_stall_ns",
     }
@@ -120,6 +128,7 @@ OTHER: Final = "other"
 # The wire's error names (protocol reference, "ack": `error.name`), in snake case.
 ACK_ERRORS: Final = frozenset(
     {"forbidden", "duplicate", "internal_server_error", "bad_request", "not_found", "no_handler", "timeout"}
+    | {"malformed"}  # our own word for a response without a clear outcome
 )
 
 _LABEL: Final = re.compile(
@@ -127,7 +136,7 @@ _LABEL: Final = re.compile(
     r"(?:(?:(?:proxy|negotiate|token|recover)_)?http_[1-5]\d\d|(?:proxy|negotiate|rest)_[1-5]\d\d"
     r"|(?:closed|protocol_error)_[1-4]\d\d\d"
     # words that our own code chose, behind what they are about,
-    r"|(?:ack|join|leave|recover|negotiate|token|rest|connect|connected|upgrade|proxy|tls|dns|send|keepalive)"
+    r"|(?:ack|join|leave|invoke|recover|negotiate|token|rest|connect|connected|upgrade|proxy|tls|dns|send|keepalive)"
     r"_[a-z]{1,24}(?:_[a-z]{1,24}){0,3}"
     # and what stands alone
     rf"|client_error|url_invalid|subprotocol_refused|http_other|{OTHER})"

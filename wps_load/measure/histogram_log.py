@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from wps_load.clock import NS_PER_MS
+from wps_load.measure.catalog import PENDING
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 
@@ -49,6 +50,7 @@ def interval_lines(started_s: float, length_s: float, interval: Snapshot) -> str
     return "".join(
         log_line(LogEntry(name, started_s, length_s, histogram))
         for name, histogram in sorted(interval.histograms.items())
+        if name != PENDING  # no times
         if histogram.count
     )
 

@@ -5,17 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Protocol
 
 from wps_load.protocol import json_v1, protobuf_fast, protobuf_v1, simple
 from wps_load.protocol.envelopes import Endings, Envelopes, JsonEnvelopes, NoEnvelopes, ProtobufEnvelopes
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import DataType, Downstream, Upstream
-from wps_load.protocol.traits import JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE, SIMPLE, Frames, Traits
+from wps_load.protocol.traits import (
+    JSON,
+    JSON_RELIABLE,
+    PROTOBUF,
+    PROTOBUF_RELIABLE,
+    SIMPLE,
+    Frames,
+    PublishKind,
+    Traits,
+)
 
 
 class Template(Protocol):
-    """A publication of which only the data and the ack id change. `opcode`: the frame to send it in."""
+    """A publication of which only the data and the ack id change; of an invocation the latter is its own id.
+
+    `opcode`: the frame to send it in.
+    """
 
     opcode: int
 
@@ -29,9 +41,7 @@ class Template(Protocol):
 
 
 class PublishTemplate(Protocol):
-    def __call__(
-        self, kind: Literal["group", "event"], name: str, data_type: DataType, no_echo: bool = False
-    ) -> Template: ...
+    def __call__(self, kind: PublishKind, name: str, data_type: DataType, no_echo: bool = False) -> Template: ...
 
 
 Decoder = Callable[[bytes], Downstream | None]

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import binascii
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import orjson
 
@@ -19,12 +19,16 @@ from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol import json_text
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import (
+    MALFORMED,
     Ack,
+    CancelInvocation,
     Connected,
     DataMessage,
     DataType,
     Disconnected,
     Downstream,
+    Invoke,
+    InvokeResponse,
     JoinGroup,
     LeaveGroup,
     Ping,
@@ -34,6 +38,7 @@ from wps_load.protocol.messages import (
     SequenceAck,
     Upstream,
 )
+from wps_load.protocol.traits import PublishKind
 
 # -- service to client ---------------------------------------------------------------------------------------
 
@@ -57,6 +62,8 @@ def decode(payload: bytes) -> Downstream | None:
         return _ack(message)
     if kind == "system":
         return _system(message)
+    if kind == "invokeResponse":
+        return _invoke_response(message)
     if kind == "pong":
         return Pong()
     if type(kind) is not str:
@@ -134,6 +141,27 @@ def _ack(message: dict[str, Any]) -> Ack:
     return Ack(ack_id, success, name if type(name) is str else None, _text(error.get("message")))
 
 
+def _invoke_response(message: dict[str, Any]) -> InvokeResponse | None:
+    """None without an id: it answers nothing of ours. Without a clear outcome it is a failure, `MALFORMED`."""
+    invocation_id, success = message.get("invocationId"), message.get("success")
+    if type(invocation_id) is not str:
+        return None
+    if success is not True:
+        error = message.get("error")
+        name = error.get("name") if success is False and type(error) is dict else MALFORMED
+        told = _text(error.get("message")) if type(error) is dict else ""
+        return InvokeResponse(invocation_id, False, error=name if type(name) is str else None, error_message=told)
+    if message.get("dataType") is None and message.get("data") is None:
+        return InvokeResponse(invocation_id, True)
+    data_type, data = message.get("dataType", "json"), message.get("data")
+    if data_type in ("binary", "protobuf"):
+        data = _unbase64(data)
+    sound = data_type == "json" or (data is not None and (data_type != "text" or type(data) is str))
+    if not sound or data_type not in ("text", "json", "binary", "protobuf"):
+        return InvokeResponse(invocation_id, False, error=MALFORMED)
+    return InvokeResponse(invocation_id, True, data_type, data)
+
+
 def _system(message: dict[str, Any]) -> Connected | Disconnected | None:
     event = message.get("event")
     if event == "connected":
@@ -183,6 +211,10 @@ def _upstream_object(message: Upstream) -> dict[str, object]:
             fields = {"type": "joinGroup", "group": message.group}
         case LeaveGroup():
             fields = {"type": "leaveGroup", "group": message.group}
+        case Invoke():
+            return _invoke_object(message)
+        case CancelInvocation():
+            return {"type": "cancelInvocation", "invocationId": message.invocation_id}
         case SequenceAck():
             return {"type": "sequenceAck", "sequenceId": message.sequence_id}
         case Ping():
@@ -191,6 +223,14 @@ def _upstream_object(message: Upstream) -> dict[str, object]:
         fields["metadata"] = dict(message.metadata)
     if message.ack_id is not None:
         fields["ackId"] = message.ack_id
+    return fields
+
+
+def _invoke_object(message: Invoke) -> dict[str, object]:
+    fields: dict[str, object] = {"type": "invoke", "invocationId": message.invocation_id}
+    fields |= {"target": "event", "event": message.event}
+    if message.data_type is not None:
+        fields |= {"dataType": str(message.data_type), "data": _json_data(message.data_type, message.data)}
     return fields
 
 
@@ -205,17 +245,21 @@ def _json_data(data_type: DataType, data: object) -> object:
 
 
 class JsonTemplate:
-    """A publication whose data alone changes: bytes around bytes, no serializer on the hot path."""
+    """A publication whose data alone changes: bytes around bytes, no serializer on the hot path.
 
-    __slots__ = ("_base64", "_head", "_quote", "_tail", "opcode")
+    `number`: how the ack's or the invocation's id stands behind the data.
+    """
 
-    def __init__(self, head: bytes, data_type: DataType) -> None:
+    __slots__ = ("_base64", "_head", "_number", "_quote", "_tail", "opcode")
+
+    def __init__(self, head: bytes, data_type: DataType, number: bytes = b',"ackId":%d}') -> None:
         self.opcode = int(Opcode.TEXT)
         self._base64 = data_type is DataType.BINARY
         self._quote = data_type is DataType.TEXT
         quoted = self._base64 or self._quote
         self._head = head + (b'"' if quoted else b"")
         self._tail = b'"' if quoted else b""
+        self._number = b"%b%b%b" + number
 
     def encode(self, data: bytes, ack_id: int | None = None) -> bytes:
         """`data`: UTF-8 of a text, JSON text, or raw binary. LocalProtocolError: the text is not UTF-8."""
@@ -232,18 +276,17 @@ class JsonTemplate:
             data = binascii.b2a_base64(data, newline=False)
         if ack_id is None:
             return self._head + data + self._tail + b"}"
-        return b'%b%b%b,"ackId":%d}' % (self._head, data, self._tail, ack_id)
+        return self._number % (self._head, data, self._tail, ack_id)
 
 
-def publish_template(
-    kind: Literal["group", "event"], name: str, data_type: DataType, no_echo: bool = False
-) -> JsonTemplate:
-    """Publications to one group, or of one event. LocalProtocolError: protobuf data."""
+def publish_template(kind: PublishKind, name: str, data_type: DataType, no_echo: bool = False) -> JsonTemplate:
+    """Publications to one group, or of one event, or its invocations. LocalProtocolError: protobuf data."""
     if data_type is DataType.PROTOBUF:
         raise LocalProtocolError("protobuf data cannot be sent in a JSON subprotocol")
-    fields: dict[str, object] = (
-        {"type": "sendToGroup", "group": name} if kind == "group" else {"type": "event", "event": name}
-    )
+    if kind == "invoke":
+        fields: dict[str, object] = {"type": "invoke", "target": "event", "event": name, "dataType": str(data_type)}
+        return JsonTemplate(_dumps(fields)[:-1] + b',"data":', data_type, b',"invocationId":"%d"}')
+    fields = {"type": "sendToGroup", "group": name} if kind == "group" else {"type": "event", "event": name}
     if no_echo and kind == "group":
         fields["noEcho"] = True
     fields["dataType"] = str(data_type)

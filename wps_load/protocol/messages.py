@@ -73,7 +73,23 @@ class Pong:
     pass
 
 
-Downstream = DataMessage | Connected | Disconnected | Ack | Pong
+class InvokeResponse(NamedTuple):
+    """`invokeResponse`: what an invocation came to. `data`: as of `DataMessage`, None: there is none.
+
+    `error`: why it failed, by its name; `MALFORMED`: it says neither that it succeeded nor why not.
+    """
+
+    invocation_id: str
+    success: bool
+    data_type: str | None = None
+    data: object = None
+    error: str | None = None
+    error_message: str = ""
+
+
+MALFORMED = "Malformed"
+
+Downstream = DataMessage | Connected | Disconnected | Ack | Pong | InvokeResponse
 
 # -- client to service ---------------------------------------------------------------------------------------
 
@@ -113,6 +129,24 @@ class SendEvent(NamedTuple):
     ack_id: int | None = None
     metadata: Metadata = ()
     starts_stream: bool = False
+    invocation_id: str | None = None
+    """The service's side: what it answers is the response of this invocation."""
+
+
+class Invoke(NamedTuple):
+    """`invoke`: a user event whose answer is this call's own. `data_type` None: without data."""
+
+    invocation_id: str
+    event: str
+    data_type: DataType | None = None
+    data: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class CancelInvocation:
+    """The caller does not want the answer any more."""
+
+    invocation_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,4 +159,4 @@ class Ping:
     pass
 
 
-Upstream = JoinGroup | LeaveGroup | SendToGroup | SendEvent | SequenceAck | Ping
+Upstream = JoinGroup | LeaveGroup | SendToGroup | SendEvent | Invoke | CancelInvocation | SequenceAck | Ping

@@ -7,11 +7,10 @@ Source of the wire format: Protocol Buffers documentation, "Encoding".
 
 from __future__ import annotations
 
-from typing import Literal
-
 from wps_load.errors import LocalProtocolError
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import DataMessage, DataType
+from wps_load.protocol.traits import NO_INVOKE, PublishKind
 
 # -- service to client ---------------------------------------------------------------------------------------
 
@@ -169,11 +168,11 @@ def _string_field(tag: bytes, text: str) -> bytes:
     return tag + _varint(len(raw)) + raw
 
 
-def publish_template(
-    kind: Literal["group", "event"], name: str, data_type: DataType, no_echo: bool = False
-) -> ProtobufTemplate:
+def publish_template(kind: PublishKind, name: str, data_type: DataType, no_echo: bool = False) -> ProtobufTemplate:
     """Publications to one group, or of one event."""
     constant = _string_field(b"\x0a", name)
+    if kind == "invoke":
+        raise LocalProtocolError(NO_INVOKE)
     if kind == "group":
         constant += b"\x20\x01" if no_echo else b""
         return ProtobufTemplate(b"\x0a", constant, b"\x10", b"\x1a", data_type)

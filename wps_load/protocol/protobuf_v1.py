@@ -14,11 +14,13 @@ from google.protobuf.message import DecodeError
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.messages import (
     Ack,
+    CancelInvocation,
     Connected,
     DataMessage,
     DataType,
     Disconnected,
     Downstream,
+    Invoke,
     JoinGroup,
     LeaveGroup,
     Ping,
@@ -29,6 +31,7 @@ from wps_load.protocol.messages import (
     Upstream,
 )
 from wps_load.protocol.protobuf_fast import read_delivery
+from wps_load.protocol.traits import NO_INVOKE
 from wps_load.protocol.webpubsub_pb2 import DownstreamMessage, MessageData, UpstreamMessage
 
 # -- service to client ---------------------------------------------------------------------------------------
@@ -148,6 +151,8 @@ def _fill(wire: UpstreamMessage, message: Upstream) -> None:
             wire.sequence_ack_message.sequence_id = message.sequence_id
         case Ping():
             wire.ping_message.SetInParent()
+        case Invoke() | CancelInvocation():
+            raise LocalProtocolError(NO_INVOKE)
 
 
 _Acknowledged = (

@@ -10,12 +10,13 @@
 The picture is `_TRANSITIONS`; what is not in it raises LocalProtocolError. A simple client has no
 `connected`: its session begins CONNECTED.
 
-Three things are kept for the caller:
+Four things are kept for the caller:
 
 - **Acks.** Take `next_ack_id()`, encode, `expect_ack(...)`, send. An `Ack` that `receive` returns is matched
   with `resolve`. `Duplicate` means that the service has done it before: success.
 - **Sequence ids** (reliable). Each message counts up by one. What is not above the highest seen came before:
   counted and dropped, but acknowledged again, since the service sends again what it believes unacknowledged.
+- **Invocations** (JSON). `invocations` knows which have no response; they end with their socket, recovered or not.
 - **Recovery** (reliable). `lost` -> `may_recover`, connect with `recovery_query()` -> `recovered()`, send
   what it returns. Requests without an answer are sent again under their old ack ids: nothing is done twice.
 
@@ -31,7 +32,9 @@ from typing import NamedTuple
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.codecs import Codec
 from wps_load.protocol.frames import Opcode
+from wps_load.protocol.invocations import Invocations
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, SequenceAck
+from wps_load.protocol.pending import PendingAck
 from wps_load.protocol.traits import First
 
 RECOVERY_WINDOW_NS = 30 * 1_000_000_000
@@ -89,20 +92,6 @@ _TRANSITIONS = MappingProxyType(
 )
 
 
-class PendingAck(NamedTuple):
-    """A request whose answer has not come. `kind` and `context` are the caller's own, as is `at_ns`, when it was sent.
-
-    `lasting`: its ack matters however late it is. `overdue`: the caller has been told that it is.
-    """
-
-    kind: str
-    context: object
-    payload: bytes | None
-    at_ns: int = 0
-    lasting: bool = False
-    overdue: bool = False
-
-
 class AckResult(NamedTuple):
     """What became of a request. `ok` includes `duplicate`: done before. `error`: the service's name. `late`: the
     caller had been told that it was overdue."""
@@ -135,10 +124,12 @@ class Session:
         "_unacked_messages",
         "connection_id",
         "duplicates_dropped",
+        "invocations",
         "late_acks",
         "sequence_gaps",
         "state",
         "unknown_acks",
+        "unknown_messages",
         "user_id",
     )
 
@@ -160,6 +151,9 @@ class Session:
         self._unacked_bytes = 0
         self._ack_sent_ns: int | None = None
         self._lost_ns = 0
+        self.invocations = Invocations()
+        self.unknown_messages = 0
+        """Messages of a type that this client does not know."""
         self.duplicates_dropped = 0
         """Messages that came again after a recovery (reliable); no caller has seen them twice."""
         self.sequence_gaps = 0
@@ -181,6 +175,8 @@ class Session:
         if decode is None:
             raise RemoteProtocolError(1003, _wrong_frame(opcode, self._codec.name))
         message = decode(payload)
+        if message is None:
+            self.unknown_messages += 1
         if self.state is not _CONNECTED or type(message) is Connected:
             self._receive_unusual(message)
         elif self._reliable and type(message) is DataMessage and message.sequence_id is not None:
@@ -251,7 +247,7 @@ class Session:
         return AckResult(pending.kind, pending.context, ack.success or duplicate, duplicate, ack.error, pending.overdue)
 
     def overdue(self, before_ns: int | None) -> list[PendingAck]:
-        """The requests that were sent before `before_ns` (None: all) and have no answer, each told once, oldest first.
+        """What was sent before `before_ns` (None: all) and has no answer, each told once: requests, then invocations.
 
         From now on their acks are late. Only those of `lasting` requests are still resolved.
         """
@@ -267,7 +263,7 @@ class Session:
                 self._overdue_kept += 1
             else:
                 self.abandon(ack_id)
-        return [pending for _, pending in found]
+        return [*(pending for _, pending in found), *self.invocations.overdue(before_ns)]
 
     def abandon(self, ack_id: int) -> PendingAck | None:
         """No longer wait for it (the caller's time limit). None if its ack has come."""
@@ -278,16 +274,19 @@ class Session:
         return pending
 
     def abandon_all(self) -> list[PendingAck]:
-        """Forgets all that wait; after CLOSED no ack will come. Returns those that were not overdue, oldest first."""
+        """Forgets all that wait, invocations among them; after CLOSED no answer will come.
+
+        Returns those that were not overdue, oldest first.
+        """
         waiting = [pending for pending in self._pending.values() if not pending.overdue]
         self._pending.clear()
         self._overdue_kept = 0
-        return waiting
+        return [*waiting, *self.invocations.overdue(None)]
 
     @property
-    def pending_acks(self) -> int:
-        """Requests that wait for an answer and are not overdue."""
-        return len(self._pending) - self._overdue_kept
+    def unanswered(self) -> int:
+        """Requests and invocations that wait for an answer and are not overdue."""
+        return len(self._pending) - self._overdue_kept + len(self.invocations)
 
     # -- acks of the service's messages ----------------------------------------------------------------------
 

@@ -6,11 +6,10 @@ what it receives is shown as a `DataMessage` from the server: the wire does not 
 
 from __future__ import annotations
 
-from typing import Literal
-
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import DataMessage, DataType, SendEvent, Upstream
+from wps_load.protocol.traits import PublishKind
 
 EVENT = "message"
 """The only event that a simple client can raise (`azure.webpubsub.user.message`)."""
@@ -68,9 +67,7 @@ class SimpleTemplate:
         return data
 
 
-def publish_template(
-    kind: Literal["group", "event"], name: str, data_type: DataType, no_echo: bool = False
-) -> SimpleTemplate:
+def publish_template(kind: PublishKind, name: str, data_type: DataType, no_echo: bool = False) -> SimpleTemplate:
     """Raises LocalProtocolError for all but the event `message`: a simple client cannot name a group."""
     if kind != "event" or name != EVENT:
         raise LocalProtocolError(f"a simple client can only raise the event {EVENT!r}")

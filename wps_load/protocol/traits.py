@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Literal
+
+PublishKind = Literal["group", "event", "invoke"]
+"""What a publication is: to a group, an event, or an event whose answer is the invocation's own."""
 
 
 class First(StrEnum):
@@ -57,6 +60,8 @@ class Traits:
     binary: Binary = Binary.RAW
     json_as_text: bool = False
     """JSON data arrive as their text, not as a value."""
+    invokes: bool = False
+    """A client can call the event handler and get the answer as this call's own (`invoke`)."""
     client_path: str = _CLIENT_PATH
     """The path of the service's client endpoint; the hub's name follows it."""
 
@@ -79,6 +84,7 @@ def _json(name: str, subprotocol: str, *, reliable: bool = False) -> Traits:
         reliable=reliable,
         escapes_text=True,
         binary=Binary.BASE64,
+        invokes=True,
     )
 
 
@@ -100,5 +106,7 @@ TRAITS: Mapping[str, Traits] = MappingProxyType(
 PROTOCOLS = tuple(TRAITS)
 SUBPROTOCOLS = tuple(row.name for row in TRAITS.values() if row.enveloped)
 """Those with groups and acks."""
+INVOKING = tuple(row.name for row in TRAITS.values() if row.invokes)
+NO_INVOKE = f"only {' and '.join(INVOKING)} can invoke: the numbers of its protobuf messages are not public"
 RELIABLE = tuple(row.name for row in TRAITS.values() if row.reliable)
 CLIENT_PATHS = tuple(dict.fromkeys(row.client_path for row in TRAITS.values()))

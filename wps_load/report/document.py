@@ -95,6 +95,16 @@ class SendFailures(TypedDict):
     generator: Count
 
 
+class Invocations(TypedDict):
+    """Calls of the event handler with answers of their own; their times are the metric `invoke`."""
+
+    pending_max: Annotated[Count, Meta(description="The most that one connection had pending at once.")]
+    cancelled: Annotated[Count, Meta(description="By us: they had no answer in time.")]
+    unknown_responses: Annotated[
+        Count, Meta(description="To no invocation of ours, or to one that had failed already.")
+    ]
+
+
 class Messages(TypedDict):
     """Messages that were due in the measure phase, and what became of them."""
 
@@ -328,6 +338,7 @@ class Summary(TypedDict):
     slo: list[SloRow]
     connections: Connections
     messages: Messages
+    invocations: NotRequired[Annotated[Invocations | None, Meta(description="Null where the scenario has none.")]]
     bytes: Bytes
     rates: Rates
     metrics: dict[MetricName, MetricRow]

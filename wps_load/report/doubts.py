@@ -29,6 +29,7 @@ from wps_load.report.evidence import (
     samples,
     thin_percentiles,
 )
+from wps_load.report.feature_doubts import not_available
 from wps_load.report.generator_doubts import (
     clock_error,
     cpu,
@@ -210,6 +211,7 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     not_measured,
     nothing_cut,
     nobody_left,
+    not_available,
     client_bound,
     rate_missed,
     send_lag,

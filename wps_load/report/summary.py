@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import cast
 
-from wps_load.measure.catalog import METRICS
+from wps_load.measure.catalog import METRICS, PENDING
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import SloResult, evaluate
 from wps_load.protocol.traits import RELIABLE
@@ -20,6 +20,7 @@ from wps_load.report.document import (
     DoubtRow,
     FailureRow,
     Generator,
+    Invocations,
     Messages,
     MetricRow,
     Rates,
@@ -52,6 +53,7 @@ def build_summary(facts: RunFacts) -> Summary:
         "slo": slo_rows(slos),
         "connections": cast(Connections, asdict(facts.connections)),
         "messages": _messages(facts),
+        "invocations": _invocations(facts),
         "bytes": {"sent": facts.bytes_sent, "received": facts.bytes_received},
         "rates": _rates(facts),
         "metrics": {name: cast(MetricRow, row) for name, row in metrics.items()},
@@ -198,6 +200,17 @@ def _messages(facts: RunFacts) -> Messages:
         "misdelivered": None if totals is None else totals.misdelivered,
         "corrupted": None if totals is None else totals.corrupted,
         "billed_outbound": facts.billed_outbound,
+    }
+
+
+def _invocations(facts: RunFacts) -> Invocations | None:
+    pending, counters = facts.snapshot.histograms.get(PENDING), facts.snapshot.counters
+    if pending is None and "invoke" not in facts.latencies:
+        return None
+    return {
+        "pending_max": None if pending is None else pending.max,
+        "cancelled": counters.get("invocations_cancelled", 0),
+        "unknown_responses": counters.get("responses_unknown", 0),
     }
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
-from wps_load.protocol.traits import SUBPROTOCOLS, TRAITS
+from wps_load.protocol.traits import NO_INVOKE, SUBPROTOCOLS, TRAITS
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
 from wps_load.workload.population import layout
 from wps_load.workload.scenarios import ROWS, SCENARIOS, Topology, metrics_of
@@ -55,6 +55,8 @@ def _protocol(seen: Given) -> Fault | None:
     if config.population.protocol in row.protocols:
         return None
     allowed = f"{config.population.scenario} needs one of {', '.join(row.protocols)}"
+    if row.invokes:
+        return Fault("--wps-protocol", config.population.protocol, f"{allowed}: {NO_INVOKE}")
     why = "only they can recover a connection" if all(TRAITS[each].reliable for each in row.protocols) else (
         "a simple client cannot publish to a group; broadcast and send-to-user reach simple ones"
     )  # fmt: skip
@@ -145,6 +147,8 @@ def _ack(seen: Given) -> Fault | None:
     if not config.population.traits.enveloped:
         name = config.population.protocol
         return Fault("--wps-ack", None, f"{name} has no acks; use one of {', '.join(SUBPROTOCOLS)}")
+    if row.invokes:
+        return Fault("--wps-ack", None, "an invocation has an answer of its own, and no ack")
     if not row.users_publish and row.topology is not Topology.TASKS:
         return Fault("--wps-ack", None, f"in {row.name} no user publishes")
     return None

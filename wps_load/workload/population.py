@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Protocol
+from typing import Literal, Protocol
 
-from wps_load.protocol.traits import TRAITS
+from wps_load.protocol.traits import PublishKind
 from wps_load.workload.chaos import SlowPlan
 from wps_load.workload.scenarios import ROWS, Topology
 from wps_load.workload.seeding import derive
@@ -49,12 +49,12 @@ class Settings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What a user publishes. `kind`: `group` (sendToGroup), `event`, `raw` (a simple client's frame);
+    """What a user publishes. `kind`: as of `Scenario.kind_of_publication`;
     `name`: group or event. `ordinal`: the publisher's number among the publishers, from 0, for `phase`.
     """
 
     stream: int
-    kind: str
+    kind: PublishKind | Literal["raw"]
     name: str
     audience: int
     no_echo: bool
@@ -227,7 +227,8 @@ def role(settings: Settings, run_id: str, index: int, users: int) -> Role:
     if not row.publishes:
         return Role(index, user_id, (), (), None)
     if row.calls_handler(settings.protocol):
-        kind, name = ("event", EVENT_NAME) if TRAITS[settings.protocol].enveloped else ("raw", "message")
+        kind = row.kind_of_publication(settings.protocol)
+        name = "message" if kind == "raw" else EVENT_NAME
         publication = _publication(settings, plan, index, kind, name, USER_BASE + index)
         return Role(index, user_id, (), (USER_BASE + index,), publication, stays=_stays(plan, publication))
     numbers = plan.groups_of(index) if row.topology is Topology.GROUPS else (index,)
@@ -250,7 +251,7 @@ def group_name(run_id: str, number: int) -> str:
 
 
 def _publication(
-    settings: Settings, plan: Layout, index: int, kind: str, name: str, audience: int
+    settings: Settings, plan: Layout, index: int, kind: PublishKind | Literal["raw"], name: str, audience: int
 ) -> Publication | None:
     ordinal = plan.ordinal(index)
     if ordinal is None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
-from wps_load.protocol.traits import PROTOCOLS, RELIABLE, SUBPROTOCOLS, TRAITS, First
+from wps_load.protocol.traits import INVOKING, PROTOCOLS, RELIABLE, SUBPROTOCOLS, TRAITS, First, PublishKind
 from wps_load.workload.values import Share
 
 JOIN_AND_PUBLISH = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
@@ -56,6 +57,8 @@ class Scenario:
     slow: str = ""
     by_event: bool = False
     """Users publish by an event that the event handler answers, even where the protocol has groups."""
+    invokes: bool = False
+    """These events are invocations: the answer is the call's own (`invoke`), and no message."""
     acks: bool = False
     """Publications are acknowledged whatever `--wps-ack` says: what was in flight can be sent again."""
 
@@ -74,9 +77,17 @@ class Scenario:
     def users_publish(self) -> bool:
         return self.topology in (Topology.OWN, Topology.GROUPS)
 
+    def kind_of_publication(self, protocol: str) -> PublishKind | Literal["raw"]:
+        """What a user publishes. `raw`: a simple client's frame, which the service makes an event of."""
+        if self.publishes_to_groups(protocol):
+            return "group"
+        if not TRAITS[protocol].enveloped:
+            return "raw"
+        return "invoke" if self.invokes else "event"
+
     def publishes_to_groups(self, protocol: str) -> bool:
         """Users join groups and publish to them."""
-        return self.users_publish and TRAITS[protocol].enveloped and not self.by_event
+        return self.users_publish and TRAITS[protocol].enveloped and not (self.by_event or self.invokes)
 
     def calls_handler(self, protocol: str) -> bool:
         """Each message of a user is an event, which the event handler answers."""
@@ -86,6 +97,7 @@ class Scenario:
 _WHOLE = "loss = 0, misdelivered = 0, connected >= 99%"
 _RTT_SLO = f"rtt p99 < 1s, {_WHOLE}"  # Azure's own definition of what a unit holds
 _DELIVERY_SLO = f"delivery p99 < 1s, {_WHOLE}"
+_INVOKE_SLO = f"invoke p99 < 1s, invoke fail_ratio = 0%, {_WHOLE}"
 _ALL, _ONE = Share.parse("100%"), Share(count=1)
 _OWN_METRICS = ("rtt", "rtt_service")
 _GROUP_METRICS = ("delivery", *_OWN_METRICS)
@@ -113,6 +125,10 @@ SCENARIOS: dict[str, Scenario] = {
             "upstream",
             Topology.OWN, PROTOCOLS, _OWN_METRICS, publishers=_ALL, slo=_RTT_SLO,
             guide="Upstream event handler (echo)", by_event=True,
+        ),
+        Scenario(
+            "invoke",
+            Topology.OWN, INVOKING, ("invoke",), publishers=_ALL, slo=_INVOKE_SLO, invokes=True,
         ),
         Scenario(
             "send-to-user",
@@ -178,7 +194,7 @@ def metrics_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool
     if default_roles(scenario, protocol):
         found.add("join_group")
     tasks = row.topology is Topology.TASKS
-    if traits.enveloped and (tasks or (ack and row.users_publish)):
+    if traits.enveloped and (tasks or (ack and row.users_publish and not row.invokes)):
         found.add("publish_ack")
     if traits.reliable:
         found.add("recover")

@@ -1,0 +1,36 @@
+"""A feature that nothing ever answered is not there: the run is invalid, and no SLO has failed by it."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.report.report_runs import facts
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.snapshot import Snapshot
+from wps_load.report.summary import build_summary
+
+
+def doubts(failures: dict[tuple[str, str], int], answered: int) -> list[str]:
+    snapshot = Snapshot()
+    snapshot.failures.update(failures)
+    made = facts(rate=2000, snapshot=snapshot, latencies=("invoke",))
+    if answered:
+        snapshot.histograms["invoke"] = histogram = Histogram()
+        histogram.record_many([1_000_000] * answered)
+    return [each["name"] for each in build_summary(made)["doubts"] if each["name"] == "not_available"]
+
+
+@pytest.mark.parametrize(
+    ("failures", "answered", "found"),
+    [
+        ({("invoke", "invoke_timeout"): 9}, 0, ["not_available"]),
+        ({("invoke", "invoke_timeout"): 9, ("invoke", "invoke_connection_lost"): 1}, 0, ["not_available"]),
+        ({("invoke", "invoke_timeout"): 9, ("invoke", "invoke_forbidden"): 1}, 0, []),
+        ({("invoke", "invoke_timeout"): 9}, 1, []),
+        ({}, 0, []),
+    ],
+)
+def test_only_silence_says_that_a_feature_is_missing(
+    failures: dict[tuple[str, str], int], answered: int, found: list[str]
+) -> None:
+    assert doubts(failures, answered) == found
