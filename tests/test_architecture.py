@@ -40,9 +40,11 @@ SETTINGS_FLOORS = ("load", "feasibility", "rules", "run_config", "target", "opti
 CLIENT_FLOORS = (
     {"engine"},
     {"population", "api", "way"},
+    {"api_invoke"},
     {"publish_plan", "virtual_user", "chaos", "keepalive", "api_connector", "inbox", "conversation"},
     {"establish", "link", "api_link", "rest_publisher"},
     {"connections", "recovery", "publisher"},
+    {"invoking"},
     {"context"},
 )
 """From the top: a module of the client imports only those of the floors behind its own. All others are the ground."""

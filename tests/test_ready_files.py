@@ -93,6 +93,7 @@ def test_what_a_ready_file_demands_or_shows_enough_samples_carry(path: Path) -> 
     samples = {
         "connect": users * (1 + lived),
         "rtt": published,
+        "invoke": published,
         "delivery": published * others * (1 - slow),
         "recover": float(population.cut.per_s or 0) * measure_s if population.cut is not None else 0,
     }

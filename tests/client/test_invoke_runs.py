@@ -112,10 +112,11 @@ def test_a_response_to_nothing_and_a_message_of_an_unknown_type_are_counted_and_
 def test_a_task_gets_the_answer_of_its_own_call() -> None:
     def on_message(peer: Peer, message: dict[str, Any]) -> None:
         if message["type"] == "invoke" and message["event"] != "silent":
-            fields = {name: message[name] for name in ("dataType", "data") if name in message}
+            fields: dict[str, Any] = {name: message[name] for name in ("dataType", "data") if name in message}
             error = {"name": "Forbidden", "message": "no"}
             failed: dict[str, Any] = {"success": False, "error": error}
-            outcome = failed if message["event"] == "no" else {"success": True, **fields}
+            answered: dict[str, Any] = {"success": True} | fields
+            outcome = failed if message["event"] == "no" else answered
             say(peer, type="invokeResponse", invocationId=message["invocationId"], **outcome)
 
     with JsonService(on_message) as service:

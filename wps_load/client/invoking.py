@@ -6,26 +6,55 @@ One that is answered with an error has failed, and is not lost; one that is neve
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import Protocol, cast
 
-from wps_load.client.answers import UNANSWERED
+from wps_load.client.answers import UNANSWERED, Asker
+from wps_load.client.context import PopulationContext
 from wps_load.client.quote import quote
 from wps_load.measure.catalog import PENDING, ack_label
-from wps_load.measure.ledger import DUPLICATE
+from wps_load.measure.ledger import DUPLICATE, Receiver
 from wps_load.protocol.messages import CancelInvocation, InvokeResponse
 from wps_load.protocol.pending import PendingAck
-
-if TYPE_CHECKING:
-    from wps_load.client.context import PopulationContext
-    from wps_load.client.link import Link
-    from wps_load.client.publisher import Outlet
 
 Sent = tuple[int, int, int]
 """(sequence number, due time in our clock, epoch)"""
 REFUSED_ADVICE = "check the event handler, and whether the service knows invocations"
 
 
-def begin(context: PopulationContext, link: Outlet, sent: Sent, at_ns: int) -> int:
+class Source(Protocol):
+    """The publisher of the invocations."""
+
+    def came_back(self, at_ns: int, seq: int) -> None: ...
+
+    def refused(self, at_ns: int, seq: int) -> None: ...
+
+
+class Owner(Protocol):
+    """Whose connection it is."""
+
+    @property
+    def stream(self) -> int: ...
+
+    @property
+    def receiver(self) -> Receiver: ...
+
+    @property
+    def publisher(self) -> Source | None: ...
+
+
+class Line(Asker, Protocol):
+    """The connection that they are sent on."""
+
+    @property
+    def owner(self) -> Owner: ...
+
+    @property
+    def up(self) -> bool: ...
+
+    def send(self, payload: bytes) -> bool: ...
+
+
+def begin(context: PopulationContext, link: Asker, sent: Sent, at_ns: int) -> int:
     """An invocation is about to be sent on `link`. Returns its number."""
     invocations = link.session.invocations
     number = invocations.next_number()
@@ -35,7 +64,7 @@ def begin(context: PopulationContext, link: Outlet, sent: Sent, at_ns: int) -> i
     return number
 
 
-def answered(context: PopulationContext, link: Link, response: InvokeResponse, arrival_ns: int) -> None:
+def answered(context: PopulationContext, link: Line, response: InvokeResponse, arrival_ns: int) -> None:
     pending = link.session.invocations.resolve(response)
     if pending is None:
         context.recorder.count("responses_unknown")
@@ -60,7 +89,7 @@ def answered(context: PopulationContext, link: Link, response: InvokeResponse, a
         publisher.refused(arrival_ns, seq)
 
 
-def unanswered(context: PopulationContext, link: Link, pending: PendingAck, why: str) -> None:
+def unanswered(context: PopulationContext, link: Line, pending: PendingAck, why: str) -> None:
     """An invocation that has no response. `why`: `timeout`, of which the service is told, or `connection_lost`."""
     number, _, _, epoch = cast(tuple[int, int, int, int], pending.context)
     if why == "timeout" and link.up:
@@ -70,7 +99,7 @@ def unanswered(context: PopulationContext, link: Link, pending: PendingAck, why:
         context.failed("invoke", f"invoke_{why}", *UNANSWERED[why])
 
 
-def lost(context: PopulationContext, link: Link, *, counted: bool) -> None:
+def lost(context: PopulationContext, link: Line, *, counted: bool) -> None:
     """The socket has ended: what is pending has failed at once, whether or not the connection is recovered."""
     for pending in link.session.invocations.overdue(None):
         if counted:

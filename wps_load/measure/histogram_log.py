@@ -50,8 +50,7 @@ def interval_lines(started_s: float, length_s: float, interval: Snapshot) -> str
     return "".join(
         log_line(LogEntry(name, started_s, length_s, histogram))
         for name, histogram in sorted(interval.histograms.items())
-        if name != PENDING  # no times
-        if histogram.count
+        if histogram.count and name != PENDING  # no times
     )
 
 
