@@ -166,7 +166,7 @@ LOCUSTFILE = "locustfile"
 """What a run is called after whose users have tasks of their own instead of a scenario."""
 ROWS: Mapping[str, Scenario] = {
     **SCENARIOS,
-    LOCUSTFILE: Scenario(LOCUSTFILE, Topology.TASKS, PROTOCOLS, (*_OWN_METRICS, *_REST_METRICS, "recover")),
+    LOCUSTFILE: Scenario(LOCUSTFILE, Topology.TASKS, PROTOCOLS, (*_OWN_METRICS, "invoke", *_REST_METRICS, "recover")),
 }
 """The scenarios that `--wps-scenario` may name, and that of a locustfile's own tasks."""
 
@@ -196,6 +196,8 @@ def metrics_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool
     tasks = row.topology is Topology.TASKS
     if traits.enveloped and (tasks or (ack and row.users_publish and not row.invokes)):
         found.add("publish_ack")
+    if not traits.invokes:
+        found.discard("invoke")
     if traits.reliable:
         found.add("recover")
     elif tasks:
