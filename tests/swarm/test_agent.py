@@ -96,13 +96,13 @@ def test_a_ping_is_answered_with_its_own_clock_at_once(side: Side) -> None:
 def test_users_that_come_together_claim_together_and_get_slots_in_order(side: Side) -> None:
     side.agent.start()
     side.agent.told(Clock(0, 0, 0))
-    users = [gevent.spawn(side.agent.admit) for _ in range(3)]
+    users = [gevent.spawn(side.agent.players.sit_down) for _ in range(3)]
     assert side.await_one(Claim) == Claim(3)
     later_ns = now_ns() + HOUR_NS
     side.agent.told(Grant([Slot(4, 0, later_ns), Slot(2, 1, later_ns)]))
     with gevent.Timeout(PATIENCE_S):
         gevent.joinall(users[:2])
-    assert [user.value.role.index for user in users[:2]] == [4, 2]
+    assert [user.value.sitter.user_index for user in users[:2]] == [4, 2]
     assert not users[2].ready(), "its slot is still to come"
     side.agent.close()
     with gevent.Timeout(PATIENCE_S):

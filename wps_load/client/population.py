@@ -65,7 +65,7 @@ class PopulationRunner:
         """A virtual user ends by plan."""
         if self.users.get(user.role.index) is user:
             del self.users[user.role.index]
-            self.readiness.leave(joins=user.joins)
+            self.readiness.leave(joins=user.joins, settled=user.settled)
         if user.publisher is not None:
             self.plan.retire(user.publisher)
         user.stop()

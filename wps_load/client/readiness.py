@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 class Readiness:
-    """`settled`: users that have connected, or failed to, once. `joiners`: those that are to join groups, `joined`:
-    those that are in all of theirs."""
+    """Of the users that are there, `settled`: those that have connected, or failed to, once; `joiners`: those that are
+    to join groups; `joined`: those that are in all of theirs."""
 
     __slots__ = ("joined", "joiners", "settled")
 
@@ -22,9 +22,10 @@ class Readiness:
         """A user has been admitted. `joins`: it is to join groups."""
         self.joiners += joins
 
-    def leave(self, *, joins: bool) -> None:
-        """A user has left by plan."""
+    def leave(self, *, joins: bool, settled: bool) -> None:
+        """A user has left by plan. `settled`: it had connected, or failed to, once."""
         self.joiners -= joins
+        self.settled -= settled
 
     def in_groups(self, now: bool) -> None:
         """A user is in all of its groups from now on, or no longer."""

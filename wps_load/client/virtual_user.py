@@ -1,7 +1,8 @@
 """One simulated client: connects in its slot, joins, receives, publishes, is lost, recovers or connects anew.
 
 `run` is its life, in a greenlet of its own that sleeps while the connection is up: what arrives is handled in the hub,
-by its `Link`. It is the same receiver and the same publisher through all of its connections.
+by its `Link`. It is the same receiver and the same publisher through all of its connections. A life whose greenlet is
+ended may be taken up in another one.
 """
 
 from __future__ import annotations
@@ -43,10 +44,10 @@ class VirtualUser:
         "_in_groups",
         "_joining",
         "_lifetimes",
+        "_lived",
         "_outside",
         "_planned",
         "_readiness",
-        "_settled",
         "_shut_out",
         "_slot_ns",
         "_was_up",
@@ -54,6 +55,7 @@ class VirtualUser:
         "publisher",
         "receiver",
         "role",
+        "settled",
         "stream",
     )
 
@@ -79,6 +81,8 @@ class VirtualUser:
         self.receiver = context.run.ledger.receiver(role.index)
         self.publisher = publisher
         self.link: Link | None = None
+        self._lived: Link | None = None
+        """The connection whose end its greenlet waits for, or waited for when it was ended itself."""
         self._grant: Grant | None = None
         self._gap_ns: int | None = None
         """When the scenario itself ended the last connection, if nothing has failed since."""
@@ -88,7 +92,8 @@ class VirtualUser:
         self._shut_out = False
         """A join of this connection, or of the one that it continues, was refused or not answered."""
         self._planned = False
-        self._settled = False
+        self.settled = False
+        """It has connected, or failed to, once."""
         self._was_up = False
         self._backoff = Backoff(BackoffPolicy(), lambda: context.run.random(role.index, "backoff"))
 
@@ -99,12 +104,22 @@ class VirtualUser:
 
     # -- life ------------------------------------------------------------------------------------------------
 
+    @property
+    def stays(self) -> bool:
+        """When users are to leave, others leave first."""
+        return self.role.stays
+
+    @property
+    def movable(self) -> bool:
+        """It is up: its life may be ended, and taken up by calling `run` in another greenlet."""
+        return self._lived is not None
+
     def run(self) -> None:
         """Until `stop`, GreenletExit, or a failure that trying again cannot mend."""
-        due_ns = self._slot_ns
+        due_ns = now_ns() if self._was_up else self._slot_ns
         gevent.sleep(max(0.0, (due_ns - now_ns()) / NS_PER_S))
         while not self._planned:
-            failure = self._connect(due_ns)
+            failure = None if self._lived is not None else self._connect(due_ns)
             if failure is not None:
                 self._settle()
                 if self.publisher is not None:
@@ -155,12 +170,15 @@ class VirtualUser:
 
         True: we closed it ourselves, so that nobody needs to be spared a crowd that comes back at once.
         """
-        while (link := self.link) is not None:
+        while (link := self._lived or self.link) is not None:
+            self._lived = link
             if self._lifetimes is not None and not link.ended.wait(next(self._lifetimes) / NS_PER_S):
                 self._close()
                 link.ended.wait()
+                self._lived = None
                 return True
             link.ended.wait()
+            self._lived = None
             if not link.recoverable:
                 return link.closed_cleanly
             if not self._recover(link):
@@ -257,8 +275,8 @@ class VirtualUser:
         self._settle()
 
     def _settle(self) -> None:
-        if not self._settled:
-            self._settled = True
+        if not self.settled and not self._planned:
+            self.settled = True
             self._readiness.settle()
 
     # -- the link tells --------------------------------------------------------------------------------------

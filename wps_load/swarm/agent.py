@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
-from gevent.event import AsyncResult  # type: ignore[import-untyped]
 
 from wps_load.client.connections import Traffic
 from wps_load.client.engine import Engine
@@ -23,7 +22,6 @@ from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.health import Health
 from wps_load.swarm.messages import (
     Accounts,
-    Claim,
     Clock,
     End,
     Expect,
@@ -33,15 +31,16 @@ from wps_load.swarm.messages import (
     Ping,
     Pong,
     Rate,
-    Release,
     Report,
     Reset,
     Retry,
+    Slot,
     Status,
     ToAgent,
     ToCoordinator,
     Window,
 )  # fmt: skip
+from wps_load.swarm.players import Players
 
 BEAT_S = 0.1
 END_GRACE_NS = 100 * NS_PER_MS
@@ -62,8 +61,7 @@ class Agent:
         self._started_ns = started_ns
         self._on_interval = on_interval
         self._health = Health(engine.run.scheduler, engine.run.recorder)
-        self._waiting: list[AsyncResult] = []
-        self._unclaimed = 0
+        self.players = Players(self._admit, engine.dismiss, self._send)
         self._status = Status(0, 0, 0, 0)
         self._second = 0
         self._before = self._accounts()
@@ -98,26 +96,8 @@ class Agent:
 
     # -- users -----------------------------------------------------------------------------------------------
 
-    def admit(self) -> VirtualUser:
-        """A new simulated client, in the caller's greenlet: waits for its index and slot from the coordinator."""
-        result = AsyncResult()
-        self._waiting.append(result)
-        self._unclaimed += 1
-        if self._unclaimed == 1:
-            # one claim for all users that Locust spawns in this turn of the loop
-            gevent.get_hub().loop.run_callback(gevent.spawn, self._claim)
-        index, incarnation, slot_ns = result.get()
-        return self.engine.admit(index, incarnation, self._local(slot_ns))
-
-    def _claim(self) -> None:
-        count, self._unclaimed = self._unclaimed, 0
-        self._send(Claim(count))
-
-    def dismiss(self, user: VirtualUser) -> None:
-        """Locust stops this user."""
-        self.engine.dismiss(user)
-        if not self._closed:
-            self._send(Release(user.role.index))
+    def _admit(self, slot: Slot) -> VirtualUser:
+        return self.engine.admit(slot.user_index, slot.incarnation, self._local(slot.due_ns))
 
     # -- the coordinator says --------------------------------------------------------------------------------
 
@@ -125,9 +105,7 @@ class Agent:
         _OBEYED[type(message)](self, message)
 
     def _granted(self, grant: Grant) -> None:
-        waiting, self._waiting = self._waiting, self._waiting[len(grant.slots) :]
-        for result, slot in zip(waiting, grant.slots, strict=False):
-            result.set(slot)
+        self.players.granted(grant)
 
     def _publish(self, window: Window) -> None:
         engine = self.engine
@@ -166,6 +144,7 @@ class Agent:
 
     def _end(self, end: End) -> None:
         self._until_ns = None
+        self.players.end()
         self.engine.end_at(self._local(end.at_ns))
         gevent.spawn(self._end_publishing, self._local(end.at_ns))
 
@@ -309,8 +288,7 @@ class Agent:
             self._showing += self._parts
             self._show()
         self.engine.close()
-        for result in self._waiting:
-            result.set_exception(gevent.GreenletExit())
+        self.players.close()
 
 
 _OBEYED: dict[type[Any], Callable[[Agent, Any], None]] = {

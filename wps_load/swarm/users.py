@@ -9,11 +9,11 @@ import locust
 from gevent.event import Event  # type: ignore[import-untyped]
 from locust import User, task
 
-from wps_load.client.virtual_user import VirtualUser
 from wps_load.errors import Fault
 from wps_load.settings.classes import TaskClass
 from wps_load.swarm.install import agent_of, install
 from wps_load.swarm.kinds import OurUser
+from wps_load.swarm.players import UserSeat
 
 
 class InstalledUser(OurUser, User):
@@ -44,15 +44,15 @@ class ScenarioUser(InstalledUser):
 
     def __init__(self, environment: Any) -> None:
         super().__init__(environment)
-        self._virtual_user: VirtualUser | None = None
+        self._seat: UserSeat | None = None
 
     @task
     def live(self) -> None:
-        """The whole life of the client: one task without an end."""
+        """The whole life of the client, and of those that take its place: one task without an end."""
         agent = agent_of(self.environment)
         if agent is not None:
-            self._virtual_user = agent.admit()
-            self._virtual_user.run()
+            self._seat = agent.players.sit_down()
+            agent.players.live(self._seat)
         Event().wait()
 
     def stop(self, force: bool = False) -> bool:
@@ -61,6 +61,6 @@ class ScenarioUser(InstalledUser):
 
     def on_stop(self) -> None:
         agent = agent_of(self.environment)
-        if self._virtual_user is not None and agent is not None:
-            agent.dismiss(self._virtual_user)
-            self._virtual_user = None
+        if self._seat is not None and agent is not None:
+            agent.players.give_up(self._seat)
+            self._seat = None
