@@ -189,6 +189,43 @@ def test_a_handler_that_takes_too_long_has_failed() -> None:
     asyncio.run(asyncio.wait_for(run(), 20))
 
 
+@pytest.mark.parametrize(
+    ("allowed", "status", "said"),
+    [
+        ("elsewhere", 200, "abuse protection: WebHook-Allowed-Origin has elsewhere, and neither * nor 127.0.0.1"),
+        ("*", 200, "its answer to connect is no JSON"),
+        ("*", 418, "it answered 418"),
+        (None, 200, "abuse protection (OPTIONS, then GET): no connection: Connection refused"),
+    ],
+)
+def test_why_a_handler_failed_is_told_once_and_without_the_key_in_its_url(
+    allowed: str | None, status: int, said: str
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "OPTIONS":
+            return web.Response(headers={"WebHook-Allowed-Origin": allowed or ""})
+        return web.Response(body=b"x", status=status)
+
+    async def run() -> None:
+        app = web.Application()
+        app.router.add_route("*", "/", answer)
+        async with serve_app(app) as base:
+            url = base if allowed is not None else "http://127.0.0.1:1"
+            told: list[str] = []
+            settings = to_url(f"{url}/?code=secret")
+            handlers = HttpEventHandlers(lambda: settings, "key", Stats(), Webhooks(()), told.append)
+            request = ConnectRequest("bench", "c", "127.0.0.1:1", None, {}, {}, {}, ())
+            for _ in range(2):
+                with pytest.raises(HandlerFailed):
+                    await handlers.connect(request)
+            assert len(told) == 1
+            assert told[0].startswith(f"event connect to {url}/ failed: {said}")
+            assert "secret" not in told[0]
+            await handlers.close()
+
+    asyncio.run(asyncio.wait_for(run(), 20))
+
+
 def test_the_messages_of_one_connection_wait_for_each_other() -> None:
     async def scenario(live: Live, handler: Handler) -> None:
         async with live.connect(groups=["g"]) as client:

@@ -12,11 +12,11 @@ from wps_load.protocol.messages import SendEvent
 
 class HandlerFailed(Exception):
     """There is no handler, it could not be reached, or it answered with an error: `status` is what a connecting client
-    is told.
+    is told, the text what happened.
     """
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"the event handler failed with {status}")
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
         self.status = status
 
 

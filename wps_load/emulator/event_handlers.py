@@ -6,10 +6,11 @@ Microsoft's emulator.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -37,6 +38,8 @@ _DATA_TYPES = {text.partition(";")[0]: data_type for data_type, text in _TYPES.i
 _SYSTEM_TYPE = _TYPES[DataType.JSON]
 _CONTROL = {code: quote(chr(code)) for code in (*range(32), 127)}
 """What no header can carry."""
+_MOST_TOLD = 100
+"""Sentences, each once: event names are the clients' own."""
 
 
 class _Peer:
@@ -56,10 +59,21 @@ class _Peer:
 
 
 class HttpEventHandlers:
-    """`settings` is asked for each event, so that a file may be read anew."""
+    """`settings` is asked for each event, so that a file may be read anew. `tell` gets a sentence for each kind of
+    failure, once: what an app server sees of the service's side.
+    """
 
-    def __init__(self, settings: Callable[[], HubSettings], access_key: str, stats: Stats, webhooks: Webhooks) -> None:
+    def __init__(
+        self,
+        settings: Callable[[], HubSettings],
+        access_key: str,
+        stats: Stats,
+        webhooks: Webhooks,
+        tell: Callable[[str], None] = lambda sentence: None,
+    ) -> None:
         self._settings = settings
+        self._tell = tell
+        self._told: set[str] = set()
         self._key = access_key.encode()
         self._stats = stats
         self._webhooks = webhooks
@@ -78,8 +92,10 @@ class HttpEventHandlers:
                 "subprotocols": list(request.subprotocols),
                 "clientCertificates": [],
             }
-            said = await self._post(handler, peer, "connect", orjson.dumps(body), self._headers(peer, "sys.connect", 0))
-            answer = _read_connect_answer(said)
+            with self._complaining(handler, peer, "connect"):
+                headers = self._headers(peer, "sys.connect", 0)
+                said = await self._post(handler, peer, "connect", orjson.dumps(body), headers)
+                answer = _read_connect_answer(said)
             peer.state = said.headers.get("ce-connectionState")
         self._peers[request.connection_id] = peer
         return answer
@@ -111,13 +127,15 @@ class HttpEventHandlers:
                 return event.data_type, event.data, event.metadata
             if hub.is_listened_to(event.event) or event.starts_stream:  # streams are not played: nobody misses theirs
                 return None
-            raise HandlerFailed(500)
+            self._complain(f"event {event.event} of hub {connection.hub_name}", "no event handler takes it")
+            raise HandlerFailed(500, f"no event handler of hub {connection.hub_name} takes it")
         self._stats.upstream_calls += 1
         headers = self._next_headers(peer, f"user.{event.event}")
         headers["Content-Type"] = _TYPES[event.data_type]
         headers.update(metadata.to_headers(event.metadata))
-        answer = await self._post(handler, peer, event.event, event.data, headers)
-        reply = _read_reply(answer)
+        with self._complaining(handler, peer, event.event):
+            answer = await self._post(handler, peer, event.event, event.data, headers)
+            reply = _read_reply(answer)
         state = answer.headers.get("ce-connectionState")
         if state is not None:
             peer.state = state
@@ -132,10 +150,23 @@ class HttpEventHandlers:
         """An event that nobody waits for: what comes of it changes nothing."""
         handler = self._settings().hub(peer.hub).handler_of_system(event)
         if handler is not None:
-            try:
+            with contextlib.suppress(HandlerFailed), self._complaining(handler, peer, event):
                 await self._post(handler, peer, event, body, self._next_headers(peer, f"sys.{event}"))
-            except HandlerFailed:
-                return
+
+    @contextlib.contextmanager
+    def _complaining(self, handler: EventHandler, peer: _Peer, event: str) -> Iterator[None]:
+        """Tells of a failure, without the URL's query, which may hold a key."""
+        try:
+            yield
+        except HandlerFailed as failed:
+            self._complain(f"event {event} to {handler.url(peer.hub, event).partition('?')[0]}", str(failed))
+            raise
+
+    def _complain(self, what: str, why: str) -> None:
+        sentence = f"{what} failed: {why}"
+        if sentence not in self._told and len(self._told) < _MOST_TOLD:
+            self._told.add(sentence)
+            self._tell(sentence)
 
     def _next_headers(self, peer: _Peer, kind: str) -> dict[str, str]:
         number = peer.next_event
@@ -174,20 +205,23 @@ class HttpEventHandlers:
         try:
             return await self._webhooks.post(url, validate_url, peer.authority, headers, body, peer.cookies)
         except WebhookFailed as failed:
-            raise HandlerFailed(failed.status) from None
+            raise HandlerFailed(failed.status, str(failed)) from None
 
 
 def _read_reply(answer: Answer) -> Reply | None:
     """Raises HandlerFailed for what is no answer to an event. Metadata alone is an empty text."""
     try:
         pairs = metadata.of_headers(answer.headers.items())
-    except metadata.MetadataError:
-        raise HandlerFailed(500) from None
+    except metadata.MetadataError as error:
+        raise HandlerFailed(500, f"its answer's metadata: {error}") from None
     if not answer.body:
         return (DataType.TEXT, b"", pairs) if pairs else None
     data_type = _DATA_TYPES.get(answer.content_type)
-    if data_type is None or not _well_formed(data_type, answer.body):
-        raise HandlerFailed(500)
+    if data_type is None:
+        allowed = ", ".join(_DATA_TYPES)
+        raise HandlerFailed(500, f"its answer has the Content-Type {answer.content_type!r}, which is none of {allowed}")
+    if not _well_formed(data_type, answer.body):
+        raise HandlerFailed(500, f"its answer is no {answer.content_type}")
     return data_type, answer.body, pairs
 
 
@@ -209,22 +243,22 @@ def _read_connect_answer(answer: Answer) -> ConnectAnswer:
     try:
         body = orjson.loads(answer.body)
     except ValueError:
-        raise HandlerFailed(500) from None
+        raise HandlerFailed(500, "its answer to connect is no JSON") from None
     if body is None:
         return ConnectAnswer()
     if not isinstance(body, dict):
-        raise HandlerFailed(500)
+        raise HandlerFailed(500, "its answer to connect is no JSON object")
     body = {name.lower(): value for name, value in body.items()}
     groups = _names(body, "groups")
     if groups is not None and not all(valid_group(group) for group in groups):
-        raise HandlerFailed(500)
+        raise HandlerFailed(500, "its answer to connect names a group that is not allowed")
     return ConnectAnswer(_name(body, "userid"), groups, _names(body, "roles"), _name(body, "subprotocol"))
 
 
 def _name(body: dict[str, Any], key: str) -> str | None:
     value = body.get(key)
     if value is not None and not isinstance(value, str):
-        raise HandlerFailed(500)
+        raise HandlerFailed(500, f"in its answer to connect {key} is no string")
     return value
 
 
@@ -233,5 +267,5 @@ def _names(body: dict[str, Any], key: str) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise HandlerFailed(500)
+        raise HandlerFailed(500, f"in its answer to connect {key} is no list of strings")
     return tuple(value)

@@ -272,4 +272,4 @@ def _event_handlers(
         return None
     current = (lambda: settings.current) if isinstance(settings, SettingsFile) else (lambda: settings)
     webhooks = Webhooks(timeout_s=arguments.event_handler_timeout)
-    return HttpEventHandlers(current, config.access_key, service.stats, webhooks)
+    return HttpEventHandlers(current, config.access_key, service.stats, webhooks, _say)

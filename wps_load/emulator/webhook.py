@@ -6,6 +6,7 @@ Source: the CloudEvents HTTP webhook specification, section 4; how often and how
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -25,10 +26,10 @@ _VALIDATION_HEADERS = {"ce-awpsversion": "1.0"}
 
 
 class WebhookFailed(Exception):
-    """`status`: the app server's own word, or 500 for what it did not say."""
+    """`status`: the app server's own word, or 500 for what it did not say. The text says what happened."""
 
-    def __init__(self, status: int) -> None:
-        super().__init__(f"the app server failed with {status}")
+    def __init__(self, status: int, why: str) -> None:
+        super().__init__(why)
         self.status = status
 
 
@@ -74,11 +75,13 @@ class Webhooks:
                     except WebhookFailed as failed:
                         transient = failed.status == 408 or failed.status >= 500
                         if not transient or delay_s is None:
-                            raise WebhookFailed(failed.status if 400 <= failed.status < 500 else 500) from None
+                            raise WebhookFailed(
+                                failed.status if 400 <= failed.status < 500 else 500, str(failed)
+                            ) from None
                     await asyncio.sleep(delay_s)
         except TimeoutError:
             pass
-        raise WebhookFailed(500)
+        raise WebhookFailed(500, f"no answer within {self._timeout_s:g} s")
 
     async def close(self) -> None:
         if self._session is not None:
@@ -92,12 +95,12 @@ class Webhooks:
         try:
             async with self._client().post(url, headers=sent, data=body, allow_redirects=False) as response:
                 if not 200 <= response.status < 300:
-                    raise WebhookFailed(response.status)
+                    raise WebhookFailed(response.status, f"it answered {response.status}")
                 content = await _read(response)
                 jar.update_cookies(response.cookies, response.url)
                 return Answer(content, response.content_type.lower(), response.headers)
-        except (aiohttp.ClientError, OSError, ValueError):  # ValueError: headers that HTTP cannot carry
-            raise WebhookFailed(502) from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: headers that HTTP cannot carry
+            raise WebhookFailed(502, _reason(error)) from None
 
     async def _validate(self, url: str, authority: str) -> None:
         """Abuse protection: nothing goes to a URL whose owner has not said that it hears this service."""
@@ -109,10 +112,14 @@ class Webhooks:
                 status, allowed = await self._ask("OPTIONS", url, headers)
                 if status == 404:
                     status, allowed = await self._ask("GET", url, headers)
-        except (TimeoutError, aiohttp.ClientError, OSError):
-            raise WebhookFailed(500) from None
-        if not 200 <= status < 300 or not allows(allowed, authority):
-            raise WebhookFailed(500)
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
+            raise WebhookFailed(500, f"abuse protection (OPTIONS, then GET): {_reason(error)}") from None
+        if not 200 <= status < 300:
+            raise WebhookFailed(500, f"abuse protection: OPTIONS was answered with {status}")
+        if not allows(allowed, authority):
+            said = ", ".join(allowed) or "none"
+            wanted = host_of(authority)
+            raise WebhookFailed(500, f"abuse protection: WebHook-Allowed-Origin has {said}, and neither * nor {wanted}")
         self._validated.add((url, authority))
 
     async def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> tuple[int, list[str]]:
@@ -143,10 +150,19 @@ def allows(allowed: list[str], authority: str) -> bool:
     return bool(names & {"*", authority.lower(), host_of(authority).lower()})
 
 
+def _reason(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        number = error.os_error.errno
+        return f"no connection: {os.strerror(number) if number and number > 0 else error.os_error}"
+    return f"the request failed: {str(error) or type(error).__name__}"
+
+
 async def _read(response: aiohttp.ClientResponse) -> bytes:
     content = await response.content.read(_MAX_ANSWER_BYTES + 1)
     while content and not response.content.at_eof():
         content += await response.content.read(_MAX_ANSWER_BYTES + 1 - len(content))
         if len(content) > _MAX_ANSWER_BYTES:
-            raise WebhookFailed(500)
+            raise WebhookFailed(500, f"an answer above {_MAX_ANSWER_BYTES >> 20} MiB")
     return b"" if response.status == _NO_CONTENT else content
