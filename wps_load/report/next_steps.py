@@ -123,7 +123,8 @@ def _time_gives_samples(summary: Summary) -> bool:
     """Whether a percentile that is named stands on too few messages: of connects, a longer run has no more."""
     named = {(slo.subject, str(slo.aggregate).replace(".", "_")) for slo in slos_of(summary) if slo.kind == "time"}
     named |= {(headline(summary), "p50"), (headline(summary), "p99")}
-    grows = summary["run"]["scenario"] == "churn"
+    scenario = SCENARIOS.get(summary["run"]["scenario"])
+    grows = scenario is not None and bool(scenario.lifetime)
     return any(
         percentile in thin_percentiles(metric_row(summary, metric))
         for metric, percentile in named
