@@ -49,6 +49,16 @@ class TestReport:
         assert run("report", first, second).code == 0
         assert (first / "junit.xml").exists()
 
+    def test_a_folder_of_runs_gets_its_index(self, run: Run, make: Callable[..., Path]) -> None:
+        folder = make("a").parent
+        (folder / "empty").mkdir()
+        result = run("report", folder)
+        assert result.code == 0
+        first, second, last = result.out.splitlines()
+        assert (first, last) == ("1 run", str(folder / "index.html"))
+        assert second.startswith("skipped empty: no summary.json")
+        assert "a/report.html" in (folder / "index.html").read_text()
+
     def test_units_for_the_measured_load_and_more(self, run: Run, make: Callable[..., Path]) -> None:
         folder = make("a")  # 50 users, 100 messages a second
         result = run("report", folder, "--growth", "10", "--prices", PRICES)

@@ -85,7 +85,7 @@ class Program:
 
     def finish(self) -> Finished:
         code = self.process.wait(LIMIT_S)
-        folders = sorted(self.report_dir.glob("*")) if self.report_dir.exists() else []
+        folders = sorted(path for path in self.report_dir.glob("*") if path.is_dir())
         return Finished(code, self.output, folders[-1] if folders else None)
 
 

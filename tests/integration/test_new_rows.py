@@ -75,7 +75,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True, text=True, timeout=LIMIT_S, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    (folder,) = (home / "reports").iterdir()
+    (folder,) = (path for path in (home / "reports").iterdir() if path.is_dir())
     return folder
 
 

@@ -41,7 +41,10 @@ def test_headless_run_passes_and_loses_no_final_number(tmp_path: Path, processes
     assert done.code == 0, done.output
     assert_whole(done)
     assert done.summary["verdict"] == "pass"
-    assert len(list((tmp_path / "reports").iterdir())) == 1, "no file is written twice"
+    left = {path.name for path in (tmp_path / "reports").iterdir()}
+    assert len(left - {"index.html", ".index.json", ".index.lock"}) == 1, "no file is written twice"
+    assert done.folder is not None
+    assert f'href="{done.folder.name}/report.html"' in (tmp_path / "reports" / "index.html").read_text()
     assert "Target: embedded emulator at http://127.0.0.1:" in done.output
     assert "lost 0" in done.output, "the live line"
     rows = re.findall(r"^WPS +rtt +(\d+) +0\(0\.00%\)", done.output, re.MULTILINE)

@@ -95,3 +95,21 @@ def test_a_code_of_the_locustfiles_own_is_told(tmp_path: Path) -> None:
     run = Ended(tmp_path, Outside())
     run.finish()
     assert "Exit code 9: set by the locustfile" in run.tell(9)
+
+
+def test_an_index_that_cannot_be_written_costs_the_run_nothing_but_is_said(tmp_path: Path) -> None:
+    (tmp_path / "index.html" / "in the way").mkdir(parents=True)
+    run = Ended(tmp_path, Outside())
+    run.finish()
+    assert run.reporter.exit_code == 0
+    assert f"{tmp_path / 'index.html'} could not be written: " in run.tell(0)
+    assert run.written["verdict"] == "pass"
+
+
+def test_each_run_is_listed(tmp_path: Path) -> None:
+    runs = [Ended(tmp_path, Outside()) for _ in range(2)]
+    for run in runs:
+        run.finish()
+        run.tell(0)
+    text = (tmp_path / "index.html").read_text()
+    assert all(f'href="{run.folder.name}/report.html"' in text for run in runs)

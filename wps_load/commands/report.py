@@ -20,6 +20,7 @@ from wps_load.report.azure import AzureMetrics, read_azure
 from wps_load.report.document import Summary
 from wps_load.report.extras import Extras
 from wps_load.report.files import write_rendered
+from wps_load.report.index import INDEX, write_index
 from wps_load.report.load import BrokenRun, Run, load_run
 from wps_load.report.measured import measured_load
 from wps_load.settings.options import BY_FLAG
@@ -34,7 +35,10 @@ With --azure-metrics: Azure Monitor's Server Load, quota, connections and close 
 With --growth or --prices: also the units that hold the measured load and N times it, and their cost: on the page, in
 summary.md and on stdout.
 
+Of a folder of runs: index.html, which lists them newest first with their verdicts, trends and links.
+
 example:
+  wps-load report reports
   wps-load report reports/20261124T141500Z-echo
   wps-load report reports/20261124T141500Z-echo --growth 2,5,10 --prices prices.json
   wps-load report reports/20261124T141500Z-echo --azure-metrics metrics.json
@@ -44,7 +48,7 @@ example:
 def run(argv: Sequence[str]) -> int:
     """Renders each folder: 0. Raises BrokenRun for one that is no run's, ConfigError for one not writable."""
     parser = plain_parser("report", "Renders finished runs again.", _EXAMPLE)
-    parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a run's folder")
+    parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a run's folder, or a folder of runs")
     parser.add_argument("--growth", default="", metavar="N,N", help="units for N times the measured load: 2,5,10")
     parser.add_argument("--prices", default=None, metavar="FILE", help="prices, as docs/capacity.md describes")
     parser.add_argument(
@@ -59,10 +63,31 @@ def run(argv: Sequence[str]) -> int:
     growth = units_text.read_growth(arguments.growth)
     prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
     for name in arguments.folders:
+        if _holds_runs(Path(name)):
+            _index(Path(name))
+            continue
         found = _render(Path(name), growth, prices, arguments.azure_metrics)
         if growth or prices is not None:
             sys.stdout.write(_units(found, guide, growth, prices))
     return ExitCode.PASSED
+
+
+def _holds_runs(folder: Path) -> bool:
+    """It is no run's folder, but one of runs."""
+    return not (folder / "summary.json").exists() and next(folder.glob("*/summary.json"), None) is not None
+
+
+def _index(folder: Path) -> None:
+    """Makes the page of a folder of runs anew, and says what is in it. Raises ConfigError."""
+    try:
+        history = write_index(folder)
+    except OSError as error:
+        fault = Fault("FOLDER", str(folder), f"a folder that can be written to ({error.strerror})")
+        raise ConfigError([fault]) from error
+    count = len(history.runs)
+    lines = [f"{count:,} run{'' if count == 1 else 's'}"]
+    lines += [f"skipped {each.folder}: {each.reason}" for each in history.skipped]
+    sys.stdout.write("\n".join([*lines, str(folder / INDEX), ""]))
 
 
 def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azure_metrics: Sequence[str]) -> Run:

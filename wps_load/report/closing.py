@@ -55,6 +55,8 @@ def closing(summary: Summary, *, report: str | None, lost: str | None, codes: It
     lines += map(Said, _kept([f"  {each['level']}: {each['message']} {each['advice']}" for each in doubts], "doubt"))
     lines += map(Said, _kept([f"  {sentence}" for sentence in tables.exit_sentences(summary)], "exit"))
     lines += map(Said, codes)
+    if previous := tables.previous_sentence(summary):
+        lines.append(Said(f"  {previous}"))
     if lost is not None:
         lines.append(Said(f"  Exit code 4: {lost}"))
     elif report is not None:

@@ -24,6 +24,7 @@ Verdict = Literal["pass", "fail", "invalid"]
 Level = Literal["warning", "error"]
 SloVerdict = Literal["pass", "fail", "no_data"]
 Variable = Literal["rate", "users"]
+Standing = Literal["worse", "better", "same", "unclear"]
 
 
 class RunSection(TypedDict):
@@ -326,6 +327,16 @@ class PopulationRow(TypedDict):
     slo: list[SloRow]
 
 
+class Previous(TypedDict):
+    """The last good run before this one with the same settings, and how this one stands against it."""
+
+    folder: Annotated[str, Meta(description="Its folder's name, beside the run's own.")]
+    id: str
+    started_at: str
+    verdict: Annotated[Standing | None, Meta(description="Null: they were not compared.")]
+    sentence: str
+
+
 class Summary(TypedDict):
     """The result of one run of wps-load. Unknown values are null, never 0. Times are in milliseconds unless the name
     says otherwise.
@@ -355,6 +366,9 @@ class Summary(TypedDict):
     timeline: list[TimelineRow]
     capacity: Capacity | None
     stages: NotRequired[StagesSection | None]
+    previous: NotRequired[
+        Annotated[Previous | None, Meta(description="Null: the run is the first of its settings in its folder.")]
+    ]
 
 
 Row = Mapping[str, float | int | None]

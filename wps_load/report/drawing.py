@@ -80,6 +80,8 @@ class Chart:
     unit: str = ""
     size: str = ""
     linked: bool = False
+    names: Sequence[str] = ()
+    """What stands at x = 1, 2, ..., where that is no quantity."""
 
     @property
     def view_box(self) -> str:

@@ -1,13 +1,11 @@
 """A run's folder: made before the run, snapshots during it, everything at its end.
 
-A file appears whole or not at all: it is written beside its place and renamed (atomic within a file system,
-POSIX rename). So whoever looks into the folder at any time, or after the process was killed, finds complete
-files. Those that grow with the run are `appended`'s.
+A file appears whole or not at all (`atomic.put`). So whoever looks into the folder at any time, or after the process
+was killed, finds complete files. Those that grow with the run are `appended`'s.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -19,9 +17,11 @@ import orjson
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.histogram import Histogram
 from wps_load.report import html, junit, markdown
+from wps_load.report.atomic import put
 from wps_load.report.document import Summary
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.model import RunFacts
+from wps_load.report.previous import previous_of
 from wps_load.report.summary import build_summary
 
 _STEP_SUMMARY_LIMIT = 1024 * 1024
@@ -76,17 +76,25 @@ def _fresh(parent: Path, stem: str) -> Path:
     raise FileExistsError(17, "a thousand runs began in this second", str(parent / stem))
 
 
-def write_run(folder: Path, facts: RunFacts) -> Summary:
+def summarize(folder: Path, facts: RunFacts) -> Summary:
+    """A finished run's summary, with how it stands against the previous good one in the folder of runs."""
+    summary = build_summary(facts)
+    summary["previous"] = previous_of(folder, summary)
+    return summary
+
+
+def write_run(folder: Path, facts: RunFacts, summary: Summary | None = None) -> Summary:
     """Writes the files of a finished run, as many as can be, and returns the summary. Timeline and log are there.
+    `summary`: if it is made already.
 
     A folder that was removed meanwhile is made again. Raises the first OSError, on a full disk for one.
     """
-    summary = build_summary(facts)
+    summary = summarize(folder, facts) if summary is None else summary
     folder.mkdir(parents=True, exist_ok=True)
     first: OSError | None = None
     for name, content in (*_data(summary), *_rendered(summary, facts.snapshot.histograms, NONE)):
         try:
-            _put(folder / name, b"".join(content()))
+            put(folder / name, b"".join(content()))
         except OSError as error:
             first = first or error
     if first is not None:
@@ -107,7 +115,7 @@ def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> 
         for piece in content():
             pieces.append(piece)
             pause()
-        _put(folder / name, b"".join(pieces))
+        put(folder / name, b"".join(pieces))
 
 
 _File = tuple[str, Callable[[], Iterable[bytes]]]
@@ -142,7 +150,7 @@ def write_rendered(
     """Writes what is made from the summary: report.html, without the percentiles' chart where `histograms` is None,
     summary.md and junit.xml. Raises OSError; ValueError for settings that no run of this version has."""
     for name, content in _rendered(summary, histograms, extras):
-        _put(folder / name, b"".join(content()))
+        put(folder / name, b"".join(content()))
 
 
 def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:
@@ -191,16 +199,3 @@ def _rows(rows: Sequence[object]) -> Iterator[bytes]:
 
 def _json(document: object) -> bytes:
     return orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Writes `content` to `path` in one step for every reader. No fsync: a killed process, not a power cut,
-    is the risk, and a sync may take longer than a message's latency."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(content)
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise

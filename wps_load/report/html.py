@@ -42,6 +42,7 @@ def pieces(summary: Summary, histograms: Mapping[str, Histogram] | None, extras:
         started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
         sentence=" ".join([tables.verdict_sentence(summary), *tables.exit_sentences(summary)]),
         what=tables.what_ran(summary),
+        previous=summary.get("previous"),
         doubts=doubts(summary["doubts"]),
         figures=figures(first_figures(summary)),
         sections=sections(Page(summary, histograms, extras)),

@@ -94,10 +94,15 @@ def load_run(path: Path) -> Run:
     log_path = folder / "histograms.hlog"
     if not path.is_dir() and (path.name != "summary.json" or not log_path.exists()):
         return Run(name, summary)
+    return Run(name, summary, load_log(log_path))
+
+
+def load_log(path: Path) -> dict[str, list[Second]]:
+    """The intervals of each metric in a histograms.hlog. Raises BrokenRun."""
     try:
-        return Run(name, summary, _by_metric(read_log(_read(log_path))))
+        return _by_metric(read_log(_read(path)))
     except ValueError as error:
-        raise BrokenRun(f"{log_path} is not a histogram log: {error}.") from error
+        raise BrokenRun(f"{path} is not a histogram log: {error}.") from error
 
 
 def _by_metric(entries: Iterable[LogEntry]) -> dict[str, list[Second]]:

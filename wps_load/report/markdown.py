@@ -27,6 +27,7 @@ def render(summary: Summary, extras: Extras = NONE) -> str:
         escape(tables.verdict_sentence(summary)),
         *map(escape, tables.exit_sentences(summary)),
         escape(tables.what_ran(summary)),
+        escape(tables.previous_sentence(summary)),
         doubts(summary),
         *stepped(summary),
         *units(summary, extras),

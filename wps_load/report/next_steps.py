@@ -28,8 +28,12 @@ _SEARCH_WIDTH = 20
 _SEARCH_TIME_S = 600
 
 
-def next_steps(summary: Summary, folder: str | None, before: str | None = None) -> list[NextStep]:
-    """`folder`: the run's; None where there are no files. `before`: that of the previous good run like it."""
+def next_steps(summary: Summary, folder: str | None) -> list[NextStep]:
+    """`folder`: the run's; None where there are no files."""
+    previous = summary.get("previous")
+    before = None
+    if previous is not None and folder is not None:
+        before = str(PurePath(folder).parent / previous["folder"])
     if summary["run"]["scenario"] == "locustfile":
         return []
     if summary["verdict"] == "invalid":

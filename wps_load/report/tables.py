@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any
 
 from wps_load.measure.thresholds import parse
 from wps_load.report.document import Reason, SloRow, Summary, numbers
 from wps_load.report.evidence import thin_percentiles
+from wps_load.workload.scenarios import SCENARIOS
 
 DASH = "–"
 PERCENTILE_COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "p99_99")
@@ -111,6 +113,12 @@ def verdict_sentence(summary: Summary) -> str:
     return " ".join(part for part in (_reason(summary), *more) if part)
 
 
+def previous_sentence(summary: Summary) -> str:
+    """How the run stands against the last good one with its settings; empty where there is none."""
+    previous = summary.get("previous")
+    return "" if previous is None else previous["sentence"]
+
+
 def missed_sentence(summary: Summary) -> str:
     """What members were not there for, which `lost` does not say; empty where that is nothing."""
     missed = summary["messages"].get("missed")
@@ -178,6 +186,25 @@ def capacity_sentence(summary: Summary) -> str:
     return f"{answer}. SLO: {demands}." if demands else f"{answer}."
 
 
+def scenario_words(summary: Summary) -> str:
+    """The scenario, or the mix by its file's name."""
+    run = summary["run"]
+    mix = run["settings"].get("wps-mix")
+    return f"mix {PurePath(str(mix)).name}" if mix else run["scenario"]
+
+
+def settings_words(summary: Summary) -> str:
+    """What was asked for, in a few words: the same for all runs with the same settings."""
+    run, settings = summary["run"], summary["run"]["settings"]
+    parts = [f"{scenario_words(summary)} over {run['protocol']}"]
+    if (users := settings.get("users")) is not None:
+        parts.append(f"{number(users)} users")
+    scenario = SCENARIOS.get(run["scenario"])
+    if scenario is not None and scenario.publishes:
+        parts += [load_words(settings), f"payload {shown(settings.get('wps-payload'))}"]
+    return ", ".join(parts)
+
+
 def what_ran(summary: Summary) -> str:
     """What was run against what: scenario, protocol, size, load, target and duration in one sentence."""
     run = summary["run"]
@@ -186,11 +213,12 @@ def what_ran(summary: Summary) -> str:
         f"{number(summary['connections']['target'])} connections",
     ]
     if summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile offer no rate
-        parts += [_load(run["settings"]), f"payload {shown(run['settings'].get('wps-payload'))}"]
+        parts += [load_words(run["settings"]), f"payload {shown(run['settings'].get('wps-payload'))}"]
     return f"{', '.join(parts)}, against {run['target']}, for {seconds(run['duration_s'])}."
 
 
-def _load(settings: Mapping[str, Any]) -> str:
+def load_words(settings: Mapping[str, Any]) -> str:
+    """The rate that was asked for."""
     if explored := settings.get("wps-capacity"):
         return f"searched {explored}"
     if stages := settings.get("wps-stages"):

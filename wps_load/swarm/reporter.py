@@ -19,7 +19,8 @@ from wps_load.measure.catalog import LATENCIES, main_metric
 from wps_load.report.appended import Course
 from wps_load.report.closing import closing
 from wps_load.report.document import Summary
-from wps_load.report.files import append_step_summary, prepare, write_run
+from wps_load.report.files import append_step_summary, prepare, summarize, write_run
+from wps_load.report.index import INDEX, write_index
 from wps_load.report.interval import Interval
 from wps_load.report.live import LiveState
 from wps_load.report.model import Outside, RunFacts, RunState
@@ -57,6 +58,8 @@ class Reporter:
         """Why the report could not be written."""
         self._incomplete: str | None = None
         """Why the timeline and the log end before the run does."""
+        self._unlisted: str | None = None
+        """That the index of all runs could not be written, and why."""
         self._console = console
         self.conductor: Conductor | None = None
         self.target_users: Callable[[], int] = lambda: 0
@@ -187,7 +190,6 @@ class Reporter:
         early = outside.stopped_by is not None or (cut_short and not ends_itself)
         facts = self.facts(conductor, RunState.STOPPED if early else RunState.FINISHED)
         self._facts = facts = replace(facts, outside=outside)
-        self.summary = build_summary(facts)
         if self._snapshots is not None:
             self._snapshots.finish()
         self._append(None)
@@ -199,17 +201,20 @@ class Reporter:
         if facts is None or facts.outside == outside:
             return
         self._facts = facts = replace(facts, outside=outside)
-        self.summary = build_summary(facts)
         self._write(facts)
 
     def _write(self, facts: RunFacts) -> None:
+        """The summary, and where there is a folder its files and the index of all runs beside it."""
         if self.folder is None:
+            self.summary = build_summary(facts)
             return
+        self.summary = summarize(self.folder, facts)
         try:
-            write_run(self.folder, facts)
+            write_run(self.folder, facts, self.summary)
             self._lost = self._incomplete
         except OSError as error:
             self._lost = self._not_written(error)
+        self._unlisted = _list(self.folder.parent)
 
     def _not_written(self, error: OSError) -> str:
         return f"the report could not be written to {self.folder}: {error.strerror or type(error).__name__}"
@@ -225,7 +230,8 @@ class Reporter:
         append_step_summary(os.environ, summary)
         codes = [f"Exit code {code}: set by the locustfile"] if code is not None and code != self.exit_code else []
         report = None if self.folder is None else str(self.folder / "report.html")
-        self._console.close(closing(summary, report=report, lost=self._lost, codes=codes))
+        notes = [] if self._unlisted is None or self._lost is not None else [self._unlisted]
+        self._console.close(closing(summary, report=report, lost=self._lost, codes=[*codes, *notes]))
 
     @property
     def exit_code(self) -> int:
@@ -234,6 +240,18 @@ class Reporter:
             return int(ExitCode.INVALID if self.used else ExitCode.PASSED)
         code = int(self.summary["exit"]["code"])
         return code if self._lost is None else int(worst([ExitCode.INVALID, *_known(code)]))
+
+
+def _list(folder: Path) -> str | None:
+    """Makes the index of all runs anew; why that failed, which is no reason for the run to fail."""
+    try:
+        write_index(folder)
+    except OSError as error:
+        return f"  {folder / INDEX} could not be written: {error.strerror or type(error).__name__}"
+    except Exception as error:
+        logger.exception("the index of all runs could not be made")
+        return f"  {folder / INDEX} could not be made: {type(error).__name__}"
+    return None
 
 
 def _known(code: int) -> Sequence[ExitCode]:

@@ -57,6 +57,7 @@
     value(position) { return this.ylog ? 10 ** position : position; }
 
     say(x) {
+      if (this.figure.dataset.names) return this.figure.dataset.names.split("|")[Math.round(x) - 1] || "";
       if (this.xlog) return x === 0 ? "0 %" : (100 - 100 / 10 ** x).toPrecision(6).replace(/\.?0+$/, "") + " %";
       const title = this.figure.querySelector(".x-title").textContent;
       return title.startsWith("seconds") ? number(x) + " s" : number(x) + " " + title;

@@ -1,0 +1,23 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def put(path: Path, content: bytes) -> None:
+    """Writes `content` to `path` in one step for every reader: beside its place, then renamed (POSIX rename is atomic
+    within a file system). Raises OSError.
+
+    No fsync: a killed process, not a power cut, is the risk, and a sync may take longer than a message's latency.
+    """
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        beside.write_bytes(content)
+        os.replace(beside, path)
+    except BaseException:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,142 @@
+"""The runs of a report folder, newest first, and the one before each that it is held against.
+
+Reading a thousand summaries takes a second; `.index.json` beside them keeps what was read, and each line of it counts
+only while its summary.json is the same file. So it may be deleted, or be an older one, at any time.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import msgspec
+
+from wps_load.report.atomic import put
+from wps_load.report.entry import Entry, entry_of
+
+CACHE = ".index.json"
+LOCK = ".index.lock"
+LOCK_ATTEMPTS, LOCK_PAUSE_S = 250, 0.02
+"""Two runs that end at once write the index one after the other; a lock that nobody gives back is passed over."""
+LARGEST_BYTES = 64 << 20
+"""A larger summary.json is no run's: a run of days has some megabytes."""
+ABSENT = "no summary.json: it is no run's, or its run has just begun"
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A folder that is no run's, and why."""
+
+    folder: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """`runs`: newest first."""
+
+    runs: tuple[Entry, ...]
+    skipped: tuple[Skipped, ...] = ()
+
+    def before(self) -> dict[str, Entry]:
+        """By folder: the last good run before it with the same settings."""
+        found: dict[str, Entry] = {}
+        good: dict[str, Entry] = {}
+        for run in reversed(self.runs):
+            if (last := good.get(run.settings_hash)) is not None:
+                found[run.folder] = last
+            if run.is_good:
+                good[run.settings_hash] = run
+        return found
+
+
+class _Known(msgspec.Struct):
+    """What was found in a folder when its summary.json was the file `seen`: its number, length and time."""
+
+    seen: tuple[int, int, int]
+    entry: Entry | None = None
+    reason: str = ""
+
+
+class _Cache(msgspec.Struct):
+    version: str
+    runs: dict[str, _Known]
+
+
+_VERSION = f"1: {' '.join(Entry.__struct_fields__)}"
+"""A cache of another version is not read."""
+
+
+def read_history(folder: Path) -> History:
+    """All runs of the folder. Raises OSError where it cannot be listed."""
+    known = _cached(folder / CACHE)
+    found: dict[str, _Known] = {}
+    skipped: list[Skipped] = []
+    with os.scandir(folder) as listed:
+        names = sorted(each.name for each in listed if not each.name.startswith(".") and each.is_dir())
+    for name in names:
+        try:
+            found[name] = _look(folder, name, known.get(name))
+        except FileNotFoundError:
+            skipped.append(Skipped(name, ABSENT))
+        except OSError as error:
+            skipped.append(Skipped(name, f"it cannot be read: {error.strerror or type(error).__name__}"))
+    if found != known:
+        with suppress(OSError):  # it is for speed only
+            put(folder / CACHE, msgspec.json.encode(_Cache(_VERSION, found)))
+    runs = [each.entry for each in found.values() if each.entry is not None]
+    skipped += [Skipped(name, each.reason) for name, each in found.items() if each.entry is None]
+    return History(tuple(newest_first(runs)), tuple(sorted(skipped, key=lambda each: each.folder)))
+
+
+def newest_first(runs: Sequence[Entry]) -> list[Entry]:
+    return sorted(runs, key=lambda run: (run.started, run.folder), reverse=True)
+
+
+def _cached(path: Path) -> Mapping[str, _Known]:
+    try:
+        cache = msgspec.json.decode(path.read_bytes(), type=_Cache)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+        return {}
+    return cache.runs if cache.version == _VERSION else {}
+
+
+def _look(folder: Path, name: str, known: _Known | None) -> _Known:
+    path = folder / name / "summary.json"
+    status = path.stat()
+    seen = (status.st_ino, status.st_size, status.st_mtime_ns)
+    if known is not None and known.seen == seen:
+        return known
+    if status.st_size > LARGEST_BYTES:
+        return _Known(seen, reason="summary.json is too large for a run's")
+    try:
+        return _Known(seen, entry_of(name, path.read_bytes()))
+    except ValueError as error:
+        return _Known(seen, reason=str(error))
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time, where the file system has locks; else, and after some seconds, without."""
+    file = None
+    try:
+        import fcntl
+
+        file = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        for _ in range(LOCK_ATTEMPTS):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                Event().wait(LOCK_PAUSE_S)
+    except (ImportError, OSError):  # Windows, or a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        if file is not None:
+            os.close(file)
