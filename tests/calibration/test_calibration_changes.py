@@ -58,7 +58,7 @@ def test_who_joins_and_leaves_loses_nothing(outcomes: dict[str, Outcome], name: 
     assert 15 < connections["peak"] <= 20  # looked at ten times a second, as far as the machine allows
     assert connections["closed_by_plan"] == 15
     assert connections["dropped"] == 0
-    assert (outcome.code, outcome.doubts["users_changed"]) == (4, "error"), "another load than was laid out"
+    assert outcome.code in (0, 3), "another number of users is another load, and no error"
     assert outcome.messages["lost"] == 0
     assert outcome.messages["delivered"] > 5 * outcome.messages["published"]
     assert outcome.messages["published"] == outcome.truth["messages_in"]

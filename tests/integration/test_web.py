@@ -333,10 +333,19 @@ def test_login_and_base_path_of_locust_hold_for_our_pages(tmp_path: Path) -> Non
 
         assert b'"success": true' in friend.ask("/load/swarm", b"user_count=1&spawn_rate=1&run_time=4s")[1]
         until(lambda: b'"running"' in friend.ask("/load/wps/data")[1], "the run is on")
-        edited = friend.ask("/load/swarm", b"user_count=2&spawn_rate=1")[1]
-        assert b"cannot be changed while a scenario runs" in edited
+        for form, said in (
+            (b"user_count=2&spawn_rate=9&wps_rate=7", b"--wps-rate cannot be changed while a run is on"),
+            (b"user_count=2&spawn_rate=9&run_time=9s", b"(--run-time) cannot be changed"),
+            (b"user_count=0&spawn_rate=9", b"at least 1 while a run is on"),
+        ):
+            answer = friend.ask("/load/swarm", form)[1]
+            assert b'"success": false' in answer
+            assert said in answer
+        assert b'"success": true' in friend.ask("/load/swarm", b"user_count=3&spawn_rate=9&run_time=4s")[1]
         until(lambda: b'"finished"' in friend.ask("/load/wps/data")[1], "the run is over")
-        assert friend.ask("/load/wps/report/summary.json")[0] == 200
+        summary = json.loads(friend.ask("/load/wps/report/summary.json")[1])
+        assert (summary["connections"]["opened"], summary["connections"]["target"]) == (3, 3)
+        assert summary["run"]["duration_s"] < 10, "the edited run ends when it was to end"
         assert b'"Passed (EMULATOR)"' in friend.ask("/load/wps/data")[1]
         for name in ("..%2f..%2flocustfile.py", "%2e%2e/%2e%2e/locustfile.py", "..", ".report.html.1"):
             assert friend.ask(f"/load/wps/report/{name}")[0] == 404, name

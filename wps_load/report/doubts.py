@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from wps_load.report.asked_doubts import broken_off, users_changed
+from wps_load.report.asked_doubts import broken_off
 from wps_load.report.connection_doubts import (
     JOIN_ADVICE,
     address_unanswered,
@@ -201,7 +201,6 @@ def tls_unverified(seen: Evidence) -> Doubt | None:
 CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     interrupted,
     broken_off,
-    users_changed,
     worker_lost,
     worker_away,
     no_messages,

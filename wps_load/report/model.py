@@ -132,8 +132,7 @@ class RunFacts:
     `latencies`: those of messages that the run can have, the most telling first; empty where nobody plays a scenario.
     `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there is no
     TLS. `workers`: each process that made load; None: not known. `capacity`: what a search found, with its steps;
-    `best_slo`: the SLOs of the highest step that held. `stages`: the steps of `--wps-stages`. `users_asked`: the
-    numbers of users that Locust was asked for, one after the other, where a scenario was played. `trouble`: why the
+    `best_slo`: the SLOs of the highest step that held. `stages`: the steps of `--wps-stages`. `trouble`: why the
     run was broken off.
     """
 
@@ -170,7 +169,6 @@ class RunFacts:
     best_slo: Sequence[SloRow] | None = None
     stages: StagesSection | None = None
     outside: Outside = field(default_factory=Outside)
-    users_asked: Sequence[int] = ()
     trouble: str | None = None
 
     def __post_init__(self) -> None:

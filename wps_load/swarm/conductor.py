@@ -109,8 +109,6 @@ class Conductor:
         self.ended_ns: int | None = None
         self.trouble: str | None = None
         """Why the run was broken off, in a sentence."""
-        self.users_asked: list[int] = [plan.users]
-        """The numbers of users that Locust was asked for; more than one where somebody has changed it."""
         self._crowd = crowd
         self._spawned = False
         self._windows: list[Window] = []

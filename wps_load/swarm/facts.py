@@ -88,7 +88,6 @@ def gather(
         capacity=None if steps is None else steps.summary(),
         best_slo=None if steps is None else steps.best_slo(),
         stages=None if steps is None else steps.stages(),
-        users_asked=conductor.users_asked,
         trouble=conductor.trouble,
     )
 

@@ -16,11 +16,12 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from wps_load import output
-from wps_load.clock import now_ns
+from wps_load.clock import NS_PER_S, now_ns
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.catalog import message_metric
 from wps_load.settings.run_config import RunConfig
+from wps_load.swarm import edits, locust_seam
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.asked import Asked
 from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
@@ -69,6 +70,8 @@ class Lifecycle:
         self._bus: Bus = self._make_bus()
         self.gate = MasterGate(self) if isinstance(runner, MasterRunner) else None
         self._worker = WorkerGate(self) if isinstance(runner, WorkerRunner) else None
+        if self.conducts:
+            locust_seam.guard_users(runner, lambda: self.fixed_users)
 
     def _make_bus(self) -> Bus:
         if isinstance(self.runner, MasterRunner):
@@ -143,6 +146,37 @@ class Lifecycle:
         """The run drains."""
         return self.run is not None and self.run.conductor.stopping
 
+    @property
+    def run_time_s(self) -> float | None:
+        """How long the run that is on was asked to take."""
+        return None if self.run is None else self.run.conductor.plan.config.run_time_s
+
+    @property
+    def fixed_users(self) -> str | None:
+        """Why nobody may change the number of users now, in a sentence; None: they may."""
+        if self.run is None:
+            return None
+        config = self.run.conductor.plan.config
+        return edits.fixed_users(
+            searched=config.capacity is not None,
+            stages=config.stages is not None,
+            shape=self.asked.locustfile.shape,
+        )
+
+    def keep_end(self) -> None:
+        """Locust's page forgets when the run is to end as soon as its users are edited: it ends then all the same."""
+        run = self.run
+        end_ns = None if run is None else run.conductor.planned_end_ns
+        if end_ns is None:
+            return
+
+        def end() -> None:
+            if self.run is run and run is not None and not run.conductor.stopping:
+                locust_seam.cancel_run_time(self.environment.web_ui)
+                self.runner.stop()
+
+        gevent.spawn_later(max(0.0, (end_ns - now_ns()) / NS_PER_S), end)
+
     def prepare(self, changed: dict[str, Any] | None = None) -> None:
         """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
         config = self.asked.read(changed)
@@ -191,16 +225,16 @@ class Lifecycle:
         assert self.reporter is not None
         started_ns = now_ns()
         asked_ns = None if self.gate is None or self._steps.in_force else self.gate.asked_ns  # a shape counts by itself
+        crowd = LocustCrowd(self.runner, lambda: float(self.parsed.get("spawn_rate") or 1.0))
         plan = RunPlan(
             run_id=secrets.token_hex(4),
             number=secrets.randbits(32),
             config=config,
-            users=config.peak_users or self.runner.target_user_count or 1,
+            users=crowd.requested() or 1,
             started_ns=started_ns,
             run_time_ns=time_left_ns(config.run_time_s, asked_ns or started_ns, started_ns),
             scenario_users=self.plays_scenario,
         )
-        crowd = LocustCrowd(self.runner, lambda: float(self.parsed.get("spawn_rate") or 1.0))
         self.run = run = Run(
             plan, self._bus, crowd, self.reporter, self._steps, say=self.console.say, end=self._end_run
         )

@@ -7,9 +7,14 @@ one of them. Knows no Locust at import, which patches the process that imports i
 from __future__ import annotations
 
 import inspect
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
+
+import gevent  # type: ignore[import-untyped]
+
+logger = logging.getLogger(__name__)
 
 MISSING = "missing"
 """The state of a worker whose heartbeat is overdue."""
@@ -45,6 +50,29 @@ def spawn_rate(runner: Any) -> float | None:
     open: elsewhere they are with whoever dispatches the users."""
     dispatcher = getattr(runner, "_users_dispatcher", None)
     return getattr(runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
+
+
+def guard_users(runner: Any, fixed: Callable[[], str | None]) -> None:
+    """A key changes the number of users through `start`, as a shape does. `fixed()`: why it may not be changed."""
+    start = runner.start
+
+    def start_unless_fixed(user_count: int, *args: Any, **kwargs: Any) -> None:
+        # a master calls it with the same number to spread users over its workers anew
+        if user_count != runner.target_user_count and gevent.getcurrent() is not runner.shape_greenlet:
+            sentence = fixed()
+            if sentence is not None:
+                logger.warning("%s", sentence)
+                return
+        start(user_count, *args, **kwargs)
+
+    runner.start = start_unless_fixed
+
+
+def cancel_run_time(web_ui: Any) -> None:
+    """The page's timer of the run time: it would stop the next run."""
+    cancel = getattr(web_ui, "_cancel_run_time_timer", None)
+    if cancel is not None:
+        cancel()
 
 
 # -- options -----------------------------------------------------------------------------------------------------------

@@ -70,7 +70,6 @@ class Run:
 
     def spawning_complete(self) -> None:
         """Locust has started all users that it was asked for last."""
-        self._users.look(self.conductor)
         # other people's users beside ours have no connections
         self._most_users = max(self._most_users, self._crowd.expected().connecting)
         self._coordinator.spawning_complete()
@@ -80,7 +79,6 @@ class Run:
         self._coordinator.reset()
 
     def _second(self, collector: Collector) -> None:
-        self._users.look(self.conductor)
         self.reporter.second(collector)
         hopeless = self._abort.hopeless(now_ns()) if self._abort is not None else None
         if hopeless is not None:

@@ -13,7 +13,6 @@ from locust import LoadTestShape
 from locust.env import Environment
 
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.kinds import OurShape
 
 
@@ -78,14 +77,6 @@ class UsersInSteps:
 
     def begin(self) -> None:
         self._wanted, self._over = None, False
-
-    def look(self, run: Conductor | None) -> None:
-        """Whether somebody else has changed the number of users: the page, a key, a shape of the locustfile's own."""
-        if run is None or run.stopping or not run.plan.scenario_users or self.in_force:
-            return
-        asked = self._runner.target_user_count
-        if run.users_asked[-1:] != [asked]:
-            run.users_asked.append(asked)
 
     def want(self, count: int) -> None:
         """A search asks for so many."""

@@ -21,6 +21,7 @@ from wps_load.errors import ConfigError
 from wps_load.settings.groups import on_form
 from wps_load.settings.options import BY_FLAG, OPTIONS, Page
 from wps_load.swarm import page_guard
+from wps_load.swarm.edits import refused_edit
 from wps_load.swarm.kinds import connects
 from wps_load.swarm.lifecycle import Lifecycle
 from wps_load.swarm.page_names import addresses, own_names
@@ -45,10 +46,6 @@ _LOCUST_FIELDS = {
     **dict.fromkeys(("--run-time", "-t"), "Run time"),
 }
 _LOCUST_OPTION = re.compile(rf"(?<![\w-])(?:{'|'.join(_LOCUST_FIELDS)})(?![\w-])")
-_EDIT = (
-    "The number of users cannot be changed while a scenario runs: its roles, groups and rates are dealt out for the "
-    "number it began with. Stop it and start anew, or start it with --wps-stages"
-)
 _SCRIPTS = b'<script src="./wps/tab.js" defer></script><script src="./wps/form.js" defer></script></body>'
 
 
@@ -125,7 +122,11 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
         if sentences := _refused_form(lifecycle, started_host):
             return jsonify(_refusal("; ".join(sentences), lifecycle))
         if lifecycle.running:  # this changes its number of users
-            return jsonify(_refusal(_EDIT, lifecycle)) if lifecycle.plays_scenario else None
+            sentences = [*refused_edit(_form_texts(), _present(lifecycle), lifecycle.fixed_users)]
+            if sentences:
+                return jsonify(_refusal("; ".join(sentences), lifecycle))
+            lifecycle.keep_end()
+            return None
         try:
             shown = lifecycle.asked.shown.items()
             changed = {name: text for name, text in _changes(request.form).items() if (name, text) not in shown}
@@ -190,6 +191,33 @@ def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
         request.form.get("wps_target", ""), lifecycle.asked.at_start("wps_target"), allow_target_change=allowed
     )
     return refused + ([] if mode is None else [mode])
+
+
+def _form_texts() -> dict[str, str]:
+    """The form, of several values for one field all of them."""
+    return {name: ",".join(sorted(request.form.getlist(name))) for name in request.form}
+
+
+def _present(lifecycle: Lifecycle) -> dict[str, str]:
+    """What the form would say of the run that is on, as it is compared by `refused_edit`."""
+    environment, run_time = lifecycle.environment, request.form.get("run_time", "")
+    values = {name: _text(value) for name, value in lifecycle.parsed.items()} | dict(lifecycle.asked.shown)
+    with contextlib.suppress(ValueError):
+        same = (parse_timespan(run_time) if run_time else None) == lifecycle.run_time_s
+        values["run_time"] = run_time if same else f"not {run_time}"
+    shape = environment.shape_class
+    return values | {
+        "host": environment.host or "",
+        "user_classes": ",".join(sorted(cls.__name__ for cls in environment.user_classes)),
+        "shape_class": "Default" if shape is None else type(shape).__name__,
+        "profile": environment.profile or "",
+    }
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
 
 
 def _has_ours(lifecycle: Lifecycle) -> bool:
