@@ -18,7 +18,8 @@ def canonical(name: str) -> str:
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    names = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in project["dependencies"])
+    requirements = [*project["dependencies"], *project["optional-dependencies"]["entra"]]
+    names = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in requirements)
     return {canonical(name[0]) for name in names if name is not None}
 
 

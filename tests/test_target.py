@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import Any
 
 import configargparse
 import pytest
 
 from wps_load.errors import ConfigError
+from wps_load.settings.connect_host import ConnectHost
+from wps_load.settings.entra import Identity
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Level, Locustfile, levels, repeated_keys, stranger_before
@@ -67,10 +70,87 @@ FLAG, VARIABLE, FILE, PAGE = Level.FLAG, Level.VARIABLE, Level.FILE, Level.PAGE
         ({"client_url": (URL, FLAG), "connection_string": (CONNECTION, VARIABLE)}, {}, TargetKind.CLIENT_URL),
         ({"negotiate_url": (NEGOTIATE, FILE)}, {AZURE_VARIABLE: CONNECTION}, TargetKind.NEGOTIATE),
         ({"negotiate_url": (NEGOTIATE, FILE)}, {AZURE_VARIABLE: ""}, TargetKind.NEGOTIATE),
+        # Entra ID
+        ({"endpoint": (ENDPOINT, FLAG), "credential": ("cli", FLAG)}, {}, TargetKind.ENTRA),
+        ({"endpoint": (ENDPOINT, FLAG), "credential": ("cli", FILE)}, {AZURE_VARIABLE: CONNECTION}, TargetKind.ENTRA),
+        ({HOST: (ENDPOINT, FLAG), "credential": ("cli", FLAG)}, {}, TargetKind.ENTRA),
+        ({HOST: (ENDPOINT, FLAG), "credential": ("cli", FLAG)}, {AZURE_VARIABLE: CONNECTION}, TargetKind.ENTRA),
+        ({"client_url": (URL, FLAG), "credential": ("cli", VARIABLE)}, {}, TargetKind.CLIENT_URL),
     ],
 )
 def test_one_target_is_chosen(given: dict[str, Any], environ: dict[str, str], kind: TargetKind) -> None:
     assert read(given, environ).target.kind is kind
+
+
+def test_what_entra_id_is_asked_for() -> None:
+    given = {"endpoint": ("demo.webpubsub.azure.cn/", FLAG), "credential": ("managed-identity", FLAG)}
+    target = read(given).target
+    assert (target.url, target.describe()) == (
+        "https://demo.webpubsub.azure.cn", "https://demo.webpubsub.azure.cn (Entra ID)"
+    )  # fmt: skip
+    assert target.identity == Identity("managed-identity", "https://webpubsub.azure.cn/.default")
+    assert target.makes_tokens
+    assert not target.has_key
+    more = {"authority": ("login.chinacloudapi.cn", FLAG), "token_scope": ("https://other.example", FLAG)}
+    assert read({**given, **more}).target.identity == Identity(
+        "managed-identity", "https://other.example/.default", "https://login.chinacloudapi.cn"
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ({"endpoint": (ENDPOINT, FLAG)}, "it needs --wps-credential: default, managed-identity"),
+        ({"credential": ("cli", FLAG)}, "it goes with --wps-endpoint"),
+        ({"credential": ("password", FLAG)}, "one of default, managed-identity"),
+        ({"client_url": (URL, FLAG), "credential": ("cli", FLAG)}, "it goes with --wps-endpoint"),
+        ({"endpoint": ("http://demo.webpubsub.azure.com", FLAG), "credential": ("cli", FLAG)}, "over https:// only"),
+        ({"endpoint": (f"{ENDPOINT}/client", FLAG), "credential": ("cli", FLAG)}, "nothing behind it"),
+        ({"endpoint": (CONNECTION, FLAG), "credential": ("cli", FLAG)}, "goes into --wps-connection-string"),
+        ({"endpoint": (ENDPOINT, FLAG), "connection_string": (CONNECTION, FLAG)}, "only one target"),
+        ({"endpoint": (ENDPOINT, FLAG), "credential": ("cli", FLAG), HOST: (OTHER, FLAG)}, "names another host"),
+        (
+            {"endpoint": (ENDPOINT, FLAG), "credential": ("cli", FLAG), "client_tokens": ("pool:0", FLAG)},
+            "whole number",
+        ),
+        (
+            {"endpoint": (ENDPOINT, FLAG), "credential": ("cli", FLAG), "scenario": ("send-to-user", FLAG)},
+            "sends to each user alone, who needs a token of his own: each",
+        ),
+    ],
+)
+def test_entra_id_is_asked_for_whole(given: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(says)) as caught:
+        read(given)
+    assert KEY not in str(caught.value)
+
+
+def test_each_user_may_have_a_token_of_his_own() -> None:
+    given = {"endpoint": (ENDPOINT, FLAG), "credential": ("cli", FLAG), "scenario": ("send-to-user", FLAG)}
+    assert read({**given, "client_tokens": ("each", FLAG)}).client_tokens.each
+    assert str(read({**given, "scenario": ("broadcast", FLAG), "client_tokens": ("pool:7", FLAG)}).client_tokens) == (
+        "pool:7"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port", "name"),
+    [
+        ("proxy.example", "proxy.example", None, None),
+        ("10.0.0.4:8443", "10.0.0.4", 8443, None),
+        ("[::1]:8443", "::1", 8443, None),
+        ("proxy.example,sni", "proxy.example", None, "proxy.example"),
+        ("10.0.0.4:8443 , Front.example", "10.0.0.4", 8443, "front.example"),
+    ],
+)
+def test_where_sockets_really_go(text: str, host: str, port: int | None, name: str | None) -> None:
+    assert ConnectHost.parse(text) == ConnectHost(host, port, name)
+
+
+@pytest.mark.parametrize("text", ["", "https://proxy.example", "proxy.example:0", "a,b:1", "a b", "proxy.example,"])
+def test_where_sockets_cannot_go(text: str) -> None:
+    with pytest.raises(ValueError, match="HOST or HOST:PORT"):
+        ConnectHost.parse(text)
 
 
 MISSING = "a secret is missing"

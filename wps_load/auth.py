@@ -29,7 +29,7 @@ _VARIABLES = ("webpubsubconnectionstring", "locust_wps_connection_string", "wps-
 """What a line that was pasted whole begins with."""
 _FIELDS = {"endpoint": "Endpoint", "accesskey": "AccessKey", "port": "Port", "version": "Version"}
 _FOREIGN = {
-    "authtype": "Microsoft Entra ID's form; needed is the form with AccessKey=...;, whose key signs the tokens",
+    "authtype": "Microsoft Entra ID's form: give --wps-endpoint with --wps-credential, or the form with AccessKey=...;",
     "clientendpoint": "which Azure SignalR Service knows and Web PubSub does not: leave that part out",
     "serverendpoint": "which Azure SignalR Service knows and Web PubSub does not: leave that part out",
 }
@@ -102,7 +102,12 @@ class ConnectionString:
 
     def client_url(self, hub: str) -> str:
         """`ws[s]://host/client/hubs/{hub}`, without a token."""
-        return f"ws{self.endpoint.removeprefix('http')}/client/hubs/{quote(hub)}"
+        return client_url(self.endpoint, hub)
+
+
+def client_url(endpoint: str, hub: str) -> str:
+    """`ws[s]://host/client/hubs/{hub}` of an endpoint, without a token."""
+    return f"ws{endpoint.removeprefix('http')}/client/hubs/{quote(hub)}"
 
 
 def _split(text: str) -> dict[str, str]:

@@ -190,7 +190,7 @@ def test_a_generated_token_opens_the_door() -> None:
         status, body, _ = await live.rest("POST", "/:generateToken", query)
         assert status == 200
         host = live.connection_string.endpoint.removeprefix("http://")
-        claims = check_client_token(body["token"], live.connection_string.access_key, host, "bench")
+        claims = check_client_token(body["token"], live.service.trust, host, "bench")
         assert (claims.user_id, claims.roles, claims.groups) == ("u", ("webpubsub.sendToGroup",), ("g", "h"))
         assert (await live.rest("POST", "/:generateToken", f"api-version={VERSION}&clientType=X"))[0] == 400
         assert (await live.rest("POST", "/:generateToken", f"api-version={VERSION}&minutesToExpire=0"))[0] == 400

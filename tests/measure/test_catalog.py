@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from wps_load.measure import catalog
 
 METRICS = """
-    connect connect_token connect_dns connect_tcp connect_tls connect_upgrade connect_ready join_group
+    connect connect_token connect_dns connect_tcp connect_tls connect_upgrade connect_ready token_request join_group
     publish_ack rtt rtt_service delivery invoke rest_publish recover disconnect
 """
 LABELS = """

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from wps_load.auth import ConnectionString, client_url_with_token, mint_client_token
+from wps_load.client.entra import judge_extra
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, unix_time_s
@@ -18,10 +19,16 @@ TOKEN_PARAMETER = "access_token"
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """How to connect once. Both parts may hold a token and stay out of repr."""
+    """How to connect once. URL and headers may hold a token and stay out of repr.
+
+    `waited_ns`: for a token that the service makes, which is no part of connecting. `refused()` is to be called where
+    the service refuses the token: it may have lost its force before its time.
+    """
 
     url: str = field(repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    waited_ns: int = 0
+    refused: Callable[[], None] = field(default=lambda: None, repr=False)
 
 
 class Access(Protocol):
@@ -56,7 +63,7 @@ class UrlAccess:
     in_header: bool
 
     def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
-        return _placed(self.url, self.in_header)
+        return placed(self.url, self.in_header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +74,11 @@ class NegotiatedAccess:
     in_header: bool
 
     def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
-        return _placed(self.negotiator.client_url(), self.in_header)
+        return placed(self.negotiator.client_url(), self.in_header)
 
 
-def _placed(url: str, in_header: bool) -> Grant:
+def placed(url: str, in_header: bool) -> Grant:
+    """A Client URL with its token where `--wps-auth` wants it."""
     if not in_header:
         return Grant(url)
     parts = urlsplit(url)
@@ -88,8 +96,9 @@ def recovery_grant(grant: Grant, query: Mapping[str, str]) -> Grant:
 
 
 def judge_way(config: RunConfig, network: Network) -> None:
-    """Before a run: raises ConfigError if its first connection needs a proxy that cannot be used."""
+    """Before a run: raises ConfigError if its first connection needs a proxy, or a library, that cannot be used."""
     target = config.target
+    judge_extra(target.identity)
     if not target.is_emulator:
         url = target.url if target.connection is None else target.connection.endpoint
         network.judge_proxy(url, config.connect_timeout_ns / NS_PER_S)

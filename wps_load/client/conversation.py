@@ -60,6 +60,11 @@ class Conversation:
         self._link.close()
         self._run.scheduler.close()
 
+    @property
+    def connection_id(self) -> str | None:
+        """Known to subprotocols' clients, from `connected` on."""
+        return self._link.session.connection_id
+
     # -- waits ---------------------------------------------------------------------------------------------------
 
     def connected(self) -> None:

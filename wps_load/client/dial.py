@@ -17,11 +17,13 @@ from urllib.parse import urlsplit, urlunsplit
 from websocket import WebSocket, WebSocketException
 
 from wps_load.client.head import MalformedHead, ResponseHead, SpeaksTls, read_head
+from wps_load.client.refusals import ROLE_ADVICE, TRAFFIC, Answer, forbidden
 from wps_load.client.stream import UPGRADING, Network, Timings, open_stream, time_limit
 from wps_load.client.tls import behind_handshake
-from wps_load.client.token_time import remarks, token_of
+from wps_load.client.token_time import made_by_service, remarks, token_of
 from wps_load.clock import now_ns, unix_time_s
 from wps_load.errors import ConnectFailure
+from wps_load.urls import shown_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def dial(spec: ConnectSpec, network: Network) -> Dialed:
         try:
             began_ns = now_ns()
             timings.phase = UPGRADING
-            leftover, upgraded_ns = _upgrade(sock, spec, host, url, query)
+            leftover, upgraded_ns = _upgrade(sock, spec, host, url, query, _host_header(host, port, secure, network))
         except BaseException:
             sock.close()
             raise
@@ -88,6 +90,16 @@ def _parse(url: str) -> tuple[str, str, int, bool]:
         raise _no_client_url()
     secure = parts.scheme == "wss"
     return urlunsplit(parts), host, port or (443 if secure else 80), secure
+
+
+def _host_header(host: str, port: int, secure: bool, network: Network) -> str | None:
+    """The Host header where `--wps-connect-host` gives it another name; None: the URL's own."""
+    name = network.server_name(host)
+    if name == host:
+        return None
+    own = 443 if secure else 80
+    port = network.place(host, port)[1]
+    return shown_host(name) if port == own else f"{shown_host(name)}:{port}"
 
 
 def _no_client_url() -> ConnectFailure:
@@ -138,7 +150,7 @@ class _HeadFeed:
         self.arrived_ns = now_ns()
         self.head = head
         if head.status != 101:
-            raise _refusal(head, self._query, self._headers)
+            raise _refusal(head, self.leftover, self._query, self._headers)
         # Only what websocket-client checks: it would keep cookies for the whole process, so that one simulated client
         # sent another's.
         checked = [f"{name}: {head.headers[name]}" for name in _CHECKED if name in head.headers]
@@ -149,14 +161,16 @@ class _HeadFeed:
         """The socket belongs to `dial`."""
 
 
-def _upgrade(sock: Any, spec: ConnectSpec, host: str, url: str, query: str) -> tuple[bytes, int]:
+def _upgrade(
+    sock: Any, spec: ConnectSpec, host: str, url: str, query: str, host_header: str | None
+) -> tuple[bytes, int]:
     headers = [f"{name}: {value}" for name, value in spec.headers.items()]
     if spec.subprotocol is not None:  # judged by us: websocket-client would log, and not say what was wrong
         headers.append(f"Sec-WebSocket-Protocol: {spec.subprotocol}")
     feed = _HeadFeed(sock, query, spec.headers)
     upgrade: Any = WebSocket(enable_multithread=False)  # its `connect` is not annotated
     try:
-        upgrade.connect(url, socket=feed, header=headers, suppress_origin=True, redirect_limit=0)
+        upgrade.connect(url, socket=feed, header=headers, suppress_origin=True, redirect_limit=0, host=host_header)
     except OSError as error:
         raise behind_handshake(error, sock, host) or ConnectFailure(
             "connect_reset",
@@ -195,13 +209,17 @@ _ADVICE: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
         400: ("the service finds the request malformed", "check the hub's name and the URL"),
         401: (
             "the service does not accept the token",
-            "wrong key, wrong audience (endpoint or hub), or the token has expired",
+            "wrong key, wrong audience (endpoint or hub), the token has expired, or keys are switched off "
+            "(disableLocalAuth: give --wps-endpoint with --wps-credential)",
         ),
         403: (
             "the service forbids this connection",
             "check the network rules of the resource and the answer of the hub's connect event handler",
         ),
-        404: ("the service does not know this path", "check the endpoint and the hub: /client/hubs/HUB"),
+        404: (
+            "the service does not know this path",
+            "check the endpoint and the hub: /client/hubs/HUB; a resource of the kind Socket.IO has another",
+        ),
         429: (
             "the service throttles: too many connections, or too many new ones a second",
             "add units, use fewer connections, or ramp up more slowly",
@@ -214,16 +232,24 @@ _ADVICE: Final[Mapping[int, tuple[str, str]]] = MappingProxyType(
 _OTHER = ("the service refuses the upgrade", "check the endpoint and the resource's state")
 
 
-def _refusal(head: ResponseHead, query: str, headers: Mapping[str, str]) -> ConnectFailure:
-    """The finding for an answer other than 101. 408, 425, 429 and 5xx are worth another try."""
+def _refusal(head: ResponseHead, body: bytes, query: str, headers: Mapping[str, str]) -> ConnectFailure:
+    """The finding for an answer other than 101. 408, 425, 429 and 5xx are worth another try. `body`: what came of it
+    with the head."""
     what, advice = _ADVICE.get(head.status, _OTHER)
+    kind = ""
     if 300 <= head.status < 400:
         what, advice = "the service redirects, which is not followed", "give the final address as the target"
+    elif head.status == 403:
+        meaning = forbidden(Answer(403, head.headers, body), TRAFFIC["upgrade"])
+        if meaning is not None:
+            kind, what, advice = meaning.kind, meaning.what, meaning.advice
+        elif made_by_service(token_of(query, headers)):
+            advice += f"; who made the token may lack clientConnection/write: {ROLE_ADVICE}"
     said = f"{what} (status {head.status})"
     if head.status == 401 and (times := remarks(head.headers.get("date"), unix_time_s(), token_of(query, headers))):
         said += f": {times}"
     return ConnectFailure(
-        f"http_{head.status}",
+        f"http_{head.status}{'_' if kind else ''}{kind}",
         said,
         advice,
         permanent=head.status < 500 and head.status not in (408, 425, 429),

@@ -20,6 +20,7 @@ from wps_load.client.stream import Network
 from wps_load.client.timescale import Timescale
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_S, now_ns
+from wps_load.errors import ConnectFailure
 from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import LedgerTotals, StreamFinal
 from wps_load.measure.presence import Presence
@@ -67,6 +68,14 @@ class Engine:
     def _unanswered(self, address: str, sentence: str) -> None:
         self.run.recorder.note("address", address, sentence)
         self.run.warn(f"address/{address}", f"{sentence}; it is tried last from now on, and again once a minute")
+
+    def count_token_call(self, result: int | ConnectFailure) -> None:
+        """A call for a client token took so many ns, or failed."""
+        context = self.populations[0].context
+        if isinstance(result, ConnectFailure):
+            context.failed("token_request", result.label, result.message, result.advice)
+        else:
+            context.recorder.buffer("token_request").append(result)
 
     # -- users -----------------------------------------------------------------------------------------------
 

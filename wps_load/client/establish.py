@@ -54,7 +54,14 @@ def establish(
     deadline_ns = now_ns() + context.run.config.connect_timeout_ns
     connections.attempts.begin(owner, due_ns)
     try:
-        link = _usable(context, owner, deadline_ns)
+        asked_ns = now_ns()
+        grant = owner.grant()
+        waited_ns = grant.waited_ns
+        if waited_ns:  # for a token of the service's: a metric of its own
+            due_ns, deadline_ns = due_ns + waited_ns, deadline_ns + waited_ns
+            connections.attempts.begin(owner, due_ns)
+        context.recorder.buffer("connect_token").append(now_ns() - asked_ns - waited_ns)
+        link = _usable(context, owner, grant, deadline_ns)
     except ConnectFailure as failure:
         connections.failed(owner, failure)
         raise
@@ -64,10 +71,7 @@ def establish(
     return link
 
 
-def _usable(context: PopulationContext, owner: Connecting[L], deadline_ns: int) -> L:
-    asked_ns = now_ns()
-    grant = owner.grant()
-    context.recorder.buffer("connect_token").append(now_ns() - asked_ns)
+def _usable(context: PopulationContext, owner: Connecting[L], grant: Grant, deadline_ns: int) -> L:
     dialed = _dial_timed(context, grant, deadline_ns)
     link = owner.open(grant, dialed)
     if context.codec.enveloped:
@@ -83,7 +87,12 @@ def _usable(context: PopulationContext, owner: Connecting[L], deadline_ns: int) 
 def _dial_timed(context: PopulationContext, grant: Grant, deadline_ns: int) -> Dialed:
     """Connects and upgrades, and records `connect_dns`, `_tcp`, `_tls`, `_upgrade`. Raises ConnectFailure."""
     spec = ConnectSpec(grant.url, grant.headers, context.codec.subprotocol, seconds_until(deadline_ns))
-    dialed = dial(spec, context.run.network)
+    try:
+        dialed = dial(spec, context.run.network)
+    except ConnectFailure as failure:
+        if failure.label == "http_401":
+            grant.refused()
+        raise
     parts = dialed.timings
     for name, part_ns in (
         ("connect_dns", parts.dns_ns),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from geventhttpclient.response import HTTPParseError, HTTPResponse
@@ -55,6 +56,9 @@ class HttpClient:
 
     def __init__(self, origin: Url, network: Network, *, prefix: str, timeout_s: float) -> None:
         self._origin = origin
+        name = network.server_name(origin.host)
+        named = origin if name == origin.host else replace(origin, host=name, port=network.place("", origin.port)[1])
+        self._authority = named.authority
         self._network = network
         self._prefix = prefix
         self._timeout_s = timeout_s
@@ -78,7 +82,7 @@ class HttpClient:
         message that the service has taken already would count as duplicated.
         """
         timings = Timings()
-        request = _head(method, target, self._origin.authority, headers, body)
+        request = _head(method, target, self._authority, headers, body)
         try:
             with time_limit(timeout_s or self._timeout_s, timings, self._origin.host):
                 sock = self._take_idle()

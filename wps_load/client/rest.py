@@ -10,7 +10,8 @@ from typing import Final
 from urllib.parse import quote
 
 from wps_load.client.http1 import HttpClient, Response
-from wps_load.client.rest_access import RestAccess
+from wps_load.client.refusals import TRAFFIC, answer_of, forbidden
+from wps_load.client.rest_access import EntraCalls, RestAccess
 from wps_load.client.stream import Network
 from wps_load.client.token_time import remarks
 from wps_load.clock import unix_time_s
@@ -86,19 +87,24 @@ class RestSender:
                 raise
             raise _unanswered(failure.label) from failure
         if not 200 <= response.status_code < 300:
-            raise _refused(response)
+            raise _refused(response, by_entra=isinstance(self._access, EntraCalls))
 
 
-def _refused(response: Response) -> RestFailure:
-    status, times = response.status_code, ""
+def _refused(response: Response, *, by_entra: bool) -> RestFailure:
+    status, kind, said = response.status_code, "", ""
     advice = "check the state of the resource"
     if status in (502, 504):  # a gateway speaks: the service did not, or not in time (RFC 9110 section 15.6)
         return _unanswered(f"rest_{status}")
     if status == 401:
-        advice = "check the access key and the endpoint of the connection string"
-        times = remarks(response.get("date"), unix_time_s(), "")
+        advice = "check the access key and the endpoint; keys may be switched off (disableLocalAuth)"
+        if by_entra:
+            advice = "check tenant and scope (--wps-token-scope); Entra ID may be switched off (disableAadAuth)"
+        said = remarks(response.get("date"), unix_time_s(), "")
     elif status == 403:
         advice = "check the network rules of the resource: they must allow REST calls from here"
+        meaning = forbidden(answer_of(response), TRAFFIC["rest"])
+        if meaning is not None:
+            kind, said, advice = meaning.kind, meaning.what, meaning.advice
     elif status == 404:
         advice = "check the endpoint and the hub"
     elif status == 413:
@@ -106,8 +112,8 @@ def _refused(response: Response) -> RestFailure:
     elif status == 429:
         advice = "the service throttles: lower the rate or add units"
     return RestFailure(
-        f"rest_{status}",
-        f"the service refused a REST send (status {status}){': ' + times if times else ''}",
+        f"rest_{status}{'_' if kind else ''}{kind}",
+        f"the service refused a REST send (status {status}){': ' + said if said else ''}",
         advice,
         response.retry_after_s,
     )

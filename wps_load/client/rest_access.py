@@ -1,6 +1,7 @@
 """What a REST call to the service carries to be let in: the only place that knows how, for senders, tasks and `doctor`.
 
-With an access key each URL has a token of its own, signed here; its audience is that URL.
+With an access key each URL has a token of its own, signed here; its audience is that URL. With Entra ID all calls
+carry the identity's one token.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from wps_load.auth import REST_TOKEN_LIFETIME_S, ConnectionString, mint_rest_token
+from wps_load.client.entra import EntraTokens, tokens_of
 from wps_load.clock import unix_time_s
 from wps_load.settings.target import Target
 
@@ -54,6 +56,23 @@ class SignedCalls:
         return header
 
 
+class EntraCalls:
+    """The identity's token, for all URLs."""
+
+    def __init__(self, endpoint: str, tokens: EntraTokens) -> None:
+        self._endpoint = endpoint
+        self._tokens = tokens
+
+    @property
+    def endpoint(self) -> str:
+        return self._endpoint
+
+    def authorization(self, url: str) -> str:
+        return f"Bearer {self._tokens.token()}"
+
+
 def rest_access(target: Target) -> RestAccess | None:
     """How REST calls to this target are authorised; None: it gives no right to any."""
+    if target.identity is not None:
+        return EntraCalls(target.url, tokens_of(target.identity))
     return None if target.connection is None else SignedCalls(target.connection)

@@ -6,7 +6,7 @@ import errno
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import gevent  # type: ignore[import-untyped]
@@ -18,6 +18,7 @@ from wps_load.client.tcp import connect_any, connect_failure
 from wps_load.client.tls import make_context, wrap
 from wps_load.clock import now_ns
 from wps_load.errors import ConfigError, ConnectFailure, Fault
+from wps_load.settings.connect_host import ConnectHost
 from wps_load.urls import HTTP, WEBSOCKET, Url
 
 
@@ -103,23 +104,45 @@ def _look_up(host: str, port: int) -> list[Address] | OSError:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """What all connections of a run share: trust, proxies, known names."""
+    """What all connections of a run share: trust, proxies, known names, and where they go if not to their host."""
 
     ssl_context: Any = field(default=None, repr=False)
     proxies: ProxySettings = field(default_factory=ProxySettings)
     resolver: Resolver = field(default_factory=Resolver, repr=False)
+    connect_host: ConnectHost | None = None
 
     @classmethod
     def create(
-        cls, *, ca_file: str | None = None, insecure: bool = False, environ: Mapping[str, str] | None = None
+        cls,
+        *,
+        ca_file: str | None = None,
+        insecure: bool = False,
+        environ: Mapping[str, str] | None = None,
+        connect_host: ConnectHost | None = None,
     ) -> Network:
         """Raises ConfigError for an unusable CA file. `environ`: has the proxies' variables; None: no proxies."""
-        return cls(make_context(ca_file, insecure=insecure), ProxySettings.from_environ(environ or {}))
+        proxies = ProxySettings.from_environ(environ or {})
+        return cls(make_context(ca_file, insecure=insecure), proxies, connect_host=connect_host)
+
+    @property
+    def straight(self) -> Network:
+        """The same without `--wps-connect-host`: for what is not the service."""
+        return replace(self, connect_host=None)
+
+    def place(self, host: str, port: int) -> tuple[str, int]:
+        """Where a connection to this host and port really goes."""
+        given = self.connect_host
+        return (host, port) if given is None else (given.host, given.port or port)
+
+    def server_name(self, host: str) -> str:
+        """The name for the TLS handshake and the Host header."""
+        given = self.connect_host
+        return host if given is None or given.name is None else given.name
 
     def judge_proxy(self, url: str, timeout_s: float) -> None:
         """Before a run to `url`: raises ConfigError if it needs a proxy that is unusable or unknown."""
         way = Url.parse(url, {**HTTP, **WEBSOCKET})
-        proxy = self.proxies.choose(way.host, way.port, tls=way.tls)
+        proxy = self.proxies.choose(*self.place(way.host, way.port), tls=way.tls)
         if proxy is None:
             return
         try:
@@ -167,6 +190,8 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
     Raises ConnectFailure: `dns_failed`, `connect_*` (`_exhausted`: this machine's limits), `proxy_failed`,
     `tls_*`.
     """
+    name = network.server_name(host)
+    host, port = network.place(host, port)
     try:
         proxy = network.proxies.choose(host, port, tls=tls)
     except ConfigError as error:  # of a target that was not known when the run began: a negotiated one
@@ -191,7 +216,7 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
         timings.tcp_ns = connected_ns - began_ns
         if tls:
             timings.phase = "in the TLS handshake"
-            sock = wrap(sock, network.ssl_context or make_context(), host)
+            sock = wrap(sock, network.ssl_context or make_context(), name)
             timings.tls_ns = now_ns() - connected_ns
     except BaseException:
         sock.close()

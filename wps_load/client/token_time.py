@@ -26,6 +26,21 @@ def read_claims(token: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
+def key_id(token: str) -> str | None:
+    """The `kid` of a JWT's header, unverified; None: there is none."""
+    try:
+        found = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=" * 3))
+    except (binascii.Error, ValueError, RecursionError):
+        return None
+    kid = found.get("kid") if isinstance(found, dict) else None
+    return kid if isinstance(kid, str) else None
+
+
+def made_by_service(token: str) -> bool:
+    """Whether `:generateToken` made it: its key id is `s-...`, and tokens that a key has signed have none."""
+    return (key_id(token) or "").startswith("s-")
+
+
 def clock_offset_s(date: object, now_s: int) -> float | None:
     """This machine's time minus that of an HTTP Date header (RFC 9110 section 6.6.1); None: there is none."""
     if not isinstance(date, str):

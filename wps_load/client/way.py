@@ -18,6 +18,7 @@ from wps_load.client.addresses import shown
 from wps_load.client.checks import Check, Level, failed, skipped
 from wps_load.client.conversation import Conversation
 from wps_load.client.dial import ConnectSpec, dial
+from wps_load.client.entra_access import entra_access
 from wps_load.client.http1 import HttpClient
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.rest import RestSender
@@ -41,7 +42,10 @@ _GROUNDS = frozenset({_CLIENT_URL, "name", "TCP", "TLS", "upgrade"})
 
 @dataclass(slots=True)
 class Way:
-    """From here to the target of `config`, one step after the other. `run_s`: how long the run will last."""
+    """From here to the target of `config`, one step after the other. `run_s`: how long the run will last.
+
+    `say(kind, sentence)`: what takes long, once of its kind.
+    """
 
     config: RunConfig
     network: Network
@@ -51,6 +55,7 @@ class Way:
     _number: int = field(default_factory=lambda: secrets.randbits(32))
     _talk: Conversation | None = None
     addresses: int = 1
+    say: Callable[[str, str], None] = lambda kind, sentence: None
 
     @property
     def _limit_s(self) -> float:
@@ -98,7 +103,7 @@ class Way:
             self._url = target.url
             return Check(_CLIENT_URL, Level.PASS, "given, the same for all connections")
         if target.kind is TargetKind.NEGOTIATE:
-            negotiator = Negotiator(target.url, self.network, timeout_s=self._limit_s)
+            negotiator = Negotiator(target.url, self.network.straight, timeout_s=self._limit_s)
             try:
                 began_ns = now_ns()
                 self._url = negotiator.client_url()
@@ -107,6 +112,8 @@ class Way:
             took_ms = (now_ns() - began_ns) / 1e6
             return Check(_CLIENT_URL, Level.PASS, f"negotiated in {took_ms:.1f} ms")
         source, config = target.connection, self.config
+        if target.identity is not None:
+            return self._made_by_service()
         assert source is not None, "the emulator runs by now"
         lifetime_s = config.token_lifetime_ns // NS_PER_S
         minted = mint_client_token(
@@ -114,6 +121,19 @@ class Way:
         )
         self._url = client_url_with_token(source, config.population.hub, minted)
         return Check(_CLIENT_URL, Level.PASS, "made for each connection with the access key")
+
+    def _made_by_service(self) -> Check:
+        """With Entra ID: the first client token, which the run then has already."""
+        config = self.config
+        access = entra_access(config, config.population, self.network)
+        access.store.say = self.say
+        grant = access.grant(self._user, ())
+        token = dict(grant.headers).get("Authorization", "").removeprefix("Bearer ")
+        self._url = f"{grant.url}?access_token={token}" if token else grant.url
+        assert config.target.identity is not None
+        who = f"Entra ID, credential {config.target.identity.credential}"
+        took = f" in {grant.waited_ns / 1e6:.1f} ms" if grant.waited_ns > NS_PER_S // 1000 else ""
+        return Check(_CLIENT_URL, Level.PASS, f"made by the service{took} ({who}), tokens: {config.client_tokens}")
 
     def _token(self) -> Check:
         parts = urlsplit(self._url)
@@ -125,7 +145,7 @@ class Way:
             protocol=self.config.population.protocol,
             now_s=unix_time_s(),
             run_s=self.run_s,
-            minted=self.config.target.has_key,
+            minted=self.config.target.makes_tokens,
         )
 
     # -- down the layers -----------------------------------------------------------------------------------------
@@ -140,6 +160,7 @@ class Way:
     def _asked(self) -> tuple[str, int, bool]:
         """Whose name is resolved, and whether it is a proxy's."""
         host, port, secure = self._host
+        host, port = self.network.place(host, port)
         proxy = self.network.proxies.choose(host, port, tls=secure)
         return (host, port, False) if proxy is None else (proxy.host, proxy.port, True)
 
@@ -223,20 +244,27 @@ class Way:
         return Check("echo", Level.PASS, f"by way of a group in {took_ms:.1f} ms")
 
     def _rest(self) -> Check:
-        """One send to our connection's user, and its delivery: to all would disturb others in the hub."""
+        """One send to our connection, and its delivery: to all would disturb others in the hub."""
         config, talk = self.config, self._talk
         access = rest_access(config.target)
         if not config.population.scenario_row.needs_key or access is None:
             return skipped("REST", f"{config.population.scenario} does not use it")
         assert talk is not None, "after the upgrade"
+        tokens = config.client_tokens
+        named = config.target.has_key or tokens.each
+        if talk.connection_id is None and not named:
+            return skipped("REST", f"a simple client with a {tokens} token has no name that a send could be for")
         data, sent_ns = talk.rest_data()
         sender = RestSender(access, config.population.hub, self.network, timeout_s=self._limit_s)
         try:
-            sender.send_to_user(self._user, data, DataType(config.population.data_type))
+            if talk.connection_id is not None:
+                sender.send_to_connection(talk.connection_id, data, DataType(config.population.data_type))
+            else:
+                sender.send_to_user(self._user, data, DataType(config.population.data_type))
         finally:
             sender.close()
         took_ms = talk.came_by_rest(sent_ns)
-        return Check("REST", Level.PASS, f"sent to one user, delivered in {took_ms:.1f} ms")
+        return Check("REST", Level.PASS, f"sent to one connection, delivered in {took_ms:.1f} ms")
 
 
 def _judged(name: str, step: Callable[[], Check]) -> Check:

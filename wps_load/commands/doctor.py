@@ -44,7 +44,9 @@ def run(argv: Sequence[str]) -> int:
     )
     arguments, config = parse_run(parser, argv)
     processes = _processes(arguments.processes)
-    network = Network.create(ca_file=config.ca_file, insecure=config.insecure, environ=os.environ)
+    network = Network.create(
+        ca_file=config.ca_file, insecure=config.insecure, environ=os.environ, connect_host=config.connect_host
+    )
     judge_way(config, network)
     emulator = _emulator(config)
     try:

@@ -95,6 +95,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="how long a lost reliable connection may be recovered (default %(default)s)",
     )
+    parser.add_argument(
+        "--entra-issuer",
+        metavar="URL",
+        help="take REST calls with tokens of this made-up Entra ID: `iss` is URL, `aud` the service's; not verified",
+    )
+    parser.add_argument(
+        "--disable-local-auth", action="store_true", help="refuse tokens that are signed with the access key (401)"
+    )
     parser.add_argument("--allow-anonymous", action="store_true", help="let clients connect without a token")
     parser.add_argument("--tls-cert", metavar="FILE", help="serve TLS with this certificate chain (PEM)")
     parser.add_argument("--tls-key", metavar="FILE", help="the certificate's private key (PEM)")
@@ -168,6 +176,8 @@ def _config(arguments: argparse.Namespace, settings: SettingsFile | HubSettings 
         arguments.spent_quota == "close",
         recovery_window_ns,
         from_file.unvalidated_entra_tokens,
+        arguments.entra_issuer,
+        not arguments.disable_local_auth,
     )
 
 
@@ -239,7 +249,7 @@ async def _serve(
             sys.stderr.write(_ABOUT_THE_KEY)
         sys.stdout.write(
             f"Connection string: Endpoint={scheme}://{authority};AccessKey={config.access_key};Version=1.0;\n"
-        )
+        )  # with --disable-local-auth it tells the endpoint only: whoever reads the line needs one form
         sys.stdout.flush()
         await ended.wait()
         return ExitCode.PASSED

@@ -11,6 +11,7 @@ from wps_load.auth import valid_hub
 from wps_load.clock import now_ns
 from wps_load.emulator.hub import Connection, Hub
 from wps_load.emulator.names import valid_group
+from wps_load.emulator.refusals import lacking_role
 from wps_load.emulator.routes import Parts
 from wps_load.emulator.service import Service
 from wps_load.emulator.tokens import Unauthorized, check_rest_token
@@ -114,14 +115,14 @@ def checked_group(group: object) -> str:
 async def check_request(request: web.Request, parts: Parts, service: Service) -> Call:
     """Token, rate, version, hub, body, in this order. Raises RestError."""
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    config = service.config
     try:
         if scheme.lower() != "bearer":
             raise Unauthorized("the request carries no bearer token")
-        path = request.path
-        check_rest_token(token.strip(), config.access_key, path, unvalidated_entra=config.unvalidated_entra_tokens)
+        by_role = check_rest_token(token.strip(), service.trust, request.path)
     except Unauthorized as error:
         raise RestError(401, "Error.Unauthorized", f"Unauthorized: {error}.") from None
+    if by_role and service.forbids("role"):
+        raise RestError(403, "Error.Forbidden", lacking_role(request.method, request.path))
     if service.limits is not None and not service.limits.may_call(now_ns()):
         raise RestError(429, "Error.TooManyRequests", "The units' limit of REST calls a second is reached.")
     versions = request.query.getall("api-version", ())

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from wps_load.auth import ConnectionString, mint_client_token
-from wps_load.clock import unix_time_s
 from wps_load.emulator.permissions import PERMISSIONS, TooManyRules
 from wps_load.emulator.rest_call import Call, RestError, bad_request, checked_group, found, no_content
 from wps_load.protocol.traits import JSON
@@ -70,15 +68,7 @@ def generate_token(call: Call) -> web.Response:
         raise bad_request("The clientType must be Default, MQTT or SocketIO.")
     minutes = call.whole("minutesToExpire", 1, _MAX_MINUTES) or 60
     groups = [checked_group(group) for group in call.query.getall("group", ())]
-    endpoint = f"{call.request.scheme}://{call.request.host}"
-    token = mint_client_token(
-        ConnectionString(endpoint, call.service.config.access_key),
-        call.parts.name("hub"),
-        call.query.get("userId") or None,
-        call.query.getall("role", ()),
-        groups,
-        minutes * 60,
-        unix_time_s(),
-        path,
-    )
+    audience = f"{call.request.scheme}://{call.request.host}{path}{call.parts.name('hub')}"
+    user_id = call.query.get("userId") or None
+    token = call.service.trust.make_client_token(audience, user_id, call.query.getall("role", ()), groups, minutes * 60)
     return web.json_response({"token": token})

@@ -16,6 +16,7 @@ from wps_load.clock import now_ns
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
 from wps_load.emulator.hub import Hub
 from wps_load.emulator.names import valid_group
+from wps_load.emulator.refusals import by_network_rule
 from wps_load.emulator.rest import OPERATIONS, perform
 from wps_load.emulator.rest_call import SUPPORTED_VERSIONS
 from wps_load.emulator.routes import NoRoute, Parts, Routes
@@ -26,6 +27,7 @@ from wps_load.emulator.upgrade import offered_subprotocols, switch_protocols, up
 from wps_load.emulator.wires import GroupOfRaw, Wire
 from wps_load.protocol.traits import CLIENT_PATHS
 
+_STATS = "/emulator/stats"
 _ANONYMOUS = ClientClaims(None, (), (), {})
 _SECRET_HEADERS = frozenset({"authorization"})
 _SECRET_QUERY = frozenset({"access_token", "awps_reconnection_token"})
@@ -47,7 +49,7 @@ def build_app(service: Service) -> web.Application:
             ("GET", "/client", _client),
             ("GET", "/api/health", _health),
             ("HEAD", "/api/health", _health),
-            ("GET", "/emulator/stats", _stats),
+            ("GET", _STATS, _stats),
             *((method, path, partial(perform, operation)) for method, path, operation in OPERATIONS),
         )
     )
@@ -56,6 +58,8 @@ def build_app(service: Service) -> web.Application:
         status = _too_long(request)
         if status is not None:
             return web.Response(status=status)
+        if service.forbids("network") and request.path != _STATS:
+            return by_network_rule()
         try:
             handler, parts = routes.find(request.method, request.rel_url.raw_path)
         except NoRoute as error:
@@ -201,7 +205,7 @@ def _authenticate(request: web.Request, service: Service, hub: str) -> ClientCla
         if service.config.anonymous:
             return _ANONYMOUS
         raise Unauthorized("the request carries no token")
-    return check_client_token(token, service.config.access_key, request.host, hub)
+    return check_client_token(token, service.trust, request.host, hub)
 
 
 def _raw_group(request: web.Request) -> GroupOfRaw | None:

@@ -19,9 +19,10 @@ from wps_load.emulator.frames import End
 from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Connection, Hub
 from wps_load.emulator.limits import Limits, Tier
 from wps_load.emulator.link import WebSocketLink
+from wps_load.emulator.tokens import Trust
 from wps_load.emulator.wires import GroupOfRaw
 from wps_load.protocol.messages import CancelInvocation, Invoke, SendEvent, SendToGroup, Upstream
-from wps_load.workload.faults import NO_FAULTS, Dice, FaultSpec
+from wps_load.workload.faults import NO_FAULTS, Dice, FaultSpec, Forbid
 
 PING_INTERVAL_S = 20.0
 _PING_SLOTS = 200
@@ -43,6 +44,16 @@ class EmulatorConfig:
     recovery_window_ns: int = RECOVERY_WINDOW_NS
     unvalidated_entra_tokens: bool = False
     """Whether the data plane takes tokens of Microsoft Entra ID's audience, whoever signed them."""
+    entra_issuer: str | None = None
+    """Whose tokens of that audience it takes, besides."""
+    local_auth: bool = True
+    """Whether tokens that are signed with the access key are taken."""
+
+    @property
+    def trust(self) -> Trust:
+        """Whose tokens are taken."""
+        key = self.access_key if self.local_auth else None
+        return Trust(key, self.entra_issuer, self.unvalidated_entra_tokens)
 
 
 class ServiceLink(WebSocketLink):
@@ -71,6 +82,9 @@ class Service:
 
     def __init__(self, config: EmulatorConfig, handlers: EventHandlers | None = None) -> None:
         self.config = config
+        self.trust = config.trust
+        self._forbids = config.faults.of(Forbid)
+        self._began_ns = now_ns()
         self.stats = Stats()
         self.limits = Limits(config.tier) if config.tier else None
         self.dice = Dice(config.faults)
@@ -124,6 +138,10 @@ class Service:
     def _gone(self, connection: Connection, reason: str) -> None:
         if self.handlers is not None:
             self._spawn(self.handlers.disconnected(connection, reason))
+
+    def forbids(self, what: str) -> bool:
+        """Whether the fault specification forbids this now: `network`, `role`."""
+        return any(each.applies(what, now_ns() - self._began_ns) for each in self._forbids)
 
     # -- messages ------------------------------------------------------------------------------------------
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import jwt
+
+from wps_load.clock import unix_time_s
 
 _LEEWAY_S = 300
 _USER_CLAIMS = ("sub", "nameid", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier")
@@ -27,13 +32,44 @@ class ClientClaims:
     claims: dict[str, Any]
 
 
-def check_client_token(token: str, key: str, host: str, hub: str) -> ClientClaims:
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose tokens are taken. `access_key` None: local authentication is switched off. `issuer`: an Entra ID of one's
+    own making, whose tokens for REST are taken unverified. `any_entra`: those of every issuer are.
+    """
+
+    access_key: str | None = field(repr=False)
+    issuer: str | None = None
+    any_entra: bool = False
+    own_key: str = field(default_factory=lambda: secrets.token_hex(32), repr=False)
+    own_kid: str = field(default_factory=lambda: f"s-{uuid.uuid4()}")
+
+    def make_client_token(
+        self, audience: str, user_id: str | None, roles: Sequence[str], groups: Sequence[str], lifetime_s: int
+    ) -> str:
+        """A token of the service's own, as `:generateToken` answers with (sample: azure-sdk-for-go#27414)."""
+        now_s = unix_time_s()
+        claims: dict[str, Any] = {"aud": audience, "iss": _ENTRA_AUDIENCE, "iat": now_s, "nbf": now_s}
+        claims["exp"] = now_s + lifetime_s
+        claims |= {"sub": user_id} if user_id is not None else {}
+        claims |= {"role": list(roles)} if roles else {}
+        claims |= {"webpubsub.group": list(groups)} if groups else {}
+        return jwt.encode(claims, self.own_key, algorithm="HS256", headers={"kid": self.own_kid})
+
+    def verified(self, token: str) -> dict[str, Any]:
+        """The claims of a token that is signed with the access key. Raises Unauthorized."""
+        if self.access_key is None:
+            raise Unauthorized("local authentication is disabled: tokens signed with the access key are void")
+        return _verified(token, self.access_key)
+
+
+def check_client_token(token: str, trust: Trust, host: str, hub: str) -> ClientClaims:
     """Signature, expiry and audience of an access token; raises Unauthorized.
 
     The audience's scheme is not looked at (the service takes https, http and wss alike), its host and path
     are; the hub's name has no case.
     """
-    claims = _verified(token, key)
+    claims = _verified(token, trust.own_key) if _kid(token) == trust.own_kid else trust.verified(token)
     hub = hub.lower()
     expected = {f"/client/hubs/{hub}", f"/client?hub={hub}", f"/client/?hub={hub}"}
     if not any(_same_place(audience, host, expected) for audience in _strings(claims["aud"])):
@@ -42,16 +78,24 @@ def check_client_token(token: str, key: str, host: str, hub: str) -> ClientClaim
     return ClientClaims(user_id, _strings(claims.get("role")), _strings(claims.get("webpubsub.group")), claims)
 
 
-def check_rest_token(token: str, key: str, path: str, *, unvalidated_entra: bool = False) -> None:
+def check_rest_token(token: str, trust: Trust, path: str) -> bool:
     """A data plane token's audience is the request's URL; only its path is compared, as proxies change the host.
 
-    `unvalidated_entra`: a token of Microsoft Entra ID's audience will do, whoever signed it.
+    True: it is Entra ID's, whose holder needs a role.
     """
-    if unvalidated_entra and _is_entra(token):
-        return
-    claims = _verified(token, key)
+    if _is_entra(token, trust):
+        return True
+    claims = trust.verified(token)
     if not any(_is_url(audience, path) for audience in _strings(claims["aud"])):
         raise Unauthorized("the token's audience is not this URL")
+    return False
+
+
+def _kid(token: str) -> str | None:
+    try:
+        return jwt.get_unverified_header(token).get("kid")
+    except jwt.InvalidTokenError:
+        return None
 
 
 def _is_url(audience: str, path: str) -> bool:
@@ -62,13 +106,17 @@ def _is_url(audience: str, path: str) -> bool:
     return url.scheme in _DEFAULT_PORTS and bool(url.netloc) and unquote(url.path).lower() == path.lower()
 
 
-def _is_entra(token: str) -> bool:
+def _is_entra(token: str, trust: Trust) -> bool:
+    if trust.issuer is None and not trust.any_entra:
+        return False
     options: Any = {**_OPTIONS, "verify_signature": False, "verify_exp": True, "verify_nbf": True}
     try:
         claims = jwt.decode(token, leeway=_LEEWAY_S, options=options)
     except jwt.InvalidTokenError:
         return False
-    return any(audience.rstrip("/") == _ENTRA_AUDIENCE for audience in _strings(claims["aud"]))
+    if not any(audience.rstrip("/") == _ENTRA_AUDIENCE for audience in _strings(claims["aud"])):
+        return False
+    return trust.any_entra or claims.get("iss") == trust.issuer
 
 
 def _verified(token: str, key: str) -> dict[str, Any]:

@@ -34,6 +34,7 @@ METRICS: Final = (
     Metric("connect_tls", "ms", "ClientHello", "TLS established and verified"),
     Metric("connect_upgrade", "ms", "the upgrade request", "101 Switching Protocols"),
     Metric("connect_ready", "ms", "101 Switching Protocols", "the `connected` message"),
+    Metric("token_request", "ms", "a REST call for a client token (Entra ID)", "its response"),
     Metric("join_group", "ms", "the request", "its ack"),
     Metric("publish_ack", "ms", "due time", "the ack"),
     Metric("rtt", "ms", "due time", "own copy or answer is back at the sender"),
@@ -133,7 +134,7 @@ ACK_ERRORS: Final = frozenset(
 
 _LABEL: Final = re.compile(
     # an HTTP status, a WebSocket close code,
-    r"(?:(?:(?:proxy|negotiate|token|recover)_)?http_[1-5]\d\d|(?:proxy|negotiate|rest)_[1-5]\d\d"
+    r"(?:(?:(?:proxy|negotiate|token|recover)_)?http_[1-5]\d\d(?:_network|_role)?|(?:proxy|negotiate|rest)_[1-5]\d\d(?:_network|_role)?"
     r"|(?:closed|protocol_error)_[1-4]\d\d\d"
     # words that our own code chose, behind what they are about,
     r"|(?:ack|join|leave|invoke|recover|negotiate|token|rest|connect|connected|upgrade|proxy|tls|dns|send|keepalive)"

@@ -12,7 +12,7 @@ from wps_load.workload.scenarios import SCENARIOS
 
 _LOCUST_SETTINGS = ("users", "spawn-rate", "run-time")
 _NOT_REPEATED = frozenset({"wps-seed", "wps-report-dir"})
-_TARGETS = ("wps-connection-string", "wps-client-url", "wps-negotiate-url")
+_TARGETS = ("wps-connection-string", "wps-client-url", "wps-negotiate-url", "wps-endpoint")
 
 
 def reproduce(summary: Summary) -> str:

@@ -25,7 +25,8 @@ GROUPS = (
     Group(
         "Target",
         "what is tested; none given: the embedded emulator",
-        "target connection-string client-url negotiate-url endpoint credential client-tokens token-rate hub",
+        "target connection-string client-url negotiate-url endpoint credential client-tokens token-rate "
+        "role-wait authority token-scope hub",
     ),
     Group(
         "Load",

@@ -17,7 +17,7 @@ from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, Option
 from wps_load.settings.rules import conflicts
 from wps_load.settings.run_config import POPULATION_FIELDS, Population, RunConfig
 from wps_load.settings.sources import Level, Locustfile, given_as
-from wps_load.settings.target import HOST, Given, choose_target, empty
+from wps_load.settings.target import HOST, Given, Target, choose_target, empty
 from wps_load.urls import without_secrets
 from wps_load.workload.payload import read_samples
 from wps_load.workload.scenarios import LOCUSTFILE, ROWS, Scenario, default_roles
@@ -67,7 +67,7 @@ def load(
     roles_given = found["roles"] is not None
     if not roles_given:
         found["roles"] = default_roles(found["scenario"], found["protocol"])
-    for flag in ("--wps-target", *TARGET_FLAGS):
+    for flag in ("--wps-target", *TARGET_FLAGS, "--wps-authority", "--wps-token-scope"):
         del found[BY_FLAG[flag].field]
     found["user_class"] = ""
     population = Population(**{name: found.pop(name) for name in POPULATION_FIELDS - {"seed"}}, seed=found["seed"])
@@ -79,7 +79,7 @@ def load(
         users=users,
         spawn_rate=DEFAULT_SPAWN_RATE if spawn_rate is None else spawn_rate,
         run_time_s=run_time_s,
-        given=tuple(_shown(reader.texts, row, found["seed"])),
+        given=tuple(_shown(reader.texts, row, found["seed"], target)),
         **found,
     )
     faults = reader.faults
@@ -128,8 +128,9 @@ class _Reader:
             return option.read(text)
         except ValueError as error:
             # a query, or what stands before an @, may hold a secret
-            hidden = option.secret or (option.field == "negotiate_url" and "@" in text)
-            shown = without_secrets(text) if option.field == "negotiate_url" else text
+            named = option.field in ("negotiate_url", "endpoint")
+            hidden = option.secret or "accesskey=" in text.lower() or (named and "@" in text)
+            shown = without_secrets(text) if named else text
             self._fault(option, None if hidden else shown, str(error))
             return option.read(str(option.default)) if option.default else None
 
@@ -165,10 +166,13 @@ class _Reader:
         self.faults.append(Fault(option.flag, value, allowed))
 
 
-def _shown(texts: Mapping[str, str | bool], row: Scenario, seed: int) -> Iterator[tuple[str, str | bool | None]]:
+def _shown(
+    texts: Mapping[str, str | bool], row: Scenario, seed: int, target: Target
+) -> Iterator[tuple[str, str | bool | None]]:
     """The options' texts for settings: nothing secret, and what the scenario or chance chose filled in."""
     chosen = {"--wps-lifetime": row.lifetime, "--wps-cut": row.cut, "--wps-slow": row.slow}
     chosen |= {"--wps-slo": row.slo or "none", "--wps-seed": str(seed)}
+    chosen |= {"--wps-endpoint": target.url} if target.identity is not None else {}  # Locust's host may have given it
     for option in OPTIONS:
         text = texts[option.flag]
         if option.secret:

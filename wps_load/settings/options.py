@@ -13,7 +13,8 @@ from typing import Any
 
 from wps_load.auth import ConnectionString
 from wps_load.protocol.traits import PROTOCOLS
-from wps_load.settings import texts
+from wps_load.settings import entra, texts
+from wps_load.settings.connect_host import ConnectHost
 from wps_load.settings.texts import SKUS, TIERS
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.payload import parse_mix
@@ -93,7 +94,7 @@ class Option:
         return self.parse(text)
 
 
-TARGET_FLAGS = ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url")
+TARGET_FLAGS = ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url", "--wps-endpoint")
 """What is tested. Locust's own `--host` is beside them, and the variable `target.AZURE_VARIABLE`."""
 
 OPTIONS: tuple[Option, ...] = (
@@ -119,6 +120,47 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-negotiate-url", "negotiate_url", "",
         "the app server's negotiate endpoint; asked once for each new connection", texts.negotiate_url,
+        page=Page.TARGET,
+    ),
+    Option(
+        "--wps-endpoint", "endpoint", "",
+        "https://NAME.webpubsub.azure.com, a resource without keys; needs --wps-credential", entra.endpoint,
+        page=Page.TARGET,
+    ),
+    Option(
+        "--wps-credential", "credential", "",
+        f"Microsoft Entra ID's way in to --wps-endpoint: {', '.join(entra.CREDENTIALS)}; needs the extra "
+        "wps-load[entra]", choices=entra.CREDENTIALS, page=Page.NEVER,
+    ),
+    Option(
+        "--wps-client-tokens", "client_tokens", "shared",
+        "with Entra ID, whose client tokens the service makes: shared (one for all connections of a hub with the same "
+        "roles, without a user id), pool:N (N of them, with N user ids) or each (a REST call for each user)",
+        entra.ClientTokens.parse,
+    ),
+    Option(
+        "--wps-token-rate", "token_rate", "100",
+        "client tokens that are asked for a second, at most, by all workers together", rate,
+    ),
+    Option(
+        "--wps-role-wait", "role_wait_ns", "2m",
+        "how long a missing role is waited for at the start: assignments take minutes", duration_ns,
+    ),
+    Option(
+        "--wps-authority", "authority", "",
+        "where Entra ID's tokens come from in other clouds, such as https://login.chinacloudapi.cn; not set: "
+        "AZURE_AUTHORITY_HOST, else the public cloud's", entra.authority, page=Page.NEVER,
+    ),
+    Option(
+        "--wps-token-scope", "token_scope", "",
+        "the scope of Entra ID's tokens; not set: https://webpubsub.azure.com/.default, or that of the endpoint's "
+        "cloud",
+        entra.scope, page=Page.NEVER,
+    ),
+    Option(
+        "--wps-connect-host", "connect_host", "",
+        "where sockets and REST calls really go: a reverse proxy or a private address, HOST[:PORT]; tokens, SNI and "
+        "Host header stay those of the endpoint, except as HOST,sni (those of HOST) or HOST,NAME", ConnectHost.parse,
         page=Page.TARGET,
     ),
     Option("--wps-hub", "hub", "bench", "hub", texts.hub),

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
 from wps_load.protocol.traits import NO_INVOKE, SUBPROTOCOLS, TRAITS
+from wps_load.settings.options import TARGET_FLAGS
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
 from wps_load.workload.population import layout
 from wps_load.workload.scenarios import ROWS, SCENARIOS, Topology, metrics_of
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from wps_load.settings.run_config import RunConfig
 
 _UNITS_OF = {"Free_F1": 1, "Standard_S1": 100, "Premium_P1": 100, "Premium_P2": 1000}
-_KEY = "a connection string, whose key signs"
+_KEY = "a connection string or --wps-endpoint, which give"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,30 @@ def _protocol(seen: Given) -> Fault | None:
 
 def _key(seen: Given) -> Fault | None:
     config = seen.config
-    if config.target.has_key or not ROWS[config.population.scenario].needs_key:
+    if config.target.makes_tokens or not ROWS[config.population.scenario].needs_key:
         return None
-    return Fault("--wps-scenario", config.population.scenario, f"it sends by REST: give {_KEY} the calls, not a URL")
+    return Fault("--wps-scenario", config.population.scenario, f"it sends by REST: give {_KEY} the right to, not a URL")
 
 
 def _roles(seen: Given) -> Fault | None:
-    if "--wps-roles" not in seen or seen.config.target.has_key:
+    if "--wps-roles" not in seen or seen.config.target.makes_tokens:
         return None
-    return Fault("--wps-roles", None, f"a URL's token has its roles already: give {_KEY} tokens, or leave it out")
+    return Fault(
+        "--wps-roles",
+        None,
+        f"a URL's token has its roles already: give {_KEY} the right to make tokens, or leave it out",
+    )
+
+
+def _user_ids(seen: Given) -> Fault | None:
+    """A client token that several connections share makes one user of them."""
+    config = seen.config
+    tokens, row = config.client_tokens, ROWS[config.population.scenario]
+    if config.target.identity is None or tokens.each or row.topology is not Topology.REST_USERS:
+        return None
+    return Fault(
+        "--wps-client-tokens", str(tokens), f"{row.name} sends to each user alone, who needs a token of his own: each"
+    )
 
 
 def _unused(seen: Given) -> Iterator[Fault]:
@@ -243,8 +259,9 @@ def _units(seen: Given) -> Fault | None:
 
 _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-scenario", "--wps-protocol"), _protocol),
-    (("--wps-scenario", "--wps-connection-string", "--wps-client-url", "--wps-negotiate-url"), _key),
-    (("--wps-roles", "--wps-connection-string", "--wps-client-url", "--wps-negotiate-url"), _roles),
+    (("--wps-scenario", *TARGET_FLAGS), _key),
+    (("--wps-roles", *TARGET_FLAGS), _roles),
+    (("--wps-scenario", "--wps-endpoint", "--wps-credential", "--wps-client-tokens"), _user_ids),
     (("--wps-scenario", "--wps-publishers", "--wps-stages", "--wps-capacity"), _publishers),
     (("--wps-scenario", "--wps-groups", "--wps-group-size", "--wps-stages", "--wps-capacity"), _groups),
     (("--wps-scenario", "--wps-publishers", "--wps-groups", "--wps-group-size", "--wps-slow"), _slow),
@@ -258,7 +275,7 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-scenario", "--wps-protocol", "--wps-slo", "--wps-ack", "--wps-no-echo"), _slos),
     (("--wps-scenario", "--wps-slo", "--wps-capacity"), _search),
     (
-        ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url", "--wps-emulator-faults"),
+        (*TARGET_FLAGS, "--wps-emulator-faults"),
         _emulator_only,
     ),
     (("--wps-payload", "--wps-payload-file", "--wps-data-type", "--wps-protocol"), _payload),

@@ -11,6 +11,8 @@ from wps_load.auth import ConnectionString
 from wps_load.measure.catalog import main_metric
 from wps_load.measure.thresholds import Slo, demanded
 from wps_load.protocol.traits import TRAITS, Traits
+from wps_load.settings.connect_host import ConnectHost
+from wps_load.settings.entra import ClientTokens
 from wps_load.settings.options import SHAPING
 from wps_load.settings.target import Target
 from wps_load.settings.texts import TIERS
@@ -102,6 +104,11 @@ class RunConfig:
 
     target: Target
     populations: tuple[Population, ...]
+    credential: str | None
+    client_tokens: ClientTokens
+    token_rate: Fraction
+    role_wait_ns: int
+    connect_host: ConnectHost | None
     token_lifetime_ns: int
     connect_timeout_ns: int
     keepalive_interval_ns: int

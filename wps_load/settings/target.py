@@ -1,4 +1,4 @@
-"""What is tested: a service (by connection string, Client URL or negotiate endpoint) or the emulator."""
+"""What is tested: a service (by connection string, Client URL, negotiate endpoint or Entra ID) or the emulator."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 from wps_load.auth import ConnectionString
 from wps_load.errors import Fault
+from wps_load.settings.entra import CREDENTIALS, Identity, default_scope
+from wps_load.settings.entra import endpoint as read_endpoint
 from wps_load.settings.options import BY_FLAG, TARGET_FLAGS
 from wps_load.settings.sources import Level, Locustfile, given_as
 from wps_load.urls import HTTP, WEBSOCKET, Url, without_secrets
@@ -20,6 +22,7 @@ HOST = "host"
 """Locust's `--host` in its parsed options, and a field of its page."""
 
 _WAYS = f"a connection string (--wps-connection-string, or the variable {AZURE_VARIABLE})"
+_ENTRA = "--wps-endpoint with --wps-credential"
 _EMULATOR = "--wps-target emulator tests the embedded emulator"
 _HOST_ALLOWED = "an endpoint, https://NAME.webpubsub.azure.com, or a Client URL with its token, wss://..."
 
@@ -28,6 +31,7 @@ class TargetKind(StrEnum):
     CONNECTION_STRING = "connection-string"
     CLIENT_URL = "client-url"
     NEGOTIATE = "negotiate"
+    ENTRA = "entra"
     EMULATOR = "emulator"
 
 
@@ -37,11 +41,13 @@ _KINDS = dict(zip(TARGET_FLAGS, TargetKind, strict=False))
 @dataclass(frozen=True, slots=True)
 class Target:
     """What is tested. `connection` is set for a connection string, and for the emulator once it runs
-    (`RunConfig.with_emulator`); `url` is the Client URL or negotiate URL, a secret."""
+    (`RunConfig.with_emulator`); `url` is the Client URL or negotiate URL, a secret. With Entra ID it is the endpoint,
+    and `identity` says who asks."""
 
     kind: TargetKind
     connection: ConnectionString | None = field(default=None, repr=False)
     url: str = field(default="", repr=False)
+    identity: Identity | None = None
 
     @property
     def is_emulator(self) -> bool:
@@ -51,6 +57,11 @@ class Target:
     def has_key(self) -> bool:
         """Whether tokens and REST calls can be signed."""
         return self.kind in (TargetKind.CONNECTION_STRING, TargetKind.EMULATOR)
+
+    @property
+    def makes_tokens(self) -> bool:
+        """Whether client tokens are made for the run, and REST may be called: with a key, or by Entra ID."""
+        return self.has_key or self.identity is not None
 
     @property
     def place(self) -> tuple[str, int]:
@@ -63,6 +74,8 @@ class Target:
             return "embedded emulator" + (f" at {self.connection.endpoint}" if self.connection else "")
         if self.connection:
             return self.connection.endpoint
+        if self.identity is not None:
+            return f"{self.url} (Entra ID)"
         return without_secrets(self.url) + (" (negotiated)" if self.kind is TargetKind.NEGOTIATE else "")
 
 
@@ -112,6 +125,8 @@ def choose_target(found: Mapping[str, Any], given: Given, faults: list[Fault], w
             candidates.append(each)
         else:
             host = each
+    if host is not None and found["credential"] is not None and not candidates:
+        candidates, host = _by_host(host, found, faults), None
     candidates = candidates or [*_variable(given.environ, faults)]
     if len(faults) > before:
         return nothing
@@ -119,10 +134,12 @@ def choose_target(found: Mapping[str, Any], given: Given, faults: list[Fault], w
     if len(best) > 1:
         faults.append(Fault(" and ".join(each.name for each in best), None, "only one target may be given"))
     chosen = best[0] if best else None
+    if (fault := _credential_fault(found, given, chosen)) is not None:
+        faults.append(fault)
     if host is not None and (fault := _host_fault(host, chosen, given.locustfile)) is not None:
         faults.append(fault)
     elif chosen is None and found["target_mode"] == "azure":
-        ways = f"{_WAYS}, --wps-client-url or --wps-negotiate-url"
+        ways = f"{_WAYS}, {_ENTRA}, --wps-client-url or --wps-negotiate-url"
         faults.append(Fault("--wps-target", "azure", f"no target is given: give {ways}; {_EMULATOR}"))
     return nothing if chosen is None else chosen.target
 
@@ -142,8 +159,34 @@ def _options(found: Mapping[str, Any], given: Given) -> Iterator[Candidate]:
         name = given_as(flag, option.env_var, level)
         if flag == "--wps-connection-string":
             yield Candidate(level, name, Target(TargetKind.CONNECTION_STRING, value))
+        elif flag == "--wps-endpoint":
+            yield Candidate(level, name, _with_entra(value, found))
         else:
             yield Candidate(level, name, Target(_KINDS[flag], url=value))
+
+
+def _with_entra(endpoint: str, found: Mapping[str, Any]) -> Target:
+    """The endpoint as a target. A credential that is missing is refused by `_credential_fault`."""
+    identity = Identity(
+        found["credential"] or "default", found["token_scope"] or default_scope(endpoint), found["authority"]
+    )
+    return Target(TargetKind.ENTRA, url=endpoint, identity=identity)
+
+
+def _credential_fault(found: Mapping[str, Any], given: Given, chosen: Candidate | None) -> Fault | None:
+    """A credential and what it is for go together. One from a lower level than the target's is not meant."""
+    credential = found["credential"]
+    if chosen is not None and chosen.target.identity is not None:
+        names = ", ".join(CREDENTIALS)
+        return None if credential else Fault(chosen.name, None, f"it needs --wps-credential: {names}; or give {_WAYS}")
+    if credential is None:
+        return None
+    option = BY_FLAG["--wps-credential"]
+    level = given.level(option.dest)
+    if chosen is not None and level > chosen.level:
+        return None
+    name = given_as(option.flag, option.env_var, level)
+    return Fault(name, credential, "it goes with --wps-endpoint, and that is not the target")
 
 
 def _variable(environ: Mapping[str, str], faults: list[Fault]) -> Iterator[Candidate]:
@@ -196,6 +239,15 @@ def _read_host(level: Level, name: str, text: str) -> Candidate | Host:
     return Host(level, name, address.text)
 
 
+def _by_host(host: Host, found: Mapping[str, Any], faults: list[Fault]) -> list[Candidate]:
+    """An endpoint with Entra ID's way in to it is a target."""
+    try:
+        return [Candidate(host.level, host.name, _with_entra(read_endpoint(host.address), found))]
+    except ValueError as error:
+        faults.append(Fault(host.name, without_secrets(host.address), str(error)))
+        return []
+
+
 def _host_fault(host: Host, chosen: Candidate | None, locustfile: Locustfile) -> Fault | None:
     """An endpoint beside a target of the same host is harmless; other people's users may have another host.
 
@@ -207,7 +259,7 @@ def _host_fault(host: Host, chosen: Candidate | None, locustfile: Locustfile) ->
         return None
     if chosen is None:
         also = "" if of_service else "; --wps-negotiate-url takes an app server's address"
-        return Fault(host.name, shown, f"it gives no key: give {_WAYS}{also}; {_EMULATOR}")
+        return Fault(host.name, shown, f"it gives no key: give {_WAYS}, or --wps-credential{also}; {_EMULATOR}")
     if host.level > chosen.level or chosen.target.place == _place(host.address):
         return None
     return Fault(host.name, shown, f"{chosen.name} names another host: give only one target")

@@ -93,10 +93,13 @@ class Asked:
             TargetKind.CONNECTION_STRING: ("--wps-connection-string",),
             TargetKind.CLIENT_URL: ("--wps-client-url",),
             TargetKind.NEGOTIATE: ("--wps-negotiate-url",),
+            TargetKind.ENTRA: ("--wps-endpoint",),
         }[kind]
         values |= {BY_FLAG[flag].dest: None for flag in TARGET_FLAGS if flag not in wanted}
         if order["public"]:
             values[BY_FLAG["--wps-connection-string"].dest] = secrets.emulator_connection_string(order["public"])
+        if kind is TargetKind.ENTRA:  # neither is a secret; the master may have taken the endpoint from Locust's host
+            values |= {"wps_endpoint": order["endpoint"], "wps_credential": order["credential"]}
         host = values.get(HOST) or ""
         values[HOST] = self._hidden.get(host) if kind is TargetKind.CLIENT_URL else None
         values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"

@@ -8,6 +8,7 @@ from typing import Any
 
 from wps_load.client.access import Access, MintedAccess, NegotiatedAccess, UrlAccess, judge_way
 from wps_load.client.engine import Engine
+from wps_load.client.entra_access import count_calls, entra_access
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S
@@ -18,7 +19,7 @@ from wps_load.settings.target import TargetKind
 def make_engine(config: RunConfig, identity: Mapping[str, Any], on_warning: Callable[[str, str], None]) -> Engine:
     """Raises ConfigError for a CA file that cannot be used."""
     network = make_network(config)
-    return Engine(
+    engine = Engine(
         config,
         run_id=identity["run_id"],
         number=identity["number"],
@@ -27,6 +28,8 @@ def make_engine(config: RunConfig, identity: Mapping[str, Any], on_warning: Call
         network=network,
         on_warning=on_warning,
     )
+    count_calls(config, on_warning, engine.count_token_call)
+    return engine
 
 
 def judge_network(config: RunConfig) -> None:
@@ -35,7 +38,9 @@ def judge_network(config: RunConfig) -> None:
 
 
 def make_network(config: RunConfig) -> Network:
-    return Network.create(ca_file=config.ca_file, insecure=config.insecure, environ=os.environ)
+    return Network.create(
+        ca_file=config.ca_file, insecure=config.insecure, environ=os.environ, connect_host=config.connect_host
+    )
 
 
 def make_access(config: RunConfig, population: Population, network: Network) -> Access:
@@ -46,7 +51,9 @@ def make_access(config: RunConfig, population: Population, network: Network) -> 
         return UrlAccess(target.url, in_header)
     if target.kind is TargetKind.NEGOTIATE:
         timeout_s = config.connect_timeout_ns / NS_PER_S
-        return NegotiatedAccess(Negotiator(target.url, network, timeout_s=timeout_s), in_header)
+        return NegotiatedAccess(Negotiator(target.url, network.straight, timeout_s=timeout_s), in_header)
+    if target.kind is TargetKind.ENTRA:
+        return entra_access(config, population, network)
     assert target.connection is not None, "the emulator runs before users do"
     return MintedAccess(
         target.connection,

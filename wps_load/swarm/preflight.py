@@ -22,7 +22,9 @@ LIMIT_S: Final = 5
 """For each step: a target that answers later is for the run to judge."""
 LAST_S: Final = 3.0
 """How long a run may take whose target has refused the first connection for a lasting reason."""
-_LASTING: Final = re.compile(r"(negotiate_|rest_)?http_(401|403|404)|dns_failed|tls_certificate")
+_LASTING: Final = re.compile(
+    r"((negotiate_|token_)?http_|rest_)(401|403|404)(_network|_role)?|dns_failed|tls_certificate|token_credential_\w+"
+)
 
 
 class Process(Protocol):
@@ -52,7 +54,8 @@ def look_first(process: Process) -> None:
         return
     config = reporter.config
     limited = replace(config, connect_timeout_ns=min(config.connect_timeout_ns, LIMIT_S * NS_PER_S))
-    hopeless, sentences = judge(Way(limited, make_network(config), config.run_time_s).quick())
+    way = Way(limited, make_network(config), config.run_time_s, say=lambda _, said: process.console.say(said))
+    hopeless, sentences = judge(way.quick())
     for sentence in sentences:
         process.console.say(f"wps-load: {sentence}" if hopeless else f"Before the run: {sentence}")
     if hopeless:

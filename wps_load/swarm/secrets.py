@@ -79,6 +79,8 @@ def order(config: RunConfig) -> dict[str, Any]:
         "needs": option.dest if needs and option is not None else "",
         "emulator": connection.endpoint if target.is_emulator and connection is not None else "",
         "public": connection.endpoint if public and connection is not None else "",
+        "endpoint": target.url if target.identity is not None else "",
+        "credential": target.identity.credential if target.identity is not None else "",
         "network": network_identity(),
     }
 

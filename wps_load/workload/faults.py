@@ -251,6 +251,30 @@ class Throttle(UpgradeFault):
     status, reason = 429, "Throttled by the fault specification."
 
 
+# -- on who may come in ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Forbid(Fault):
+    """Answers 403 as a network rule does, to everybody, or as a missing role does, to REST calls by Entra ID."""
+
+    name: ClassVar = "forbid"
+    what: str
+    until_ns: int | None = None
+    """Since the emulator's start; None: for good."""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        what, colon, until = text.partition(":")
+        if what not in ("network", "role"):
+            raise ValueError("network or role is needed, for a while as role:10s")
+        return cls(what, duration_ns(until) if colon else None)
+
+    def applies(self, what: str, running_ns: int) -> bool:
+        """Whether it forbids this now. `running_ns`: since the emulator's start."""
+        return self.what == what and (self.until_ns is None or running_ns < self.until_ns)
+
+
 FAULTS: dict[str, type[Fault]] = {
     fault.name: fault
     for fault in (
@@ -264,6 +288,7 @@ FAULTS: dict[str, type[Fault]] = {
         Disconnect,
         Refuse,
         Throttle,
+        Forbid,
     )
 }  # fmt: skip
 OCCASIONS: tuple[type[Chance], ...] = (DeliveryFault, PublicationFault, UpgradeFault)
