@@ -9,6 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.measure.ledger_schedule import DRAIN_NS, count_before, due_ns
+from wps_load.measure.intervals import IntervalSet
 from wps_load.measure.ledger import (
     DUPLICATE,
     FRESH,
@@ -177,8 +178,10 @@ def play(history: History, workers: int) -> list[Ledger]:
         for stream, seq in subscriber.early:
             receiver.arrive(stream, seq)
     finals = [StreamFinal.from_wire(list(final)) for ledger in ledgers for final in ledger.finals()]
+    streams = IntervalSet((stream, stream + 1) for stream in sorted({final.stream for final in finals}))
     for ledger in ledgers:
-        ledger.settle(finals, count_before, DRAIN_NS)
+        heard = [final for final in finals if final.audience in ledger.audiences()]
+        ledger.settle(heard, count_before, DRAIN_NS, streams)
     return ledgers
 
 

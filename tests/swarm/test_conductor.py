@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.swarm.runs import NUMBER, FakeCrowd, conducted, configured, planned, report, told
@@ -29,6 +31,7 @@ from wps_load.swarm.messages import (
     ToCoordinator,
     Window,
 )  # fmt: skip
+from wps_load.swarm.streams import NO_STREAMS, Streams
 
 HOUR_NS = 3600 * NS_PER_S
 NOTHING = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
@@ -221,11 +224,18 @@ def test_the_drain_asks_for_finals_then_for_accounts() -> None:
     end_ns = 10 * NS_PER_S + LEAD_NS // 4
     assert told(conductor.drain(10 * NS_PER_S), "a") == [End(end_ns)]
     assert conductor.drain(10 * NS_PER_S + 1) == [], "once"
-    hear(conductor, "a", Finals([["of a"]], [[0, 0, 0]]), 11 * NS_PER_S)
+    of_a: Any
+    of_b: Any
+    of_a, of_b = ([[[stream, 7, stream, False, 5, []], []]] for stream in (0, 1))
+    hear(conductor, "a", Finals(Streams.of(of_a), [[0, 0, 0]], [7, 8]), 11 * NS_PER_S)
     assert told(conductor.tick(11 * NS_PER_S, {"a", "b"}), "a") == []
-    hear(conductor, "b", Finals([["of b"]], [[1, 1, 1]]), 12 * NS_PER_S)
-    expect = Expect([["of a", 0], ["of b", 1]], [[[0, 0, 0]], [[1, 1, 1]]], 4 * NS_PER_S, end_ns)
-    assert told(conductor.tick(12 * NS_PER_S, {"a", "b"}), "b") == [expect]
+    hear(conductor, "b", Finals(Streams.of(of_b), [[1, 1, 1]], [9, 12]), 12 * NS_PER_S)
+    said = conductor.tick(12 * NS_PER_S, {"a", "b"})
+    (all_of_them,) = told(said, "a")
+    assert isinstance(all_of_them, Expect)
+    assert all_of_them.streams.rows() == [[*of_a[0], 0], [*of_b[0], 1]]
+    assert all_of_them[1:] == ([[[0, 0, 0]], [[1, 1, 1]]], [0, 2], 4 * NS_PER_S, end_ns)
+    assert told(said, "b") == [Expect(NO_STREAMS, [(), ()], [0, 2], 4 * NS_PER_S, end_ns)], "it cannot hear them"
     for agent in ("a", "b"):
         hear(conductor, agent, report(13, partial=True), 13 * NS_PER_S)
         hear(conductor, agent, Accounts(LedgerTotals(5, 0, 5, 5, 0, 0, 0), 1), 13 * NS_PER_S)
@@ -241,7 +251,7 @@ def test_who_does_not_answer_in_the_drain_is_lost_and_delays_it_no_longer_than_t
     conductor = conducted(planned(configured(settle="0s", drain="4s")))
     published(conductor, 0, "a", "mute")
     conductor.drain(0)
-    hear(conductor, "a", Finals([], [[0, 0, 0]]), 1)
+    hear(conductor, "a", Finals(NO_STREAMS, [[0, 0, 0]], []), 1)
     deadline_ns = LEAD_NS // 4 + ANSWER_NS
     assert conductor.tick(deadline_ns - 1, {"a", "mute"}) == []
     conductor.tick(deadline_ns, {"a", "mute"})

@@ -34,6 +34,7 @@ from wps_load.swarm.messages import (
     ToCoordinator,
     Window,
 )  # fmt: skip
+from wps_load.swarm.streams import NO_STREAMS
 
 AGENTS = ("a", "b", "c")
 STEP_NS = 100 * NS_PER_MS
@@ -83,7 +84,7 @@ class Agent:
         elif isinstance(message, End):
             assert sum(isinstance(each, End) for each in self.heard) == 1, "once"
             self.finals += 1
-            self.to_say.append(Finals([[self.name]], [[0, self.offset_ns, 0]]))
+            self.to_say.append(Finals(NO_STREAMS, [[0, self.offset_ns, 0]], []))
         elif isinstance(message, Expect):
             assert any(isinstance(each, End) for each in self.heard), "accounts before the end"
             totals = LedgerTotals(1, 0, 1, 1, 0, 0, 0)

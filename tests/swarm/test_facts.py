@@ -14,6 +14,7 @@ from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.facts import gather
 from wps_load.swarm.messages import Accounts, Finals, Hello, Pong, ToCoordinator
+from wps_load.swarm.streams import NO_STREAMS
 
 END_NS = 12 * NS_PER_S
 
@@ -54,7 +55,7 @@ def test_at_the_end_accounts_and_connections_are_complete() -> None:
     conductor.drain(END_NS - NS_PER_S // 20)
     assert conductor.measure_end_ns == END_NS
     for agent in ("a", "b"):
-        hear(conductor, agent, Finals([], [[0, 0, 0]]), END_NS)
+        hear(conductor, agent, Finals(NO_STREAMS, [[0, 0, 0]], []), END_NS)
     conductor.tick(END_NS, {"a", "b"})
     counters = {"connections_opened": 6, "connections_dropped": 1, "bytes_received": 2049}
     presence = Presence(begin_ns, END_NS, 5 * 9.8, 5)
@@ -77,7 +78,7 @@ def test_a_worker_that_is_gone_is_counted_with_its_last_report() -> None:
     hear(conductor, "b", report(3, counts={"offered": 7, "published": 6, "delivered": 5}), 3 * NS_PER_S)
     conductor.tick(4 * NS_PER_S, {"a"})
     conductor.drain(5 * NS_PER_S)
-    hear(conductor, "a", Finals([], [[0, 0, 0]]), 5 * NS_PER_S)
+    hear(conductor, "a", Finals(NO_STREAMS, [[0, 0, 0]], []), 5 * NS_PER_S)
     conductor.tick(6 * NS_PER_S, {"a"})
     hear(conductor, "a", report(6, partial=True), 6 * NS_PER_S)
     hear(conductor, "a", Accounts(LedgerTotals(3, 0, 3, 3, 0, 0, 0), 0), 6 * NS_PER_S)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import orjson
+import msgpack
 import pytest
 
 from tests.swarm.runs import report
@@ -38,23 +38,25 @@ from wps_load.swarm.messages import (
     from_wire,
     to_wire,
 )  # fmt: skip
+from wps_load.swarm.streams import Streams
 
 LARGE = 2**62
+STREAMS = Streams.of([[[1, 2, 1, False, 9, [3, 4]], [[0, ["constant", LARGE, 1, 1]]]]])
 TO_COORDINATOR: tuple[ToCoordinator, ...] = (
     Hello("boot/ns"), Claim(3), Release(7), Status(1, 2, 3, 4), Pong(LARGE, -LARGE),
     report(5, presence=Presence(1, 2, 3.5, None, 0.5, 1), counts={"published": 4}), report(6, partial=True),
-    Finals([[[1, 2, 3], [[0, 1, 2]]]], [[0, 0, 0]]), Accounts(LedgerTotals(5, 1, 9, 8, 1, 0, 2, misdelivered=3), 1),
+    Finals(STREAMS, [[0, 0, 0]], [1, 3]), Accounts(LedgerTotals(5, 1, 9, 8, 1, 0, 2, misdelivered=3), 1),
     Failed("the start failed", ExitCode.INVALID),
 )  # fmt: skip
 TO_AGENT: tuple[ToAgent, ...] = (
     Grant((Slot(0, 1, LARGE), Slot(2, 0, 5))), Window(1, 5, LARGE, 0, 2), Window(0, 5, 9), Rate(100, 7), Retry(),
-    Reset(5, None), Reset(5, 3), Ping(9), Clock(1, -LARGE, 3), End(LARGE), Expect([[1, 0]], [[[0, 0, 0]]], 5, 6),
+    Reset(5, None), Reset(5, 3), Ping(9), Clock(1, -LARGE, 3), End(LARGE), Expect(STREAMS, [[[0, 0, 0]]], [0, 7], 5, 6),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("message", [*TO_COORDINATOR, *TO_AGENT], ids=lambda message: type(message).__name__)
 def test_a_message_comes_back_as_it_was(message: ToCoordinator | ToAgent) -> None:
-    again = from_wire(orjson.loads(orjson.dumps(to_wire(message))))
+    again = from_wire(msgpack.loads(msgpack.dumps(to_wire(message))))
     assert type(again) is type(message)
     assert again == message
 

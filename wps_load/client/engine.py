@@ -22,7 +22,8 @@ from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure
 from wps_load.measure.causes import Cause
-from wps_load.measure.ledger import LedgerTotals, StreamFinal
+from wps_load.measure.intervals import IntervalSet
+from wps_load.measure.ledger import NOWHERE, LedgerTotals, StreamFinal
 from wps_load.measure.presence import Presence
 from wps_load.settings.run_config import Population, RunConfig
 from wps_load.workload.pacer import ScheduleCounter
@@ -199,10 +200,13 @@ class Engine:
             schedules.update(each.plan.schedules())
         return [[list(final), schedules.get(final.stream, [])] for final in self.run.ledger.finals()]
 
-    def settle(self, streams: Sequence[Any], clocks: Sequence[Any], drain_ns: int) -> None:
-        """All agents' finals: from now on `ledger.outstanding` says what is still to come.
+    def settle(
+        self, streams: Sequence[Any], clocks: Sequence[Any], drain_ns: int, elsewhere: IntervalSet = NOWHERE
+    ) -> None:
+        """The finals of the streams that can be heard here: from now on `ledger.outstanding` says what is to come.
 
-        `clocks`: the agents' timescales; each stream names the one that its schedule is in.
+        `clocks`: the agents' timescales; each stream names the one that its schedule is in. `elsewhere`: the numbers of
+        other streams that have finals.
         """
         scales = [Timescale(lines) for lines in clocks]
         counters: dict[int, tuple[ScheduleCounter, Timescale]] = {}
@@ -216,7 +220,7 @@ class Engine:
             counter, scale = counters[final.stream]
             return counter.before(scale.to_local(t_ns))
 
-        self.run.ledger.settle(finals, count_before, drain_ns)
+        self.run.ledger.settle(finals, count_before, drain_ns, elsewhere)
 
     def awaits(self, end_ns: int) -> bool:
         """A message that is expected, an answer, or an attempt to connect due before `end_ns` may still end well."""

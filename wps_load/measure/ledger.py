@@ -110,6 +110,8 @@ class Running:
     corrupted: int = 0
 
 
+NOWHERE: Final = IntervalSet()
+
 CountBefore = Callable[[StreamFinal, int], int]
 """(final, t) -> how many of the stream's numbers were due before t: what the schedule says."""
 
@@ -253,10 +255,21 @@ class Ledger:
         """This process's streams, once publishing has stopped."""
         return [out.final() for out in self._streams.values()]
 
-    def settle(self, finals: Iterable[StreamFinal], count_before: CountBefore, drain_ns: int) -> None:
+    def audiences(self) -> IntervalSet:
+        """Those that receivers of this process belong to or did: it needs the finals of no other streams."""
+        return IntervalSet((audience, audience + 1) for audience in sorted(self._members))
+
+    def settle(
+        self,
+        finals: Iterable[StreamFinal],
+        count_before: CountBefore,
+        drain_ns: int,
+        elsewhere: IntervalSet = NOWHERE,
+    ) -> None:
         """Decides what each receiver must have got, from the finals of all processes. Again: starts over.
 
-        `drain_ns`: how long before a planned end a message may have been due without being expected.
+        `drain_ns`: how long before a planned end a message may have been due without being expected. `elsewhere`:
+        streams whose finals are known to others, as nobody here belongs to their audiences.
         """
         for receiver in self._receivers.values():
             receiver.unwatch()
@@ -275,5 +288,6 @@ class Ledger:
             settle_stream(final, members, before, drain_ns)
         for receiver in self._receivers.values():
             for stream in receiver.gapped():
-                if stream not in known:  # its publisher's process died: what is known is what came
+                # else its publisher's process died: what is known is what came
+                if stream not in known and stream not in elsewhere:
                     receiver.watch(stream, IntervalSet([(0, receiver.seen(stream))]), ())

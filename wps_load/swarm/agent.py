@@ -14,6 +14,7 @@ from wps_load.client.epochs import Epoch
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.measure.causes import Cause
+from wps_load.measure.intervals import IntervalSet
 from wps_load.measure.presence import Presence
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.bus import Bus
@@ -41,6 +42,7 @@ from wps_load.swarm.messages import (
     Window,
 )  # fmt: skip
 from wps_load.swarm.players import Players
+from wps_load.swarm.streams import Streams
 
 BEAT_S = 0.1
 END_GRACE_NS = 100 * NS_PER_MS
@@ -159,12 +161,13 @@ class Agent:
         gevent.sleep(max(0.0, (end_ns + END_GRACE_NS - now_ns()) / NS_PER_S) if self._timed else 0.0)
         self.engine.stop_publishing(end_ns)
         engine = self.engine
-        self._send(Finals(engine.finals(), engine.run.clock.timescale.to_wire()))
+        hears = engine.run.ledger.audiences().to_list()
+        self._send(Finals(Streams.of(engine.finals()), engine.run.clock.timescale.to_wire(), hears))
 
     def _finish(self, expect: Expect) -> None:
         """Waits for the messages in flight, and for connects that have just begun, then sends the accounts."""
         engine, drain_ns, end_ns = self.engine, expect.drain_ns, self._local(expect.end_ns)
-        engine.settle(expect.streams, expect.clocks, drain_ns)
+        engine.settle(expect.streams.rows(), expect.clocks, drain_ns, IntervalSet.from_list(expect.known))
         deadline_ns = now_ns() + drain_ns
         while engine.awaits(end_ns) and now_ns() < deadline_ns:
             gevent.sleep(0.01)

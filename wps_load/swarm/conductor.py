@@ -20,12 +20,12 @@ from wps_load.measure.presence import Requested
 from wps_load.report.live import settle_line
 from wps_load.swarm.actions import Actions, AskClock, Say, Send
 from wps_load.swarm.collector import Collector
+from wps_load.swarm.expectations import Expectations
 from wps_load.swarm.messages import (
     Accounts,
     Claim,
     Clock,
     End,
-    Expect,
     Finals,
     Hello,
     Pong,
@@ -35,7 +35,6 @@ from wps_load.swarm.messages import (
     Reset,
     Retry,
     Status,
-    ToAgent,
     ToCoordinator,
     Window,
 )  # fmt: skip
@@ -113,8 +112,9 @@ class Conductor:
         self._spawned = False
         self._windows: list[Window] = []
         self._rate: Rate | None = None
-        self._drain: list[ToAgent] = []
-        """What was said in the drain, for those that come during it."""
+        self._end: End | None = None
+        self._expected: Expectations | None = None
+        """Once all finals are known."""
         self._ordinals: dict[str, int] = {}
         self._deadline_ns = 0
         self._enter("connect", plan.started_ns)
@@ -257,11 +257,8 @@ class Conductor:
         self.measure_end_ns = end_instant(now_ns + LEAD_NS // 4, self.planned_end_ns)
         self._enter("drain", self.measure_end_ns)
         self._deadline_ns = self.measure_end_ns + ANSWER_NS
-        return self._in_drain(End(self.measure_end_ns))
-
-    def _in_drain(self, message: ToAgent) -> Actions:
-        self._drain.append(message)
-        return [Send(message)]
+        self._end = End(self.measure_end_ns)
+        return [Send(self._end)]
 
     def _finals_are_in(self, now_ns: int) -> bool:
         return now_ns >= self._deadline_ns or not self.roster.silent(_has_finals)
@@ -270,9 +267,9 @@ class Conductor:
         self.roster.give_up(_has_finals)
         assert self.measure_end_ns is not None
         states, drain_ns = list(self.roster.agents.values()), self.plan.config.drain_ns
-        streams = [[*stream, clock] for clock, state in enumerate(states) for stream in state.finals or ()]
         self._deadline_ns = now_ns + drain_ns + ANSWER_NS
-        return self._in_drain(Expect(streams, [state.clock for state in states], drain_ns, self.measure_end_ns))
+        self._expected = expected = Expectations(states, drain_ns, self.measure_end_ns)
+        return [Send(expected.of(state.hears), state.agent) for state in states]
 
     def _accounts_are_in(self, now_ns: int) -> bool:
         return now_ns >= self._deadline_ns or not self.roster.silent(_has_finished)
@@ -295,7 +292,8 @@ class Conductor:
 
     def _hello(self, agent: str, hello: Hello, now_ns: int) -> Actions:
         self.roster.join(agent, hello.host, now_ns)
-        return [*(Send(message, agent) for message in self._drain), *self._keep_time(now_ns)]
+        drain = [self._end, None if self._expected is None else self._expected.of(None)]
+        return [*(Send(message, agent) for message in drain if message is not None), *self._keep_time(now_ns)]
 
     def _keep_time(self, now_ns: int) -> Actions:
         """Clocks are asked for and told; those that are known for the first time are told what is planned."""
@@ -344,7 +342,7 @@ class Conductor:
 
     def _finals(self, agent: str, finals: Finals, _: int) -> Actions:
         state = self.roster.agents[agent]
-        state.finals, state.clock = finals.streams, finals.clock
+        state.finals, state.clock, state.hears = finals.streams, finals.clock, finals.hears
         return []
 
     def _accounts(self, agent: str, accounts: Accounts, _: int) -> Actions:

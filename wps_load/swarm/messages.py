@@ -13,6 +13,7 @@ from wps_load.errors import ExitCode, WpsLoadError
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.presence import Presence
 from wps_load.swarm.epoch_report import EpochReport
+from wps_load.swarm.streams import Streams
 
 
 class UnknownMessage(WpsLoadError):
@@ -88,11 +89,13 @@ class Pong(NamedTuple):
 class Finals(NamedTuple):
     """What the agent's publishers have sent: for each stream its final and its schedule, which is in the agent's clock.
 
-    `clock`: the lines of the agent's timescale, as plain data.
+    `clock`: the lines of the agent's timescale, as plain data. `hears`: the audiences that its receivers belong to, as
+    flat ranges.
     """
 
-    streams: Sequence[Any]
+    streams: Streams
     clock: Sequence[Any]
+    hears: Sequence[int]
 
 
 class Accounts(NamedTuple):
@@ -179,13 +182,15 @@ class End(NamedTuple):
 
 
 class Expect(NamedTuple):
-    """All agents' streams, each with the number of its clock in `clocks`; the agent answers with its `Accounts`.
+    """The streams that the agent can hear, each with the number of its clock; the agent answers with its `Accounts`.
 
-    Messages in flight are waited for during `drain_ns` at most. `end_ns`: where publishing ended.
+    `clocks`: by their numbers; of those that no stream names nothing. `known`: the numbers of all agents' streams, as
+    flat ranges. Messages in flight are waited for during `drain_ns` at most. `end_ns`: where publishing ended.
     """
 
-    streams: Sequence[Any]
+    streams: Streams
     clocks: Sequence[Any]
+    known: Sequence[int]
     drain_ns: int
     end_ns: int
 
@@ -209,6 +214,8 @@ def to_wire(message: ToCoordinator | ToAgent) -> list[Any]:
         presence = None if message.presence is None else message.presence.to_wire()
         parts = [part.to_wire() for part in message.parts]
         fields = message._replace(vitals=list(message.vitals), presence=presence, parts=parts)  # type: ignore[arg-type]
+    elif isinstance(message, Finals | Expect):
+        fields = message._replace(streams=message.streams.to_wire())  # type: ignore[arg-type]
     elif isinstance(message, Accounts):
         fields = message.totals.to_wire(), message.connecting
     elif isinstance(message, Failed):
@@ -227,6 +234,8 @@ def from_wire(wire: Sequence[Any]) -> Any:
             presence = None if message.presence is None else Presence.from_wire(message.presence)  # type: ignore[arg-type]
             parts = tuple(EpochReport.from_wire(part) for part in message.parts)  # type: ignore[arg-type]
             return message._replace(vitals=Vitals(*message.vitals), presence=presence, parts=parts)
+        if isinstance(message, Finals | Expect):
+            return message._replace(streams=Streams.from_wire(message.streams))  # type: ignore[arg-type]
         if isinstance(message, Accounts):
             return message._replace(totals=LedgerTotals.from_wire(message.totals))  # type: ignore[arg-type]
         if isinstance(message, Failed):

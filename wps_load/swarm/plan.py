@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from wps_load.clock import NS_PER_S
 from wps_load.settings.run_config import RunConfig
+from wps_load.swarm.streams import Streams
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,9 @@ class AgentState:
     """Its clock is known: instants may be told."""
     waiting: int = 0
     """Users that it has asked indices and slots for before that."""
-    finals: Sequence[Any] | None = None
+    finals: Streams | None = None
+    hears: Sequence[int] | None = None
+    """The audiences of its receivers, as flat ranges; None: not known."""
     clock: Sequence[Any] = ()
     """Its timescale, which the finals' schedules are in."""
     finished: bool = False
