@@ -40,16 +40,16 @@ SETTINGS_FLOORS = ("load", "feasibility", "rules", "run_config", "target", "opti
 CLIENT_FLOORS = (
     {"engine"},
     {"population", "api", "way"},
-    {"api_invoke"},
+    {"api_invoke", "app_server"},
     {"publish_plan", "virtual_user", "chaos", "keepalive", "api_connector", "inbox", "conversation"},
-    {"establish", "link", "api_link", "rest_publisher"},
+    {"establish", "link", "api_link", "rest_publisher", "rest_manager"},
     {"connections", "recovery", "publisher"},
     {"invoking"},
     {"context"},
 )
 """From the top: a module of the client imports only those of the floors behind its own. All others are the ground."""
 SWARM_FLOORS = (
-    {"webpubsub_user"},
+    {"webpubsub_user", "app_server_user"},
     {"users"},
     {"install"},
     {"web"},

@@ -1,4 +1,4 @@
-"""Load for Azure Web PubSub. `WebPubSubUser` is what a locustfile imports; see docs/locustfiles.md.
+"""Load for Azure Web PubSub. What a locustfile imports is here; see docs/locustfiles.md.
 
 Nothing is imported until it is asked for: the pure rooms (protocol, measure, workload) do without gevent and Locust.
 """
@@ -8,18 +8,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from wps_load.swarm.app_server_user import AppServerUser
+    from wps_load.swarm.users import ScenarioUser
     from wps_load.swarm.webpubsub_user import WebPubSubUser
 
     __version__: str
 
-__all__ = ["WebPubSubUser", "__version__"]
+__all__ = ["AppServerUser", "ScenarioUser", "WebPubSubUser", "__version__"]
+_MODULES = {"AppServerUser": "app_server_user", "ScenarioUser": "users", "WebPubSubUser": "webpubsub_user"}
 
 
 def __getattr__(name: str) -> object:
-    if name == "WebPubSubUser":
-        from wps_load.swarm.webpubsub_user import WebPubSubUser
+    if name in _MODULES:
+        from importlib import import_module
 
-        return WebPubSubUser
+        return getattr(import_module(f"wps_load.swarm.{_MODULES[name]}"), name)
     if name == "__version__":
         from importlib.metadata import version
 

@@ -8,7 +8,7 @@ from wps_load.measure import catalog
 
 METRICS = """
     connect connect_token connect_dns connect_tcp connect_tls connect_upgrade connect_ready token_request join_group
-    publish_ack rtt rtt_service delivery invoke rest_publish recover disconnect
+    publish_ack rtt rtt_service delivery invoke rest_publish rest_manage recover disconnect
 """
 LABELS = """
     connect_refused connect_timeout connect_reset dns_failed tls_failed tls_certificate proxy_failed

@@ -13,6 +13,7 @@ from typing import Final
 import orjson
 
 from wps_load.errors import WrongType, WrongValue
+from wps_load.protocol.messages import DataType
 from wps_load.protocol.names import text
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
@@ -30,6 +31,16 @@ def json_text(data: object) -> str:
     if b"null" in written:  # what orjson writes for NaN
         _refuse_non_finite(data)
     return written.decode()
+
+
+def rest_body(data: object) -> tuple[DataType, bytes]:
+    """`data` as a REST call sends it: str as text, bytes as binary, anything else as JSON. Raises WrongType,
+    WrongValue."""
+    if isinstance(data, str):
+        return DataType.TEXT, within_limit(utf8_text(data).encode())
+    if isinstance(data, bytes | bytearray | memoryview):
+        return DataType.BINARY, within_limit(bytes(data))
+    return DataType.JSON, within_limit(json_text(data).encode())
 
 
 def utf8_text(data: str) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
+from wps_load.client.app_server import AppServerClient
 from wps_load.client.audiences import INDEX_BITS
 from wps_load.client.chaos import Cutter
 from wps_load.client.connections import Connections
@@ -31,6 +33,11 @@ class PopulationRunner:
         self._keepalive = Sweep(self.connections, Keepalive(config.keepalive_interval_ns, config.keepalive_timeout_ns))
         self._cutter: Cutter | None = None
         self._lifetimes: dict[int, Iterator[int]] = {}
+
+    @cached_property
+    def app_server(self) -> AppServerClient:
+        """Of a class whose tasks call REST: its users share one client."""
+        return AppServerClient(self.context)
 
     # -- users -----------------------------------------------------------------------------------------------
 
@@ -108,3 +115,5 @@ class PopulationRunner:
         for user in list(self.users.values()):
             self.dismiss(user)
         self.plan.close()
+        if "app_server" in vars(self):
+            self.app_server.close()

@@ -6,8 +6,9 @@ also for a group, user or connection that does not exist.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from wps_load.client.http1 import HttpClient, Response
 from wps_load.client.refusals import TRAFFIC, answer_of, forbidden
@@ -74,23 +75,39 @@ class RestSender:
         self._http.close()
 
     def _send(self, audience: str, data: bytes, data_type: DataType) -> None:
-        target = f"{self._base}{audience}/:send?api-version={API_VERSION}"
-        headers = {
+        headers = {"Content-Type": self._content_types[data_type]}
+        response = self.request("POST", f"{audience}/:send", headers=headers, body=data)
+        if not 200 <= response.status_code < 300:
+            raise self.refused(response, "send")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+    ) -> Response:
+        """Any request to the hub; `path` is what follows the hub's name. Any status is a result."""
+        target = f"{self._base}{path}?{urlencode({**(query or {}), 'api-version': API_VERSION}, quote_via=quote)}"
+        head = {
             "Authorization": self._access.authorization(self._access.endpoint + target),
-            "Content-Type": self._content_types[data_type],
+            **(headers or {}),
             "User-Agent": "wps-load",
         }
         try:
-            response = self._http.request("POST", target, headers, data)
+            return self._http.request(method, target, head, body)
         except ConnectFailure as failure:
             if not failure.unanswered:
                 raise
             raise _unanswered(failure.label) from failure
-        if not 200 <= response.status_code < 300:
-            raise _refused(response, by_entra=isinstance(self._access, EntraCalls))
+
+    def refused(self, response: Response, what: str) -> RestFailure:
+        """The failure that a status is. `what` was asked for: a word such as `send`."""
+        return _refused(response, what, by_entra=isinstance(self._access, EntraCalls))
 
 
-def _refused(response: Response, *, by_entra: bool) -> RestFailure:
+def _refused(response: Response, what: str, *, by_entra: bool) -> RestFailure:
     status, kind, said = response.status_code, "", ""
     advice = "check the state of the resource"
     if status in (502, 504):  # a gateway speaks: the service did not, or not in time (RFC 9110 section 15.6)
@@ -113,7 +130,7 @@ def _refused(response: Response, *, by_entra: bool) -> RestFailure:
         advice = "the service throttles: lower the rate or add units"
     return RestFailure(
         f"rest_{status}{'_' if kind else ''}{kind}",
-        f"the service refused a REST send (status {status}){': ' + said if said else ''}",
+        f"the service refused a REST {what} (status {status}){': ' + said if said else ''}",
         advice,
         response.retry_after_s,
     )

@@ -42,6 +42,7 @@ METRICS: Final = (
     Metric("delivery", "ms", "due time", "arrival at another connection"),
     Metric("invoke", "ms", "due time of an invocation", "its own response"),
     Metric("rest_publish", "ms", "the request", "the response"),
+    Metric("rest_manage", "ms", "a request about groups, permissions or connections", "the response"),
     Metric("recover", "ms", "loss of the socket", "recovered"),
     Metric("disconnect", "count", "usable", "a connection that ended unasked"),
 )

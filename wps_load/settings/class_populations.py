@@ -33,7 +33,7 @@ def population_of(each: TaskClass, options: Population, *, roles_given: bool) ->
 def class_faults(classes: Sequence[TaskClass], options: Population, target: Target) -> Iterator[Fault]:
     """Everything that cannot be: two classes of one name, and what a target without a key cannot give."""
     yield from _name_faults(classes)
-    if not target.has_key:
+    if not target.makes_tokens:
         for each in classes:
             yield from _key_faults(each, options)
 

@@ -11,7 +11,7 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Level, Locustfile
 from wps_load.settings.target import HOST, TargetKind, public_host
 from wps_load.swarm import options, secrets
-from wps_load.swarm.kinds import OurShape, connects, plays
+from wps_load.swarm.kinds import OurShape, is_ours, plays
 from wps_load.urls import without_secrets
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ class Asked:
         return self._hidden.get(host, shown) if self._ours() else None
 
     def _ours(self) -> list[Any]:
-        return [cls for cls in self._environment.user_classes if connects(cls)]
+        return [cls for cls in self._environment.user_classes if is_ours(cls)]
 
     def _now(self, values: Mapping[str, Any]) -> dict[str, Level]:
         """Where these values come from: as at the start, or from the page, where empty is "not set"."""

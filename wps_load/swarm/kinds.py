@@ -6,9 +6,13 @@ from typing import Any, ClassVar
 
 
 class OurUser:
-    """A User class of this package. `plays_scenario`: its task is the role that `--wps-scenario` gives it."""
+    """A User class of this package. `plays_scenario`: its task is the role that `--wps-scenario` gives it.
+
+    `connects`: each of its users has a connection; others call REST.
+    """
 
     plays_scenario: ClassVar[bool] = False
+    connects: ClassVar[bool] = True
 
 
 class OurShape:
@@ -28,4 +32,9 @@ def plays(user_class: Any) -> bool:
 
 def connects(user_class: Any) -> bool:
     """Its users have a connection of ours: they play the scenario, or have tasks of their own."""
+    return is_ours(user_class) and bool(user_class.connects)
+
+
+def is_ours(user_class: Any) -> bool:
+    """It is a class of this package, or made of one."""
     return issubclass(user_class, OurUser)

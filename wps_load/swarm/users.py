@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from inspect import isclass, isfunction
 from typing import Any
 
 import locust
 from gevent.event import Event  # type: ignore[import-untyped]
-from locust import User, task
+from locust import TaskSet, User, task
 
-from wps_load.errors import Fault
+from wps_load.errors import Fault, Finding
 from wps_load.settings.classes import TaskClass
 from wps_load.swarm.install import agent_of, install
 from wps_load.swarm.kinds import OurUser
 from wps_load.swarm.players import UserSeat
+
+_QUIET = "wps_quiet"
 
 
 class InstalledUser(OurUser, User):
@@ -34,6 +38,16 @@ class InstalledUser(OurUser, User):
     def task_class(cls) -> TaskClass | None:
         """What a locustfile says about this class instead of the options; None: its users play the scenario."""
         return None
+
+
+class TasksUser(InstalledUser):
+    """A user with tasks of its own. A Finding that a task does not catch ends the task, not the user."""
+
+    abstract = True
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.tasks = _quiet(cls.tasks)
 
 
 class ScenarioUser(InstalledUser):
@@ -64,3 +78,30 @@ class ScenarioUser(InstalledUser):
         if self._seat is not None and agent is not None:
             agent.players.give_up(self._seat)
             self._seat = None
+
+
+def _quiet(tasks: Sequence[Any]) -> list[Any]:
+    """The tasks, those of nested TaskSets too, each ended without a word by a Finding: it is counted and told."""
+    found: list[Any] = []
+    for each in tasks:
+        if isfunction(each):
+            found.append(each if hasattr(each, _QUIET) else _ending_quietly(each))
+            continue
+        if isclass(each) and issubclass(each, TaskSet):
+            each.tasks = _quiet(each.tasks)
+        found.append(each)
+    return found
+
+
+def _ending_quietly(task: Callable[..., Any]) -> Callable[..., Any]:
+    """`task`, ended without a word by a Finding."""
+
+    @functools.wraps(task)
+    def run(holder: Any) -> Any:
+        try:
+            return task(holder)
+        except Finding:
+            return None
+
+    setattr(run, _QUIET, True)
+    return run

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from inspect import isfunction
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from locust.exception import StopUser
@@ -15,10 +13,10 @@ from wps_load.errors import Fault, Finding
 from wps_load.settings.classes import TaskClass
 from wps_load.swarm.install import agent_of
 from wps_load.swarm.user_attributes import attribute_faults, task_class
-from wps_load.swarm.users import InstalledUser
+from wps_load.swarm.users import TasksUser
 
 
-class WebPubSubUser(InstalledUser):
+class WebPubSubUser(TasksUser):
     """A Locust user whose `client` speaks Web PubSub, where the `--wps-*` options say and over their protocol.
 
     A `Finding` that a task does not catch ends the task, not the user: it is in the table of failures already, and the
@@ -34,10 +32,6 @@ class WebPubSubUser(InstalledUser):
     auth: str | None = None
     groups: Sequence[str] = ()
     user_id: str | None = None
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        cls.tasks = [_ending_quietly(each) if isfunction(each) else each for each in cls.tasks]
 
     @classmethod
     def attribute_faults(cls) -> Iterator[Fault]:
@@ -81,16 +75,3 @@ class WebPubSubUser(InstalledUser):
         if not isinstance(error, Finding):
             tb = error.__traceback__ or sys.exc_info()[2]
             self.environment.events.user_error.fire(user_instance=self, exception=error, tb=tb)
-
-
-def _ending_quietly(task: Callable[..., Any]) -> Callable[..., Any]:
-    """`task`, ended without a word by a Finding."""
-
-    @functools.wraps(task)
-    def run(user: Any) -> Any:
-        try:
-            return task(user)
-        except Finding:
-            return None
-
-    return run

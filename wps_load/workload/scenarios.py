@@ -166,7 +166,9 @@ LOCUSTFILE = "locustfile"
 """What a run is called after whose users have tasks of their own instead of a scenario."""
 ROWS: Mapping[str, Scenario] = {
     **SCENARIOS,
-    LOCUSTFILE: Scenario(LOCUSTFILE, Topology.TASKS, PROTOCOLS, (*_OWN_METRICS, "invoke", *_REST_METRICS, "recover")),
+    LOCUSTFILE: Scenario(
+        LOCUSTFILE, Topology.TASKS, PROTOCOLS, (*_OWN_METRICS, "invoke", *_REST_METRICS, "rest_manage", "recover")
+    ),
 }
 """The scenarios that `--wps-scenario` may name, and that of a locustfile's own tasks."""
 
