@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 from collections.abc import Iterator
@@ -45,6 +46,22 @@ class TestWell:
         assert list(found)[-1] == "local ports"
         assert result.out.splitlines()[-1].endswith(" 0 failed.")
 
+    def test_as_one_document(self, run: Run, target: list[str]) -> None:
+        result = run("doctor", "--json", *target, "--wps-units", "1", "--users", "2000")
+        document = json.loads(result.out)
+        found = {check["name"]: check for check in document["checks"]}
+        assert (document["exit_code"], result.code) == (0, 0)
+        assert found["health"]["level"] == found["upgrade"]["level"] == "pass"
+        assert "loopback" in found["name"]["found"]
+        assert "signed with an access key" in found["token"]["found"]
+        assert found["units"]["level"] == "warn"
+
+    def test_the_machine_alone_needs_no_target(self, run: Run) -> None:
+        result = run("doctor", "--machine", "--wps-connection-string", "Endpoint=http://127.0.0.1:1;AccessKey=k;")
+        assert result.code == 0
+        assert list(lines(result.out))[-1] == "local ports"
+        assert "upgrade" not in lines(result.out)
+
     @pytest.mark.parametrize("protocol", SUBPROTOCOLS)
     @pytest.mark.parametrize("data_type", ["text", "json", "binary"])
     def test_an_echo_over_every_subprotocol(self, run: Run, target: list[str], protocol: str, data_type: str) -> None:
@@ -65,7 +82,7 @@ class TestWell:
         result = run("doctor", *target, "--wps-scenario", scenario, "--wps-protocol", protocol)
         found = lines(result.out)
         assert result.code == 0
-        assert found["REST"].startswith("pass sent to one user")
+        assert found["REST"].startswith("pass sent to one ")
         assert found["echo"].startswith("skip")
 
     def test_a_client_url_is_read_and_used_but_not_shown(self, run: Run, target: list[str]) -> None:

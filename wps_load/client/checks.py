@@ -170,17 +170,28 @@ def token(
     fault = _token_fault(claims, path, now_s, run_s, minted)
     if fault is not None:
         return fault
-    roles = _texts(claims.get("role"))
+    lacking = lacking_roles(roles_of(claims), scenario, protocol, minted=minted)
+    if lacking is not None:
+        return lacking
+    return Check(name, Level.PASS, f"valid for {_left(claims, now_s)}; {_shown(roles_of(claims))}")
+
+
+def roles_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
+    """The roles in a token."""
+    return _texts(claims.get("role"))
+
+
+def lacking_roles(roles: Sequence[str], scenario: str, protocol: str, *, minted: bool) -> Check | None:
+    """None: these roles are enough for the scenario."""
     missing = [role for role in default_roles(scenario, protocol) if not _grants(roles, role)]
-    said = f"roles: {', '.join(roles) or 'none'}"
-    if missing:
-        return Check(
-            name,
-            Level.FAIL,
-            f"{scenario} needs {' and '.join(missing)}; {said}",
-            "give the token these roles" + (" (--wps-roles)" if minted else " where it is made"),
-        )
-    return Check(name, Level.PASS, f"valid for {_left(claims, now_s)}; {said}")
+    if not missing:
+        return None
+    advice = "give the token these roles" + (" (--wps-roles)" if minted else " where it is made")
+    return Check("token", Level.FAIL, f"{scenario} needs {' and '.join(missing)}; {_shown(roles)}", advice)
+
+
+def _shown(roles: Sequence[str]) -> str:
+    return f"roles: {', '.join(roles) or 'none'}"
 
 
 def _token_fault(claims: Mapping[str, Any], path: str, now_s: int, run_s: float | None, minted: bool) -> Check | None:

@@ -102,6 +102,15 @@ def _look_up(host: str, port: int) -> list[Address] | OSError:
     return [(family, address) for family, _, _, _, address in found]
 
 
+def canonical_name(host: str) -> str:
+    """Where the aliases (CNAME) of a name end; empty: nobody says."""
+    try:
+        found = gevent.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
+    except (OSError, UnicodeError):
+        return ""
+    return str(found[0][3] or "") if found else ""
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """What all connections of a run share: trust, proxies, known names, and where they go if not to their host."""

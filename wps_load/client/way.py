@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit
 
 from wps_load.auth import client_url_with_token, mint_client_token
-from wps_load.client import checks
+from wps_load.client import checks, place_checks
 from wps_load.client.access import TOKEN_PARAMETER, UrlAccess
 from wps_load.client.addresses import shown
 from wps_load.client.checks import Check, Level, failed, skipped
@@ -23,9 +23,9 @@ from wps_load.client.http1 import HttpClient
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.rest import RestSender
 from wps_load.client.rest_access import rest_access
-from wps_load.client.stream import Network, Timings, open_stream, time_limit
+from wps_load.client.stream import Network, Timings, canonical_name, open_stream, time_limit
 from wps_load.client.tcp import unreachable
-from wps_load.client.token_time import clock_offset_s, read_claims
+from wps_load.client.token_time import clock_offset_s, key_id, read_claims
 from wps_load.clock import NS_PER_S, now_ns, unix_time_s
 from wps_load.errors import Finding
 from wps_load.protocol.codecs import CODECS
@@ -36,6 +36,8 @@ from wps_load.urls import Url
 
 _CLIENT_URL = "client URL"
 _ADDRESS_LIMIT_S = 2.0
+_HANDSHAKES = 3
+"""TCP connections whose quickest says how far the target is: this machine may have been busy in one of them."""
 _GROUNDS = frozenset({_CLIENT_URL, "name", "TCP", "TLS", "upgrade"})
 """What the checks behind it stand on."""
 
@@ -54,6 +56,7 @@ class Way:
     _user: str = field(default_factory=lambda: f"doctor-{secrets.token_hex(4)}")
     _number: int = field(default_factory=lambda: secrets.randbits(32))
     _talk: Conversation | None = None
+    _date: str | None = None
     addresses: int = 1
     say: Callable[[str, str], None] = lambda kind, sentence: None
 
@@ -73,6 +76,7 @@ class Way:
             ("name", self._name),
             ("TCP", self._tcp),
             ("TLS", self._tls),
+            ("health", self._health),
             ("clock", self._clock),
             ("upgrade", self._upgrade),
             ("echo", self._echo),
@@ -138,15 +142,28 @@ class Way:
     def _token(self) -> Check:
         parts = urlsplit(self._url)
         token = next((value for name, value in parse_qsl(parts.query) if name == TOKEN_PARAMETER), "")
-        return checks.token(
-            read_claims(token),
+        claims, config = read_claims(token), self.config
+        first = checks.token(
+            claims,
             path=parts.path,
-            scenario=self.config.population.scenario,
-            protocol=self.config.population.protocol,
+            scenario=config.population.scenario,
+            protocol=config.population.protocol,
             now_s=unix_time_s(),
             run_s=self.run_s,
-            minted=self.config.target.makes_tokens,
+            minted=config.target.makes_tokens,
         )
+        found = (
+            f"{place_checks.token_kind(key_id(token), claims)}; {first.found}" if claims is not None else first.found
+        )
+        first = replace(first, found=found)
+        if first.level is Level.FAIL:
+            return first
+        for other in config.populations[1:]:
+            roles = other.roles if config.target.makes_tokens else checks.roles_of(claims or {})
+            lacking = checks.lacking_roles(roles, other.scenario, other.protocol, minted=config.target.makes_tokens)
+            if lacking is not None:
+                return replace(lacking, found=f"{other.scenario} over {other.protocol}: {lacking.found}")
+        return first
 
     # -- down the layers -----------------------------------------------------------------------------------------
 
@@ -169,19 +186,25 @@ class Way:
         began_ns = now_ns()
         with time_limit(self._limit_s, Timings(), host):
             found = self.network.resolver.resolve(host, port)
+        took_ms = (now_ns() - began_ns) / 1e6
         self.addresses = len(found)
-        said = f"{host} has {len(found)} address{'es' if len(found) > 1 else ''}"
-        said += f", in {(now_ns() - began_ns) / 1e6:.1f} ms" + (" (the proxy's)" if is_proxy else "")
-        return Check("name", Level.PASS, said)
+        addresses = [str(address[0]) for _, address in found.order(now_ns())]
+        return place_checks.name(host, addresses, canonical_name(host), took_ms, is_proxy=is_proxy)
 
     def _tcp(self) -> Check:
         host, port, secure = self._host
-        timings, network = Timings(), self.network
+        network, took_ns = self.network, []
         if secure:  # the way of an encrypted connection, without the encryption
             network = replace(network, proxies=replace(network.proxies, plain=network.proxies.secure))
-        with time_limit(self._limit_s, timings, host):
-            open_stream(host, port, tls=False, network=network, timings=timings).close()
-        found = f"{host}:{port} in {(timings.tcp_ns or 0) / 1e6:.1f} ms"
+        for _ in range(_HANDSHAKES):
+            timings = Timings()
+            with time_limit(self._limit_s, timings, host):
+                open_stream(host, port, tls=False, network=network, timings=timings).close()
+            took_ns.append(timings.tcp_ns or 0)
+        real, real_port = network.place(host, port)
+        place = f"{real}:{real_port}" + (f" (for {host})" if real != host else "")
+        check = place_checks.distance(place, min(took_ns) / 1e6, is_proxy=self._asked[2])
+        found = check.found
         addresses = self.network.resolver.resolve(*self._asked[:2]).order(now_ns())
         if len(addresses) > 1:
             limit_s = min(self._limit_s, _ADDRESS_LIMIT_S)
@@ -190,7 +213,7 @@ class Way:
                 self.addresses -= len(dead)
                 said = f"{found}, but of {len(addresses)} addresses {', '.join(dead)}"
                 return Check("TCP", Level.WARN, said, "check routes and firewall; a run uses the others")
-        return Check("TCP", Level.PASS, found)
+        return check
 
     def _tls(self) -> Check:
         host, port, secure = self._host
@@ -204,20 +227,28 @@ class Way:
         finally:
             sock.close()
         expires = ssl.cert_time_to_seconds(shown["notAfter"]) if "notAfter" in shown else None
-        return checks.certificate(expires, unix_time_s(), protocol, verified=not self.config.insecure)
+        check = checks.certificate(expires, unix_time_s(), protocol, verified=not self.config.insecure)
+        return replace(check, found=f"{check.found}; handshake in {(timings.tls_ns or 0) / 1e6:.1f} ms")
 
-    def _clock(self) -> Check:
-        """By the Date of the health endpoint, which needs no token."""
+    def _health(self) -> Check:
+        """The health endpoint needs no token. Whether it can be reached at all, others judge."""
         host, port, secure = self._host
         origin = Url("https" if secure else "http", host, port, "/")
         client = HttpClient(origin, self.network, prefix="health", timeout_s=self._limit_s)
+        began_ns = now_ns()
         try:
             answer = client.request("GET", "/api/health", {"User-Agent": "wps-load"})
-        except Finding:  # whether it can be reached at all, others judge
-            return checks.clock(None)
+        except Finding as finding:
+            return Check("health", Level.WARN, f"{finding.message} [{finding.label}]", finding.advice)
         finally:
             client.close()
-        return checks.clock(clock_offset_s(answer.get("date"), unix_time_s()))
+        self._date = answer.header("date")
+        took_ms = (now_ns() - began_ns) / 1e6
+        return place_checks.health(answer.status_code, answer.header("server"), answer.header("via"), took_ms)
+
+    def _clock(self) -> Check:
+        """By the Date of the health endpoint's answer."""
+        return checks.clock(clock_offset_s(self._date, unix_time_s()))
 
     # -- as a client ---------------------------------------------------------------------------------------------
 
@@ -264,7 +295,8 @@ class Way:
         finally:
             sender.close()
         took_ms = talk.came_by_rest(sent_ns)
-        return Check("REST", Level.PASS, f"sent to one connection, delivered in {took_ms:.1f} ms")
+        whom = "user" if talk.connection_id is None else "connection"
+        return Check("REST", Level.PASS, f"sent to one {whom}, delivered in {took_ms:.1f} ms")
 
 
 def _judged(name: str, step: Callable[[], Check]) -> Check:

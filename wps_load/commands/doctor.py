@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from wps_load.capacity.units import load_guide
 from wps_load.client import checks
 from wps_load.client.access import judge_way
 from wps_load.client.checks import Check, Level
@@ -18,12 +21,13 @@ from wps_load.commands.parsing import parse_run, run_parser
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
 from wps_load.settings.run_config import RunConfig
+from wps_load.settings.texts import TIERS
 from wps_load.workload.values import whole
 
 _EXAMPLE = """\
 This installation: packages, imports. This machine: open files, local ports, processors, timer. The way: Client URL and
-token (claims, roles for the scenario), name, TCP, TLS (certificate, expiry), clock, upgrade, one echo, REST where the
-scenario sends by it.
+token (who made it, claims, roles for the scenario), name (public or private, aliases), TCP (how far), TLS (certificate,
+expiry), health (what stands in front), clock, upgrade, one echo, REST where the scenario sends by it.
 One connection, one small message; a REST send goes to that connection only. Without a target: an embedded emulator.
 Exit code 0: passed, perhaps with warnings; 1: a check failed; 2: usage.
 
@@ -42,8 +46,12 @@ def run(argv: Sequence[str]) -> int:
         metavar="N",
         help="workers on this machine, as for locust (-1: one for each processor)",
     )
+    parser.add_argument("--machine", action="store_true", help="only this installation and this machine, no target")
+    parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
     arguments, config = parse_run(parser, argv)
     processes = _processes(arguments.processes)
+    if arguments.machine:
+        return _print(config, _machine(config, processes), "this machine", as_json=arguments.json)
     network = Network.create(
         ca_file=config.ca_file, insecure=config.insecure, environ=os.environ, connect_host=config.connect_host
     )
@@ -52,30 +60,73 @@ def run(argv: Sequence[str]) -> int:
     try:
         if emulator is not None:
             config = config.with_emulator(emulator.connection_string)
-        sys.stdout.write(
-            f"Target: {config.target.describe()}, {config.population.scenario} over {config.population.protocol}\n"
-        )
-        done = []
-        for check in _all(config, network, processes, on_emulator=emulator is not None):
-            sys.stdout.write(_line(check))
-            sys.stdout.flush()
-            done.append(check)
+        found = _all(config, network, processes, on_emulator=emulator is not None)
+        return _print(config, found, config.target.describe(), as_json=arguments.json)
     finally:
         if emulator is not None:
             emulator.stop()
+
+
+def _print(config: RunConfig, found: Iterator[Check], target: str, *, as_json: bool) -> int:
+    """Each check as it is done, or all as one document; the exit code."""
+    what = f"{config.population.scenario} over {config.population.protocol}"
+    if as_json:
+        done = list(found)
+        rows = [{key: str(value) for key, value in asdict(check).items()} for check in done]
+        code = int(checks.exit_code(done))
+        document = {"target": target, "scenario": config.population.scenario, "exit_code": code, "checks": rows}
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        return code
+    sys.stdout.write(f"Target: {target}, {what}\n")
+    done = []
+    for check in found:
+        sys.stdout.write(_line(check))
+        sys.stdout.flush()
+        done.append(check)
     sys.stdout.write(_last_line(done))
     return checks.exit_code(done)
 
 
-def _all(config: RunConfig, network: Network, processes: int, *, on_emulator: bool) -> Iterator[Check]:
-    users = config.peak_users
+def _machine(config: RunConfig, processes: int) -> Iterator[Check]:
+    yield from _installed(config, processes, on_emulator=False)
+    yield _ports(config, 1)
+
+
+def _installed(config: RunConfig, processes: int, *, on_emulator: bool) -> Iterator[Check]:
     yield from packages.checks()
-    yield checks.open_files(machine.hard_open_files(), users, processes)
+    yield checks.open_files(machine.hard_open_files(), config.peak_users, processes)
     yield checks.processors(machine.cpu_count(), processes, machine.load_average(), emulator=on_emulator)
     yield checks.precise_timer(DeadlineTimer.available())
-    way = Way(config, network, config.run_time_s)
+
+
+def _ports(config: RunConfig, addresses: int) -> Check:
+    return checks.local_ports(machine.port_range(), config.peak_users, addresses, _reopened_per_s(config))
+
+
+def _bought(config: RunConfig) -> Iterator[Check]:
+    """Units and tier, where they are given: a hint of what the target can hold."""
+    if config.units is None and config.tier is None:
+        return
+    tier, units = load_guide().tiers[config.tier or TIERS["standard"]], config.units or 1
+    room, users = tier.connections_per_unit * units, config.peak_users
+    found = f"{tier.sku}, {units} unit{'s' if units > 1 else ''}: {room:,} connections"
+    if users is not None and users > room:
+        yield Check("units", Level.WARN, f"{found}, and {users:,} are asked for", "add units, or use fewer users")
+    else:
+        yield Check("units", Level.PASS, found)
+
+
+def _say(kind: str, sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
+    sys.stderr.flush()
+
+
+def _all(config: RunConfig, network: Network, processes: int, *, on_emulator: bool) -> Iterator[Check]:
+    yield from _installed(config, processes, on_emulator=on_emulator)
+    way = Way(config, network, config.run_time_s, say=_say)
     yield from way.checks()
-    yield checks.local_ports(machine.port_range(), users, way.addresses, _reopened_per_s(config))
+    yield from _bought(config)
+    yield _ports(config, way.addresses)
 
 
 def _reopened_per_s(config: RunConfig) -> float:
