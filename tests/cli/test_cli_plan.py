@@ -80,6 +80,53 @@ def test_what_was_bought_is_judged(run: Run) -> None:
     assert rows(run(*argv, "1").out)["bought"].startswith("1 x Standard_S1 is too small: connections at 90%")
 
 
+@pytest.mark.parametrize(
+    ("argv", "code"),
+    [
+        (["idle", "-u", "800", "-t", "60s", "--wps-units", "1"], 0),
+        (["idle", "-u", "801", "-t", "60s", "--wps-units", "1"], 3),
+        (["idle", "-u", "20", "-t", "60s", "--wps-tier", "free"], 3),  # 100 %, and 80 % is what one plans for
+        (["echo", "-u", "10", "-t", "60s", "--wps-units", "1"], 0),
+        (["echo", "-u", "10", "-t", "60s", "--wps-rate", "max", "--wps-units", "100"], 3),  # nobody knows the load
+    ],
+)
+def test_a_check_fails_where_the_units_do_not_hold_it(run: Run, argv: list[str], code: int) -> None:
+    result = run("plan", *argv, "--check")
+    assert (result.code, result.err) == (code, "")
+    assert run("plan", *argv).code == 0
+
+
+def test_a_run_s_own_command_line_can_be_planned(run: Run, tmp_path: Path) -> None:
+    """As behind `wps-load run`, and as behind `locust`."""
+    found = rows(run("plan", "small-group", "-u", "500", "--wps-rate", "2", "--wps-table").out)
+    assert found["connections"] == "500, opened in 10 s, 50 a second", "the spawn rate that the run would take"
+    (tmp_path / "own.conf").write_text("users = 30\nspawn-rate = 3\nwps-scenario = idle\nrun-time = 60s\n")
+    assert rows(run("plan", "own.conf").out)["connections"] == "30, opened in 10 s, 3 a second"
+    locust = ["-f", "locustfile.py", "--headless", "--processes", "4", "-u", "20", "-r", "5", "-t", "9s"]
+    assert rows(run("plan", *locust).out)["connections"] == "20, opened in 4 s, 5 a second"
+    assert "did you mean" in run("plan", "smal-group").err
+
+
+def test_this_run_comes_before_a_day(run: Run) -> None:
+    names = list(rows(run("plan", "--wps-scenario", "big-group", "-u", "1000", "-r", "100", "-t", "1m10s").out))
+    assert names.index("this run") + 1 == names.index("a day")
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["idle", "-u", "500", "-r", "500"], "500 a second; 1 x Standard_S1 may take 400 (seen at Azure SignalR, "),
+        (["idle", "-u", "5000", "-r", "500", "--wps-units", "20"], "500 a second; 20 x Standard_S1 may take 600 ("),
+        (["idle", "-u", "30", "-r", "30", "--wps-tier", "free"], "30 a second; 1 x Free_F1 may take 20 ("),
+        (["churn", "-u", "1000", "-r", "10", "--wps-lifetime", "2s"], "500 a second; 1 x Standard_S1 may take 400 ("),
+    ],
+)
+def test_connects_a_second_stand_beside_what_the_service_may_take(run: Run, argv: list[str], said: str) -> None:
+    found = rows(run("plan", *argv, "-t", "600s").out)["connects"]
+    assert found.startswith(said)
+    assert ("429" in found) is ("may take 600" not in found)
+
+
 def test_a_closed_loop_has_no_rate(run: Run) -> None:
     result = run("plan", "-u", "5", "--wps-rate", "max", "-t", "10s")
     found = rows(result.out)
@@ -112,6 +159,7 @@ def test_nothing_connects(run: Run) -> None:
     [
         (["--growth", "2,x"], "--growth '2,x': "),
         (["--growth", "0"], "--growth '0': "),
+        (["--check"], "--check: --wps-units or --wps-tier beside it"),
         (["--prices", "missing.json"], "--prices 'missing.json': a readable file"),
         (["--wps-scenario", "big-group"], "--users '1': big-group needs at least 2"),
     ],

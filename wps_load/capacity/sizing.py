@@ -62,11 +62,16 @@ def sizing(
     fixed = use_case is not None and guide.fixed_inbound(use_case)
     loads = [(1.0, load), *((float(n), load.times(float(n), fixed_inbound=fixed)) for n in growth)]
     rows = tuple(_sized(times, each, guide, use_case, prices) for times, each in loads)
-    bought = None
-    if units is not None or sku is not None:
-        count = units or 1
-        bought = filled(guide, load, use_case, sku or ("Standard_S1" if count <= 100 else "Premium_P2"), count)
-    return Sizing(rows, use_case, same, bought)
+    return Sizing(rows, use_case, same, bought(scenario, load, guide, units=units, sku=sku))
+
+
+def bought(scenario: str, load: Load, guide: Guide, *, units: int | None, sku: str | None) -> Size | None:
+    """How full what was bought is under `load`; None: nobody said what that is."""
+    if units is None and sku is None:
+        return None
+    use_case, _ = USE_CASES.get(scenario, (None, False))
+    count = units or 1
+    return filled(guide, load, use_case, sku or ("Standard_S1" if count <= 100 else "Premium_P2"), count)
 
 
 def _sized(times: float, load: Load, guide: Guide, use_case: str | None, prices: Prices | None) -> Sized:

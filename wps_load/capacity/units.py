@@ -33,6 +33,7 @@ USE_CASES: Mapping[str, tuple[str, bool]] = MappingProxyType(
         "send-to-user": ("rest_send_to_user", True),
         "broadcast": ("rest_broadcast", True),
         "echo": ("upstream_echo", False),
+        "invoke": ("upstream_echo", False),
         "recovery": ("send_to_small_group", False),
         "slow-consumer": ("send_to_big_group", False),
     }
@@ -73,6 +74,16 @@ class Guide:
     source: str
     tiers: Mapping[str, TierRow]
     use_cases: Mapping[str, tuple[Row, ...]]
+    connect_rates: tuple[tuple[int, float], ...]
+    """(units from which on, new connections a second), ascending; 0 units: the free tier. Seen at the sibling service,
+    Azure SignalR, and not confirmed for Web PubSub.
+    """
+
+    def connect_rate(self, sku: str, units: int) -> float:
+        """New connections a second that `units` take before they answer 429, as far as is known."""
+        if not self.tiers[sku].bills_more:
+            units = 0
+        return next(per_s for least, per_s in reversed(self.connect_rates) if units >= least)
 
     def row(self, use_case: str, units: int) -> Row:
         """The row for `units`, interpolated where none is published. KeyError for an unknown use case."""
@@ -229,6 +240,10 @@ def load_guide() -> Guide:
         tiers=MappingProxyType({sku: _tier(sku, row) for sku, row in document["tiers"].items()}),
         use_cases=MappingProxyType(
             {name: tuple(_row(row) for row in case["rows"]) for name, case in performance.items() if name != "source"}
+        ),
+        connect_rates=tuple(
+            (row.get("units", row.get("units_from", 0)), float(row["rate"]))
+            for row in document["connect_rate_per_s"]["rows"]
         ),
     )
 

@@ -32,6 +32,13 @@ _LOCUST_OPTIONS = (
     ("-t", "--run-time", "LOCUST_RUN_TIME", "TIME", "how long the run lasts: 300s, 20m, 1h30m"),
     ("-H", "--host", "LOCUST_HOST", "URL", "as for locust: a Client URL with its token, or the target's endpoint"),
 )
+_LOCUST_VALUES = (
+    ("-f", "--locustfile"), ("--processes",), ("--csv",), ("--html",), ("--json-file",), ("--logfile",),
+    ("-L", "--loglevel"), ("--web-host",), ("-P", "--web-port"), ("--expect-workers",), ("-s", "--stop-timeout"),
+)  # fmt: skip
+_LOCUST_SWITCHES = (
+    ("--headless",), ("--headful",), ("--web",), ("--only-summary",), ("--autostart",), ("--master",), ("--skip-log",),
+)  # fmt: skip
 _KNOWN_KEYS = frozenset({"users", "spawn-rate", "run-time", "host", "processes"})
 _FLAGS = {option.flag: option.dest for option in OPTIONS} | {"--host": HOST, "-H": HOST}
 
@@ -72,6 +79,14 @@ def run_parser(name: str, description: str, example: str) -> Any:
         else:
             group.add_argument(option.flag, default=option.default, metavar="", **shared)
     return parser
+
+
+def take_locust_options(parser: Any) -> None:
+    """For a command that takes a run's own command line: Locust's options that change nothing of what it says."""
+    for names in _LOCUST_VALUES:
+        parser.add_argument(*names, help=argparse.SUPPRESS)
+    for names in _LOCUST_SWITCHES:
+        parser.add_argument(*names, action="store_true", help=argparse.SUPPRESS)
 
 
 def parse_run(

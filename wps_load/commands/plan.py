@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
 from wps_load.capacity.forecast import forecast
 from wps_load.capacity.prices import read_prices
-from wps_load.capacity.units import load_guide
-from wps_load.commands import plan_text, units_text
-from wps_load.commands.parsing import parse_run, run_parser
+from wps_load.capacity.sizing import bought
+from wps_load.capacity.units import Guide, Load, load_guide
+from wps_load.commands import plan_text, ready, units_text
+from wps_load.commands.parsing import parse_run, run_parser, take_locust_options
+from wps_load.commands.run import as_settings
 from wps_load.commands.sample import Sample
-from wps_load.errors import ExitCode
+from wps_load.errors import ConfigError, ExitCode, Fault
+from wps_load.settings.run_config import RunConfig
 
 MEASURE_S = 1.0
 """How long this machine is measured: batches of 0.5 ms, of which the median is stable to some percent."""
@@ -21,19 +25,30 @@ Connections, messages, bytes and billed messages; the fewest units that hold the
 figures; workers (this machine's speed is measured for a second), open files, ports and time. Nothing connects.
 Cost only from --prices, a file of yours with region, date and currency: docs/capacity.md, docs/prices.example.json.
 
+A run's own command line is taken as it stands, also with the name of a scenario or a FILE.conf in front.
+
 example:
-  wps-load plan --config configs/small-group.conf --users 1000 --growth 2,5,10 --prices prices.json
+  wps-load plan small-group -u 1000 --growth 2,5,10 --prices prices.json
+  wps-load plan configs/ci.conf --wps-units 2 --check
 """
 
 
 def run(argv: Sequence[str]) -> int:
-    """Prints the plan: 0. Raises ConfigError for settings, growth or prices that cannot be read."""
+    """Prints the plan: 0, or 3 if it was to be checked and the units do not hold it. Raises ConfigError for settings,
+    growth or prices that cannot be read."""
     parser = run_parser("plan", "Says what a run will do and cost, without connecting.", _EXAMPLE)
     parser.add_argument(
         "--growth", default="", metavar="N,N", help="units and cost for N times the connections too: 2,5,10"
     )
     parser.add_argument("--prices", default=None, metavar="FILE", help="prices, as docs/capacity.md describes")
-    arguments, config = parse_run(parser, argv, users=1)
+    parser.add_argument(
+        "--check", action="store_true", help="exit code 3 if the units of --wps-units or --wps-tier do not hold it"
+    )
+    take_locust_options(parser)
+    parser.usage = "wps-load plan [SCENARIO or FILE.conf] [options]"
+    arguments, config = parse_run(parser, as_settings(argv, os.environ, ready.configs()), users=1)
+    if arguments.check and config.units is None and config.tier is None:
+        raise ConfigError([Fault("--check", None, "--wps-units or --wps-tier beside it, which are to hold the load")])
     guide = load_guide()
     growth = units_text.read_growth(arguments.growth)
     prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
@@ -41,4 +56,11 @@ def run(argv: Sequence[str]) -> int:
     future = forecast(config, sample.sizes())
     costs = sample.costs(MEASURE_S) if config.population.scenario_row.publishes else None
     sys.stdout.write("\n".join(plan_text.lines(config, future, guide, costs, growth, prices)) + "\n")
-    return ExitCode.PASSED
+    return ExitCode.SLO_FAILED if arguments.check and not _held(config, future.peak, guide) else ExitCode.PASSED
+
+
+def _held(config: RunConfig, load: Load, guide: Guide) -> bool:
+    """What was bought holds `load`; a load that nobody knows is held by nothing."""
+    size = bought(config.population.scenario, load, guide, units=config.units, sku=config.tier)
+    known = load.outbound_per_s is not None or not config.population.scenario_row.publishes
+    return size is not None and size.holds and known

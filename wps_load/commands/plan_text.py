@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from wps_load.capacity.forecast import Forecast
 from wps_load.capacity.prices import Prices
+from wps_load.capacity.sizing import bought
 from wps_load.capacity.units import Guide, Load, billed_messages
 from wps_load.client import checks
 from wps_load.client.checks import Check, Level
@@ -35,6 +36,7 @@ def lines(
     yield from _load(config, future)
     yield from _machine(config, future, costs)
     yield ""
+    yield from _connects(config, future, guide)
     yield from units_text.lines(
         config.population.scenario, future.peak, guide, growth, prices, units=config.units, sku=config.tier
     )
@@ -76,20 +78,40 @@ def _messages(config: RunConfig, future: Forecast) -> Iterator[str]:
     yield row("messages", f"{rate(peak.inbound_per_s)} in, {rate(peak.outbound_per_s)} out")
     out_per_s = peak.outbound_per_s * sizes.outbound + peak.inbound_per_s * sizes.ack
     yield row("traffic", f"{byte_size(peak.inbound_per_s * sizes.inbound)}/s in, {byte_size(out_per_s)}/s out")
+    if future.billed_bytes is not None:
+        yield row("this run", f"{billed_messages(future.billed_bytes):,} messages of 2 KB billed")
     if peak.billed_per_day is not None:
-        yield row("billed", f"{peak.billed_per_day:,} messages of 2 KB a day at this load")
+        yield row("a day", f"{peak.billed_per_day:,} billed at this load")
     if future.published is None or future.delivered is None:
         ended = config.capacity is None
         yield row("in all", "unknown: no end is set (--run-time)" if ended else "unknown: as the search goes")
         return
     assert future.bytes_in is not None
     assert future.bytes_out is not None
-    assert future.billed_bytes is not None
     yield row(
         "in all",
         f"{future.published:,.0f} messages in ({byte_size(future.bytes_in)}), {future.delivered:,.0f} out "
-        f"({byte_size(future.bytes_out)}), {billed_messages(future.billed_bytes):,} billed",
+        f"({byte_size(future.bytes_out)})",
     )
+
+
+def _connects(config: RunConfig, future: Forecast, guide: Guide) -> Iterator[str]:
+    """New connections a second, beside what the service may take."""
+    wanted = connects_per_s(config, future)
+    found = bought(config.population.scenario, future.peak, guide, units=config.units, sku=config.tier)
+    sku, units = ("Standard_S1", 1) if found is None else (found.sku, found.units)
+    most = guide.connect_rate(sku, units)
+    seen = f"{units:,} x {sku} may take {most:,.0f} (seen at Azure SignalR, unconfirmed here)"
+    over = "; above it the service answers 429: lower -r" if wanted > most else ""
+    yield row("connects", f"{wanted:,.4g} a second; {seen}{over}")
+    yield ""
+
+
+def connects_per_s(config: RunConfig, future: Forecast) -> float:
+    """The most new connections a second: of the ramp, or of those that come and go."""
+    lifetime_ns = config.population.lifetime_ns
+    churning = 0.0 if lifetime_ns is None else future.peak.connections * NS_PER_S / lifetime_ns
+    return max(min(config.spawn_rate, future.peak.connections), churning)
 
 
 # -- this machine --------------------------------------------------------------------------------------------

@@ -105,6 +105,18 @@ def arguments(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[
     return [*made, *asked.rest]
 
 
+def as_settings(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[str, Path]) -> list[str]:
+    """The same command line for a command that reads a run's settings and runs nothing: what is named in front becomes
+    `--config`, with the spawn rate that the run would take. Raises ConfigError."""
+    if not argv or argv[0].startswith("-"):
+        return list(argv)
+    named, rest = argv[0], argv[1:]
+    asked = _read(rest, environ)
+    path = _config(named, configs)
+    rate = None if asked.spawn_rate is not None else _spawn_rate(asked, _settings(path))
+    return ["--config", str(path), *([] if rate is None else ["--spawn-rate", str(rate)]), *rest]
+
+
 _READ = (
     ("-f", "--locustfile"), ("--config",), ("-u", "--users"), ("-r", "--spawn-rate"), ("-t", "--run-time"),
     ("--wps-scenario",), ("--wps-stages",), ("--wps-capacity",),
