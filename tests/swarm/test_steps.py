@@ -194,6 +194,19 @@ def test_users_that_a_late_generator_could_not_connect_say_nothing_about_the_ser
     assert judge(absent, SLOS, "rtt", of_users=True)[0] is Outcome.GENERATOR
 
 
+def test_users_that_the_service_refused_are_its_limit_though_the_generator_was_late_as_well() -> None:
+    rows = [{**row, "users": 4} for row in seconds(10)]
+    refused = failing(rows, {("connect", "http_429"): 60}, rtt_ms=250, lag_ms=130)
+    outcome, reasons = judge(refused, SLOS, "rtt", of_users=True)
+    assert outcome is Outcome.FAILED
+    assert reasons[:2] == ["only 4 of 10 users connected", "the service refused 60 connections (http_429)"]
+    assert reasons[2].startswith(GENERATOR_TOO)
+    silent = failing(rows, {("connect", "upgrade_timeout"): 60}, rtt_ms=250, lag_ms=130)
+    assert judge(silent, SLOS, "rtt", of_users=True)[0] is Outcome.GENERATOR, "it may have missed the answers"
+    mixed = failing(rows, {("connect", "http_429"): 60, ("connect", "connect_ports_exhausted"): 1})
+    assert judge(mixed, SLOS, "rtt", of_users=True)[0] is Outcome.GENERATOR
+
+
 def test_what_was_carried_is_the_load_without_what_fell_behind_or_was_not_connected() -> None:
     assert step(seconds(10)).carried == 100
     assert step(seconds(10, delivered=60)).carried == pytest.approx(60)

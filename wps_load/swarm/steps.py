@@ -113,19 +113,21 @@ class Step:
         `of_users`: refusals while a crowd connects are no end of it, as those who were refused come back; whether they
         are there when it counts, `users_missing` says.
         """
-        ended = _by_label(self.failures, "disconnect")
-        refused = {} if of_users else _by_label(self.failures, "connect")
-        refused = {label: n for label, n in refused.items() if not is_own_limit(label)}
-        found = [
-            f"the service {what} {sum(labels.values()):,} connection{'s' if sum(labels.values()) > 1 else ''}"
-            f" ({', '.join(labels)})"
-            for what, labels in (("ended", ended), ("refused", refused))
-            if labels
-        ]
+        found = [*_done_by_service("ended", _by_label(self.failures, "disconnect"))]
+        found += [] if of_users else self.refused()
         offered, unsent = self.total("offered"), self.total("send_failed_service")
         if unsent > MISSED_SHARE * offered:
             found.append(f"{unsent:,} of {offered:,} messages due could not be sent to it")
         return found
+
+    def refused(self, *, answered: bool = False) -> list[str]:
+        """Connections that the service refused, in a sentence; empty: none. `answered`: those with an answer alone."""
+        labels = {
+            label: n
+            for label, n in _by_label(self.failures, "connect").items()
+            if not is_own_limit(label) and not (answered and "timeout" in label)
+        }
+        return _done_by_service("refused", labels)
 
     def rate_missed(self) -> str | None:
         """Messages that the generator owed; None: it sent what it could."""
@@ -175,6 +177,11 @@ def _by_label(failures: Failures, metric: str) -> dict[str, int]:
     """The failures of one metric, the most frequent first."""
     found = {label: n for (name, label), n in failures.items() if name == metric}
     return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _done_by_service(what: str, labels: Mapping[str, int]) -> list[str]:
+    many = sum(labels.values())
+    return [f"the service {what} {many:,} connection{'s' if many > 1 else ''} ({', '.join(labels)})"] if labels else []
 
 
 def hopeless(rows: Sequence[Mapping[str, Any]], fan_out: float) -> bool:
@@ -245,7 +252,11 @@ def judge(
         return Outcome.FAILED, [*shed, *([f"{GENERATOR_TOO}{strained}"] if strained else [])]
     absent = step.users_missing(come_and_go=come_and_go) if of_users else None
     if absent is not None:
-        return (Outcome.FAILED, [absent]) if strained is None else (Outcome.GENERATOR, [absent, strained])
+        # a late generator may miss an answer, but invents none
+        refused = step.refused(answered=strained is not None) if step.failed_locally() is None else []
+        if refused or strained is None:
+            return Outcome.FAILED, [absent, *refused, *([f"{GENERATOR_TOO}{strained}"] if strained else [])]
+        return Outcome.GENERATOR, [absent, strained]
     missed = step.rate_missed()
     if missed is not None:
         return Outcome.GENERATOR, [missed]
