@@ -152,10 +152,8 @@ class Way:
             run_s=self.run_s,
             minted=config.target.makes_tokens,
         )
-        found = (
-            f"{place_checks.token_kind(key_id(token), claims)}; {first.found}" if claims is not None else first.found
-        )
-        first = replace(first, found=found)
+        if claims is not None:
+            first = replace(first, found=f"{first.found}; {place_checks.token_kind(key_id(token), claims)}")
         if first.level is Level.FAIL:
             return first
         for other in config.populations[1:]:
