@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wps_load.measure.presence import OpenTime, Presence, Requested
+from wps_load.measure.presence import OpenTime, Presence
 
 SPAN = 60
-S = 1_000_000_000
 
 instants = st.integers(0, SPAN)
 
@@ -77,45 +75,3 @@ def test_a_new_window_forgets_the_old_one() -> None:
 def test_the_wire() -> None:
     found = Presence(5, 10**18, 1e9 / 3, None, 2.5, 7)
     assert Presence.from_wire(found.to_wire()) == found
-
-
-def mean(requested: Requested, start_s: float, end_s: float) -> float:
-    return requested.total_ns(round(start_s * S), round(end_s * S)) / ((end_s - start_s) * S)
-
-
-def test_what_was_asked_for_first_is_asked_for_at_once() -> None:
-    requested = Requested()
-    requested.note(2000, 5.0, 0)
-    requested.note(2000, 5.0, 3 * S)
-    assert mean(requested, 5, 10) == 2000
-    assert (requested.count, requested.most) == (2000, 2000)
-
-
-def test_a_later_number_is_reached_along_its_ramp() -> None:
-    requested = Requested()
-    requested.note(100, 10.0, 0)
-    requested.note(200, 10.0, 20 * S)
-    stairs = sum(101 + slot for slot in range(100)) / 100
-    assert mean(requested, 20, 30) == pytest.approx(stairs, abs=0.01)
-    assert mean(requested, 20, 40) == pytest.approx((stairs + 200) / 2, abs=0.01)
-    assert mean(requested, 25, 30) == pytest.approx(175.5, abs=0.01)
-    requested.note(100, 10.0, 40 * S)
-    assert mean(requested, 40, 50) == pytest.approx(149.5, abs=0.01)
-
-
-def test_a_ramp_that_cannot_arrive_was_never_one() -> None:
-    requested = Requested()
-    requested.note(10, 2.0, 0)
-    requested.note(2000, 2.0, 5 * S)
-    assert mean(requested, 5, 25) == 2000
-    assert requested.count == 2000
-
-
-@given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 20)), min_size=1, max_size=4), st.integers(1, 30))
-def test_the_mean_lies_between_the_numbers_asked_for(stages: list[tuple[int, int]], rate: int) -> None:
-    requested, at = Requested(), 0
-    for count, length_s in stages:
-        requested.note(count, rate, at * S)
-        at += length_s
-    low, high = (limit(count for count, _ in stages) for limit in (min, max))
-    assert low * at * S <= requested.total_ns(0, at * S) <= high * at * S

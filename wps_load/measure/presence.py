@@ -1,7 +1,8 @@
 """How many connections were open, and how many were asked for, integrated over the measure phase. Exact and pure.
 
-Each process integrates its own connections; the coordinator integrates what was asked for. Their quotient is the SLO
-`connected`: a time-weighted mean, in which a connection that was never begun counts as much as one that was dropped.
+Each process integrates its own connections; the coordinator integrates what was asked for (`requested`). Their quotient
+is the SLO `connected`: a time-weighted mean, in which a connection that was never begun counts as much as one that was
+dropped.
 """
 
 from __future__ import annotations
@@ -33,6 +34,11 @@ class OpenTime:
         self._total_ns = 0
         self._at_end: int | None = None
         self._bridged = 0
+
+    @property
+    def end_ns(self) -> int:
+        """Of the window."""
+        return self._end_ns
 
     def end(self, at_ns: int) -> None:
         """Moves the window's end. Learnt late, it is exact but for changes since then."""
@@ -95,67 +101,3 @@ class Presence:
     @classmethod
     def from_wire(cls, wire: Sequence[Any]) -> Presence:
         return cls(*wire)
-
-
-@dataclass(frozen=True, slots=True)
-class _Change:
-    at_ns: int
-    count: int
-    per_second: float
-
-
-class Requested:
-    """How many connections were asked for, and since when: what `-u`, the stages or a shape say.
-
-    The first number holds at once. Later ones are reached along the ramp that the spawn rate gives, if the number
-    stands long enough for the ramp to arrive; else the whole of it was asked for at once, and never came.
-    """
-
-    def __init__(self) -> None:
-        self._changes: list[_Change] = []
-
-    def note(self, count: int, per_second: float, at_ns: int) -> None:
-        """From `at_ns` on `count` connections are asked for; the same number again changes nothing."""
-        if not self._changes or self._changes[-1].count != count:
-            self._changes.append(_Change(at_ns, count, per_second))
-
-    @property
-    def count(self) -> int:
-        """Asked for at present."""
-        return self._changes[-1].count if self._changes else 0
-
-    @property
-    def most(self) -> int:
-        return max((change.count for change in self._changes), default=0)
-
-    def total_ns(self, start_ns: int, end_ns: int) -> int:
-        """Connections asked for, times ns, over [start, end)."""
-        total, before = 0.0, None
-        for at, change in enumerate(self._changes):
-            until_ns = self._changes[at + 1].at_ns if at + 1 < len(self._changes) else end_ns
-            total += _area(change, before, until_ns, start_ns, end_ns)
-            before = change.count
-        return round(total)
-
-
-def _area(change: _Change, before: int | None, until_ns: int, start_ns: int, end_ns: int) -> float:
-    """Of the stretch from a change to the next one, at `until_ns`, what lies in [start, end)."""
-    lo, hi = max(change.at_ns, start_ns), min(until_ns, end_ns)
-    if hi <= lo:
-        return 0.0
-    flat = float(change.count * (hi - lo))
-    if before is None or change.per_second <= 0:
-        return flat
-    step = change.count - before
-    slot_ns = 1e9 / change.per_second
-    if step > 0 and change.at_ns + step * slot_ns > until_ns:
-        return flat
-    # the first slot is at once and each holds for its whole length: the line through the middles of the stairs
-    ramp_ns = (abs(step) - 0.5) * slot_ns
-    ramp_hi = min(float(hi), change.at_ns + ramp_ns)
-    if ramp_hi <= lo:
-        return flat
-    per_ns = (abs(step) - 0.5) / ramp_ns * (1 if step > 0 else -1)
-    # what the ramp still owes, in its mean between its two ends
-    owed = sum(per_ns * (change.at_ns + ramp_ns - at) for at in (lo, ramp_hi)) / 2
-    return flat - owed * (ramp_hi - lo)

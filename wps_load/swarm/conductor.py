@@ -16,7 +16,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
-from wps_load.measure.presence import Requested
+from wps_load.measure.requested import Requested
 from wps_load.report.live import settle_line
 from wps_load.swarm.actions import Actions, AskClock, Say, Send
 from wps_load.swarm.collector import Collector
@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 LEAD_NS = 200 * NS_PER_MS
 """Between deciding a phase change and its instant: ample for a message to every worker of a site."""
 ANSWER_NS = 5 * NS_PER_S
-"""How long an agent may take to answer in the drain, beyond the drain itself."""
+"""How long an agent may take to answer in the drain, or to tell of a user, beyond the drain, or the connect, itself."""
 FOREVER_NS = 1 << 62
 
 
@@ -101,7 +101,7 @@ class Conductor:
         self.phases: list[tuple[str, int]] = []
         """The phases that people are shown, and since when."""
         self.roster = Roster(self.collector, own_host)
-        self.requested = Requested()
+        self.requested = Requested(plan.config.connect_timeout_ns + ANSWER_NS)
         self.epoch = 0
         self.measure_start_ns: int | None = None
         self.measure_end_ns: int | None = None
@@ -195,6 +195,7 @@ class Conductor:
         self._enter("measure", measure)
         self.epoch = 1
         self.measure_start_ns = measure
+        self.requested.measure(measure)
         self.roster.clocks.start_over()
         return says + self._open_window(1, measure, self._publish_until_ns(measure))
 
@@ -245,6 +246,7 @@ class Conductor:
             return [Send(Reset(at, None))]
         self.epoch += 1
         self.measure_start_ns = at
+        self.requested.measure(at)
         self._enter("measure", at)
         return [Send(Reset(at, self.epoch)), *self._open_window(self.epoch, at, self._publish_until_ns(at))]
 
@@ -255,6 +257,7 @@ class Conductor:
         self._note_requested(now_ns)
         self.phase = Phase.DRAIN_FINALS
         self.measure_end_ns = end_instant(now_ns + LEAD_NS // 4, self.planned_end_ns)
+        self.requested.end(self.measure_end_ns)
         self._enter("drain", self.measure_end_ns)
         self._deadline_ns = self.measure_end_ns + ANSWER_NS
         self._end = End(self.measure_end_ns)
@@ -352,8 +355,8 @@ class Conductor:
         return []
 
     def _note_requested(self, now_ns: int) -> None:
-        if not self.stopping and (count := self._crowd.requested()):
-            self.requested.note(count, self._crowd.spawn_rate(), now_ns)
+        if not self.stopping:
+            self.requested.note(self._crowd.requested(), self._crowd.spawn_rate(), self.roster.settled, now_ns)
 
 
 def _has_finals(state: AgentState) -> bool:

@@ -106,16 +106,15 @@ def _connections(conductor: Conductor, target: int) -> ConnectionCounts:
 
     begin_ns, end_ns = conductor.measure_start_ns, conductor.measure_end_ns
     open_mean = requested_mean = open_end = None
-    requested_end = None if end_ns is None else requested.count
+    requested_end = None if end_ns is None else requested.at_end(end_ns)
     if begin_ns is not None and (end_ns is None or end_ns > begin_ns):
         seen = collector.presence(begin_ns, end_ns)
         length_s = (seen.until_ns - begin_ns) / NS_PER_S
         if length_s > 0:
             open_mean = round(seen.open_s / length_s, 3)
-            asked_s = requested.total_ns(begin_ns, seen.until_ns) / NS_PER_S + seen.wanted_s
-            requested_mean = round(asked_s / length_s, 3)
+            requested_mean = round(requested.mean(seen.until_ns) + seen.wanted_s / length_s, 3)
         open_end = seen.open_end
-        requested_end = None if end_ns is None else requested.count + (seen.wanted_end or 0)
+        requested_end = None if end_ns is None else requested.at_end(end_ns) + (seen.wanted_end or 0)
     return ConnectionCounts(
         target=max(target, requested.most),
         requested_mean=requested_mean,

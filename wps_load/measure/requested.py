@@ -1,0 +1,109 @@
+"""How many connections are wanted at each moment, where Locust is asked for another number now and then. Pure.
+
+The first number holds at once. Later ones are reached along the ramp that the spawn rate gives, and a user that is
+added is wanted from when it has connected, or failed to, for the first time, as those of the first number were waited
+for before the measure phase began. Whoever has not been heard of long after its turn is wanted all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from wps_load.measure.presence import FOREVER, OpenTime
+
+_NS_PER_S = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """From `at_ns` on `count` are asked for, where `before` were due."""
+
+    at_ns: int
+    before: int
+    count: int
+    per_second: float
+
+    def due(self, at_ns: int) -> int:
+        """How many are due: one at once, and one more, or one less, in each slot."""
+        step = self.count - self.before
+        if not step or self.per_second <= 0:
+            return self.count
+        slots = min(abs(step), 1 + int(max(0, at_ns - self.at_ns) * self.per_second / _NS_PER_S))
+        return self.before + slots * (1 if step > 0 else -1)
+
+
+class Requested:
+    """`patience_ns`: how long after its turn nobody misses a user that has not been heard of."""
+
+    def __init__(self, patience_ns: int) -> None:
+        self._patience_ns = patience_ns
+        self._asks: list[_Ask] = []
+        self._time = OpenTime()
+        self._start_ns = FOREVER
+        self._last_ns = 0
+        self.most = 0
+        """The highest number that was asked for."""
+
+    @property
+    def asked(self) -> int:
+        """The number that is asked for."""
+        return self._asks[-1].count if self._asks else 0
+
+    @property
+    def count(self) -> int:
+        """Wanted at present."""
+        return self._time.count
+
+    @property
+    def steady(self) -> bool:
+        """As many are wanted as are asked for."""
+        return self.count == self.asked
+
+    def note(self, asked: int, per_second: float, settled: int, at_ns: int) -> None:
+        """At `at_ns`, which does not go back, `asked` are asked for, and `settled` of the present users have connected,
+        or failed to, once."""
+        if not self._asks:
+            if not asked:
+                return
+            self._asks.append(_Ask(at_ns, asked, asked, per_second))
+        elif asked != self.asked:
+            self._asks.append(_Ask(at_ns, self._asks[-1].due(at_ns), asked, per_second))
+        self.most = max(self.most, asked)
+        self._last_ns = at_ns
+        self._time.change(self._wanted(settled, at_ns) - self._time.count, at_ns)
+
+    def _wanted(self, settled: int, at_ns: int) -> int:
+        due = self._asks[-1].due(at_ns)
+        return max(min(settled, due), self._overdue(at_ns))
+
+    def _overdue(self, at_ns: int) -> int:
+        """As many as were due all through the time of patience."""
+        since_ns = at_ns - self._patience_ns
+        while len(self._asks) > 1 and self._asks[1].at_ns <= since_ns:
+            del self._asks[0]
+        # between two asks what is due only rises or only falls
+        changes = (ask.before for ask in self._asks[1:])
+        return min(self._asks[0].due(since_ns), *changes, self._asks[-1].due(at_ns))
+
+    # -- the measure phase -------------------------------------------------------------------------------------------
+
+    def measure(self, start_ns: int) -> None:
+        """What is wanted is integrated from here on, from 0."""
+        self._start_ns = start_ns
+        self._time.window(start_ns, FOREVER)
+
+    def end(self, at_ns: int) -> None:
+        """The measure phase ends at `at_ns`."""
+        self._time.end(at_ns)
+
+    def mean(self, at_ns: int) -> float:
+        """Wanted since the measure phase began, until `at_ns` or what was noted last, whichever is later."""
+        until_ns = max(at_ns, self._last_ns)
+        total_ns = self._time.total_ns(until_ns)
+        length_ns = min(until_ns, self._time.end_ns) - self._start_ns
+        return total_ns / length_ns if length_ns > 0 else float(self.count)
+
+    def at_end(self, at_ns: int) -> int:
+        """Wanted at the measure phase's end, or at present."""
+        found = self._time.at_end(max(at_ns, self._last_ns))
+        return self.count if found is None else found
