@@ -17,7 +17,7 @@ def test_passed() -> None:
     assert text.startswith(
         "## ✅ Passed (EMULATOR): echo over json\n\n"
         "All 3 SLOs were met.\n\n"
-        "echo over json, 50 connections, 2 messages/s for each publisher, payload 2KiB, "
+        "echo over json, 50 connections, 50 publishers, 2 messages/s for each publisher, payload 2KiB, "
         "against embedded emulator at http://127.0.0.1:41873, for 13 s.\n\n"
         "### Doubts\n\n"
         "- **few samples**: Percentiles with fewer than 10 samples above them: "

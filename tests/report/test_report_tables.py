@@ -69,7 +69,7 @@ def test_an_slo_shows_its_value_in_its_unit(slo: str, measured: str) -> None:
 def test_what_ran(settings: dict[str, str], load: str) -> None:
     run = facts(settings={**settings, "wps-payload": "2KiB"})
     assert tables.what_ran(build_summary(run)) == (
-        f"echo over json, 50 connections, {load}, payload 2KiB, "
+        f"echo over json, 50 connections, 50 publishers, {load}, payload 2KiB, "
         "against embedded emulator at http://127.0.0.1:41873, for 33 s."
     )
 

@@ -14,6 +14,7 @@ from wps_load.report.document import Summary
 from wps_load.report.drawing import Band, Bar, Bars, Chart, Line, Rule
 from wps_load.report.evidence import headline, samples
 from wps_load.report.steps import steps
+from wps_load.report.timeline import failed_column
 
 MAX_POINTS = 600
 """Longer timelines are thinned to this many points: as many as a chart has pixels."""
@@ -112,7 +113,17 @@ def _over_time(
     y = axes.of_values([*axes.extent(line.ys for line in lines), *(rule.at for rule in near)], unit)
     rules = [*near, *(Rule("x", step["from_s"]) for step in _few(steps(summary)))]
     return Chart(
-        name, label, _time_axis(summary), y, lines, list(_phases(summary)), rules, unit=unit, size=size, linked=True
+        name,
+        label,
+        _time_axis(summary),
+        y,
+        lines,
+        list(_phases(summary)),
+        rules,
+        unit=unit,
+        size=size,
+        linked=True,
+        started=summary["run"]["started_at"],
     )
 
 
@@ -151,7 +162,7 @@ def _together(group: Sequence[Mapping[str, Any]], name: str) -> float | None:
     values = [value for row in group if (value := row.get(name)) is not None]
     if not values:
         return None
-    if name in _COUNTS or name.endswith("_count"):
+    if name in _COUNTS or name.endswith("_count") or name.startswith("failed"):
         span = sum(row.get("interval_s") or 1.0 for row in group)
         return round(float(sum(values)) / span, 3)
     return float(max(values))
@@ -174,12 +185,12 @@ def connects_per_s(rows: Sequence[Mapping[str, Any]]) -> float | None:
 # -- whole run -----------------------------------------------------------------------------------------------
 
 
-def distribution(histograms: Mapping[str, Histogram]) -> Chart | None:
-    """Every latency on HdrHistogram's percentile axis."""
+def distribution(histograms: Mapping[str, Histogram], first: str = LATENCY_METRICS[0]) -> Chart | None:
+    """Every latency on HdrHistogram's percentile axis; `first`: the one that the run is about."""
     lines = [
         Line(name, curve["x"], curve["y"], _SLOTS[name])
-        for name in LATENCY_METRICS
-        if name in histograms and histograms[name].count
+        for name in dict.fromkeys((first, *LATENCY_METRICS))
+        if name in _SLOTS and name in histograms and histograms[name].count
         for curve in (percentile_curve(histograms[name]),)
     ]
     if not lines:
@@ -187,6 +198,22 @@ def distribution(histograms: Mapping[str, Histogram]) -> Chart | None:
     x = axes.percentile_axis(max(line.xs[-1] for line in lines))
     y = axes.of_values(axes.extent(line.ys for line in lines), "ms", may_be_log=True)
     return Chart("distribution", "latency by percentile", x, y, lines, unit="ms", size="tall")
+
+
+def errors(summary: Summary) -> Chart | None:
+    """The commonest failures over time, by label; None where the timeline does not tell them."""
+    found = summary["failures"][: len(_ERROR_SLOTS)]
+    if len(summary["timeline"]) < 2 or not any("failed" in row for row in summary["timeline"]):
+        return None
+    names = {failed_column(each["metric"], each["label"]): f"{each['metric']} · {each['label']}" for each in found}
+    rows: Any = [{**dict.fromkeys(names, 0), **row} for row in summary["timeline"]]
+    lines = [(column, words, slot) for (column, words), slot in zip(names.items(), _ERROR_SLOTS, strict=False)]
+    if not any(row[column] for row in rows for column in names):
+        return None
+    return _over_time({**summary, "timeline": rows}, "errors", "failures over time", lines, "per second", size="low")
+
+
+_ERROR_SLOTS = (4, 2, 5, 7, 3, 1)
 
 
 def anatomy(summary: Summary) -> Bars | None:

@@ -80,6 +80,8 @@ class Chart:
     unit: str = ""
     size: str = ""
     linked: bool = False
+    started: str = ""
+    """When second 0 was, for the time of day."""
     names: Sequence[str] = ()
     """What stands at x = 1, 2, ..., where that is no quantity."""
 

@@ -12,11 +12,13 @@ from wps_load.report.azure import AzureMetrics
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """`growth`: units for N times the load too. `prices`: the user's. `azure`: Azure Monitor's view of the run."""
+    """`growth`: units for N times the load too. `prices`: the user's. `azure`: Azure Monitor's view of the run.
+    `folder`: the run's, for the commands that name it."""
 
     growth: Sequence[Fraction] = ()
     prices: Prices | None = None
     azure: AzureMetrics | None = None
+    folder: str | None = None
 
 
 NONE = Extras()

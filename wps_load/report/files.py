@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -92,7 +93,7 @@ def write_run(folder: Path, facts: RunFacts, summary: Summary | None = None) -> 
     summary = summarize(folder, facts) if summary is None else summary
     folder.mkdir(parents=True, exist_ok=True)
     first: OSError | None = None
-    for name, content in (*_data(summary), *_rendered(summary, facts.snapshot.histograms, NONE)):
+    for name, content in (*_data(summary), *_rendered(summary, facts.snapshot.histograms, Extras(folder=str(folder)))):
         try:
             put(folder / name, b"".join(content()))
         except OSError as error:
@@ -110,7 +111,7 @@ def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> 
     """
     summary = build_summary(facts)
     folder.mkdir(parents=True, exist_ok=True)
-    for name, content in (*_data(summary), *_rendered(summary, None, NONE)):
+    for name, content in (*_data(summary), *_rendered(summary, None, Extras(folder=str(folder)))):
         pieces = []
         for piece in content():
             pieces.append(piece)
@@ -149,7 +150,7 @@ def write_rendered(
 ) -> None:
     """Writes what is made from the summary: report.html, without the percentiles' chart where `histograms` is None,
     summary.md and junit.xml. Raises OSError; ValueError for settings that no run of this version has."""
-    for name, content in _rendered(summary, histograms, extras):
+    for name, content in _rendered(summary, histograms, replace(extras, folder=str(folder))):
         put(folder / name, b"".join(content()))
 
 

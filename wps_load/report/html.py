@@ -16,9 +16,9 @@ from wps_load.report.document import Summary
 from wps_load.report.elements import doubts, figures
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.page import Page
-from wps_load.report.sections import figures as first_figures
 from wps_load.report.sections import sections
 from wps_load.report.templates import asset, environment
+from wps_load.report.tiles import figures as first_figures
 
 _MARK = {"pass": "✓", "fail": "✗", "invalid": "!"}
 
@@ -41,6 +41,7 @@ def pieces(summary: Summary, histograms: Mapping[str, Histogram] | None, extras:
         mark=_MARK[summary["verdict"]],
         started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
         sentence=" ".join([tables.verdict_sentence(summary), *tables.exit_sentences(summary)]),
+        title=_title(summary, started),
         what=tables.what_ran(summary),
         previous=summary.get("previous"),
         doubts=doubts(summary["doubts"]),
@@ -50,6 +51,15 @@ def pieces(summary: Summary, histograms: Mapping[str, Histogram] | None, extras:
         script=Markup(asset("chart.js")),
     )
     yield from (part.encode() for part in parts)
+
+
+def _title(summary: Summary, started: datetime) -> str:
+    """What tells a browser's tabs apart: the verdict, what ran with how much, and when."""
+    load = f"{tables.number(summary['connections']['target'])} connections"
+    if rate := summary["rates"]["offered_per_s"]:
+        load += f", {tables.number(rate)}/s"
+    what = f"{tables.scenario_words(summary)} over {summary['run']['protocol']}"
+    return f"{tables.verdict_word(summary)}: {what}, {load}, {started:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def page_css() -> str:

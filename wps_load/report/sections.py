@@ -11,56 +11,19 @@ from collections.abc import Iterator, Mapping
 from markupsafe import Markup
 
 from wps_load.report import charts, step_sections, tables
-from wps_load.report.charts import connect_anatomy, connects_per_s, thinned
+from wps_load.report.charts import connect_anatomy, thinned
 from wps_load.report.command import reproduce
-from wps_load.report.document import Summary, explored, metric_row, numbers
+from wps_load.report.document import Summary, explored, metric_row
 from wps_load.report.elements import NOTHING, columns, details, pairs, section, table
-from wps_load.report.evidence import headline, high_percentile, samples, slos_of
+from wps_load.report.evidence import headline, samples
+from wps_load.report.next_steps import next_steps
 from wps_load.report.page import Page
+from wps_load.report.second_tables import clock_time, workers_table, worst_seconds
 from wps_load.report.steps import steps
 from wps_load.report.tables import Table
 
 _TIMELINE_ROWS = 120
 """As many rows of the timeline as a person would scroll through; timeline.csv has them all."""
-
-
-def figures(summary: Summary) -> list[tuple[str, str, str]]:
-    """The numbers that a reader looks for first: (name, value, unit)."""
-    return step_sections.figures(summary) or _figures(summary)
-
-
-def _figures(summary: Summary) -> list[tuple[str, str, str]]:
-    messages, rates, connections = summary["messages"], summary["rates"], numbers(summary["connections"])
-    name = headline(summary)
-    row = metric_row(summary, name)
-    high = high_percentile(name, row, slos_of(summary))
-    known = connections.get("open_mean") is not None and connections.get("requested_mean") is not None
-    opened, asked = ("open_mean", "requested_mean") if known else ("peak", "target")
-    items = [
-        (
-            "connections open" if known else "peak connections",
-            tables.number(connections[opened]),
-            f"of {tables.number(connections[asked])}",
-        ),
-        (f"{name} p50", tables.millis(row.get("p50")), "ms"),
-        (f"{name} {high.replace('_', '.')}", tables.millis(row.get(high)), "ms"),
-    ]
-    if name == "connect":
-        items += [
-            ("new connections", tables.number(connects_per_s(summary["timeline"])), "per second"),
-            ("failed attempts", tables.number(connections["failed"]), ""),
-            ("dropped", tables.number(connections["dropped"]), ""),
-        ]
-    elif messages["published"]:
-        items += [
-            ("published", tables.number(rates["published_per_s"]), "per second"),
-            ("delivered", tables.number(rates["delivered_per_s"]), "per second"),
-        ]
-        if messages["expected"] is not None:
-            items.append(("lost", tables.number(messages["lost"]), f"of {tables.number(messages['expected'])}"))
-    if messages.get("missed"):
-        items.append(("missed", tables.number(messages["missed"]), "while disconnected"))
-    return items
 
 
 def sections(page: Page) -> Iterator[Markup]:
@@ -72,6 +35,7 @@ def sections(page: Page) -> Iterator[Markup]:
         *([step_sections.units] if in_steps else []),
         slos,
         latency,
+        worst,
         distribution,
         messages,
         connections,
@@ -80,6 +44,7 @@ def sections(page: Page) -> Iterator[Markup]:
         generator,
         step_sections.azure,
         *([] if in_steps else [step_sections.units]),
+        next_,
         settings,
     )
     yield from (found for make in order if (found := make(page)))
@@ -115,6 +80,12 @@ def latency(page: Page) -> Markup:
     return section("Latency over time", said, page.chart(charts.latency(summary)), details("As a table", rows))
 
 
+def worst(page: Page) -> Markup:
+    found = worst_seconds(page.summary)
+    said = "Where to look in other logs: the time of day is UTC, of the beginning of each interval."
+    return NOTHING if found is None else section("The worst seconds", said, table(found))
+
+
 def distribution(page: Page) -> Markup:
     summary = page.summary
     if not summary["metrics"]:
@@ -126,7 +97,7 @@ def distribution(page: Page) -> Markup:
     )
     if steps(summary):
         said += " All steps together."
-    drawn = page.chart(charts.distribution(page.histograms or {}))
+    drawn = page.chart(charts.distribution(page.histograms or {}, headline(summary)))
     return section("Latency distribution", said, drawn, table(tables.metrics_table(summary)))
 
 
@@ -168,7 +139,10 @@ def failures(page: Page) -> Markup:
     summary = page.summary
     if not summary["failures"]:
         return NOTHING
-    return section("Failures", "", page.chart(charts.failures(summary)), table(tables.failures_table(summary)))
+    over_time = page.chart(charts.errors(summary))
+    return section(
+        "Failures", "", over_time, page.chart(charts.failures(summary)), table(tables.failures_table(summary))
+    )
 
 
 def generator(page: Page) -> Markup:
@@ -183,7 +157,18 @@ def generator(page: Page) -> Markup:
     drawn = [page.chart(chart) for chart in charts.generator(summary)]
     if any(row.get(name) is not None for row in summary["timeline"] for name in list(shown)[1:]):
         drawn.append(details("As a table", _time_table(summary, shown)))
-    return section("Generator", said, *drawn, pairs(tables.generator_table(summary)))
+    workers = workers_table(summary)
+    each = NOTHING if workers is None else table(workers)
+    return section("Generator", said, *drawn, pairs(tables.generator_table(summary)), each)
+
+
+def next_(page: Page) -> Markup:
+    found = next_steps(page.summary, page.extras.folder)
+    steps = [
+        Markup("<p>{}</p><pre>{}</pre>").format(f"{step.why[:1].upper()}{step.why[1:]}:", step.command)
+        for step in found
+    ]
+    return section("What to do next", "", *steps) if steps else NOTHING
 
 
 def settings(page: Page) -> Markup:
@@ -194,7 +179,10 @@ def settings(page: Page) -> Markup:
 
 
 def _time_table(summary: Summary, columns: Mapping[str, str]) -> Table:
-    """Some columns of the timeline, thinned to what a person would scroll through."""
+    """Some columns of the timeline, thinned to what a person would scroll through, with the time of day."""
     found = thinned(summary["timeline"], list(columns), _TIMELINE_ROWS)
-    rows = [[tables.number(value) for value in row] for row in zip(*found.values(), strict=True)]
-    return tables.table(tuple(columns.values()), rows, numeric_from=0)
+    rows = []
+    for t_s, *values in zip(*(found[name] for name in columns), strict=True):
+        rows.append([tables.number(t_s), clock_time(summary, t_s), *map(tables.number, values)])
+    first, *others = columns.values()
+    return tables.table((first, "UTC", *others), rows, numeric_from=0)

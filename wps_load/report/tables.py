@@ -12,7 +12,9 @@ from typing import Any
 
 from wps_load.measure.thresholds import parse
 from wps_load.report.document import Reason, SloRow, Summary, numbers
-from wps_load.report.evidence import thin_percentiles
+from wps_load.report.evidence import headline, slos_of, thin_percentiles
+from wps_load.report.margins import margin
+from wps_load.report.topology import roles_words
 from wps_load.workload.scenarios import SCENARIOS
 
 DASH = "–"
@@ -211,6 +213,7 @@ def what_ran(summary: Summary) -> str:
     parts = [
         f"{run['scenario']} over {run['protocol']}",
         f"{number(summary['connections']['target'])} connections",
+        *roles_words(summary),
     ]
     if summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile offer no rate
         parts += [load_words(run["settings"]), f"payload {shown(run['settings'].get('wps-payload'))}"]
@@ -236,8 +239,8 @@ def slo_table(summary: Summary) -> Table:
     rows: list[list[str | Cell]] = []
     for slo in summary["slo"]:
         tone = "pass" if slo["verdict"] == "pass" else "fail"
-        rows.append([slo["expression"], Cell(SLO_WORDS[slo["verdict"]], tone=tone), slo_value(slo)])
-    return table(("SLO", "verdict", "measured"), rows, numeric_from=2)
+        rows.append([slo["expression"], Cell(SLO_WORDS[slo["verdict"]], tone=tone), slo_value(slo), margin(slo)])
+    return table(("SLO", "verdict", "measured", "margin"), rows, numeric_from=2)
 
 
 def slo_value(slo: SloRow) -> str:
@@ -260,7 +263,10 @@ def metrics_table(summary: Summary) -> Table:
         "max",
     )
     rows: list[list[str | Cell]] = []
-    for name, row in ((name, numbers(row)) for name, row in summary["metrics"].items()):
+    found = summary["metrics"]
+    first = [name for name in (headline(summary), *(slo.subject for slo in slos_of(summary))) if name in found]
+    for name in dict.fromkeys((*first, *found)):
+        row = numbers(found[name])
         thin = set(thin_percentiles(row))
         percentiles = [Cell(millis(row[p]), faint=p in thin) for p in PERCENTILE_COLUMNS]
         rows.append(
@@ -301,19 +307,19 @@ def connections_table(summary: Summary) -> Table:
 
 
 MESSAGE_WORDS = {
-    "offered": "due",
+    "offered": "offered (due)",
     "published": "published",
-    "send_failed": "due, but never sent",
-    "expected": "deliveries expected",
+    "send_failed": "send failed",
+    "expected": "expected deliveries",
     "delivered": "delivered",
     "lost": "lost",
     "missed": "missed while disconnected unasked",
     "duplicated": "duplicated",
-    "reordered": "out of order",
-    "replayed": "sent again by a recovery, dropped",
-    "foreign": "of other runs",
-    "misdelivered": "to connections that nobody meant",
-    "corrupted": "arrived altered",
+    "reordered": "reordered",
+    "replayed": "replayed by a recovery",
+    "foreign": "foreign, of other runs",
+    "misdelivered": "misdelivered",
+    "corrupted": "corrupted",
     "billed_outbound": "billed outbound",
 }
 SOMETIMES = ("replayed", "misdelivered", "corrupted")

@@ -25,8 +25,14 @@ FIXED_COLUMNS = (
     "loop_lag_ms_p99",
     "send_lag_ms_p99",
     "cpu_percent",
+    "failed",
 )
 QUANTILES = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0))
+
+
+def failed_column(metric: str, label: str) -> str:
+    """The column of one kind of failure, which a row has where there were some."""
+    return f"failed_{metric}_{label}"
 
 
 def timeline_row(
@@ -46,10 +52,10 @@ def timeline_row(
 ) -> dict[str, object]:
     """The row of the interval that ended `t_s` seconds after the start and lasted `interval_s`.
 
-    `users` is the number of connections open at its end; the counts are those of the interval alone. `lost`
-    is what looks lost so far, gaps in the sequence numbers, and may turn negative for an interval in which
-    stragglers came in. `interval` has the interval's own histograms; metrics without a value in it get no
-    column in this row.
+    `users` is the number of connections open at its end; the counts are those of the interval alone. `lost` is what
+    looks lost so far, gaps in the sequence numbers, and may turn negative for an interval in which stragglers came in.
+    `failed`: failures of any kind; each kind has a column of its own as well, where there were some. `interval` has the
+    interval's own histograms; metrics without a value in it get no column in this row.
     """
     connect = interval.histograms.get("connect")
     row: dict[str, object] = {
@@ -66,7 +72,9 @@ def timeline_row(
         "loop_lag_ms_p99": loop_lag_ms_p99,
         "send_lag_ms_p99": send_lag_ms_p99,
         "cpu_percent": cpu_percent,
+        "failed": sum(interval.failures.values()),
     }
+    row.update({failed_column(metric, label): count for (metric, label), count in interval.failures.items()})
     for name, histogram in interval.histograms.items():
         if histogram.count == 0 or name not in METRIC_BY_NAME:
             continue

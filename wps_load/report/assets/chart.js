@@ -60,7 +60,9 @@
       if (this.figure.dataset.names) return this.figure.dataset.names.split("|")[Math.round(x) - 1] || "";
       if (this.xlog) return x === 0 ? "0 %" : (100 - 100 / 10 ** x).toPrecision(6).replace(/\.?0+$/, "") + " %";
       const title = this.figure.querySelector(".x-title").textContent;
-      return title.startsWith("seconds") ? number(x) + " s" : number(x) + " " + title;
+      if (!title.startsWith("seconds")) return number(x) + " " + title;
+      const started = this.figure.dataset.started;
+      return number(x) + " s" + (started ? " · " + new Date(Date.parse(started) + 1000 * x).toISOString().slice(11, 19) + " UTC" : "");
     }
 
     listen() {

@@ -1,0 +1,83 @@
+"""Tables of a report whose rows are seconds or workers: the worst of them, and who made the load."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from wps_load.report.document import Summary, WorkerRow
+from wps_load.report.evidence import headline
+from wps_load.report.tables import Cell, Table, millis, number, table
+
+SLOWEST, ODDEST = 5, 3
+"""So many of the slowest seconds, and of those that lost or failed the most."""
+
+
+def clock_time(summary: Summary, t_s: float) -> str:
+    """The time of day, UTC, so many seconds after the run's start."""
+    started = datetime.fromisoformat(summary["run"]["started_at"]).astimezone(UTC)
+    return f"{started + timedelta(seconds=t_s):%H:%M:%S}"
+
+
+def worst_seconds(summary: Summary) -> Table | None:
+    """The slowest intervals of the measure phase by the headline's p99, and those with the most failures and loss, with
+    the time of day at which each began: what other logs are to be searched for."""
+    metric = headline(summary)
+    column = f"{metric}_p99"
+    rows: list[Mapping[str, Any]] = [dict(row) for row in summary["timeline"] if row.get("phase") == "measure"]
+    rows = rows or [dict(row) for row in summary["timeline"]]
+    slow = sorted((row for row in rows if row.get(column) is not None), key=lambda row: -row[column])[:SLOWEST]
+    bad = sorted((row for row in rows if _bad(row)), key=lambda row: -_bad(row))[:ODDEST]
+    chosen = {row["t_s"]: (row, "slowest") for row in slow} | {
+        row["t_s"]: (row, "lost or failed") for row in bad if row not in slow
+    }
+    if len(rows) <= 1 or not chosen:
+        return None
+    cells: list[list[str | Cell]] = []
+    for row, why in chosen.values():
+        began = row["t_s"] - (row.get("interval_s") or 1.0)
+        figures = [millis(row.get(f"{metric}_{p}")) for p in ("p50", "p99")]
+        counts = [number(row.get(name)) for name in ("delivered", "lost", "failed")]
+        machine = [millis(row.get("send_lag_ms_p99")), number(row.get("cpu_percent"))]
+        cells.append(
+            [f"{number(began)}–{number(row['t_s'])}", clock_time(summary, began), why, *figures, *counts, *machine]
+        )
+    header = (
+        "second",
+        "UTC",
+        "why",
+        f"{metric} p50, ms",
+        "p99, ms",
+        "delivered",
+        "lost",
+        "failed",
+        "send lag, ms",
+        "CPU, %",
+    )
+    return table(header, cells, numeric_from=3)
+
+
+def _bad(row: Mapping[str, Any]) -> float:
+    return float(max(0, row.get("lost") or 0) + (row.get("failed") or row.get("connect_failed") or 0))
+
+
+def workers_table(summary: Summary) -> Table | None:
+    """Each process that made load; None where that is not known."""
+    found = summary.get("workers")
+    if not found:
+        return None
+    header = ("worker", "host", "users", "busiest second, % of a core", "send lag p99, ms", "clock error, ms", "state")
+    return table(header, [_worker(each) for each in found], numeric_from=2, numeric_to=6)
+
+
+def _worker(worker: WorkerRow) -> list[str | Cell]:
+    return [
+        worker["name"],
+        worker["host"] or "",
+        number(worker["users"]),
+        number(worker["cpu_percent_max"]),
+        millis(worker["send_lag_ms_p99"]),
+        millis(worker["clock_error_ms"]),
+        Cell("lost", tone="fail") if worker["lost"] else "there to the end",
+    ]

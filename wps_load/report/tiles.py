@@ -1,0 +1,114 @@
+"""The numbers that a reader looks for first: of what the SLOs demand, with its margin, then of the rest."""
+
+from __future__ import annotations
+
+from wps_load.measure.thresholds import parse
+from wps_load.report import step_sections, tables
+from wps_load.report.charts import connects_per_s
+from wps_load.report.document import Summary, metric_row, numbers
+from wps_load.report.evidence import headline, high_percentile, slos_of
+from wps_load.report.margins import margin
+
+Tile = tuple[str, str, str]
+"""Its name, value, and unit."""
+
+
+def figures(summary: Summary) -> list[Tile]:
+    """In the order of a reader's questions."""
+    return step_sections.figures(summary) or _figures(summary)
+
+
+def _figures(summary: Summary) -> list[Tile]:
+    metric, about = headline(summary), [slo for slo in slos_of(summary) if slo.kind in ("time", "connected")]
+    latency, others, open_ = _latency(summary, metric), _others(summary, metric), _open(summary)
+    if about and about[0].subject == "connected":
+        first = [open_, *latency, *others]
+    elif about and about[0].subject != metric:
+        first = [*others, *latency, open_]
+    else:
+        first = [*latency, *others, open_]
+    return [*first, *(_connecting(summary) if metric == "connect" else _messages(summary)), *_ways(summary)]
+
+
+def _latency(summary: Summary, metric: str) -> list[Tile]:
+    row = metric_row(summary, metric)
+    high = high_percentile(metric, row, slos_of(summary))
+    shown = high.replace("_", ".")
+    spare = _spare(summary, metric, shown)
+    return [
+        (f"{metric} {shown}", tables.millis(row.get(high)), f"ms{spare}"),
+        (f"{metric} p50", tables.millis(row.get("p50")), f"ms{_spare(summary, metric, 'p50')}"),
+    ]
+
+
+def _others(summary: Summary, metric: str) -> list[Tile]:
+    """Times of further metrics that SLOs demand."""
+    found = dict.fromkeys(
+        (slo.subject, str(slo.aggregate)) for slo in slos_of(summary) if slo.kind == "time" and slo.subject != metric
+    )
+    return [
+        (
+            f"{name} {shown}",
+            tables.millis(metric_row(summary, name).get(shown.replace(".", "_"))),
+            f"ms{_spare(summary, name, shown)}",
+        )
+        for name, shown in [*found][:_MOST_OTHERS]
+    ]
+
+
+_MOST_OTHERS = 3
+
+
+def _open(summary: Summary) -> Tile:
+    found = numbers(summary["connections"])
+    known = found.get("open_mean") is not None and found.get("requested_mean") is not None
+    opened, asked = ("open_mean", "requested_mean") if known else ("peak", "target")
+    name = "connections open" if known else "peak connections"
+    unit = f"of {tables.number(found[asked])}{_spare(summary, 'connected', None)}"
+    return name, tables.number(found[opened]), unit
+
+
+def _spare(summary: Summary, subject: str, aggregate: str | None) -> str:
+    """The margin of the SLO on this figure, behind its unit."""
+    for slo in summary["slo"]:
+        demand = parse(slo["expression"])[0]
+        if (demand.subject, demand.aggregate) == (subject, aggregate) and (words := margin(slo)):
+            return f" · {words}"
+    return ""
+
+
+def _connecting(summary: Summary) -> list[Tile]:
+    connections = summary["connections"]
+    return [
+        ("new connections", tables.number(connects_per_s(summary["timeline"])), "per second"),
+        ("failed attempts", tables.number(connections["failed"]), _spare(summary, "connect", "fail_ratio")[3:]),
+        ("dropped", tables.number(connections["dropped"]), ""),
+    ]
+
+
+def _messages(summary: Summary) -> list[Tile]:
+    messages, rates = summary["messages"], summary["rates"]
+    if not messages["published"]:
+        return []
+    items = [
+        ("published", tables.number(rates["published_per_s"]), "per second"),
+        ("delivered", tables.number(rates["delivered_per_s"]), "per second"),
+    ]
+    if messages["expected"] is not None:
+        unit = f"of {tables.number(messages['expected'])}{_spare(summary, 'loss', None)}"
+        items.append(("lost", tables.number(messages["lost"]), unit))
+    if messages.get("missed"):
+        items.append(("missed", tables.number(messages["missed"]), "while disconnected"))
+    return items
+
+
+def _ways(summary: Summary) -> list[Tile]:
+    """What a scenario did to its connections, and what became of that."""
+    found, row = summary["connections"], metric_row(summary, "recover")
+    items = []
+    if found["cut"]:
+        items.append(("cut", tables.number(found["cut"]), "by the scenario"))
+    if found["recovered"] or found["cut"]:
+        unit = f"p99 {tables.millis(row.get('p99'))} ms" if row.get("p99") is not None else ""
+        items.append(("recovered", tables.number(found["recovered"]), unit))
+    return items

@@ -1,0 +1,59 @@
+"""Who publishes and in how many groups, as a finished run's settings say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wps_load.report.document import Summary
+from wps_load.workload.chaos import SlowPlan
+from wps_load.workload.population import layout, publisher_count
+from wps_load.workload.scenarios import SCENARIOS, Topology
+from wps_load.workload.values import Share
+
+
+@dataclass(frozen=True, slots=True)
+class _Settings:
+    """As much as `workload.population` asks for."""
+
+    scenario: str
+    protocol: str
+    groups: int | None
+    group_size: int | None
+    publishers: Share | None
+    no_echo: bool = False
+    slow: SlowPlan | None = None
+    seed: int = 0
+
+
+def roles_words(summary: Summary) -> list[str]:
+    """`20 publishers`, `10 groups`; nothing where the settings do not say it: of a mix, of users that come and go."""
+    run, users = summary["run"], summary["connections"]["target"]
+    row, settings = SCENARIOS.get(run["scenario"]), run["settings"]
+    if row is None or not row.publishes or not users or settings.get("wps-mix"):
+        return []
+    try:
+        found = _settings(run["scenario"], run["protocol"], settings)
+        publishers = publisher_count(found, users)
+        groups = layout(found, users).occupied if row.topology is Topology.GROUPS else 0
+    except (ValueError, KeyError):
+        return []
+    kind = "REST sender" if row.needs_key else "publisher"
+    words = [_counted(publishers, kind)]
+    return [*words, _counted(groups, "group")] if groups else words
+
+
+def _counted(count: int, word: str) -> str:
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
+def _settings(scenario: str, protocol: str, settings: Mapping[str, Any]) -> _Settings:
+    """Raises ValueError for texts that no run of ours has."""
+
+    def whole(name: str) -> int | None:
+        return int(text) if (text := settings.get(name)) else None
+
+    share = settings.get("wps-publishers")
+    publishers = Share.parse(str(share)) if share else None
+    return _Settings(scenario, protocol, whole("wps-groups"), whole("wps-group-size"), publishers)
