@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
 import socket
 from collections.abc import Callable
 from types import MappingProxyType
@@ -17,6 +16,7 @@ import gevent.socket  # type: ignore[import-untyped]
 from wps_load.client.addresses import ATTEMPT_DELAY_NS, Address
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.errors import ConnectFailure
+from wps_load.posix import resource
 
 RESERVED_FILES: Final = 16
 """Left for reports, and for what Locust and the kernel's statistics open now and then: a run that has opened as many

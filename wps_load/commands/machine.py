@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import resource
 from pathlib import Path
+
+from wps_load.posix import resource
 
 _PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import ipaddress
 import os
-import resource
 import ssl
 import sys
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from wps_load.emulator.service import EmulatorConfig, Service
 from wps_load.emulator.settings_file import SettingsFile
 from wps_load.emulator.webhook import TOTAL_TIMEOUT_S, Webhooks
 from wps_load.errors import ExitCode
+from wps_load.posix import resource
 from wps_load.workload.faults import FaultSyntaxError, parse_faults
 from wps_load.workload.values import duration_ns
 

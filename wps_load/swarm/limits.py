@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import resource
+from wps_load.posix import resource
 
 
 def raise_open_files() -> int:

@@ -1,0 +1,38 @@
+"""A system without the standard library's POSIX modules, as Windows is one."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import sys
+from typing import Any
+
+import pytest
+
+
+def test_a_system_without_limits_is_told_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = builtins.__import__
+
+    def without_resource(name: str, *rest: Any) -> Any:
+        if name == "resource":
+            raise ModuleNotFoundError("No module named 'resource'", name="resource")
+        return real(name, *rest)
+
+    monkeypatch.delitem(sys.modules, "wps_load.posix", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without_resource)
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module("wps_load.posix")
+    assert ended.value.code == 2
+    said = capsys.readouterr().err
+    assert said.startswith("wps-load: runs on Linux and macOS")
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", ["init", "options", "report", "compare", "token"])
+def test_what_reads_and_writes_files_only_needs_no_posix(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("wps_load.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "wps_load.posix", None)
+    importlib.import_module(f"wps_load.commands.{command}")
