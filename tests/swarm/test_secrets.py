@@ -63,7 +63,11 @@ PUBLIC = secrets.emulator_connection_string("http://198.18.7.1:8080")
 
 def asked(own: dict[str, Any], *, sends: bool = False) -> Asked:
     environment: Any = SimpleNamespace(
-        parsed_options=Namespace(**own), host=own.get("host"), user_classes=[], shape_class=None
+        parsed_options=Namespace(**own),
+        host=own.get("host"),
+        user_classes=[],
+        shape_class=None,
+        parsed_locustfiles=None,
     )
     return Asked(environment, sends=sends)
 
@@ -155,3 +159,17 @@ def test_the_embedded_emulator_is_for_its_own_network_only(monkeypatch: pytest.M
     assert asked({}).read_as_worker(order).target.describe() == "embedded emulator at http://127.0.0.1:8080"
     with pytest.raises(ConfigError, match="the master's host only"):
         asked({}).read_as_worker({**order, "network": "elsewhere"})
+
+
+def test_the_source_addresses_of_one_host_are_nothing_to_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(AZURE_VARIABLE, raising=False)
+    options = Namespace(wps_bind="10.0.0.4", wps_rate="5")
+    kept = secrets.take(options)
+    assert (vars(options), kept) == ({"wps_rate": "5"}, {"wps_bind": "10.0.0.4"})
+    masters = {"wps_bind": "10.0.0.4", "wps_connection_string": CONNECTION}
+    own = {"wps_bind": "10.0.0.7-10.0.0.8", "wps_connection_string": CONNECTION}
+    assert asked(own).read_as_worker(ordered(masters), secrets.shareable(masters)).bind == ("10.0.0.7", "10.0.0.8")
+    assert (
+        asked({"wps_connection_string": CONNECTION}).read_as_worker(ordered(masters), secrets.shareable(masters)).bind
+        is None
+    )

@@ -99,6 +99,7 @@ def judge_way(config: RunConfig, network: Network) -> None:
     """Before a run: raises ConfigError if its first connection needs a proxy, or a library, that cannot be used."""
     target = config.target
     judge_extra(target.identity)
+    network.sources.judge()
     if not target.is_emulator:
         url = target.url if target.connection is None else target.connection.endpoint
         network.judge_proxy(url, config.connect_timeout_ns / NS_PER_S)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
@@ -12,8 +12,10 @@ from typing import Any, Final
 import gevent  # type: ignore[import-untyped]
 import gevent.socket  # type: ignore[import-untyped]
 
+from wps_load.client import conntrack
 from wps_load.client.addresses import Address, Addresses, shown
 from wps_load.client.proxy import ProxySettings, open_tunnel
+from wps_load.client.sources import Sources
 from wps_load.client.tcp import connect_any, connect_failure
 from wps_load.client.tls import make_context, wrap
 from wps_load.clock import now_ns
@@ -79,7 +81,7 @@ class Resolver:
         known = self._known.setdefault(key, Addresses(answer))  # all who asked together learn together
         return known
 
-    def connect(self, addresses: Addresses, host: str) -> Any:
+    def connect(self, addresses: Addresses, host: str, sources: Sources) -> Any:
         """A socket that is connected to one of the host's addresses. Raises OSError."""
 
         def unanswered(address: Address, used: Address, why: str) -> None:
@@ -87,7 +89,7 @@ class Resolver:
                 sentence = f"the address {shown(address)} of {host} {why}; {shown(used)} was used"
                 self._on_unanswered(shown(address), sentence)
 
-        sock, used = connect_any(addresses.order(now_ns()), unanswered)
+        sock, used = connect_any(addresses.order(now_ns()), unanswered, sources)
         addresses.answered(used)
         return sock
 
@@ -119,6 +121,7 @@ class Network:
     proxies: ProxySettings = field(default_factory=ProxySettings)
     resolver: Resolver = field(default_factory=Resolver, repr=False)
     connect_host: ConnectHost | None = None
+    sources: Sources = field(default_factory=Sources, repr=False)
 
     @classmethod
     def create(
@@ -128,10 +131,11 @@ class Network:
         insecure: bool = False,
         environ: Mapping[str, str] | None = None,
         connect_host: ConnectHost | None = None,
+        bind: Sequence[str] = (),
     ) -> Network:
         """Raises ConfigError for an unusable CA file. `environ`: has the proxies' variables; None: no proxies."""
         proxies = ProxySettings.from_environ(environ or {})
-        return cls(make_context(ca_file, insecure=insecure), proxies, connect_host=connect_host)
+        return cls(make_context(ca_file, insecure=insecure), proxies, connect_host=connect_host, sources=Sources(bind))
 
     @property
     def straight(self) -> Network:
@@ -179,6 +183,9 @@ def time_limit(timeout_s: float, timings: Timings, host: str) -> Iterator[None]:
     except gevent.Timeout as expired:
         if expired is not timeout:
             raise  # a limit of the caller's own
+        no_room = conntrack.full() if timings.phase == CONNECTING else None
+        if no_room is not None:
+            raise no_room from None
         label = "upgrade_timeout" if timings.phase == UPGRADING else "connect_timeout"
         raise ConnectFailure(
             label,
@@ -189,6 +196,7 @@ def time_limit(timeout_s: float, timings: Timings, host: str) -> Iterator[None]:
         timeout.close()
 
 
+CONNECTING: Final = "opening a TCP connection"
 UPGRADING: Final = "waiting for the answer to the upgrade"
 
 
@@ -212,9 +220,9 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
         addresses = network.resolver.resolve(via_host, via_port)
         timings.dns_ns = now_ns() - began_ns
     began_ns = now_ns()
-    timings.phase = "opening a TCP connection"
+    timings.phase = CONNECTING
     try:
-        sock = network.resolver.connect(addresses, via_host)
+        sock = network.resolver.connect(addresses, via_host, network.sources)
     except OSError as error:
         raise connect_failure(error, via_host, via_port, via_proxy=proxy is not None) from error
     try:

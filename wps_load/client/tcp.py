@@ -14,10 +14,12 @@ import gevent.select  # type: ignore[import-untyped]
 import gevent.socket  # type: ignore[import-untyped]
 
 from wps_load.client.addresses import ATTEMPT_DELAY_NS, Address
+from wps_load.client.sources import NoSource, Sources
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.errors import ConnectFailure
 from wps_load.posix import resource
 
+ANY_SOURCE: Final = Sources()
 RESERVED_FILES: Final = 16
 """Left for reports, and for what Locust and the kernel's statistics open now and then: a run that has opened as many
 connections as this process may is to end well.
@@ -25,17 +27,22 @@ connections as this process may is to end well.
 
 
 def connect_any(
-    addresses: list[Address], on_unanswered: Callable[[Address, Address, str], None]
+    addresses: list[Address],
+    on_unanswered: Callable[[Address, Address, str], None],
+    sources: Sources = ANY_SOURCE,
 ) -> tuple[Any, Address]:
     """A connected socket, and to which address. In the caller's greenlet; set a time limit around it.
 
     An address that has not answered in RFC 8305's attempt delay keeps its chance while the next one is tried.
     `on_unanswered(address, used, why)` is told of those that another one was used instead of. Raises OSError: what
-    the last one said if none answers, or this machine's own limit at once.
+    the last one said if none answers, or this machine's own limit at once; NoSource if `sources` has none for them.
     """
+    addresses = [address for address in addresses if sources.serves(address[0])]
+    if not addresses:
+        raise NoSource("")
     if len(addresses) == 1:
-        return connect(*addresses[0]), addresses[0]
-    race = _Race(addresses)
+        return connect(*addresses[0], sources), addresses[0]
+    race = _Race(addresses, sources)
     try:
         sock, used = race.run()
     finally:
@@ -48,7 +55,8 @@ def connect_any(
 class _Race:
     """Attempts under way at the same time. `begun`: all of them, in order. `failures`: why, of those that failed."""
 
-    def __init__(self, addresses: list[Address]) -> None:
+    def __init__(self, addresses: list[Address], sources: Sources) -> None:
+        self._sources = sources
         self._left = list(addresses)
         self._pending: dict[int, tuple[Any, Address]] = {}
         self._failure: OSError | None = None
@@ -67,7 +75,7 @@ class _Race:
 
     def _begin(self, address: Address) -> None:
         self.begun.append(address)
-        sock = _socket(address[0])
+        sock = _socket(address[0], self._sources)
         self._pending[sock.fileno()] = sock, address
         sock.setblocking(False)
         code = sock.connect_ex(address[1])
@@ -112,9 +120,9 @@ class _Race:
         self._pending.clear()
 
 
-def connect(family: int, address: Any) -> Any:
+def connect(family: int, address: Any, sources: Sources = ANY_SOURCE) -> Any:
     """A connected gevent socket. Raises OSError."""
-    sock = _socket(family)
+    sock = _socket(family, sources)
     try:
         sock.connect(address)
     except BaseException:
@@ -123,30 +131,36 @@ def connect(family: int, address: Any) -> Any:
     return sock
 
 
-def unreachable(addresses: list[Address], limit_s: float) -> dict[Address, str]:
+def unreachable(addresses: list[Address], limit_s: float, sources: Sources = ANY_SOURCE) -> dict[Address, str]:
     """Those that give no connection in `limit_s`, and why; all are tried at the same time."""
-    attempts = {address: gevent.spawn(_why_not, address, limit_s) for address in addresses}
+    tried = [address for address in addresses if sources.serves(address[0])]
+    attempts = {address: gevent.spawn(_why_not, address, limit_s, sources) for address in tried}
     found = {address: attempt.get() for address, attempt in attempts.items()}
     return {address: why for address, why in found.items() if why}
 
 
-def _why_not(address: Address, limit_s: float) -> str:
+def _why_not(address: Address, limit_s: float, sources: Sources) -> str:
     with gevent.Timeout(limit_s, False):
         try:
-            connect(*address).close()
+            connect(*address, sources).close()
         except OSError as error:
             return f"says: {(error.strerror or str(error)).lower()}"
         return ""
     return "does not answer"
 
 
-def _socket(family: int) -> Any:
+def _socket(family: int, sources: Sources) -> Any:
     sock = gevent.socket.socket(family, socket.SOCK_STREAM)
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit != resource.RLIM_INFINITY and sock.fileno() >= limit - RESERVED_FILES:
         sock.close()
         raise OSError(errno.EMFILE, "the last files are not for connections")
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        sources.bind(sock, family)
+    except BaseException:
+        sock.close()
+        raise
     return sock
 
 
@@ -162,7 +176,8 @@ _LOCAL_LIMITS: Final = MappingProxyType(
         errno.EADDRNOTAVAIL: (
             "connect_ports_exhausted",
             "this machine has no free local port left",
-            "use fewer connections a machine, or widen net.ipv4.ip_local_port_range",
+            "use fewer connections a machine, widen net.ipv4.ip_local_port_range, or use more source addresses "
+            "(--wps-bind)",
         ),
         errno.EMFILE: (
             "connect_files_exhausted",
@@ -180,6 +195,11 @@ _LOCAL_LIMITS: Final = MappingProxyType(
 
 def connect_failure(error: OSError, host: str, port: int, *, via_proxy: bool) -> ConnectFailure:
     """What an OSError of `connect` or `connect_any` means."""
+    if isinstance(error, NoSource):
+        what = f"{error.address} is no address of this machine" if error.address else "none is of the target's family"
+        return ConnectFailure(
+            "connect_source_unavailable", f"no source address: {what}", "see --wps-bind, and `ip address`"
+        )
     if error.errno is not None and error.errno in _LOCAL_LIMITS:
         return ConnectFailure(*_LOCAL_LIMITS[error.errno])
     label, what = "connect_unreachable", "cannot be reached from this machine"

@@ -206,7 +206,10 @@ class Way:
         addresses = self.network.resolver.resolve(*self._asked[:2]).order(now_ns())
         if len(addresses) > 1:
             limit_s = min(self._limit_s, _ADDRESS_LIMIT_S)
-            dead = [f"{shown(address)} {why}" for address, why in unreachable(addresses, limit_s).items()]
+            dead = [
+                f"{shown(address)} {why}"
+                for address, why in unreachable(addresses, limit_s, self.network.sources).items()
+            ]
             if dead:
                 self.addresses -= len(dead)
                 said = f"{found}, but of {len(addresses)} addresses {', '.join(dead)}"

@@ -53,7 +53,11 @@ def run(argv: Sequence[str]) -> int:
     if arguments.machine:
         return _print(config, _machine(config, processes), "this machine", as_json=arguments.json)
     network = Network.create(
-        ca_file=config.ca_file, insecure=config.insecure, environ=os.environ, connect_host=config.connect_host
+        ca_file=config.ca_file,
+        insecure=config.insecure,
+        environ=os.environ,
+        connect_host=config.connect_host,
+        bind=config.bind or (),
     )
     judge_way(config, network)
     emulator = _emulator(config)

@@ -17,7 +17,13 @@ class Cause(StrEnum):
     """This program was too late, or its machine had no file, port or memory left for it."""
 
 
-_OWN_LIMITS: Final = ("_files_exhausted", "_ports_exhausted", "_memory_exhausted")
+_OWN_LIMITS: Final = (
+    "_files_exhausted",
+    "_ports_exhausted",
+    "_memory_exhausted",
+    "_conntrack_exhausted",
+    "_source_unavailable",
+)
 
 
 def is_own_limit(label: str) -> bool:

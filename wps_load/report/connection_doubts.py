@@ -12,7 +12,12 @@ ENOUGH_SHARE = 0.5
 
 OWN_LIMITS = {
     "files_exhausted": ("open files", "raise the limit of open files (ulimit -n; fs.file-max for the machine)"),
-    "ports_exhausted": ("local ports", "widen net.ipv4.ip_local_port_range, or use more source addresses"),
+    "ports_exhausted": ("local ports", "widen net.ipv4.ip_local_port_range, or use more source addresses (--wps-bind)"),
+    "conntrack_exhausted": (
+        "room in its table of tracked connections",
+        "raise net.netfilter.nf_conntrack_max, or leave the connections untracked (NOTRACK)",
+    ),
+    "source_unavailable": ("a source address", "give addresses of this machine with --wps-bind (`ip address`)"),
     "memory_exhausted": ("memory", "give the machine more memory, or fewer connections"),
 }
 """Ends of the labels of what this machine kept out (`causes.is_own_limit`): what was missing, and what helps."""

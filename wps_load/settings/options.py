@@ -14,6 +14,7 @@ from typing import Any
 from wps_load.auth import ConnectionString
 from wps_load.protocol.traits import PROTOCOLS
 from wps_load.settings import entra, texts
+from wps_load.settings.bind import source_addresses
 from wps_load.settings.connect_host import ConnectHost
 from wps_load.settings.texts import SKUS, TIERS
 from wps_load.workload.chaos import CutPlan, SlowPlan
@@ -40,7 +41,7 @@ class Option:
 
     `default` False makes it a switch. `choices`: the only values allowed. A secret's value is never shown.
     `page`: who may set it on the web page; a secret nobody, whatever it says. `shapes`: it shapes the load: runs that
-    differ in it cannot be compared.
+    differ in it cannot be compared. `local`: it is about one host, so that a master tells its workers nothing of it.
     """
 
     flag: str
@@ -52,6 +53,7 @@ class Option:
     secret: bool = False
     page: Page = Page.FIELD
     shapes: bool = False
+    local: bool = False
 
     @property
     def on_page(self) -> Page:
@@ -162,6 +164,12 @@ OPTIONS: tuple[Option, ...] = (
         "where sockets and REST calls really go: a reverse proxy or a private address, HOST[:PORT]; tokens, SNI and "
         "Host header stay those of the endpoint, except as HOST,sni (those of HOST) or HOST,NAME", ConnectHost.parse,
         page=Page.TARGET,
+    ),
+    Option(
+        "--wps-bind", "bind", "",
+        "source addresses of this host, taken in turn: 10.0.0.4,10.0.0.5 or 10.0.0.4-10.0.0.23; each has 28,000 ports "
+        "of its own. Workers on other hosts need theirs: as a flag, a variable or in a file of their own",
+        source_addresses, page=Page.NEVER, local=True,
     ),
     Option("--wps-hub", "hub", "bench", "hub", texts.hub),
     Option(

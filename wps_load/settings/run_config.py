@@ -109,6 +109,7 @@ class RunConfig:
     token_rate: Fraction
     role_wait_ns: int
     connect_host: ConnectHost | None
+    bind: tuple[str, ...] | None
     token_lifetime_ns: int
     connect_timeout_ns: int
     keepalive_interval_ns: int

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wps_load.errors import ConfigError
@@ -10,7 +10,7 @@ from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Level, Locustfile
 from wps_load.settings.target import HOST, TargetKind, public_host
-from wps_load.swarm import options, secrets
+from wps_load.swarm import options, sameness, secrets
 from wps_load.swarm.kinds import OurShape, is_ours, plays
 from wps_load.urls import without_secrets
 
@@ -105,14 +105,23 @@ class Asked:
         values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"
         config = options.read(values, sources=self._sources, locustfile=self.locustfile, judged=True)
         secrets.judge_target(config.target, order)
+        if faults := sameness.differences(config, self._files(), order):
+            raise ConfigError(faults)
         if order["emulator"]:
             return config.with_emulator(secrets.emulator_connection_string(order["emulator"]))
         return config
 
+    def traits(self, config: RunConfig) -> dict[str, Any]:
+        """What the workers of a run need to have in common with this master."""
+        return sameness.traits_of(config, self._files())
+
+    def _files(self) -> Sequence[str]:
+        return self._environment.parsed_locustfiles or ()
+
     def _read(
         self, values: Mapping[str, Any], sources: Mapping[str, Level], locustfile: Locustfile, *, judged: bool = False
     ) -> RunConfig:
-        faults = options.repeated()
+        faults = [*options.repeated(), *options.unsupported(self._environment.parsed_options)]
         faults += [fault for cls in self._ours() for fault in cls.attribute_faults()]
         try:
             config = options.read(values, sources=sources, locustfile=locustfile, judged=judged)

@@ -39,7 +39,11 @@ def judge_network(config: RunConfig) -> None:
 
 def make_network(config: RunConfig) -> Network:
     return Network.create(
-        ca_file=config.ca_file, insecure=config.insecure, environ=os.environ, connect_host=config.connect_host
+        ca_file=config.ca_file,
+        insecure=config.insecure,
+        environ=os.environ,
+        connect_host=config.connect_host,
+        bind=config.bind or (),
     )
 
 

@@ -53,7 +53,12 @@ class MasterGate:
         `changed`: what the page's form says differently from Locust's parsed options.
         """
         process = self._process
-        order = {**secrets.order(config), "users": config.peak_users, "seed": config.seed}
+        order = {
+            **secrets.order(config),
+            **process.asked.traits(config),
+            "users": config.peak_users,
+            "seed": config.seed,
+        }
         options = secrets.shareable({**process.asked.values, **(changed or {})})
         unfit, silent = self._rehearsal.faults(order, options)
         if not unfit and not silent:

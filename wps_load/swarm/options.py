@@ -118,6 +118,14 @@ def repeated() -> list[Fault]:
     return list(repeated_keys(_settings()))
 
 
+def unsupported(parsed: Any) -> list[Fault]:
+    """Options of Locust's that cannot be together with connections that stay."""
+    if not getattr(parsed, "enable_rebalancing", False):
+        return []
+    why = "rebalancing closes connections and opens them on other workers in the middle of a run: leave it out"
+    return [Fault("--enable-rebalancing", None, why)]
+
+
 def _settings() -> Settings:
     """Of the parser that Locust has parsed its command line with: the first one; its page makes more."""
     return settings_of(_parsers[0]) if _parsers else {}

@@ -31,8 +31,9 @@ _NEEDED = {
 
 
 def holds_secret(option: Option, text: str) -> bool:
-    """Whether a text of this option stays in its process: a negotiate URL may have a key in its query (`?code=...`)."""
-    if option.secret:
+    """Whether a text of this option stays in its process: a negotiate URL may have a key in its query (`?code=...`);
+    what is about one host is nothing to another."""
+    if option.secret or option.local:
         return bool(text)
     return option.on_page is Page.TARGET and "://" in text and without_secrets(text) != text
 
@@ -49,7 +50,7 @@ def take(options: Namespace) -> dict[str, str]:
     """
     found = secrets_of(vars(options))
     for option in OPTIONS:
-        if option.secret or option.dest in found:
+        if option.secret or option.local or option.dest in found:
             vars(options).pop(option.dest, None)
     return found
 
@@ -60,7 +61,7 @@ def shareable(values: Mapping[str, Any]) -> dict[str, Any]:
     return {
         option.dest: values[option.dest]
         for option in OPTIONS
-        if not option.secret and option.dest in values and option.dest not in hidden
+        if not (option.secret or option.local) and option.dest in values and option.dest not in hidden
     }
 
 

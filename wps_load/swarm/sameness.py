@@ -1,0 +1,59 @@
+"""Whether a worker is of the same version as its master, and plays from the same files. Pure but for reading them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from wps_load.errors import Fault
+from wps_load.settings.run_config import RunConfig
+from wps_load.swarm.facts import versions
+
+PAYLOADS, LOCUSTFILES = "--wps-payload-file", "locustfile"
+
+
+def traits_of(config: RunConfig, locustfiles: Iterable[str] | None) -> dict[str, Any]:
+    """What a master tells its workers. Digests: nobody needs the contents, and a path says nothing on another host."""
+    return {"version": versions().get("wps-load", ""), "files": _files(config, locustfiles)}
+
+
+def differences(config: RunConfig, locustfiles: Iterable[str] | None, traits: Mapping[str, Any]) -> list[Fault]:
+    """Why this worker, with its own `config`, cannot play in the run of a master with these traits."""
+    own = versions().get("wps-load", "")
+    if traits.get("version", own) != own:
+        return [Fault(
+            "version of wps-load", own, f"the master's, {traits['version']}: install the same on both",
+        )]  # fmt: skip
+    wanted = traits.get("files", {})
+    return [
+        Fault(name, None, "this worker's file differs from the master's: give both the same")
+        for name, digest in _files(config, locustfiles).items()
+        if wanted.get(name, digest) != digest
+    ]
+
+
+def _files(config: RunConfig, locustfiles: Iterable[str] | None) -> dict[str, str]:
+    samples = [sample for each in config.populations for sample in each.samples or ()]
+    found = {PAYLOADS: _digest(samples)} if samples else {}
+    contents = [content for path in sorted(locustfiles or (), key=_name) if (content := _read(path)) is not None]
+    return found | ({LOCUSTFILES: _digest(contents)} if contents else {})
+
+
+def _name(path: str) -> str:
+    return Path(path).name
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        return Path(path).read_bytes()
+    except OSError:
+        return None
+
+
+def _digest(contents: Iterable[bytes]) -> str:
+    found = hashlib.sha256()
+    for content in contents:
+        found.update(len(content).to_bytes(8, "big") + content)
+    return found.hexdigest()
