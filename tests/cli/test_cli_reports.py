@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 from tests.cli.cli_program import Run
+from tests.entra_fake import fake_entra
 from tests.report.report_runs import append, facts, write
+from tests.report.test_report_azure_fetched import ID, Monitor
+from wps_load.client.azure_monitor import MANAGER
 from wps_load.report.files import write_snapshot
 
 AZURE = Path(__file__).parents[1] / "report" / "azure_metrics.json"
@@ -88,6 +91,27 @@ class TestReport:
         assert (result.code, result.out) == (2, "")
         assert "it covers 2026-03-14 09:25:00 UTC to " in result.err
         assert (folder / "report.html").read_bytes() == before
+
+    @pytest.mark.program  # azure-core asks uname what machine this is
+    def test_azure_monitor_is_asked_itself(
+        self, run: Run, make: Callable[..., Path], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        folder = make("a")
+        with fake_entra(tmp_path) as fake, Monitor() as monitor:
+            monkeypatch.setenv(MANAGER, f"http://127.0.0.1:{monitor.port}")
+            for name, value in fake.environ("managed-identity", tmp_path).items():
+                monkeypatch.setenv(name, value)
+            result = run("report", folder, "--azure-resource", ID, "--azure-credential", "managed-identity")
+        assert result.code == 0
+        assert fake.asked == ["imds"]
+        assert "Server Load was 83 % at most" in (folder / "report.html").read_text()
+        assert "| SlowClient | 2 |" in (folder / "summary.md").read_text()
+        assert "subscriptions" not in (folder / "report.html").read_text()
+
+    def test_azure_monitor_of_what_is_no_resource(self, run: Run, make: Callable[..., Path]) -> None:
+        result = run("report", make("a"), "--azure-resource", "wps")
+        assert (result.code, result.out) == (2, "")
+        assert "a resource id, /subscriptions/" in result.err
 
     def test_settings_that_nobody_knows(self, run: Run, make: Callable[..., Path]) -> None:
         result = run("report", make("a", settings={**facts().settings, "wps-payload": "huge"}), "--growth", "1")

@@ -100,6 +100,7 @@ def judge_way(config: RunConfig, network: Network) -> None:
     target = config.target
     judge_extra(target.identity)
     network.sources.judge()
+    judge_extra(None if config.azure_resource is None else config.azure_resource.identity)
     if not target.is_emulator:
         url = target.url if target.connection is None else target.connection.endpoint
         network.judge_proxy(url, config.connect_timeout_ns / NS_PER_S)

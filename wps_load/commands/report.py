@@ -2,27 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from wps_load.capacity.prices import Prices, read_prices
 from wps_load.capacity.units import Guide, load_guide
+from wps_load.client import azure_monitor
+from wps_load.client.entra import judge_extra
+from wps_load.client.stream import Network
 from wps_load.commands import units_text
 from wps_load.commands.parsing import plain_parser
 from wps_load.commands.words import rate, row
-from wps_load.errors import ConfigError, ExitCode, Fault
+from wps_load.errors import ConfigError, ExitCode, Fault, Finding
 from wps_load.report import tables
-from wps_load.report.azure import AzureMetrics, read_azure
+from wps_load.report.azure import AzureMetrics, of_documents, read_azure
 from wps_load.report.document import Summary
 from wps_load.report.extras import Extras
 from wps_load.report.files import write_rendered
 from wps_load.report.index import INDEX, write_index
 from wps_load.report.load import BrokenRun, Run, load_run
 from wps_load.report.measured import measured_load
+from wps_load.settings.entra import CREDENTIALS, AzureResource, Identity, resource_id
 from wps_load.settings.options import BY_FLAG
 
 _EXAMPLE = """\
@@ -31,6 +36,9 @@ junit.xml again: after an update of wps-load, or for a run that was killed and h
 
 With --azure-metrics: Azure Monitor's Server Load, quota, connections and close reasons on the run's time axis, from
 `az monitor metrics list ... --interval PT1M --output json`: docs/capacity.md has the commands.
+
+With --azure-resource: the same, fetched from Azure Monitor; it needs the extra wps-load[entra] and the role Monitoring
+Reader.
 
 With --growth or --prices: also the units that hold the measured load and N times it, and their cost: on the page, in
 summary.md and on stdout.
@@ -42,6 +50,7 @@ example:
   wps-load report reports/20261124T141500Z-echo
   wps-load report reports/20261124T141500Z-echo --growth 2,5,10 --prices prices.json
   wps-load report reports/20261124T141500Z-echo --azure-metrics metrics.json
+  wps-load report reports/20261124T141500Z-echo --azure-credential cli --azure-resource /subscriptions/ID/...
 """
 
 
@@ -58,7 +67,17 @@ def run(argv: Sequence[str]) -> int:
         metavar="FILE",
         help="JSON of `az monitor metrics list`; repeatable",
     )
+    parser.add_argument(
+        "--azure-resource", default=None, metavar="ID", help="fetch the metrics of this resource id from Azure Monitor"
+    )
+    parser.add_argument(
+        "--azure-credential",
+        default="default",
+        choices=CREDENTIALS,
+        help="Entra ID's way in to them: " + ", ".join(CREDENTIALS) + " (%(default)s)",
+    )
     arguments = parser.parse_args(argv)
+    azure = Azure(arguments.azure_metrics, _resource(arguments.azure_resource, arguments.azure_credential))
     guide = load_guide()
     growth = units_text.read_growth(arguments.growth)
     prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
@@ -66,10 +85,48 @@ def run(argv: Sequence[str]) -> int:
         if _holds_runs(Path(name)):
             _index(Path(name))
             continue
-        found = _render(Path(name), growth, prices, arguments.azure_metrics)
+        found = _render(Path(name), growth, prices, azure)
         if growth or prices is not None:
             sys.stdout.write(_units(found, guide, growth, prices))
     return ExitCode.PASSED
+
+
+class Azure(NamedTuple):
+    """Where Azure Monitor's view of a run comes from: files, and a resource that is asked."""
+
+    paths: Sequence[str]
+    resource: AzureResource | None
+
+    def metrics_of(self, run: Run) -> AzureMetrics | None:
+        """None: nothing is asked for. Raises ConfigError with what is wrong in one sentence."""
+        told = run.summary["run"]
+        started_at, duration_s = datetime.fromisoformat(told["started_at"]), told["duration_s"]
+        found = [read_azure(self.paths, started_at, duration_s)] if self.paths else []
+        if self.resource is not None:
+            found.append(fetched(self.resource, started_at, duration_s))
+        return AzureMetrics(tuple(series for each in found for series in each.series)) if found else None
+
+
+def fetched(resource: AzureResource, started_at: datetime, duration_s: float) -> AzureMetrics:
+    """A resource's metrics from Azure Monitor. Raises ConfigError."""
+    judge_extra(resource.identity)
+    try:
+        network = Network.create(environ=os.environ)
+        return of_documents(azure_monitor.metrics_of(resource, started_at, duration_s, network), started_at, duration_s)
+    except Finding as finding:
+        said = f"{finding.message}{'; ' + finding.advice if finding.advice else ''}"
+    except ValueError as error:
+        said = f"{error}. Azure needs some minutes until a run's last points are there"
+    raise ConfigError([Fault("--azure-resource", None, said)])
+
+
+def _resource(text: str | None, credential: str) -> AzureResource | None:
+    if text is None:
+        return None
+    try:
+        return AzureResource(resource_id(text), Identity(credential, ""))
+    except ValueError as error:
+        raise ConfigError([Fault("--azure-resource", text, str(error))]) from None
 
 
 def _holds_runs(folder: Path) -> bool:
@@ -90,12 +147,12 @@ def _index(folder: Path) -> None:
     sys.stdout.write("\n".join([*lines, str(folder / INDEX), ""]))
 
 
-def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azure_metrics: Sequence[str]) -> Run:
+def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azure: Azure) -> Run:
     """Writes the folder's files, and says the verdict and where the page is."""
     if not folder.is_dir():
         raise BrokenRun(f"{folder} is no folder: give the folder of a run, as the run printed it.")
     found = load_run(folder)
-    extras = Extras(growth, prices, _azure(azure_metrics, found) if azure_metrics else None)
+    extras = Extras(growth, prices, azure.metrics_of(found))
     try:
         write_rendered(folder, found.summary, found.histograms, extras)
     except ValueError as error:
@@ -106,11 +163,6 @@ def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azu
     word = tables.verdict_word(found.summary)
     sys.stdout.write(f"{word}: {tables.verdict_sentence(found.summary)}\n{folder / 'report.html'}\n")
     return found
-
-
-def _azure(paths: Sequence[str], run: Run) -> AzureMetrics:
-    told = run.summary["run"]
-    return read_azure(paths, datetime.fromisoformat(told["started_at"]), told["duration_s"])
 
 
 def _units(run: Run, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> str:

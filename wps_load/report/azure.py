@@ -86,6 +86,21 @@ def read_azure(paths: Sequence[str], started_at: datetime, duration_s: float) ->
     return AzureMetrics(tuple(series for path in paths for series in _read(path, started_at, duration_s)))
 
 
+def of_documents(documents: Sequence[object], started_at: datetime, duration_s: float) -> AzureMetrics:
+    """The metrics of answers of the API, cut to the run; one that has none of a kind is left out. Raises ValueError
+    where nothing is left, with the reason."""
+    series: list[Series] = []
+    reason = "Azure Monitor has answered with nothing"
+    for document in documents:
+        try:
+            series += overlay(document, started_at, duration_s)
+        except ValueError as error:
+            reason = str(error)
+    if not series:
+        raise ValueError(reason)
+    return AzureMetrics(tuple(series))
+
+
 def _read(path: str, started_at: datetime, duration_s: float) -> list[Series]:
     try:
         document = json.loads(Path(path).read_text("utf-8"))

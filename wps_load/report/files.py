@@ -84,7 +84,7 @@ def summarize(folder: Path, facts: RunFacts) -> Summary:
     return summary
 
 
-def write_run(folder: Path, facts: RunFacts, summary: Summary | None = None) -> Summary:
+def write_run(folder: Path, facts: RunFacts, summary: Summary | None = None, extras: Extras = NONE) -> Summary:
     """Writes the files of a finished run, as many as can be, and returns the summary. Timeline and log are there.
     `summary`: if it is made already.
 
@@ -93,7 +93,8 @@ def write_run(folder: Path, facts: RunFacts, summary: Summary | None = None) -> 
     summary = summarize(folder, facts) if summary is None else summary
     folder.mkdir(parents=True, exist_ok=True)
     first: OSError | None = None
-    for name, content in (*_data(summary), *_rendered(summary, facts.snapshot.histograms, Extras(folder=str(folder)))):
+    extras = replace(extras, folder=str(folder))
+    for name, content in (*_data(summary), *_rendered(summary, facts.snapshot.histograms, extras)):
         try:
             put(folder / name, b"".join(content()))
         except OSError as error:

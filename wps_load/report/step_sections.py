@@ -126,7 +126,7 @@ def azure(page: Page) -> Markup:
     if found is None:
         return NOTHING
     said = (
-        f"From --azure-metrics, cut to the run. A point stands for {found.series[0].interval_s:g} s; the charts "
+        f"From Azure Monitor, cut to the run. A point stands for {found.series[0].interval_s:g} s; the charts "
         "have the time axis of the others."
     )
     labels = {"azure-load": "Server Load and connection quota", "azure-connections": "connections by Azure Monitor"}

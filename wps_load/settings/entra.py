@@ -39,6 +39,14 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
+class AzureResource:
+    """A resource of Azure Resource Manager, and who may read its metrics."""
+
+    id: str
+    identity: Identity
+
+
+@dataclass(frozen=True, slots=True)
 class ClientTokens:
     """How many client tokens there are. `pool`: so many, with as many user ids; `each`: one for each user; neither: one
     for all, without a user id."""

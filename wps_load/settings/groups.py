@@ -26,7 +26,7 @@ GROUPS = (
         "Target",
         "what is tested; none given: the embedded emulator",
         "target connection-string client-url negotiate-url endpoint credential client-tokens token-rate "
-        "role-wait authority token-scope hub",
+        "role-wait authority token-scope azure-resource hub",
     ),
     Group(
         "Load",

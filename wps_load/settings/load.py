@@ -12,6 +12,7 @@ from typing import Any
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure import thresholds
 from wps_load.settings.class_populations import class_faults, population_of
+from wps_load.settings.entra import AzureResource, Identity
 from wps_load.settings.feasibility import unreachable
 from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, Option
 from wps_load.settings.rules import conflicts
@@ -67,6 +68,9 @@ def load(
     roles_given = found["roles"] is not None
     if not roles_given:
         found["roles"] = default_roles(found["scenario"], found["protocol"])
+    if found["azure_resource"] is not None:
+        reader_of_metrics = Identity(found["credential"] or "default", "", found["authority"])
+        found["azure_resource"] = AzureResource(found["azure_resource"], reader_of_metrics)
     for flag in ("--wps-target", *TARGET_FLAGS, "--wps-authority", "--wps-token-scope"):
         del found[BY_FLAG[flag].field]
     found["user_class"] = ""

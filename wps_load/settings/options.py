@@ -303,6 +303,12 @@ OPTIONS: tuple[Option, ...] = (
         f"tier that the target was bought as: {', '.join(TIERS)}; or {', '.join(SKUS)}", texts.tier,
     ),
     Option(
+        "--wps-azure-resource", "azure_resource", "",
+        "the target's resource id, /subscriptions/...: at the end of a run its metrics are fetched from Azure Monitor "
+        "and laid under the report's time axis; with --wps-credential, else the default one", entra.resource_id,
+        page=Page.NEVER,
+    ),
+    Option(
         "--wps-report-dir", "report_dir", "reports",
         "each run writes a folder of its own in it; empty: no files", page=Page.NEVER,
     ),

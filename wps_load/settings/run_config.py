@@ -12,7 +12,7 @@ from wps_load.measure.catalog import main_metric
 from wps_load.measure.thresholds import Slo, demanded
 from wps_load.protocol.traits import TRAITS, Traits
 from wps_load.settings.connect_host import ConnectHost
-from wps_load.settings.entra import ClientTokens
+from wps_load.settings.entra import AzureResource, ClientTokens
 from wps_load.settings.options import SHAPING
 from wps_load.settings.target import Target
 from wps_load.settings.texts import TIERS
@@ -110,6 +110,7 @@ class RunConfig:
     role_wait_ns: int
     connect_host: ConnectHost | None
     bind: tuple[str, ...] | None
+    azure_resource: AzureResource | None
     token_lifetime_ns: int
     connect_timeout_ns: int
     keepalive_interval_ns: int

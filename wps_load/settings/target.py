@@ -179,7 +179,7 @@ def _credential_fault(found: Mapping[str, Any], given: Given, chosen: Candidate 
     if chosen is not None and chosen.target.identity is not None:
         names = ", ".join(CREDENTIALS)
         return None if credential else Fault(chosen.name, None, f"it needs --wps-credential: {names}; or give {_WAYS}")
-    if credential is None:
+    if credential is None or found["azure_resource"] is not None:
         return None
     option = BY_FLAG["--wps-credential"]
     level = given.level(option.dest)

@@ -12,13 +12,17 @@ from typing import Any
 
 import gevent  # type: ignore[import-untyped]
 
+from wps_load.client.azure_monitor import metrics_of
+from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns, utc_now
-from wps_load.errors import ExitCode, worst
+from wps_load.errors import ExitCode, Finding, WpsLoadError, worst
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import LATENCIES, main_metric
 from wps_load.report.appended import Course
+from wps_load.report.azure import of_documents
 from wps_load.report.closing import closing
 from wps_load.report.document import Summary
+from wps_load.report.extras import NONE, Extras
 from wps_load.report.files import append_step_summary, prepare, summarize, write_run
 from wps_load.report.index import INDEX, write_index
 from wps_load.report.interval import Interval
@@ -55,6 +59,7 @@ class Reporter:
         self._next_snapshot_s = SNAPSHOT_EVERY_S
         self._facts: RunFacts | None = None
         self._lost: str | None = None
+        self._extras = NONE
         """Why the report could not be written."""
         self._incomplete: str | None = None
         """Why the timeline and the log end before the run does."""
@@ -193,7 +198,25 @@ class Reporter:
         if self._snapshots is not None:
             self._snapshots.finish()
         self._append(None)
+        self._extras = self._monitored(facts)
         self._write(facts)
+
+    def _monitored(self, facts: RunFacts) -> Extras:
+        """With Azure Monitor's view of the run, where a resource was named: as far as Azure has it by now."""
+        resource = self.config.azure_resource
+        if resource is None or self.folder is None:
+            return NONE
+        try:
+            network = Network.create(environ=os.environ)
+            documents = metrics_of(resource, facts.started_at, facts.duration_s, network)
+            return Extras(azure=of_documents(documents, facts.started_at, facts.duration_s))
+        except (WpsLoadError, ValueError) as error:
+            advice = f"; {error.advice}" if isinstance(error, Finding) and error.advice else ""
+            self._console.say(
+                f"Azure Monitor's metrics are not in the report: {error}{advice}. Azure needs some minutes for a run's "
+                f"last points: wps-load report {self.folder} --azure-resource ..."
+            )
+            return NONE
 
     def amend(self, outside: Outside) -> None:
         """What else bears on the exit code, as it is at the process's end: the report is written anew if it differs."""
@@ -210,7 +233,7 @@ class Reporter:
             return
         self.summary = summarize(self.folder, facts)
         try:
-            write_run(self.folder, facts, self.summary)
+            write_run(self.folder, facts, self.summary, self._extras)
             self._lost = self._incomplete
         except OSError as error:
             self._lost = self._not_written(error)
