@@ -282,6 +282,7 @@ def test_a_wrong_negotiate_url_is_shown_without_its_query() -> None:
         ({"emulator_faults": "drop=1/9", "client_url": CLIENT_URL}, "--wps-emulator-faults", "emulator"),
         ({"payload": "1MiB"}, "--wps-payload", "1MiB on the wire"),
         ({"payload": "800KiB", "data_type": "binary"}, "--wps-payload", "base64"),
+        ({"slo": "viewers.rtt p99 < 1s"}, "--wps-slo", "no population is called viewers"),
         ({"slo": "delivery p99 < 1s"}, "--wps-slo", "not measured"),
         ({"scenario": "idle", "slo": "loss = 0"}, "--wps-slo", "no messages"),
         ({"scenario": "small-group", "no_echo": True, "slo": "rtt p99 < 1s"}, "--wps-slo", "not measured"),

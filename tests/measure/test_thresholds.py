@@ -56,6 +56,14 @@ def one(text: str) -> Slo:
     return slo
 
 
+def test_a_population_s_own_demand_names_it() -> None:
+    (of_all, of_one, loss) = parse("delivery p99 < 1s, big-viewers.delivery p99 < 250ms, viewers.loss = 0")
+    assert (of_all.population, of_one.population, loss.population) == ("", "big-viewers", "viewers")
+    assert of_one.expression == "big-viewers.delivery p99 < 250ms"
+    assert (of_one.subject, of_one.aggregate, of_one.limit_ms) == ("delivery", "p99", 250.0)
+    assert of_all.of("chat") == parse("chat.delivery p99 < 1s")[0]
+
+
 def test_the_contracts_example() -> None:
     slos = parse("rtt p99 < 250ms, loss = 0, connect p95 <= 2s, connected >= 99.9%, delivery rate >= 3000/s")
     assert [(s.subject, s.aggregate, s.operator, s.limit, s.unit) for s in slos] == [

@@ -1,7 +1,7 @@
 """Service level objectives: their grammar, what they mean, and whether they hold.
 
     slos      = "none" | slo *( "," slo )
-    slo       = subject [ aggregate ] operator value
+    slo       = [ population "." ] subject [ aggregate ] operator value
     subject   = metric | "loss" | "missed" | "duplicates" | "reordered" | "misdelivered" | "connected"
     metric    = a name of the catalogue                          ; takes an aggregate, the others don't
     aggregate = "p50" | "p90" | "p95" | "p99" | "p99.9" | "p99.99" | "mean" | "min" | "max"
@@ -23,7 +23,7 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal, NamedTuple, Protocol
 
 from wps_load.clock import NS_PER_MS
@@ -71,7 +71,7 @@ _KINDS: Final = {
 # -- grammar -------------------------------------------------------------------------------------------------
 
 _SLO: Final = re.compile(
-    r"\s*(?P<subject>[A-Za-z_]\w*)(?:\s+(?P<aggregate>[A-Za-z][\w.]*))?"
+    r"\s*(?:(?P<population>[a-z][a-z0-9-]*)\.)?(?P<subject>[A-Za-z_]\w*)(?:\s+(?P<aggregate>[A-Za-z][\w.]*))?"
     r"\s*(?P<operator>[<>=!]+)\s*(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[^\s]*)\s*"
 )
 
@@ -86,7 +86,9 @@ class SloError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """One demand. `limit` is in `unit` ("us", "ms", "s", "m", "/s", "%" or "" for a plain number)."""
+    """One demand. `limit` is in `unit` ("us", "ms", "s", "m", "/s", "%" or "" for a plain number). `population`: whose
+    numbers it is about; empty: the whole run's.
+    """
 
     expression: str
     subject: str
@@ -94,6 +96,11 @@ class Slo:
     operator: str
     limit: float
     unit: str
+    population: str = ""
+
+    def of(self, population: str) -> Slo:
+        """The same demand of a population, which its expression names."""
+        return replace(self, expression=f"{population}.{self.expression}", population=population)
 
     @property
     def kind(self) -> str:
@@ -141,7 +148,7 @@ def _parse_one(part: str) -> Slo:
         raise refuse("subject", f"nothing is called {subject!r}: {names}")
     elif aggregate:
         raise refuse("aggregate", f"{subject} takes no aggregate: '{subject} {sign} VALUE'")
-    slo = Slo(expression, subject, aggregate, sign, float(found["number"]), unit)
+    slo = Slo(expression, subject, aggregate, sign, float(found["number"]), unit, found["population"] or "")
     kind = _KINDS[slo.kind]
     if sign not in kind.operators.split():
         raise refuse("operator", f"{sign!r} makes no demand here: one of {kind.operators}")

@@ -209,8 +209,13 @@ def _slos(seen: Given) -> Fault | None:
     metrics: frozenset[str] = frozenset().union(
         *(metrics_of(one.scenario, one.protocol, ack=one.ack, no_echo=one.no_echo) for one in config.populations)
     )
-    why = [text for slo in config.population.slos if (text := thresholds.check(slo, metrics)) is not None]
-    return Fault("--wps-slo", config.population.slo, "; ".join(why)) if why else None
+    why = [_of_nobody(slo) or thresholds.check(slo, metrics) for slo in config.population.slos]
+    said = "; ".join(filter(None, why))
+    return Fault("--wps-slo", config.population.slo, said) if said else None
+
+
+def _of_nobody(slo: thresholds.Slo) -> str | None:
+    return f"no population is called {slo.population}: the run is no mix" if slo.population else None
 
 
 def _search(seen: Given) -> Fault | None:
