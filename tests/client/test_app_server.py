@@ -37,7 +37,7 @@ def engine(emulator: EmulatorProcess) -> Iterator[Engine]:
 
 @pytest.fixture
 def server(engine: Engine) -> AppServerClient:
-    return engine.populations[0].app_server
+    return engine.populations[0].app_server()
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_a_service_that_is_not_there() -> None:
     config = load({"wps_connection_string": nobody}, users=1, spawn_rate=1.0, environ={}, locustfile=TASKS)
     engine = make_engine(config, {"run_id": "r", "number": 1, "users": 1}, lambda kind, sentence: None)
     with pytest.raises(Finding):
-        engine.populations[0].app_server.send_to_all("x")
+        engine.populations[0].app_server().send_to_all("x")
     assert [*taken(engine).failures] == [("rest_publish", "rest_connect_refused")]
     engine.close()
 

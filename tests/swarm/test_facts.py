@@ -89,10 +89,16 @@ def test_a_worker_that_is_gone_is_counted_with_its_last_report() -> None:
     assert (found.totals.published, found.totals.delivered, found.totals.send_failed) == (9, 8, 1)
 
 
-@pytest.mark.parametrize(("scenario_users", "name", "accounted"), [(True, "echo", True), (False, "locustfile", False)])
-def test_tasks_of_a_locustfile_have_no_accounts(scenario_users: bool, name: str, accounted: bool) -> None:
+@pytest.mark.parametrize(
+    ("scenario_users", "name", "measured", "accounted"),
+    [(True, "echo", 5, True), (True, "echo", 0, True), (False, "locustfile", 0, False), (False, "locustfile", 5, True)],
+)
+def test_tasks_of_a_locustfile_have_accounts_of_what_they_measure(
+    scenario_users: bool, name: str, measured: int, accounted: bool
+) -> None:
     conductor = measuring(scenario_users)
     hear(conductor, "a", report(1), 1)
-    hear(conductor, "a", Accounts(LedgerTotals(5, 0, 5, 5, 0, 0, 0), 0), 2)
+    hear(conductor, "a", Accounts(LedgerTotals(measured, 0, measured, measured, 0, 0, 0), 0), 2)
     found = facts(conductor, NS_PER_S)
-    assert (found.scenario, found.totals is not None, found.has_messages) == (name, accounted, accounted)
+    assert (found.scenario, found.totals is not None, found.has_messages) == (name, accounted, scenario_users)
+    assert found.offered == (measured if accounted else None)

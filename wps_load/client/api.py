@@ -22,8 +22,11 @@ from wps_load.client.api_connector import TIMEOUT_S, ApiConnector
 from wps_load.client.connections import Connections
 from wps_load.client.inbox import Callback, Inbox
 from wps_load.client.outstanding import Key, Outstanding, Sent, data_key
+from wps_load.client.task_accounts import Account
+from wps_load.client.task_streams import Sending
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.errors import LocalProtocolError, WrongType
+from wps_load.errors import ConnectionLost, Finding, LocalProtocolError, WrongType
+from wps_load.measure.task_envelope import unseal
 from wps_load.protocol import names
 from wps_load.protocol.messages import DataMessage, DataType, InvokeResponse, SendEvent, SendToGroup, Upstream
 from wps_load.protocol.simple import EVENT
@@ -49,12 +52,14 @@ class WebPubSubClient:
         self._inbox = Inbox(on_callback_error)
         self._outstanding = Outstanding()
         self._json_is_text = context.codec.traits.json_as_text
+        self._account = Account(context)
         self._connector = ApiConnector(
             connections,
             user_id=names.user_id(user_id),
             groups=names.group_names(groups),
             on_data=self._on_data,
             on_end=self._on_end,
+            account=self._account,
         )
 
     # -- connection ------------------------------------------------------------
@@ -123,16 +128,30 @@ class WebPubSubClient:
     # -- sending ------------------------------------------------------------
 
     def send_to_group(
-        self, group: str, data: Any, *, ack: bool = True, no_echo: bool = False, timeout: float = TIMEOUT_S
+        self,
+        group: str,
+        data: Any,
+        *,
+        ack: bool = True,
+        no_echo: bool = False,
+        measured: bool = False,
+        timeout: float = TIMEOUT_S,
     ) -> None:
         """Publishes `data`: str as text, bytes as binary, anything else as JSON. `timeout` in seconds.
 
         `ack`: waits for the service's answer, `publish_ack`. When our own copy comes back (we are in the group, and
         not `no_echo`), that is `rtt`; it is known by its data, so give each message data of its own.
+
+        `measured`: the message carries a stamp, and is accounted for at all members among the run's clients: `delivery`
+        and `rtt`, what was lost, came twice or in another order. They get the data as they are; a program that is none
+        of the run's sees the stamp (docs/locustfiles.md).
         """
         self._require_envelope("send_to_group")
         names.group_name(group)
         data_type, wire, shown = self._written(data)
+        if measured:
+            self._publish_measured(group, data_type, data, ack, no_echo, timeout)
+            return
         key = None if no_echo else data_key(group, data_type, shown)
         self._publish(lambda ack_id: SendToGroup(group, data_type, wire, ack_id, no_echo), key, ack, timeout)
 
@@ -171,16 +190,24 @@ class WebPubSubClient:
         key = data_key(None, data_type, shown)
         self._publish(lambda _: SendEvent(EVENT, data_type, wire), key, False, timeout)
 
-    def _publish(self, message: Callable[[int | None], Upstream], key: Key | None, ack: bool, timeout: float) -> None:
+    def _publish(
+        self,
+        message: Callable[[int | None], Upstream],
+        key: Key | None,
+        ack: bool,
+        timeout: float,
+        due: Callable[[], Sending] | None = None,
+    ) -> None:
+        """`due`: of a measured message, when it is due is asked once there is a connection."""
         context, connector = self._context, self._connector
         timeout_s = api_values.seconds(timeout)
         link = connector.ready()
-        due_ns = now_ns()
+        due_ns = now_ns() if due is None else due().due_ns
         epoch = context.epochs.measured_at(due_ns)
         deadline_ns = due_ns + int(timeout_s * NS_PER_S)
 
         def note() -> None:
-            if epoch is None:
+            if epoch is None or due is not None:
                 return
             context.recorder.count("tasks_published")
             if key is not None:
@@ -197,6 +224,35 @@ class WebPubSubClient:
         note()
         if not link.send(payload, context.codec.opcode_for(_data_type(written))):
             connector.fail("publish_ack", "send_failed", "the connection broke while a message was sent")
+
+    def _publish_measured(
+        self, group: str, data_type: DataType, data: Any, ack: bool, no_echo: bool, timeout: float
+    ) -> None:
+        publisher = self._account.publisher
+        sending: Sending | None = None
+
+        def message(ack_id: int | None) -> Upstream:
+            sealed = publisher.sealed(bytes(data) if data_type is DataType.BINARY else data, due())
+            return SendToGroup(group, data_type, self._written(sealed)[1], ack_id, no_echo)
+
+        def due() -> Sending:
+            nonlocal sending
+            sending = sending or publisher.due("group", group, no_echo=no_echo)
+            return sending
+
+        try:
+            self._publish(message, None, ack, timeout, due)
+        except Finding as failure:
+            left = sending is not None and sending.seq is not None
+            if left and (failure.label in _UNANSWERED or isinstance(failure, ConnectionLost)):
+                publisher.unanswered(due())
+            else:
+                publisher.not_sent(due(), failure.label)
+            raise
+        except LocalProtocolError:
+            if sending is not None and sending.seq is not None:  # too long with its envelope: it never left
+                sending.forget(self._context.epochs.number)
+            raise
 
     def _written(self, data: Any) -> tuple[DataType, object, object]:
         """(type, as the codec takes it, as it comes back)."""
@@ -246,11 +302,15 @@ class WebPubSubClient:
 
     def _on_data(self, message: DataMessage, arrival_ns: int) -> None:
         """In the hub."""
-        if self._context.epochs.measured_at(arrival_ns) is not None:
+        opened = unseal(message.data)
+        if opened is not None:
+            self._account.arrived(opened, message.group, arrival_ns)
+            message = message._replace(data=opened.data)
+        elif self._context.epochs.measured_at(arrival_ns) is not None:
             self._context.recorder.count("tasks_delivered")
         if self._json_is_text and message.data_type == DataType.JSON:
             message = message._replace(data=_parsed(message.data))
-        if len(self._outstanding) and message.from_user_id in (None, self.user_id):
+        if opened is None and len(self._outstanding) and message.from_user_id in (None, self.user_id):
             sent = self._sent_of(message)
             if sent is not None and sent.epoch == self._context.epochs.number:
                 self._context.rtt.append(arrival_ns - sent.due_ns)
@@ -269,6 +329,10 @@ class WebPubSubClient:
         """In the hub: the connection has ended for good, so what is under way won't come back."""
         self._outstanding.clear()
         self._inbox.wake()
+
+
+_UNANSWERED = ("ack_timeout", "ack_connection_lost")
+"""The service has the message, or has not: nobody knows whether it was published."""
 
 
 def _data_type(message: Upstream) -> DataType:

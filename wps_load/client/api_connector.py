@@ -18,6 +18,7 @@ from wps_load.client.connections import Connections
 from wps_load.client.dial import Dialed
 from wps_load.client.establish import establish, seconds_until
 from wps_load.client.reconnect import Backoff, BackoffPolicy
+from wps_load.client.task_accounts import Account
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost, Finding
 from wps_load.measure.catalog import ack_label
@@ -38,6 +39,7 @@ class ApiConnector:
         groups: Iterable[str],
         on_data: Callable[[DataMessage, int], None],
         on_end: Callable[[], None],
+        account: Account,
     ) -> None:
         self._connections = connections
         self._context = context = connections.context
@@ -46,6 +48,7 @@ class ApiConnector:
         self.name = user_id or f"{run.run_id}-{secrets.token_hex(8)}"
         self._on_data = on_data
         self._tell_end = on_end
+        self._account = account
         self._wanted = False
         self._groups = dict.fromkeys(groups)  # a set that keeps its order
         self._connecting = RLock()
@@ -78,6 +81,7 @@ class ApiConnector:
     def close(self) -> None:
         """Starts the close handshake; never waits."""
         link, self.link = self.link, None
+        self._account.closed()
         self._want(False)
         if link is not None:
             link.close()
@@ -88,8 +92,9 @@ class ApiConnector:
             self._wanted = wanted
             self._connections.want(wanted)
 
-    def _on_end(self) -> None:
+    def _on_end(self, lost_ns: int) -> None:
         """In the hub: the connection has ended for good."""
+        self._account.lost(lost_ns)  # one that was closed by plan has left its groups already
         self._want(False)
         self._tell_end()
 
@@ -105,6 +110,9 @@ class ApiConnector:
             self._not_before_ns = now_ns() + int(delay_s * NS_PER_S)
             raise
         self.link = link
+        self._account.connected(
+            self.user_id, link.session.connection_id, () if self._context.codec.enveloped else self._groups
+        )
         self._was_up = True
         self._backoff.reset()
         return link
@@ -138,8 +146,12 @@ class ApiConnector:
         link = self.ready()
         self._groups.pop(group, None)
         link.leaves(group)
+        self._account.leaving(group)
         deadline_ns = now_ns() + int(timeout_s * NS_PER_S)
-        self.ask(link, lambda ack_id: LeaveGroup(group, ack_id), deadline_ns, metric="join_group", prefix="leave")
+        answer = self.ask(
+            link, lambda ack_id: LeaveGroup(group, ack_id), deadline_ns, metric="join_group", prefix="leave"
+        )
+        self._account.left(group, answer.arrival_ns)
 
     def forget_groups(self) -> None:
         self._groups.clear()
@@ -147,10 +159,12 @@ class ApiConnector:
     def request_join(self, link: ApiLink, group: str, timeout_s: float) -> None:
         asked_ns = now_ns()
         deadline_ns = asked_ns + int(timeout_s * NS_PER_S)
+        self._account.joining(group)
         answer = self.ask(
             link, lambda ack_id: JoinGroup(group, ack_id), deadline_ns, metric="join_group", prefix="join"
         )
         link.has_joined(group)
+        self._account.joined(group, answer.arrival_ns)
         self._context.recorder.buffer("join_group").append(answer.arrival_ns - asked_ns)
 
     # -- requests ------------------------------------------------------------

@@ -52,7 +52,7 @@ class Invocation:
 
 
 class ApiLink:
-    """`on_data(message, arrival_ns)` and `on_end()` are called in the hub and must not block.
+    """`on_data(message, arrival_ns)` and `on_end(lost_ns)` are called in the hub and must not block.
 
     `connected`: usable, or ended. `ended`: for good, after a recovery was tried where there is one; `lost` says how.
     """
@@ -87,7 +87,7 @@ class ApiLink:
         dialed: Dialed,
         *,
         on_data: Callable[[DataMessage, int], None],
-        on_end: Callable[[], None],
+        on_end: Callable[[int], None],
     ) -> None:
         self._connections = connections
         self._context = context = connections.context
@@ -167,7 +167,7 @@ class ApiLink:
         self._recovery = None
         self.session.close()
         self.connection.cut(Cut.RESET)
-        self._end(ConnectionLost(1006))
+        self._end(ConnectionLost(1006), now_ns())
 
     def discard(self) -> None:
         """Ends a connection that never became usable."""
@@ -233,9 +233,9 @@ class ApiLink:
             self.interrupted = lost
             self._recovery = gevent.spawn(self._recover, lost, lost_ns)
         else:
-            self._end(lost)
+            self._end(lost, lost_ns)
 
-    def _end(self, lost: ConnectionLost) -> None:
+    def _end(self, lost: ConnectionLost, lost_ns: int) -> None:
         if self.ended.is_set():
             return
         self.lost = lost
@@ -244,7 +244,7 @@ class ApiLink:
         self.passable.set()
         for pending in self.session.abandon_all():
             cast(Request, pending.context).answer.set(Answer(lost=lost))
-        self._on_end()
+        self._on_end(lost_ns)
 
     # -- recovery ------------------------------------------------------------
 
@@ -255,7 +255,7 @@ class ApiLink:
         if recovered:
             self._connections.opened(self)
         else:
-            self._end(lost)
+            self._end(lost, lost_ns)
 
     @property
     def gives_up(self) -> bool:

@@ -8,14 +8,16 @@ the one in the table of failures. A value that cannot be sent raises WrongType o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from wps_load.auth import client_url_with_token, mint_client_token
 from wps_load.client import api_values
 from wps_load.client.context import PopulationContext
-from wps_load.client.rest import RestSender
+from wps_load.client.rest import RestSender, Unanswered
 from wps_load.client.rest_access import rest_access
 from wps_load.client.rest_manager import RestManager
+from wps_load.client.task_accounts import Publisher
 from wps_load.clock import NS_PER_S, now_ns, unix_time_s
 from wps_load.errors import Finding, LocalProtocolError, WrongValue
 from wps_load.protocol import names
@@ -23,51 +25,70 @@ from wps_load.protocol.messages import DataType
 from wps_load.settings.texts import judged_roles
 
 R = TypeVar("R")
+Send = Callable[[bytes, DataType], None]
 PERMISSIONS = ("joinLeaveGroup", "sendToGroup")
 
 
 class AppServerClient:
-    """One app server's connections to the service, which its users in this process share."""
+    """One user's. `rest`: the app server's connections to the service, which its users in this process share."""
 
-    def __init__(self, context: PopulationContext) -> None:
-        config = context.run.config
-        access = rest_access(config.target)
-        assert access is not None, "the options' judge asks for a key"
-        limit_s = config.answer_timeout_ns / NS_PER_S
+    def __init__(self, context: PopulationContext, rest: RestSender) -> None:
         self._context = context
-        self._rest = RestSender(access, context.settings.hub, context.run.network, timeout_s=limit_s)
+        self._rest = rest
         self._manager = RestManager(self._rest)
-
-    def close(self) -> None:
-        """Drops idle connections."""
-        self._rest.close()
+        self._publisher = Publisher(context, None)
 
     # -- sending ---------------------------------------------------------------------------------------------
 
-    def send_to_all(self, data: Any) -> None:
-        """To every connection of the hub: str as text, bytes as binary, anything else as JSON."""
-        self._publish(data, self._rest.send_to_all)
+    def send_to_all(self, data: Any, *, measured: bool = False) -> None:
+        """To every connection of the hub: str as text, bytes as binary, anything else as JSON.
 
-    def send_to_group(self, group: str, data: Any) -> None:
+        `measured`: the message carries a stamp, and is accounted for at all of the run's clients that it is for, as
+        `WebPubSubClient.send_to_group` does it.
+        """
+        self._publish("all", "", data, measured, self._rest.send_to_all)
+
+    def send_to_group(self, group: str, data: Any, *, measured: bool = False) -> None:
+        """As `send_to_all`."""
         names.group_name(group)
-        self._publish(data, lambda body, data_type: self._rest.send_to_group(group, body, data_type))
+        self._publish("group", group, data, measured, partial(self._rest.send_to_group, group))
 
-    def send_to_user(self, user_id: str, data: Any) -> None:
+    def send_to_user(self, user_id: str, data: Any, *, measured: bool = False) -> None:
+        """As `send_to_all`."""
         _name(user_id, "user_id")
-        self._publish(data, lambda body, data_type: self._rest.send_to_user(user_id, body, data_type))
+        self._publish("user", user_id, data, measured, partial(self._rest.send_to_user, user_id))
 
-    def send_to_connection(self, connection_id: str, data: Any) -> None:
+    def send_to_connection(self, connection_id: str, data: Any, *, measured: bool = False) -> None:
+        """As `send_to_all`."""
         _name(connection_id, "connection_id")
-        self._publish(data, lambda body, data_type: self._rest.send_to_connection(connection_id, body, data_type))
+        send = partial(self._rest.send_to_connection, connection_id)
+        self._publish("connection", connection_id, data, measured, send)
 
-    def _publish(self, data: Any, send: Callable[[bytes, DataType], None]) -> None:
+    def _publish(self, kind: str, name: str, data: Any, measured: bool, send: Send) -> None:
         data_type, body = api_values.rest_body(data)
         context = self._context
+        sending = self._publisher.due(kind, name) if measured else None
+        if sending is not None:
+            sealed = self._publisher.sealed(bytes(data) if data_type is DataType.BINARY else data, sending)
+            try:
+                body = api_values.rest_body(sealed)[1]
+            except WrongValue:  # too long with its stamp
+                sending.forget(context.epochs.number)
+                raise
         sent_ns = now_ns()
         epoch = context.epochs.measured_at(sent_ns)
-        if epoch is not None:
+        if epoch is not None and sending is None:
             context.recorder.count("tasks_published")
-        self._counted("rest_publish", lambda: send(body, data_type))
+        try:
+            self._counted("rest_publish", lambda: send(body, data_type))
+        except Unanswered:
+            if sending is not None:
+                self._publisher.unanswered(sending)
+            raise
+        except Finding as failure:
+            if sending is not None:
+                self._publisher.not_sent(sending, failure.label)
+            raise
         if epoch is not None and epoch == context.epochs.number:
             context.recorder.buffer("rest_publish").append(now_ns() - sent_ns)
 
@@ -178,6 +199,15 @@ class AppServerClient:
         except Finding as failure:
             self._context.failed(metric, failure.label, failure.message, failure.advice)
             raise
+
+
+def make_sender(context: PopulationContext) -> RestSender:
+    """For the app servers of a population."""
+    config = context.run.config
+    access = rest_access(config.target)
+    assert access is not None, "the options' judge asks for a key"
+    limit_s = config.answer_timeout_ns / NS_PER_S
+    return RestSender(access, context.settings.hub, context.run.network, timeout_s=limit_s)
 
 
 def _name(value: object, argument: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wps_load.measure.task_stamp import TASKS
 from wps_load.settings.run_config import RunConfig
 from wps_load.workload.population import EVERYBODY, USER_BASE, Role, role
 
@@ -22,6 +23,8 @@ class Audiences:
 
     def entitled(self, index: int, stream: int) -> bool:
         """Whether what is sent on `stream` may reach the user `index`. True where the stream is nobody's we know of."""
+        if stream >= TASKS:
+            return True  # what a task's client is entitled to, it knows itself
         if stream >= USER_BASE:
             return min(stream, EVERYBODY) in self.heard_by(index)
         publisher = stream & _INDEX_MASK

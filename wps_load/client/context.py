@@ -18,6 +18,7 @@ from wps_load.client.ping_words import PingWords
 from wps_load.client.run_clock import RunClock
 from wps_load.client.scheduler import Scheduler
 from wps_load.client.stream import Network
+from wps_load.client.task_streams import TaskStreams
 from wps_load.measure.ledger import Ledger
 from wps_load.measure.recorder import Recorder
 from wps_load.measure.stamp import (
@@ -31,6 +32,7 @@ from wps_load.measure.stamp import (
     read_text,
     was_ours,
 )
+from wps_load.measure.task_envelope import unseal
 from wps_load.protocol.codecs import CODECS, Codec, Template
 from wps_load.protocol.envelopes import Envelopes, NoEnvelopes
 from wps_load.protocol.frames import FrameWriter
@@ -62,6 +64,7 @@ class RunContext:
     epochs: Epochs
     ledger: Ledger
     answers: Answers
+    task_streams: TaskStreams
     recorder: Recorder = field(default_factory=Recorder)
     scheduler: Scheduler = field(default_factory=Scheduler)
     clock: RunClock = field(default_factory=RunClock)
@@ -79,10 +82,10 @@ class RunContext:
         warn: Callable[[str, str], None],
     ) -> RunContext:
         ledger = Ledger(number, entitled=Audiences(config, run_id, users).entitled)
-        run = cls(
-            config, run_id, number, users, network, warn, Epochs(number), ledger, Answers(config.answer_timeout_ns)
-        )
+        answers, streams = Answers(config.answer_timeout_ns), TaskStreams(ledger)
+        run = cls(config, run_id, number, users, network, warn, Epochs(number), ledger, answers, streams)
         run.epochs.on_begin.append(lambda epoch, start_ns: ledger.new_epoch(epoch, start_ns + run.clock.offset_ns))
+        run.epochs.on_begin.append(lambda epoch, start_ns: streams.restart())
         return run
 
     def random(self, index: int, use: str) -> random.Random:
@@ -90,6 +93,9 @@ class RunContext:
 
     def unreadable(self, data: object) -> None:
         """Data without a stamp: none of this run's, or one of which the stamp has been damaged on the way."""
+        task = unseal(data)
+        if task is not None and task.stamp.mark & 0xFFFFFFFF == self.number:
+            return  # of a task of this run: users of scenarios do not account for it
         if was_ours(data, self.epochs.mark):
             self.ledger.damaged()
         else:
@@ -172,6 +178,11 @@ class PopulationContext:
             delivery=run.recorder.buffer("delivery"),
             send_lag=run.recorder.buffer("send_lag"),
         )
+
+    @property
+    def number(self) -> int:
+        """Its place among the populations of the run."""
+        return next((at for at, each in enumerate(self.run.config.populations) if each is self.settings), 0)
 
     def template(self, kind: PublishKind, name: str, no_echo: bool) -> Template:
         return self.codec.publish_template(kind, name, self.data_type, no_echo)

@@ -53,7 +53,11 @@ class Conversation:
         self._codec = self._context.codec
         self._inbox: Queue[tuple[DataMessage | Answer | None, int]] = Queue()
         self._link = ApiLink(
-            Connections(self._context), grant, dialed, on_data=self._on_data, on_end=lambda: self._inbox.put((None, 0))
+            Connections(self._context),
+            grant,
+            dialed,
+            on_data=self._on_data,
+            on_end=lambda _: self._inbox.put((None, 0)),
         )
 
     def close(self) -> None:

@@ -195,7 +195,7 @@ class Engine:
 
     def finals(self) -> list[Any]:
         """Each stream's final with its schedule, which is in our clock, as plain data: `[final, segments]`."""
-        schedules: dict[int, Any] = {}
+        schedules: dict[int, Any] = self.run.task_streams.schedules()
         for each in self.populations:
             schedules.update(each.plan.schedules())
         return [[list(final), schedules.get(final.stream, [])] for final in self.run.ledger.finals()]

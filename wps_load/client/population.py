@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cached_property
 
-from wps_load.client.app_server import AppServerClient
+from wps_load.client.app_server import AppServerClient, make_sender
 from wps_load.client.audiences import INDEX_BITS
 from wps_load.client.chaos import Cutter
 from wps_load.client.connections import Connections
@@ -14,6 +13,7 @@ from wps_load.client.epochs import Epoch
 from wps_load.client.keepalive import Sweep
 from wps_load.client.publish_plan import PublishPlan
 from wps_load.client.readiness import Readiness
+from wps_load.client.rest import RestSender
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.protocol.keepalive import Keepalive
 from wps_load.workload.chaos import lifetimes_ns
@@ -32,12 +32,14 @@ class PopulationRunner:
         self.plan = PublishPlan(context)
         self._keepalive = Sweep(self.connections, Keepalive(config.keepalive_interval_ns, config.keepalive_timeout_ns))
         self._cutter: Cutter | None = None
+        self._rest: RestSender | None = None
         self._lifetimes: dict[int, Iterator[int]] = {}
 
-    @cached_property
     def app_server(self) -> AppServerClient:
-        """Of a class whose tasks call REST: its users share one client."""
-        return AppServerClient(self.context)
+        """For a user of a class whose tasks call REST. Its users share the connections."""
+        if self._rest is None:
+            self._rest = make_sender(self.context)
+        return AppServerClient(self.context, self._rest)
 
     # -- users -----------------------------------------------------------------------------------------------
 
@@ -115,5 +117,5 @@ class PopulationRunner:
         for user in list(self.users.values()):
             self.dismiss(user)
         self.plan.close()
-        if "app_server" in vars(self):
-            self.app_server.close()
+        if self._rest is not None:
+            self._rest.close()

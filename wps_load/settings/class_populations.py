@@ -22,6 +22,7 @@ def population_of(each: TaskClass, options: Population, *, roles_given: bool) ->
     return replace(
         options,
         user_class=each.name,
+        calls_rest=each.rest,
         scenario=LOCUSTFILE,
         protocol=protocol,
         hub=each.hub or options.hub,

@@ -73,7 +73,7 @@ def load(
         found["azure_resource"] = AzureResource(found["azure_resource"], reader_of_metrics)
     for flag in ("--wps-target", *TARGET_FLAGS, "--wps-authority", "--wps-token-scope"):
         del found[BY_FLAG[flag].field]
-    found["user_class"] = ""
+    found |= {"user_class": "", "calls_rest": False}
     population = Population(**{name: found.pop(name) for name in POPULATION_FIELDS - {"seed"}}, seed=found["seed"])
     classes = given.locustfile.classes
     of_classes = tuple(population_of(each, population, roles_given=roles_given) for each in classes)

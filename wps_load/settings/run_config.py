@@ -34,6 +34,8 @@ class Population:
 
     user_class: str
     """The User class of a locustfile whose users these are; empty: they play the scenario."""
+    calls_rest: bool
+    """Its users are app servers, which call REST from their tasks and have no connection."""
     hub: str
     auth: str
     roles: tuple[str, ...]

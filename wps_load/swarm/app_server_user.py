@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from locust.exception import StopUser
 
@@ -33,10 +34,16 @@ class AppServerUser(TasksUser):
     def task_class(cls) -> TaskClass:
         return task_class(cls, rest=True)
 
+    def __init__(self, environment: Any) -> None:
+        super().__init__(environment)
+        self._client: AppServerClient | None = None
+
     @property
     def client(self) -> AppServerClient:
-        """The client that the users of this class share. Raises StopUser where no run is on."""
-        agent = agent_of(self.environment)
-        if agent is None:
-            raise StopUser
-        return agent.engine.of_class(type(self).__name__).app_server
+        """This user's client; the users of a class share its connections. Raises StopUser where no run is on."""
+        if self._client is None:
+            agent = agent_of(self.environment)
+            if agent is None:
+                raise StopUser
+            self._client = agent.engine.of_class(type(self).__name__).app_server()
+        return self._client

@@ -50,8 +50,9 @@ def gather(
     """The facts as of `now_ns`: of a finished run, or in its middle (`RunState.RUNNING`)."""
     plan, collector = conductor.plan, conductor.collector
     config = plan.config
-    # tasks of a locustfile's own carry no stamps, so that nothing is known of what they sent
-    accounted = plan.scenario_users and conductor.measure_start_ns is not None
+    totals = collector.totals() if conductor.measure_start_ns is not None else None
+    if not plan.scenario_users and totals is not None and not totals.published + totals.send_failed:
+        totals = None  # tasks have sent nothing measured, and nothing is known of what carries no stamp
     end_ns = conductor.ended_ns or now_ns
     counters = collector.total.counters
     received = counters.get("bytes_received", 0)
@@ -73,8 +74,8 @@ def gather(
         has_messages=config.population.scenario_row.publishes and plan.scenario_users,
         tls_verified=_tls_verified(config),
         connections=_connections(conductor, target_users),
-        offered=collector.offered() if accounted else None,
-        totals=collector.totals() if accounted else None,
+        offered=None if totals is None else totals.published + totals.send_failed,
+        totals=totals,
         billed_outbound=-(-received // BILLED_MESSAGE_BYTES),
         bytes_sent=counters.get("bytes_sent", 0),
         bytes_received=received,
