@@ -260,3 +260,39 @@ def test_import_is_lazy() -> None:
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=clean_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_chat(tmp_path: Path, shop: str, workers: int) -> None:
+    port = str(free_port())
+    processes = ("--processes", "2", "--master-port", port, "--master-bind-port", port) if workers else ()
+    slo = ("--wps-slo", "delivery p99 < 10s, rtt p99 < 10s, rest_publish p99 < 10s, loss = 0, misdelivered = 0")
+    done = run(
+        tmp_path / "reports", "-u", "12", "-r", "12", "-t", "5s", "--host", shop, *slo, *processes,
+        locustfile=EXAMPLES / "chat.py",
+    )  # fmt: skip
+
+    assert done.code == 0, done.output
+    assert "Traceback" not in done.output
+    messages, metrics, table = done.summary["messages"], done.summary["metrics"], rows(done, "WPS")
+    assert done.summary["verdict"] == "pass"
+    assert messages["expected"] == messages["delivered"] > messages["published"] > 10
+    assert messages["lost"] == messages["duplicated"] == messages["misdelivered"] == messages["foreign"] == 0
+    assert messages["send_failed"] == 0
+    assert messages["delivered"] == metrics["delivery"]["count"] + metrics["rtt"]["count"]
+    assert metrics["rest_publish"]["count"] > 0
+    assert metrics["rest_manage"]["count"] == table["rest_manage"] > 0
+    assert rows(done, "GET")["/"] > 0
+    connections = done.summary["connections"]
+    assert connections["target"] == connections["peak"] == connections["opened"] == 9, "8 who talk and the display"
+
+
+def test_every_example_of_the_page_is_a_piece_of_a_file_that_is_run() -> None:
+    page = (ROOT / "docs" / "locustfiles.md").read_text()
+    files = {path.name: path.read_text() for path in EXAMPLES.glob("*.py")}
+    run_here = set(re.findall(r'EXAMPLES / "(\w+\.py)"', Path(__file__).read_text()))
+    assert set(files) == run_here
+    blocks = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 4
+    for block in blocks:
+        assert any(block.strip() in text for text in files.values()), block

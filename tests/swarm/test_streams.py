@@ -26,9 +26,9 @@ segments: st.SearchStrategy[list[Any]] = st.one_of(
     st.tuples(descriptions, descriptions).map(lambda two: [[0, two[0]], [9, two[1]]]),
 )
 finals = st.tuples(
-    st.integers(0, 40),
-    st.one_of(st.integers(0, 12), st.sampled_from([1 << 30, 1 << 31])),
-    st.one_of(st.none(), st.integers(0, 1 << 22)),
+    st.one_of(st.integers(0, 40), st.sampled_from([1 << 61, (1 << 62) - 1])),
+    st.one_of(st.integers(0, 12), st.sampled_from([1 << 30, 1 << 31, (1 << 61) + 5, (1 << 62) - 1])),
+    st.one_of(st.none(), st.integers(0, 1 << 22), st.just((1 << 62) - 1)),
     st.booleans(),
     st.integers(0, 1 << 40),
     st.sampled_from([[], [], [3, 5], [0, 1, 4, 9]]),

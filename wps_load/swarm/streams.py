@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 _COLUMNS = (
-    ("stream", "<u4"),
-    ("audience", "<u4"),
-    ("owner", "<i4"),
+    ("stream", "<i8"),
+    ("audience", "<i8"),
+    ("owner", "<i8"),
     ("no_echo", "u1"),
     ("count", "<i8"),
     ("shape", "<u4"),
     ("own", "<i8"),
     ("clock", "<u4"),
 )
-"""`owner`: -1 where there is none. `shape`: which schedule, but for its `own` number."""
+"""Numbers of tasks have 62 bits. `owner`: -1 where there is none. `shape`: which schedule, but for its `own` number."""
 _OWN = {"constant": 1, "poisson": 3}
 """Kind of schedule -> where in its description the number stands that each stream has to itself."""
 
