@@ -20,6 +20,7 @@ from wps_load.clock import now_ns
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.errors import ConnectionLost, Finding, WrongValue
 from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.task_stamp import audience_number
 from wps_load.protocol.traits import SUBPROTOCOLS
 
 DRAIN_NS = 1_000_000_000
@@ -180,6 +181,28 @@ def test_a_client_that_ends_by_plan_is_owed_nothing_more(emulator: EmulatorProce
     assert sender.receive(PATIENCE_S)
     assert lines(run.settled()) == (1, 1, 1, 0)
     sender.end()
+
+
+def test_an_old_connection_that_ends_late_takes_nothing_from_the_new_one(emulator: EmulatorProcess) -> None:
+    run = Processes(emulator, 1)
+    engine, group = run.engines[0], uuid4().hex
+    connections = engine.populations[0].connections
+    sender, member = run.client(), run.client()
+    sender.join_group(group)
+    member.join_group(group)
+    member.close()
+    member.join_group(group)
+    until(lambda: len(connections.open_links) == 2, "the old connection has ended")
+    assert connections.wanted_time.count == 2
+    sender.send_to_group(group, "x", measured=True)
+    assert member.receive(PATIENCE_S)
+    totals = run.settled()
+    assert lines(totals) == (1, 2, 2, 0)
+    membership = member._account._receiver.memberships[audience_number("bench", "group", group)]
+    assert membership.since is not None
+    assert [planned for _, _, planned in membership.past] == [True]
+    for client in (sender, member):
+        client.end()
 
 
 def test_what_could_not_be_sent_is_due_and_has_failed(emulator: EmulatorProcess) -> None:

@@ -107,6 +107,7 @@ class WebPubSubClient:
         self._connector.forget_groups()
         self._connector.close()
         self._outstanding.clear()
+        self._inbox.wake()
 
     def end(self) -> None:
         """The simulated user ends: closes, and stops the callbacks. Never waits, so the hub may call it."""

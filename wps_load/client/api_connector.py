@@ -92,11 +92,13 @@ class ApiConnector:
             self._wanted = wanted
             self._connections.want(wanted)
 
-    def _on_end(self, lost_ns: int) -> None:
-        """In the hub: the connection has ended for good."""
-        self._account.lost(lost_ns)  # one that was closed by plan has left its groups already
-        self._want(False)
-        self._tell_end()
+    def _on_end(self, link: ApiLink, lost_ns: int) -> None:
+        """In the hub: the connection has ended for good. One that was closed by plan has been taken leave of already,
+        and another one may be up by now."""
+        if not link.closing:
+            self._account.lost(lost_ns)
+            self._want(False)
+            self._tell_end()
 
     def _connect(self) -> ApiLink:
         gevent.sleep(max(0.0, (self._not_before_ns - now_ns()) / NS_PER_S))

@@ -52,7 +52,7 @@ class Invocation:
 
 
 class ApiLink:
-    """`on_data(message, arrival_ns)` and `on_end(lost_ns)` are called in the hub and must not block.
+    """`on_data(message, arrival_ns)` and `on_end(link, lost_ns)` are called in the hub and must not block.
 
     `connected`: usable, or ended. `ended`: for good, after a recovery was tried where there is one; `lost` says how.
     """
@@ -87,7 +87,7 @@ class ApiLink:
         dialed: Dialed,
         *,
         on_data: Callable[[DataMessage, int], None],
-        on_end: Callable[[int], None],
+        on_end: Callable[[ApiLink, int], None],
     ) -> None:
         self._connections = connections
         self._context = context = connections.context
@@ -169,6 +169,11 @@ class ApiLink:
         self.connection.cut(Cut.RESET)
         self._end(ConnectionLost(1006), now_ns())
 
+    @property
+    def closing(self) -> bool:
+        """It ends, or has ended, by plan."""
+        return self._closing
+
     def discard(self) -> None:
         """Ends a connection that never became usable."""
         self._closing = True
@@ -244,7 +249,7 @@ class ApiLink:
         self.passable.set()
         for pending in self.session.abandon_all():
             cast(Request, pending.context).answer.set(Answer(lost=lost))
-        self._on_end(lost_ns)
+        self._on_end(self, lost_ns)
 
     # -- recovery ------------------------------------------------------------
 

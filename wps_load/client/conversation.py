@@ -57,7 +57,7 @@ class Conversation:
             grant,
             dialed,
             on_data=self._on_data,
-            on_end=lambda _: self._inbox.put((None, 0)),
+            on_end=lambda *_: self._inbox.put((None, 0)),
         )
 
     def close(self) -> None:
