@@ -21,6 +21,7 @@ from wps_load.workload.faults import (
     Fault,
     FaultSpec,
     FaultSyntaxError,
+    Forbid,
     Jitter,
     Outgoing,
     Refuse,
@@ -35,7 +36,7 @@ from wps_load.workload.faults import (
 def test_reads_every_fault() -> None:
     text = (
         "delay=20ms, jitter=5ms,drop=1/100,duplicate=1/200,reorder=1/500,stall=2s@10s,"
-        "disconnect=1/1000,refuse=1/50,throttle=1/40,service-rate=900,seed=7"
+        "disconnect=1/1000,refuse=1/50,throttle=1/40,service-rate=900,forbid=role:10s,seed=7"
     )
     found = parse_faults(text)
     assert set(found.faults) == {
@@ -49,6 +50,7 @@ def test_reads_every_fault() -> None:
         Refuse(Fraction(1, 50)),
         Throttle(Fraction(1, 40)),
         ServiceRate(900),
+        Forbid("role", 10 * NS_PER_S),
     }
     assert [fault.name for fault in found.faults] == list(FAULTS)
     assert found.seed == 7

@@ -12,9 +12,6 @@ from typing import Any, NamedTuple
 
 from wps_load.capacity.prices import Prices, read_prices
 from wps_load.capacity.units import Guide, load_guide
-from wps_load.client import azure_monitor
-from wps_load.client.entra import judge_extra
-from wps_load.client.stream import Network
 from wps_load.commands import units_text
 from wps_load.commands.parsing import plain_parser
 from wps_load.commands.words import rate, row
@@ -109,6 +106,11 @@ class Azure(NamedTuple):
 
 def fetched(resource: AzureResource, started_at: datetime, duration_s: float) -> AzureMetrics:
     """A resource's metrics from Azure Monitor. Raises ConfigError."""
+    # late: all else reads files only, without a network and on any system
+    from wps_load.client import azure_monitor
+    from wps_load.client.entra import judge_extra
+    from wps_load.client.stream import Network
+
     judge_extra(resource.identity)
     try:
         network = Network.create(environ=os.environ)
