@@ -24,7 +24,7 @@ ROWS = {
     ],
     "protocol/codecs.py": [
         ("            _json(JSON),\n", "            _json(JSON),\n            _json(TOY),\n"),
-        ("PROTOBUF_RELIABLE, SIMPLE,", "PROTOBUF_RELIABLE, SIMPLE, TOY,"),
+        ("    SIMPLE,\n    Frames,", "    SIMPLE,\n    TOY,\n    Frames,"),
     ],
     "emulator/subprotocols.py": [
         ("import JSON, JSON_RELIABLE\n", "import JSON, JSON_RELIABLE, JsonWire\n"),
