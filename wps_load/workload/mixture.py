@@ -1,0 +1,148 @@
+"""Which users of a mix belong to which population: a pure function of (index, users, seed), the same in every process.
+
+Any prefix of a ramp has of each population its share, to within one user: the users are dealt as a real-time scheduler
+deals slots of a processor (P-fairness; Baruah, Cohen, Plaxton and Varvel, 1996, for one processor, where the earliest
+deadline first keeps every window). The dealing is read backwards, which keeps the windows too, and puts the few of a
+small population first: a host is there before those who listen to it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import reduce
+from itertools import islice
+from math import gcd, lcm
+from typing import Final
+
+from wps_load.workload.seeding import derive
+from wps_load.workload.values import Share
+
+MOST_POPULATIONS: Final = 100
+_NOBODY: Final = 255
+"""In the array of populations: this user has none."""
+
+
+class Mixture:
+    """`sizes`: what each population asks for; `users`: how many there are to be in all. `counts`: the users of each.
+
+    More users than planned may come: those of populations with a fixed number are complete by then, the shares go on.
+    Where all populations have numbers, these are weights.
+    """
+
+    def __init__(self, sizes: Sequence[Share], users: int, seed: int) -> None:
+        ranks = sorted(range(len(sizes) + 1), key=lambda at: derive(seed, "mix", at))
+        self._ranks = {at: rank for rank, at in enumerate(ranks)}
+        *counts, self._without = largest_remainders(_wanted(sizes, users), users, self._ranks)
+        self.counts = tuple(counts)
+        self._planned = users
+        self._populations = array("B")
+        self._locals = array("L")
+        self._indices = tuple(array("L") for _ in sizes)
+        self._more = self._dealt(sizes)
+
+    def of(self, index: int) -> tuple[int, int] | None:
+        """The population of this user, and its number among that population's users; None: it has no population."""
+        if index >= len(self._populations):
+            self._deal(index + 1)
+        population = self._populations[index]
+        return None if population == _NOBODY else (population, self._locals[index])
+
+    def index_of(self, population: int, local: int) -> int:
+        """The inverse of `of`, for the users that are planned. Raises IndexError for others."""
+        if local >= len(self._indices[population]):
+            self._deal(self._planned)
+        return self._indices[population][local]
+
+    def among(self, population: int, users: int) -> int:
+        """How many of the first `users` users belong to this population."""
+        self._deal(users)
+        return bisect_left(self._indices[population], users)
+
+    def having_one(self, users: int) -> int:
+        """How many of the first `users` users have a population."""
+        return sum(self.among(each, users) for each in range(len(self._indices)))
+
+    def _deal(self, users: int) -> None:
+        for population in islice(self._more, max(0, users - len(self._populations))):
+            if population == len(self._indices):
+                self._populations.append(_NOBODY)
+                self._locals.append(0)
+                continue
+            indices = self._indices[population]
+            self._locals.append(len(indices))
+            indices.append(len(self._populations))
+            self._populations.append(population)
+
+    def _dealt(self, sizes: Sequence[Share]) -> Iterator[int]:
+        planned = [*self.counts, self._without]
+        common = reduce(gcd, planned)
+        if common:
+            turn = [
+                *islice(earliest_deadlines([each // common for each in planned], self._ranks), sum(planned) // common)
+            ]
+            turn.reverse()
+            for _ in range(common):
+                yield from turn
+        yield from earliest_deadlines(_weights(sizes), self._ranks)
+
+
+def _wanted(sizes: Sequence[Share], users: int) -> list[Fraction]:
+    """How many users each population wants, and last, how many have none; together they are all."""
+    numbers = sum(size.count or 0 for size in sizes)
+    shares = sum((size.fraction or Fraction(0) for size in sizes), Fraction(0))
+    if not shares or numbers > users:  # numbers are weights, and of too few users the shares have nothing
+        scale = Fraction(users, numbers) if numbers else Fraction(0)
+        wanted = [Fraction(size.count or 0) * scale for size in sizes]
+    else:
+        scale = min(Fraction(users), (users - numbers) / shares)
+        wanted = [Fraction(size.count or 0) if size.fraction is None else size.fraction * scale for size in sizes]
+    return [*wanted, users - sum(wanted, Fraction(0))]
+
+
+def _weights(sizes: Sequence[Share]) -> list[int]:
+    """In which proportion users that come beside the planned ones are dealt; last, how many of them have none."""
+    shares = [size.fraction or Fraction(0) for size in sizes]
+    if not any(shares):
+        numbers = [size.count or 0 for size in sizes]
+        return [*numbers, 0] if any(numbers) else [*numbers, 1]
+    shares.append(max(Fraction(0), 1 - sum(shares, Fraction(0))))
+    denominator = lcm(*(share.denominator for share in shares))
+    return [int(share * denominator) for share in shares]
+
+
+def largest_remainders(wanted: Sequence[Fraction], total: int, ranks: dict[int, int]) -> list[int]:
+    """Whole numbers that add up to `total`, each within one of what is wanted (Hamilton's method). `ranks`: who comes
+    first of those whose remainders are equal."""
+    counts = [int(each) for each in wanted]
+    left = total - sum(counts)
+    by_remainder = sorted(range(len(wanted)), key=lambda at: (counts[at] - wanted[at], ranks[at]))
+    for at in by_remainder[:left]:
+        counts[at] += 1
+    return counts
+
+
+def earliest_deadlines(weights: Sequence[int], ranks: dict[int, int]) -> Iterator[int]:
+    """Deals slots without end, so that after any number of them each has had its share to within one.
+
+    Unit j of weight w of W may be dealt from floor(j W / w) on, and before ceil((j + 1) W / w).
+    """
+    whole = sum(weights)
+    waiting = [(0, at) for at, weight in enumerate(weights) if weight]
+    ready: list[tuple[int, int, int]] = []
+    dealt = [0] * len(weights)
+    slot = 0
+    while True:
+        while waiting and waiting[0][0] <= slot:
+            _, at = heapq.heappop(waiting)
+            heapq.heappush(ready, (-(-(dealt[at] + 1) * whole // weights[at]), ranks[at], at))
+        if not ready:
+            return
+        _, _, at = heapq.heappop(ready)
+        yield at
+        dealt[at] += 1
+        slot += 1
+        heapq.heappush(waiting, (dealt[at] * whole // weights[at], at))
