@@ -44,7 +44,7 @@ class Client:
             "wps_rate": "0.001",
         }
         config = load(options, users=1, spawn_rate=1, environ={})
-        identity: dict[str, Any] = {"run_id": "bench", "number": 1, "users": 1}
+        identity: dict[str, Any] = {"run_id": "bench", "number": 1, "users": 1, "started_ns": 0}
         self.engine = make_engine(config, identity, lambda *_: None)
         member = self.engine.admit(0, 0, now_ns())
         self.engine.announce(Epoch(1, now_ns(), 1 << 62))

@@ -13,7 +13,7 @@ from wps_load.clock import NS_PER_S
 from wps_load.report.evidence import high_percentile, thin_percentiles
 from wps_load.settings.load import load
 from wps_load.settings.options import OPTIONS
-from wps_load.workload.population import layout, publisher_count
+from wps_load.workload.layout import layout, publisher_count
 from wps_load.workload.scenarios import SCENARIOS, Topology
 
 CONFIGS = sorted((Path(__file__).parent.parent / "configs").glob("*.conf"))

@@ -345,6 +345,6 @@ def test_a_scenarios_own_members_take_it_for_no_strangers(emulator: EmulatorProc
     group = uuid4().hex
     client.join_group(group)
     publisher = client._account.publisher
-    run.engines[0].run.unreadable(publisher.sealed("x", publisher.due("group", group)))
+    run.engines[0].populations[0].context.unreadable(publisher.sealed("x", publisher.due("group", group)))
     assert run.engines[0].totals().foreign == 0
     client.end()

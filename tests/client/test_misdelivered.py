@@ -9,8 +9,8 @@ import pytest
 from tests.client.connection_peer import Peer
 from tests.client.engine_runs import Run, settings, until
 from tests.client.json_service import JsonService, ack, say
-from wps_load.client.audiences import INDEX_BITS, Audiences
-from wps_load.workload.population import EVERYBODY, USER_BASE
+from wps_load.client.audiences import Audiences
+from wps_load.workload.population import EVERYBODY, INDEX_BITS, USER_BASE
 
 KEY = "Endpoint=http://127.0.0.1:1;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"
 
@@ -97,4 +97,5 @@ def test_messages_for_another_user() -> None:
     ],
 )
 def test_who_may_receive_what(options: dict[str, Any], index: int, stream: int, entitled: bool) -> None:
-    assert Audiences(settings(KEY, 10, **options), "run", 10).entitled(index, stream) is entitled
+    config = settings(KEY, 10, **options)
+    assert Audiences(config, "run", config.mixture(10)).entitled(index, stream) is entitled

@@ -346,7 +346,8 @@ def test_a_new_epoch_forgets_counts_and_keeps_memberships() -> None:
     receiver.joined(1, 0)
     out.failed(out.take())
     receiver.arrive(0, 1)
-    ledger.foreign += 3
+    for _ in range(3):
+        ledger.stranger()
     ledger.settle(ledger.finals(), count_before, DRAIN_NS)
 
     ledger.new_epoch(2)

@@ -18,6 +18,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerNode, WorkerRunner
 
 from wps_load.swarm import locust_seam
 from wps_load.swarm.buckets import bucket_response_time
+from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.stats import LocustTable, make_precise
 
 
@@ -107,7 +108,9 @@ def rows_are_ours_and_merge() -> None:
     make_precise(environment.stats)
     histogram = Histogram()
     histogram.record(1_234_000, 5)
-    LocustTable(environment, frozenset({"rtt"})).add(Snapshot({"rtt": histogram}, {("rtt", "timeout"): 2}))
+    LocustTable(environment, frozenset({"rtt"})).add(
+        EpochReport(0, 1, Snapshot({"rtt": histogram}, {("rtt", "timeout"): 2}))
+    )
     row = environment.stats.get("rtt", "WPS")
     assert (row.num_requests, row.num_failures) == (7, 2)
     assert environment.stats.total.num_requests == 7, "the rows that count in it"

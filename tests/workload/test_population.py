@@ -10,16 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wps_load.workload.chaos import SlowPlan
-from wps_load.workload.population import (
-    EVERYBODY,
-    USER_BASE,
-    Role,
-    layout,
-    phase,
-    publisher_count,
-    rest_streams,
-    role,
-)
+from wps_load.workload.layout import layout, publisher_count
+from wps_load.workload.population import EVERYBODY, USER_BASE, Role, phase, rest_streams, role
 from wps_load.workload.scenarios import SCENARIOS, Topology
 from wps_load.workload.values import Share
 
@@ -234,7 +226,7 @@ def test_slow_readers_are_a_share_of_all_and_publish_nothing() -> None:
 
 def test_one_sender_to_users_keeps_a_round_robin_at_even_distances() -> None:
     plan = Plan("send-to-user")
-    streams = rest_streams(plan, "run", 0, 1, 4)
+    streams = rest_streams(plan, "run", 0, 1, range(4))
     assert [(one.stream, one.audience, one.name) for one in streams] == [
         (USER_BASE + index, USER_BASE + index, f"run-u{index}") for index in range(4)
     ]
@@ -245,7 +237,7 @@ def test_one_sender_to_users_keeps_a_round_robin_at_even_distances() -> None:
 
 def test_senders_divide_the_users_among_them() -> None:
     plan = Plan("send-to-user", publishers=Share(count=3))
-    audiences = [one.audience for sender in range(3) for one in rest_streams(plan, "run", sender, 3, 10)]
+    audiences = [one.audience for sender in range(3) for one in rest_streams(plan, "run", sender, 3, range(10))]
     assert sorted(audiences) == [USER_BASE + index for index in range(10)]
     assert publisher_count(plan, 2) == 2
     assert all(role(plan, "run", index, 10).audiences == (USER_BASE + index,) for index in range(10))
@@ -253,7 +245,7 @@ def test_senders_divide_the_users_among_them() -> None:
 
 def test_a_broadcast_is_for_everybody() -> None:
     plan = Plan("broadcast", publishers=Share(count=2))
-    assert [rest_streams(plan, "run", sender, 2, 10)[0].stream for sender in range(2)] == [
+    assert [rest_streams(plan, "run", sender, 2, range(10))[0].stream for sender in range(2)] == [
         EVERYBODY,
         EVERYBODY + 1,
     ]

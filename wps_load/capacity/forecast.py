@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from wps_load.capacity.units import Load
 from wps_load.clock import NS_PER_S
 from wps_load.settings.run_config import RunConfig
-from wps_load.workload.population import Layout, layout, publisher_count
+from wps_load.workload.layout import Layout, layout, publisher_count
 from wps_load.workload.scenarios import Topology
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from wps_load.measure import task_stamp
 from wps_load.measure.task_stamp import TASKS
 from wps_load.settings.run_config import RunConfig
-from wps_load.workload.population import EVERYBODY, USER_BASE, Role, role
-
-INDEX_BITS = 22
-"""A user's stream is (incarnation << INDEX_BITS) | index: below 2^30, where the REST senders' streams begin."""
-_INDEX_MASK = (1 << INDEX_BITS) - 1
+from wps_load.workload.mixture import Mixture
+from wps_load.workload.population import INDEX_MASK, USER_BASE, Role, population_of_stream, role
+from wps_load.workload.standing import standings
 
 
 class Audiences:
-    """`users`: how many the topology is laid out for. Roles are worked out once each, when they are asked for."""
+    """`mixture`: who belongs to which population. Roles are worked out once each, when they are asked for."""
 
-    def __init__(self, config: RunConfig, run_id: str, users: int) -> None:
+    def __init__(self, config: RunConfig, run_id: str, mixture: Mixture) -> None:
         self._config = config
         self._run_id = run_id
-        self._users = max(users, 1)
+        self._mixture = mixture
+        self.standings = standings(config.populations, mixture.counts)
         self._publishes_to: dict[int, tuple[int | None, bool]] = {}
         self._hears: dict[int, frozenset[int]] = {}
 
@@ -25,29 +25,59 @@ class Audiences:
         """Whether what is sent on `stream` may reach the user `index`. True where the stream is nobody's we know of."""
         if stream >= TASKS:
             return True  # what a task's client is entitled to, it knows itself
-        if stream >= USER_BASE:
-            return min(stream, EVERYBODY) in self.heard_by(index)
-        publisher = stream & _INDEX_MASK
+        sender = population_of_stream(stream)
+        if sender is not None:
+            everybody = self.standings[sender].everybody if sender < len(self.standings) else None
+            audience = USER_BASE | stream & INDEX_MASK if stream < 2 * USER_BASE else everybody
+            return audience in self.heard_by(index)
+        publisher = stream & INDEX_MASK
         audience, no_echo = self._published_by(publisher)
         if no_echo and publisher == index:
             return False
         return audience is None or audience in self.heard_by(index)
 
+    def population_of(self, index: int) -> int:
+        """The number of this user's population, or of a task's client's."""
+        if index >= TASKS:
+            return self._of_task(index)
+        found = self._mixture.of(index)
+        return 0 if found is None else found[0]
+
+    def sender_of(self, stream: int) -> int:
+        """The number of the population that publishes on this stream."""
+        if stream >= TASKS:
+            return self._of_task(stream)
+        sender = population_of_stream(stream)
+        return self.population_of(stream & INDEX_MASK) if sender is None else sender
+
+    def _of_task(self, number: int) -> int:
+        found = task_stamp.population_of(number)
+        return found if found < len(self.standings) else 0
+
     def heard_by(self, index: int) -> frozenset[int]:
         """The audiences that a user belongs to."""
         found = self._hears.get(index)
         if found is None:
-            found = self._hears[index] = frozenset(self._role(index).audiences)
+            part = self.role_of(index)
+            found = self._hears[index] = frozenset() if part is None else frozenset(part.audiences)
         return found
 
     def _published_by(self, index: int) -> tuple[int | None, bool]:
         """The audience that a user publishes to, and whether it wants no copy of its own."""
         found = self._publishes_to.get(index)
         if found is None:
-            publication = self._role(index).publication
+            part = self.role_of(index)
+            publication = None if part is None else part.publication
             found = (None, False) if publication is None else (publication.audience, publication.no_echo)
             self._publishes_to[index] = found
         return found
 
-    def _role(self, index: int) -> Role:
-        return role(self._config.population, self._run_id, index, self._users)
+    def role_of(self, index: int) -> Role | None:
+        """The user's part; None: it belongs to no population."""
+        found = self._mixture.of(index)
+        if found is None:
+            return None
+        population, local = found
+        users = max(self._mixture.counts[population], 1)
+        settings, standing = self._config.populations[population], self.standings[population]
+        return role(settings, self._run_id, local, users, index=index, standing=standing)

@@ -6,13 +6,14 @@ The ground floor of the wing: everything above takes what it needs from here, an
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wps_load.client.access import Access
 from wps_load.client.answers import Answers
 from wps_load.client.audiences import Audiences
 from wps_load.client.back_offs import BackOffs
+from wps_load.client.by_stream import ByStream, Heard
 from wps_load.client.epochs import Epochs
 from wps_load.client.ping_words import PingWords
 from wps_load.client.run_clock import RunClock
@@ -39,8 +40,11 @@ from wps_load.protocol.frames import FrameWriter
 from wps_load.protocol.messages import DataType
 from wps_load.protocol.traits import PublishKind
 from wps_load.settings.run_config import Population, RunConfig
+from wps_load.workload.mixture import Mixture
 from wps_load.workload.payload import PayloadPlan
+from wps_load.workload.population import Standing
 from wps_load.workload.seeding import derive
+from wps_load.workload.standing import addressed_by, senders_to
 
 CHECKED_EACH = 16
 """Where each message is decoded, its content is compared with what was sent for one of so many, its length always.
@@ -50,7 +54,9 @@ Where envelopes are recognised, the comparison is what recognises them, and all 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """`number`: the run's 32 bits in each stamp. `users`: how many connections the topology is laid out for.
+    """`number`: the run's 32 bits in each stamp. `users`: how many connections the topology is laid out for; `mixture`:
+    who of them belongs to which population, and `audiences`: who hears whom. `started_ns`: the run's start in its time.
+    `recorder`: what no population has measured; of a single one, all.
 
     `warn(kind, sentence)` says a sentence once of its kind.
     """
@@ -59,6 +65,9 @@ class RunContext:
     run_id: str
     number: int
     users: int
+    mixture: Mixture
+    audiences: Audiences
+    started_ns: int
     network: Network
     warn: Callable[[str, str], None]
     epochs: Epochs
@@ -80,10 +89,33 @@ class RunContext:
         users: int,
         network: Network,
         warn: Callable[[str, str], None],
+        started_ns: int = 0,
     ) -> RunContext:
-        ledger = Ledger(number, entitled=Audiences(config, run_id, users).entitled)
-        answers, streams = Answers(config.answer_timeout_ns), TaskStreams(ledger)
-        run = cls(config, run_id, number, users, network, warn, Epochs(number), ledger, answers, streams)
+        mixture = config.mixture(users)
+        audiences = Audiences(config, run_id, mixture)
+        ledger = Ledger(
+            number,
+            entitled=audiences.entitled,
+            populations=len(config.populations),
+            population_of=audiences.population_of,
+            sender_of=audiences.sender_of,
+        )
+        streams = TaskStreams(ledger)
+        run = cls(
+            config=config,
+            run_id=run_id,
+            number=number,
+            users=users,
+            mixture=mixture,
+            audiences=audiences,
+            started_ns=started_ns,
+            network=network,
+            warn=warn,
+            epochs=Epochs(number),
+            ledger=ledger,
+            answers=Answers(config.answer_timeout_ns),
+            task_streams=streams,
+        )
         run.epochs.on_begin.append(lambda epoch, start_ns: ledger.new_epoch(epoch, start_ns + run.clock.offset_ns))
         run.epochs.on_begin.append(lambda epoch, start_ns: streams.restart())
         return run
@@ -91,41 +123,22 @@ class RunContext:
     def random(self, index: int, use: str) -> random.Random:
         return random.Random(derive(self.config.seed, use, index))
 
-    def unreadable(self, data: object) -> None:
-        """Data without a stamp: none of this run's, or one of which the stamp has been damaged on the way."""
-        task = unseal(data)
-        if task is not None and task.stamp.mark & 0xFFFFFFFF == self.number:
-            return  # of a task of this run: users of scenarios do not account for it
-        if was_ours(data, self.epochs.mark):
-            self.ledger.damaged()
-        else:
-            self.ledger.stranger()
-            self.recorder.count("messages_unstamped")
-
-    def of_now(self, epoch: int, mark: int) -> bool:
-        """A stamp came with another mark than ours. True: it is of the epoch that we should be in by now, and are."""
-        if mark == make_mark(epoch, self.number):
-            if self.epochs.follow(epoch):
-                return True
-            self.recorder.count("messages_outdated")
-        elif is_near(mark, self.epochs.mark):
-            self.ledger.damaged()
-        else:
-            self.ledger.stranger()
-        return False
-
 
 @dataclass(frozen=True, slots=True)
 class PopulationContext:
-    """What the clients of one population share. `users`: how many of them the topology is laid out for.
+    """What the clients of one population share. `users`: how many of them the topology is laid out for. `number`: its
+    place among those of the run.
 
     `epochs`, `clock`: the run's, one step nearer for the way of a message. `recorder` takes the population's metrics;
-    `rtt`, `rtt_service`, `delivery` and `send_lag` are its buffers of what each message has.
-    `wants_acks`: publications ask for one. `usual_length`: of a message's data; one of `checked_each` messages is
-    compared with what was sent.
+    `rtt`, `rtt_service`, `delivery` and `send_lag` are its buffers of what each message has. What comes from another
+    population goes to a recorder of its own: those of `recorders`, by the number of the sender's. `delivery` None:
+    members hear several populations, and `deliveries` has the buffer of each stream.
+    `wants_acks`: publications ask for one. `payloads`: what is sent; `heard`: what comes. One of `checked_each`
+    messages is compared with what was sent.
     """
 
     run: RunContext
+    number: int
     settings: Population
     users: int
     access: Access
@@ -133,7 +146,7 @@ class PopulationContext:
     data_type: DataType
     wants_acks: bool
     payloads: PayloadPlan
-    usual_length: int
+    heard: Heard
     checked_each: int
     envelopes: Envelopes
     pack_stamp: Callable[..., bytes]
@@ -142,47 +155,106 @@ class PopulationContext:
     epochs: Epochs
     clock: RunClock
     recorder: Recorder
+    recorders: Mapping[int, Recorder]
     rtt: list[int]
     rtt_service: list[int]
-    delivery: list[int]
+    delivery: list[int] | None
+    deliveries: ByStream[list[int]]
     send_lag: list[int]
     frame: Callable[[int, bytes], bytes] = field(default_factory=lambda: FrameWriter().frame)
 
     @classmethod
-    def create(cls, run: RunContext, settings: Population, access: Access) -> PopulationContext:
+    def create(cls, run: RunContext, settings: Population, access: Access, number: int = 0) -> PopulationContext:
         codec = CODECS[settings.protocol]
-        data_type = DataType(settings.data_type)
+        populations = [settings if at == number else each for at, each in enumerate(run.config.populations)]
+        senders = senders_to(populations, number) or (number,)
         payloads = settings.published_plan()
-        texts = data_type is DataType.TEXT
-        envelopes = codec.envelopes(payloads.endings()) if texts else NoEnvelopes()
+        heard = Heard.of(
+            {each: populations[each] for each in senders},
+            run.audiences.sender_of,
+            escapes=codec.traits.escapes("text"),
+        )
+        envelopes = codec.envelopes(heard.endings) if heard.endings else NoEnvelopes()
+        recorder = run.recorder if len(populations) == 1 else Recorder()
+        recorders = {each: recorder if each == number else Recorder() for each in {number, *senders}}
+        buffers = {each: found.buffer("delivery") for each, found in recorders.items()}
         return cls(
             run=run,
+            number=number,
             settings=settings,
-            users=run.users,
+            users=run.mixture.counts[number],
             access=access,
             codec=codec,
-            data_type=data_type,
+            data_type=DataType(settings.data_type),
             wants_acks=codec.enveloped and (settings.ack or settings.scenario_row.acks),
             payloads=payloads,
-            usual_length=payloads.usual_length,
+            heard=heard,
             checked_each=CHECKED_EACH if isinstance(envelopes, NoEnvelopes) else 1,
             envelopes=envelopes,
             pack_stamp=pack_text if payloads.stamp_is_text else pack_binary,
-            stamp_readers=stamp_readers(data_type),
+            stamp_readers=stamp_readers(DataType(populations[each].data_type) for each in senders),
             ping_words=PingWords(enveloped=codec.enveloped),
             epochs=run.epochs,
             clock=run.clock,
-            recorder=run.recorder,
-            rtt=run.recorder.buffer("rtt"),
-            rtt_service=run.recorder.buffer("rtt_service"),
-            delivery=run.recorder.buffer("delivery"),
-            send_lag=run.recorder.buffer("send_lag"),
+            recorder=recorder,
+            recorders=recorders,
+            rtt=recorder.buffer("rtt"),
+            rtt_service=recorder.buffer("rtt_service"),
+            delivery=buffers[senders[0]] if len(senders) == 1 else None,
+            deliveries=ByStream(run.audiences.sender_of, buffers, buffers[number]),
+            send_lag=recorder.buffer("send_lag"),
         )
 
+    def unreadable(self, data: object) -> None:
+        """Data without a stamp: none of this run's, or one of which the stamp has been damaged on the way."""
+        task = unseal(data)
+        if task is not None and task.stamp.mark & 0xFFFFFFFF == self.run.number:
+            return  # of a task of this run: users of scenarios do not account for it
+        if was_ours(data, self.epochs.mark):
+            self.run.ledger.damaged(self.number)
+        else:
+            self.run.ledger.stranger(self.number)
+            self.recorder.count("messages_unstamped")
+
+    def of_now(self, epoch: int, mark: int) -> bool:
+        """A stamp came with another mark than ours. True: it is of the epoch that we should be in by now, and are."""
+        if mark == make_mark(epoch, self.run.number):
+            if self.epochs.follow(epoch):
+                return True
+            self.recorder.count("messages_outdated")
+        elif is_near(mark, self.epochs.mark):
+            self.run.ledger.damaged(self.number)
+        else:
+            self.run.ledger.stranger(self.number)
+        return False
+
     @property
-    def number(self) -> int:
-        """Its place among the populations of the run."""
-        return next((at for at, each in enumerate(self.run.config.populations) if each is self.settings), 0)
+    def start_ns(self) -> int:
+        """When its users come, at the earliest, in this process's clock."""
+        return self.clock.to_local(self.run.started_ns + self.settings.start_ns) if self.settings.start_ns else 0
+
+    @property
+    def stop_ns(self) -> int | None:
+        """When they leave, in this process's clock; None: at the run's end."""
+        stop_ns = self.settings.stop_ns
+        return None if stop_ns is None else self.clock.to_local(self.run.started_ns + stop_ns)
+
+    @property
+    def standing(self) -> Standing:
+        """Where it stands in its run."""
+        return self.run.audiences.standings[self.number]
+
+    @property
+    def targets(self) -> Sequence[int]:
+        """The indices of the users to whom its REST senders send one by one."""
+        mixture, populations = self.run.mixture, self.run.config.populations
+        if len(populations) == 1:
+            return range(self.users)
+        return [
+            mixture.index_of(each, local)
+            for each in addressed_by(populations, self.number)
+            for local in range(mixture.counts[each])
+        ]
 
     def template(self, kind: PublishKind, name: str, no_echo: bool) -> Template:
         return self.codec.publish_template(kind, name, self.data_type, no_echo)
@@ -193,6 +265,9 @@ class PopulationContext:
         self.run.warn(f"{metric}/{label}", f"{message}{'; ' + advice if advice else ''} [{metric}: {label}]")
 
 
-def stamp_readers(sent: DataType) -> Mapping[str, Callable[[object], Stamp | None]]:
-    """How the stamp is read, by the type that a message says it has. Simple and protobuf clients get JSON as text."""
-    return {"text": read_json if sent is DataType.JSON else read_text, "json": read_json, "binary": read_binary}
+def stamp_readers(sent: Iterable[DataType]) -> Mapping[str, Callable[[object], Stamp | None]]:
+    """How the stamp is read, by the type that a message says it has. `sent`: the types of those who are heard.
+
+    Simple and protobuf clients get JSON as text. What reads that reads other text too.
+    """
+    return {"text": read_json if DataType.JSON in set(sent) else read_text, "json": read_json, "binary": read_binary}

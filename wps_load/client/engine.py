@@ -12,7 +12,6 @@ from fractions import Fraction
 from typing import Any, NamedTuple
 
 from wps_load.client.access import Access
-from wps_load.client.connections import Traffic
 from wps_load.client.context import PopulationContext, RunContext
 from wps_load.client.epochs import Epoch
 from wps_load.client.population import PopulationRunner
@@ -25,8 +24,13 @@ from wps_load.measure.causes import Cause
 from wps_load.measure.intervals import IntervalSet
 from wps_load.measure.ledger import NOWHERE, LedgerTotals, StreamFinal
 from wps_load.measure.presence import Presence
+from wps_load.measure.recorder import Recorder
+from wps_load.measure.snapshot import Snapshot
 from wps_load.settings.run_config import Population, RunConfig
 from wps_load.workload.pacer import ScheduleCounter
+
+Pair = tuple[int, int]
+"""The numbers of a sender's population and of a receiver's."""
 
 
 class Status(NamedTuple):
@@ -42,7 +46,7 @@ class Status(NamedTuple):
 class Engine:
     """`users`: how many connections the topology is laid out for. `number`: the run's 32 bits in each stamp.
 
-    `access_of`: where the connections of a population get their Client URLs.
+    `access_of`: where the connections of a population get their Client URLs. `started_ns`: the run's start in its time.
     `on_warning(kind, sentence)`: to be said once of its kind. `run`: what all clients share; `populations`: one each.
     """
 
@@ -56,13 +60,20 @@ class Engine:
         access_of: Callable[[Population], Access],
         network: Network,
         on_warning: Callable[[str, str], None],
+        started_ns: int = 0,
     ) -> None:
         self.run = run = RunContext.create(
-            config, run_id=run_id, number=number, users=users, network=network, warn=on_warning
+            config,
+            run_id=run_id,
+            number=number,
+            users=users,
+            network=network,
+            warn=on_warning,
+            started_ns=started_ns,
         )
         self.populations = [
-            PopulationRunner(PopulationContext.create(run, settings, access_of(settings)))
-            for settings in config.populations
+            PopulationRunner(PopulationContext.create(run, settings, access_of(settings), at))
+            for at, settings in enumerate(config.populations)
         ]
         network.resolver.tell_unanswered(self._unanswered)
 
@@ -82,11 +93,14 @@ class Engine:
 
     def admit(self, index: int, incarnation: int, slot_ns: int) -> VirtualUser:
         """A new virtual user for `index`, due to connect at `slot_ns` of our clock."""
-        return self.populations[0].admit(index, incarnation, slot_ns)
+        found = self.run.mixture.of(index)
+        if found is None:
+            return self.populations[0].admit_bystander(index, slot_ns)
+        return self.populations[found[0]].admit(index, incarnation, slot_ns)
 
     def dismiss(self, user: VirtualUser) -> None:
         """A virtual user ends by plan."""
-        self.populations[0].dismiss(user)
+        self.populations[self.run.audiences.population_of(user.role.index)].dismiss(user)
 
     def of_class(self, user_class: str) -> PopulationRunner:
         """The population of a locustfile's User class with tasks of its own."""
@@ -163,27 +177,40 @@ class Engine:
         for each in self.populations:
             each.keep_alive()
         run.answers.beat(now_ns())
-        run.recorder.flush()  # a second's worth at once would hold up the messages for milliseconds
+        for recorder in self.recorders.values():
+            recorder.flush()  # a second's worth at once would hold up the messages for milliseconds
         for each in self.populations:
             each.plan.give_up_waiting(now_ns())
 
     # -- accounts --------------------------------------------------------------------------------------------
 
-    def traffic(self) -> Traffic:
-        total = Traffic()
-        for each in self.populations:
-            total = total.plus(each.connections.traffic())
-        return total
+    @property
+    def recorders(self) -> dict[Pair | None, Recorder]:
+        """By the numbers of the sender's population and the receiver's; None: what belongs to no population. Of a run
+        with one population that is all."""
+        found: dict[Pair | None, Recorder] = {None: self.run.recorder}
+        if len(self.populations) > 1:
+            for each in self.populations:
+                for sender, recorder in each.context.recorders.items():
+                    found[sender, each.context.number] = recorder
+        return found
+
+    def take(self) -> dict[Pair | None, Snapshot]:
+        """What came since the last time, as of `recorders`; what is empty is left out."""
+        taken = {pair: recorder.take() for pair, recorder in self.recorders.items()}
+        return {pair: snapshot for pair, snapshot in taken.items() if pair is None or not snapshot.empty}
 
     def measure_presence(self, start_ns: int, end_ns: int) -> None:
         """The measure phase, in our clock: what is open and wanted in it is integrated, from 0 on."""
         for each in self.populations:
             each.connections.measure(start_ns, end_ns)
 
-    def presence(self, start_ns: int, at_ns: int) -> Presence:
-        """As of `at_ns` of our clock. `start_ns`: of the measure phase, in the coordinator's clock."""
-        opened = [each.connections.open_time for each in self.populations]
-        wanted = [each.connections.wanted_time for each in self.populations]
+    def presence(self, start_ns: int, at_ns: int, population: int | None = None) -> Presence:
+        """As of `at_ns` of our clock; of one population where one is named. `start_ns`: of the measure phase, in the
+        coordinator's clock."""
+        found = self.populations if population is None else [self.populations[population]]
+        opened = [each.connections.open_time for each in found]
+        wanted = [each.connections.wanted_time for each in found]
         return Presence(
             start_ns,
             at_ns + self.run.clock.offset_ns,
@@ -239,8 +266,9 @@ class Engine:
             each.plan.end_waiting()
         return sum(each.connections.attempts.abandon(end_ns) for each in self.populations)
 
-    def totals(self) -> LedgerTotals:
-        return self.run.ledger.totals()
+    def totals(self, population: int | None = None) -> LedgerTotals:
+        """The messages of the run, or of one population."""
+        return self.run.ledger.totals(population)
 
     def close(self) -> None:
         """Ends every connection as planned, and the scheduler."""

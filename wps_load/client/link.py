@@ -129,7 +129,7 @@ class Link:
         self._arrive = owner.receiver.arrive
         self._stream = owner.stream
         # a simple client's messages do not say of which group they are
-        self._groups = frozenset(owner.role.groups or (None,)) if context.codec.enveloped else None
+        self._groups = owner.role.sources if context.codec.enveloped else None
         publisher = owner.publisher
         self._came_back = publisher.came_back if publisher is not None and context.settings.closed_loop else None
         self._rtt = context.rtt
@@ -233,11 +233,11 @@ class Link:
             read = context.stamp_readers.get(message[2])
             stamp = None if read is None else read(data)
         if stamp is None:
-            context.run.unreadable(data.decode("latin-1") if start and isinstance(data, bytes) else data)
+            context.unreadable(data.decode("latin-1") if start and isinstance(data, bytes) else data)
             return
         epoch, key, stream, seq, due_ns, wait = stamp
         mark = key ^ stream ^ seq ^ due_ns ^ wait
-        ours = mark == context.epochs.mark or context.run.of_now(epoch, mark)
+        ours = mark == context.epochs.mark or context.of_now(epoch, mark)
         if ours and (start or self._is_sound(stream, seq, payload, decoded)) and arrive(stream, seq) < DUPLICATE:
             latency_ns = arrival_ns + context.clock.offset_ns - due_ns
             if stream == self._stream:
@@ -247,7 +247,11 @@ class Link:
                 if came_back is not None:
                     came_back(arrival_ns, seq)
             else:
-                self._delivery.append(latency_ns)
+                delivery = self._delivery
+                if delivery is None:
+                    context.deliveries[stream].append(latency_ns)
+                else:
+                    delivery.append(latency_ns)
         if self._reliable:
             self.acknowledge(arrival_ns)
 
@@ -256,11 +260,12 @@ class Link:
         its length, and where that says nothing, or it is its turn, by its content."""
         context, data = self._context, message[3]
         if self._groups is not None and message[1] not in self._groups:
-            context.run.ledger.misdelivered()
+            context.run.ledger.misdelivered(context.number)
             return False
-        same_length = len(data) == context.usual_length  # type: ignore[arg-type]
-        if not (same_length and seq % context.checked_each) and not context.payloads.intact(stream, seq, data):
-            context.run.ledger.damaged()
+        heard = context.heard
+        same_length = len(data) == heard.usual_length  # type: ignore[arg-type]
+        if not (same_length and seq % context.checked_each) and not heard.intact(stream, seq, data):
+            context.run.ledger.damaged(context.number)
             return False
         self._learn(payload, message)
         return True

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from wps_load.client.app_server import AppServerClient, make_sender
-from wps_load.client.audiences import INDEX_BITS
 from wps_load.client.chaos import Cutter
 from wps_load.client.connections import Connections
 from wps_load.client.context import PopulationContext
@@ -15,9 +14,10 @@ from wps_load.client.publish_plan import PublishPlan
 from wps_load.client.readiness import Readiness
 from wps_load.client.rest import RestSender
 from wps_load.client.virtual_user import VirtualUser
+from wps_load.clock import NS_PER_S, now_ns
 from wps_load.protocol.keepalive import Keepalive
 from wps_load.workload.chaos import lifetimes_ns
-from wps_load.workload.population import role
+from wps_load.workload.population import INDEX_BITS, Role, user_name
 
 
 class PopulationRunner:
@@ -33,6 +33,9 @@ class PopulationRunner:
         self._keepalive = Sweep(self.connections, Keepalive(config.keepalive_interval_ns, config.keepalive_timeout_ns))
         self._cutter: Cutter | None = None
         self._rest: RestSender | None = None
+        self._stops = False
+        self._unawaited = Readiness()
+        """Of users that come during the run: nobody waits for them."""
         self._lifetimes: dict[int, Iterator[int]] = {}
 
     def app_server(self) -> AppServerClient:
@@ -45,21 +48,56 @@ class PopulationRunner:
 
     def admit(self, index: int, incarnation: int, slot_ns: int) -> VirtualUser:
         """A new virtual user for `index`, due to connect at `slot_ns` of our clock."""
-        context = self.context
-        part = role(context.settings, context.run.run_id, index, max(context.users, 1))
+        part = self.context.run.audiences.role_of(index)
+        assert part is not None, "the engine has found that it is of this population"
         stream = incarnation << INDEX_BITS | index
+        late = bool(self.context.settings.start_ns)
         user = VirtualUser(
             self.connections,
-            self.readiness,
+            self._unawaited if late else self.readiness,
             part,
             stream,
-            slot_ns,
+            self._slot(index, slot_ns) if late else slot_ns,
             publisher=self.plan.publisher_of(part, stream),
             lifetimes=self._lifetimes_of(index),
         )
         self.users[index] = user
-        self.readiness.come(joins=user.joins)
+        if late:
+            self.readiness.settle()
+        (self._unawaited if late else self.readiness).come(joins=user.joins)
+        self._stop_in_time()
         return user
+
+    def admit_bystander(self, index: int, slot_ns: int) -> VirtualUser:
+        """A user that belongs to no population, and never connects."""
+        part = Role(index, user_name(self.context.run.run_id, index), (), (), None)
+        user = self.users[index] = VirtualUser(
+            self.connections, self.readiness, part, index, slot_ns, publisher=None, lifetimes=None
+        )
+        user.stay_away()
+        return user
+
+    def _slot(self, index: int, slot_ns: int) -> int:
+        """Users of a population that starts later come one after the other from then on, as fast as others."""
+        found = self.context.run.mixture.of(index)
+        assert found is not None
+        gap_ns = NS_PER_S / self.context.run.config.spawn_rate
+        return max(slot_ns, self.context.start_ns + int(found[1] * gap_ns))
+
+    def _stop_in_time(self) -> None:
+        stop_ns = self.context.stop_ns
+        if stop_ns is None:
+            return
+        if now_ns() >= stop_ns:
+            self._stop(stop_ns)
+        elif not self._stops:
+            self._stops = True
+            self.context.run.scheduler.call_at(stop_ns, self._stop)
+
+    def _stop(self, _: int) -> None:
+        """All users leave by plan. Locust, which knows nothing of it, keeps what it has of them."""
+        for user in list(self.users.values()):
+            self.dismiss(user)
 
     def _lifetimes_of(self, index: int) -> Iterator[int] | None:
         """Of the connections of this index (`churn`), whoever has it: one goes on where the one before has stopped."""
@@ -74,7 +112,8 @@ class PopulationRunner:
         """A virtual user ends by plan."""
         if self.users.get(user.role.index) is user:
             del self.users[user.role.index]
-            self.readiness.leave(joins=user.joins, settled=user.settled)
+            late = bool(self.context.settings.start_ns)
+            self.readiness.leave(joins=user.joins and not late, settled=late or user.settled)
         if user.publisher is not None:
             self.plan.retire(user.publisher)
         user.stop()

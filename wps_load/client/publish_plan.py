@@ -19,8 +19,9 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure.causes import Cause
 from wps_load.settings.run_config import RunConfig
 from wps_load.workload.pacer import Pacer, Schedule, make_pacer
-from wps_load.workload.population import Role, phase, publisher_count
+from wps_load.workload.population import Role, phase
 from wps_load.workload.seeding import derive
+from wps_load.workload.standing import publishers_of
 
 AnyPublisher = Publisher | RestPublisher
 
@@ -44,9 +45,17 @@ class PublishPlan:
         self._senders: RestSenders | None = None
         self._retired: dict[int, PublishingWindow] = {}
         """Of publishers that have left in this epoch: what they sent stays expected."""
-        self._publisher_count = publisher_count(context.settings, context.users)
-        self._total_rate = initial_total_rate(context.run.config)
+        run = context.run
+        self._publisher_count = publishers_of(run.config.populations, run.mixture.counts, context.number)
+        self._total_rate: Fraction | None = None
+        if (total := initial_total_rate(run.config)) is not None:
+            self._total_rate = total * self._share
         context.epochs.on_begin.append(self._epoch_begins)
+
+    @property
+    def _share(self) -> Fraction:
+        """Of a rate of all publishers of the run."""
+        return self._context.run.config.rate_shares(self._context.run.users)[self._context.number]
 
     # -- publishers ------------------------------------------------------------------------------------------
 
@@ -68,7 +77,7 @@ class PublishPlan:
             owner=part.index,
             phase=phase(publication.ordinal),
             seed=derive(self._context.settings.seed, "arrivals", stream),
-            newcomer_to=self if self._context.epochs.announced else None,
+            newcomer_to=self if self._context.epochs.announced or self._context.settings.start_ns else None,
         )
         self._publishers[stream] = publisher
         return publisher
@@ -88,8 +97,18 @@ class PublishPlan:
     # -- epochs ----------------------------------------------------------------------------------------------
 
     def announce(self, epoch: Epoch) -> None:
-        """Publishing in this epoch, from its start on; announced before its start, or as soon as we know of it."""
-        self._employ([each for each in self._publishers.values() if not each.newcomer], epoch, epoch.start_ns)
+        """Publishing in this epoch, from its start on; announced before its start, or as soon as we know of it.
+
+        Those of a population that starts later begin then.
+        """
+        start_ns = self._context.start_ns
+        if start_ns <= epoch.start_ns:
+            self._employ_all(epoch, epoch.start_ns)
+        elif start_ns < epoch.until_ns:
+            self._scheduler.call_at(start_ns, lambda due_ns: self._employ_all(epoch, due_ns), first=True)
+
+    def _employ_all(self, epoch: Epoch, start_ns: int) -> None:
+        self._employ([each for each in self._publishers.values() if not each.newcomer], epoch, start_ns)
 
     def _employ(self, publishers: Sequence[AnyPublisher], epoch: Epoch, start_ns: int) -> None:
         """They work in `epoch`, from `start_ns` on: the first message of each is due a phase after that."""
@@ -102,13 +121,20 @@ class PublishPlan:
         out = self._context.run.ledger.open_stream(
             publisher.stream, publisher.audience, publisher.owner, publisher.no_echo
         )
-        window = PublishingWindow(publisher, Schedule(self._pacer(publisher, start_ns)), out, epoch.until_ns)
+        until_ns = self._until(epoch.until_ns)
+        window = PublishingWindow(publisher, Schedule(self._pacer(publisher, start_ns)), out, until_ns)
         closed_ns = start_ns + int(publisher.phase * 1_000_000)
         return window, window.schedule.next_due() if window.closed is None else closed_ns
 
+    def _until(self, until_ns: int) -> int:
+        """Where a window ends whose epoch ends there: with the population, if that is before."""
+        stop_ns = self._context.stop_ns
+        return until_ns if stop_ns is None else min(until_ns, stop_ns)
+
     def change_rate(self, at_ns: int, total_rate: Fraction) -> None:
         """From `at_ns` of our clock on, all publishers of the run together send `total_rate` messages a second."""
-        self._scheduler.call_at(at_ns, lambda due_ns: self._change_rate(due_ns, total_rate), first=True)
+        own = total_rate * self._share
+        self._scheduler.call_at(at_ns, lambda due_ns: self._change_rate(due_ns, own), first=True)
 
     def _change_rate(self, at_ns: int, total_rate: Fraction) -> None:
         self._total_rate = total_rate
@@ -158,7 +184,7 @@ class PublishPlan:
     def move_end(self, at_ns: int) -> None:
         """The present epoch ends at `at_ns` of our clock: the run's time of its end is known better than before."""
         for window in self._present():
-            window.move_end(at_ns)
+            window.move_end(self._until(at_ns))
 
     def end_at(self, at_ns: int) -> None:
         """No message that is due at `at_ns` of our clock or later is published."""

@@ -164,13 +164,16 @@ class RestSenders:
         self._answered_ns = 0
         self._workers = Group()
         self._finished = False
+        self._targets = context.targets
         self.publishers: list[RestPublisher] = []
         for sender in range(ordinal, senders, processes):
             self.publishers += self._streams(sender, senders)
 
     def _streams(self, sender: int, senders: int) -> Iterator[RestPublisher]:
         context = self._context
-        parts = rest_streams(context.settings, context.run.run_id, sender, senders, context.users)
+        parts = rest_streams(
+            context.settings, context.run.run_id, sender, senders, self._targets, standing=context.standing
+        )
         found = [
             RestPublisher(self, part, derive(context.settings.seed, "arrivals", part.stream), begins=at == 0)
             for at, part in enumerate(parts)

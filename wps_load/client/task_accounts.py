@@ -160,13 +160,13 @@ class Account:
         context, stamp = self._context, opened.stamp
         if not stamp.flags & COUNTED:
             return
-        if stamp.mark != context.epochs.mark and not context.run.of_now(stamp.epoch, stamp.mark):
+        if stamp.mark != context.epochs.mark and not context.of_now(stamp.epoch, stamp.mark):
             return
         if not opened.intact:
-            context.run.ledger.damaged()
+            context.run.ledger.damaged(context.number)
             return
         if self._is_misdelivered(stamp, group):
-            context.run.ledger.misdelivered()
+            context.run.ledger.misdelivered(context.number)
             return
         if self._receiver.arrive(stamp.stream, stamp.seq) >= DUPLICATE:
             return
@@ -175,7 +175,7 @@ class Account:
             context.rtt.append(latency_ns)
             context.rtt_service.append(latency_ns - (stamp.wait << WAIT_SHIFT))
         else:
-            context.delivery.append(latency_ns)
+            context.deliveries[stamp.stream].append(latency_ns)
 
     def _is_misdelivered(self, stamp: TaskStamp, group: str | None) -> bool:
         audience = stamp.audience

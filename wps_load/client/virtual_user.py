@@ -132,6 +132,8 @@ class VirtualUser:
                     gevent.sleep(self._backoff.next_delay_s() or 0.0)  # not all at once
             else:
                 self._backoff.reset()
+                if self._planned:  # stopped while it was connecting, by its population's plan
+                    self._close()
                 by_plan = self._live()
                 if not by_plan and not self._planned:
                     gevent.sleep(self._backoff.next_delay_s() or 0.0)  # a loss is never permanent: always a number
@@ -142,6 +144,11 @@ class VirtualUser:
         self._planned = True
         self._close()
         self._leave(now_ns(), planned=True)  # also of a connection that is lost and not back yet
+
+    def stay_away(self) -> None:
+        """It never connects, and nobody waits for it."""
+        self._planned = True
+        self._settle()
 
     def cut(self, kind: Cut, code: int = NORMAL_CLOSURE) -> bool:
         """The scenario breaks this connection; what follows is not the service's doing. False: there was none.

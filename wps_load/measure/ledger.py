@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from wps_load.measure.causes import Cause
 from wps_load.measure.intervals import IntervalSet
@@ -35,6 +35,7 @@ __all__ = [
     "Ledger",
     "LedgerTotals",
     "OutStream",
+    "PairTotals",
     "Receiver",
     "Running",
     "StreamFinal",
@@ -112,6 +113,21 @@ class Running:
 
 NOWHERE: Final = IntervalSet()
 
+
+class PairTotals(NamedTuple):
+    """The messages of one population that were for members of another, or its own: by their numbers."""
+
+    sender: int
+    receiver: int
+    delivered: int
+    lost: int
+    missed: int
+
+    @property
+    def expected(self) -> int:
+        return self.delivered + self.lost
+
+
 CountBefore = Callable[[StreamFinal, int], int]
 """(final, t) -> how many of the stream's numbers were due before t: what the schedule says."""
 
@@ -120,7 +136,9 @@ class Ledger:
     """All accounting of one process. `run`: the id in our stamps; a caller tells of other runs' messages
     (`stranger`) and of damaged ones (`damaged`), and ignores messages whose epoch is not `epoch`.
 
-    `entitled(index, stream)`: whether the receiver of that index belongs to the stream's audience.
+    `entitled(index, stream)`: whether the receiver of that index belongs to the stream's audience. A delivery belongs
+    to the receiver's population, what is published to the publisher's: `population_of(index)`, `sender_of(stream)` are
+    their numbers, below `populations`.
     """
 
     def __init__(
@@ -129,13 +147,16 @@ class Ledger:
         *,
         gaps_limit: int = GAPS_LIMIT,
         entitled: Callable[[int, int], bool] = lambda index, stream: True,
+        populations: int = 1,
+        population_of: Callable[[int], int] = lambda index: 0,
+        sender_of: Callable[[int], int] = lambda stream: 0,
     ) -> None:
         self.run = run
         self.epoch = 0
-        self.foreign = 0
-        self.corrupted = 0
         self._entitled = entitled
-        self._tally = Tally(gaps_limit)
+        self._population_of = population_of
+        self._sender_of = sender_of
+        self._tallies = [Tally(gaps_limit // populations) for _ in range(populations)]
         self._streams: dict[int, OutStream] = {}
         self._receivers: dict[int, Receiver] = {}
         self._members: dict[int, list[Receiver]] = {}
@@ -146,10 +167,9 @@ class Ledger:
         `closed_before_ns`: give the instant at which the epoch began.
         """
         self.epoch = epoch
-        self.foreign = 0
-        self.corrupted = 0
         self._settled = False
-        self._tally.reset()
+        for tally in self._tallies:
+            tally.reset()
         for stream in self._streams.values():
             stream.restart()
         for receiver in self._receivers.values():
@@ -165,7 +185,7 @@ class Ledger:
         """
         out = self._streams.get(stream)
         if out is None:
-            out = self._streams[stream] = OutStream(stream, audience, owner, no_echo)
+            out = self._streams[stream] = OutStream(stream, audience, owner, no_echo, self._sender_of(stream))
         elif (out.audience, out.owner, out.no_echo) != (audience, owner, no_echo):
             raise ValueError(f"stream {stream} is open with another audience or owner")
         return out
@@ -174,7 +194,8 @@ class Ledger:
         """The receiver's side; the same index again (a reconnect) is the same receiver."""
         receiver = self._receivers.get(index)
         if receiver is None:
-            receiver = self._receivers[index] = Receiver(index, self._tally, self._enrol, self._entitled)
+            tally = self._tallies[self._population_of(index)]
+            receiver = self._receivers[index] = Receiver(index, tally, self._enrol, self._entitled)
         return receiver
 
     def _enrol(self, audience: int, receiver: Receiver) -> None:
@@ -182,72 +203,89 @@ class Ledger:
 
     # -- numbers ---------------------------------------------------------------------------------------------
 
-    def running(self) -> Running:
-        """The live numbers."""
-        tally = self._tally
-        failed, by_service, by_plan = self._send_failed()
+    def running(self, population: int | None = None) -> Running:
+        """The live numbers; of one population where one is named."""
+        whole = self._summed(population)
+        taken, failed, by_service, by_plan = self._sent(population)
         return Running(
-            published=self._taken() - failed,
+            published=taken - failed,
             send_failed=failed,
-            delivered=tally.fresh,
-            duplicated=tally.duplicated,
-            reordered=tally.reordered,
-            missing=tally.missing,
-            missing_opened=tally.missing_opened,
+            delivered=whole.fresh,
+            duplicated=whole.duplicated,
+            reordered=whole.reordered,
+            missing=whole.missing,
+            missing_opened=whole.missing_opened,
             send_failed_service=by_service,
             send_failed_plan=by_plan,
-            misdelivered=tally.misdelivered,
-            corrupted=self.corrupted,
+            misdelivered=whole.misdelivered,
+            corrupted=whole.corrupted,
         )
 
     def outstanding(self) -> int:
         """After `settle`: expected messages that did not come yet. Costs nothing; the drain ends when it is
         0.
         """
-        return self._tally.outstanding
+        return sum([tally.outstanding for tally in self._tallies])
 
-    def totals(self) -> LedgerTotals:
-        """What holds at this moment; complete after `settle` and the drain."""
-        tally = self._tally
-        failed, by_service, by_plan = self._send_failed()
-        lost = tally.outstanding + tally.unrecorded if self._settled else None
+    def totals(self, population: int | None = None) -> LedgerTotals:
+        """What holds at this moment, complete after `settle` and the drain; of one population where one is named."""
+        whole = self._summed(population)
+        taken, failed, by_service, by_plan = self._sent(population)
+        lost = whole.outstanding + whole.unrecorded if self._settled else None
         return LedgerTotals(
-            published=self._taken() - failed,
+            published=taken - failed,
             send_failed=failed,
-            expected=None if lost is None else tally.fresh + lost,
-            delivered=tally.fresh,
+            expected=None if lost is None else whole.fresh + lost,
+            delivered=whole.fresh,
             lost=lost,
-            duplicated=tally.duplicated,
-            reordered=tally.reordered,
-            foreign=self.foreign,
-            unrecorded=tally.unrecorded,
+            duplicated=whole.duplicated,
+            reordered=whole.reordered,
+            foreign=whole.foreign,
+            unrecorded=whole.unrecorded,
             send_failed_service=by_service,
             send_failed_plan=by_plan,
-            missed=tally.missed if self._settled else None,
-            misdelivered=tally.misdelivered,
-            corrupted=self.corrupted,
+            missed=whole.missed if self._settled else None,
+            misdelivered=whole.misdelivered,
+            corrupted=whole.corrupted,
         )
 
-    def stranger(self) -> None:
-        """A message has come that is not of this run."""
-        self.foreign += 1
+    def pairs(self) -> list[PairTotals]:
+        """After `settle` and the drain: who has heard what of whom, by the numbers of their populations.
 
-    def damaged(self) -> None:
+        One pass over all pairs of stream and receiver, as `settle` makes.
+        """
+        found: dict[tuple[int, int], list[int]] = {}
+        for index, receiver in self._receivers.items():
+            to = self._population_of(index)
+            for stream, *counts in receiver.accounts():
+                sums = found.setdefault((self._sender_of(stream), to), [0, 0, 0])
+                for at, count in enumerate(counts):
+                    sums[at] += count
+        return [PairTotals(*pair, *sums) for pair, sums in sorted(found.items())]
+
+    def stranger(self, population: int = 0) -> None:
+        """A message has come, to a member of this population, that is not of this run."""
+        self._tallies[population].foreign += 1
+
+    def damaged(self, population: int = 0) -> None:
         """A message has come whose stamp or content is not what was sent."""
-        self.corrupted += 1
+        self._tallies[population].corrupted += 1
 
-    def misdelivered(self) -> None:
+    def misdelivered(self, population: int = 0) -> None:
         """A message came that belongs to another group than those of its receiver, as its envelope says."""
-        self._tally.misdelivered += 1
+        self._tallies[population].misdelivered += 1
 
-    def _taken(self) -> int:
-        return sum([out.seq for out in self._streams.values()])
+    def _summed(self, population: int | None) -> Tally:
+        if population is not None:
+            return self._tallies[population]
+        return self._tallies[0] if len(self._tallies) == 1 else Tally.sum(self._tallies)
 
-    def _send_failed(self) -> tuple[int, int, int]:
-        """All of them, those of the service's doing, those of our plan's."""
-        failed = [out.failed_by for out in self._streams.values() if out.failed_by]
+    def _sent(self, population: int | None) -> tuple[int, int, int, int]:
+        """Sequence numbers taken; of these failed, all, those of the service's doing, those of our plan's."""
+        streams = [out for out in self._streams.values() if population in (None, out.population)]
+        failed = [out.failed_by for out in streams if out.failed_by]
         service, plan = (sum([by.get(cause, 0) for by in failed]) for cause in (Cause.SERVICE, Cause.PLAN))
-        return sum([sum(by.values()) for by in failed]), service, plan
+        return sum([out.seq for out in streams]), sum([sum(by.values()) for by in failed]), service, plan
 
     # -- the end ---------------------------------------------------------------------------------------------
 
@@ -273,7 +311,8 @@ class Ledger:
         """
         for receiver in self._receivers.values():
             receiver.unwatch()
-        self._tally.outstanding = self._tally.missed = 0
+        for tally in self._tallies:
+            tally.outstanding = tally.missed = 0
         self._settled = True
         known = set()
         times: dict[int, list[int]] = {}

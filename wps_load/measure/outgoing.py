@@ -35,11 +35,13 @@ class StreamFinal(NamedTuple):
 
 
 class OutStream:
-    """One stream's numbers. `seq` is the next one: a hot caller may read and increment it itself."""
+    """One stream's numbers. `seq` is the next one: a hot caller may read and increment it itself. `population`: the
+    number of the publisher's."""
 
-    __slots__ = ("_failed", "_uncertain", "audience", "failed_by", "no_echo", "owner", "seq", "stream")
+    __slots__ = ("_failed", "_uncertain", "audience", "failed_by", "no_echo", "owner", "population", "seq", "stream")
 
-    def __init__(self, stream: int, audience: int, owner: int | None, no_echo: bool) -> None:
+    def __init__(self, stream: int, audience: int, owner: int | None, no_echo: bool, population: int = 0) -> None:
+        self.population = population
         self.stream = stream
         self.audience = audience
         self.owner = owner

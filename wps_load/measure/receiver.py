@@ -6,7 +6,7 @@ that comes in order costs one lookup and one store, and everything else is told 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from wps_load.measure.intervals import IntervalSet
@@ -25,10 +25,12 @@ ENDLESS: Final = 1 << 62
 
 
 class Tally:
-    """The sums over all receivers of a ledger, kept as messages come so that reading them costs nothing."""
+    """The sums over all receivers of a population, kept as messages come so that reading them costs nothing."""
 
     __slots__ = (
+        "corrupted",
         "duplicated",
+        "foreign",
         "fresh",
         "gaps",
         "gaps_limit",
@@ -45,6 +47,14 @@ class Tally:
         self.gaps_limit = gaps_limit
         self.reset()
 
+    @classmethod
+    def sum(cls, tallies: Sequence[Tally]) -> Tally:
+        """All of them together."""
+        whole = cls(sum([each.gaps_limit for each in tallies]))
+        for name in cls.__slots__:
+            setattr(whole, name, sum([getattr(each, name) for each in tallies]))
+        return whole
+
     def reset(self) -> None:
         self.fresh = 0
         self.reordered = 0
@@ -56,6 +66,8 @@ class Tally:
         self.missed = 0
         self.unrecorded = 0
         self.gaps = 0
+        self.foreign = 0
+        self.corrupted = 0
 
 
 class _Gaps(IntervalSet):
@@ -146,7 +158,7 @@ class Watch:
 class Receiver:
     """One simulated connection's side of the ledger; survives reconnects. Made by `Ledger.receiver`."""
 
-    __slots__ = ("_enrol", "_entitled", "_gaps", "_next", "_tally", "_watched", "index", "memberships")
+    __slots__ = ("_enrol", "_entitled", "_gaps", "_next", "_tally", "_unrecorded", "_watched", "index", "memberships")
 
     def __init__(
         self, index: int, tally: Tally, enrol: Callable[[int, Receiver], None], entitled: Callable[[int, int], bool]
@@ -159,6 +171,7 @@ class Receiver:
         self._next: dict[int, int] = {}
         self._gaps: dict[int, _Gaps] = {}
         self._watched: dict[int, Watch] | None = None
+        self._unrecorded: dict[int, int] | None = None
 
     # -- arrivals (hot) --------------------------------------------------------------------------------------
 
@@ -212,6 +225,8 @@ class Receiver:
         tally = self._tally
         if tally.gaps >= tally.gaps_limit:
             tally.unrecorded += hi - lo
+            self._unrecorded = self._unrecorded or {}
+            self._unrecorded[stream] = self._unrecorded.get(stream, 0) + hi - lo
             return
         # What came before the first arrival may have been sent before this receiver joined. Whether it was
         # expected is known in the end only, so the live count of missing messages leaves it out.
@@ -302,11 +317,24 @@ class Receiver:
         """The highest number seen of `stream`, plus one; not for a watched pair."""
         return self._next.get(stream, 0)
 
+    def accounts(self) -> Iterator[tuple[int, int, int, int]]:
+        """Of each stream: its number, and how many of its messages were delivered, are lost so far, and were missed."""
+        for stream, after in self._next.items():
+            if after == _ALIEN:
+                continue
+            watch = self._watched.get(stream) if self._watched else None
+            gaps = self._gaps.get(stream)
+            unrecorded = self._unrecorded.get(stream, 0) if self._unrecorded else 0
+            seen = after if watch is None else watch.next
+            outstanding, missed = (0, 0) if watch is None else (watch.outstanding, watch.missed)
+            yield stream, seen - (gaps.size if gaps else 0) - unrecorded, outstanding + unrecorded, missed
+
     def forget(self, closed_before_ns: int) -> None:
         """Starts an epoch: no counts; windows that ended before `closed_before_ns` can't matter any more."""
         self._next.clear()
         self._gaps.clear()
         self._watched = None
+        self._unrecorded = None
         for membership in self.memberships.values():
             membership.past = [window for window in membership.past if window[1] >= closed_before_ns]
             membership.away = [gap for gap in membership.away if gap[1] >= closed_before_ns]

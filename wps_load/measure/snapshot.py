@@ -26,6 +26,10 @@ class Snapshot:
     counters: dict[str, int] = field(default_factory=dict)
     sentences: dict[tuple[str, str], str] = field(default_factory=dict)
 
+    @property
+    def empty(self) -> bool:
+        return not (self.histograms or self.failures or self.counters or self.sentences)
+
     def merge(self, other: Snapshot) -> None:
         """Adds `other`, whose histograms are copied."""
         for name, histogram in other.histograms.items():

@@ -8,7 +8,7 @@ from typing import Any
 
 from wps_load.report.document import Summary
 from wps_load.workload.chaos import SlowPlan
-from wps_load.workload.population import layout, publisher_count
+from wps_load.workload.layout import layout, publisher_count
 from wps_load.workload.scenarios import SCENARIOS, Topology
 from wps_load.workload.values import Share
 

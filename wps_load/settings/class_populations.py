@@ -11,6 +11,7 @@ from wps_load.settings.classes import TaskClass
 from wps_load.settings.run_config import Population
 from wps_load.settings.target import Target
 from wps_load.workload.scenarios import LOCUSTFILE, default_roles
+from wps_load.workload.values import Share
 
 _KEY = "give a connection string, whose key signs"
 
@@ -23,6 +24,7 @@ def population_of(each: TaskClass, options: Population, *, roles_given: bool) ->
         options,
         user_class=each.name,
         calls_rest=each.rest,
+        users=Share(count=0),  # Locust deals them out
         scenario=LOCUSTFILE,
         protocol=protocol,
         hub=each.hub or options.hub,

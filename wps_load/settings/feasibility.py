@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from wps_load.clock import NS_PER_S
 from wps_load.errors import Fault
 from wps_load.settings.sources import Locustfile
-from wps_load.workload.population import publisher_count
+from wps_load.workload.layout import publisher_count
 from wps_load.workload.stages import Stages, Step
 
 if TYPE_CHECKING:

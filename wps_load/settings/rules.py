@@ -14,8 +14,8 @@ from wps_load.errors import Fault
 from wps_load.measure import thresholds
 from wps_load.protocol.traits import NO_INVOKE, SUBPROTOCOLS, TRAITS
 from wps_load.settings.options import TARGET_FLAGS
+from wps_load.workload.layout import layout
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
-from wps_load.workload.population import layout
 from wps_load.workload.scenarios import ROWS, SCENARIOS, Topology, metrics_of
 
 if TYPE_CHECKING:

@@ -17,10 +17,14 @@ from wps_load.settings.options import SHAPING
 from wps_load.settings.target import Target
 from wps_load.settings.texts import TIERS
 from wps_load.workload.chaos import CutPlan, SlowPlan
+from wps_load.workload.mixture import Mixture
 from wps_load.workload.payload import Part, PayloadPlan
 from wps_load.workload.scenarios import ROWS, Scenario, latencies_of
 from wps_load.workload.stages import CapacityRange, Stages
+from wps_load.workload.standing import publishers_of
 from wps_load.workload.values import Share
+
+EVERYONE = Share(fraction=Fraction(1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +34,21 @@ class Population:
 
     `rate` None is the closed loop (`--wps-rate max`); `total_rate` replaces `rate`. `publishers`, `groups` and
     `group_size` None: the scenario's default (`workload.population.layout`).
+
+    `name`: empty where a run has one population only. `users`: how many of the run's users these are, all where there
+    are no others. `start_ns`, `stop_ns`: when they come and leave, from the run's start on; `stop_ns` None: at its end.
+    `listens_to`: the name of the population whose groups they join.
     """
 
     user_class: str
     """The User class of a locustfile whose users these are; empty: they play the scenario."""
     calls_rest: bool
     """Its users are app servers, which call REST from their tasks and have no connection."""
+    name: str = ""
+    users: Share = EVERYONE
+    start_ns: int = 0
+    stop_ns: int | None = None
+    listens_to: str | None = None
     hub: str
     auth: str
     roles: tuple[str, ...]
@@ -97,7 +110,9 @@ class Population:
         return PayloadPlan.generated(self.payload, self.data_type, envelope=envelope, seed=self.seed)
 
 
-POPULATION_FIELDS = frozenset(each.name for each in fields(Population))
+_OF_MIXES = frozenset({"name", "users", "start_ns", "stop_ns", "listens_to"})
+POPULATION_FIELDS = frozenset(each.name for each in fields(Population)) - _OF_MIXES
+"""Those that options set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,8 +160,44 @@ class RunConfig:
 
     @property
     def population(self) -> Population:
-        """The first one: those that play the scenario, where there are any."""
+        """The first one: those that play the scenario, where there are any; the only one, unless the run is a mix."""
         return self.populations[0]
+
+    @property
+    def is_mix(self) -> bool:
+        """It has several populations, or one that a mix names."""
+        return any(each.name for each in self.populations)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of its populations; empty where it has one without a name."""
+        return tuple(each.name for each in self.populations) if self.is_mix else ()
+
+    @property
+    def latencies(self) -> tuple[str, ...]:
+        """The latencies of messages that the run can have, the most telling first."""
+        return tuple(dict.fromkeys(name for each in self.populations for name in each.latencies))
+
+    def mixture(self, users: int) -> Mixture:
+        """Who of so many users belongs to which population."""
+        return Mixture([each.users for each in self.populations], users, self.seed)
+
+    def planned_rates(self, users: int) -> tuple[Fraction | None, ...]:
+        """Messages per second of all publishers of each population, when there are so many users; None: closed loop."""
+        counts = self.mixture(users).counts
+        found: list[Fraction | None] = []
+        for number, each in enumerate(self.populations):
+            publishers = publishers_of(self.populations, counts, number) if each.scenario_row.publishes else 0
+            rate = each.publisher_rate(publishers)
+            found.append(Fraction(0) if not publishers else None if rate is None else rate * publishers)
+        return tuple(found)
+
+    def rate_shares(self, users: int) -> tuple[Fraction, ...]:
+        """Of a total rate that the whole run is given, what each population has: as they are planned."""
+        rates = [rate or Fraction(0) for rate in self.planned_rates(users)]
+        if len(rates) == 1 or not any(rates):
+            return tuple(Fraction(1, len(rates)) for _ in rates)
+        return tuple(rate / sum(rates) for rate in rates)
 
     @property
     def emulator_units(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import gevent  # type: ignore[import-untyped]
@@ -13,10 +14,9 @@ from wps_load.client.engine import Engine
 from wps_load.client.epochs import Epoch
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
-from wps_load.measure.causes import Cause
 from wps_load.measure.intervals import IntervalSet
 from wps_load.measure.presence import Presence
-from wps_load.measure.snapshot import Snapshot
+from wps_load.swarm.accounts import Counting, counts_of
 from wps_load.swarm.bus import Bus
 from wps_load.swarm.clocks import host_identity
 from wps_load.swarm.epoch_report import EpochReport
@@ -37,6 +37,7 @@ from wps_load.swarm.messages import (
     Retry,
     Slot,
     Status,
+    Sums,
     ToAgent,
     ToCoordinator,
     Window,
@@ -54,10 +55,12 @@ COPIES_NS = 50 * NS_PER_MS
 class Agent:
     """`started_ns`: the run's start in the coordinator's clock, from which seconds are counted.
 
-    `on_interval(snapshot)`: what came since the last one, for Locust's own tables.
+    `on_interval(part)`: what came since the last one, for Locust's own tables.
     """
 
-    def __init__(self, engine: Engine, bus: Bus, started_ns: int, *, on_interval: Callable[[Snapshot], None]) -> None:
+    def __init__(
+        self, engine: Engine, bus: Bus, started_ns: int, *, on_interval: Callable[[EpochReport], None]
+    ) -> None:
         self.engine = engine
         self._bus = bus
         self._started_ns = started_ns
@@ -66,15 +69,16 @@ class Agent:
         self.players = Players(self._admit, engine.dismiss, self._send)
         self._status = Status(0, 0, 0, 0)
         self._second = 0
-        self._before = self._accounts()
-        self._deltas = dict.fromkeys(self._before, 0)
+        self._whole = Counting(self._counts)
+        several = range(len(engine.populations)) if len(engine.populations) > 1 else ()
+        self._populations = {each: Counting(partial(self._counts, each)) for each in several}
         self._parts: list[EpochReport] = []
         self._showing: list[EpochReport] = []
         """Closed, and not in Locust's tables yet."""
         self._resets = 0
         self._reset_epochs: set[int] = set()
         """Those that a reset of the statistics begins."""
-        self._traffic = Traffic()
+        self._traffic = [Traffic() for _ in engine.populations]
         self._measure_ns: int | None = None
         """When the measure phase began, in the coordinator's clock."""
         self._closed = False
@@ -176,7 +180,9 @@ class Agent:
         unfinished = engine.end_waiting(end_ns)
         self._tick(partial=True)
         self._bus.report_to_locust()
-        self._send(Accounts(engine.totals(), unfinished))
+        populations = [engine.totals(each) for each in self._populations]
+        pairs = engine.run.ledger.pairs() if populations else []
+        self._send(Accounts(engine.totals(), unfinished, populations, pairs))
         self._finished = True
 
     def _reset(self, _: int) -> None:
@@ -185,7 +191,8 @@ class Agent:
 
     def _epoch_ends(self, following: int) -> None:
         self._close_part()
-        self._before = dict.fromkeys(self._before, 0)  # a new epoch's accounts start from 0
+        for counting in self._countings:
+            counting.start_over()
         if following in self._reset_epochs:
             self._resets += 1
 
@@ -213,17 +220,20 @@ class Agent:
         self._second = (engine.run.clock.now_ns() - self._started_ns) // NS_PER_S
         self._close_part()
         parts, self._parts = self._parts, []
-        deltas, self._deltas = self._deltas, dict.fromkeys(self._before, 0)
         report = Report(
             second=self._second,
             partial=partial,
             open=engine.open,
             epoch=engine.run.epochs.number,
-            deltas=deltas,
-            totals=self._before,
+            deltas=self._whole.take(),
+            totals=self._whole.totals,
             vitals=self._health.second(),
             presence=self._presence(),
             parts=parts,
+            populations=[
+                Sums(len(runner.connections.open_links), counting.take(), counting.totals, self._presence(number))
+                for (number, counting), runner in zip(self._populations.items(), engine.populations, strict=False)
+            ],
         )
         self._showing += parts
         gevent.sleep(0)
@@ -231,54 +241,43 @@ class Agent:
         gevent.sleep(0)
         self._show()
 
-    def _presence(self) -> Presence | None:
+    def _presence(self, population: int | None = None) -> Presence | None:
         """None before the measure phase is announced."""
         if self._measure_ns is None:
             return None
-        return self.engine.presence(self._measure_ns, now_ns())
+        return self.engine.presence(self._measure_ns, now_ns(), population)
 
     def _close_part(self) -> None:
         """What was measured until now belongs to the present epoch. Also called in the hub: must not block."""
         self._count_traffic()
-        self._parts.append(EpochReport(self._resets, self.engine.run.epochs.number, self.engine.run.recorder.take()))
-        now = self._accounts()
-        for name, value in now.items():
-            self._deltas[name] += value - self._before[name]
-        self._before = now
+        self._parts.append(EpochReport.of(self._resets, self.engine.run.epochs.number, self.engine.take()))
+        for counting in self._countings:
+            counting.close()
+
+    @property
+    def _countings(self) -> list[Counting]:
+        return [self._whole, *self._populations.values()]
 
     def _show(self) -> None:
         """Locust's own tables: of the statistics that hold, what counts."""
         parts, self._showing = self._showing, []
         for part in parts:
             if part.resets == self._resets:
-                self._on_interval(part.counted())
+                self._on_interval(part)
 
-    def _accounts(self) -> dict[str, int]:
-        """The present epoch's messages so far. `missing`: gaps that are not filled yet. What is held back has not been
-        sent so far, and may be yet."""
-        running = self.engine.run.ledger.running()
-        held = self.engine.held_back()
-        return {
-            "duplicated": running.duplicated,
-            "misdelivered": running.misdelivered,
-            "corrupted": running.corrupted,
-            "reordered": running.reordered,
-            "offered": running.published + running.send_failed,
-            "published": running.published - sum(held.values()),
-            "send_failed_service": running.send_failed_service + held.get(Cause.SERVICE, 0),
-            "send_failed_plan": running.send_failed_plan + held.get(Cause.PLAN, 0),
-            "delivered": running.delivered,
-            "missing": running.missing,
-            "missing_opened": running.missing_opened,
-        }
+    def _counts(self, population: int | None = None) -> dict[str, int]:
+        engine = self.engine
+        held = engine.held_back() if population is None else engine.populations[population].plan.held_back()
+        return counts_of(engine.run.ledger.running(population), held)
 
     def _count_traffic(self) -> None:
-        recorder, before = self.engine.run.recorder, self._traffic
-        self._traffic = now = self.engine.traffic()
-        recorder.count("bytes_sent", now.bytes_sent - before.bytes_sent)
-        recorder.count("bytes_received", now.bytes_received - before.bytes_received)
-        recorder.count("send_stalls", now.stalls - before.stalls)
-        recorder.count("send_stall_ns", now.stalled_ns - before.stalled_ns)
+        for number, runner in enumerate(self.engine.populations):
+            recorder, before = runner.context.recorder, self._traffic[number]
+            self._traffic[number] = now = runner.connections.traffic()
+            recorder.count("bytes_sent", now.bytes_sent - before.bytes_sent)
+            recorder.count("bytes_received", now.bytes_received - before.bytes_received)
+            recorder.count("send_stalls", now.stalls - before.stalls)
+            recorder.count("send_stall_ns", now.stalled_ns - before.stalled_ns)
 
     def close(self) -> None:
         """The run is over: every connection ends by plan. Again: does nothing."""

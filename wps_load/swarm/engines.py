@@ -27,6 +27,7 @@ def make_engine(config: RunConfig, identity: Mapping[str, Any], on_warning: Call
         access_of=lambda population: make_access(config, population, network),
         network=network,
         on_warning=on_warning,
+        started_ns=identity.get("started_ns", 0),
     )
     count_calls(config, on_warning, engine.count_token_call)
     return engine

@@ -27,7 +27,7 @@ from wps_load.swarm.conductor import LEAD_NS
 from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.watch import Watch
 from wps_load.workload import stages
-from wps_load.workload.population import publisher_count
+from wps_load.workload.layout import publisher_count
 
 logger = logging.getLogger(__name__)
 

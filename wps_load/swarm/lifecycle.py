@@ -263,7 +263,7 @@ class Lifecycle:
                 return self._worker.refuse(error)
         self._warned.clear()
         engine = make_engine(config, identity, self._warn)
-        table = LocustTable(self.environment, frozenset({message_metric(config.population.latencies), "connect"}))
+        table = LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}), config.names)
         self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=table.add)
         self.agent.start()
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from wps_load.errors import ExitCode, WpsLoadError
-from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.ledger import LedgerTotals, PairTotals
 from wps_load.measure.presence import Presence
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.streams import Streams
@@ -61,11 +61,21 @@ class Vitals(NamedTuple):
     gc_pause_ns: int
 
 
+class Sums(NamedTuple):
+    """`open`: connections. `deltas`: counts of messages since the last report; `totals`: those of its epoch so far.
+    `presence`: None before the measure phase is announced."""
+
+    open: int
+    deltas: Mapping[str, int]
+    totals: Mapping[str, int]
+    presence: Presence | None
+
+
 class Report(NamedTuple):
     """One second of an agent. `partial`: of a part of one, in the drain.
 
     `deltas`: counts of messages since the last report; `totals`: those of `epoch` so far. `presence`: None before the
-    measure phase is announced.
+    measure phase is announced. `populations`: the same of each, where there are several.
     """
 
     second: int
@@ -77,6 +87,7 @@ class Report(NamedTuple):
     vitals: Vitals
     presence: Presence | None
     parts: Sequence[EpochReport]
+    populations: Sequence[Sums] = ()
 
 
 class Pong(NamedTuple):
@@ -99,10 +110,15 @@ class Finals(NamedTuple):
 
 
 class Accounts(NamedTuple):
-    """The agent's last message: its ledger's totals. `connecting`: attempts that were under way at the end."""
+    """The agent's last message: its ledger's totals. `connecting`: attempts that were under way at the end.
+
+    Where there are several populations, the totals of each, and who has heard what of whom.
+    """
 
     totals: LedgerTotals
     connecting: int
+    populations: Sequence[LedgerTotals] = ()
+    pairs: Sequence[PairTotals] = ()
 
 
 class Failed(NamedTuple):
@@ -211,13 +227,17 @@ def to_wire(message: ToCoordinator | ToAgent) -> list[Any]:
     """Plain data for msgpack: None, bool, int, float, str, bytes, lists, and dicts whose keys are str."""
     fields: Sequence[Any] = message
     if isinstance(message, Report):
-        presence = None if message.presence is None else message.presence.to_wire()
-        parts = [part.to_wire() for part in message.parts]
-        fields = message._replace(vitals=list(message.vitals), presence=presence, parts=parts)  # type: ignore[arg-type]
+        fields = message._replace(
+            vitals=list(message.vitals),  # type: ignore[arg-type]
+            presence=_presence_to_wire(message.presence),
+            parts=[part.to_wire() for part in message.parts],  # type: ignore[misc]
+            populations=[_sums_to_wire(each) for each in message.populations],  # type: ignore[misc]
+        )
     elif isinstance(message, Finals | Expect):
         fields = message._replace(streams=message.streams.to_wire())  # type: ignore[arg-type]
     elif isinstance(message, Accounts):
-        fields = message.totals.to_wire(), message.connecting
+        populations = [each.to_wire() for each in message.populations]
+        fields = message.totals.to_wire(), message.connecting, populations, [list(each) for each in message.pairs]
     elif isinstance(message, Failed):
         fields = message.sentence, int(message.code)
     elif isinstance(message, Grant):
@@ -231,13 +251,20 @@ def from_wire(wire: Sequence[Any]) -> Any:
         kind, *fields = wire
         message = _KINDS[kind](*fields)
         if isinstance(message, Report):
-            presence = None if message.presence is None else Presence.from_wire(message.presence)  # type: ignore[arg-type]
-            parts = tuple(EpochReport.from_wire(part) for part in message.parts)  # type: ignore[arg-type]
-            return message._replace(vitals=Vitals(*message.vitals), presence=presence, parts=parts)
+            return message._replace(
+                vitals=Vitals(*message.vitals),
+                presence=_presence(message.presence),
+                parts=tuple(EpochReport.from_wire(part) for part in message.parts),  # type: ignore[arg-type]
+                populations=tuple(_sums(*each) for each in message.populations),
+            )
         if isinstance(message, Finals | Expect):
             return message._replace(streams=Streams.from_wire(message.streams))  # type: ignore[arg-type]
         if isinstance(message, Accounts):
-            return message._replace(totals=LedgerTotals.from_wire(message.totals))  # type: ignore[arg-type]
+            return message._replace(
+                totals=LedgerTotals.from_wire(message.totals),  # type: ignore[arg-type]
+                populations=tuple(LedgerTotals.from_wire(each) for each in message.populations),  # type: ignore[arg-type]
+                pairs=tuple(PairTotals(*each) for each in message.pairs),
+            )
         if isinstance(message, Failed):
             return message._replace(code=ExitCode(message.code))
         if isinstance(message, Grant):
@@ -247,3 +274,19 @@ def from_wire(wire: Sequence[Any]) -> Any:
         raise UnknownMessage(
             "a message of another version of wps-load came: master and workers need the same"
         ) from error
+
+
+def _sums_to_wire(sums: Sums) -> list[Any]:
+    return list(sums._replace(presence=_presence_to_wire(sums.presence)))
+
+
+def _presence_to_wire(presence: Presence | None) -> Any:
+    return None if presence is None else presence.to_wire()
+
+
+def _presence(wire: Any) -> Presence | None:
+    return None if wire is None else Presence.from_wire(wire)
+
+
+def _sums(open_: int, deltas: Mapping[str, int], totals: Mapping[str, int], presence: Any) -> Sums:
+    return Sums(open_, deltas, totals, _presence(presence))

@@ -7,6 +7,7 @@ is merged.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from locust.stats import EntriesDict, RequestStats, StatsEntry, StatsError
@@ -17,6 +18,7 @@ from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm import locust_seam
 from wps_load.swarm.buckets import bucketed
+from wps_load.swarm.epoch_report import EpochReport
 
 REQUEST_TYPE = "WPS"
 _FIRED_AT_ONCE = 500
@@ -78,24 +80,36 @@ def make_precise(stats: RequestStats) -> None:
 
 
 class LocustTable:
-    """Merges intervals into one environment's table. `aggregated`: the metrics that its last row takes."""
+    """Merges intervals into one environment's table. `aggregated`: the metrics that its last row takes. `names`: of the
+    run's populations, which have rows of their own in a mix (`viewers/delivery`)."""
 
-    def __init__(self, environment: Any, aggregated: frozenset[str]) -> None:
+    def __init__(self, environment: Any, aggregated: frozenset[str], names: Sequence[str] = ()) -> None:
         self._environment = environment
         self._aggregated = aggregated
+        self._names = names
 
-    def add(self, interval: Snapshot) -> None:
+    def add(self, part: EpochReport) -> None:
+        """What counts of an interval."""
+        interval = part.counted()
         if self._others_listen():
             import gevent  # type: ignore[import-untyped]
 
             gevent.spawn(self._fire, interval)
             return
+        self._merge_all(interval)
+        if self._names:
+            for (_, receiver), own in part.counted_pairs().items():
+                self._merge_all(own, f"{self._names[receiver]}/")
+
+    def _merge_all(self, interval: Snapshot, of: str = "") -> None:
+        """`of`: what stands before the metrics' names."""
         for name, histogram in interval.histograms.items():
             if name in METRIC_BY_NAME and histogram.count:
-                self._merge(name, _timed(histogram))
+                self._merge(of + name, _timed(histogram))
         for (metric, label), count in interval.failures.items():
-            self._merge(metric, _Addition(failed=count))
-            self._merge_error(metric, label, count)
+            self._merge(of + metric, _Addition(failed=count))
+            if not of:
+                self._merge_error(metric, label, count)
 
     def _others_listen(self) -> bool:
         return locust_seam.others_listen(self._environment)

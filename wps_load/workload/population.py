@@ -2,49 +2,36 @@
 in eight.
 
 Locust has no global index; the master hands out dense ones. Words (stream, audience): docs/architecture.md.
+In a mix the role depends on the user's number among those of its population (`mixture`); names of users, streams and
+audiences are made of numbers that no two populations share.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, Protocol
+from typing import Literal
 
 from wps_load.protocol.traits import PublishKind
 from wps_load.workload.chaos import SlowPlan
-from wps_load.workload.scenarios import ROWS, Topology
+from wps_load.workload.layout import Layout, Settings, Spread, layout, on_circle
+from wps_load.workload.scenarios import ROWS, Scenario, Topology
 from wps_load.workload.seeding import derive
 from wps_load.workload.values import Share
 
+INDEX_BITS = 22
+"""A user's index has so many bits. A group's audience is its number above which its population's number stands."""
+INDEX_MASK = (1 << INDEX_BITS) - 1
 USER_BASE = 1 << 30
-"""Audience of one user, and stream of a REST sender to one user: this + the user's index."""
+"""Audience of one user: this + the user's index. The stream of a REST sender to one user also has the number of the
+sender's population, above the index."""
 EVERYBODY = 1 << 31
-"""Audience of everybody; the stream of REST sender k to everybody is this + k."""
+"""Audience of everybody in the first hub, + 1 of the second; the stream of REST sender k to everybody is this + k, with
+its population's number above the sender's."""
+SENDER_BITS = 24
+"""A REST sender's number has so many bits."""
 EVENT_NAME = "echo"
-
-_CIRCLE = (1 << 32) - 1
-_GOLDEN = 2654435769  # 2**32 divided by the golden ratio: multiples of it mod 2**32 fill the circle evenly
-
-
-class Settings(Protocol):
-    """What of a `Population` decides the roles."""
-
-    @property
-    def scenario(self) -> str: ...
-    @property
-    def protocol(self) -> str: ...
-    @property
-    def groups(self) -> int | None: ...
-    @property
-    def group_size(self) -> int | None: ...
-    @property
-    def publishers(self) -> Share | None: ...
-    @property
-    def no_echo(self) -> bool: ...
-    @property
-    def slow(self) -> SlowPlan | None: ...
-    @property
-    def seed(self) -> int: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +62,12 @@ class Role:
     slow: bool = False
     stays: bool = False
 
+    @property
+    def sources(self) -> frozenset[str | None]:
+        """The groups that messages to it may be of; None: of no group."""
+        directly = len(self.audiences) > len(self.groups) or not self.groups
+        return frozenset((*self.groups, *((None,) if directly else ())))
+
 
 @dataclass(frozen=True, slots=True)
 class RestStream:
@@ -93,167 +86,139 @@ class RestStream:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
-    """Groups and publishers of a run that begins with `users`. Those who are added later continue it, and nobody's part
-    changes.
+class Listened:
+    """The population that another listens to: whose groups its members join."""
 
-    `size` None: the groups are dealt out in turn, row by row; `paired`: the first two rows in pairs, so that few users
-    have somebody to hear. Else the groups' seats stand in a row, `size` to a group: `seats` of them, which the users
-    take in turn until all are taken; None: as many as there are users.
+    settings: Settings
+    users: int
+    number: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a population stands in its run. The default is that of the only population of a run.
+
+    `number`: its place among them. `label`: in its groups' names. `listens`: whose groups its members join.
+    `everybody`: the audience of those REST senders who reach all in its hub; None: there are none. `addressed`: REST
+    senders send to its users one by one.
     """
 
-    users: int
-    groups: int
-    size: int | None
-    seats: int | None
-    share: Share | None = None
-    paired: bool = False
-    seed: int = 0
-
-    @property
-    def members(self) -> int:
-        """How many of `users` are in a group at all."""
-        return self.users if self.seats is None else min(self.users, self.seats)
-
-    @property
-    def occupied(self) -> int:
-        """How many groups have members, or would have with more users than there are."""
-        return min(self.groups, -(-self.users // 2)) if self.paired else self.groups
-
-    @property
-    def publishers(self) -> int:
-        """How many of `users` publish."""
-        return 0 if self.share is None else self._line(self.share).before(self.members)
-
-    def is_member(self, index: int) -> bool:
-        """Whether a user is in a group at all. Where seats are left over, those who are added share them."""
-        return self.seats is None or self.users < self.seats or index < self.seats
-
-    def groups_of(self, index: int) -> tuple[int, ...]:
-        """The groups of a user: several where there are more seats than users, none where there are fewer."""
-        if self.size is None:
-            return (self._dealt(index),)
-        if self.seats is None:
-            return (index // self.size,)
-        if not self.is_member(index):
-            return ()
-        users = max(1, self.users)
-        first = index if users >= self.seats else index % users
-        return tuple(sorted({seat // self.size for seat in range(first, self.seats, users)}))
-
-    def _dealt(self, index: int) -> int:
-        if self.paired and index < 2 * self.groups:
-            return index // 2
-        # each row begins at another group, so that publishers that are a share of the users meet all groups
-        row = index // self.groups if self.share is not None and self.share.is_part else 0
-        return (index + (self.groups * (row * _GOLDEN & _CIRCLE) >> 32)) % self.groups
-
-    # -- who publishes -----------------------------------------------------------------------------------------------
-
-    def ordinal(self, index: int) -> int | None:
-        """The user's number among the publishers, from 0; None: it does not publish."""
-        if self.share is None or not self.is_member(index):
-            return None
-        if self.share.fraction is not None:
-            return self._line(self.share).ordinal(index)
-        if index < self.members:
-            return self._line(self.share).ordinal(self._place(index))
-        return index if index < (self.share.count or 0) else None
-
-    def quiet_ordinal(self, index: int) -> int | None:
-        """The member's number among those who do not publish, from 0; None: it publishes, or is no member."""
-        if not self.is_member(index) or self.ordinal(index) is not None:
-            return None
-        if self.share is None:
-            return index
-        if self.share.fraction is not None:
-            return index - self._line(self.share).before(index)
-        if index < self.members:
-            place = self._place(index)
-            return place - self._line(self.share).before(place)
-        return index - max(self.publishers, self.share.count or 0)
-
-    def _line(self, share: Share) -> _Spread:
-        return _Spread.of(share, self.members, derive(self.seed, "publishers"))
-
-    def _place(self, index: int) -> int:
-        """The place of one of the first users in a row in which members of the same group stand together."""
-        if self.size is not None or (self.paired and self.users < 2 * self.groups):
-            return index
-        number, place = index % self.groups, index // self.groups
-        if self.paired and index < 2 * self.groups:
-            number, place = divmod(index, 2)
-        return number * (self.users // self.groups) + min(number, self.users % self.groups) + place
+    number: int = 0
+    label: str = ""
+    listens: Listened | None = None
+    everybody: int | None = None
+    addressed: bool = False
 
 
-def layout(settings: Settings, users: int) -> Layout:
-    """The topology of a run that begins with `users`: the options where given, else the scenario's default."""
-    row = ROWS[settings.scenario]
-    share, seed = settings.publishers or row.publishers, settings.seed
-    if row.topology is not Topology.GROUPS:
-        return Layout(users, users, 1, None, share if row.users_publish else None, seed=seed)
-    groups, size = settings.groups, settings.group_size
-    if groups is None and size is None:
-        size = row.group_size
-        if size is None and row.groups is not None:
-            return Layout(users, row.groups, None, None, share, paired=True, seed=seed)
-    if size is None:
-        return Layout(users, groups or 1, None, None, share, seed=seed)
-    if groups is None:  # the last group may be smaller
-        return Layout(users, max(1, -(-users // size)), size, None, share, seed=seed)
-    size = min(size, max(1, users))
-    return Layout(users, groups, size, groups * size, share, seed=seed)
+def standing_alone(settings: Settings) -> Standing:
+    """Of the only population of a run."""
+    topology = ROWS[settings.scenario].topology
+    everybody = EVERYBODY if topology is Topology.REST_ALL else None
+    return Standing(everybody=everybody, addressed=topology is Topology.REST_USERS)
 
 
-def publisher_count(settings: Settings, users: int) -> int:
-    """How many publish: users, or in REST scenarios the senders that run beside them."""
-    row = ROWS[settings.scenario]
-    if not row.needs_key:
-        return layout(settings, users).publishers
-    share = settings.publishers or row.publishers
-    senders = share.of(2**31) if share is not None else 0
-    return min(senders, users) if row.topology is Topology.REST_USERS else senders
+def role(
+    settings: Settings,
+    run_id: str,
+    local: int,
+    users: int,
+    *,
+    index: int | None = None,
+    standing: Standing | None = None,
+) -> Role:
+    """The part of user `local` of the `users` of its population. Pure: same arguments, same role, on every worker.
 
-
-def role(settings: Settings, run_id: str, index: int, users: int) -> Role:
-    """The part of connection `index` of a run that begins with `users`; those who are added have the indices from there
-    on. Pure: same arguments, same role, on every worker."""
+    `index`: its number in the run, the same where there is one population only.
+    """
+    index = local if index is None else index
+    standing = standing_alone(settings) if standing is None else standing
     row, plan = ROWS[settings.scenario], layout(settings, users)
     user_id = user_name(run_id, index)
-    if row.topology is Topology.REST_ALL:
-        return Role(index, user_id, (), (EVERYBODY,), None)
-    if row.topology is Topology.REST_USERS:
-        return Role(index, user_id, (), (USER_BASE + index,), None)
-    if not row.publishes:
-        return Role(index, user_id, (), (), None)
+    groups = _listened_groups(settings, standing, local)
+    published: Publication | None = None
     if row.calls_handler(settings.protocol):
         kind = row.kind_of_publication(settings.protocol)
         name = "message" if kind == "raw" else EVENT_NAME
-        publication = _publication(settings, plan, index, kind, name, USER_BASE + index)
-        return Role(index, user_id, (), (USER_BASE + index,), publication, stays=_stays(plan, publication))
-    numbers = plan.groups_of(index) if row.topology is Topology.GROUPS else (index,)
-    chosen = numbers[index % len(numbers)] if numbers else None
-    published = None
-    if chosen is not None:
-        published = _publication(settings, plan, index, "group", group_name(run_id, chosen), chosen)
-    slow = published is None and settings.slow is not None and _is_slow(settings.slow, plan, index)
-    names = tuple(group_name(run_id, n) for n in numbers)
-    return Role(index, user_id, names, numbers, published, slow, stays=_stays(plan, published))
+        published = _publication(settings, plan, local, index, kind, name, USER_BASE + index)
+    elif row.users_publish:
+        own = _own_groups(row, plan, standing, local)
+        if row.topology is not Topology.GROUPS or standing.listens is None:
+            groups = own + groups
+            choice = own
+        else:  # those who listen to others have no groups of their own
+            choice = groups
+        if choice:
+            label, audience = choice[local % len(choice)]
+            name = group_name(run_id, audience & INDEX_MASK, label)
+            published = _publication(settings, plan, local, index, "group", name, audience)
+    by_itself = [USER_BASE + index] if row.calls_handler(settings.protocol) or standing.addressed else []
+    everybody = [] if standing.everybody is None else [standing.everybody]
+    return Role(
+        index,
+        user_id,
+        tuple(group_name(run_id, audience & INDEX_MASK, label) for label, audience in groups),
+        (*(audience for _, audience in groups), *by_itself, *everybody),
+        published,
+        published is None and settings.slow is not None and _is_slow(settings.slow, plan, local),
+        stays=_stays(plan, published),
+    )
+
+
+def _own_groups(row: Scenario, plan: Layout, standing: Standing, local: int) -> list[tuple[str, int]]:
+    """Label and audience of each group of its own population that a user joins."""
+    numbers = plan.groups_of(local) if row.topology is Topology.GROUPS else (local,)
+    return [(standing.label, group_audience(standing.number, number)) for number in numbers]
+
+
+def _listened_groups(settings: Settings, standing: Standing, local: int) -> list[tuple[str, int]]:
+    """Label and audience of each group of another population that a user joins: all, or so many of them in turn."""
+    listened = standing.listens
+    if listened is None:
+        return []
+    count = group_count(listened.settings, listened.users)
+    joined = min(count, settings.groups or count)
+    numbers = sorted((local * joined + turn) % count for turn in range(joined))
+    return [(listened.label, group_audience(listened.number, number)) for number in numbers]
+
+
+def group_count(settings: Settings, users: int) -> int:
+    """How many groups the users of a population publish to; 0: it has none."""
+    return layout(settings, users).groups if ROWS[settings.scenario].publishes_to_groups(settings.protocol) else 0
+
+
+def group_audience(population: int, number: int) -> int:
+    """The audience of a group of this population."""
+    return population << INDEX_BITS | number
+
+
+def population_of_stream(stream: int) -> int | None:
+    """The number of the population whose REST sender has this stream; None: it is a user's."""
+    if stream >= EVERYBODY:
+        return stream - EVERYBODY >> SENDER_BITS
+    return stream - USER_BASE >> INDEX_BITS if stream >= USER_BASE else None
 
 
 def user_name(run_id: str, index: int) -> str:
     return f"{run_id}-u{index}"
 
 
-def group_name(run_id: str, number: int) -> str:
-    """Group names carry the run's id, so that two runs in one hub do not hear each other."""
-    return f"{run_id}-g{number}"
+def group_name(run_id: str, number: int, label: str = "") -> str:
+    """Group names carry the run's id, so that two runs in one hub do not hear each other, and in a mix the name of
+    their population."""
+    return f"{run_id}-{label}-g{number}" if label else f"{run_id}-g{number}"
 
 
 def _publication(
-    settings: Settings, plan: Layout, index: int, kind: PublishKind | Literal["raw"], name: str, audience: int
+    settings: Settings,
+    plan: Layout,
+    local: int,
+    index: int,
+    kind: PublishKind | Literal["raw"],
+    name: str,
+    audience: int,
 ) -> Publication | None:
-    ordinal = plan.ordinal(index)
+    ordinal = plan.ordinal(local)
     if ordinal is None:
         return None
     return Publication(index, kind, name, audience, settings.no_echo and kind == "group", ordinal)
@@ -264,41 +229,6 @@ def _stays(plan: Layout, publication: Publication | None) -> bool:
     return publication is not None and plan.share is not None and plan.share.count is not None
 
 
-@dataclass(frozen=True, slots=True)
-class _Spread:
-    """`chosen` of `total` places, spread evenly (Bresenham's line, begun at `start`): exactly so many, and
-    of every stretch of places, such as a group, its share to within one. `endless`: and so on behind them.
-    """
-
-    chosen: int
-    total: int
-    start: int
-    endless: bool = False
-
-    @classmethod
-    def of(cls, share: Share, total: int, chance: int) -> _Spread:
-        """A number is spread over the first `total` places. A share goes on for ever, and has one of these at least:
-        of every number of places it has its part to within one."""
-        if share.fraction is None:
-            return cls(share.of(total), total, chance % max(1, total))
-        part = share.fraction
-        first_within = -(-part.denominator // part.numerator)  # the first chosen place comes no later, by itself
-        first = chance % max(1, min(total, first_within))
-        return cls(part.numerator, part.denominator, first_within - first, endless=True)
-
-    def before(self, place: int) -> int:
-        """How many of the places below `place` are chosen."""
-        line = self.start - 1
-        return (line + place) * self.chosen // max(1, self.total) - line * self.chosen // max(1, self.total)
-
-    def ordinal(self, place: int) -> int | None:
-        """The place's number among the chosen ones, from 0; None: not chosen."""
-        if place < 0 or (place >= self.total and not self.endless):
-            return None
-        ordinal = self.before(place)
-        return ordinal if self.before(place + 1) > ordinal else None
-
-
 def _is_slow(slow: SlowPlan, plan: Layout, index: int) -> bool:
     """Slow readers are a part of all users, spread evenly over the members who do not publish."""
     quiet, place = plan.members - plan.publishers, plan.quiet_ordinal(index)
@@ -307,7 +237,7 @@ def _is_slow(slow: SlowPlan, plan: Layout, index: int) -> bool:
     share = slow.share
     if share.fraction is not None:
         share = Share(fraction=min(Fraction(1), share.fraction * plan.users / quiet))
-    return _Spread.of(share, quiet, derive(plan.seed, "slow")).ordinal(place) is not None
+    return Spread.of(share, quiet, derive(plan.seed, "slow")).ordinal(place) is not None
 
 
 def phase(ordinal: int) -> float:
@@ -316,17 +246,31 @@ def phase(ordinal: int) -> float:
     Multiples of the golden ratio: however many publishers there are at a time, their messages are due at
     nearly even distances (three-distance theorem), and neighbours in a group are far apart.
     """
-    return (ordinal * _GOLDEN & _CIRCLE) / 2**32
+    return on_circle(ordinal) / 2**32
 
 
-def rest_streams(settings: Settings, run_id: str, sender: int, senders: int, users: int) -> tuple[RestStream, ...]:
-    """What REST sender `sender` of `senders` sends: to all, or to the users of its own in turn."""
+def rest_streams(
+    settings: Settings,
+    run_id: str,
+    sender: int,
+    senders: int,
+    targets: Sequence[int],
+    standing: Standing | None = None,
+) -> tuple[RestStream, ...]:
+    """What REST sender `sender` of `senders` sends: to all, or to the users of its own in turn.
+
+    `targets`: the indices of the users that all senders of the population send to.
+    """
+    standing = standing_alone(settings) if standing is None else standing
     begin = phase(sender)
     if ROWS[settings.scenario].topology is Topology.REST_ALL:
-        return (RestStream(EVERYBODY + sender, EVERYBODY, "all", "", Fraction(1), begin),)
-    targets = range(sender, users, senders)
+        assert standing.everybody is not None
+        stream = EVERYBODY + (standing.number << SENDER_BITS | sender)
+        return (RestStream(stream, standing.everybody, "all", "", Fraction(1), begin),)
+    base = USER_BASE + (standing.number << INDEX_BITS)
+    own = targets[sender::senders]
     return tuple(
-        RestStream(USER_BASE + index, USER_BASE + index, "user", user_name(run_id, index),
-                   Fraction(1, len(targets)), (turn + begin) / len(targets))
-        for turn, index in enumerate(targets)
+        RestStream(base | index, USER_BASE + index, "user", user_name(run_id, index),
+                   Fraction(1, len(own)), (turn + begin) / len(own))
+        for turn, index in enumerate(own)
     )  # fmt: skip
