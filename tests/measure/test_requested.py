@@ -29,7 +29,7 @@ def followed(
             here = min(asked, here + max(1, round(rate / 10)))
         elif here > asked:
             here = max(asked, here - max(1, round(rate / 10)))
-        requested.note(asked, rate, settled(here), tick * S // 10)
+        requested.note(asked, rate, here, settled(here), tick * S // 10)
     requested.end(round(until_s * S))
     return requested
 
@@ -69,6 +69,13 @@ def test_who_is_never_heard_of_is_missing_in_the_end() -> None:
 def test_who_leaves_is_not_missing_while_others_still_have_to_go() -> None:
     requested = followed([(0, 100), (10, 50)], 10.0, 15, settled=lambda due: due + 3)
     assert requested.mean(15 * S) == pytest.approx((10 * 100 + 5 * 75) / 15, abs=0.5)
+
+
+def test_who_was_stopped_in_a_burst_is_not_missing() -> None:
+    requested = Requested(PATIENCE_S * S)
+    for at_s, asked, present in ((0, 100, 100), (10, 50, 100), (11, 50, 80), (12, 50, 50)):
+        requested.note(asked, 10.0, present, present, at_s * S)
+        assert requested.count == {0: 100, 10: 99, 11: 80, 12: 50}[at_s]
 
 
 def test_all_may_leave() -> None:

@@ -7,11 +7,14 @@ for before the measure phase began. Whoever has not been heard of long after its
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from wps_load.measure.presence import FOREVER, OpenTime
 
 _NS_PER_S = 1_000_000_000
+_KEPT_NS = 300 * _NS_PER_S
+"""For so long it is known what was asked for and wanted at each moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Requested:
         self._time = OpenTime()
         self._start_ns = FOREVER
         self._last_ns = 0
+        self._course: deque[tuple[int, int, int]] = deque()
+        """(since, asked for, wanted)"""
         self.most = 0
         """The highest number that was asked for."""
 
@@ -59,9 +64,9 @@ class Requested:
         """As many are wanted as are asked for."""
         return self.count == self.asked
 
-    def note(self, asked: int, per_second: float, settled: int, at_ns: int) -> None:
-        """At `at_ns`, which does not go back, `asked` are asked for, and `settled` of the present users have connected,
-        or failed to, once."""
+    def note(self, asked: int, per_second: float, present: int, settled: int, at_ns: int) -> None:
+        """At `at_ns`, which does not go back, `asked` are asked for, and `settled` of the `present` users have
+        connected, or failed to, once."""
         if not self._asks:
             if not asked:
                 return
@@ -70,20 +75,43 @@ class Requested:
             self._asks.append(_Ask(at_ns, self._asks[-1].due(at_ns), asked, per_second))
         self.most = max(self.most, asked)
         self._last_ns = at_ns
-        self._time.change(self._wanted(settled, at_ns) - self._time.count, at_ns)
+        wanted = self._wanted(present, settled, at_ns)
+        self._time.change(wanted - self._time.count, at_ns)
+        if not self._course or self._course[-1][1:] != (asked, wanted):
+            self._course.append((at_ns, asked, wanted))
+            while len(self._course) > 1 and self._course[1][0] < at_ns - _KEPT_NS:
+                self._course.popleft()
 
-    def _wanted(self, settled: int, at_ns: int) -> int:
+    def _wanted(self, present: int, settled: int, at_ns: int) -> int:
         due = self._asks[-1].due(at_ns)
-        return max(min(settled, due), self._overdue(at_ns))
+        if self.asked < due:  # Locust stops users in bursts: who has left is not missing
+            due = min(due, max(self.asked, present))
+        return max(min(settled, due), self._overdue(due, at_ns))
 
-    def _overdue(self, at_ns: int) -> int:
-        """As many as were due all through the time of patience."""
+    def _overdue(self, due: int, at_ns: int) -> int:
+        """As many as were due all through the time of patience, until `due` at its end."""
         since_ns = at_ns - self._patience_ns
         while len(self._asks) > 1 and self._asks[1].at_ns <= since_ns:
             del self._asks[0]
         # between two asks what is due only rises or only falls
         changes = (ask.before for ask in self._asks[1:])
-        return min(self._asks[0].due(since_ns), *changes, self._asks[-1].due(at_ns))
+        return min(self._asks[0].due(since_ns), *changes, due)
+
+    # -- the last minutes --------------------------------------------------------------------------------------------
+
+    def asked_at(self, at_ns: int) -> int:
+        """What was asked for at `at_ns`."""
+        return next((asked for since_ns, asked, _ in reversed(self._course) if since_ns <= at_ns), self.asked)
+
+    def held(self, from_ns: int, to_ns: int) -> int | None:
+        """The number that was asked for and wanted all the time from `from_ns` to `to_ns`; None: it changed."""
+        ends = [*[since_ns for since_ns, _, _ in self._course][1:], FOREVER]
+        found = {
+            asked if asked == wanted else None
+            for (since_ns, asked, wanted), end_ns in zip(self._course, ends, strict=False)
+            if since_ns <= to_ns and end_ns > from_ns
+        }
+        return found.pop() if len(found) == 1 else None
 
     # -- the measure phase -------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
@@ -20,6 +20,8 @@ MAX_POINTS = 600
 """Longer timelines are thinned to this many points: as many as a chart has pixels."""
 NEAR = 4
 """A limit so many times above everything measured is left out of the chart: it would press the curves flat."""
+NAMED = 8
+"""So many numbers of users have room for their names in a chart."""
 
 LATENCY_METRICS = ("rtt", "rtt_service", "delivery", "publish_ack", "rest_publish", "recover", "connect")
 _SLOTS = dict(zip(LATENCY_METRICS, (1, 6, 3, 5, 7, 2, 4), strict=True))
@@ -35,6 +37,7 @@ _TICKS_PER_DECADE = 24
 _SECONDS = "seconds since the start"
 
 Columns = dict[str, list[Any]]
+T = TypeVar("T")
 
 
 def latency_limits(expression: str, metric: str | None) -> list[dict[str, Any]]:
@@ -111,7 +114,7 @@ def _over_time(
     top = max(axes.extent(line.ys for line in lines))
     near = [Rule("y", limit["ms"], limit["expression"], "fail") for limit in limits if limit["ms"] <= NEAR * top]
     y = axes.of_values([*axes.extent(line.ys for line in lines), *(rule.at for rule in near)], unit)
-    rules = [*near, *(Rule("x", step["from_s"]) for step in _few(steps(summary)))]
+    rules = [*near, *(Rule("x", step["from_s"]) for step in _few(steps(summary))), *_users(summary)]
     return Chart(
         name,
         label,
@@ -137,13 +140,20 @@ def _phases(summary: Summary) -> Iterator[Band]:
     """All but the measure phase, which is plain paper; a name only where there is room for it."""
     end = max((row["t_s"] for row in summary["timeline"]), default=1.0)
     for phase in summary["phases"]:
-        if phase["name"] != "measure" and phase["duration_s"] > 0:
+        if phase["name"] != "measure" and "users" not in phase and phase["duration_s"] > 0:
             roomy = phase["duration_s"] > 0.09 * end
             begin = min(phase["started_s"], end)
             yield Band(begin, min(begin + phase["duration_s"], end), phase["name"] if roomy else "")
 
 
-def _few(found: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+def _users(summary: Summary) -> Iterator[Rule]:
+    """Where another number of users began to be held, or a ramp to lead to one. Stages are marked as steps."""
+    found = [phase for phase in summary["phases"] if "users" in phase] if not steps(summary) else []
+    for phase in _few(found)[1:]:
+        yield Rule("x", phase["started_s"], phase["name"] if phase["users"] is not None and len(found) <= NAMED else "")
+
+
+def _few(found: Sequence[T]) -> Sequence[T]:
     """Too many lines would hide the curves."""
     return found if len(found) <= 40 else ()
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import Final
 
 from wps_load.measure.thresholds import parse
-from wps_load.report import tables
+from wps_load.report import phases, tables
 from wps_load.report.document import SloRow, Summary, metric_row, numbers
 from wps_load.report.margins import margin
 from wps_load.report.next_steps import next_steps
@@ -47,6 +47,8 @@ def closing(summary: Summary, *, report: str | None, lost: str | None, codes: It
     """The lines. `report`: its path; `lost`: why there is none; `codes`: what else is to be said of the exit code."""
     emulator = " (EMULATOR)" if tables.on_emulator(summary) else ""
     lines = [Said(f"{_VERDICT}{summary['verdict']}{emulator}", summary["verdict"]), *_slos(summary), *_load(summary)]
+    if changed := phases.users_sentence(summary):
+        lines.append(Said(f"  {changed}"))
     lines += map(Said, _kept([*_latencies(summary)], "latency"))
     lines += map(Said, _kept([*_failures(summary)], "failure"))
     for sentence in filter(None, (tables.not_sent_sentence(summary), tables.missed_sentence(summary))):

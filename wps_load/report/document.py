@@ -12,13 +12,9 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 from msgspec import Meta
 
 from wps_load.measure.catalog import METRICS
+from wps_load.report.document_phases import Amount, Count, Number, PhaseRow, Whole
 
 SCHEMA = "wps-load.summary/2"
-
-Whole = Annotated[int, Meta(ge=0)]
-Number = Annotated[float, Meta(ge=0)]
-Count = Whole | None
-Amount = Number | None
 
 Verdict = Literal["pass", "fail", "invalid"]
 Level = Literal["warning", "error"]
@@ -251,12 +247,6 @@ class WorkerRow(TypedDict):
     send_lag_ms_p99: Annotated[Amount, Meta(description="Over the measure phase.")]
     clock_error_ms: Annotated[Amount, Meta(description="Bound of the error of its clock in the run's time.")]
     lost: Annotated[bool, Meta(description="It was gone for good before the run's end.")]
-
-
-class PhaseRow(TypedDict):
-    name: str
-    started_s: float
-    duration_s: Number
 
 
 class TimelineRow(TypedDict):

@@ -247,4 +247,5 @@ def find_doubts(seen: Evidence) -> list[Doubt]:
 def _applies(check: Callable[[Evidence], Doubt | None], facts: RunFacts) -> bool:
     if facts.capacity is not None:
         return check not in _NOT_OF_A_SEARCH
-    return facts.stages is None or check is not drifted  # another load, another level
+    changed = facts.stages is not None or facts.user_phases
+    return not changed or check is not drifted  # another load, another level

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from wps_load.measure.histogram import Histogram
-from wps_load.report import tables
+from wps_load.report import phases, tables
 from wps_load.report.document import Summary
 from wps_load.report.elements import doubts, figures
 from wps_load.report.extras import NONE, Extras
@@ -42,7 +42,7 @@ def pieces(summary: Summary, histograms: Mapping[str, Histogram] | None, extras:
         started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
         sentence=" ".join([tables.verdict_sentence(summary), *tables.exit_sentences(summary)]),
         title=_title(summary, started),
-        what=tables.what_ran(summary),
+        what=" ".join(part for part in (tables.what_ran(summary), phases.users_sentence(summary)) if part),
         previous=summary.get("previous"),
         doubts=doubts(summary["doubts"]),
         figures=figures(first_figures(summary)),

@@ -15,6 +15,7 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import Slo
 from wps_load.report.document import Capacity, SloRow, StagesSection
+from wps_load.report.user_phases import UserPhase
 
 TimelineRow = Mapping[str, object]
 """One second of the run; `timeline.timeline_row` makes it, and is where its columns are named."""
@@ -132,8 +133,9 @@ class RunFacts:
     `latencies`: those of messages that the run can have, the most telling first; empty where nobody plays a scenario.
     `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there is no
     TLS. `workers`: each process that made load; None: not known. `capacity`: what a search found, with its steps;
-    `best_slo`: the SLOs of the highest step that held. `stages`: the steps of `--wps-stages`. `trouble`: why the
-    run was broken off.
+    `best_slo`: the SLOs of the highest step that held. `stages`: the steps of `--wps-stages`. `user_phases`:
+    where the number of users changed, the numbers that were held and the ramps between them. `trouble`: why the run was
+    broken off.
     """
 
     run_id: str
@@ -169,6 +171,7 @@ class RunFacts:
     best_slo: Sequence[SloRow] | None = None
     stages: StagesSection | None = None
     outside: Outside = field(default_factory=Outside)
+    user_phases: Sequence[UserPhase] = ()
     trouble: str | None = None
 
     def __post_init__(self) -> None:

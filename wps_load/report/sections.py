@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from markupsafe import Markup
 
-from wps_load.report import charts, step_sections, tables
+from wps_load.report import charts, phases, step_sections, tables
 from wps_load.report.charts import connect_anatomy, thinned
 from wps_load.report.command import reproduce
 from wps_load.report.document import Summary, explored, metric_row
@@ -33,6 +33,7 @@ def sections(page: Page) -> Iterator[Markup]:
         step_sections.capacity,
         step_sections.stages,
         *([step_sections.units] if in_steps else []),
+        users,
         slos,
         latency,
         worst,
@@ -48,6 +49,15 @@ def sections(page: Page) -> Iterator[Markup]:
         settings,
     )
     yield from (found for make in order if (found := make(page)))
+
+
+def users(page: Page) -> Markup:
+    """The numbers of users, where there were several."""
+    summary = page.summary
+    if not phases.user_phases(summary):
+        return NOTHING
+    said = "Each number that was held for some seconds, with all of its users there; all else is a ramp."
+    return section("Users that come and go", said, table(phases.users_table(summary)))
 
 
 def slos(page: Page) -> Markup:

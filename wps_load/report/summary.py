@@ -37,6 +37,7 @@ from wps_load.report.doubts import find_doubts
 from wps_load.report.evidence import Doubt, Evidence, main_metric_of
 from wps_load.report.model import GeneratorHealth, RunFacts, Worker
 from wps_load.report.outcome import exit_block
+from wps_load.report.phases import phase_rows
 
 
 def build_summary(facts: RunFacts) -> Summary:
@@ -64,9 +65,7 @@ def build_summary(facts: RunFacts) -> Summary:
         "generator": _generator(facts.generator),
         "workers": None if facts.workers is None else [_worker(each) for each in facts.workers],
         "populations": None,
-        "phases": [
-            {"name": phase.name, "started_s": phase.started_s, "duration_s": phase.duration_s} for phase in facts.phases
-        ],
+        "phases": phase_rows(facts, main_metric_of(facts, metrics)),
         "timeline": cast(list[TimelineRow], list(facts.timeline)),
         "capacity": facts.capacity,
         "stages": facts.stages,

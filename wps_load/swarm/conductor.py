@@ -356,7 +356,8 @@ class Conductor:
 
     def _note_requested(self, now_ns: int) -> None:
         if not self.stopping:
-            self.requested.note(self._crowd.requested(), self._crowd.spawn_rate(), self.roster.settled, now_ns)
+            asked, rate, roster = self._crowd.requested(), self._crowd.spawn_rate(), self.roster
+            self.requested.note(asked, rate, roster.claimed, roster.settled, now_ns)
 
 
 def _has_finals(state: AgentState) -> bool:

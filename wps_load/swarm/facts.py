@@ -16,6 +16,7 @@ from wps_load.measure import thresholds
 from wps_load.report.document import Capacity, SloRow, StagesSection
 from wps_load.report.interval import p99_ms
 from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState, Worker
+from wps_load.report.user_phases import UserPhase
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.conductor import Conductor
 
@@ -46,6 +47,7 @@ def gather(
     target_users: int,
     now_ns: int,
     steps: Steps | None = None,
+    user_phases: Sequence[UserPhase] = (),
 ) -> RunFacts:
     """The facts as of `now_ns`: of a finished run, or in its middle (`RunState.RUNNING`)."""
     plan, collector = conductor.plan, conductor.collector
@@ -89,6 +91,7 @@ def gather(
         capacity=None if steps is None else steps.summary(),
         best_slo=None if steps is None else steps.best_slo(),
         stages=None if steps is None else steps.stages(),
+        user_phases=user_phases,
         trouble=conductor.trouble,
     )
 

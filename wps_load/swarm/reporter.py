@@ -30,6 +30,7 @@ from wps_load.report.live import LiveState
 from wps_load.report.model import Outside, RunFacts, RunState
 from wps_load.report.summary import build_summary
 from wps_load.report.templates import preload
+from wps_load.report.user_phases import UserPhases
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
@@ -70,6 +71,7 @@ class Reporter:
         self.target_users: Callable[[], int] = lambda: 0
         """How many connections the run was asked for."""
         self._steps: Steps | None = None
+        self._users = UserPhases()
         self._slos = thresholds.parse(config.population.slo) if config.population.slo else ()
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
@@ -104,12 +106,17 @@ class Reporter:
 
     # -- while it runs ---------------------------------------------------------------------------------------
 
+    def restart(self) -> None:
+        """The statistics start anew."""
+        self._users = UserPhases()
+
     def second(self, collector: Collector) -> None:
         """Once a second, after the collector has made its row."""
         conductor = self.conductor
         if conductor is None or collector.newest is None:
             return
         self._append(collector.newest)
+        self._note_users(conductor, collector.newest)
         self._console.live(self._live(conductor, collector))
         seconds = collector.timeline.count
         writer = self._snapshots
@@ -130,6 +137,17 @@ class Reporter:
         if self._incomplete is None and self._course.error is not None:
             self._incomplete = self._not_written(self._course.error)
             logger.error("The run goes on, but %s", self._incomplete)
+
+    def _note_users(self, conductor: Conductor, second: Interval | None) -> None:
+        """Which number of users a whole second of the measure phase had."""
+        plan, begun_ns, end_ns = conductor.plan, conductor.measure_start_ns, conductor.measure_end_ns
+        if second is None or begun_ns is None or plan.config.capacity is not None:  # a search has its steps
+            return
+        from_ns, to_ns = (plan.started_ns + round(at * NS_PER_S) for at in (second.from_s, second.to_s))
+        if from_ns >= begun_ns and (end_ns is None or to_ns <= end_ns):
+            requested = conductor.requested
+            asked = requested.asked_at(from_ns), requested.asked_at(to_ns)
+            self._users.add(second, *asked, requested.held(from_ns, to_ns))
 
     def _write_snapshot(self, conductor: Conductor, writer: SnapshotWriter) -> None:
         if not conductor.stopping:
@@ -183,7 +201,15 @@ class Reporter:
     def facts(self, conductor: Conductor, state: RunState) -> RunFacts:
         """Of the run as of now."""
         users = self.target_users()
-        return gather(conductor, self._started_at, state, target_users=users, now_ns=now_ns(), steps=self._steps)
+        return gather(
+            conductor,
+            self._started_at,
+            state,
+            target_users=users,
+            now_ns=now_ns(),
+            steps=self._steps,
+            user_phases=self._users.found(),
+        )
 
     # -- the end ---------------------------------------------------------------------------------------------
 

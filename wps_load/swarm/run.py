@@ -77,6 +77,7 @@ class Run:
     def reset(self) -> None:
         """Statistics start anew."""
         self._coordinator.reset()
+        self.reporter.restart()
 
     def _second(self, collector: Collector) -> None:
         self.reporter.second(collector)

@@ -1,0 +1,96 @@
+"""The measure phase by numbers of users: stretches in which one number was held, and the ramps between them. Pure.
+
+A number is *held* where at least HOLD_S whole seconds in a row had it: it was asked for, and all of its users were
+there or had failed to connect. All else is a ramp, however long: a shape that changes each second makes one ramp. With
+more than MOST stretches the time that a number must be held doubles, so that a run of days keeps a bounded number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from wps_load.report.interval import Interval
+
+HOLD_S = 3.0
+MOST = 60
+
+
+@dataclass(slots=True)
+class UserPhase:
+    """`users`: the number that was held, None for a ramp, which led from `first` to `last`. `connected_s`: connections
+    open, times seconds."""
+
+    users: int | None
+    first: int
+    last: int
+    interval: Interval
+    connected_s: float
+
+    @property
+    def name(self) -> str:
+        """As the report calls it."""
+        if self.users is not None:
+            return f"{self.users} user{'s' if self.users != 1 else ''}"
+        return f"around {self.first} users" if self.first == self.last else f"{self.first} to {self.last} users"
+
+    @property
+    def length_s(self) -> float:
+        return self.interval.to_s - self.interval.from_s
+
+    def absorb(self, later: UserPhase) -> None:
+        """Becomes both together; `later` begins where this one ends."""
+        self.interval.absorb(later.interval)
+        self.last = later.last
+        self.connected_s += later.connected_s
+
+    def copy(self) -> UserPhase:
+        """One that may absorb others while this one stays as it is."""
+        return replace(self, interval=self.interval.copy())
+
+
+class UserPhases:
+    """Is told of each second of the measure phase."""
+
+    def __init__(self) -> None:
+        self._stretches: list[UserPhase] = []
+        self._hold_s = HOLD_S
+        self._open = 0
+        """Connections at the last second's end, when the change that the next one begins with had not come yet."""
+
+    def add(self, second: Interval, first: int, asked: int, held: int | None) -> None:
+        """`first`, `asked`: the numbers that were asked for at its beginning and its end. `held`: the one that was held
+        all through it, if any."""
+        goes_on = bool(self._stretches) and self._stretches[-1].users == held
+        opened = self._open if goes_on and held is not None else second.users
+        self._open = second.users
+        newest = UserPhase(held, first, asked, second, opened * (second.to_s - second.from_s))
+        if goes_on:
+            self._stretches[-1].absorb(newest)
+            return
+        self._stretches = _joined(self._stretches, self._hold_s)  # what is over is a number that was held, or a ramp
+        while len(self._stretches) > MOST:
+            self._hold_s *= 2
+            self._stretches = _joined(self._stretches, self._hold_s)
+        if held is None and self._stretches and self._stretches[-1].users is None:
+            self._stretches[-1].absorb(newest)
+        else:
+            self._stretches.append(newest.copy())
+
+    def found(self) -> Sequence[UserPhase]:
+        """None where one number was held all the time."""
+        found = _joined([each.copy() for each in self._stretches], self._hold_s)
+        return found if len(found) > 1 or any(each.users is None for each in found) else ()
+
+
+def _joined(stretches: Iterable[UserPhase], hold_s: float) -> list[UserPhase]:
+    """Numbers that were not held for so long become ramps, and neighbours of one kind become one."""
+    found: list[UserPhase] = []
+    for each in stretches:
+        if each.length_s < hold_s:
+            each.users = None
+        if found and found[-1].users == each.users:
+            found[-1].absorb(each)
+        else:
+            found.append(each)
+    return found
