@@ -29,6 +29,32 @@ def refused(*classes: TaskClass, **options: Any) -> list[str]:
     return [str(fault) for fault in error.value.faults]
 
 
+def test_several_classes_have_names_and_one_alone_has_none() -> None:
+    assert read(TaskClass("ChatUser")).names == ()
+    assert read(TaskClass("ChatUser"), TaskClass("Server", rest=True)).names == ("chat-user", "server")
+    assert read(TaskClass("ChatUser"), plays_scenario=True, scenario="idle").names == ("idle", "chat-user")
+
+
+@pytest.mark.parametrize(
+    ("slo", "why"),
+    [
+        ("chatuser.rtt p99 < 1s", "no population is called chatuser: there are chat-user, fast"),
+        ("chat-user.recover p99 < 1s", "recover is not measured by this scenario"),
+    ],
+)
+def test_an_slo_may_be_about_a_class(slo: str, why: str) -> None:
+    classes = TaskClass("ChatUser"), TaskClass("Fast", protocol="json-reliable")
+    (fault,) = refused(*classes, slo=slo)
+    assert why in fault
+    asked = "fast.recover p99 < 1s, chat-user.loss = 0, fast.connected >= 99%, rtt p99 < 1s"
+    assert [one.population for one in read(*classes, slo=asked).population.slos] == ["fast", "chat-user", "fast", ""]
+
+
+def test_an_slo_of_a_class_where_there_is_one_only() -> None:
+    (fault,) = refused(TaskClass("ChatUser"), slo="chat-user.rtt p99 < 1s")
+    assert "the run has one only, which has no name" in fault
+
+
 def test_each_class_has_a_population_of_its_own() -> None:
     listener = TaskClass("Listener", protocol="protobuf", hub="other", roles=(), auth="header")
     config = read(TaskClass("ChatUser"), listener, hub="chat", auth="query")

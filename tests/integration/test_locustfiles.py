@@ -266,7 +266,12 @@ def test_import_is_lazy() -> None:
 def test_chat(tmp_path: Path, shop: str, workers: int) -> None:
     port = str(free_port())
     processes = ("--processes", "2", "--master-port", port, "--master-bind-port", port) if workers else ()
-    slo = ("--wps-slo", "delivery p99 < 10s, rtt p99 < 10s, rest_publish p99 < 10s, loss = 0, misdelivered = 0")
+    demands = (
+        "delivery p99 < 10s, rtt p99 < 10s, rest_publish p99 < 10s, loss = 0, misdelivered = 0",
+        "chat-user.delivery p99 < 10s, chat-user.loss = 0, display.delivery count > 3, display.connected >= 50%",
+        "announcer.rest_publish count > 1",
+    )
+    slo = ("--wps-slo", ", ".join(demands))
     done = run(
         tmp_path / "reports", "-u", "12", "-r", "12", "-t", "5s", "--host", shop, *slo, *processes,
         locustfile=EXAMPLES / "chat.py",
@@ -285,6 +290,20 @@ def test_chat(tmp_path: Path, shop: str, workers: int) -> None:
     assert rows(done, "GET")["/"] > 0
     connections = done.summary["connections"]
     assert connections["target"] == connections["peak"] == connections["opened"] == 9, "8 who talk and the display"
+
+    parts = {each["name"]: each for each in done.summary["populations"]}
+    assert [(name, parts[name]["protocol"]) for name in parts] == [
+        ("chat-user", "json"), ("display", "simple"), ("announcer", "json"),
+    ]  # fmt: skip
+    for name in ("offered", "published", "expected", "delivered", "lost", "misdelivered"):
+        assert sum(part["messages"][name] for part in parts.values()) == messages[name], "they add up to the run"
+    assert [part["connections"]["opened"] for part in parts.values()] == [8, 1, 0]
+    assert parts["display"]["metrics"]["delivery"]["count"] == parts["display"]["messages"]["delivered"]
+    assert "rtt" not in parts["display"]["metrics"]
+    assert len(parts["chat-user"]["slo"]) == len(parts["display"]["slo"]) == 2
+    for metric in ("chat-user/rtt", "chat-user/delivery", "display/delivery", "announcer/rest_publish"):
+        population, _, name = metric.partition("/")
+        assert table[metric] == parts[population]["metrics"][name]["count"]
 
 
 def test_every_example_of_the_page_is_a_piece_of_a_file_that_is_run() -> None:

@@ -25,6 +25,11 @@ class Numbers:
     measure_s: float | None = None
     certain_loss: int = 0
 
+    parts: dict[str, Numbers] = field(default_factory=dict)
+
+    def of(self, population: str) -> Numbers | None:
+        return self.parts.get(population)
+
     def histogram(self, metric: str) -> Histogram | None:
         if metric not in self.times_ms:
             return None
@@ -277,3 +282,15 @@ def test_what_is_out_of_reach_is_never_reached(before: list[float], after: list[
     slo = one(f"rtt {aggregate} < 20ms")
     if out_of_reach(slo, Numbers({"rtt": before}), len(after), 1.0):
         assert evaluate(slo, Numbers({"rtt": before + after})).verdict == "fail"
+
+
+def test_an_slo_of_a_population_is_judged_by_its_numbers_alone() -> None:
+    run = Numbers({"rtt": [900.0]}, messages=totals(lost=5), parts={"viewers": Numbers({"rtt": [5.0]})})
+    for text, value, verdict in [
+        ("viewers.rtt p99 < 10ms", 5.0, "pass"),
+        ("rtt p99 < 10ms", 900.0, "fail"),
+        ("viewers.loss = 0", None, "no_data"),
+        ("others.rtt p99 < 10ms", None, "no_data"),
+    ]:
+        found = evaluate(parse(text)[0], run)
+        assert (found.value if found.value is None else round(found.value), found.verdict) == (value, verdict)

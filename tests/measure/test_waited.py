@@ -19,6 +19,9 @@ class Connects:
     connected_share = None
     measure_s = 10.0
 
+    def of(self, population: str) -> None:
+        """A run with one population."""
+
     def __init__(self, came: list[int], waited: list[int], refused: int = 0) -> None:
         self.snapshot = Snapshot(
             {name: histogram(times) for name, times in (("connect", came), ("connect_waited", waited)) if times},

@@ -204,6 +204,9 @@ class SloSource(Protocol):
     def measure_s(self) -> float | None:
         """Length of the measure phase, as far as it has come."""
 
+    def of(self, population: str) -> SloSource | None:
+        """The numbers of a population; None: they are not known by populations."""
+
 
 @dataclass(frozen=True, slots=True)
 class SloResult:
@@ -216,6 +219,11 @@ class SloResult:
 
 def evaluate(slo: Slo, source: SloSource) -> SloResult:
     """Whether `slo` holds. Without data the verdict is `no_data`, which is not a pass."""
+    if slo.population:
+        own = source.of(slo.population)
+        if own is None:
+            return SloResult(slo.expression, None, "no_data")
+        source = own
     value = _value(slo, source)
     if value is None:
         return SloResult(slo.expression, None, "no_data")

@@ -124,6 +124,24 @@ class Outside:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PopulationFacts:
+    """One population of several: of what is published, what its own users have published; of what is delivered, what
+    came to them. `users`: at most at a time; the others as of `RunFacts`."""
+
+    name: str
+    users: int | None
+    scenario: str
+    protocol: str
+    has_messages: bool
+    connections: ConnectionCounts
+    offered: int | None
+    totals: LedgerTotals | None
+    billed_outbound: int | None
+    measure_s: float | None
+    snapshot: Snapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
     """A run, finished or not. `target` and `settings` are free of secrets: config made them so.
 
@@ -135,7 +153,7 @@ class RunFacts:
     TLS. `workers`: each process that made load; None: not known. `capacity`: what a search found, with its steps;
     `best_slo`: the SLOs of the highest step that held. `stages`: the steps of `--wps-stages`. `user_phases`:
     where the number of users changed, the numbers that were held and the ramps between them. `trouble`: why the run was
-    broken off.
+    broken off. `populations`: each of several; empty where there is one.
     """
 
     run_id: str
@@ -173,6 +191,7 @@ class RunFacts:
     outside: Outside = field(default_factory=Outside)
     user_phases: Sequence[UserPhase] = ()
     trouble: str | None = None
+    populations: Sequence[PopulationFacts] = ()
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:

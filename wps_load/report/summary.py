@@ -23,6 +23,7 @@ from wps_load.report.document import (
     Invocations,
     Messages,
     MetricRow,
+    PopulationRow,
     Rates,
     Row,
     RunSection,
@@ -35,7 +36,7 @@ from wps_load.report.document import (
 )
 from wps_load.report.doubts import find_doubts
 from wps_load.report.evidence import Doubt, Evidence, main_metric_of
-from wps_load.report.model import GeneratorHealth, RunFacts, Worker
+from wps_load.report.model import GeneratorHealth, PopulationFacts, RunFacts, Worker
 from wps_load.report.outcome import exit_block
 from wps_load.report.phases import phase_rows
 
@@ -64,7 +65,7 @@ def build_summary(facts: RunFacts) -> Summary:
         ],
         "generator": _generator(facts.generator),
         "workers": None if facts.workers is None else [_worker(each) for each in facts.workers],
-        "populations": None,
+        "populations": [_population(each, slos) for each in facts.populations] or None,
         "phases": phase_rows(facts, main_metric_of(facts, metrics)),
         "timeline": cast(list[TimelineRow], list(facts.timeline)),
         "capacity": facts.capacity,
@@ -72,6 +73,21 @@ def build_summary(facts: RunFacts) -> Summary:
     }
     summary["exit"] = exit_block(summary, facts.outside)
     return summary
+
+
+def _population(facts: PopulationFacts, slos: Iterable[SloResult]) -> PopulationRow:
+    """`slos`: the run's, of which some are its own."""
+    return {
+        "name": facts.name,
+        "users": facts.users,
+        "scenario": facts.scenario,
+        "protocol": facts.protocol,
+        "connections": cast(Connections, asdict(facts.connections)),
+        "messages": _messages(facts),
+        "rates": _rates(facts),
+        "metrics": {name: cast(MetricRow, row) for name, row in metric_rows(facts).items()},
+        "slo": slo_rows(slo for slo in slos if slo.expression.startswith(f"{facts.name}.")),
+    }
 
 
 def slo_rows(results: Iterable[SloResult]) -> list[SloRow]:
@@ -114,10 +130,14 @@ def _worker(worker: Worker) -> WorkerRow:
 
 
 class FactsSource:
-    """The numbers of a run as `thresholds.evaluate` asks for them (`SloSource`)."""
+    """The numbers of a run, or of one of its populations, as `thresholds.evaluate` asks for them (`SloSource`)."""
 
-    def __init__(self, facts: RunFacts) -> None:
+    def __init__(self, facts: RunFacts | PopulationFacts) -> None:
         self._facts = facts
+
+    def of(self, population: str) -> FactsSource | None:
+        known = getattr(self._facts, "populations", ())
+        return next((FactsSource(each) for each in known if each.name == population), None)
 
     def row(self, metric: str) -> Row | None:
         return self._facts.snapshot.row(metric)
@@ -158,7 +178,7 @@ def _searched_slos(facts: RunFacts) -> list[SloResult]:
     return [SloResult(slo.expression, None, "pass" if held else "no_data") for slo in facts.slos]
 
 
-def metric_rows(facts: RunFacts) -> dict[str, dict[str, float | int | None]]:
+def metric_rows(facts: RunFacts | PopulationFacts) -> dict[str, dict[str, float | int | None]]:
     """A row for each metric that has a value or a failure, in the catalogue's order."""
     rows = {metric.name: facts.snapshot.row(metric.name) for metric in METRICS}
     return {name: row for name, row in rows.items() if row["count"]}
@@ -180,7 +200,7 @@ def _run(facts: RunFacts) -> RunSection:
     }
 
 
-def _messages(facts: RunFacts) -> Messages:
+def _messages(facts: RunFacts | PopulationFacts) -> Messages:
     totals = facts.totals
     known = None if totals is None else totals.send_failed_by
     return {
@@ -213,12 +233,12 @@ def _invocations(facts: RunFacts) -> Invocations | None:
     }
 
 
-def _counted(facts: RunFacts, name: str) -> int | None:
+def _counted(facts: RunFacts | PopulationFacts, name: str) -> int | None:
     """Of a locustfile's own tasks, whose messages carry no stamp: how many there were, and no more than that."""
     return None if facts.has_messages else facts.snapshot.counters.get(f"tasks_{name}")
 
 
-def _rates(facts: RunFacts) -> Rates:
+def _rates(facts: RunFacts | PopulationFacts) -> Rates:
     def rate(count: int | None) -> float | None:
         return round(count / facts.measure_s, 3) if count is not None and facts.measure_s else None
 

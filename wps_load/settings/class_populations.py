@@ -16,8 +16,21 @@ from wps_load.workload.values import Share
 _KEY = "give a connection string, whose key signs"
 
 
-def population_of(each: TaskClass, options: Population, *, roles_given: bool) -> Population:
-    """`options`: the population that the options describe. `roles_given`: by an option."""
+def populations_of(
+    classes: Sequence[TaskClass], options: Population, *, plays_scenario: bool, roles_given: bool
+) -> tuple[Population, ...]:
+    """All of a run: `options`, which the options describe, if there are users that play the scenario, and one of each
+    class. A single one has no name. `roles_given`: by an option."""
+    found = [_population_of(each, options, roles_given=roles_given) for each in classes]
+    if plays_scenario or not found:
+        found.insert(0, options)
+    if len(found) == 1:
+        return (found[0],)
+    names = {each.name: each.population for each in classes}
+    return tuple(replace(each, name=names.get(each.user_class, each.scenario)) for each in found)
+
+
+def _population_of(each: TaskClass, options: Population, *, roles_given: bool) -> Population:
     protocol = each.protocol or options.protocol
     roles = options.roles if roles_given else default_roles(LOCUSTFILE, protocol)
     return replace(

@@ -11,7 +11,7 @@ from typing import Any
 
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure import thresholds
-from wps_load.settings.class_populations import class_faults, population_of
+from wps_load.settings.class_populations import class_faults, populations_of
 from wps_load.settings.entra import AzureResource, Identity
 from wps_load.settings.feasibility import unreachable
 from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, Option
@@ -76,10 +76,11 @@ def load(
     found |= {"user_class": "", "calls_rest": False}
     population = Population(**{name: found.pop(name) for name in POPULATION_FIELDS - {"seed"}}, seed=found["seed"])
     classes = given.locustfile.classes
-    of_classes = tuple(population_of(each, population, roles_given=roles_given) for each in classes)
+    plays = given.locustfile.plays_scenario
+    populations = populations_of(classes, population, plays_scenario=plays, roles_given=roles_given)
     config = RunConfig(
         target=target,
-        populations=(population, *of_classes) if given.locustfile.plays_scenario else of_classes or (population,),
+        populations=populations,
         users=users,
         spawn_rate=DEFAULT_SPAWN_RATE if spawn_rate is None else spawn_rate,
         run_time_s=run_time_s,

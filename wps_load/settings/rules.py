@@ -206,16 +206,25 @@ def _one_variable(seen: Given) -> Fault | None:
 
 def _slos(seen: Given) -> Fault | None:
     config = seen.config
-    metrics: frozenset[str] = frozenset().union(
-        *(metrics_of(one.scenario, one.protocol, ack=one.ack, no_echo=one.no_echo) for one in config.populations)
-    )
-    why = [_of_nobody(slo) or thresholds.check(slo, metrics) for slo in config.population.slos]
+    own = {
+        one.name: metrics_of(one.scenario, one.protocol, ack=one.ack, no_echo=one.no_echo) for one in config.populations
+    }
+    own[""] = frozenset().union(*own.values())
+    why = [
+        thresholds.check(slo, own[slo.population]) if slo.population in own else _of_nobody(slo, config)
+        for slo in config.population.slos
+    ]
+    if config.capacity is not None:
+        of_parts = [slo.expression for slo in config.population.slos if slo.population]
+        why += [f"{expression}: a search keeps SLOs of the whole run" for expression in of_parts]
     said = "; ".join(filter(None, why))
     return Fault("--wps-slo", config.population.slo, said) if said else None
 
 
-def _of_nobody(slo: thresholds.Slo) -> str | None:
-    return f"no population is called {slo.population}: the run is no mix" if slo.population else None
+def _of_nobody(slo: thresholds.Slo, config: RunConfig) -> str:
+    names = ", ".join(config.names)
+    there_are = f"there are {names}" if names else "the run has one only, which has no name"
+    return f"no population is called {slo.population}: {there_are}"
 
 
 def _search(seen: Given) -> Fault | None:

@@ -31,7 +31,7 @@ class AbortWatch:
     def __init__(self, conductor: Conductor, slos: Sequence[thresholds.Slo]) -> None:
         self._conductor = conductor
         self._collector: Collector = conductor.collector
-        self._slos = slos
+        self._slos = [slo for slo in slos if not slo.population]  # of a population, the end of the run tells
         drain_s = math.ceil(conductor.plan.config.drain_ns / NS_PER_S) + 1
         self._measured_s: float | None = None
         self._opened: deque[int] = deque(maxlen=drain_s + 1)
@@ -75,6 +75,9 @@ class AbortWatch:
     @property
     def connected_share(self) -> float | None:
         return None
+
+    def of(self, population: str) -> None:
+        """Not known by populations."""
 
     @property
     def measure_s(self) -> float | None:

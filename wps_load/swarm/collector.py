@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from wps_load.clock import NS_PER_S
 from wps_load.measure.catalog import HEALTH
-from wps_load.measure.causes import Cause
 from wps_load.measure.histogram import Histogram
-from wps_load.measure.ledger import LedgerTotals
-from wps_load.measure.presence import Presence
 from wps_load.measure.retention import Retention
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.interval import COUNTS, Interval, with_tasks
 from wps_load.settings.run_config import RunConfig
+from wps_load.swarm.books import Books
 from wps_load.swarm.messages import Accounts, Report
 from wps_load.swarm.watch import Watch
 
 logger = logging.getLogger(__name__)
 
-_UNSENT = ("send_failed_service", "send_failed_plan")
 _DELTAS = (*COUNTS, "missing_opened")
 PAUSE_S = 3
 """Seconds between two reports, which are to be one apart; fewer than this are the business of the lags."""
@@ -38,21 +35,24 @@ class Second:
     cpu_percent: float = 0.0
 
 
-class Collector:
-    """`on_second(self)` after each second. Totals of messages are complete when every agent has finished."""
+class Collector(Books):
+    """Of the whole run; `populations` has the books of each, where there are several.
+
+    `on_second(self)` after each second. Totals of messages are complete when every agent has finished.
+    """
 
     def __init__(
         self, started_ns: int, config: RunConfig, on_second: Callable[[Collector], None] = lambda _: None
     ) -> None:
+        super().__init__()
+        self.populations = [Books() for _ in config.populations] if len(config.populations) > 1 else []
         self.phases: list[tuple[str, int]] = []
         self.timeline: Retention[Interval, dict[str, object]] = Retention(Interval.row)
         self.newest: Interval | None = None
         """The second that has just become a row: for those who look at once, as it is merged with others later."""
         self._watches: list[Watch] = []
-        self.total = Snapshot()
         self.lags: dict[str, dict[str, Histogram]] = {}
         """How late each agent was in the measure phase: one that stood still is hardly seen among many."""
-        self.peak_open = 0
         self.busiest: dict[str, float] = {}
         """Each agent's busiest second, percent of one core."""
         self.rss_bytes_max = 0
@@ -64,12 +64,8 @@ class Collector:
         """For how long each agent was not heard of at most, where that was longer than PAUSE_S."""
         self._heard: dict[str, int] = {}
         self._reported: dict[str, int] = {}
-        self._open: dict[str, int] = {}
-        self._presence: dict[str, Presence] = {}
         self._connecting: dict[str, int] = {}
-        self._running: dict[str, tuple[int, Mapping[str, int]]] = {}
         self._pending: dict[int, Second] = {}
-        self._finals: dict[str, LedgerTotals] = {}
         self._last_row = 0
         self._resets = 0
         self._resets_before: dict[str, int] = {}
@@ -82,7 +78,8 @@ class Collector:
     def leave(self, agent: str) -> None:
         """An agent is lost: no second waits for it any more."""
         self._reported.pop(agent, None)
-        self._open.pop(agent, None)
+        for books in (self, *self.populations):
+            books.gone(agent)
         self._write_rows()
 
     def add(self, agent: str, report: Report) -> None:
@@ -94,15 +91,16 @@ class Collector:
             found.interval.merge(part.snapshot)
             if self._resets_before.get(agent, 0) + part.resets >= self._resets:
                 self.total.merge(part.counted())
+                for (_, receiver), own in part.counted_pairs().items():
+                    self.populations[receiver].total.merge(own)
                 if part.epoch:
                     self._merge_lags(agent, part.snapshot)
         for name, delta in report.deltas.items():
             found.deltas[name] += delta
         found.open[agent] = report.open
-        self.connected(agent, report.open)
-        self._running[agent] = report.epoch, report.totals
-        if report.presence is not None:
-            self._presence[agent] = report.presence
+        self.count(agent, report.epoch, report.totals, report.presence, report.open)
+        for books, sums in zip(self.populations, report.populations, strict=False):
+            books.count(agent, report.epoch, sums.totals, sums.presence, sums.open)
         vitals = report.vitals
         found.cpu_percent = max(found.cpu_percent, vitals.cpu_percent)
         if not report.partial:  # of a few milliseconds the kernel's accounts are too coarse
@@ -126,20 +124,18 @@ class Collector:
             if name in snapshot.histograms:
                 lags.setdefault(name, Histogram()).merge(snapshot.histograms[name])
 
-    def connected(self, agent: str, count: int) -> None:
-        """So many connections are open at an agent; told when it changes, a few times a second at most."""
-        self._open[agent] = count
-        self.peak_open = max(self.peak_open, sum(self._open.values()))
-
     def finish(self, agent: str, accounts: Accounts) -> None:
         """An agent's last word."""
-        self._finals[agent] = accounts.totals
+        self.settle(agent, accounts.totals)
+        for books, totals in zip(self.populations, accounts.populations, strict=False):
+            books.settle(agent, totals)
         self._connecting[agent] = accounts.connecting
 
     def reset(self) -> None:
         """Statistics start anew, with what the agents measure from their next reset on; the timeline goes on."""
         self._resets += 1
-        self.total = Snapshot(sentences=self.total.sentences)
+        for books in (self, *self.populations):
+            books.start_over()
         self.lags = {}
         self.paused_s = {}
         self.busiest = {}
@@ -152,83 +148,15 @@ class Collector:
 
     # -- totals ----------------------------------------------------------------------------------------------
 
-    def running_totals(self) -> LedgerTotals:
-        """The messages so far: what is missing now counts as lost, until it comes."""
-        names = ("offered", "published", "delivered", "missing", "duplicated", "reordered", "misdelivered")
-        offered, published, delivered, missing, duplicated, reordered, astray = map(self.running, names)
-        return LedgerTotals(
-            published=published,
-            send_failed=offered - published,
-            expected=delivered + missing,
-            delivered=delivered,
-            lost=missing,
-            duplicated=duplicated,
-            reordered=reordered,
-            misdelivered=astray,
-        )
-
     @property
     def cpu_percent_max(self) -> float:
         """The busiest second of any agent."""
         return max(self.busiest.values(), default=0.0)
 
     @property
-    def open(self) -> int:
-        """Connections open by the agents' last reports."""
-        return sum(self._open.values())
-
-    @property
     def connecting(self) -> int | None:
         """Attempts that were under way when the run ended; None before."""
         return sum(self._connecting.values()) if self._connecting else None
-
-    def presence(self, start_ns: int, end_ns: int | None) -> Presence:
-        """All agents' connections since `start_ns`; a lost agent's, until it was lost.
-
-        `end_ns` None: the phase goes on, and this is as of the newest report.
-        """
-        found = [each for each in self._presence.values() if each.start_ns == start_ns]
-        newest_ns = max((each.until_ns for each in found), default=start_ns)
-        return Presence(
-            start_ns,
-            newest_ns if end_ns is None else end_ns,
-            sum(each.open_s for each in found),
-            None if end_ns is None else sum(each.open_end or 0 for each in found),
-            sum(each.wanted_s for each in found),
-            None if end_ns is None else sum(each.wanted_end or 0 for each in found),
-        )
-
-    def running(self, name: str) -> int:
-        """`offered`, `published`, `delivered` or `missing` of the newest epoch so far."""
-        newest = max((epoch for epoch, _ in self._running.values()), default=0)
-        return sum(totals[name] for epoch, totals in self._running.values() if epoch == newest)
-
-    def not_sent(self) -> dict[Cause, int]:
-        """Messages of the newest epoch that were due and have not been sent so far, by their causes."""
-        service, plan = map(self.running, _UNSENT)
-        missed = self.running("offered") - self.running("published")
-        return {Cause.SERVICE: service, Cause.PLAN: plan, Cause.GENERATOR: max(0, missed - service - plan)}
-
-    def totals(self) -> LedgerTotals | None:
-        """All agents' accounts. Of a lost agent what it last reported: expected is what had come."""
-        if not self._finals:
-            return None
-        found = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
-        for totals in self._finals.values():
-            found = found.plus(totals)
-        newest = max(epoch for epoch, _ in self._running.values())
-        for agent, (epoch, so_far) in self._running.items():
-            if agent not in self._finals and epoch == newest:
-                published, delivered = so_far["published"], so_far["delivered"]
-                failed = so_far["offered"] - published
-                unsent = {name: so_far[name] for name in _UNSENT}
-                found = found.plus(LedgerTotals(published, failed, delivered, delivered, 0, 0, 0, **unsent))
-        return found
-
-    def offered(self) -> int | None:
-        """Messages due in the measured epoch, handed to a socket or not."""
-        totals = self.totals()
-        return None if totals is None else totals.published + totals.send_failed
 
     # -- rows ------------------------------------------------------------------------------------------------
 

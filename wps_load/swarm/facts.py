@@ -15,9 +15,18 @@ from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.measure import thresholds
 from wps_load.report.document import Capacity, SloRow, StagesSection
 from wps_load.report.interval import p99_ms
-from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts, RunState, Worker
+from wps_load.report.model import (
+    ConnectionCounts,
+    GeneratorHealth,
+    Phase,
+    PopulationFacts,
+    RunFacts,
+    RunState,
+    Worker,
+)
 from wps_load.report.user_phases import UserPhase
 from wps_load.settings.run_config import RunConfig
+from wps_load.swarm.books import Books
 from wps_load.swarm.conductor import Conductor
 
 _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjson")
@@ -93,7 +102,64 @@ def gather(
         stages=None if steps is None else steps.stages(),
         user_phases=user_phases,
         trouble=conductor.trouble,
+        populations=[
+            _population(conductor, number, books, now_ns) for number, books in enumerate(collector.populations)
+        ],
     )
+
+
+def _population(conductor: Conductor, number: int, books: Books, now_ns: int) -> PopulationFacts:
+    settings = conductor.plan.config.populations[number]
+    tasks = bool(settings.user_class)
+    totals = books.totals() if conductor.measure_start_ns is not None else None
+    if tasks and totals is not None and not (totals.published or totals.send_failed or totals.expected):
+        totals = None  # nothing that was measured had to do with it
+    counters = books.total.counters
+    return PopulationFacts(
+        name=settings.name,
+        users=None if tasks else conductor.plan.config.mixture(conductor.plan.users).counts[number],
+        scenario=settings.scenario,
+        protocol=settings.protocol,
+        has_messages=settings.scenario_row.publishes,
+        connections=_population_connections(conductor, number, books),
+        offered=None if totals is None else totals.published + totals.send_failed,
+        totals=totals,
+        billed_outbound=-(-counters.get("bytes_received", 0) // BILLED_MESSAGE_BYTES),
+        measure_s=conductor.measured_s(now_ns),
+        snapshot=books.total,
+    )
+
+
+def _population_connections(conductor: Conductor, number: int, books: Books) -> ConnectionCounts:
+    """Asked for: what tasks wanted; of a scenario's users, their share of those that were asked for in all."""
+    config, requested = conductor.plan.config, conductor.requested
+    counts = config.mixture(conductor.plan.users).counts
+    share = counts[number] / max(1, sum(counts))
+    begin_ns, end_ns = conductor.measure_start_ns, conductor.measure_end_ns
+    open_mean = requested_mean = None
+    open_end = requested_end = None
+    if begin_ns is not None and (end_ns is None or end_ns > begin_ns):
+        seen = books.presence(begin_ns, end_ns)
+        length_s = (seen.until_ns - begin_ns) / NS_PER_S
+        if length_s > 0:
+            open_mean = round(seen.open_s / length_s, 3)
+            requested_mean = round(share * requested.mean(seen.until_ns) + seen.wanted_s / length_s, 3)
+        open_end = seen.open_end
+        requested_end = None if end_ns is None else round(share * requested.at_end(end_ns)) + (seen.wanted_end or 0)
+    return ConnectionCounts(
+        target=counts[number] or None,
+        requested_mean=requested_mean,
+        requested_end=requested_end,
+        open_mean=open_mean,
+        open_end=open_end,
+        peak=books.peak_open,
+        **_counted(books),
+    )
+
+
+def _counted(books: Books) -> dict[str, int]:
+    names = ("opened", "failed", "dropped", "reconnected", "recovered", "cut", "closed_by_plan")
+    return {name: books.total.counters.get(f"connections_{name}", 0) for name in names}
 
 
 def scenario_name(config: RunConfig, scenario_users: bool) -> str:
@@ -103,11 +169,6 @@ def scenario_name(config: RunConfig, scenario_users: bool) -> str:
 
 def _connections(conductor: Conductor, target: int) -> ConnectionCounts:
     collector, requested = conductor.collector, conductor.requested
-    counters = collector.total.counters
-
-    def counted(name: str) -> int:
-        return counters.get(f"connections_{name}", 0)
-
     begin_ns, end_ns = conductor.measure_start_ns, conductor.measure_end_ns
     open_mean = requested_mean = open_end = None
     requested_end = None if end_ns is None else requested.at_end(end_ns)
@@ -126,14 +187,8 @@ def _connections(conductor: Conductor, target: int) -> ConnectionCounts:
         open_mean=open_mean,
         open_end=open_end,
         connecting=collector.connecting,
-        opened=counted("opened"),
-        failed=counted("failed"),
-        dropped=counted("dropped"),
-        reconnected=counted("reconnected"),
-        recovered=counted("recovered"),
-        cut=counted("cut"),
-        closed_by_plan=counted("closed_by_plan"),
         peak=collector.peak_open,
+        **_counted(collector),
     )
 
 

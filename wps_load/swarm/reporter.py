@@ -186,7 +186,7 @@ class Reporter:
     def _limit(self, metric: str) -> tuple[float | None, str | None]:
         """The first SLO on a percentile of `metric` that the line shows."""
         for slo in self._slos:
-            if slo.subject == metric and slo.aggregate in ("p50", "p99"):
+            if slo.subject == metric and slo.aggregate in ("p50", "p99") and not slo.population:
                 return slo.limit_ms, slo.aggregate
         return None, None
 

@@ -82,6 +82,9 @@ class Step:
             return None
         return min(int(row["users"] or 0) for row in self.rows) / self.target_users
 
+    def of(self, population: str) -> None:
+        """Not known by populations."""
+
     @property
     def measure_s(self) -> float:
         return float(self.to_s - self.from_s)

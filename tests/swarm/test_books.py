@@ -1,0 +1,96 @@
+"""What the conductor's process knows of each population of a run."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+from tests.swarm.runs import NUMBER, FakeCrowd, planned
+from wps_load.clock import NS_PER_S
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.presence import Presence
+from wps_load.measure.snapshot import Snapshot
+from wps_load.report.model import RunState
+from wps_load.report.summary import build_summary
+from wps_load.settings.classes import TaskClass
+from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import Locustfile
+from wps_load.swarm.conductor import Conductor
+from wps_load.swarm.epoch_report import EpochReport
+from wps_load.swarm.facts import gather
+from wps_load.swarm.messages import Accounts, Hello, Pong, Report, Sums, Vitals
+
+NAMES: tuple[Literal["published", "expected", "delivered", "lost"], ...] = (
+    "published", "expected", "delivered", "lost",
+)  # fmt: skip
+
+
+def config(slo: str = "none") -> RunConfig:
+    classes = TaskClass("ChatUser"), TaskClass("Display", protocol="protobuf")
+    values = {"wps_report_dir": "", "wps_slo": slo}
+    return load(values, users=4, spawn_rate=1.0, environ={}, sources={}, locustfile=Locustfile(False, classes=classes))
+
+
+def times(name: str, *ms: int) -> Snapshot:
+    histogram = Histogram()
+    histogram.record_many([each * 1_000_000 for each in ms])
+    return Snapshot({name: histogram}, {}, {"bytes_received": 100})
+
+
+def counts(**known: int) -> dict[str, int]:
+    names = ("offered", "published", "send_failed_service", "send_failed_plan", "delivered", "missing",
+             "missing_opened", "duplicated", "reordered", "misdelivered", "corrupted")  # fmt: skip
+    return {**dict.fromkeys(names, 0), **known}
+
+
+def test_populations_add_up_to_the_run_and_are_judged_by_their_own() -> None:
+    conductor = Conductor(
+        planned(config("display.delivery p99 < 10ms, chat-user.rtt p99 < 10ms"), scenario_users=False),
+        FakeCrowd(ours=0),
+        own_host="here",
+    )
+    conductor.received("a", NUMBER, Hello("here"), 0)
+    conductor.tick(1, {"a"})
+    conductor.received("a", NUMBER, Pong(0, 0), 1)
+    conductor.tick(2, {"a"})
+    start_ns = conductor.measure_start_ns
+    assert start_ns is not None
+    presence = Presence(start_ns, start_ns + NS_PER_S, 3.0, 3, 3.0, 3)
+    parts = EpochReport.of(
+        0,
+        1,
+        {(0, 0): times("rtt", 1, 2), (0, 1): times("delivery", 20, 20), (1, 1): times("connect", 5)},
+    )
+    counted = counts(offered=2, published=2, delivered=4)
+    report = Report(
+        1, False, 3, 1, counted, counted, Vitals(0.0, 0, 0), presence, [parts],
+        [Sums(2, counts(), counts(offered=2, published=2, delivered=2), presence),
+         Sums(1, counts(), counts(delivered=2), presence)],
+    )  # fmt: skip
+    conductor.received("a", NUMBER, report, NS_PER_S)
+    conductor.drain(2 * NS_PER_S)
+    accounts = [LedgerTotals(2, 0, 2, 2, 0, 0, 0, missed=0), LedgerTotals(0, 0, 3, 2, 1, 0, 0, missed=0)]
+    conductor.received("a", NUMBER, Accounts(accounts[0].plus(accounts[1]), 0, accounts), 3 * NS_PER_S)
+    now = datetime.now(UTC)
+    summary = build_summary(gather(conductor, now, RunState.FINISHED, target_users=3, now_ns=3 * NS_PER_S))
+
+    parts_of = summary["populations"]
+    assert parts_of is not None
+    chat, display = parts_of
+    assert [chat["name"], display["name"]] == ["chat-user", "display"]
+    assert [chat["protocol"], display["protocol"]] == ["json", "protobuf"]
+    sums = [[row["messages"][name] or 0 for row in (chat, display, summary)] for name in NAMES]
+    assert [own + other for own, other, _ in sums] == [whole for _, _, whole in sums]
+    assert display["messages"]["lost"] == 1
+    assert {name: row["count"] for name, row in display["metrics"].items()} == {"delivery": 2, "connect": 1}
+    assert {name: row["count"] for name, row in chat["metrics"].items()} == {"rtt": 2}
+    assert [each["verdict"] for each in summary["slo"]] == ["fail", "pass"]
+    assert [each["verdict"] for each in display["slo"]] == ["fail"]
+    assert [each["verdict"] for each in chat["slo"]] == ["pass"]
+    assert [each["connections"]["peak"] for each in parts_of] == [2, 1]
+
+
+def test_a_run_of_one_population_has_no_list_of_them() -> None:
+    assert Conductor(planned(), FakeCrowd()).collector.populations == []

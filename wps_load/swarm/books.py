@@ -1,0 +1,116 @@
+"""What all agents have told of a run, or of one of its populations: measured, counted, open, and settled in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from wps_load.measure.causes import Cause
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.presence import Presence
+from wps_load.measure.snapshot import Snapshot
+
+_UNSENT = ("send_failed_service", "send_failed_plan")
+
+
+class Books:
+    """`total`: what was measured since the last reset of the statistics. `peak_open`: connections, at one time."""
+
+    def __init__(self) -> None:
+        self.total = Snapshot()
+        self.peak_open = 0
+        self._open: dict[str, int] = {}
+        self._presence: dict[str, Presence] = {}
+        self._running: dict[str, tuple[int, Mapping[str, int]]] = {}
+        self._finals: dict[str, LedgerTotals] = {}
+
+    def count(self, agent: str, epoch: int, totals: Mapping[str, int], presence: Presence | None, open_: int) -> None:
+        """An agent's messages of this epoch so far, and its connections."""
+        self._running[agent] = epoch, totals
+        if presence is not None:
+            self._presence[agent] = presence
+        self.connected(agent, open_)
+
+    def connected(self, agent: str, count: int) -> None:
+        """So many connections are open at an agent; told when it changes, a few times a second at most."""
+        self._open[agent] = count
+        self.peak_open = max(self.peak_open, sum(self._open.values()))
+
+    def gone(self, agent: str) -> None:
+        """An agent is lost, with its connections."""
+        self._open.pop(agent, None)
+
+    def settle(self, agent: str, totals: LedgerTotals) -> None:
+        """An agent's last word."""
+        self._finals[agent] = totals
+
+    def start_over(self) -> None:
+        """Statistics start anew."""
+        self.total = Snapshot(sentences=self.total.sentences)
+
+    def running_totals(self) -> LedgerTotals:
+        """The messages so far: what is missing now counts as lost, until it comes."""
+        names = ("offered", "published", "delivered", "missing", "duplicated", "reordered", "misdelivered")
+        offered, published, delivered, missing, duplicated, reordered, astray = map(self.running, names)
+        return LedgerTotals(
+            published=published,
+            send_failed=offered - published,
+            expected=delivered + missing,
+            delivered=delivered,
+            lost=missing,
+            duplicated=duplicated,
+            reordered=reordered,
+            misdelivered=astray,
+        )
+
+    @property
+    def open(self) -> int:
+        """Connections open by the agents' last reports."""
+        return sum(self._open.values())
+
+    def presence(self, start_ns: int, end_ns: int | None) -> Presence:
+        """All agents' connections since `start_ns`; a lost agent's, until it was lost.
+
+        `end_ns` None: the phase goes on, and this is as of the newest report.
+        """
+        found = [each for each in self._presence.values() if each.start_ns == start_ns]
+        newest_ns = max((each.until_ns for each in found), default=start_ns)
+        return Presence(
+            start_ns,
+            newest_ns if end_ns is None else end_ns,
+            sum(each.open_s for each in found),
+            None if end_ns is None else sum(each.open_end or 0 for each in found),
+            sum(each.wanted_s for each in found),
+            None if end_ns is None else sum(each.wanted_end or 0 for each in found),
+        )
+
+    def running(self, name: str) -> int:
+        """`offered`, `published`, `delivered` or `missing` of the newest epoch so far."""
+        newest = max((epoch for epoch, _ in self._running.values()), default=0)
+        return sum(totals[name] for epoch, totals in self._running.values() if epoch == newest)
+
+    def not_sent(self) -> dict[Cause, int]:
+        """Messages of the newest epoch that were due and have not been sent so far, by their causes."""
+        service, plan = map(self.running, _UNSENT)
+        missed = self.running("offered") - self.running("published")
+        return {Cause.SERVICE: service, Cause.PLAN: plan, Cause.GENERATOR: max(0, missed - service - plan)}
+
+    def totals(self) -> LedgerTotals | None:
+        """All agents' accounts. Of a lost agent what it last reported: expected is what had come."""
+        if not self._finals:
+            return None
+        found = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
+        for totals in self._finals.values():
+            found = found.plus(totals)
+        newest = max(epoch for epoch, _ in self._running.values())
+        for agent, (epoch, so_far) in self._running.items():
+            if agent not in self._finals and epoch == newest:
+                published, delivered = so_far["published"], so_far["delivered"]
+                failed = so_far["offered"] - published
+                unsent = {name: so_far[name] for name in _UNSENT}
+                found = found.plus(LedgerTotals(published, failed, delivered, delivered, 0, 0, 0, **unsent))
+        return found
+
+    def offered(self) -> int | None:
+        """Messages due in the measured epoch, handed to a socket or not."""
+        totals = self.totals()
+        return None if totals is None else totals.published + totals.send_failed
