@@ -7,7 +7,7 @@ still recovering from the last one) is left out; `connections.cut` counts what w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from wps_load.client.connection import Cut
@@ -40,7 +40,11 @@ class Cutter:
         scheduler = context.run.scheduler
         self._kind = Cut(plan.kind)
         self._code = plan.code
-        self._victims = victims(context.settings.seed, context.users)
+        self._seed = context.settings.seed
+        self._belongs = lambda index: context.run.audiences.population_of(index) == context.number
+        self._present = set(range(context.users))
+        self._turn = 0
+        self._victims = victims(self._seed, self._present)
         self._all: Iterator[Victim] | None = None
         self._next_due: Callable[[], int] | None = None
         if plan.all_at_ns is not None:
@@ -48,6 +52,15 @@ class Cutter:
         elif plan.per_s is not None:
             self._next_due = ConstantPacer(start_ns, plan.per_s, phase=0.5).next_due
             scheduler.call_at(self._next_due(), self._cut_next)
+
+    def attend(self, came: Iterable[int], gone: Iterable[int]) -> None:
+        """Users have come and gone, here or in other processes: the cuts are theirs who are there."""
+        before = set(self._present)
+        self._present |= set(filter(self._belongs, came))
+        self._present -= set(gone)
+        if self._present != before:
+            self._turn += 1
+            self._victims = victims(self._seed, self._present, self._turn)
 
     def move_end(self, at_ns: int) -> None:
         """Nothing is cut at this instant or later."""

@@ -75,6 +75,8 @@ class Engine:
             PopulationRunner(PopulationContext.create(run, settings, access_of(settings), at))
             for at, settings in enumerate(config.populations)
         ]
+        self._present = set(range(users))
+        """The indices of the users that are there, in all processes together."""
         network.resolver.tell_unanswered(self._unanswered)
 
     def _unanswered(self, address: str, sentence: str) -> None:
@@ -140,6 +142,16 @@ class Engine:
         """From `at_ns` of our clock on, all publishers of the run together send `total_rate` messages a second."""
         for each in self.populations:
             each.plan.change_rate(at_ns, total_rate)
+
+    def attend(self, at_ns: int, indices: set[int]) -> None:
+        """From `at_ns` of our clock on the users with these indices are there, in all processes together."""
+        self.run.scheduler.call_at(at_ns, lambda due_ns: self._attend(due_ns, indices), first=True)
+
+    def _attend(self, at_ns: int, indices: set[int]) -> None:
+        came, gone = sorted(indices - self._present), sorted(self._present - indices)
+        self._present = indices
+        for each in self.populations:
+            each.attend(at_ns, came, gone)
 
     def move_end(self, at_ns: int) -> None:
         """The newest epoch ends at `at_ns` of our clock: the run's time of its end is known better than before."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from wps_load.client.app_server import AppServerClient, make_sender
 from wps_load.client.chaos import Cutter
@@ -126,6 +126,12 @@ class PopulationRunner:
         cut = self.context.settings.cut
         if cut is not None and self._cutter is None and epoch.number > 0:
             self._cutter = Cutter(self.context, self.users, cut, epoch.start_ns, epoch.until_ns)
+
+    def attend(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> None:
+        """Users of the run have come and gone, here or elsewhere: what is divided among them follows."""
+        self.plan.attend(at_ns, came, gone)
+        if self._cutter is not None:
+            self._cutter.attend(came, gone)
 
     def move_end(self, at_ns: int, *, present: bool) -> None:
         """The newest epoch ends at `at_ns`. `present`: it is the one that is on."""

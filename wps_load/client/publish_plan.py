@@ -138,15 +138,55 @@ class PublishPlan:
 
     def _change_rate(self, at_ns: int, total_rate: Fraction) -> None:
         self._total_rate = total_rate
+        self._pace_anew(at_ns)
+
+    def _pace_anew(self, at_ns: int) -> None:
+        """From `at_ns` on each publisher has its part of what is to be sent now. Who was to send soon still is."""
         self._unschedule()
         for publisher in self._publishers.values():
             window = publisher.window
             if window is not None and window.closed is None and at_ns < window.until_ns:
-                first_ns = window.change(self._pacer(publisher, at_ns, window.out.seq))
+                begin = publisher.new_turn()
+                pacer = self._pacer(
+                    publisher, at_ns, window.out.seq, window.left_of_period(at_ns) if begin is None else begin
+                )
+                first_ns = window.change(pacer)
                 if first_ns < window.until_ns:
                     self._scheduler.call_at(first_ns, window.due)
 
-    def _pacer(self, publisher: AnyPublisher, start_ns: int, first_seq: int = 0) -> Pacer:
+    def attend(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> None:
+        """Users of the run have come and gone, here or in other processes: what all publishers send together is divided
+        anew, and REST senders send to who is there."""
+        if self._context.settings.scenario_row.needs_key:
+            self._follow_targets(at_ns, came, gone)
+            return
+        change = self._publishing(came) - self._publishing(gone)
+        self._publisher_count += change
+        if change and (self._total_rate is not None or self._context.settings.total_rate is not None):
+            self._pace_anew(at_ns)
+
+    def _publishing(self, indices: Sequence[int]) -> int:
+        """How many of these users are publishers of this population."""
+        audiences, number = self._context.run.audiences, self._context.number
+        found = (audiences.role_of(index) for index in indices if audiences.population_of(index) == number)
+        return sum(part is not None and part.publication is not None for part in found)
+
+    def _follow_targets(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> None:
+        if self._senders is None:
+            return
+        new = self._senders.follow(at_ns, came, gone)
+        if new is None:
+            return
+        self._publishers.update((each.stream, each) for each in new)
+        epochs = self._context.epochs.ending_after(at_ns)
+        for each in new:
+            if each.window is not None and epochs:
+                each.window.reopen(self._until(epochs[0].until_ns))
+        self._pace_anew(at_ns)
+        for epoch in epochs:
+            self._employ([each for each in new if each.window is None], epoch, max(epoch.start_ns, at_ns))
+
+    def _pacer(self, publisher: AnyPublisher, start_ns: int, first_seq: int = 0, phase: float | None = None) -> Pacer:
         """The publisher's part of the present rate, from sequence number `first_seq` on."""
         rate = self._context.settings.publisher_rate(self._publisher_count)
         if self._total_rate is not None:
@@ -154,7 +194,8 @@ class PublishPlan:
         if rate is not None:
             rate *= publisher.share
         seed = publisher.seed if not first_seq else derive(publisher.seed, first_seq)
-        return make_pacer(self._context.settings.arrival, start_ns, rate, phase=publisher.phase, seed=seed)
+        begin = publisher.phase if phase is None else phase
+        return make_pacer(self._context.settings.arrival, start_ns, rate, phase=begin, seed=seed)
 
     def _begin(self, work: Sequence[tuple[AnyPublisher, PublishingWindow, int]], epoch: Epoch) -> None:
         self._context.epochs.enter(epoch.number)

@@ -140,6 +140,10 @@ class Publisher:
         """Of a publisher's rate, how much this stream has: all of it."""
         return Fraction(1)
 
+    def new_turn(self) -> float | None:
+        """Where in its interval it begins anew; None: it goes on as before."""
+        return None
+
     # -- windows ----------------------------------------------------------------------------------------------
 
     def halt(self) -> None:

@@ -59,6 +59,10 @@ class PublishingWindow:
         self._next_due = self.schedule.next_due
         return self._next_due()
 
+    def left_of_period(self, at_ns: int) -> float | None:
+        """Which part of its period the next message is due after `at_ns`; None: its schedule has no period."""
+        return self.schedule.left_of_period(self.out.seq, at_ns)
+
     def start_closed(self, due_ns: int) -> None:
         """Closed loop, called by the scheduler: the first message."""
         if self.publisher.ready:
@@ -86,6 +90,10 @@ class PublishingWindow:
     def close(self) -> None:
         """Nothing of it leaves any more."""
         self.until_ns = 0
+
+    def reopen(self, until_ns: int) -> None:
+        """It goes on, until this instant."""
+        self.until_ns = until_ns
 
     def end_at(self, at_ns: int) -> None:
         """It ends at this instant, if not before."""

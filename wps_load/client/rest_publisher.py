@@ -10,7 +10,7 @@ its message was published: it counts as published, as its bytes have left, and i
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -24,8 +24,10 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import Finding
 from wps_load.measure.causes import Cause, cause_of
 from wps_load.measure.stamp import make_mark, pack_binary, pack_text
-from wps_load.workload.population import RestStream, rest_streams
+from wps_load.workload.population import USER_BASE, RestStream, phase, rest_streams
+from wps_load.workload.scenarios import ROWS, Topology
 from wps_load.workload.seeding import derive
+from wps_load.workload.standing import addressed_by
 
 IN_FLIGHT = 64
 """Requests of a process at a time, each on a connection of its own: what a busy app server's client pool allows."""
@@ -53,6 +55,7 @@ class RestPublisher:
     """One stream of a sender. `follows`: the sender's next stream in turn, maybe itself, for the closed loop."""
 
     __slots__ = (
+        "_moved",
         "_senders",
         "_waiting",
         "audience",
@@ -83,6 +86,9 @@ class RestPublisher:
         self.owner: int | None = None
         self.no_echo = False
         self.newcomer = False
+        """Its user is not there: it does not begin with the others."""
+        self._moved = False
+        """It has another turn than before."""
         self.begins = begins
         self.follows: RestPublisher = self
         self.window: PublishingWindow | None = None
@@ -92,11 +98,22 @@ class RestPublisher:
         """Closed loop: each sender has one message in flight, so its first stream begins and the others follow."""
         return self.begins
 
+    def take_turn(self, share: Fraction, phase: float) -> None:
+        """It has another part of its sender's rate, and another turn in it."""
+        self.share, self.phase, self._moved = share, phase, True
+
+    def new_turn(self) -> float | None:
+        """Where in its interval it begins anew; None: it goes on as before."""
+        moved, self._moved = self._moved, False
+        return self.phase if moved else None
+
     def halt(self) -> None:
         """The ledger's epoch is over: nothing of it leaves any more, and what is held back is forgotten."""
         self._waiting.clear()
         if self.window is not None:
             self.window.close()
+        if self.newcomer:
+            self.window = None
 
     def begin(self, window: PublishingWindow) -> None:
         """A new epoch: sequence numbers start again from 0."""
@@ -166,21 +183,65 @@ class RestSenders:
         self._finished = False
         self._targets = context.targets
         self.publishers: list[RestPublisher] = []
+        self._senders = senders
+        self._rows: dict[int, list[RestPublisher]] = {}
+        """The streams of each sender of this process, to who is there, in the order of their turns."""
+        self._gone: dict[int, RestPublisher] = {}
+        """Streams to users that are not there, by their numbers."""
         for sender in range(ordinal, senders, processes):
-            self.publishers += self._streams(sender, senders)
+            self._rows[sender] = [*self._streams(sender, senders)]
+            self.publishers += self._rows[sender]
 
     def _streams(self, sender: int, senders: int) -> Iterator[RestPublisher]:
         context = self._context
         parts = rest_streams(
             context.settings, context.run.run_id, sender, senders, self._targets, standing=context.standing
         )
-        found = [
-            RestPublisher(self, part, derive(context.settings.seed, "arrivals", part.stream), begins=at == 0)
-            for at, part in enumerate(parts)
-        ]
+        found = [self._stream(part, begins=at == 0) for at, part in enumerate(parts)]
         for at, publisher in enumerate(found):
             publisher.follows = found[(at + 1) % len(found)]
         yield from found
+
+    def follow(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> list[RestPublisher] | None:
+        """Users have come and gone: from now on each sender sends to those of its own that are there, in turn. Returns
+        the streams that are new, or go on; None: nothing has changed. A user who was added is the sender's whose number
+        is its index's remainder."""
+        context = self._context
+        if ROWS[context.settings.scenario].topology is not Topology.REST_USERS:
+            return None
+        numbers = addressed_by(context.run.config.populations, context.number)
+        population_of = context.run.audiences.population_of
+        left = {USER_BASE + index for index in gone}
+        new: list[RestPublisher] = []
+        for sender, row in self._rows.items():
+            added = [i for i in came if i % self._senders == sender and population_of(i) in numbers]
+            staying = [each for each in row if each.audience not in left]
+            if not added and len(staying) == len(row):
+                continue
+            for each in row:
+                if each.audience in left:
+                    self._gone[each.stream] = each
+                    each.newcomer = True
+                    if each.window is not None:
+                        each.window.close()
+            parts = rest_streams(context.settings, context.run.run_id, 0, 1, added, standing=context.standing)
+            found = [self._gone.pop(part.stream) if part.stream in self._gone else self._stream(part) for part in parts]
+            self._rows[sender] = self._in_turn([*staying, *found], phase(sender), at_ns)
+            new += found
+            for each in found:
+                each.newcomer = False
+        return new
+
+    def _stream(self, part: RestStream, *, begins: bool = False) -> RestPublisher:
+        return RestPublisher(self, part, derive(self._context.settings.seed, "arrivals", part.stream), begins=begins)
+
+    def _in_turn(self, row: list[RestPublisher], begin: float, at_ns: int) -> list[RestPublisher]:
+        """Those whose turn would have been next come first; even distances."""
+        row.sort(key=lambda each: 2.0 if each.window is None else each.window.left_of_period(at_ns) or 0.0)
+        for turn, each in enumerate(row):
+            each.take_turn(Fraction(1, len(row)), (turn + begin) / len(row))
+            each.follows = row[(turn + 1) % len(row)]
+        return row
 
     def submit(self, publisher: RestPublisher) -> bool:
         """One message of `publisher` is to be sent, as soon as a request is free. True: at once."""

@@ -31,6 +31,7 @@ from wps_load.swarm.messages import (
     Hello,
     Ping,
     Pong,
+    Present,
     Rate,
     Report,
     Reset,
@@ -128,6 +129,11 @@ class Agent:
     def _change_rate(self, rate: Rate) -> None:
         if self._timed:  # else it is said again when the time is known
             self.engine.change_rate(self._local(rate.at_ns), Fraction(rate.per_second))
+
+    def _attend(self, present: Present) -> None:
+        if self._timed:  # else it is said again when the time is known
+            indices = {index for lo, hi in IntervalSet.from_list(present.indices) for index in range(lo, hi)}
+            self.engine.attend(self._local(present.at_ns), indices)
 
     def _retry(self, _: Retry) -> None:
         self.engine.run.back_offs.end()
@@ -297,6 +303,7 @@ _OBEYED: dict[type[Any], Callable[[Agent, Any], None]] = {
     Grant: Agent._granted,
     Window: Agent._publish,
     Rate: Agent._change_rate,
+    Present: Agent._attend,
     Retry: Agent._retry,
     Reset: Agent._start_over,
     Ping: Agent._answer,

@@ -13,12 +13,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from enum import Enum, auto
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.measure.requested import Requested
 from wps_load.report.live import settle_line
 from wps_load.swarm.actions import Actions, AskClock, Say, Send
+from wps_load.swarm.attendance import Attendance
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.expectations import Expectations
 from wps_load.swarm.messages import (
@@ -29,6 +30,7 @@ from wps_load.swarm.messages import (
     Finals,
     Hello,
     Pong,
+    Present,
     Rate,
     Release,
     Report,
@@ -38,7 +40,7 @@ from wps_load.swarm.messages import (
     ToCoordinator,
     Window,
 )  # fmt: skip
-from wps_load.swarm.plan import AgentState, Expected, RunPlan, end_instant
+from wps_load.swarm.plan import AgentState, Crowd, RunPlan, end_instant
 from wps_load.swarm.roster import Roster
 
 logger = logging.getLogger(__name__)
@@ -66,22 +68,6 @@ class Phase(Enum):
     DRAIN_ACCOUNTS = auto()
     """All agents have sent their accounts."""
     DONE = auto()
-
-
-class Crowd(Protocol):
-    """What Locust is asked for."""
-
-    def spawn_rate(self) -> float:
-        """Users a second, as of now."""
-        ...
-
-    def expected(self) -> Expected:
-        """How many users it has started, or is about to."""
-        ...
-
-    def requested(self) -> int:
-        """How many are to play the scenario, whether it ever starts them or not."""
-        ...
 
 
 class Conductor:
@@ -112,6 +98,8 @@ class Conductor:
         self._spawned = False
         self._windows: list[Window] = []
         self._rate: Rate | None = None
+        self._present: Present | None = None
+        self._attendance = Attendance(plan.users)
         self._end: End | None = None
         self._expected: Expectations | None = None
         """Once all finals are known."""
@@ -161,7 +149,14 @@ class Conductor:
         while (step := _STEPS.get(self.phase)) is not None and step.over(self, now_ns):
             self.phase = step.following
             actions += step.enter(self, now_ns)
-        return actions
+        return actions + self._tell_who_is_there(now_ns)
+
+    def _tell_who_is_there(self, now_ns: int) -> Actions:
+        if self.measure_start_ns is None or self.stopping or not self.plan.scenario_users:
+            return []
+        news = self._attendance.news(self.roster.indices, self.roster.version, now_ns, LEAD_NS)
+        self._present = news or self._present
+        return [Send(news)] if news is not None else []
 
     def spawning_complete(self) -> None:
         """Locust has started all users."""
@@ -312,8 +307,7 @@ class Conductor:
         actions: Actions = []
         if not self.stopping:  # a window that came after the end would be published in
             actions += [self._window_for(state.agent, window) for window in self._windows]
-            if self._rate is not None:
-                actions.append(Send(self._rate, state.agent))
+            actions += [Send(each, state.agent) for each in (self._rate, self._present) if each is not None]
         return actions + (self._grant(state.agent, state.waiting, now_ns) if state.waiting else [])
 
     def _claim(self, agent: str, claim: Claim, now_ns: int) -> Actions:

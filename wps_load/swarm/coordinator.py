@@ -11,10 +11,10 @@ from gevent.event import Event  # type: ignore[import-untyped]
 from wps_load.clock import now_ns
 from wps_load.swarm.actions import Action, Actions, AskClock, Say
 from wps_load.swarm.bus import Bus
-from wps_load.swarm.conductor import Conductor, Crowd, Phase
+from wps_load.swarm.conductor import Conductor, Phase
 from wps_load.swarm.gathering import Gathering
 from wps_load.swarm.messages import Ping, ToCoordinator
-from wps_load.swarm.plan import Expected
+from wps_load.swarm.plan import Crowd, Expected
 
 _POLL_S = 0.02
 """Between two looks where somebody waits for what comes next."""

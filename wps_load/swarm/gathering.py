@@ -6,8 +6,8 @@ A service that limits new connections a second refuses some, which come back one
 from __future__ import annotations
 
 from wps_load.clock import NS_PER_S
-from wps_load.swarm.conductor import Conductor, Crowd
-from wps_load.swarm.plan import Expected
+from wps_load.swarm.conductor import Conductor
+from wps_load.swarm.plan import Crowd, Expected
 
 
 class Gathering:

@@ -166,6 +166,13 @@ class Rate(NamedTuple):
     at_ns: int
 
 
+class Present(NamedTuple):
+    """From `at_ns` on the users with these indices are there: flat ascending bounds lo0, hi0, lo1, hi1, ..."""
+
+    at_ns: int
+    indices: Sequence[int]
+
+
 class Retry(NamedTuple):
     """Users that back off try to connect soon."""
 
@@ -212,13 +219,13 @@ class Expect(NamedTuple):
 
 
 ToCoordinator = Hello | Claim | Release | Status | Report | Pong | Finals | Accounts | Failed
-ToAgent = Grant | Window | Rate | Retry | Reset | Ping | Clock | End | Expect
+ToAgent = Grant | Window | Rate | Present | Retry | Reset | Ping | Clock | End | Expect
 
 _KINDS: Final[Mapping[str, type[Any]]] = {
     "hello": Hello, "claim": Claim, "release": Release, "status": Status, "report": Report, "pong": Pong,
     "finals": Finals, "accounts": Accounts, "failed": Failed,
-    "grant": Grant, "window": Window, "rate": Rate, "retry": Retry, "reset": Reset, "ping": Ping, "clock": Clock,
-    "end": End, "expect": Expect,
+    "grant": Grant, "window": Window, "rate": Rate, "present": Present, "retry": Retry, "reset": Reset,
+    "ping": Ping, "clock": Clock, "end": End, "expect": Expect,
 }  # fmt: skip
 _NAMES: Final = {cls: name for name, cls in _KINDS.items()}
 

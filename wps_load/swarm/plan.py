@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from wps_load.clock import NS_PER_S
 from wps_load.settings.run_config import RunConfig
@@ -61,6 +61,22 @@ class Expected(NamedTuple):
     connecting: int
     """They have a connection: those, and `WebPubSubUser`s."""
     everybody: int
+
+
+class Crowd(Protocol):
+    """What Locust is asked for."""
+
+    def spawn_rate(self) -> float:
+        """Users a second, as of now."""
+        ...
+
+    def expected(self) -> Expected:
+        """How many users it has started, or is about to."""
+        ...
+
+    def requested(self) -> int:
+        """How many are to play the scenario, whether it ever starts them or not."""
+        ...
 
 
 def end_instant(soon_ns: int, planned_ns: int | None) -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 
 from wps_load.swarm.clocks import ClockSync
 from wps_load.swarm.collector import Collector
@@ -25,6 +26,8 @@ class Roster:
         self.clocks = ClockSync(own_host)
         self._collector = collector
         self._slots = SlotAllocator()
+        self.version = 0
+        """Another one whenever other users are there."""
 
     def join(self, agent: str, host: str, now_ns: int) -> None:
         if agent in self.agents:
@@ -46,6 +49,11 @@ class Roster:
         return sum(state.claimed for state in self.agents.values())
 
     @property
+    def indices(self) -> Iterator[int]:
+        """Of the users that are there."""
+        return chain.from_iterable(state.indices for state in self.agents.values())
+
+    @property
     def settled(self) -> int:
         """Users that have connected, or failed once."""
         return sum(state.settled for state in self.agents.values())
@@ -55,6 +63,7 @@ class Roster:
         state.claimed += count
         state.most = max(state.most, state.claimed)
         state.indices.update(slot.user_index for slot in slots)
+        self.version += 1
         return Grant(slots)
 
     def release(self, agent: str, index: int) -> None:
@@ -62,6 +71,7 @@ class Roster:
         if index in state.indices:  # else it was given up for lost, and is back
             state.indices.remove(index)
             state.claimed -= 1
+            self.version += 1
             self._slots.release(index)
 
     def _abandon(self, state: AgentState) -> None:
@@ -69,6 +79,7 @@ class Roster:
         for index in state.indices:
             self._slots.release(index)
         state.indices.clear()
+        self.version += 1
         state.claimed = state.settled = state.joiners = state.joined = 0
 
     # -- who is there ----------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -86,13 +86,14 @@ class SlowPlan:
         raise ValueError(SLOW_ALLOWED)
 
 
-def victims(seed: int, users: int) -> Iterator[int]:
-    """Whom each cut of a run hits: all users in an order of chance, then all again in another one.
+def victims(seed: int, users: Collection[int], turn: int = 0) -> Iterator[int]:
+    """Whom each cut of a run hits: all users in an order of chance, then all again in another one. `turn`: how often
+    `users` were others before.
 
     Nobody is hit twice before everybody has been hit, so a victim has the longest time to recover. No users: no end.
     """
-    shuffle = random.Random(derive(seed, "victims")).shuffle
-    row = list(range(max(1, users)))
+    shuffle = random.Random(derive(seed, "victims", *([turn] if turn else []))).shuffle
+    row = sorted(users) or [0]
     while True:
         shuffle(row)
         yield from row

@@ -61,6 +61,10 @@ class ConstantPacer:
                 self._due += 1
         return due
 
+    def periods_until(self, number: int, at_ns: int) -> float:
+        """From `at_ns` to the due time of the message of this number."""
+        return (self.first_ns - at_ns) * self._den / self._num + number
+
     def describe(self) -> tuple[object, ...]:
         return ("constant", self.first_ns, self._num, self._den)
 
@@ -213,6 +217,13 @@ class Schedule:
     @property
     def pacer(self) -> Pacer:
         return self._pacer
+
+    def left_of_period(self, seq: int, at_ns: int) -> float | None:
+        """Which part of a period lies between `at_ns` and the due time of `seq`; None: the present pacer has none."""
+        pacer = self._pacer
+        if not isinstance(pacer, ConstantPacer):
+            return None
+        return min(0.999999, max(0.0, pacer.periods_until(seq - self._segments[-1][0], at_ns)))
 
     def describe(self) -> list[tuple[int, tuple[object, ...]]]:
         """`[(first_seq, description), ...]`, msgpack-able."""

@@ -1,0 +1,69 @@
+"""Users that are added and removed while others publish: two processes' engines, told at one instant."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import gevent
+import pytest
+
+from tests.client.engine_runs import LEAD_NS, Run, await_time, until
+from wps_load.client.epochs import Epoch
+from wps_load.clock import NS_PER_MS, now_ns
+
+HALF_MS = 400
+
+
+class Changing(Run):
+    """Publishes for twice HALF_MS, with other users in the second half."""
+
+    def changed(self, *, add: int = 0, remove: int = 0) -> Changing:
+        start_ns = now_ns() + LEAD_NS
+        middle_ns, end_ns = start_ns + HALF_MS * NS_PER_MS, start_ns + 2 * HALF_MS * NS_PER_MS
+        for ordinal, engine in enumerate(self.engines):
+            engine.deal_senders(ordinal, len(self.engines))
+            engine.announce(Epoch(1, start_ns, end_ns))
+        beat = gevent.spawn(self.beat)
+        here = set(range(self._users))
+        for index in range(self._users, self._users + add):
+            here.add(index)
+            gevent.spawn(self.engines[index % len(self.engines)].admit(index, 0, now_ns()).run)
+        until(lambda: sum(each.status.settled for each in self.engines) == len(here), "every user connected")
+        for index in sorted(here)[len(here) - remove :]:
+            here.discard(index)
+            engine = self.engines[index % len(self.engines)]
+            gevent.spawn_later(HALF_MS / 1000, engine.dismiss, engine.populations[0].users[index])
+        for engine in self.engines:
+            engine.attend(middle_ns, here)
+        for engine in self.engines:
+            await_time(engine, end_ns)
+            engine.end_at(end_ns)
+            engine.stop_publishing(end_ns)
+        beat.kill()
+        return self
+
+
+@pytest.mark.parametrize(("add", "remove"), [(4, 0), (0, 3), (6, 2)])
+def test_a_total_rate_is_divided_anew(live_emulator: str, add: int, remove: int) -> None:
+    run = Changing(live_emulator, 8, engines=2, total_rate="200").settle()
+    assert isinstance(run, Changing)
+    counts = [engine.populations[0].plan for engine in run.engines]
+    done = run.changed(add=add, remove=remove).finish()
+    assert {plan._publisher_count for plan in counts} == {8 + add - remove}
+    done.assert_whole(held=2 * remove)
+    # 80 in each half, of those who came before the middle some more, of those who left after it some fewer
+    assert 160 - 2 * remove * 25 * HALF_MS // 1000 - 8 <= done.totals.published <= 160 + add * 25 * HALF_MS // 1000 + 8
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+def test_rest_senders_send_to_who_is_there(live_emulator: str, engines: int) -> None:
+    run = Changing(
+        live_emulator, 4, engines=engines, scenario="send-to-user", rate="50", publishers="2"
+    ).settle()  # fmt: skip
+    assert isinstance(run, Changing)
+    done = run.changed(add=4, remove=1).finish()
+    done.assert_whole()
+    streams = [publisher for engine in run.engines for publisher in engine.populations[0].plan._publishers.values()]
+    sent = Counter({each.stream & 0xFF: each.window.out.seq for each in streams if each.window is not None})
+    assert set(sent) == set(range(7)), "to all who are there, and not to who has gone before it was told"
+    assert abs(sum(sent.values()) - 2 * 50 * 2 * HALF_MS // 1000) <= 4, "each sender keeps its rate"
