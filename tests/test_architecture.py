@@ -45,7 +45,7 @@ CLIENT_FLOORS = (
     {"publish_plan", "virtual_user", "chaos", "keepalive", "api_connector", "inbox", "conversation"},
     {"establish", "link", "api_link", "rest_publisher", "rest_manager"},
     {"connections", "recovery", "publisher"},
-    {"invoking", "task_accounts"},
+    {"invoking", "requests", "task_accounts"},
     {"context"},
 )
 """From the top: a module of the client imports only those of the floors behind its own. All others are the ground."""

@@ -120,7 +120,7 @@ def test_every_default_is_allowed(option: Any) -> None:
         ("auth", "cookie"),
         ("roles", "webpubsub.joinleavegroup"),
         ("token_lifetime", "0.5s"),
-        ("protocol", "mqtt"),
+        ("protocol", "mqtt3"),
         ("scenario", "nothing"),
         ("rate", "fast"),
         ("rate", "0"),

@@ -24,6 +24,8 @@ DEFAULT_EMULATOR_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 
 REST_TOKEN_LIFETIME_S = 60
 
+CLIENT_PATH = "/client/hubs/"
+"""Of the client endpoint; MQTT has another."""
 _HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 _VARIABLES = ("webpubsubconnectionstring", "locust_wps_connection_string", "wps-connection-string")
 """What a line that was pasted whole begins with."""
@@ -100,14 +102,14 @@ class ConnectionString:
     def tls(self) -> bool:
         return self.endpoint.startswith("https://")
 
-    def client_url(self, hub: str) -> str:
-        """`ws[s]://host/client/hubs/{hub}`, without a token."""
-        return client_url(self.endpoint, hub)
+    def client_url(self, hub: str, path: str = CLIENT_PATH) -> str:
+        """`ws[s]://host/client/hubs/{hub}`, without a token; other protocols have another path."""
+        return client_url(self.endpoint, hub, path)
 
 
-def client_url(endpoint: str, hub: str) -> str:
+def client_url(endpoint: str, hub: str, path: str = CLIENT_PATH) -> str:
     """`ws[s]://host/client/hubs/{hub}` of an endpoint, without a token."""
-    return f"ws{endpoint.removeprefix('http')}/client/hubs/{quote(hub)}"
+    return f"ws{endpoint.removeprefix('http')}{path}{quote(hub)}"
 
 
 def _split(text: str) -> dict[str, str]:
@@ -166,7 +168,7 @@ def mint_client_token(
     groups: Sequence[str] = (),
     lifetime_s: int = 3600,
     now_s: int = 0,
-    path: str = "/client/hubs/",
+    path: str = CLIENT_PATH,
 ) -> str:
     """A client's `access_token` (HS256). `now_s`: seconds since the epoch. `path`: MQTT's clients have
     another.
@@ -187,9 +189,9 @@ def mint_rest_token(cs: ConnectionString, url: str, now_s: int) -> str:
     return cs.signer.token(claims)
 
 
-def client_url_with_token(cs: ConnectionString, hub: str, token: str) -> str:
+def client_url_with_token(cs: ConnectionString, hub: str, token: str, path: str = CLIENT_PATH) -> str:
     """The Client URL that a negotiate endpoint hands out. Secret: it carries the token."""
-    return f"{cs.client_url(hub)}?access_token={token}"
+    return f"{cs.client_url(hub, path)}?access_token={token}"
 
 
 _SECRETS = (

@@ -138,6 +138,12 @@ class EndedBy(StrEnum):
     """We did, as what came breaks the protocol: `protocol_error_NNNN`, by the code that we answered with."""
     SILENCE = "silence"
     """We did, as nothing came any more, no answer to a ping either: `keepalive_timeout`."""
+    CONNACK = "connack"
+    """The service refused MQTT's CONNECT: `connack_0xNN`, by its code, verbatim."""
+    DISCONNECT = "disconnect"
+    """The service sent MQTT's DISCONNECT: `disconnect_0xNN`, by its code, verbatim."""
+    SESSION = "session"
+    """The service had no MQTT session to continue."""
     BUG = "bug"
     """We did, as our own code failed: `client_error`."""
 
@@ -177,6 +183,14 @@ class ConnectionLost(Finding):
         if self.ended_by is EndedBy.SILENCE:
             advice = "the service has stopped, or a NAT or load balancer on the way has forgotten the connection"
             return "the service went silent, and wps-load gave the connection up", "keepalive_timeout", advice
+        if self.ended_by is EndedBy.CONNACK:
+            what = f"the service refused the connection (CONNACK 0x{code:02x})"
+            return what, f"connack_0x{code:02x}", "check the token, and the hub's connect event handler"
+        if self.ended_by is EndedBy.DISCONNECT:
+            what = f"the service ended the connection (DISCONNECT 0x{code:02x})"
+            return what, f"disconnect_0x{code:02x}", "check the token's roles, and the state of the resource"
+        if self.ended_by is EndedBy.SESSION:
+            return "the service did not continue the session", "session_absent", "it keeps one for 30 s"
         if self.ended_by is EndedBy.BUG:
             return "wps-load ended the connection, by a bug of its own", "client_error", "the log has its traceback"
         if self.ended_by is EndedBy.NETWORK:

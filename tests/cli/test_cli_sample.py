@@ -8,7 +8,7 @@ import pytest
 
 from wps_load.commands.sample import Sample
 from wps_load.emulator.subprotocols import WIRES
-from wps_load.measure.stamp import read_binary, read_json
+from wps_load.measure.stamp import read_binary, read_bytes, read_json
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import FrameReader
 from wps_load.protocol.messages import DataMessage, SendEvent, SendToGroup
@@ -42,7 +42,7 @@ def test_both_directions_are_understood(protocol: str, data_type: str) -> None:
     ((opcode, payload),) = FrameReader().feed(made.outbound(5))
     message = CODECS[protocol].decoders[opcode](payload)
     assert isinstance(message, DataMessage)
-    stamp = (read_binary if data_type == "binary" else read_json)(message.data)
+    stamp = (read_binary if data_type == "binary" else read_bytes if protocol == "mqtt" else read_json)(message.data)
     assert stamp is not None
     assert stamp[3] == 5
 

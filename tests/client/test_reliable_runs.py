@@ -10,12 +10,12 @@ import pytest
 from tests.client.engine_runs import Run, play, until
 from wps_load.client.dial import dial
 from wps_load.errors import ConnectFailure
-from wps_load.protocol.traits import RELIABLE
+from wps_load.protocol.traits import RELIABLE, TRAITS
 
 REFUSALS = ("connect_refused", "http_503")
 
 
-@pytest.mark.parametrize("protocol", RELIABLE)
+@pytest.mark.parametrize("protocol", [name for name in RELIABLE if TRAITS[name].numbered])
 def test_a_recovery_is_tried_again_after_network_errors_and_5xx(
     live_emulator: str, monkeypatch: pytest.MonkeyPatch, protocol: str
 ) -> None:

@@ -101,7 +101,7 @@ def test_members_of_one_protocol_share_one_frame(world: HubUnderTest) -> None:
 
 
 def test_one_payload_for_five_kinds_of_client(world: HubUnderTest) -> None:
-    clients = [Client(world, wire.name, wire, groups=("g",)) for wire in WIRES if "proto" not in wire.name]
+    clients = [Client(world, wire.name, wire, groups=("g",)) for wire in WIRES if wire.name[0] in "sj"]
     binary = [world.hub.connect(w.name, w, FakeLink(), None, (), ("g",)) for w in WIRES if "proto" in w.name]
     clients[1].send(HELLO)
     assert clients[0].link.frames == [b"\x81\x05hello"]

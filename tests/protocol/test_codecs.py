@@ -12,6 +12,8 @@ EXPECTED = {
     "json-reliable": ("json.reliable.webpubsub.azure.v1", True, True, "text", "text"),
     "protobuf": ("protobuf.webpubsub.azure.v1", False, True, "binary", "binary"),
     "protobuf-reliable": ("protobuf.reliable.webpubsub.azure.v1", True, True, "binary", "binary"),
+    "mqtt": ("mqtt", True, True, "binary", "binary"),
+    "mqtt5": ("mqtt", True, True, "binary", "binary"),
 }
 
 

@@ -23,13 +23,14 @@ def test_client_and_emulator_speak_every_protocol() -> None:
     assert tuple(CODECS) == PROTOCOLS == tuple(wire.name for wire in WIRES)
     for wire in WIRES:
         traits = TRAITS[wire.name]
-        assert (wire.subprotocol, wire.reliable) == (traits.subprotocol, traits.reliable)
+        assert (wire.subprotocol, wire.reliable) == (traits.subprotocol, traits.numbered)
 
 
 def test_the_kinds_of_protocols() -> None:
-    assert PROTOCOLS == ("simple", "json", "json-reliable", "protobuf", "protobuf-reliable")
+    assert PROTOCOLS == ("simple", "json", "json-reliable", "protobuf", "protobuf-reliable", "mqtt", "mqtt5")
     assert PROTOCOLS[1:] == SUBPROTOCOLS
-    assert RELIABLE == ("json-reliable", "protobuf-reliable")
+    assert RELIABLE == ("json-reliable", "protobuf-reliable", "mqtt", "mqtt5")
+    assert [name for name in PROTOCOLS if TRAITS[name].numbered] == ["json-reliable", "protobuf-reliable"]
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
@@ -52,13 +53,13 @@ def test_data_are_framed_as_the_traits_say(name: str) -> None:
 @pytest.mark.parametrize("name", PROTOCOLS)
 def test_a_connection_waits_for_the_service_where_the_service_speaks_first(name: str) -> None:
     first = TRAITS[name].speaks_first
-    assert (Session(CODECS[name]).state is State.NEW) is (first is First.SERVICE)
-    assert ("connect_ready" in metrics_of("idle", name)) is (first is First.SERVICE)
+    assert (Session(CODECS[name]).state is State.NEW) is (first is not First.NOBODY)
+    assert ("connect_ready" in metrics_of("idle", name)) is (first is not First.NOBODY)
 
 
 def test_deliveries_that_carry_sequence_ids_are_decoded() -> None:
     endings: Endings = [b"}"]
-    for name in RELIABLE:
+    for name in [each for each in RELIABLE if TRAITS[each].numbered]:
         assert isinstance(CODECS[name].envelopes(endings), NoEnvelopes)
 
 

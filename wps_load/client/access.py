@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -12,6 +12,7 @@ from wps_load.client.entra import judge_extra
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, unix_time_s
+from wps_load.protocol.traits import JSON
 from wps_load.settings.run_config import RunConfig
 
 TOKEN_PARAMETER = "access_token"
@@ -46,13 +47,15 @@ class MintedAccess:
     roles: tuple[str, ...]
     lifetime_s: int
     in_header: bool
+    path: str = JSON.client_path
+    """Of the client endpoint: MQTT has another."""
 
     def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
-        source = self.connection_string
-        token = mint_client_token(source, self.hub, user_id, self.roles, groups, self.lifetime_s, unix_time_s())
+        source, path = self.connection_string, self.path
+        token = mint_client_token(source, self.hub, user_id, self.roles, groups, self.lifetime_s, unix_time_s(), path)
         if self.in_header:
-            return Grant(source.client_url(self.hub), {"Authorization": f"Bearer {token}"})
-        return Grant(client_url_with_token(source, self.hub, token))
+            return Grant(source.client_url(self.hub, path), {"Authorization": f"Bearer {token}"})
+        return Grant(client_url_with_token(source, self.hub, token, path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +107,8 @@ def judge_way(config: RunConfig, network: Network) -> None:
     if not target.is_emulator:
         url = target.url if target.connection is None else target.connection.endpoint
         network.judge_proxy(url, config.connect_timeout_ns / NS_PER_S)
+
+
+def at_path(access: Access, path: str) -> Access:
+    """The same, for a client endpoint that is elsewhere. Ready URLs name theirs themselves."""
+    return replace(access, path=path) if isinstance(access, MintedAccess) else access

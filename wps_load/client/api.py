@@ -30,7 +30,7 @@ from wps_load.measure.task_envelope import unseal
 from wps_load.protocol import names
 from wps_load.protocol.messages import DataMessage, DataType, InvokeResponse, SendEvent, SendToGroup, Upstream
 from wps_load.protocol.simple import EVENT
-from wps_load.protocol.traits import NO_INVOKE
+from wps_load.protocol.traits import ANSWER_TOPIC, NO_INVOKE
 
 
 class WebPubSubClient:
@@ -153,15 +153,17 @@ class WebPubSubClient:
         if measured:
             self._publish_measured(group, data_type, data, ack, no_echo, timeout)
             return
-        key = None if no_echo else data_key(group, data_type, shown)
+        key = None if no_echo else self._key(group, data_type, shown)
         self._publish(lambda ack_id: SendToGroup(group, data_type, wire, ack_id, no_echo), key, ack, timeout)
 
     def send_event(self, name: str, data: Any, *, ack: bool = True, timeout: float = TIMEOUT_S) -> None:
         """Raises an event at the hub's event handler. As `send_to_group`; an answer of the same data is `rtt`."""
         self._require_envelope("send_event")
         names.event_name(name)
+        if self._context.codec.traits.answers_on_topics:
+            self._connector.join_optional(ANSWER_TOPIC.format(event=name), api_values.seconds(timeout))
         data_type, wire, shown = self._written(data)
-        key = data_key(None, data_type, shown)
+        key = self._key(None, data_type, shown)
         self._publish(lambda ack_id: SendEvent(name, data_type, wire, ack_id), key, ack, timeout)
 
     def invoke(self, event: str, data: Any = None, *, timeout: float = TIMEOUT_S) -> InvokeResponse:
@@ -188,7 +190,7 @@ class WebPubSubClient:
                 f"send is for --wps-protocol simple; in {protocol} use send_event or send_to_group"
             )
         data_type, wire, shown = self._written(data)
-        key = data_key(None, data_type, shown)
+        key = self._key(None, data_type, shown)
         self._publish(lambda _: SendEvent(EVENT, data_type, wire), key, False, timeout)
 
     def _publish(
@@ -257,6 +259,13 @@ class WebPubSubClient:
 
     def _written(self, data: Any) -> tuple[DataType, object, object]:
         """(type, as the codec takes it, as it comes back)."""
+        data_type, wire, shown = self._typed(data)
+        if self._context.codec.traits.typed:
+            return data_type, wire, shown
+        return data_type, wire, wire.encode() if isinstance(wire, str) else wire
+
+    def _typed(self, data: Any) -> tuple[DataType, object, object]:
+        """As `_written`, where messages say what type their data have."""
         if isinstance(data, str):
             return DataType.TEXT, api_values.utf8_text(data), data
         if isinstance(data, bytes | bytearray | memoryview):
@@ -265,6 +274,9 @@ class WebPubSubClient:
         if not self._context.codec.enveloped:
             return DataType.TEXT, text, text
         return DataType.JSON, (text if self._json_is_text else data), data
+
+    def _key(self, group: str | None, data_type: DataType, shown: object) -> Key:
+        return data_key(group, data_type if self._context.codec.traits.typed else DataType.BINARY, shown)
 
     def _require_envelope(self, call: str) -> None:
         if not self._context.codec.enveloped:
@@ -320,10 +332,11 @@ class WebPubSubClient:
 
     def _sent_of(self, message: DataMessage) -> Sent | None:
         """What of ours is back with this message, if it is ours."""
-        sent = self._outstanding.take(data_key(message.group, message.data_type, message.data))
+        group = None if message.source == "server" else message.group  # MQTT's answers come on a topic
+        sent = self._outstanding.take(data_key(group, message.data_type, message.data))
         if sent is None and self._json_is_text and message.data_type == DataType.TEXT:
             # the service delivers JSON to protobuf clients as text
-            sent = self._outstanding.take(data_key(message.group, DataType.JSON, _parsed(message.data)))
+            sent = self._outstanding.take(data_key(group, DataType.JSON, _parsed(message.data)))
         return sent
 
     def _on_end(self) -> None:

@@ -144,6 +144,16 @@ class ApiConnector:
             self.request_join(link, group, timeout_s)
             self._groups[group] = None
 
+    def join_optional(self, group: str, timeout_s: float) -> None:
+        """As `join`, of what may need none: a refusal is no failure, and is not asked again."""
+        link = self.ready()
+        if group in self._groups or group in link.groups:
+            return
+        link.has_joined(group)
+        ack_id = link.session.next_ack_id()
+        payload = self._context.codec.encode(JoinGroup(group, ack_id))
+        link.request(ack_id, payload, self._context.codec.opcode).answer.wait(timeout_s)
+
     def leave(self, group: str, timeout_s: float) -> None:
         link = self.ready()
         self._groups.pop(group, None)

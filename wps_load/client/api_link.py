@@ -20,9 +20,10 @@ from wps_load.client.dial import Dialed
 from wps_load.client.quote import quote
 from wps_load.client.recovery import recover
 from wps_load.clock import now_ns
-from wps_load.errors import ConnectionLost
-from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, InvokeResponse, Pong
+from wps_load.errors import ConnectionLost, EndedBy
+from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, Ended, InvokeResponse, Pong
 from wps_load.protocol.session import Session, State
+from wps_load.protocol.sessions import new_session
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +65,10 @@ class ApiLink:
         "_context",
         "_farewell",
         "_grant",
+        "_numbered",
         "_on_data",
         "_on_end",
         "_recovery",
-        "_reliable",
         "connected",
         "connection",
         "ended",
@@ -94,13 +95,13 @@ class ApiLink:
         self._grant = grant
         self._on_data = on_data
         self._on_end = on_end
-        self._reliable = context.codec.reliable
+        self._numbered = context.codec.traits.numbered
         self._closing = False
         self._farewell = ""
         self._recovery: Any = None
         self.proven = Event()
         """A message has come since a recovery was tried, or its socket has ended."""
-        self.session = Session(context.codec)
+        self.session = new_session(context.codec)
         self._acks_told = (0, 0)
         self.connected = Event()
         self.ended = Event()
@@ -114,10 +115,13 @@ class ApiLink:
         self.up = False
         """There is a socket that has not ended."""
         self._open(dialed)
+        if hello := self.session.hello():
+            self.send(hello, context.codec.opcode)
 
     def _open(self, dialed: Dialed) -> None:
         self.up = True
-        self.connection = Connection(dialed, self._on_message, self._on_close, on_writable=self._pass)
+        on_message = self._on_packets if self._context.codec.traits.is_mqtt else self._on_message
+        self.connection = Connection(dialed, on_message, self._on_close, on_writable=self._pass)
         self.connection.start(dialed.leftover, dialed.upgraded_ns)
         self._pass()
 
@@ -161,6 +165,8 @@ class ApiLink:
         self._closing = True
         self._context.recorder.count("connections_closed_by_plan")
         if self._recovery is None:
+            if goodbye := self.session.goodbye():
+                self.send(goodbye, self._context.codec.opcode)
             self.connection.close()
             return
         self._recovery.kill(block=False)
@@ -189,13 +195,20 @@ class ApiLink:
 
     # -- in ------------------------------------------------------------
 
+    def _on_packets(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
+        """MQTT: a frame holds a part of a packet, or several. What it answers by itself leaves at once."""
+        for packet in self.session.packets(payload):
+            self._on_message(opcode, packet, arrival_ns)
+        if self.session.outgoing:
+            self.acknowledge(arrival_ns)
+
     def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
         message = self.session.receive(opcode, payload)
         if self._recovery is not None:
             self.proven.set()
         if type(message) is DataMessage:
             self._on_data(message, arrival_ns)
-            if self._reliable:
+            if self._numbered:
                 self.acknowledge(arrival_ns)
         elif type(message) is Ack:
             found = self.session.resolve(message)
@@ -205,6 +218,9 @@ class ApiLink:
                 cast(Request, found.context).answer.set(Answer(found.ok, found.error, arrival_ns))
         elif type(message) is Connected:
             self.connected.set()
+        elif type(message) is Ended:
+            lost = ConnectionLost(message.code, quote(message.reason), EndedBy(message.how))
+            self.connection.cut(Cut.RESET, lost)
         elif type(message) is Disconnected:
             self._farewell = quote(message.reason)
         elif type(message) is InvokeResponse:

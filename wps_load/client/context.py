@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wps_load.client.access import Access
+from wps_load.client.access import Access, at_path
 from wps_load.client.answers import Answers
 from wps_load.client.audiences import Audiences
 from wps_load.client.back_offs import BackOffs
@@ -29,12 +29,13 @@ from wps_load.measure.stamp import (
     pack_binary,
     pack_text,
     read_binary,
+    read_bytes,
     read_json,
     read_text,
     was_ours,
 )
 from wps_load.measure.task_envelope import unseal
-from wps_load.protocol.codecs import CODECS, Codec, Template
+from wps_load.protocol.codecs import Codec, Template, codec_of
 from wps_load.protocol.envelopes import Envelopes, NoEnvelopes
 from wps_load.protocol.frames import FrameWriter
 from wps_load.protocol.messages import DataType
@@ -165,7 +166,7 @@ class PopulationContext:
 
     @classmethod
     def create(cls, run: RunContext, settings: Population, access: Access, number: int = 0) -> PopulationContext:
-        codec = CODECS[settings.protocol]
+        codec = codec_of(settings.protocol, settings.qos)
         populations = [settings if at == number else each for at, each in enumerate(run.config.populations)]
         senders = senders_to(populations, number) or (number,)
         payloads = settings.published_plan()
@@ -183,17 +184,17 @@ class PopulationContext:
             number=number,
             settings=settings,
             users=run.mixture.counts[number],
-            access=access,
+            access=at_path(access, codec.traits.client_path),
             codec=codec,
             data_type=DataType(settings.data_type),
-            wants_acks=codec.enveloped and (settings.ack or settings.scenario_row.acks),
+            wants_acks=codec.enveloped and (settings.ack or settings.scenario_row.acks or settings.qos > 0),
             payloads=payloads,
             heard=heard,
             checked_each=CHECKED_EACH if isinstance(envelopes, NoEnvelopes) else 1,
             envelopes=envelopes,
             pack_stamp=pack_text if payloads.stamp_is_text else pack_binary,
             stamp_readers=stamp_readers(DataType(populations[each].data_type) for each in senders),
-            ping_words=PingWords(enveloped=codec.enveloped),
+            ping_words=PingWords(enveloped=codec.enveloped, known=codec.traits.is_mqtt or None),
             epochs=run.epochs,
             clock=run.clock,
             recorder=recorder,
@@ -270,4 +271,9 @@ def stamp_readers(sent: Iterable[DataType]) -> Mapping[str, Callable[[object], S
 
     Simple and protobuf clients get JSON as text. What reads that reads other text too.
     """
-    return {"text": read_json if DataType.JSON in set(sent) else read_text, "json": read_json, "binary": read_binary}
+    types = set(sent)
+    return {
+        "text": read_json if DataType.JSON in types else read_text,
+        "json": read_json,
+        "binary": read_binary if types == {DataType.BINARY} else read_bytes,
+    }

@@ -6,20 +6,19 @@ Everything here runs in the hub. `_on_message` is the hot path of the whole prog
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, cast
+from typing import Protocol
 
 from gevent.event import Event  # type: ignore[import-untyped]
 
-from wps_load.client import invoking
-from wps_load.client.answers import UNANSWERED, count_acks
+from wps_load.client import invoking, requests
+from wps_load.client.answers import count_acks
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.context import PopulationContext
 from wps_load.client.dial import Dialed
 from wps_load.client.publisher import Publisher
 from wps_load.client.quote import quote
 from wps_load.clock import now_ns
-from wps_load.errors import ConnectionLost
-from wps_load.measure.catalog import ack_label
+from wps_load.errors import ConnectionLost, EndedBy
 from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import DUPLICATE, Receiver
 from wps_load.measure.stamp import TEXT_CHARS, WAIT_SHIFT, read_text
@@ -31,6 +30,7 @@ from wps_load.protocol.messages import (
     DataMessage,
     Disconnected,
     Downstream,
+    Ended,
     InvokeResponse,
     JoinGroup,
     Pong,
@@ -91,13 +91,14 @@ class Link:
         "_context",
         "_delivery",
         "_farewell",
+        "_full_window",
         "_groups",
         "_learn",
         "_locate",
+        "_numbered",
         "_opcode",
         "_owner",
         "_receive",
-        "_reliable",
         "_rtt",
         "_rtt_service",
         "_stalled",
@@ -122,7 +123,7 @@ class Link:
         self._owner = owner
         self.session = session
         self._receive: Callable[[int, bytes], Downstream | None] = self._receive_first
-        self._reliable = context.codec.reliable
+        self._numbered = context.codec.traits.numbered
         self._opcode = context.codec.opcode
         self._locate: Callable[[bytes], int] = NoEnvelopes().locate  # until `connected` has come
         self._learn = context.envelopes.learn
@@ -144,11 +145,14 @@ class Link:
         self.lost: ConnectionLost | None = None
         self.lost_ns = 0
         self._farewell = ""
+        self._full_window = False
         self._told = (session.duplicates_dropped, session.sequence_gaps, session.unknown_messages)
         self._acks_told = (session.late_acks, session.unknown_acks)
         self._stalled: tuple[Publisher, int] | None = None
         """The publisher's message that may have left in part only, if the connection stalled on one."""
         on_message = self._on_slow_message if owner.role.slow else self._on_message
+        if context.codec.traits.is_mqtt:
+            on_message = self._on_packets
         self.connection = Connection(dialed, on_message, self._on_close, on_writable=self._on_writable)
 
     # -- out -------------------------------------------------------------------------------------------------
@@ -156,6 +160,11 @@ class Link:
     def send(self, payload: bytes) -> bool:
         """One data frame of the subprotocol; False: the connection takes nothing any more."""
         return self.connection.send(self._context.frame(self._opcode, payload))
+
+    def greet(self) -> None:
+        """What the client says first, where it does."""
+        if hello := self.session.hello():
+            self.send(hello)
 
     def request(self, message: Upstream, ack_id: int, kind: str, context: object) -> bool:
         """Sends a request whose ack will be told to the owner, however late it comes."""
@@ -168,15 +177,8 @@ class Link:
         """An answer that did not come. `why`: `timeout`, `connection_lost`."""
         if pending.kind == invocations.KIND:
             invoking.unanswered(self._context, self, pending, why)
-            return
-        if pending.kind == "publish":
-            _, epoch = cast(tuple[int, int], pending.context)
-            if epoch == self._context.epochs.number:
-                self._context.failed("publish_ack", f"ack_{why}", *UNANSWERED[why])
-            return
-        self._context.failed("join_group", f"join_{why}", *UNANSWERED[why])
-        if why == "timeout":
-            self._owner.joined(cast(tuple[int, int], pending.context)[1], None)
+        else:
+            requests.unanswered(self._context, self._owner, pending, why)
 
     def join(self, group: str, audience: int) -> None:
         ack_id = self.session.next_ack_id()
@@ -198,6 +200,10 @@ class Link:
                 recorder.count(name, count - before)
         self._told = now
 
+    def window_full(self) -> None:
+        """The publisher holds messages back until an answer comes."""
+        self._full_window = True
+
     def stalled_on(self, publisher: Publisher, seq: int) -> None:
         """The peer reads no more; the publisher's message `seq` may have left in part only."""
         self._stalled = publisher, seq
@@ -205,6 +211,8 @@ class Link:
     def close(self, code: int = NORMAL_CLOSURE, *, comes_back: bool = False) -> None:
         """Starts the close handshake. `comes_back`: `code` is one after which the service keeps the connection."""
         self.comes_back = comes_back
+        if not comes_back and (goodbye := self.session.goodbye()):
+            self.send(goodbye)
         self.connection.close(code)
 
     def discard(self) -> None:
@@ -252,7 +260,15 @@ class Link:
                     context.deliveries[stream].append(latency_ns)
                 else:
                     delivery.append(latency_ns)
-        if self._reliable:
+        if self._numbered:
+            self.acknowledge(arrival_ns)
+
+    def _on_packets(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
+        """MQTT: a frame holds a part of a packet, or several. What it answers by itself leaves at once."""
+        session = self.session
+        for packet in session.packets(payload):
+            self._on_message(opcode, packet, arrival_ns)
+        if session.outgoing:
             self.acknowledge(arrival_ns)
 
     def _is_sound(self, stream: int, seq: int, payload: bytes, message: DataMessage) -> bool:
@@ -282,7 +298,7 @@ class Link:
         message = self._receive(opcode, payload)
         if message is not None and type(message) is not DataMessage:
             self._on_protocol(message, arrival_ns)
-        if self._reliable:
+        if self._numbered:
             self.acknowledge(arrival_ns)
 
     def _on_protocol(self, message: Downstream, arrival_ns: int) -> None:
@@ -292,15 +308,15 @@ class Link:
                 self._acks_told = count_acks(self._context.recorder, self.session, self._acks_told)
             if answered is None:
                 return
-            if answered.late:
-                self._joined_late(answered.context, answered.ok, arrival_ns)
-            elif answered.kind == "join":
-                self._on_joined(answered.context, answered.ok, answered.error, arrival_ns)
-            elif answered.kind == "publish":
-                self._on_published(answered.context, answered.ok, answered.error, arrival_ns)
+            if self._full_window:
+                self._owner.writable()  # MQTT's window of publications in flight has room again
+            requests.answered(self._context, self._owner, answered, arrival_ns)
         elif type(message) is Connected:
             self._locate = self._context.envelopes.locate
             self.connected.set()
+        elif type(message) is Ended:
+            lost = ConnectionLost(message.code, quote(message.reason), EndedBy(message.how))
+            self.connection.cut(Cut.RESET, lost)
         elif type(message) is Disconnected:
             self._farewell = quote(message.reason)
         elif type(message) is InvokeResponse:
@@ -308,38 +324,6 @@ class Link:
         elif type(message) is Pong:
             self._context.recorder.count("pongs_received")
             self._context.ping_words.answered()
-
-    def _on_published(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
-        due_ns, epoch = cast(tuple[int, int], context)
-        if epoch != self._context.epochs.number:
-            return
-        if ok:
-            self._context.recorder.buffer("publish_ack").append(arrival_ns - due_ns)
-        else:
-            self._context.failed(
-                "publish_ack",
-                ack_label(error),
-                f"the service refused a publication ({ack_label(error)})",
-                "give the token the role webpubsub.sendToGroup (--wps-roles), or check the event handler",
-            )
-
-    def _on_joined(self, context: object, ok: bool, error: str | None, arrival_ns: int) -> None:
-        requested_ns, audience = cast(tuple[int, int], context)
-        if ok:
-            self._context.recorder.buffer("join_group").append(arrival_ns - requested_ns)
-        else:
-            self._context.failed(
-                "join_group",
-                ack_label(error),
-                "the service refused a join",
-                "give the token the role webpubsub.joinLeaveGroup (--wps-roles)",
-            )
-        self._owner.joined(audience, arrival_ns if ok else None)
-
-    def _joined_late(self, context: object, ok: bool, arrival_ns: int) -> None:
-        """The join has failed for want of an answer already, but from now on its group's messages are expected."""
-        if ok:
-            self._owner.joined_late(cast(tuple[int, int], context)[1], arrival_ns)
 
     def _on_writable(self) -> None:
         self._stalled = None

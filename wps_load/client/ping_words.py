@@ -21,8 +21,8 @@ class PingWords:
 
     __slots__ = ("_scout", "known")
 
-    def __init__(self, *, enveloped: bool) -> None:
-        self.known: bool | None = None if enveloped else False
+    def __init__(self, *, enveloped: bool, known: bool | None = None) -> None:
+        self.known: bool | None = known if enveloped else False
         """None: not found out yet."""
         self._scout: Any = None
 

@@ -40,6 +40,10 @@ class Outlet(Protocol):
     @property
     def connection(self) -> Connection: ...
 
+    def window_full(self) -> None:
+        """No other publication may be in flight: tell `drained` when an answer has come."""
+        ...
+
     def stalled_on(self, publisher: Publisher, seq: int) -> None:
         """The peer reads no more; `seq` may have left in part only."""
         ...
@@ -215,6 +219,10 @@ class Publisher:
             payload = before + stamp + self._behind
         elif self._ack:
             session = link.session
+            if not session.room:
+                self._backlog.appendleft((seq, due_ns))
+                link.window_full()
+                return
             data = self._choose(stream, seq).wrap(stamp)
             ack_id = session.next_ack_id()
             payload = self._template.encode_safe(data, ack_id)
@@ -251,7 +259,7 @@ class Publisher:
         backlog = self._backlog
         while backlog:
             link = self.link
-            if link is None or not link.connection.outbox.writable:
+            if link is None or not link.connection.outbox.writable or not link.session.room:
                 return
             self._transmit(link, *backlog.popleft(), held=True)
 

@@ -15,11 +15,13 @@ from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectFailure
 from wps_load.protocol.session import CONNECTION_GONE, Session, State
+from wps_load.protocol.traits import First
 
 RECOVERY_RETRY_S = 1.0
 """The official SDKs' interval between attempts to recover."""
 RECOVERY_PROOF_S = 0.5
-"""A recovery is refused by a close frame (1008) behind the upgrade. A message proves it, or so long without either."""
+"""A recovery is refused by a close frame (1008) behind the upgrade. A message proves it, or so long without either.
+MQTT answers: only CONNACK proves it."""
 RECOVERY_ATTEMPT_S = 5.0
 
 
@@ -32,6 +34,10 @@ class Reopened(Protocol):
     @property
     def up(self) -> bool:
         """It has not ended."""
+        ...
+
+    def discard(self) -> None:
+        """Nothing came in time."""
         ...
 
 
@@ -80,14 +86,18 @@ def _attempt(context: PopulationContext, grant: Grant, session: Session, owner: 
     if dialed is None:
         return None
     reopened = owner.reopen(dialed, session, session.recovered())
-    reopened.proven.wait(RECOVERY_PROOF_S)
-    return dialed.upgraded_ns if reopened.up else None
+    if context.codec.traits.speaks_first is not First.CLIENT:
+        reopened.proven.wait(RECOVERY_PROOF_S)
+        return dialed.upgraded_ns if reopened.up else None
+    if not reopened.proven.wait(RECOVERY_ATTEMPT_S):
+        reopened.discard()
+    return now_ns() if reopened.up else None
 
 
 def _dial(context: PopulationContext, grant: Grant, session: Session) -> Dialed | None:
     query = session.recovery_query()
     assert query is not None
-    again = recovery_grant(grant, query)
+    again = recovery_grant(grant, query) if query else grant  # MQTT comes back as it came
     spec = ConnectSpec(again.url, again.headers, context.codec.subprotocol, RECOVERY_ATTEMPT_S)
     try:
         return dial(spec, context.run.network)

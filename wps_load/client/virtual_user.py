@@ -25,6 +25,7 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost
 from wps_load.measure.causes import Cause, cause_of
 from wps_load.protocol.session import Session, State
+from wps_load.protocol.sessions import new_session
 from wps_load.workload.chaos import NORMAL_CLOSURE
 from wps_load.workload.population import Role
 
@@ -213,7 +214,9 @@ class VirtualUser:
 
     def open(self, grant: Grant, dialed: Dialed) -> Link:
         self._grant = grant
-        return self._open(dialed, Session(self._context.codec))
+        link = self._open(dialed, new_session(self._context.codec))
+        link.greet()
+        return link
 
     def discard(self, link: Link, error: BaseException) -> None:
         """It has not become usable. A user that is stopped meanwhile closes it (`stop`)."""

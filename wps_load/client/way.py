@@ -119,11 +119,11 @@ class Way:
         if target.identity is not None:
             return self._made_by_service()
         assert source is not None, "the emulator runs by now"
-        lifetime_s = config.token_lifetime_ns // NS_PER_S
+        lifetime_s, path = config.token_lifetime_ns // NS_PER_S, config.population.traits.client_path
         minted = mint_client_token(
-            source, config.population.hub, self._user, config.population.roles, (), lifetime_s, unix_time_s()
+            source, config.population.hub, self._user, config.population.roles, (), lifetime_s, unix_time_s(), path
         )
-        self._url = client_url_with_token(source, config.population.hub, minted)
+        self._url = client_url_with_token(source, config.population.hub, minted, path)
         return Check(_CLIENT_URL, Level.PASS, "made for each connection with the access key")
 
     def _made_by_service(self) -> Check:

@@ -19,7 +19,7 @@ from wps_load.measure.stamp import make_mark, pack_binary, pack_text, read_binar
 from wps_load.protocol.codecs import CODECS, Template
 from wps_load.protocol.frames import FrameReader, FrameWriter
 from wps_load.protocol.messages import DataMessage, DataType
-from wps_load.protocol.session import Session
+from wps_load.protocol.sessions import new_session
 from wps_load.settings.run_config import RunConfig
 from wps_load.workload.population import EVENT_NAME, group_name, user_name
 from wps_load.workload.scenarios import Topology
@@ -134,7 +134,7 @@ class Sample:
     def _receiving(self, ours: socket.socket, theirs: socket.socket) -> Callable[[], int]:
         """Receives one message as a connection does: read, unframe, decode, read the stamp, ask the ledger,
         note the latency."""
-        session, reader = Session(self.codec), FrameReader()
+        session, reader = new_session(self.codec), FrameReader()
         for opcode, payload in reader.feed(self._wire.connected("c", None, None)):
             session.receive(opcode, payload)
         receiver = Ledger(_RUN).receiver(0)

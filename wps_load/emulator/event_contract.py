@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,6 +36,10 @@ class ConnectRequest:
     query: dict[str, list[str]] = field(repr=False)
     headers: dict[str, list[str]] = field(repr=False)
     subprotocols: tuple[str, ...]
+    mqtt: Mapping[str, object] | None = field(default=None, repr=False)
+    """Of an MQTT client, what its CONNECT says."""
+    physical_id: str | None = None
+    """Of an MQTT client, its socket's id: the connection is its session."""
 
 
 @dataclass(frozen=True, slots=True)

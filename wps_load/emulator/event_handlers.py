@@ -45,7 +45,7 @@ _MOST_TOLD = 100
 class _Peer:
     """What the handlers of a connection are told each time, and what they gave it to keep."""
 
-    __slots__ = ("authority", "cookies", "hub", "id", "next_event", "state", "subprotocol", "user_id")
+    __slots__ = ("authority", "cookies", "hub", "id", "next_event", "physical_id", "state", "subprotocol", "user_id")
 
     def __init__(self, request: ConnectRequest) -> None:
         self.hub = request.hub
@@ -56,6 +56,7 @@ class _Peer:
         self.state: str | None = None
         self.cookies = aiohttp.CookieJar(unsafe=True)  # unsafe: an IP address is a host, too
         self.next_event = 1
+        self.physical_id = request.physical_id
 
 
 class HttpEventHandlers:
@@ -85,13 +86,15 @@ class HttpEventHandlers:
         handler = self._settings().hub(request.hub).handler_of_system("connect")
         answer = ConnectAnswer()
         if handler is not None:
-            body = {
+            body: dict[str, object] = {
                 "claims": request.claims,
                 "query": request.query,
                 "headers": request.headers,
                 "subprotocols": list(request.subprotocols),
                 "clientCertificates": [],
             }
+            if request.mqtt is not None:
+                body["mqtt"] = request.mqtt
             with self._complaining(handler, peer, "connect"):
                 headers = self._headers(peer, "sys.connect", 0)
                 said = await self._post(handler, peer, "connect", orjson.dumps(body), headers)
@@ -194,6 +197,12 @@ class HttpEventHandlers:
             "ce-signature": f"sha256={signature}",
             "x-ms-client-request-id": secrets.token_hex(16),
         }
+        if peer.physical_id is not None:
+            headers["ce-subprotocol"] = "mqtt"
+            headers["ce-physicalConnectionId"] = peer.physical_id
+            headers["ce-source"] += f"/{peer.physical_id}"
+            if number:  # `connect` comes before there is a session
+                headers["ce-sessionId"] = peer.id
         if peer.user_id is not None:
             headers["ce-userId"] = peer.user_id.translate(_CONTROL)  # UTF-8 on the wire
         return headers

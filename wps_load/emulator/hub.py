@@ -16,6 +16,7 @@ from wps_load.emulator import invoking
 from wps_load.emulator.delivery import Delivery
 from wps_load.emulator.delivery import Link as DeliveryLink
 from wps_load.emulator.frames import End
+from wps_load.emulator.mqtt_wire import MqttQueue, answered
 from wps_load.emulator.permissions import Permissions
 from wps_load.emulator.reliable import ReliableQueue
 from wps_load.emulator.wires import Publication, Reply, Wire
@@ -64,6 +65,7 @@ class Connection:
         "hub_name",
         "id",
         "invocations",
+        "keeps_ns",
         "link",
         "lost_ns",
         "permissions",
@@ -84,7 +86,9 @@ class Connection:
         self.permissions = permissions
         self.groups: set[str] = set()
         self.link: Link | None = None
-        self.queue = ReliableQueue() if wire.reliable else None
+        self.queue: ReliableQueue | MqttQueue | None = ReliableQueue() if wire.reliable else None
+        self.keeps_ns: int | None = None
+        """MQTT: for how long the session is kept without a socket, however that ended. None: the hub's rule."""
         self.reconnection_token: str | None = None
         self.acked: dict[int, None] = {}
         self.invocations: set[str] = set()
@@ -130,8 +134,12 @@ class Hub:
         user_id: str | None = None,
         roles: Iterable[str] = (),
         groups: Iterable[str] = (),
+        mqtt: tuple[bytes, MqttQueue] | None = None,
     ) -> Connection:
-        """A new connection, usable at once. Its first frame is `connected`, if its kind has one."""
+        """A new connection, usable at once. Its first frame is `connected`, if its kind has one.
+
+        `mqtt`: an MQTT session's CONNACK and queue.
+        """
         connection = Connection(self.name, connection_id, wire, user_id, Permissions(roles))
         connection.link = link
         if wire.reliable:
@@ -139,7 +147,10 @@ class Hub:
         self.connections[connection.id] = connection
         if user_id is not None:
             self.users.setdefault(user_id, {})[connection.id] = connection
-        hello = wire.connected(connection.id, user_id, connection.reconnection_token)
+        if mqtt is None:
+            hello = wire.connected(connection.id, user_id, connection.reconnection_token)
+        else:
+            hello, connection.queue = mqtt
         if hello:
             link.write(hello)
         for group in groups:
@@ -175,7 +186,8 @@ class Hub:
             return
         connection.link = None
         connection.invocations.clear()  # they end with the socket that they came on
-        if connection.queue is None or not may_come_back(end):
+        keeps = may_come_back(end) if connection.keeps_ns is None else connection.keeps_ns > 0
+        if connection.queue is None or not keeps:
             self.remove(connection, end.reason)
         elif connection.alive:
             connection.lost_ns = now_ns
@@ -183,6 +195,9 @@ class Hub:
 
     def expire(self, now_ns: int) -> None:
         """Forgets connections that were lost too long ago. Call it about once a second: others hear that they left."""
+        for session in [each for each in self._lost.values() if each.keeps_ns is not None]:
+            if session.lost_ns is not None and now_ns - session.lost_ns >= (session.keeps_ns or 0):
+                self.remove(session, "The session has expired.")
         while self._lost:
             oldest = next(iter(self._lost.values()))  # they are in the order of their loss
             assert oldest.lost_ns is not None
@@ -265,13 +280,15 @@ class Hub:
         if event.invocation_id is not None:
             invoking.respond(self._delivery, connection, event.invocation_id, reply, now_ns)
             return
-        if reply is not None:
-            message = tuple.__new__(Publication, ("server", None, None, *reply))
+        if event.mqtt is not None:
+            self.deliver((connection,), answered(event, reply, 200), (connection.id, None), now_ns)
+        elif reply is not None:
+            message = tuple.__new__(Publication, ("server", None, None, *reply, None))
             self.deliver((connection,), message, (connection.id, None), now_ns)
         if event.ack_id is not None:
             self._acked(connection, event.ack_id)
 
-    def fail(self, connection: Connection, event: SendEvent, *, closes: bool = False) -> None:
+    def fail(self, connection: Connection, event: SendEvent, now_ns: int = 0, *, closes: bool = False) -> None:
         """No handler, or it failed: simple clients are closed, others too if `closes`; else an error ack tells them.
 
         An invocation is answered with the error, whatever `closes` says.
@@ -279,13 +296,15 @@ class Hub:
         if event.invocation_id is not None:
             invoking.refuse(connection, event.invocation_id, "InternalServerError", _INTERNAL_ERROR)
             return
+        if event.mqtt is not None:
+            self.deliver((connection,), answered(event, None, 500), (connection.id, None), now_ns)
         if connection.wire.subprotocol is None or closes:
             self._break(connection, 1011, _INTERNAL_ERROR, _INTERNAL_ERROR)
         elif event.ack_id is not None:
             self._ack(connection, event.ack_id, "InternalServerError", _INTERNAL_ERROR)
 
     def _publish(self, connection: Connection, message: SendToGroup, now_ns: int) -> None:
-        group, data_type, data, ack_id, no_echo, ttl_s, metadata = message
+        group, data_type, data, ack_id, no_echo, ttl_s, metadata, mqtt = message
         if not connection.permissions.send.covers(group):
             if connection.wire.subprotocol is None:
                 self._break(connection, 1008, _NO_RAW_SENDS, _NO_RAW_SENDS)
@@ -295,7 +314,9 @@ class Hub:
         members = self.groups.get(group)
         if members:
             name = connection.id
-            publication = tuple.__new__(Publication, ("group", group, connection.user_id, data_type, data, metadata))
+            publication = tuple.__new__(
+                Publication, ("group", group, connection.user_id, data_type, data, metadata, mqtt)
+            )
             ttl_ns = ttl_s * NS_PER_S if ttl_s else None
             self.deliver(members.values(), publication, (name, group), now_ns, (name,) if no_echo else (), ttl_ns)
         if ack_id is not None:
@@ -328,7 +349,7 @@ class Hub:
 
         `stream` names publisher and audience, for the faults that swap a publisher's messages.
         """
-        frames: dict[Wire | tuple[Wire, int], bytes] = {}
+        frames: dict[Wire | tuple[Wire, int | None], bytes] = {}
         submit = self._delivery.submit
         wire: Wire | None = None
         for receiver in tuple(receivers):  # an overflowing queue removes its connection from the group
@@ -336,7 +357,7 @@ class Hub:
                 continue
             queue = receiver.queue
             if queue is not None:
-                wire, number = receiver.wire, queue.next_id
+                wire, number = receiver.wire, queue.number(message)
                 frame = frames.get((wire, number)) or frames.setdefault((wire, number), wire.message(message, number))
                 if not queue.add(frame, None if ttl_ns is None else now_ns + ttl_ns):
                     self.close(receiver, "Too many messages are unacknowledged.", 1008)

@@ -78,7 +78,7 @@ def read(opcode: int, payload: bytes) -> Upstream:
         if quote and text.endswith(_END) and _ACK_ID not in start:
             data = text[:-2]
             if not data.translate(None, _PLAIN) and (group := _plain_group(start)) is not None:
-                return _new(SendToGroup, (group, _TEXT, data, None, False, None, ()))
+                return _new(SendToGroup, (group, _TEXT, data, None, False, None, (), None))
     return _read(payload)
 
 
@@ -95,7 +95,7 @@ def _plain_group(start: bytes) -> str | None:
         publication = _read(start + _DATA + _END)
     except RemoteProtocolError:
         return None
-    plain = isinstance(publication, SendToGroup) and publication[1:] == (_TEXT, b"", None, False, None, ())
+    plain = isinstance(publication, SendToGroup) and publication[1:] == (_TEXT, b"", None, False, None, (), None)
     return publication.group if plain and isinstance(publication, SendToGroup) else None
 
 
@@ -208,7 +208,7 @@ def _send_to_group(message: _Message, ack_id: int | None) -> Upstream:
     ttl_s = _number(message.ttl_seconds, _MAX_TTL_S)
     no_echo = message.no_echo is True
     pairs = () if message.metadata is UNSET else _metadata(message)
-    return _new(SendToGroup, (_group(message), data_type, data, ack_id, no_echo, ttl_s, pairs))
+    return _new(SendToGroup, (_group(message), data_type, data, ack_id, no_echo, ttl_s, pairs, None))
 
 
 def _event(message: _Message, ack_id: int | None) -> Upstream:
@@ -217,7 +217,7 @@ def _event(message: _Message, ack_id: int | None) -> Upstream:
         raise refuse(MALFORMED)
     data_type, data = _data(message)
     pairs = () if message.metadata is UNSET else _metadata(message)
-    return _new(SendEvent, (event, data_type, data, ack_id, pairs, False, None))
+    return _new(SendEvent, (event, data_type, data, ack_id, pairs, False, None, None))
 
 
 def _invoke(message: _Message, ack_id: int | None) -> Upstream:

@@ -44,7 +44,7 @@ class JsonWire:
     decode = staticmethod(read)
 
     def message(self, message: Publication, sequence_id: int | None) -> bytes:
-        _, group, user_id, data_type, data, pairs = message
+        _, group, user_id, data_type, data, pairs, _ = message
         body = _body(data_type, data)
         head = _head(group, user_id, data_type)
         tail = b"}" if sequence_id is None else b',"sequenceId":%d}' % sequence_id

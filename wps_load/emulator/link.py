@@ -81,7 +81,7 @@ class WebSocketLink(asyncio.Protocol):
         self.due_ns = 0
         self.waiting = 0
         self._owner = owner
-        self._message = owner.message
+        self._message: Callable[[Any, int, bytes], None] = owner.message
         self._batch_end = owner.batch_end
         self._loop = loop
         self._reader = FrameReader()

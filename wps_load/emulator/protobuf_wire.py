@@ -161,7 +161,9 @@ def _send_to_group(message: pb.UpstreamMessage.SendToGroupMessage) -> Upstream:
     ttl_s = message.ttl_seconds or None
     if ttl_s is not None and ttl_s > _MAX_TTL_S:
         raise _Malformed
-    return _new(SendToGroup, (_group(message.group), data_type, data, _ack_id(message), message.no_echo, ttl_s, pairs))
+    return _new(
+        SendToGroup, (_group(message.group), data_type, data, _ack_id(message), message.no_echo, ttl_s, pairs, None)
+    )
 
 
 def _event(message: pb.UpstreamMessage.EventMessage) -> Upstream:

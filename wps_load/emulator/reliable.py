@@ -22,6 +22,10 @@ class ReliableQueue:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def number(self, message: object) -> int:
+        """Of the delivery that is about to be made."""
+        return self.next_id
+
     def add(self, frame: bytes, expires_ns: int | None) -> bool:
         """Keeps the frame of message `next_id`; False when the queue is over its limits."""
         self._entries.append((self.next_id, frame, expires_ns))

@@ -15,6 +15,7 @@ from wps_load.auth import valid_hub
 from wps_load.clock import now_ns
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
 from wps_load.emulator.hub import Hub
+from wps_load.emulator.mqtt_client import MqttClient
 from wps_load.emulator.names import valid_group
 from wps_load.emulator.refusals import by_network_rule
 from wps_load.emulator.rest import OPERATIONS, perform
@@ -25,7 +26,7 @@ from wps_load.emulator.subprotocols import choose
 from wps_load.emulator.tokens import ClientClaims, Unauthorized, check_client_token
 from wps_load.emulator.upgrade import offered_subprotocols, switch_protocols, upgrade_fault
 from wps_load.emulator.wires import GroupOfRaw, Wire
-from wps_load.protocol.traits import CLIENT_PATHS
+from wps_load.protocol.traits import CLIENT_PATHS, MQTT
 
 _STATS = "/emulator/stats"
 _ANONYMOUS = ClientClaims(None, (), (), {})
@@ -125,6 +126,8 @@ async def _connect(request: web.Request, service: Service, parts: Parts) -> web.
     if bad:
         raise _Refused(400, "A group in the token is not a valid name.")
     offered = offered_subprotocols(request)
+    if request.rel_url.raw_path.startswith(MQTT.client_path):
+        return _connect_mqtt(request, service, hub, claims, offered)
     connection_id = new_id()
     answer = ConnectAnswer()
     if service.handlers is not None:
@@ -149,6 +152,19 @@ async def _connect(request: web.Request, service: Service, parts: Parts) -> web.
     service.opened(link)
     service.spawn_connected(connection)
     return response
+
+
+def _connect_mqtt(
+    request: web.Request, service: Service, hub: Hub, claims: ClientClaims, offered: tuple[str, ...]
+) -> web.StreamResponse:
+    """The upgrade of an MQTT client: all else begins with its CONNECT."""
+    if "mqtt" not in offered:
+        raise _Refused(400, "The subprotocol mqtt must be offered.")
+    link = ServiceLink(service, hub)
+    client = MqttClient(service, link, hub, claims, _connect_request(request, hub.name, "", claims, offered))
+    link.divert(client.message)
+    link.on_lost = client.lost
+    return switch_protocols(request, link, "mqtt")
 
 
 def _accept(

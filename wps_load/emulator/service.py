@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from wps_load.clock import now_ns
 from wps_load.emulator.alarm import Alarm
@@ -59,7 +60,7 @@ class EmulatorConfig:
 class ServiceLink(WebSocketLink):
     """A socket and the connection that it carries now."""
 
-    __slots__ = ("connection", "decode", "hub", "slot")
+    __slots__ = ("connection", "decode", "hub", "on_lost", "slot")
 
     def __init__(self, service: Service, hub: Hub) -> None:
         super().__init__(service, service.loop)
@@ -67,6 +68,12 @@ class ServiceLink(WebSocketLink):
         self.connection: Connection | None = None
         self.decode: Callable[[int, bytes], Upstream]
         self.slot = 0
+        self.on_lost: Callable[[End], None] | None = None
+        """Told before the hub is."""
+
+    def divert(self, message: Callable[[Any, int, bytes], None]) -> None:
+        """From now on its frames go there, and not to the service."""
+        self._message = message
 
     def carry(self, connection: Connection, raw_group: GroupOfRaw | None = None) -> None:
         """`raw_group`: what a simple client's frames become, if not events."""
@@ -130,6 +137,8 @@ class Service:
         connection, link.connection = link.connection, None
         if connection is not None:
             self.stats.connections -= 1
+            if link.on_lost is not None:
+                link.on_lost(end)
             link.hub.lose(connection, link, end, now_ns())
 
     def slow_client(self, link: WebSocketLink) -> None:
@@ -137,7 +146,7 @@ class Service:
 
     def _gone(self, connection: Connection, reason: str) -> None:
         if self.handlers is not None:
-            self._spawn(self.handlers.disconnected(connection, reason))
+            self.spawn(self.handlers.disconnected(connection, reason))
 
     def forbids(self, what: str) -> bool:
         """Whether the fault specification forbids this now: `network`, `role`."""
@@ -149,7 +158,10 @@ class Service:
         connection = link.connection
         if connection is None:
             return
-        upstream = link.decode(opcode, payload)
+        self.take(link, connection, link.decode(opcode, payload))
+
+    def take(self, link: ServiceLink, connection: Connection, upstream: Upstream) -> None:
+        """What a client asks."""
         publishes = type(upstream) in _PUBLISHES
         if publishes:
             self.stats.messages_in += 1
@@ -179,7 +191,7 @@ class Service:
             hub.answer(connection, event, (event.data_type, event.data, event.metadata), now_ns())
             return
         self._inboxes[connection] = deque()
-        self._spawn(self._consult(hub, connection, event))
+        self.spawn(self._consult(hub, connection, event))
 
     async def _consult(self, hub: Hub, connection: Connection, event: SendEvent | None) -> None:
         """Asks the handler, then works off what came in meanwhile."""
@@ -203,7 +215,7 @@ class Service:
         try:
             reply = await self.handlers.user_event(connection, event)
         except HandlerFailed:
-            hub.fail(connection, event, closes=self.config.failed_event_closes)
+            hub.fail(connection, event, now_ns(), closes=self.config.failed_event_closes)
         else:
             hub.answer(connection, event, reply, now_ns())
         self.set_alarm()
@@ -239,9 +251,9 @@ class Service:
 
     def spawn_connected(self, connection: Connection) -> None:
         if self.handlers is not None:
-            self._spawn(self.handlers.connected(connection))
+            self.spawn(self.handlers.connected(connection))
 
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+    def spawn(self, work: Coroutine[object, object, None]) -> None:
         task = self.loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from wps_load.emulator.json_wire import JSON, JSON_RELIABLE
+from wps_load.emulator.mqtt_wire import MQTT, MQTT5
 from wps_load.emulator.protobuf_wire import PROTOBUF, PROTOBUF_RELIABLE
 from wps_load.emulator.wires import SIMPLE, Wire
 
-WIRES: tuple[Wire, ...] = (SIMPLE, JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE)
+WIRES: tuple[Wire, ...] = (SIMPLE, JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE, MQTT, MQTT5)
 
-_BY_SUBPROTOCOL = {wire.subprotocol: wire for wire in WIRES if wire.subprotocol is not None}
+_BY_SUBPROTOCOL = {wire.subprotocol: wire for wire in WIRES if wire.subprotocol not in (None, "mqtt")}
 
 
 def choose(offered: tuple[str, ...], chosen: str | None = None) -> tuple[Wire, str | None]:

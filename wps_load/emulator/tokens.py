@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 import jwt
 
 from wps_load.clock import unix_time_s
+from wps_load.protocol.traits import CLIENT_PATHS
 
 _LEEWAY_S = 300
 _USER_CLAIMS = ("sub", "nameid", "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/nameidentifier")
@@ -71,7 +72,8 @@ def check_client_token(token: str, trust: Trust, host: str, hub: str) -> ClientC
     """
     claims = _verified(token, trust.own_key) if _kid(token) == trust.own_kid else trust.verified(token)
     hub = hub.lower()
-    expected = {f"/client/hubs/{hub}", f"/client?hub={hub}", f"/client/?hub={hub}"}
+    expected = {f"{path}{hub}" for path in CLIENT_PATHS}
+    expected |= {f"/client?hub={hub}", f"/client/?hub={hub}"}
     if not any(_same_place(audience, host, expected) for audience in _strings(claims["aud"])):
         raise Unauthorized("the token's audience is not this hub of this host")
     user_id = next((claims[name] for name in _USER_CLAIMS if isinstance(claims.get(name), str)), None)

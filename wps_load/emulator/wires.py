@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 from wps_load.emulator.frames import BINARY, TEXT, build_frame
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol import traits
-from wps_load.protocol.messages import DataType, Metadata, SendEvent, SendToGroup, Upstream
+from wps_load.protocol.messages import DataType, Metadata, MqttExtra, SendEvent, SendToGroup, Upstream
 
 
 class Publication(NamedTuple):
@@ -19,6 +19,7 @@ class Publication(NamedTuple):
     data_type: DataType
     data: bytes
     metadata: Metadata = ()
+    mqtt: MqttExtra | None = None
 
 
 Reply = tuple[DataType, bytes, Metadata]

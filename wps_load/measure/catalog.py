@@ -141,9 +141,11 @@ _LABEL: Final = re.compile(
     r"|(?:ack|join|leave|invoke|recover|negotiate|token|rest|connect|connected|upgrade|proxy|tls|dns|send|keepalive)"
     r"_[a-z]{1,24}(?:_[a-z]{1,24}){0,3}"
     # and what stands alone
+    r"|(?:connack|disconnect|ack|join|leave)_0x[0-9a-f]{2}|session_absent"
     rf"|client_error|url_invalid|subprotocol_refused|http_other|{OTHER})"
 )
 """Every label: a set that is finite, whatever a peer answers."""
+_REASON_CODE: Final = re.compile(r"0x[0-9a-f]{2}")
 _CAMEL_STEP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -162,5 +164,7 @@ def ack_label(error_name: str | None, prefix: str = "ack") -> str:
 
     `prefix`: `join` for the ack of a join, and so on. The peer chooses the name, so only known ones pass.
     """
+    if error_name is not None and _REASON_CODE.fullmatch(error_name):
+        return f"{prefix}_{error_name}"  # MQTT's, which has 256
     snake = _CAMEL_STEP.sub("_", error_name or "").lower()
     return f"{prefix}_{snake}" if snake in ACK_ERRORS else f"{prefix}_{OTHER}"

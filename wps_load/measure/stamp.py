@@ -20,6 +20,8 @@ MAGIC: Final = 0xA7
 RAW_BYTES: Final = 30
 TEXT_CHARS: Final = 40
 JSON_MEMBER: Final = "wps"
+_JSON_HEAD: Final = 128
+"""In so many bytes the stamp of JSON's text ends."""
 WAIT_SHIFT: Final = 10
 """A wait's unit is 2^10 ns."""
 DAMAGED_BITS: Final = 6
@@ -86,6 +88,15 @@ def read_binary(data: object) -> Stamp | None:
         return _unpack_from(data) if data[0] == 0xA7 else None  # type: ignore[index,arg-type]
     except (ValueError, TypeError, IndexError, KeyError, error):
         return None
+
+
+def read_bytes(data: object) -> Stamp | None:
+    """The stamp of bytes that are binary, a text, or JSON's text: an MQTT 3.1.1 client is not told which. Never
+    raises."""
+    found = read_binary(data) or read_text(data)
+    if found is None and isinstance(data, bytes):
+        found = read_json(data[:_JSON_HEAD].decode(errors="replace"))
+    return found
 
 
 def read_json(data: object) -> Stamp | None:

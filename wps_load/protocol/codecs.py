@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
-from wps_load.protocol import json_v1, protobuf_fast, protobuf_v1, simple
-from wps_load.protocol.envelopes import Endings, Envelopes, JsonEnvelopes, NoEnvelopes, ProtobufEnvelopes
+from wps_load.protocol import json_v1, mqtt, protobuf_fast, protobuf_v1, simple
+from wps_load.protocol.envelopes import Endings, Envelopes, JsonEnvelopes, MqttEnvelopes, NoEnvelopes, ProtobufEnvelopes
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import DataType, Downstream, Upstream
 from wps_load.protocol.traits import (
     JSON,
     JSON_RELIABLE,
+    MQTT,
+    MQTT5,
     PROTOBUF,
     PROTOBUF_RELIABLE,
     SIMPLE,
@@ -114,6 +116,11 @@ def _protobuf(traits: Traits) -> Codec:
     )
 
 
+def _mqtt(traits: Traits, qos: int = 0) -> Codec:
+    words = mqtt.MqttWords(traits.mqtt_version, qos)
+    return Codec(traits, MappingProxyType({_BINARY: words.decode}), words.encode, words.publish_template, MqttEnvelopes)
+
+
 _SIMPLE = Codec(
     SIMPLE,
     MappingProxyType({_TEXT: simple.decode_text, _BINARY: simple.decode_binary}),
@@ -131,7 +138,15 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
             _json(JSON_RELIABLE),
             _protobuf(PROTOBUF),
             _protobuf(PROTOBUF_RELIABLE),
+            _mqtt(MQTT),
+            _mqtt(MQTT5),
         )
     }
 )
 """By the name that `--wps-protocol` takes."""
+
+
+def codec_of(protocol: str, qos: int = 0) -> Codec:
+    """`qos`: of MQTT's subscriptions and acknowledged publications; other protocols have none."""
+    codec = CODECS[protocol]
+    return _mqtt(codec.traits, qos) if qos and codec.traits.is_mqtt else codec

@@ -8,7 +8,7 @@ same, and its content is what was sent. That is decided from the bytes alone, so
 - JSON: the bytes up to the first `"data":"` have left a parser at the beginning of a string, and they do so again. The
   stamp is base64, or it is not read; what follows was written by our own encoder, up to the `"}` that ends the payload.
 - Protobuf: lengths stand before what they measure. The same bytes before the text, and as many behind, are the same
-  fields; the text was the last one, and it is ours.
+  fields; the text was the last one, and it is ours. MQTT's are known in the same way.
 
 What is not recognised goes to the codec, malformed messages among it. For sessions that have to look at each
 message's sequence id there is `NoEnvelopes`.
@@ -107,6 +107,25 @@ class ProtobufEnvelopes:
         start = len(payload) - len(text)
         starts = {*self._starts, start}
         if payload.endswith(_text_field(len(text)) + text) and len(starts) <= _MAX_STARTS:
+            self._known[payload[:start]] = _quick(
+                [each for each in self._endings if len(each) == len(text) - HEAD_CHARS]
+            )
+            self._starts = tuple(starts)
+
+
+class MqttEnvelopes(ProtobufEnvelopes):
+    """Publications of QoS 0: their lengths stand first, and no number changes from one to the next."""
+
+    __slots__ = ()
+
+    def learn(self, payload: bytes, message: DataMessage) -> None:
+        data = message.data
+        text = data.encode() if isinstance(data, str) else data
+        if payload[0] != 0x30 or not isinstance(text, bytes) or len(self._known) >= MAX_KNOWN:
+            return
+        start = len(payload) - len(text)
+        starts = {*self._starts, start}
+        if len(starts) <= _MAX_STARTS:
             self._known[payload[:start]] = _quick(
                 [each for each in self._endings if len(each) == len(text) - HEAD_CHARS]
             )

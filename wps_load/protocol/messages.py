@@ -7,9 +7,11 @@ receives as `DataMessage`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Literal, NamedTuple
 
 
 class DataType(StrEnum):
@@ -89,7 +91,19 @@ class InvokeResponse(NamedTuple):
 
 MALFORMED = "Malformed"
 
-Downstream = DataMessage | Connected | Disconnected | Ack | Pong | InvokeResponse
+
+class Ended(NamedTuple):
+    """MQTT: the service ends the connection, and says why; `code` is its own, verbatim.
+
+    `how`: `connack` (it is refused), `disconnect`, or `session` (there was none to continue).
+    """
+
+    how: Literal["connack", "disconnect", "session"]
+    code: int
+    reason: str = ""
+
+
+Downstream = DataMessage | Connected | Disconnected | Ack | Pong | InvokeResponse | Ended
 
 # -- client to service ---------------------------------------------------------------------------------------
 
@@ -110,6 +124,13 @@ Metadata = tuple[tuple[str, str], ...]
 """String pairs that travel with a message; names keep their case, and none comes twice."""
 
 
+class MqttExtra(NamedTuple):
+    """The service's side: what an MQTT publisher said beside the message. `properties`: 5.0's, by number."""
+
+    qos: int = 1
+    properties: Mapping[int, object] = MappingProxyType({})
+
+
 class SendToGroup(NamedTuple):
     """A NamedTuple, as `SendEvent` is: the emulator builds one for each message that comes in."""
 
@@ -120,6 +141,7 @@ class SendToGroup(NamedTuple):
     no_echo: bool = False
     ttl_s: int | None = None
     metadata: Metadata = ()
+    mqtt: MqttExtra | None = None
 
 
 class SendEvent(NamedTuple):
@@ -131,6 +153,7 @@ class SendEvent(NamedTuple):
     starts_stream: bool = False
     invocation_id: str | None = None
     """The service's side: what it answers is the response of this invocation."""
+    mqtt: MqttExtra | None = None
 
 
 class Invoke(NamedTuple):

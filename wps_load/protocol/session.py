@@ -25,17 +25,20 @@ Source: Azure Web PubSub, "Reliable JSON/Protobuf WebSocket subprotocol" and "Cr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
-from wps_load.protocol.codecs import Codec
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.invocations import Invocations
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, SequenceAck
 from wps_load.protocol.pending import PendingAck
 from wps_load.protocol.traits import First
+
+if TYPE_CHECKING:
+    from wps_load.protocol.codecs import Codec
 
 RECOVERY_WINDOW_NS = 30 * 1_000_000_000
 """The service keeps a lost connection for at least 30 s; later attempts may or may not succeed."""
@@ -64,7 +67,9 @@ class State(Enum):
 _CONNECTED = State.CONNECTED  # an Enum's members are slow to look up, and `receive` runs once a message
 
 
-class _Event(Enum):
+class SessionEvent(Enum):
+    """What happens to a session."""
+
     CONNECTED = auto()
     LOST_RECOVERABLE = auto()
     LOST = auto()
@@ -74,20 +79,20 @@ class _Event(Enum):
 
 _TRANSITIONS = MappingProxyType(
     {
-        (State.NEW, _Event.CONNECTED): State.CONNECTED,
-        (State.NEW, _Event.LOST): State.CLOSED,
-        (State.NEW, _Event.CLOSED): State.CLOSED,
-        (State.CONNECTED, _Event.CONNECTED): State.CONNECTED,  # after a recovery: a new token, nothing else
-        (State.CONNECTED, _Event.LOST_RECOVERABLE): State.RECOVERING,
-        (State.CONNECTED, _Event.LOST): State.CLOSED,
-        (State.CONNECTED, _Event.CLOSED): State.CLOSED,
-        (State.RECOVERING, _Event.RECOVERED): State.CONNECTED,
-        (State.RECOVERING, _Event.LOST_RECOVERABLE): State.RECOVERING,  # an attempt failed
-        (State.RECOVERING, _Event.LOST): State.CLOSED,
-        (State.RECOVERING, _Event.CLOSED): State.CLOSED,
-        (State.CLOSED, _Event.LOST_RECOVERABLE): State.CLOSED,  # the socket's end, after ours
-        (State.CLOSED, _Event.LOST): State.CLOSED,
-        (State.CLOSED, _Event.CLOSED): State.CLOSED,
+        (State.NEW, SessionEvent.CONNECTED): State.CONNECTED,
+        (State.NEW, SessionEvent.LOST): State.CLOSED,
+        (State.NEW, SessionEvent.CLOSED): State.CLOSED,
+        (State.CONNECTED, SessionEvent.CONNECTED): State.CONNECTED,  # after a recovery: a new token, nothing else
+        (State.CONNECTED, SessionEvent.LOST_RECOVERABLE): State.RECOVERING,
+        (State.CONNECTED, SessionEvent.LOST): State.CLOSED,
+        (State.CONNECTED, SessionEvent.CLOSED): State.CLOSED,
+        (State.RECOVERING, SessionEvent.RECOVERED): State.CONNECTED,
+        (State.RECOVERING, SessionEvent.LOST_RECOVERABLE): State.RECOVERING,  # an attempt failed
+        (State.RECOVERING, SessionEvent.LOST): State.CLOSED,
+        (State.RECOVERING, SessionEvent.CLOSED): State.CLOSED,
+        (State.CLOSED, SessionEvent.LOST_RECOVERABLE): State.CLOSED,  # the socket's end, after ours
+        (State.CLOSED, SessionEvent.LOST): State.CLOSED,
+        (State.CLOSED, SessionEvent.CLOSED): State.CLOSED,
     }
 )
 
@@ -115,6 +120,7 @@ class Session:
         "_last_overdue_id",
         "_last_sequence_id",
         "_lost_ns",
+        "_numbered",
         "_overdue",
         "_overdue_kept",
         "_pending",
@@ -137,6 +143,7 @@ class Session:
         self._codec = codec
         self._decoders = codec.decoders
         self._reliable = codec.reliable
+        self._numbered = codec.traits.numbered
         self.state = State.CONNECTED if codec.traits.speaks_first is First.NOBODY else State.NEW
         self.connection_id: str | None = None
         self.user_id: str | None = None
@@ -163,6 +170,28 @@ class Session:
         self.unknown_acks = 0
         """Acks for an id that nobody waits for: of no request of ours, answered already, or no number at all."""
 
+    # -- the protocol's own words ----------------------------------------------------------------------------
+
+    outgoing = b""
+    """What the protocol has to answer by itself: whoever feeds messages sends it. Web PubSub's own have nothing."""
+
+    @property
+    def room(self) -> bool:
+        """Another request may be in flight."""
+        return True
+
+    def hello(self) -> bytes:
+        """What is sent first on a new connection; empty: the service speaks first, or nobody."""
+        return b""
+
+    def goodbye(self) -> bytes:
+        """What is sent before we close for good."""
+        return b""
+
+    def packets(self, payload: bytes) -> Sequence[bytes]:
+        """A frame's messages. Web PubSub's own protocols have one in each."""
+        return (payload,)
+
     # -- receiving -------------------------------------------------------------------------------------------
 
     def receive(self, opcode: int, payload: bytes) -> Downstream | None:
@@ -179,7 +208,7 @@ class Session:
             self.unknown_messages += 1
         if self.state is not _CONNECTED or type(message) is Connected:
             self._receive_unusual(message)
-        elif self._reliable and type(message) is DataMessage and message.sequence_id is not None:
+        elif self._numbered and type(message) is DataMessage and message.sequence_id is not None:
             return message if self._is_fresh(message.sequence_id, len(payload)) else None
         return message
 
@@ -192,7 +221,7 @@ class Session:
                 self.user_id = message.user_id
             if message.reconnection_token is not None:
                 self._reconnection_token = message.reconnection_token
-            self._advance(_Event.CONNECTED)
+            self._advance(SessionEvent.CONNECTED)
         elif type(message) is DataMessage or type(message) is Ack:
             raise RemoteProtocolError(1002, "message before `connected`")
 
@@ -320,7 +349,7 @@ class Session:
         """
         recoverable = self.recovery_query() is not None and code != CONNECTION_GONE
         was_connected = self.state is State.CONNECTED
-        self._advance(_Event.LOST_RECOVERABLE if recoverable else _Event.LOST)
+        self._advance(SessionEvent.LOST_RECOVERABLE if recoverable else SessionEvent.LOST)
         if was_connected:
             self._lost_ns = now_ns
 
@@ -342,7 +371,7 @@ class Session:
 
         The last sequence ack may have died with the socket, so the next one is due at once.
         """
-        self._advance(_Event.RECOVERED)
+        self._advance(SessionEvent.RECOVERED)
         if self._last_sequence_id:
             self._ack_sent_ns = None
             self._unacked_messages = max(self._unacked_messages, 1)
@@ -350,9 +379,9 @@ class Session:
 
     def close(self) -> None:
         """We end it or give it up. Nothing can be recovered then: a clean close frees the service's state."""
-        self._advance(_Event.CLOSED)
+        self._advance(SessionEvent.CLOSED)
 
-    def _advance(self, event: _Event) -> None:
+    def _advance(self, event: SessionEvent) -> None:
         target = _TRANSITIONS.get((self.state, event))
         if target is None:
             raise LocalProtocolError(f"{event.name} cannot happen to a session that is {self.state.name}")

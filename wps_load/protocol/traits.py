@@ -21,6 +21,7 @@ class First(StrEnum):
 
     SERVICE = "service"  # it is usable when `connected` has come
     NOBODY = "nobody"  # it is usable at once
+    CLIENT = "client"  # it is usable when the service has answered CONNECT
 
 
 class Frames(StrEnum):
@@ -54,7 +55,11 @@ class Traits:
     enveloped: bool
     """There are groups, events by name and acks; without, a frame's payload is the message."""
     reliable: bool = False
-    """Messages have sequence ids, and a lost connection can be recovered."""
+    """A lost connection can be recovered."""
+    numbered: bool = False
+    """Messages have sequence ids, which the client acknowledges."""
+    mqtt_version: int = 0
+    """MQTT's protocol level; 0: it is none. A frame may hold a part of a packet, or several."""
     escapes_text: bool = False
     """Text and JSON stand in a JSON document: quotes, backslashes and controls are escaped."""
     binary: Binary = Binary.RAW
@@ -64,6 +69,20 @@ class Traits:
     """A client can call the event handler and get the answer as this call's own (`invoke`)."""
     client_path: str = _CLIENT_PATH
     """The path of the service's client endpoint; the hub's name follows it."""
+
+    @property
+    def is_mqtt(self) -> bool:
+        return self.mqtt_version > 0
+
+    @property
+    def typed(self) -> bool:
+        """A message says what type its data have. MQTT 3.1.1 has no word for it: they are bytes."""
+        return self.mqtt_version != 4
+
+    @property
+    def answers_on_topics(self) -> bool:
+        """What the event handler answers comes on a topic that is joined first."""
+        return self.is_mqtt
 
     def escapes(self, data_type: str) -> bool:
         """Whether data of this type are escaped in a frame: binary data never are."""
@@ -82,6 +101,7 @@ def _json(name: str, subprotocol: str, *, reliable: bool = False) -> Traits:
         First.SERVICE,
         enveloped=True,
         reliable=reliable,
+        numbered=reliable,
         escapes_text=True,
         binary=Binary.BASE64,
         invokes=True,
@@ -89,23 +109,58 @@ def _json(name: str, subprotocol: str, *, reliable: bool = False) -> Traits:
 
 
 def _protobuf(name: str, subprotocol: str, *, reliable: bool = False) -> Traits:
-    return Traits(name, subprotocol, Frames.BINARY, First.SERVICE, enveloped=True, reliable=reliable, json_as_text=True)
+    return Traits(
+        name,
+        subprotocol,
+        Frames.BINARY,
+        First.SERVICE,
+        enveloped=True,
+        reliable=reliable,
+        numbered=reliable,
+        json_as_text=True,
+    )
 
+
+def _mqtt(name: str, version: int) -> Traits:
+    return Traits(
+        name,
+        "mqtt",
+        Frames.BINARY,
+        First.CLIENT,
+        enveloped=True,
+        reliable=True,
+        mqtt_version=version,
+        json_as_text=True,
+        client_path="/clients/mqtt/hubs/",
+    )
+
+
+SERVER_TOPICS: Final = "$webpubsub/server/"
+"""MQTT topics that are no groups."""
+EVENT_TOPIC: Final = SERVER_TOPICS + "events/{event}"
+"""Where an MQTT client publishes a user event."""
+ANSWER_TOPIC: Final = EVENT_TOPIC + "/succeeded"
+"""Where the event handler's answer comes; what failed comes on `/failed`."""
 
 SIMPLE = Traits("simple", None, Frames.BY_DATA, First.NOBODY, enveloped=False)
 JSON = _json("json", "json.webpubsub.azure.v1")
 JSON_RELIABLE = _json("json-reliable", "json.reliable.webpubsub.azure.v1", reliable=True)
 PROTOBUF = _protobuf("protobuf", "protobuf.webpubsub.azure.v1")
 PROTOBUF_RELIABLE = _protobuf("protobuf-reliable", "protobuf.reliable.webpubsub.azure.v1", reliable=True)
+MQTT = _mqtt("mqtt", 4)
+MQTT5 = _mqtt("mqtt5", 5)
 
 TRAITS: Mapping[str, Traits] = MappingProxyType(
-    {row.name: row for row in (SIMPLE, JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE)}
+    {row.name: row for row in (SIMPLE, JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE, MQTT, MQTT5)}
 )
 """By the name that `--wps-protocol` takes."""
 
 PROTOCOLS = tuple(TRAITS)
 SUBPROTOCOLS = tuple(row.name for row in TRAITS.values() if row.enveloped)
 """Those with groups and acks."""
+MQTTS = tuple(row.name for row in TRAITS.values() if row.is_mqtt)
+WEB_PUBSUB = tuple(row.name for row in TRAITS.values() if not row.is_mqtt)
+"""The service's own protocols."""
 INVOKING = tuple(row.name for row in TRAITS.values() if row.invokes)
 NO_INVOKE = f"only {' and '.join(INVOKING)} can invoke: the numbers of its protobuf messages are not public"
 RELIABLE = tuple(row.name for row in TRAITS.values() if row.reliable)

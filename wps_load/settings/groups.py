@@ -31,8 +31,8 @@ GROUPS = (
     Group(
         "Load",
         "what the users do, and how much; -u, -r and -t are Locust's own",
-        "scenario mix protocol rate total-rate arrival payload payload-file data-type ack no-echo publishers groups "
-        "group-size lifetime cut slow",
+        "scenario mix protocol rate total-rate arrival payload payload-file data-type qos ack no-echo publishers "
+        "groups group-size lifetime cut slow",
     ),
     Group("Demands", "what decides between passed and failed", "slo slo-abort"),
     Group("Search and steps", "loads that change during the run", "capacity stages units tier"),

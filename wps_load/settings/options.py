@@ -217,6 +217,11 @@ OPTIONS: tuple[Option, ...] = (
         "--wps-data-type", "data_type", "text", "text, json or binary", choices=("text", "json", "binary"),
         shapes=True,
     ),
+    Option(
+        "--wps-qos", "qos", "0",
+        "MQTT: quality of service of subscriptions and publications, 0, 1 or 2; --wps-ack makes it 1 at least",
+        lambda text: whole(text, 0, 2), shapes=True,
+    ),
     Option("--wps-ack", "ack", False, "publishers ask for acks, and their latency is measured", shapes=True),
     Option("--wps-no-echo", "no_echo", False, "publishers do not get their own copy", shapes=True),
     Option("--wps-groups", "groups", "", "number of groups; not set: as the scenario says", whole, shapes=True),

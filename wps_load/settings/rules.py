@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
-from wps_load.protocol.traits import NO_INVOKE, SUBPROTOCOLS, TRAITS
+from wps_load.protocol.traits import MQTTS, NO_INVOKE, SUBPROTOCOLS, TRAITS
 from wps_load.settings.options import TARGET_FLAGS
 from wps_load.workload.layout import layout
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
@@ -151,9 +151,18 @@ def _slow(seen: Given) -> Fault | None:
 
 def _no_echo(seen: Given) -> Fault | None:
     row = ROWS[seen.config.population.scenario]
+    if seen.config.population.no_echo and seen.config.population.traits.is_mqtt:
+        return Fault("--wps-no-echo", None, "MQTT's publications have no noEcho")
     if not seen.config.population.no_echo or row.topology is Topology.GROUPS:
         return None
     return Fault("--wps-no-echo", None, f"only for group scenarios; in {row.name} no user hears another user")
+
+
+def _qos(seen: Given) -> Fault | None:
+    population = seen.config.population
+    if not population.qos or population.traits.is_mqtt:
+        return None
+    return Fault("--wps-qos", str(population.qos), f"only {' and '.join(MQTTS)} have a quality of service")
 
 
 def _ack(seen: Given) -> Fault | None:
@@ -207,7 +216,8 @@ def _one_variable(seen: Given) -> Fault | None:
 def _slos(seen: Given) -> Fault | None:
     config = seen.config
     own = {
-        one.name: metrics_of(one.scenario, one.protocol, ack=one.ack, no_echo=one.no_echo) for one in config.populations
+        one.name: metrics_of(one.scenario, one.protocol, ack=one.acked, no_echo=one.no_echo)
+        for one in config.populations
     }
     own[""] = frozenset().union(*own.values())
     why = [
@@ -279,7 +289,8 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-scenario", "--wps-publishers", "--wps-stages", "--wps-capacity"), _publishers),
     (("--wps-scenario", "--wps-groups", "--wps-group-size", "--wps-stages", "--wps-capacity"), _groups),
     (("--wps-scenario", "--wps-publishers", "--wps-groups", "--wps-group-size", "--wps-slow"), _slow),
-    (("--wps-scenario", "--wps-no-echo"), _no_echo),
+    (("--wps-scenario", "--wps-protocol", "--wps-no-echo"), _no_echo),
+    (("--wps-protocol", "--wps-qos"), _qos),
     (("--wps-scenario", "--wps-protocol", "--wps-ack"), _ack),
     (
         ("--wps-rate", "--wps-total-rate", "--wps-arrival", "--wps-no-echo", "--wps-stages", "--wps-capacity"),

@@ -60,6 +60,7 @@ class Population:
     payload: tuple[Part, ...]
     samples: tuple[bytes, ...] | None = field(repr=False)
     data_type: str
+    qos: int
     ack: bool
     no_echo: bool
     groups: int | None
@@ -81,9 +82,14 @@ class Population:
         return self.rate is None and self.total_rate is None
 
     @property
+    def acked(self) -> bool:
+        """Publishers ask for acks; MQTT's above QoS 0 do by themselves."""
+        return self.ack or self.qos > 0
+
+    @property
     def latencies(self) -> tuple[str, ...]:
         """The latencies of messages that it can have, the most telling first."""
-        return latencies_of(self.scenario, self.protocol, ack=self.ack, no_echo=self.no_echo)
+        return latencies_of(self.scenario, self.protocol, ack=self.acked, no_echo=self.no_echo)
 
     @property
     def main_metric(self) -> str:

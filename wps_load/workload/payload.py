@@ -159,6 +159,8 @@ class PayloadPlan:
         `data`: str, bytes, or a JSON object; an object's text too.
         """
         body = self._body_of(self.choose(stream, seq))[0]
+        if isinstance(data, bytes) and self._data_type != "binary":  # a text as MQTT 3.1.1 shows it
+            data = data.decode(errors="replace")
         if isinstance(body, dict):
             try:
                 value = json.loads(data) if isinstance(data, str) else data

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from wps_load.protocol.traits import PublishKind
+from wps_load.protocol.traits import ANSWER_TOPIC, TRAITS, PublishKind
 from wps_load.workload.chaos import SlowPlan
 from wps_load.workload.layout import Layout, Settings, Spread, layout, on_circle
 from wps_load.workload.scenarios import ROWS, Scenario, Topology
@@ -137,10 +137,13 @@ def role(
     user_id = user_name(run_id, index)
     groups = _listened_groups(settings, standing, local)
     published: Publication | None = None
+    answers: tuple[str, ...] = ()
     if row.calls_handler(settings.protocol):
         kind = row.kind_of_publication(settings.protocol)
         name = "message" if kind == "raw" else EVENT_NAME
         published = _publication(settings, plan, local, index, kind, name, USER_BASE + index)
+        if TRAITS[settings.protocol].answers_on_topics:
+            answers = (ANSWER_TOPIC.format(event=name),)
     elif row.users_publish:
         own = _own_groups(row, plan, standing, local)
         if row.topology is not Topology.GROUPS or standing.listens is None:
@@ -157,7 +160,7 @@ def role(
     return Role(
         index,
         user_id,
-        tuple(group_name(run_id, audience & INDEX_MASK, label) for label, audience in groups),
+        (*(group_name(run_id, audience & INDEX_MASK, label) for label, audience in groups), *answers),
         (*(audience for _, audience in groups), *by_itself, *everybody),
         published,
         published is None and settings.slow is not None and _is_slow(settings.slow, plan, local),

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from wps_load.protocol.traits import INVOKING, PROTOCOLS, RELIABLE, SUBPROTOCOLS, TRAITS, First, PublishKind
+from wps_load.protocol.traits import INVOKING, PROTOCOLS, RELIABLE, SUBPROTOCOLS, TRAITS, WEB_PUBSUB, First, PublishKind
 from wps_load.workload.values import Share
 
 JOIN_AND_PUBLISH = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
@@ -102,6 +102,7 @@ _ALL, _ONE = Share.parse("100%"), Share(count=1)
 _OWN_METRICS = ("rtt", "rtt_service")
 _GROUP_METRICS = ("delivery", *_OWN_METRICS)
 _REST_METRICS = ("delivery", "rest_publish")
+_WEB_PUBSUB_GROUPS = tuple(name for name in SUBPROTOCOLS if name in WEB_PUBSUB)
 _GROUP_OPTIONS = ("--wps-groups", "--wps-group-size")
 
 SCENARIOS: dict[str, Scenario] = {
@@ -132,12 +133,12 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         Scenario(
             "send-to-user",
-            Topology.REST_USERS, PROTOCOLS, _REST_METRICS, publishers=_ONE, slo=_DELIVERY_SLO,
+            Topology.REST_USERS, WEB_PUBSUB, _REST_METRICS, publishers=_ONE, slo=_DELIVERY_SLO,
             guide="REST: send to user",
         ),
         Scenario(
             "broadcast",
-            Topology.REST_ALL, PROTOCOLS, _REST_METRICS, publishers=_ONE, slo=_DELIVERY_SLO,
+            Topology.REST_ALL, WEB_PUBSUB, _REST_METRICS, publishers=_ONE, slo=_DELIVERY_SLO,
             guide="REST: broadcast to all",
         ),
         Scenario(
@@ -156,7 +157,7 @@ SCENARIOS: dict[str, Scenario] = {
         ),
         Scenario(
             "slow-consumer",
-            Topology.GROUPS, SUBPROTOCOLS, _GROUP_METRICS, publishers=Share.parse("10%"), groups=1,
+            Topology.GROUPS, _WEB_PUBSUB_GROUPS, _GROUP_METRICS, publishers=Share.parse("10%"), groups=1,
             own_options=("--wps-slow", *_GROUP_OPTIONS), slow="10% 1KiB/s",
         ),
     )
