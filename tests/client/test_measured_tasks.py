@@ -14,6 +14,7 @@ from tests.client.engine_runs import until
 from tests.client.loopback import PATIENCE_S
 from tests.client.test_api import NEVER_NS, count, make, taken
 from wps_load.client.api import WebPubSubClient
+from wps_load.client.connection import Cut
 from wps_load.client.engine import Engine
 from wps_load.client.epochs import Epoch
 from wps_load.clock import now_ns
@@ -21,7 +22,7 @@ from wps_load.emulator.process import EmulatorProcess
 from wps_load.errors import ConnectionLost, Finding, WrongValue
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.task_stamp import audience_number
-from wps_load.protocol.traits import SUBPROTOCOLS
+from wps_load.protocol.traits import RELIABLE, SUBPROTOCOLS
 
 DRAIN_NS = 1_000_000_000
 OTHER = 0xDEADBEEF
@@ -167,6 +168,45 @@ def test_what_came_while_a_member_was_away_is_missed_and_not_lost(emulator: Emul
     assert totals.missed == 1
     for client in (sender, member):
         client.end()
+
+
+@pytest.mark.parametrize("protocol", RELIABLE)
+def test_a_connection_that_is_recovered_misses_and_loses_nothing(emulator: EmulatorProcess, protocol: str) -> None:
+    run = Processes(emulator, 1, protocol=protocol)
+    group = uuid4().hex
+    sender, member = run.client(), run.client()
+    for client in (sender, member):
+        client.join_group(group)
+    for number in range(6):
+        link = member._connector.link
+        assert link is not None
+        if number % 2:
+            link.connection.cut(Cut.RESET)
+        sender.send_to_group(group, str(number), measured=True)
+    for number in range(6):
+        message = member.receive(PATIENCE_S)
+        assert message is not None
+        assert message.data == str(number)
+    totals = run.settled()
+    assert lines(totals) == (6, 12, 12, 0)
+    assert (totals.missed, totals.duplicated, totals.reordered) == (0, 0, 0)
+    for client in (sender, member):
+        client.end()
+
+
+@pytest.mark.program
+def test_what_is_on_its_way_at_the_end_is_waited_for() -> None:
+    with EmulatorProcess.start(faults="delay=300ms") as emulator:
+        run = Processes(emulator, 1)
+        group = uuid4().hex
+        sender, member = run.client(), run.client()
+        for client in (sender, member):
+            client.join_group(group)
+        sender.send_to_group(group, "x", measured=True)
+        assert run.engines[0].run.ledger.running().delivered == 0
+        assert lines(run.settled()) == (1, 2, 2, 0)
+        for client in (sender, member):
+            client.end()
 
 
 def test_a_client_that_ends_by_plan_is_owed_nothing_more(emulator: EmulatorProcess) -> None:

@@ -105,6 +105,21 @@ def test_changed_data_are_found_out(data: Any) -> None:
     assert not opened.intact
 
 
+def test_json_may_be_as_deep_as_it_can_be_sent_and_what_is_deeper_was_not_sent() -> None:
+    data: Any = [1.5]
+    for _ in range(200):
+        data = [data]
+    sealed = seal(data, STAMP)
+    opened = unseal(sealed)
+    assert opened is not None
+    assert opened.intact
+    for _ in range(200):
+        sealed["data"] = [sealed["data"]]
+    opened = unseal(sealed)
+    assert opened is not None
+    assert not opened.intact
+
+
 def test_numbers_of_tasks_name_their_population_and_lie_above_those_of_scenarios() -> None:
     for population in (0, 1, 4095):
         numbers = {new_number(population) for _ in range(100)}

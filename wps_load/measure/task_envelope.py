@@ -96,7 +96,11 @@ def _of_json(value: dict[str, Any]) -> Opened | None:
         return None
     rest = {name: each for name, each in value.items() if name != MEMBER}
     data = rest.get(VALUE) if stamp.flags & WRAPPED else rest
-    return Opened(stamp, data, _json_check(data) == stamp.check)
+    try:
+        intact = _json_check(data) == stamp.check
+    except orjson.JSONEncodeError:  # deeper than anything that was sent
+        intact = False
+    return Opened(stamp, data, intact)
 
 
 def _json_check(data: object) -> int:
