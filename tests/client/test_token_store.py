@@ -12,7 +12,7 @@ from gevent.event import Event
 from tests.client.loopback import PATIENCE_S
 from wps_load.client import token_store
 from wps_load.client.generate_token import Wanted
-from wps_load.client.token_store import Pace, TokenStore
+from wps_load.client.token_store import Made, Pace, TokenStore
 from wps_load.clock import NS_PER_S
 from wps_load.errors import ConnectFailure
 
@@ -46,14 +46,14 @@ class Service:
         self.lives_s = 3600
         self.gate: Event | None = None
 
-    def make(self, wanted: Wanted) -> tuple[str, int]:
+    def make(self, wanted: Wanted) -> Made:
         self.asked.append(wanted)
         if self.gate is not None:
             self.gate.wait(PATIENCE_S)
         if self.failures:
             raise self.failures.pop(0)
         claims = {"n": len(self.asked), "iat": 1_000, "exp": 1_000 + self.lives_s}
-        return jwt.encode(claims, "k" * 32, algorithm="HS256"), 5_000_000
+        return Made(jwt.encode(claims, "k" * 32, algorithm="HS256"), (5_000_000,))
 
 
 def refused(label: str, permanent: bool = True, retry_after_s: float | None = None) -> ConnectFailure:
@@ -105,7 +105,7 @@ def test_it_is_renewed_although_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> 
     tokens = TokenStore(service.make, Pace(1000), renews=True)
     first = tokens.get(SHARED)
 
-    def make(wanted: Wanted) -> tuple[str, int]:
+    def make(wanted: Wanted) -> Made:
         again.set()
         return Service.make(service, wanted)
 

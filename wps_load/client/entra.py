@@ -12,6 +12,7 @@ import logging
 import os
 import random
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, Protocol
 
 import gevent  # type: ignore[import-untyped]
@@ -109,22 +110,28 @@ class EntraTokens:
         self._asking: Any = None
         self._jitter_s = random.uniform(0, _JITTER_S)
         self._not_before_s = 0.0
+        self.relayed = False
 
     def token(self) -> str:
         """A token that holds, a secret. In the caller's greenlet, which waits only if there is none.
 
         Raises ConnectFailure: `token_credential_unavailable`, `_refused`, `_unreachable`.
         """
+        return self.whole().text
+
+    def whole(self) -> EntraToken:
+        """The token with its times."""
         token, now_s = self._token, self._now_s()
         if token is not None and now_s < token.expires_s:
             if self._is_due(token, now_s) and self._asking is None and now_s >= self._not_before_s:
                 self._not_before_s = now_s + _RETRY_S
                 self._ask()
-            return token.text
+            return token
         answer = (self._asking or self._ask()).get()
         if isinstance(answer, ConnectFailure):
             raise answer
-        return str(answer.text)
+        assert isinstance(answer, EntraToken)
+        return answer
 
     def _is_due(self, token: EntraToken, now_s: float) -> bool:
         if token.refresh_s is not None:
@@ -156,6 +163,24 @@ class EntraTokens:
 
 
 _known: dict[Identity, EntraTokens] = {}
+
+
+class Relayed:
+    """A credential whose tokens another process gets: a fork's master."""
+
+    def __init__(self, ask: Callable[[], EntraToken]) -> None:
+        self._ask = ask
+
+    def get_token_info(self, *scopes: str) -> Any:
+        token = self._ask()
+        return SimpleNamespace(token=token.text, expires_on=token.expires_s, refresh_on=token.refresh_s)
+
+
+def relay(identity: Identity, ask: Callable[[], EntraToken]) -> None:
+    """From now on this process gets the identity's tokens there."""
+    if identity not in _known or not _known[identity].relayed:
+        _known[identity] = EntraTokens(identity, lambda _: Relayed(ask))
+        _known[identity].relayed = True
 
 
 def tokens_of(identity: Identity) -> EntraTokens:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
 
 from wps_load.auth import client_url
+from wps_load.client import token_broker
 from wps_load.client.access import Grant, placed
+from wps_load.client.entra import relay, tokens_of
 from wps_load.client.generate_token import TokenMaker, Wanted
 from wps_load.client.rest_access import rest_access
 from wps_load.client.stream import Network
-from wps_load.client.token_store import Pace, TokenStore
+from wps_load.client.token_broker import Served, TokenClient, TokenServer
+from wps_load.client.token_store import Made, Pace, TokenStore
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure
 from wps_load.settings.entra import ClientTokens
@@ -59,25 +63,30 @@ def entra_access(config: RunConfig, population: Population, network: Network) ->
     )
 
 
-_stores: dict[tuple[Target, Any, Any], tuple[TokenStore, _Line]] = {}
-
-
 class _Line:
     """The way to the service, which a run makes anew, while tokens outlive it."""
 
     def __init__(self, maker: TokenMaker) -> None:
         self.maker = maker
 
-    def make(self, wanted: Wanted) -> tuple[str, int]:
-        return self.maker.make(wanted)
+    def make(self, wanted: Wanted) -> Made:
+        text, took_ns = self.maker.make(wanted)
+        return Made(text, (took_ns,))
+
+
+_Key = tuple[Target, Fraction, int]
+_stores: dict[_Key, tuple[TokenStore, _Line]] = {}
+_relayed: dict[_Key, TokenStore] = {}
 
 
 def token_store(config: RunConfig, network: Network) -> TokenStore:
     """This process's client tokens of the target: the look before a run, the run and the next run share them."""
+    key = _key(config)
+    if key in _relayed:
+        return _relayed[key]
     access = rest_access(config.target)
     assert access is not None, "a target without keys has an identity"
     maker = TokenMaker(access, network, timeout_s=config.connect_timeout_ns / NS_PER_S)
-    key = (config.target, config.token_rate, config.role_wait_ns)
     if key in _stores:
         store, line = _stores[key]
         line.maker = maker
@@ -93,11 +102,45 @@ def token_store(config: RunConfig, network: Network) -> TokenStore:
     return store
 
 
+def _key(config: RunConfig) -> _Key:
+    return config.target, config.token_rate, config.role_wait_ns
+
+
 def count_calls(
     config: RunConfig, say: Callable[[str, str], None], count: Callable[[int | ConnectFailure], None]
 ) -> None:
     """From now on `count` is told of each call for a client token, and `say` a sentence once of its kind."""
-    for (target, _, _), (store, _line) in _stores.items():
-        if target == config.target:
+    for key, store in (*((key, store) for key, (store, _) in _stores.items()), *_relayed.items()):
+        if key == _key(config):
             store.say = say
             store.calls.count(count)
+
+
+# -- forks -------------------------------------------------------------------------------------------------
+
+
+_server: list[TokenServer] = []
+
+
+def serve_forks(config: RunConfig, network: Network, say: Callable[[str, str], None]) -> None:
+    """This process has the credential: its forks get their tokens here. Again, for another run: with its settings."""
+    identity = config.target.identity
+    if identity is None or not token_broker.available():
+        return
+    store = token_store(config, network)
+    store.say = say
+    served = Served(store.get_until, tokens_of(identity).whole, store.calls.take)
+    if _server:
+        _server[0].served = served
+    else:
+        _server.append(TokenServer(served))
+
+
+def ask_master(config: RunConfig, parent: int) -> None:
+    """This process is a fork: its tokens come from the process that made it."""
+    identity, key = config.target.identity, _key(config)
+    if identity is None or not token_broker.available() or key in _relayed:
+        return
+    client = TokenClient(parent)
+    relay(identity, client.entra)
+    _relayed[key] = TokenStore(client.make, Pace(math.inf), renews=False)

@@ -11,7 +11,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import gevent  # type: ignore[import-untyped]
 
@@ -29,11 +29,20 @@ REFUSED_S: Final = 5
 _TRIES: Final = 4
 _KEPT_CALLS: Final = 10_000
 
-Make = Callable[[Wanted], tuple[str, int]]
+
+class Made(NamedTuple):
+    """A token, how long the calls for it took in ns, and how long it is used from now on; None: its own claims say."""
+
+    text: str
+    took_ns: tuple[int, ...]
+    left_s: float | None = None
+
+
+Make = Callable[[Wanted], Made]
 
 
 class Pace:
-    """Lets so many through a second, evenly."""
+    """Lets so many through a second, evenly; infinitely many: all."""
 
     def __init__(self, per_s: float, sleep: Callable[[float], None] = gevent.sleep) -> None:
         self._gap_ns = int(NS_PER_S / per_s)
@@ -67,6 +76,12 @@ class Calls:
     def done(self, result: int | ConnectFailure) -> None:
         """A call took so many ns, or failed."""
         self._count(result)
+
+    def take(self) -> list[int]:
+        """How long those calls took that nobody has counted, which are forgotten here."""
+        taken = [each for each in self._pending if isinstance(each, int)]
+        self._pending.clear()
+        return taken
 
     def count(self, count: Callable[[int | ConnectFailure], None]) -> None:
         """From now on `count` is told of each; of those that nobody has counted yet, at once."""
@@ -148,20 +163,21 @@ class TokenStore:
         finally:
             del self._asking[wanted]
 
-    def _made(self, wanted: Wanted) -> str:
+    def _made(self, wanted: Wanted) -> Made:
         """One token, asked for again while that may help: a role that is being assigned, a service that is busy."""
         tries = 0
         while True:
             self._pace.wait()
             try:
-                token, took_ns = self._make(wanted)
+                made = self._make(wanted)
             except ConnectFailure as failure:
                 tries += 1
                 self._sleep(self._again_in_s(failure, tries))
                 continue
             self._succeeded = True
-            self.calls.done(took_ns)
-            return token
+            for took_ns in made.took_ns:
+                self.calls.done(took_ns)
+            return made
 
     def _again_in_s(self, failure: ConnectFailure, tries: int) -> float:
         """How long until it is worth asking again. Raises the failure where it is not."""
@@ -180,10 +196,13 @@ class TokenStore:
             raise failure
         return max(failure.retry_after_s or 0.0, float(2**tries) / 2)
 
-    def _keep(self, wanted: Wanted, token: str) -> Kept:
-        now, life_s = now_ns(), _life_s(token, wanted.lifetime_s)
-        margin_s = min(MARGIN_S, life_s / 10)
-        kept = Kept(token, now + int(life_s / 2 * NS_PER_S), now + int((life_s - margin_s) * NS_PER_S))
+    def _keep(self, wanted: Wanted, made: Made) -> Kept:
+        now, life_s = now_ns(), made.left_s
+        margin_s = 0.0
+        if life_s is None:
+            life_s = _life_s(made.text, wanted.lifetime_s)
+            margin_s = min(MARGIN_S, life_s / 10)
+        kept = Kept(made.text, now + int(life_s / 2 * NS_PER_S), now + int((life_s - margin_s) * NS_PER_S))
         self._kept[wanted] = kept
         self._renew_at(wanted, life_s / 2)
         return kept

@@ -96,7 +96,7 @@ _reserved: list[socket.socket] = []
 
 # -- forks that end with their parent ------------------------------------------------------------------------
 
-_forking = SimpleNamespace(parent=None, registered=False, done=False)
+_forking = SimpleNamespace(parent=None, registered=False, done=False, born_of=None)
 
 
 def end_forks_with_us() -> None:
@@ -114,7 +114,14 @@ def forks_are_made() -> None:
 
 def _in_fork() -> None:
     if _forking.parent is not None:
+        _forking.born_of = _forking.parent
         end_with(_forking.parent)
+
+
+def master() -> int | None:
+    """The process that made this fork of `--processes`; None: it is none."""
+    born_of: int | None = _forking.born_of
+    return born_of
 
 
 def end_with(parent: int) -> None:

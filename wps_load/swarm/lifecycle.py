@@ -16,18 +16,19 @@ from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner
 
 from wps_load import output
+from wps_load.client.entra_access import ask_master, serve_forks
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.catalog import message_metric
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm import edits, locust_seam
+from wps_load.swarm import edits, forks, locust_seam
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.asked import Asked
 from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.console import Console
 from wps_load.swarm.ending import Ending
-from wps_load.swarm.engines import judge_network, make_engine
+from wps_load.swarm.engines import judge_network, make_engine, make_network
 from wps_load.swarm.gate import MasterGate, WorkerGate
 from wps_load.swarm.guard import Trouble, trouble
 from wps_load.swarm.kinds import restore_task
@@ -190,6 +191,8 @@ class Lifecycle:
             except EmulatorFailed as error:
                 raise ConfigError([Fault("embedded emulator", None, str(error))]) from error
             config = config.with_emulator(self._emulator.connection_string)
+        if not self.has_users:
+            serve_forks(config, make_network(config), self._warn)
         self._steps.install(config)
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
         if config.prometheus_port is not None and not self._scraped:
@@ -258,6 +261,8 @@ class Lifecycle:
         else:
             try:
                 config = self.asked.read_as_worker(identity)
+                if (parent := forks.master()) is not None:
+                    ask_master(config, parent)
             except ConfigError as error:
                 assert self._worker is not None
                 return self._worker.refuse(error)
