@@ -319,7 +319,11 @@ def test_end_closes_the_connection_without_waiting() -> None:
 
 def test_failed_connect_delays_the_next_one(emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("wps_load.client.api_connector.gevent.sleep", waits.append)
+    own, sleep = gevent.getcurrent(), gevent.sleep
+    monkeypatch.setattr(  # of all modules, and so of every greenlet
+        "wps_load.client.api_connector.gevent.sleep",
+        lambda seconds=0.0: waits.append(seconds) if gevent.getcurrent() is own else sleep(seconds),
+    )
     with Server(lambda sock, head: sock.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")) as server:
         engine = scripted(server.port)
         client = client_of(engine)

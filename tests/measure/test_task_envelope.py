@@ -55,6 +55,16 @@ def test_json_that_comes_as_text_is_given_back_as_the_text_that_was_written(data
     assert opened.data == orjson.dumps(data).decode()
 
 
+@pytest.mark.parametrize(("data", "back"), [("é", "é".encode()), ({"a": "é"}, '{"a":"é"}'.encode()), ([1], b"[1]")])
+def test_text_and_json_that_come_as_bytes(data: Any, back: bytes) -> None:
+    sealed = seal(data, STAMP)
+    opened = unseal(sealed.encode() if isinstance(sealed, str) else orjson.dumps(sealed))
+    assert opened is not None
+    assert opened.intact
+    assert opened.data == back
+    assert unseal(b"{\xff") is None
+
+
 @pytest.mark.parametrize("data", [{"a": 1.0, "b": [2]}, [1, {"z": 1, "a": 2}], {"wps": "mine", "data": 5}, 7])
 def test_a_service_may_write_json_differently(data: Any) -> None:
     value = orjson.loads(orjson.dumps(seal(data, STAMP)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from wps_load.protocol.traits import PROTOCOLS
 from wps_load.swarm.user_attributes import attribute_faults, task_class
 
 
@@ -54,10 +55,9 @@ def test_groups_are_known_before_the_run_unless_each_user_has_its_own() -> None:
 
 
 def test_every_wrong_attribute_of_a_class_is_told_at_once_and_read_as_not_set() -> None:
-    attributes = {"protocol": "mqtt", "hub": "1st", "roles": ["webpubsub.fly"], "auth": property(lambda self: "query")}
+    attributes = {"protocol": "amqp", "hub": "1st", "roles": ["webpubsub.fly"], "auth": property(lambda self: "query")}
     assert faults(**attributes) == [
-        "Chatter.protocol: protocol is 'mqtt'; needed is one of simple, json, json-reliable, protobuf, "
-        "protobuf-reliable",
+        "Chatter.protocol: protocol is 'amqp'; needed is one of " + ", ".join(PROTOCOLS),
         "Chatter.hub: hub is '1st'; needed is a letter, then at most 127 letters, digits or any of _`,.[]",
         "Chatter.roles: roles: needed is a comma-separated list of webpubsub.joinLeaveGroup and "
         "webpubsub.sendToGroup, also with .GROUP, webpubsub.joinLeaveGroups.PATTERN or "

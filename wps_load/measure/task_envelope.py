@@ -55,10 +55,23 @@ def unseal(data: object) -> Opened | None:
     if isinstance(data, str):
         return _of_text(data)
     if isinstance(data, bytes):
-        stamp = read_raw(data[4 : 4 + RAW_BYTES]) if data.startswith(_HEAD_BYTES) else None
-        rest = data[4 + RAW_BYTES :]
-        return None if stamp is None else Opened(stamp, rest, crc32(rest) == stamp.check)
+        return _of_bytes(data)
     return _of_json(data) if isinstance(data, dict) else None
+
+
+def _of_bytes(data: bytes) -> Opened | None:
+    """Binary data; or text or JSON, which a protocol that has no types of data gives as bytes (MQTT 3.1.1)."""
+    stamp = read_raw(data[4 : 4 + RAW_BYTES]) if data.startswith(_HEAD_BYTES) else None
+    if stamp is not None:
+        rest = data[4 + RAW_BYTES :]
+        return Opened(stamp, rest, crc32(rest) == stamp.check)
+    if not data.startswith((_HEAD_BYTES, b"{")):
+        return None
+    try:
+        opened = _of_text(data.decode())
+    except UnicodeDecodeError:
+        return None
+    return None if opened is None else opened._replace(data=opened.data.encode())
 
 
 def _of_text(text: str) -> Opened | None:
