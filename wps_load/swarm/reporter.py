@@ -169,7 +169,7 @@ class Reporter:
             elapsed_s=elapsed_s,
             total_s=self.config.run_time_s,
             connections=collector.open,
-            target=self.target_users(),
+            target=max(0, self.target_users() - (conductor.requested.most - conductor.requested.asked)),
             published_per_s=row["published"] / interval_s,
             delivered_per_s=row["delivered"] / interval_s,
             metric=metric,
