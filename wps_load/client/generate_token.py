@@ -32,19 +32,21 @@ _ADVICE: Final = {
 
 
 class Wanted(NamedTuple):
-    """What stands in a client token. `user_id` None: it has none."""
+    """What is in a client token. `user_id` None: it has none. `client_type`: of its endpoint; empty: the default."""
 
     hub: str
     user_id: str | None
     roles: tuple[str, ...]
     groups: tuple[str, ...]
     lifetime_s: int
+    client_type: str = ""
 
     @property
     def target(self) -> str:
         """The request's path and query. Roles and groups repeat their key; minutes are whole, at least one."""
         pairs = [("userId", self.user_id)] if self.user_id is not None else []
         pairs += [("role", role) for role in self.roles] + [("group", group) for group in self.groups]
+        pairs += [("clientType", self.client_type)] if self.client_type else []
         pairs += [("minutesToExpire", str(max(1, math.ceil(self.lifetime_s / 60)))), ("api-version", API_VERSION)]
         return f"/api/hubs/{escape(self.hub, safe='')}/:generateToken?{urlencode(pairs)}"
 

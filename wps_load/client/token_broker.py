@@ -72,8 +72,9 @@ class TokenServer:
             if question is None:
                 token = self.served.entra()
                 return {"token": token.text, "expires_s": token.expires_s, "refresh_s": token.refresh_s}
-            hub, user_id, roles, groups, lifetime_s = question
-            text, until_ns = self.served.client(Wanted(hub, user_id, tuple(roles), tuple(groups), lifetime_s))
+            hub, user_id, roles, groups, lifetime_s, client_type = question
+            wanted = Wanted(hub, user_id, tuple(roles), tuple(groups), lifetime_s, client_type)
+            text, until_ns = self.served.client(wanted)
             return {"token": text, "left_ns": until_ns - now_ns(), "calls": self.served.calls()}
         except ConnectFailure as failure:
             return {
