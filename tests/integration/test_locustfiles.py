@@ -131,7 +131,7 @@ def test_scenario_users_beside_a_task_of_ones_own(tmp_path: Path) -> None:
     path = written(
         tmp_path,
         """
-        from wps_load.swarm.users import ScenarioUser
+        from wps_load import ScenarioUser
 
         class Load(ScenarioUser):
             pass
@@ -142,15 +142,25 @@ def test_scenario_users_beside_a_task_of_ones_own(tmp_path: Path) -> None:
             @task
             def ask(self):
                 self.client.send_event("ask", "x")
+                self.client.join_group("own")
+                self.client.send_to_group("own", "y", measured=True)
         """,
     )
     done = run(tmp_path / "reports", *USERS, "-t", "4s", "--wps-rate", "5", locustfile=path)
 
     messages, metrics = done.summary["messages"], done.summary["metrics"]
     assert done.code == 0, done.output
-    assert messages["published"] == messages["delivered"] > 0
+    assert messages["delivered"] == messages["expected"] >= messages["published"] > 0
     assert messages["foreign"] == messages["lost"] == 0
-    assert metrics["rtt"]["count"] > messages["delivered"], "the tasks' round trips are in it"
+    echo, own = done.summary["populations"]
+    assert [echo["name"], own["name"]] == ["echo", "own"]
+    for name in ("offered", "published", "expected", "delivered", "lost"):
+        assert echo["messages"][name] + own["messages"][name] == messages[name]
+    assert echo["metrics"]["rtt"]["count"] == echo["messages"]["delivered"]
+    round_trips = own["metrics"]["rtt"]["count"]
+    assert round_trips > own["messages"]["published"] > 0, "events come back, too, which are not measured"
+    assert rows(done, "WPS")["own/rtt"] == round_trips
+    assert echo["connections"]["open_end"] + own["connections"]["open_end"] == 8
     assert metrics["connect"]["count"] == done.summary["connections"]["target"] == 8
 
 
@@ -249,6 +259,9 @@ def test_import_is_lazy() -> None:
         assert wps_load.__version__
         from wps_load import WebPubSubUser
         assert "locust" in sys.modules and WebPubSubUser.abstract
+        from wps_load import AppServerUser, ScenarioUser
+        assert AppServerUser.abstract and ScenarioUser.abstract
+        assert {"AppServerUser", "ScenarioUser", "WebPubSubUser"} <= set(wps_load.__all__)
         try:
             wps_load.nothing
         except AttributeError as error:

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.program import ROOT, clean_environment, free_port, run, until
 from wps_load.emulator.process import EmulatorProcess
 
-SHAPE = '''
+SHAPE = """
 from locust import LoadTestShape
 from wps_load.swarm.users import ScenarioUser
 
@@ -25,7 +25,7 @@ class Steps(LoadTestShape):
     def tick(self):
         steps = ((6, 20), (12, 40), (18, 10))
         return next(((users, 100.0) for until_s, users in steps if self.get_run_time() < until_s), None)
-'''
+"""
 
 
 def held(summary: dict[str, Any]) -> dict[int, dict[str, Any]]:
