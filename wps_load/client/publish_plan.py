@@ -47,6 +47,11 @@ class PublishPlan:
         """Of publishers that have left in this epoch: what they sent stays expected."""
         run = context.run
         self._publisher_count = publishers_of(run.config.populations, run.mixture.counts, context.number)
+        self._came: set[int] = set()
+        self._left: set[int] = set()
+        """Users beside those that the run began with that are there, and those of them that are not, as was told."""
+        self._uncounted: list[Publisher] = []
+        """They are usable, and begin when the rate is divided anew."""
         self._total_rate: Fraction | None = None
         if (total := initial_total_rate(run.config)) is not None:
             self._total_rate = total * self._share
@@ -84,9 +89,23 @@ class PublishPlan:
 
     def start_newcomer(self, publisher: Publisher) -> None:
         """A publisher that came after publishing had been announced is usable for the first time."""
-        now = now_ns()
-        for epoch in self._context.epochs.ending_after(now):
-            self._employ([publisher], epoch, max(epoch.start_ns, now))
+        if self._divides and not self._is_counted(publisher.owner):
+            self._uncounted.append(publisher)  # until then the others have all of the rate
+        else:
+            self._start([publisher], now_ns())
+
+    def _start(self, publishers: Sequence[AnyPublisher], at_ns: int) -> None:
+        for epoch in self._context.epochs.ending_after(at_ns):
+            self._employ(publishers, epoch, max(epoch.start_ns, at_ns))
+
+    @property
+    def _divides(self) -> bool:
+        """All publishers together send at a rate that is divided among them."""
+        return self._total_rate is not None or self._context.settings.total_rate is not None
+
+    def _is_counted(self, index: int) -> bool:
+        """Whether this user is one of those among whom a rate is divided."""
+        return index not in self._left if index < self._context.run.users else index in self._came
 
     def deal_senders(self, ordinal: int, processes: int) -> None:
         """This process is number `ordinal` of `processes`: takes its part of the REST senders, if there are any."""
@@ -108,7 +127,10 @@ class PublishPlan:
             self._scheduler.call_at(start_ns, lambda due_ns: self._employ_all(epoch, due_ns), first=True)
 
     def _employ_all(self, epoch: Epoch, start_ns: int) -> None:
-        self._employ([each for each in self._publishers.values() if not each.newcomer], epoch, start_ns)
+        waiting = set(self._uncounted)
+        self._employ(
+            [each for each in self._publishers.values() if not each.newcomer and each not in waiting], epoch, start_ns
+        )
 
     def _employ(self, publishers: Sequence[AnyPublisher], epoch: Epoch, start_ns: int) -> None:
         """They work in `epoch`, from `start_ns` on: the first message of each is due a phase after that."""
@@ -162,8 +184,13 @@ class PublishPlan:
             return
         change = self._publishing(came) - self._publishing(gone)
         self._publisher_count += change
-        if change and (self._total_rate is not None or self._context.settings.total_rate is not None):
+        self._came = self._came.union(came).difference(gone)
+        self._left = self._left.union(gone).difference(came)
+        if change and self._divides:
             self._pace_anew(at_ns)
+        counted = [each for each in self._uncounted if self._is_counted(each.owner)]
+        self._uncounted = [each for each in self._uncounted if not self._is_counted(each.owner)]
+        self._start([each for each in counted if self._publishers.get(each.stream) is each], at_ns)
 
     def _publishing(self, indices: Sequence[int]) -> int:
         """How many of these users are publishers of this population."""
@@ -183,8 +210,7 @@ class PublishPlan:
             if each.window is not None and epochs:
                 each.window.reopen(self._until(epochs[0].until_ns))
         self._pace_anew(at_ns)
-        for epoch in epochs:
-            self._employ([each for each in new if each.window is None], epoch, max(epoch.start_ns, at_ns))
+        self._start([each for each in new if each.window is None], at_ns)
 
     def _pacer(self, publisher: AnyPublisher, start_ns: int, first_seq: int = 0, phase: float | None = None) -> Pacer:
         """The publisher's part of the present rate, from sequence number `first_seq` on."""
