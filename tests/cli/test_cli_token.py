@@ -11,7 +11,9 @@ import pytest
 
 from tests.cli.cli_program import Run
 from wps_load.auth import DEFAULT_EMULATOR_KEY
+from wps_load.client.generate_token import Wanted
 from wps_load.clock import unix_time_s
+from wps_load.errors import ConnectFailure
 
 KEY = "K" * 44
 CONNECTION = f"Endpoint=https://x.webpubsub.azure.com;AccessKey={KEY};Version=1.0;"
@@ -121,3 +123,36 @@ class TestRefused:
         result = run("token", "--config", "run.conf")
         assert result.code == 2
         assert "unknown key wps-raet" in result.err
+
+
+class Store:
+    """What the service is asked for, and its answer."""
+
+    def __init__(self, failure: ConnectFailure | None = None) -> None:
+        self.asked: list[Wanted] = []
+        self.failure = failure
+
+    def get(self, wanted: Wanted) -> str:
+        self.asked.append(wanted)
+        if self.failure is not None:
+            raise self.failure
+        return "made"
+
+
+ENTRA = ("--wps-endpoint", "https://x.webpubsub.azure.com", "--wps-credential", "cli")
+
+
+def test_without_a_key_the_service_makes_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store()
+    monkeypatch.setattr("wps_load.commands.token.token_store", lambda config, network: store)
+    result = run("token", *ENTRA, "--user", "alice", "--group", "lobby", "--expires", "90s", "--role", "mine")
+    assert (result.code, result.out) == (0, "wss://x.webpubsub.azure.com/client/hubs/bench?access_token=made\n")
+    assert store.asked == [Wanted("bench", "alice", ("mine",), ("lobby",), 90)]
+
+
+def test_a_service_that_makes_none(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(ConnectFailure("token_http_403_role", "a role is missing", "give it"))
+    monkeypatch.setattr("wps_load.commands.token.token_store", lambda config, network: store)
+    result = run("token", *ENTRA)
+    assert (result.code, result.out) == (2, "")
+    assert "a role is missing; give it" in result.err

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, client_url_with_token, mint_client_token
+from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, client_url, client_url_with_token, mint_client_token
+from wps_load.client.access import judge_way
+from wps_load.client.entra_access import token_store
+from wps_load.client.generate_token import Wanted
+from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, unix_time_s
 from wps_load.commands.parsing import parse_run, run_parser
-from wps_load.errors import ConfigError, ExitCode, Fault, WrongValue
+from wps_load.errors import ConfigError, ConnectFailure, ExitCode, Fault, WrongValue
 from wps_load.protocol.names import group_name, user_id
 from wps_load.settings.options import BY_FLAG
+from wps_load.settings.run_config import RunConfig
 from wps_load.settings.target import TargetKind
 
 EMULATOR = ConnectionString("http://127.0.0.1:8080", DEFAULT_EMULATOR_KEY)
@@ -20,6 +26,7 @@ EMULATOR = ConnectionString("http://127.0.0.1:8080", DEFAULT_EMULATOR_KEY)
 _EXAMPLE = """\
 stdout carries the URL and nothing else. The URL is a secret: it holds the token. Without a target (a connection string
 by flag, file or variable, or WebPubSubConnectionString) it is for `wps-load emulator` at http://127.0.0.1:8080.
+With --wps-endpoint and --wps-credential the service makes the token.
 Roles and lifetime not given: as a run has them, --wps-roles (what --wps-scenario needs) and --wps-token-lifetime.
 
 example:
@@ -37,7 +44,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--expires", metavar="TIME", help="lifetime, such as 60m (default: --wps-token-lifetime)")
     arguments, config = parse_run(parser, argv)
     target = config.target
-    if not target.has_key:
+    if not target.makes_tokens:
         flag = "--wps-client-url" if target.kind is TargetKind.CLIENT_URL else "--wps-negotiate-url"
         raise ConfigError([Fault(flag, None, "it has no key to sign with: give a connection string")])
     own = _own_options(vars(arguments))
@@ -46,11 +53,27 @@ def run(argv: Sequence[str]) -> int:
     roles = own.get("role", config.population.roles)
     source = target.connection or EMULATOR
     _judge_names(arguments.user, arguments.group)
+    if target.identity is not None:
+        wanted = Wanted(hub, arguments.user, tuple(roles), tuple(arguments.group), lifetime_ns // NS_PER_S)
+        sys.stdout.write(f"{client_url(target.url, hub)}?access_token={_made_by_service(config, wanted)}\n")
+        return ExitCode.PASSED
     token = mint_client_token(
         source, hub, arguments.user, roles, arguments.group, lifetime_ns // NS_PER_S, unix_time_s()
     )
     sys.stdout.write(client_url_with_token(source, hub, token) + "\n")
     return ExitCode.PASSED
+
+
+def _made_by_service(config: RunConfig, wanted: Wanted) -> str:
+    """A token by Entra ID. Raises ConfigError."""
+    network = Network.create(
+        ca_file=config.ca_file, insecure=config.insecure, environ=os.environ, connect_host=config.connect_host
+    )
+    judge_way(config, network)
+    try:
+        return token_store(config, network).get(wanted)
+    except ConnectFailure as failure:
+        raise ConfigError([Fault("--wps-endpoint", None, f"{failure.message}; {failure.advice}")]) from None
 
 
 _LIKE = (

@@ -83,13 +83,15 @@ def _roles(seen: Given) -> Fault | None:
 
 def _user_ids(seen: Given) -> Fault | None:
     """A client token that several connections share makes one user of them."""
-    config = seen.config
-    tokens, row = config.client_tokens, ROWS[config.population.scenario]
-    if config.target.identity is None or tokens.each or row.topology is not Topology.REST_USERS:
+    tokens = seen.config.client_tokens
+    if seen.config.target.identity is None or tokens.each:
         return None
-    return Fault(
-        "--wps-client-tokens", str(tokens), f"{row.name} sends to each user alone, who needs a token of his own: each"
-    )
+    rows = [ROWS[population.scenario] for population in seen.config.populations]
+    name = next((row.name for row in rows if row.topology is Topology.REST_USERS), None)
+    if name is None:
+        return None
+    allowed = f"{name} sends to each user alone, who needs a token of his own: each"
+    return Fault("--wps-client-tokens", str(tokens), allowed)
 
 
 def _unused(seen: Given) -> Iterator[Fault]:
