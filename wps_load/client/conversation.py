@@ -20,9 +20,9 @@ from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectionLost, Finding
 from wps_load.measure.catalog import ack_label
-from wps_load.measure.stamp import Stamp, make_mark, mark_of, pack_binary, pack_text, read_binary, read_json
+from wps_load.measure.stamp import Stamp, make_mark, mark_of, pack_binary, pack_text, read_bytes, read_json
 from wps_load.protocol.messages import DataMessage, JoinGroup
-from wps_load.protocol.traits import PublishKind
+from wps_load.protocol.traits import ANSWER_TOPIC, PublishKind
 from wps_load.settings.run_config import RunConfig
 from wps_load.workload.payload import PayloadPlan
 from wps_load.workload.population import EVENT_NAME
@@ -102,6 +102,10 @@ class Conversation:
 
     def echo_by_handler(self) -> float:
         """Sends an event (`simple`: a message) and waits for the handler's answer; ms. Raises Finding."""
+        if self._codec.traits.answers_on_topics:  # it may need no subscription: a refusal is no finding
+            ack_id = self._link.session.next_ack_id()
+            answers = self._codec.encode(JoinGroup(ANSWER_TOPIC.format(event=EVENT_NAME), ack_id))
+            self._link.request(ack_id, answers, self._codec.opcode).answer.wait(self._limit_s)
         sent_ns = self._publish("event", EVENT_NAME if self._codec.enveloped else "message", None)
         return (self._came_back(sent_ns, _HANDLER_ADVICE) - sent_ns) / 1e6
 
@@ -197,4 +201,4 @@ def _accepted(message: DataMessage | Answer, what: str, advice: str) -> None:
 
 def _stamp(message: DataMessage) -> Stamp | None:
     """`simple` shows JSON as text: `read_json` takes both."""
-    return read_binary(message.data) if message.data_type == "binary" else read_json(message.data)
+    return read_bytes(message.data) if message.data_type == "binary" else read_json(message.data)
