@@ -16,11 +16,12 @@ import gevent.server  # type: ignore[import-untyped]
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.client.epochs import Epoch
 from wps_load.clock import now_ns
-from wps_load.emulator.frames import FrameReader
-from wps_load.emulator.subprotocols import choose
+from wps_load.emulator.frames import BINARY, FrameReader, build_frame
+from wps_load.emulator.subprotocols import WIRES
 from wps_load.emulator.wires import Publication
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import SendToGroup
+from wps_load.protocol.mqtt_packets import V5, Granted, Kind, encode
 from wps_load.settings.load import load
 from wps_load.swarm.engines import make_engine
 
@@ -32,7 +33,8 @@ class Client:
     """Connected, joined and publishing, 128 bytes of text; its schedule is so slow that nothing is due by itself."""
 
     def __init__(self, protocol: str) -> None:
-        self._wire = choose((CODECS[protocol].subprotocol or "",))[0]
+        self._wire = next(wire for wire in WIRES if wire.name == protocol)
+        self._is_mqtt = CODECS[protocol].traits.is_mqtt
         self._server = gevent.server.StreamServer(("127.0.0.1", 0), self._serve)
         self._server.start()
         endpoint = f"http://127.0.0.1:{self._server.server_port}"
@@ -78,7 +80,7 @@ class Client:
             sent = self._wire.decode(opcode, payload)
             assert isinstance(sent, SendToGroup)
             data = sent.data if isinstance(sent.data, bytes) else str(sent.data).encode()
-            message = Publication("group", sent.group, "bench", sent.data_type, data)
+            message = Publication("group", sent.group, "bench", sent.data_type, data, mqtt=sent.mqtt)
             found.append(self._wire.message(message, None))
         self.sent.clear()
         return found
@@ -105,6 +107,10 @@ class Client:
             f"Sec-WebSocket-Protocol: {headers['sec-websocket-protocol']}\r\n\r\n".encode()
             + self._wire.connected("bench", "bench", None)
         )
-        sock.recv(4096)  # the join
-        sock.sendall(self._wire.ack(1, None, ""))
+        sock.recv(4096)  # the join; of MQTT, CONNECT
+        if self._is_mqtt:
+            sock.recv(4096)
+            sock.sendall(build_frame(BINARY, encode(Granted(Kind.SUBACK, 1, (0,)), V5)))
+        else:
+            sock.sendall(self._wire.ack(1, None, ""))
         gevent.sleep(3600)

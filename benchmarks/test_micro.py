@@ -21,7 +21,7 @@ from wps_load.protocol.frames import FrameReader, FrameWriter
 from wps_load.protocol.messages import DataType
 
 BATCH = 1000
-PROTOCOLS = ("json", "protobuf")
+PROTOCOLS = ("json", "protobuf", "mqtt5")
 
 
 @pytest.fixture(params=PROTOCOLS)

@@ -8,11 +8,13 @@ from typing import Any, ClassVar
 import orjson
 import pytest
 from aiohttp import web
+from websockets.exceptions import ConnectionClosed
 
 from tests.emulator.app_server import Event, Handler, by_event, with_handler
 from tests.emulator.live import JSON, RELIABLE, Live, serve
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest
 from wps_load.emulator.hub import Connection
+from wps_load.emulator.hub_settings import HubSettings
 from wps_load.emulator.invoking import event_of
 from wps_load.emulator.json_reader import MALFORMED, read
 from wps_load.emulator.json_wire import JSON as JSON_WIRE
@@ -113,6 +115,9 @@ class _Slow:
 
     async def disconnected(self, connection: Connection, reason: str) -> None: ...
 
+    def invokes(self, hub: str) -> bool:
+        return True
+
     async def user_event(self, connection: Connection, event: SendEvent) -> Reply | None:
         self.asked.set()
         await self.go.wait()
@@ -159,6 +164,17 @@ def test_an_id_that_is_pending_is_refused() -> None:
     assert event_of(Invoker(), Invoke("1", "e")) is None
     assert b'"BadRequest"' in sent[0]
     assert Invoker.invocations == {"1"}, "the first one goes on"
+
+
+def test_a_hub_without_an_event_handler_is_one_without_the_feature() -> None:
+    async def scenario() -> None:
+        async with serve(handler=HubSettings()) as live, live.connect() as client:
+            await client.send(invoke(dataType="text", data="x"))
+            with pytest.raises(ConnectionClosed):
+                await answer(client)
+            assert client.close_code == 1007
+
+    asyncio.run(scenario())
 
 
 def test_faults_touch_responses_as_they_touch_deliveries() -> None:

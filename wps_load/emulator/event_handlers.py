@@ -118,6 +118,10 @@ class HttpEventHandlers:
         if peer is not None:
             await self._notify(peer, "disconnected", orjson.dumps({"reason": reason}))
 
+    def invokes(self, hub: str) -> bool:
+        found = self._settings().hub(hub)
+        return found.echoes or bool(found.handlers)
+
     async def user_event(self, connection: Connection, event: SendEvent) -> Reply | None:
         """The handler's answer to an event, or None if it has nothing to say. Raises HandlerFailed."""
         hub = self._settings().hub(connection.hub_name)
