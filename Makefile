@@ -16,7 +16,7 @@ run: $(VENV)/.installed
 
 # Tests that wait for programs are dealt out with those that compute; those of one shared run stay together.
 test: check
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist loadgroup -m "not quiet"
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 4 --dist loadgroup -m "not quiet"
 	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m quiet tests/calibration
 
 # In a minute: what starts no program and no browser.

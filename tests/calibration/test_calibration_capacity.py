@@ -16,7 +16,7 @@ CONNECTIONS_OF_A_UNIT = 1_000
 def test_the_search_finds_a_known_limit_within_five_percent_and_twelve_steps() -> None:
     found = execute(
         Run(
-            "--headless -u 20 -r 50 -t 80s --wps-payload 128B --wps-capacity rate:200..2000",
+            "--headless -u 20 -r 50 -t 80s --wps-payload 128B --wps-capacity rate:500..1500",
             faults=f"service-rate={LIMIT_PER_S}",
         ),
         patience_s=120,
@@ -34,7 +34,7 @@ def test_the_search_finds_a_known_limit_within_five_percent_and_twelve_steps() -
 def test_the_search_finds_how_many_connections_a_unit_takes() -> None:
     found = execute(
         Run(
-            "--headless -u 20 -r 300 -t 150s --wps-capacity users:500..3000",  # the usual SLO, which asks for no users
+            "--headless -u 20 -r 300 -t 90s --wps-capacity users:800..1200",  # the usual SLO, which asks for no users
         ),
         EmulatorProcess.start(units=1),
         patience_s=170,

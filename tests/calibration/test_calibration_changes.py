@@ -31,8 +31,8 @@ def kill_a_worker(process: subprocess.Popen[str], emulator: EmulatorProcess) -> 
 RUNS = {
     "ramp": Run(GROUPS, locustfile=RAMP),
     "ramp, two workers": Run(f"{GROUPS} --processes 2", locustfile=RAMP),
-    "worker killed": Run(f"{ECHO} --processes 2 -t 8s", during=kill_a_worker),
-    "disconnects": Run(f"{ECHO} -t 5s", "disconnect=1/100,seed=5"),
+    "worker killed": Run(f"{ECHO} --processes 2 -t 6s", during=kill_a_worker),
+    "disconnects": Run(f"{ECHO} -t 4s", "disconnect=1/100,seed=5"),
 }
 
 

@@ -12,8 +12,8 @@ from wps_load.emulator.process import EmulatorProcess
 pytestmark = pytest.mark.calibration
 
 FAULTS = "drop=1/100,duplicate=1/200,reorder=1/500,seed=3"
-ECHO = "--headless -u 40 -r 100 -t 5s --wps-rate 40 --wps-payload 128B"
-GROUPS = "--headless -u 20 -r 100 -t 5s --wps-rate 25 --wps-payload 128B --wps-scenario small-group"
+ECHO = "--headless -u 40 -r 100 -t 3s --wps-rate 40 --wps-payload 128B"
+GROUPS = "--headless -u 20 -r 100 -t 3s --wps-rate 12 --wps-payload 128B --wps-scenario small-group"
 
 RUNS = {
     "echo, one process": Run(ECHO, FAULTS),
