@@ -133,6 +133,14 @@ def test_each_user_may_have_a_token_of_his_own() -> None:
     )
 
 
+def test_calls_for_tokens_may_have_an_slo_where_there_are_some() -> None:
+    slo = {"slo": ("token_request p99 < 1s", FLAG)}
+    given = {"endpoint": (ENDPOINT, FLAG), "credential": ("cli", FLAG), **slo}
+    assert [each.subject for each in read(given).population.slos] == ["token_request"]
+    with pytest.raises(ConfigError, match="token_request"):
+        read({"client_url": (URL, FLAG), **slo})
+
+
 @pytest.mark.parametrize(
     ("text", "host", "port", "name"),
     [

@@ -85,3 +85,17 @@ def test_starting_costs_nothing(code: str) -> None:
     )
     modules = {name.partition(".")[0] for name in orjson.loads(found.stdout.splitlines()[-1])}
     assert not modules & {"gevent", "locust", "numpy", "aiohttp", "jwt", "jinja2", "configargparse"}
+
+
+def test_entra_id_costs_nothing_where_nobody_asks_for_it() -> None:
+    """azure-identity takes most of a second to import, and may not be installed."""
+    code = "import wps_load.swarm.install, wps_load.commands.doctor, wps_load.commands.report"
+    found = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys, json; print(json.dumps(list(sys.modules)))"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    modules = {name.partition(".")[0] for name in orjson.loads(found.stdout.splitlines()[-1])}
+    assert not modules & {"azure", "msal", "cryptography"}

@@ -221,7 +221,8 @@ def _slos(seen: Given) -> Fault | None:
         one.name: metrics_of(one.scenario, one.protocol, ack=one.acked, no_echo=one.no_echo)
         for one in config.populations
     }
-    own[""] = frozenset().union(*own.values())
+    made_by_service = {"token_request"} if config.target.identity is not None else set[str]()
+    own[""] = frozenset().union(*own.values(), made_by_service)
     why = [
         thresholds.check(slo, own[slo.population]) if slo.population in own else _of_nobody(slo, config)
         for slo in config.population.slos
