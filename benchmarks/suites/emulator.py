@@ -73,8 +73,9 @@ class _Emulator:
     def _connection_string(self) -> str:
         deadline = time.monotonic() + 10
         while time.monotonic() < deadline:
-            if (text := self._log.read_text()).endswith("\n"):
-                return text.removeprefix("Connection string: ").strip()
+            for line in self._log.read_text().splitlines(keepends=True):  # what it says on stderr stands there as well
+                if line.startswith("Connection string: ") and line.endswith("\n"):
+                    return line.removeprefix("Connection string: ").strip()
             time.sleep(0.01)
         raise BenchError("the emulator did not start")
 
