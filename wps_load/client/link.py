@@ -101,6 +101,7 @@ class Link:
         "_receive",
         "_rtt",
         "_rtt_service",
+        "_split",
         "_stalled",
         "_stream",
         "_told",
@@ -146,6 +147,7 @@ class Link:
         self.lost_ns = 0
         self._farewell = ""
         self._full_window = False
+        self._split = session.splitter()
         self._told = (session.duplicates_dropped, session.sequence_gaps, session.unknown_messages)
         self._acks_told = (session.late_acks, session.unknown_acks)
         self._stalled: tuple[Publisher, int] | None = None
@@ -265,10 +267,10 @@ class Link:
 
     def _on_packets(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
         """MQTT: a frame holds a part of a packet, or several. What it answers by itself leaves at once."""
-        session = self.session
-        for packet in session.packets(payload):
-            self._on_message(opcode, packet, arrival_ns)
-        if session.outgoing:
+        split, on_message = self._split, self._on_message  # by local names, see Connection._on_readable
+        for packet in split(payload):
+            on_message(opcode, packet, arrival_ns)
+        if self.session.outgoing:
             self.acknowledge(arrival_ns)
 
     def _is_sound(self, stream: int, seq: int, payload: bytes, message: DataMessage) -> bool:

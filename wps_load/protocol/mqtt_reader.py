@@ -60,13 +60,16 @@ class PacketReader:
 
     def feed(self, data: bytes) -> Sequence[bytes]:
         """The packets that are whole by now, each with its header. Raises RemoteProtocolError."""
-        if not self._held and _size(data, 0, self._max_bytes) == len(data):  # the usual frame: one packet
-            return (data,)
+        size = len(data)
+        if size > 2 and not self._held:  # the usual frame is one packet of less than 16 KiB: told from two bytes
+            low, high = data[1], data[2]
+            if size == low + 2 if low < 0x80 else high < 0x80 and size == (low & 0x7F) + (high << 7) + 3:
+                return (data,)
         data = self._held + data
         found, at = [], 0
-        while (size := _size(data, at, self._max_bytes)) is not None and at + size <= len(data):
-            found.append(data[at : at + size])
-            at += size
+        while (length := _size(data, at, self._max_bytes)) is not None and at + length <= len(data):
+            found.append(data[at : at + length])
+            at += length
         self._held = data[at:]
         return found
 

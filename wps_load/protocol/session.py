@@ -25,7 +25,7 @@ Source: Azure Web PubSub, "Reliable JSON/Protobuf WebSocket subprotocol" and "Cr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -191,6 +191,10 @@ class Session:
     def packets(self, payload: bytes) -> Sequence[bytes]:
         """A frame's messages. Web PubSub's own protocols have one in each."""
         return (payload,)
+
+    def splitter(self) -> Callable[[bytes], Sequence[bytes]]:
+        """`packets` of the present connection."""
+        return self.packets
 
     # -- receiving -------------------------------------------------------------------------------------------
 
