@@ -70,9 +70,10 @@ class Run:
         engines: int = 1,
         run_id: str = "run",
         number: int = 7,
+        changed: Callable[[RunConfig], RunConfig] = lambda config: config,
         **options: Any,
     ) -> None:
-        self.config = settings(connection_string, users, **options)
+        self.config = changed(settings(connection_string, users, **options))
         self.warnings: list[str] = []
         self._users = users
         self.engines = [self._engine(run_id, number) for _ in range(engines)]

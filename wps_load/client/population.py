@@ -34,6 +34,8 @@ class PopulationRunner:
         self._cutter: Cutter | None = None
         self._rest: RestSender | None = None
         self._stops = False
+        self._left: set[VirtualUser] = set()
+        """Those who have left with their population, and whom Locust has still."""
         self._unawaited = Readiness()
         """Of users that come during the run: nobody waits for them."""
         self._lifetimes: dict[int, Iterator[int]] = {}
@@ -98,6 +100,8 @@ class PopulationRunner:
         """All users leave by plan. Locust, which knows nothing of it, keeps what it has of them."""
         for user in list(self.users.values()):
             self.dismiss(user)
+            self.readiness.settle()  # Locust's user is there still, and is not to be waited for
+            self._left.add(user)
 
     def _lifetimes_of(self, index: int) -> Iterator[int] | None:
         """Of the connections of this index (`churn`), whoever has it: one goes on where the one before has stopped."""
@@ -114,6 +118,9 @@ class PopulationRunner:
             del self.users[user.role.index]
             late = bool(self.context.settings.start_ns)
             self.readiness.leave(joins=user.joins and not late, settled=late or user.settled)
+        elif user in self._left:
+            self._left.remove(user)
+            self.readiness.leave(joins=False, settled=True)
         if user.publisher is not None:
             self.plan.retire(user.publisher)
         user.stop()

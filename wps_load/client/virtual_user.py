@@ -148,8 +148,8 @@ class VirtualUser:
 
     def stay_away(self) -> None:
         """It never connects, and nobody waits for it."""
-        self._planned = True
         self._settle()
+        self._planned = True
 
     def cut(self, kind: Cut, code: int = NORMAL_CLOSURE) -> bool:
         """The scenario breaks this connection; what follows is not the service's doing. False: there was none.

@@ -1,0 +1,138 @@
+"""Several populations in one engine against a real emulator: who hears whom across protocols; accounts that add up."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import pytest
+
+from tests.client.engine_runs import Done, Run
+from wps_load.measure.ledger import LedgerTotals
+from wps_load.settings.run_config import Population, RunConfig
+from wps_load.workload.scenarios import JOIN_AND_PUBLISH
+from wps_load.workload.values import Share
+
+HALF = Share(fraction=Fraction(1, 2))
+
+
+def mix(*tables: dict[str, Any]) -> Any:
+    """Populations that differ from the one of the options in these fields."""
+
+    def changed(config: RunConfig) -> RunConfig:
+        populations: list[Population] = [
+            replace(config.population, roles=JOIN_AND_PUBLISH, **fields) for fields in tables
+        ]
+        return replace(config, populations=tuple(populations))
+
+    return changed
+
+
+def adds_up(done: Done) -> None:
+    """The populations' accounts are the run's, for every count; the pairs' are the receivers'."""
+    for engine in done.engines:
+        whole = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
+        for number in range(len(engine.populations)):
+            own = engine.totals(number)
+            heard = [pair for pair in engine.run.ledger.pairs() if pair.receiver == number]
+            assert sum(pair.delivered for pair in heard) == own.delivered
+            assert sum(pair.lost for pair in heard) == own.lost
+            assert sum(pair.missed for pair in heard) == own.missed
+            whole = whole.plus(own)
+        assert whole == engine.totals()
+
+
+def pairs(done: Done) -> dict[tuple[int, int], int]:
+    """How many messages of each population have come to members of each."""
+    found: dict[tuple[int, int], int] = {}
+    for engine in done.engines:
+        for pair in engine.run.ledger.pairs():
+            key = pair.sender, pair.receiver
+            found[key] = found.get(key, 0) + pair.delivered
+    return found
+
+
+def timed(done: Done, sender: int, receiver: int, metric: str = "delivery") -> int:
+    """How many values of a metric members of one population have of messages of another."""
+    found = [engine.recorders[sender, receiver].total().histograms.get(metric) for engine in done.engines]
+    return sum(0 if each is None else each.count for each in found)
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+@pytest.mark.parametrize("data_type", ["text", "json", "binary"])
+@pytest.mark.parametrize("protocol", ["json", "protobuf"])
+def test_viewers_of_other_protocols_hear_hosts_and_an_app_server(
+    live_emulator: str, protocol: str, data_type: str, engines: int
+) -> None:
+    host = {"name": "host", "scenario": "big-group", "users": Share(count=2), "groups": 2, "publishers": Share(count=2)}
+    listening = {"scenario": "idle", "listens_to": "host", "users": HALF, "data_type": "text"}
+    changed = mix(
+        {**host, "protocol": protocol, "data_type": data_type},
+        {**listening, "name": "viewers", "protocol": "json"},
+        {**listening, "name": "phones", "protocol": "simple"},
+        {"name": "news", "scenario": "broadcast", "users": Share(count=0), "data_type": "json"},
+    )
+    run = Run(live_emulator, 8, rate="20", changed=changed, engines=engines)
+    done = run.settle().measure(200).finish()
+    done.assert_whole()
+    adds_up(done)
+    found = pairs(done)
+    published = [sum(engine.totals(number).published for engine in done.engines) for number in range(4)]
+    assert published[0] > 2
+    assert published[3] > 2
+    assert found[0, 1] == found[0, 2] == 3 * published[0], "each viewer is in all groups of the host's population"
+    assert {(3, number): found[3, number] for number in range(3)} == {
+        (3, 0): 2 * published[3],
+        (3, 1): 3 * published[3],
+        (3, 2): 3 * published[3],
+    }, "a broadcast reaches everybody in its hub"
+    assert (timed(done, 0, 1), timed(done, 0, 2)) == (found[0, 1], found[0, 2])
+    assert timed(done, 3, 2) == found[3, 2]
+
+
+def test_groups_of_two_populations_are_apart(live_emulator: str) -> None:
+    fields = {"scenario": "small-group", "users": HALF, "group_size": 3}
+    changed = mix({**fields, "name": "one"}, {**fields, "name": "other", "protocol": "json-reliable"})
+    done = Run(live_emulator, 12, rate="20", changed=changed).settle().measure(150).finish()
+    done.assert_whole()
+    adds_up(done)
+    assert pairs(done).keys() == {(0, 0), (1, 1)}
+
+
+def test_messages_to_single_users_reach_those_who_listen(live_emulator: str) -> None:
+    changed = mix(
+        {"name": "app", "scenario": "send-to-user", "users": Share(count=0)},
+        {"name": "phones", "scenario": "idle", "listens_to": "app", "users": HALF, "protocol": "simple"},
+        {"name": "others", "scenario": "idle", "users": HALF},
+    )
+    done = Run(live_emulator, 6, rate="40", changed=changed).settle().measure(200).finish()
+    done.assert_whole()
+    adds_up(done)
+    assert pairs(done).keys() == {(0, 1)}
+
+
+def test_a_population_that_leaves_early_misses_nothing(live_emulator: str) -> None:
+    fields = {"scenario": "echo", "users": HALF}
+    soon = mix({**fields, "name": "short", "stop_ns": 1}, {**fields, "name": "long"})
+    run = Run(live_emulator, 4, rate="20", changed=soon).settle()
+    done = run.measure(150).finish()
+    done.assert_whole()
+    adds_up(done)
+    assert pairs(done).keys() == {(1, 1)}
+    assert done.engines[0].totals(0).published == 0
+
+
+def test_users_without_a_population_never_connect(live_emulator: str) -> None:
+    changed = mix({"name": "half", "scenario": "echo", "users": HALF})
+    run = Run(live_emulator, 6, rate="20", changed=changed).settle()
+    assert run.engines[0].open == 3
+    run.measure(100).finish().assert_whole()
+
+
+def test_nobody_waits_for_a_population_that_comes_later(live_emulator: str) -> None:
+    fields = {"scenario": "echo", "users": HALF}
+    late = mix({**fields, "name": "late", "start_ns": 1 << 62}, {**fields, "name": "prompt"})
+    run = Run(live_emulator, 4, rate="20", changed=late).settle()
+    assert run.engines[0].open == 2
+    run.measure(100).finish().assert_whole()
