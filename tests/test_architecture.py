@@ -35,7 +35,18 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"swarm"},  # lazily, for `from wps_load import WebPubSubUser`
 }  # fmt: skip
 """Which rooms a room may import; of a room named with a module, that one only."""
-SETTINGS_FLOORS = ("load", "feasibility", "rules", "run_config", "target", "options", "sources")
+SETTINGS_FLOORS = (
+    "load",
+    "mixed",
+    "feasibility",
+    "rules",
+    "reading",
+    "run_config",
+    "mix",
+    "target",
+    "options",
+    "sources",
+)
 """From the top: a module of the settings imports only those behind it."""
 
 CLIENT_FLOORS = (
@@ -65,11 +76,24 @@ SWARM_FLOORS = (
     {"conductor"},
     {"roster"},
     {"clocks", "collector", "slots"},
+    {"pairs"},
     {"messages"},
     {"epoch_report"},
 )
 """From the top: a module of the swarm imports, of these, only those of the floors behind its own."""
-PURE_IN_SWARM = {"conductor", "gathering", "roster", "clocks", "corridor", "collector", "slots", "messages", "facts"}
+PURE_IN_SWARM = {
+    "conductor",
+    "gathering",
+    "roster",
+    "clocks",
+    "corridor",
+    "collector",
+    "populations",
+    "slots",
+    "messages",
+    "facts",
+    "population_facts",
+}
 """They are told what time it is, and carry nothing out."""
 WRITES_OF_OTHERS = {
     "client.publisher: out.seq": "the way of a message: a call less for each",

@@ -101,3 +101,17 @@ class Presence:
     @classmethod
     def from_wire(cls, wire: Sequence[Any]) -> Presence:
         return cls(*wire)
+
+    @classmethod
+    def together(cls, parts: Sequence[Presence], start_ns: int, end_ns: int | None) -> Presence:
+        """Of several processes since `start_ns`. `end_ns` None: the phase goes on, and this is as of the newest."""
+        found = [each for each in parts if each.start_ns == start_ns]
+        newest_ns = max((each.until_ns for each in found), default=start_ns)
+        return cls(
+            start_ns,
+            newest_ns if end_ns is None else end_ns,
+            sum(each.open_s for each in found),
+            None if end_ns is None else sum(each.open_end or 0 for each in found),
+            sum(each.wanted_s for each in found),
+            None if end_ns is None else sum(each.wanted_end or 0 for each in found),
+        )

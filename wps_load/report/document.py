@@ -312,9 +312,25 @@ class PopulationRow(TypedDict):
     protocol: str
     connections: Connections
     messages: Messages
+    bytes: Bytes
     rates: Rates
     metrics: dict[MetricName, MetricRow]
+    failures: list[FailureRow]
+    main_metric: Annotated[MetricName, Meta(description="The latency that it is about.")]
     slo: list[SloRow]
+
+
+class MatrixRow(TypedDict):
+    """What members of one population have heard of another's, or of their own. The names are those of populations; a
+    delivery belongs to the receiver's."""
+
+    sender: str
+    receiver: str
+    expected: Count | None
+    delivered: Count
+    lost: Count | None
+    p50: Amount
+    p99: Amount
 
 
 class Previous(TypedDict):
@@ -351,6 +367,9 @@ class Summary(TypedDict):
     ]
     populations: NotRequired[
         Annotated[list[PopulationRow] | None, Meta(description="Of a mix, its populations, else null.")]
+    ]
+    matrix: NotRequired[
+        Annotated[list[MatrixRow] | None, Meta(description="Of a mix: who heard how much of whom, else null.")]
     ]
     phases: list[PhaseRow]
     timeline: list[TimelineRow]

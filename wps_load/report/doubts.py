@@ -7,7 +7,9 @@ has the list.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from wps_load.report.asked_doubts import broken_off
 from wps_load.report.connection_doubts import (
@@ -235,8 +237,32 @@ _CONSEQUENCES = frozenset({"no_messages", "rate_missed"})
 """What follows from having no connection at all."""
 
 
-def find_doubts(seen: Evidence) -> list[Doubt]:
-    """All doubts about a run, errors first, and first of all that nothing connected."""
+_OF_POPULATIONS = (
+    connections_failed,
+    connections_missing,
+    no_messages,
+    rate_missed,
+    nothing_cut,
+    nobody_left,
+)
+"""What the sum of a mix would hide: it is asked of each population as well, unless the whole run has it."""
+
+
+def find_doubts(seen: Evidence, populations: Mapping[str, Evidence] = MappingProxyType({})) -> list[Doubt]:
+    """All doubts about a run, errors first, and first of all that nothing connected. `populations`: of a mix, by
+    name."""
+    found = _of_run(seen)
+    raised = {doubt.name for doubt in found}
+    if seen.facts.capacity is None and not seen.nothing_connected:
+        for name, each in populations.items():
+            for check in _OF_POPULATIONS:
+                doubt = check(each)
+                if doubt is not None and doubt.name not in raised:
+                    found.append(replace(doubt, message=f"Population {name}: {doubt.message}"))
+    return sorted(found, key=lambda doubt: doubt.level != "error")
+
+
+def _of_run(seen: Evidence) -> list[Doubt]:
     found = [doubt for check in CHECKS if _applies(check, seen.facts) and (doubt := check(seen)) is not None]
     if seen.nothing_connected:
         found = [doubt for doubt in found if doubt.name not in _CONSEQUENCES]

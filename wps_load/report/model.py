@@ -123,22 +123,16 @@ class Outside:
     exit_code_on_error: int = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PopulationFacts:
-    """One population of several: of what is published, what its own users have published; of what is delivered, what
-    came to them. `users`: at most at a time; the others as of `RunFacts`."""
+@dataclass(frozen=True, slots=True)
+class PairFacts:
+    """What members of one population have heard of another's, or of their own: names, and the messages that they were
+    to get and got. `expected` None: before the end. `delivery`: how long those took."""
 
-    name: str
-    users: int | None
-    scenario: str
-    protocol: str
-    has_messages: bool
-    connections: ConnectionCounts
-    offered: int | None
-    totals: LedgerTotals | None
-    billed_outbound: int | None
-    measure_s: float | None
-    snapshot: Snapshot
+    sender: str
+    receiver: str
+    expected: int | None
+    delivered: int
+    delivery: Histogram
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +185,9 @@ class RunFacts:
     outside: Outside = field(default_factory=Outside)
     user_phases: Sequence[UserPhase] = ()
     trouble: str | None = None
-    populations: Sequence[PopulationFacts] = ()
+    populations: Mapping[str, RunFacts] = field(default_factory=dict)
+    """Of a mix: the same of each, by name; what is the run's own stands in them as well."""
+    pairs: Sequence[PairFacts] = ()
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import cast
 
+from wps_load.clock import NS_PER_MS
 from wps_load.measure.catalog import METRICS, PENDING
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import SloResult, evaluate
@@ -21,6 +22,7 @@ from wps_load.report.document import (
     FailureRow,
     Generator,
     Invocations,
+    MatrixRow,
     Messages,
     MetricRow,
     PopulationRow,
@@ -36,7 +38,7 @@ from wps_load.report.document import (
 )
 from wps_load.report.doubts import find_doubts
 from wps_load.report.evidence import Doubt, Evidence, main_metric_of
-from wps_load.report.model import GeneratorHealth, PopulationFacts, RunFacts, Worker
+from wps_load.report.model import GeneratorHealth, PairFacts, RunFacts, Worker
 from wps_load.report.outcome import exit_block
 from wps_load.report.phases import phase_rows
 
@@ -44,7 +46,8 @@ from wps_load.report.phases import phase_rows
 def build_summary(facts: RunFacts) -> Summary:
     """The whole document. Unknown is None, never 0; times in ms."""
     metrics = metric_rows(facts)
-    doubts = find_doubts(Evidence(facts, metrics))
+    parts = {name: Evidence(each, metric_rows(each)) for name, each in facts.populations.items()}
+    doubts = find_doubts(Evidence(facts, metrics), parts)
     source = FactsSource(facts)
     slos = [evaluate(slo, source) for slo in facts.slos] if facts.capacity is None else _searched_slos(facts)
     summary: Summary = {
@@ -59,13 +62,11 @@ def build_summary(facts: RunFacts) -> Summary:
         "bytes": {"sent": facts.bytes_sent, "received": facts.bytes_received},
         "rates": _rates(facts),
         "metrics": {name: cast(MetricRow, row) for name, row in metrics.items()},
-        "failures": [
-            _failure(metric, label, count, facts.snapshot.sentences.get((metric, label)))
-            for (metric, label), count in sorted(facts.snapshot.failures.items(), key=lambda item: (-item[1], item[0]))
-        ],
+        "failures": failure_rows(facts),
         "generator": _generator(facts.generator),
         "workers": None if facts.workers is None else [_worker(each) for each in facts.workers],
-        "populations": [_population(each, slos) for each in facts.populations] or None,
+        "populations": [_population_row(name, each, slos) for name, each in parts.items()] or None,
+        "matrix": [_matrix_row(pair) for pair in facts.pairs] or None,
         "phases": phase_rows(facts, main_metric_of(facts, metrics)),
         "timeline": cast(list[TimelineRow], list(facts.timeline)),
         "capacity": facts.capacity,
@@ -73,21 +74,6 @@ def build_summary(facts: RunFacts) -> Summary:
     }
     summary["exit"] = exit_block(summary, facts.outside)
     return summary
-
-
-def _population(facts: PopulationFacts, slos: Iterable[SloResult]) -> PopulationRow:
-    """`slos`: the run's, of which some are its own."""
-    return {
-        "name": facts.name,
-        "users": facts.users,
-        "scenario": facts.scenario,
-        "protocol": facts.protocol,
-        "connections": cast(Connections, asdict(facts.connections)),
-        "messages": _messages(facts),
-        "rates": _rates(facts),
-        "metrics": {name: cast(MetricRow, row) for name, row in metric_rows(facts).items()},
-        "slo": slo_rows(slo for slo in slos if slo.expression.startswith(f"{facts.name}.")),
-    }
 
 
 def slo_rows(results: Iterable[SloResult]) -> list[SloRow]:
@@ -132,12 +118,13 @@ def _worker(worker: Worker) -> WorkerRow:
 class FactsSource:
     """The numbers of a run, or of one of its populations, as `thresholds.evaluate` asks for them (`SloSource`)."""
 
-    def __init__(self, facts: RunFacts | PopulationFacts) -> None:
+    def __init__(self, facts: RunFacts) -> None:
         self._facts = facts
 
     def of(self, population: str) -> FactsSource | None:
-        known = getattr(self._facts, "populations", ())
-        return next((FactsSource(each) for each in known if each.name == population), None)
+        """The numbers of a population; None: there is no such one."""
+        found = self._facts.populations.get(population)
+        return None if found is None else FactsSource(found)
 
     def row(self, metric: str) -> Row | None:
         return self._facts.snapshot.row(metric)
@@ -159,6 +146,46 @@ class FactsSource:
         return self._facts.measure_s
 
 
+def _population_row(name: str, seen: Evidence, slos: Iterable[SloResult]) -> PopulationRow:
+    """`slos`: the run's, of which some are its own."""
+    facts, metrics = seen.facts, seen.metrics
+    return {
+        "name": name,
+        "users": facts.connections.target,
+        "scenario": facts.scenario,
+        "protocol": facts.protocol,
+        "connections": cast(Connections, asdict(facts.connections)),
+        "messages": _messages(facts),
+        "bytes": {"sent": facts.bytes_sent, "received": facts.bytes_received},
+        "rates": _rates(facts),
+        "metrics": {metric: cast(MetricRow, row) for metric, row in metrics.items()},
+        "failures": failure_rows(facts),
+        "main_metric": main_metric_of(facts, metrics),
+        "slo": slo_rows(slo for slo in slos if slo.expression.startswith(f"{name}.")),
+    }
+
+
+def _matrix_row(pair: PairFacts) -> MatrixRow:
+    p50, p99 = pair.delivery.percentiles((50.0, 99.0)) if pair.delivery.count else (None, None)
+    return {
+        "sender": pair.sender,
+        "receiver": pair.receiver,
+        "expected": pair.expected,
+        "delivered": pair.delivered,
+        "lost": None if pair.expected is None else pair.expected - pair.delivered,
+        "p50": None if p50 is None else p50 / NS_PER_MS,
+        "p99": None if p99 is None else p99 / NS_PER_MS,
+    }
+
+
+def failure_rows(facts: RunFacts) -> list[FailureRow]:
+    """Failures by metric and label, the most frequent first."""
+    return [
+        _failure(metric, label, count, facts.snapshot.sentences.get((metric, label)))
+        for (metric, label), count in sorted(facts.snapshot.failures.items(), key=lambda item: (-item[1], item[0]))
+    ]
+
+
 def verdict(doubts: Sequence[Doubt], slos: Sequence[SloResult], capacity: Capacity | None = None) -> Verdict:
     """An error-level doubt makes a run invalid, whatever its SLOs say. No data is never a pass. A search passes
     when a step held: steps that fail are how it finds the limit."""
@@ -178,7 +205,7 @@ def _searched_slos(facts: RunFacts) -> list[SloResult]:
     return [SloResult(slo.expression, None, "pass" if held else "no_data") for slo in facts.slos]
 
 
-def metric_rows(facts: RunFacts | PopulationFacts) -> dict[str, dict[str, float | int | None]]:
+def metric_rows(facts: RunFacts) -> dict[str, dict[str, float | int | None]]:
     """A row for each metric that has a value or a failure, in the catalogue's order."""
     rows = {metric.name: facts.snapshot.row(metric.name) for metric in METRICS}
     return {name: row for name, row in rows.items() if row["count"]}
@@ -200,7 +227,7 @@ def _run(facts: RunFacts) -> RunSection:
     }
 
 
-def _messages(facts: RunFacts | PopulationFacts) -> Messages:
+def _messages(facts: RunFacts) -> Messages:
     totals = facts.totals
     known = None if totals is None else totals.send_failed_by
     return {
@@ -233,12 +260,12 @@ def _invocations(facts: RunFacts) -> Invocations | None:
     }
 
 
-def _counted(facts: RunFacts | PopulationFacts, name: str) -> int | None:
+def _counted(facts: RunFacts, name: str) -> int | None:
     """Of a locustfile's own tasks, whose messages carry no stamp: how many there were, and no more than that."""
     return None if facts.has_messages else facts.snapshot.counters.get(f"tasks_{name}")
 
 
-def _rates(facts: RunFacts | PopulationFacts) -> Rates:
+def _rates(facts: RunFacts) -> Rates:
     def rate(count: int | None) -> float | None:
         return round(count / facts.measure_s, 3) if count is not None and facts.measure_s else None
 

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from wps_load.clock import NS_PER_S
 from wps_load.errors import Fault
 from wps_load.settings.sources import Locustfile
-from wps_load.workload.layout import publisher_count
 from wps_load.workload.stages import Stages, Step
 
 if TYPE_CHECKING:
@@ -99,11 +98,10 @@ class _Load:
     def _silent(self, users: int, left_s: float) -> Iterator[Fault]:
         """A rate at which the first message comes after the end."""
         config = self.config
-        publishers = publisher_count(config.population, users) if config.population.scenario_row.publishes else 0
-        rate = config.population.publisher_rate(publishers) if publishers else None
-        if rate is None or float(rate) * publishers * left_s >= 1:
+        rates = config.planned_rates(users)
+        per_s = float(sum(rate or 0 for rate in rates))
+        if None in rates or not per_s or per_s * left_s >= 1:
             return
-        per_s = float(rate * publishers)
         yield Fault(
             "--run-time", f"{config.run_time_s:g}s",
             f"no message is due in the {left_s:.3g} s that are left to measure: it is {per_s:g} a second of all "

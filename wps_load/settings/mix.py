@@ -17,12 +17,12 @@ from typing import Any, Final
 
 from wps_load.errors import Fault
 from wps_load.settings.options import BY_FLAG, OPTIONS, Option
+from wps_load.workload.mixture import MOST_POPULATIONS
 from wps_load.workload.values import Share, duration_ns, positive_duration_ns
 
 NAME: Final = re.compile(r"[a-z][a-z0-9-]*")
 NAME_ALLOWED: Final = "a small Latin letter, then small letters, digits and hyphens"
 USERS_ALLOWED: Final = "a number of users, or a share of them such as 80%; 0 for REST senders alone"
-MOST_POPULATIONS: Final = 100
 _OWN_KEYS: Final = ("name", "users", "start", "stop", "listens-to")
 _NOBODY: Final = Share(count=0)
 

@@ -110,6 +110,11 @@ OPTIONS: tuple[Option, ...] = (
         choices=tuple(SCENARIOS), shapes=True,
     ),
     Option(
+        "--wps-mix", "mix", "",
+        "a TOML file of populations, each with a scenario, a protocol and a load of its own; docs/mixes.md", texts.mix,
+        page=Page.NEVER,
+    ),
+    Option(
         "--wps-connection-string", "connection", "",
         "Endpoint=...;AccessKey=...;Version=1.0; of the service. Without any target: the variable "
         "WebPubSubConnectionString, else the embedded emulator",

@@ -127,6 +127,10 @@ class RunConfig:
 
     target: Target
     populations: tuple[Population, ...]
+    mix: str | None
+    """What a mix is called; None: the run is none."""
+    slos_of_all: tuple[Slo, ...]
+    """Of a mix: what is demanded of the whole run, beside what is of its populations."""
     credential: str | None
     client_tokens: ClientTokens
     token_rate: Fraction
@@ -178,6 +182,22 @@ class RunConfig:
     def names(self) -> tuple[str, ...]:
         """Of its populations; empty where it has one without a name."""
         return tuple(each.name for each in self.populations) if self.is_mix else ()
+
+    @property
+    def protocols(self) -> str:
+        """For a person: of a mix each of its populations' once."""
+        return (
+            ", ".join(dict.fromkeys(each.protocol for each in self.populations))
+            if self.is_mix
+            else self.population.protocol
+        )
+
+    @property
+    def slos(self) -> tuple[Slo, ...]:
+        """All demands; in a mix those of the whole run first."""
+        if self.mix is None:
+            return self.population.slos
+        return (*self.slos_of_all, *(slo for each in self.populations for slo in each.slos))
 
     @property
     def latencies(self) -> tuple[str, ...]:
@@ -251,7 +271,12 @@ class RunConfig:
         for option in SHAPING:
             holder = self.population if option.field in POPULATION_FIELDS else self
             values.setdefault(option.field, getattr(holder, option.field, None))
-        return {name: str(value) for name, value in values.items()}
+        found = {name: str(value) for name, value in values.items()}
+        if self.mix is not None:
+            of_one = sorted(POPULATION_FIELDS & {option.field for option in SHAPING} | _OF_MIXES)
+            rows = [[str(getattr(each, name)) for name in of_one] for each in self.populations]
+            found |= {"populations": json.dumps(rows)}
+        return found
 
     @property
     def settings_hash(self) -> str:

@@ -109,6 +109,14 @@ def file_bytes(text: str) -> bytes:
         raise ValueError(f"a readable file ({error.strerror or 'it cannot be read'})") from None
 
 
+def mix(text: str) -> tuple[str, str]:
+    """The path of a mix's file, and its content."""
+    try:
+        return text, file_bytes(text).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError("a TOML file, which is text in UTF-8") from None
+
+
 def readable_path(text: str) -> str:
     file_bytes(text)
     return text

@@ -16,6 +16,7 @@ from wps_load.report.interval import COUNTS, Interval, with_tasks
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.books import Books
 from wps_load.swarm.messages import Accounts, Report
+from wps_load.swarm.pairs import Pairs
 from wps_load.swarm.watch import Watch
 
 logger = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Collector(Books):
         self._reported: dict[str, int] = {}
         self._connecting: dict[str, int] = {}
         self._pending: dict[int, Second] = {}
+        self.pairs = Pairs()
         self._last_row = 0
         self._resets = 0
         self._resets_before: dict[str, int] = {}
@@ -93,6 +95,7 @@ class Collector(Books):
                 self.total.merge(part.counted())
                 for (_, receiver), own in part.counted_pairs().items():
                     self.populations[receiver].total.merge(own)
+                self.pairs.merge(part)
                 if part.epoch:
                     self._merge_lags(agent, part.snapshot)
         for name, delta in report.deltas.items():
@@ -130,12 +133,14 @@ class Collector(Books):
         for books, totals in zip(self.populations, accounts.populations, strict=False):
             books.settle(agent, totals)
         self._connecting[agent] = accounts.connecting
+        self.pairs.finish(agent, accounts)
 
     def reset(self) -> None:
         """Statistics start anew, with what the agents measure from their next reset on; the timeline goes on."""
         self._resets += 1
         for books in (self, *self.populations):
             books.start_over()
+        self.pairs.reset()
         self.lags = {}
         self.paused_s = {}
         self.busiest = {}

@@ -65,7 +65,7 @@ class Explorer:
         self._say = say
         self._end = end
         self._metric = self._config.population.main_metric
-        self._slos = thresholds.parse(self._config.population.slo) if self._config.population.slo else ()
+        self._slos = self._config.slos
         self._recovery_s = 0.0
         """How long the last one took."""
         self.found: Found | None = None

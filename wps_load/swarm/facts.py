@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -12,22 +13,20 @@ from typing import Protocol
 
 from wps_load.capacity.units import BILLED_MESSAGE_BYTES
 from wps_load.clock import NS_PER_MS, NS_PER_S
-from wps_load.measure import thresholds
 from wps_load.report.document import Capacity, SloRow, StagesSection
 from wps_load.report.interval import p99_ms
 from wps_load.report.model import (
     ConnectionCounts,
     GeneratorHealth,
     Phase,
-    PopulationFacts,
     RunFacts,
     RunState,
     Worker,
 )
 from wps_load.report.user_phases import UserPhase
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm.books import Books
 from wps_load.swarm.conductor import Conductor
+from wps_load.swarm.population_facts import counted, of_populations
 
 _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjson")
 
@@ -67,12 +66,12 @@ def gather(
     end_ns = conductor.ended_ns or now_ns
     counters = collector.total.counters
     received = counters.get("bytes_received", 0)
-    return RunFacts(
+    facts = RunFacts(
         run_id=plan.run_id,
         started_at=started_at,
         duration_s=(end_ns - plan.started_ns) / NS_PER_S,
         scenario=scenario_name(config, plan.scenario_users),
-        protocol=config.population.protocol,
+        protocol=config.protocols,
         target=config.target.describe(),
         settings=config.settings(),
         settings_hash=config.settings_hash,
@@ -80,9 +79,9 @@ def gather(
         versions=versions(),
         host=_host(),
         state=state,
-        latencies=config.population.latencies if plan.scenario_users else (),
-        closed_loop=config.population.closed_loop,
-        has_messages=config.population.scenario_row.publishes and plan.scenario_users,
+        latencies=config.latencies if plan.scenario_users else (),
+        closed_loop=all(each.closed_loop for each in config.populations),
+        has_messages=any(each.scenario_row.publishes for each in config.populations) and plan.scenario_users,
         tls_verified=_tls_verified(config),
         connections=_connections(conductor, target_users),
         offered=None if totals is None else totals.published + totals.send_failed,
@@ -96,75 +95,19 @@ def gather(
         phases=_phases(conductor, end_ns),
         generator=_health(conductor, end_ns),
         workers=_workers(conductor, end_ns),
-        slos=thresholds.parse(config.population.slo) if config.population.slo else (),
+        slos=config.slos,
         capacity=None if steps is None else steps.summary(),
         best_slo=None if steps is None else steps.best_slo(),
         stages=None if steps is None else steps.stages(),
         user_phases=user_phases,
         trouble=conductor.trouble,
-        populations=[
-            _population(conductor, number, books, now_ns) for number, books in enumerate(collector.populations)
-        ],
     )
-
-
-def _population(conductor: Conductor, number: int, books: Books, now_ns: int) -> PopulationFacts:
-    settings = conductor.plan.config.populations[number]
-    tasks = bool(settings.user_class)
-    totals = books.totals() if conductor.measure_start_ns is not None else None
-    if tasks and totals is not None and not (totals.published or totals.send_failed or totals.expected):
-        totals = None  # nothing that was measured had to do with it
-    counters = books.total.counters
-    return PopulationFacts(
-        name=settings.name,
-        users=None if tasks else conductor.plan.config.mixture(conductor.plan.users).counts[number],
-        scenario=settings.scenario,
-        protocol=settings.protocol,
-        has_messages=settings.scenario_row.publishes,
-        connections=_population_connections(conductor, number, books),
-        offered=None if totals is None else totals.published + totals.send_failed,
-        totals=totals,
-        billed_outbound=-(-counters.get("bytes_received", 0) // BILLED_MESSAGE_BYTES),
-        measure_s=conductor.measured_s(now_ns),
-        snapshot=books.total,
-    )
-
-
-def _population_connections(conductor: Conductor, number: int, books: Books) -> ConnectionCounts:
-    """Asked for: what tasks wanted; of a scenario's users, their share of those that were asked for in all."""
-    config, requested = conductor.plan.config, conductor.requested
-    counts = config.mixture(conductor.plan.users).counts
-    share = counts[number] / max(1, sum(counts))
-    begin_ns, end_ns = conductor.measure_start_ns, conductor.measure_end_ns
-    open_mean = requested_mean = None
-    open_end = requested_end = None
-    if begin_ns is not None and (end_ns is None or end_ns > begin_ns):
-        seen = books.presence(begin_ns, end_ns)
-        length_s = (seen.until_ns - begin_ns) / NS_PER_S
-        if length_s > 0:
-            open_mean = round(seen.open_s / length_s, 3)
-            requested_mean = round(share * requested.mean(seen.until_ns) + seen.wanted_s / length_s, 3)
-        open_end = seen.open_end
-        requested_end = None if end_ns is None else round(share * requested.at_end(end_ns)) + (seen.wanted_end or 0)
-    return ConnectionCounts(
-        target=counts[number] or None,
-        requested_mean=requested_mean,
-        requested_end=requested_end,
-        open_mean=open_mean,
-        open_end=open_end,
-        peak=books.peak_open,
-        **_counted(books),
-    )
-
-
-def _counted(books: Books) -> dict[str, int]:
-    names = ("opened", "failed", "dropped", "reconnected", "recovered", "cut", "closed_by_plan")
-    return {name: books.total.counters.get(f"connections_{name}", 0) for name in names}
+    return replace(facts, **of_populations(conductor, facts)) if config.is_mix else facts
 
 
 def scenario_name(config: RunConfig, scenario_users: bool) -> str:
     """What a run is called after: its scenario, or where its tasks are where nobody plays one."""
-    return config.population.scenario if scenario_users else "locustfile"
+    return config.mix or config.population.scenario if scenario_users else "locustfile"
 
 
 def _connections(conductor: Conductor, target: int) -> ConnectionCounts:
@@ -188,7 +131,7 @@ def _connections(conductor: Conductor, target: int) -> ConnectionCounts:
         open_end=open_end,
         connecting=collector.connecting,
         peak=collector.peak_open,
-        **_counted(collector),
+        **counted(collector.total),
     )
 
 

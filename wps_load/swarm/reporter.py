@@ -72,7 +72,7 @@ class Reporter:
         """How many connections the run was asked for."""
         self._steps: Steps | None = None
         self._users = UserPhases()
-        self._slos = thresholds.parse(config.population.slo) if config.population.slo else ()
+        self._slos = config.slos
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
         self._snapshots = SnapshotWriter(self.folder) if self.folder is not None else None
@@ -91,9 +91,15 @@ class Reporter:
         hub = f", hub {config.population.hub}" if config.target.has_key else ""  # else the Client URL decides
         emulator = "; EMULATOR: nothing here is said of Azure" if config.target.is_emulator else ""
         self._console.say(f"Target: {config.target.describe()}{hub}{emulator}")
-        self._console.say(
-            f"Scenario: {self.scenario} over {config.population.protocol}; SLO: {config.population.slo or 'none'}"
-        )
+        if config.mix is None:
+            self._console.say(
+                f"Scenario: {self.scenario} over {config.population.protocol}; SLO: {config.population.slo or 'none'}"
+            )
+            return
+        self._console.say(f"Mix: {config.mix}; SLO: {', '.join(slo.expression for slo in config.slos) or 'none'}")
+        for each in config.populations:
+            heard = f", listens to {each.listens_to}" if each.listens_to else ""
+            self._console.say(f"  {each.name}: {each.users} users, {each.scenario} over {each.protocol}{heard}")
 
     def begin(self, conductor: Conductor, target_users: Callable[[], int], steps: Steps | None = None) -> None:
         """`target_users`: how many connections the run was asked for. `steps`: what drives its load in steps."""
@@ -193,9 +199,7 @@ class Reporter:
     def main_metric(self, collector: Collector) -> str:
         """The latency that the run is about, as far as it has come."""
         timed = {name for name, histogram in collector.total.histograms.items() if histogram.count}
-        own = (
-            self.config.population.latencies if self._scenario_users else [name for name in LATENCIES if name in timed]
-        )
+        own = self.config.latencies if self._scenario_users else [name for name in LATENCIES if name in timed]
         return main_metric(own, thresholds.demanded(self._slos), timed)
 
     def facts(self, conductor: Conductor, state: RunState) -> RunFacts:

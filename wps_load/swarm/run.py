@@ -39,7 +39,7 @@ class Run:
         self.conductor = Conductor(plan, crowd, on_second=self._second)
         self.explorer: Explorer | None = None
         self._coordinator = Coordinator(self.conductor, bus, crowd, say=say)
-        self._abort = AbortWatch(self.conductor, config.population.slos) if config.slo_abort else None
+        self._abort = AbortWatch(self.conductor, config.slos) if config.slo_abort else None
         self._crowd = crowd
         self._users = users
         self._most_users = 0

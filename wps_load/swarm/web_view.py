@@ -99,7 +99,7 @@ class RunView:
         return {
             "state": "running" if summary is None else "finished",
             "key": here,
-            "what": f"{reporter.scenario} over {reporter.config.population.protocol}",
+            "what": f"{reporter.scenario} over {reporter.config.protocols}",
             "target": f"{_target(reporter)}, hub {reporter.config.population.hub}",
             "verdict": None if summary is None else summary["verdict"],
             "verdict_word": None if summary is None else tables.verdict_word(summary),
@@ -242,7 +242,7 @@ def _state_rows(reporter: Reporter, conductor: Conductor) -> Rows:
     if reporter.summary is not None:
         phase, left = tables.verdict_word(reporter.summary), tables.verdict_sentence(reporter.summary)
     return [
-        _row("scenario", f"{reporter.scenario} over {config.population.protocol}"),
+        _row("scenario", f"{reporter.scenario} over {config.protocols}"),
         _row("target", _target(reporter), f"hub {config.population.hub}"),
         _row("phase", phase, left or tables.seconds(round(elapsed))),
     ]

@@ -163,10 +163,13 @@ SCENARIOS: dict[str, Scenario] = {
     )
 }  # fmt: skip
 
+LISTENER = "listener"
+"""What members of a mix play who hear another population and do nothing else."""
 LOCUSTFILE = "locustfile"
 """What a run is called after whose users have tasks of their own instead of a scenario."""
 ROWS: Mapping[str, Scenario] = {
     **SCENARIOS,
+    LISTENER: Scenario(LISTENER, Topology.SILENT, PROTOCOLS, ("delivery",), slo=_DELIVERY_SLO),
     LOCUSTFILE: Scenario(
         LOCUSTFILE, Topology.TASKS, PROTOCOLS, (*_OWN_METRICS, "invoke", *_REST_METRICS, "rest_manage", "recover")
     ),

@@ -1,0 +1,137 @@
+"""A mix's file and the command line together: the run's populations, and what is refused."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from wps_load.errors import ConfigError
+from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
+from wps_load.workload.scenarios import LISTENER
+
+HOSTS = """
+[[population]]
+name = "hosts"
+users = 2
+scenario = "big-group"
+protocol = "protobuf"
+groups = 1
+publishers = "100%"
+rate = 5
+"""
+VIEWERS = """
+[[population]]
+name = "viewers"
+users = "60%"
+protocol = "simple"
+listens-to = "hosts"
+slo = "delivery p99 < 250ms"
+"""
+APP = """
+[[population]]
+name = "app"
+users = 0
+scenario = "broadcast"
+total-rate = 3
+"""
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    return tmp_path / "chat.toml"
+
+
+def read(file: Path, content: str, users: int | None = 20, **options: str) -> RunConfig:
+    file.write_text(content)
+    values = {"wps_mix": str(file), **{f"wps_{name}": value for name, value in options.items()}}
+    return load(values, users=users, spawn_rate=20.0, environ={}, run_time_s=20.0)
+
+
+def refusals(file: Path, content: str, users: int | None = 20, **options: str) -> list[str]:
+    with pytest.raises(ConfigError) as refused:
+        read(file, content, users, **options)
+    return [str(fault) for fault in refused.value.faults]
+
+
+def test_each_population_has_the_command_lines_options_unless_its_table_says_otherwise(made: Path) -> None:
+    config = read(made, HOSTS + VIEWERS + APP, payload="512B", rate="2", protocol="json", scenario="idle")
+    hosts, viewers, app = config.populations
+    assert (config.mix, config.names) == ("chat", ("hosts", "viewers", "app"))
+    assert (hosts.scenario, hosts.protocol, hosts.rate) == ("big-group", "protobuf", Fraction(5))
+    assert (viewers.scenario, viewers.protocol, viewers.rate) == (LISTENER, "simple", Fraction(2))
+    assert {each.payload[0].size_bytes for each in config.populations} == {512}
+    assert (app.protocol, app.total_rate) == ("json", Fraction(3))
+    assert config.protocols == "protobuf, simple, json"
+    assert config.mixture(20).counts == (2, 12, 0)
+
+
+def test_demands_name_their_population_and_each_has_its_scenarios_own(made: Path) -> None:
+    config = read(made, HOSTS + VIEWERS + APP, slo="loss = 0, hosts.rtt p99 < 1s")
+    assert [slo.expression for slo in config.slos] == [
+        "loss = 0",
+        "hosts.delivery p99 < 1s", "hosts.loss = 0", "hosts.misdelivered = 0", "hosts.connected >= 99%",
+        "hosts.rtt p99 < 1s",
+        "viewers.delivery p99 < 250ms",
+        "app.rest_publish fail_ratio < 1%",
+    ]  # fmt: skip
+    assert [slo.population for slo in config.slos] == ["", *["hosts"] * 5, "viewers", "app"]
+
+
+def test_listeners_join_groups_and_publish_only_if_they_are_told_to(made: Path) -> None:
+    listener = VIEWERS.replace("simple", "json")
+    (_, quiet) = read(made, HOSTS + listener + 'scenario = "big-group"').populations
+    assert (quiet.scenario, quiet.roles) == (LISTENER, ("webpubsub.joinLeaveGroup",))
+    (_, loud) = read(made, HOSTS + listener + 'scenario = "big-group"\npublishers = "10%"').populations
+    assert (loud.scenario, loud.publishers.fraction if loud.publishers else None) == ("big-group", Fraction(1, 10))
+    (_, come_and_go) = read(made, HOSTS + listener + 'scenario = "churn"\nlifetime = "5s"').populations
+    assert (come_and_go.scenario, come_and_go.lifetime_ns) == ("churn", 5_000_000_000)
+
+
+def test_users_default_to_the_sum_of_numbers(made: Path) -> None:
+    assert read(made, HOSTS + VIEWERS.replace('"60%"', "5"), users=None).users == 7
+    assert read(made, HOSTS + VIEWERS, users=None).users is None
+
+
+def test_runs_of_another_mix_are_not_compared(made: Path) -> None:
+    one = read(made, HOSTS + VIEWERS)
+    assert one.settings_hash == read(made.with_name("other.toml"), HOSTS + VIEWERS).settings_hash
+    assert one.settings_hash != read(made, HOSTS + VIEWERS.replace("60%", "50%")).settings_hash
+    assert one.settings_hash != read(made, HOSTS.replace("rate = 5", "rate = 6") + VIEWERS).settings_hash
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        (HOSTS.replace("= 5", "= 'fast'"), {}, "chat.toml, population hosts, rate 'fast': messages per second"),
+        (HOSTS.replace("protobuf", "simple"), {}, "chat.toml, population hosts, protocol 'simple': big-group needs"),
+        (HOSTS + VIEWERS.replace("p99", "p98"), {}, "chat.toml, population viewers, slo"),
+        (HOSTS + VIEWERS.replace("delivery", "publish_ack"), {}, "chat.toml, population viewers, slo"),
+        (HOSTS, {"slo": "nobody.loss = 0"}, "--wps-slo 'nobody.loss = 0': no population is called nobody: hosts"),
+        (HOSTS.replace("= 2", "= 0"), {}, "chat.toml, population hosts, users '0': big-group needs users"),
+        (APP.replace("broadcast", "send-to-user"), {}, "chat.toml, population app, users '0': it sends to single"),
+        (
+            HOSTS.replace("big-group", "upstream").replace("groups = 1\n", "") + VIEWERS,
+            {},
+            "chat.toml, population viewers, listens-to 'hosts': a population with groups; upstream has none",
+        ),
+        (HOSTS + VIEWERS + 'hub = "other"', {}, "chat.toml, population viewers, listens-to 'hosts': a population of"),
+        (HOSTS + "lifetime = '5s'", {}, "chat.toml, population hosts, lifetime: big-group has no use for it"),
+        (APP + HOSTS, {"client_url": "wss://x.webpubsub.azure.com/client/hubs/h?access_token=a"}, "chat.toml, "),
+    ],
+)
+def test_what_a_population_cannot_be_is_refused_by_its_name(
+    made: Path, content: str, options: dict[str, str], said: str
+) -> None:
+    assert any(each.startswith(said) for each in refusals(made, content, 20, **options))
+
+
+def test_a_load_that_cannot_come_about_is_refused(made: Path) -> None:
+    assert any("connecting 500 users" in each for each in refusals(made, HOSTS + VIEWERS, users=500))
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"--wps-mix 'gone.toml': a readable file"):
+        load({"wps_mix": "gone.toml"}, users=1, spawn_rate=1.0, environ={})

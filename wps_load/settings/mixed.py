@@ -1,0 +1,171 @@
+"""The populations of a mix: the command line's options with those of a table upon them, judged alone and together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from wps_load.errors import Fault
+from wps_load.measure import thresholds
+from wps_load.measure.thresholds import Slo
+from wps_load.protocol.traits import TRAITS
+from wps_load.settings import mix as mix_file
+from wps_load.settings.mix import Mix, Table, population_options
+from wps_load.settings.options import BY_FLAG
+from wps_load.settings.reading import Reader, build
+from wps_load.settings.rules import conflicts
+from wps_load.settings.run_config import POPULATION_FIELDS, Population, RunConfig
+from wps_load.workload.scenarios import LISTENER, ROWS, Topology, metrics_of
+from wps_load.workload.standing import addressed_by, has_groups, senders_to
+from wps_load.workload.values import Share
+
+_JOIN = "webpubsub.joinLeaveGroup"
+_NOBODY = Share(count=0)
+_OF_SENDERS = "rest_publish fail_ratio < 1%"
+
+
+@dataclass(frozen=True, slots=True)
+class Mixed:
+    """A mix that was read. `populations` are in the order of its tables."""
+
+    mix: Mix
+    populations: tuple[Population, ...]
+    faults: tuple[Fault, ...]
+    slo: str
+    """The command line's."""
+
+    @classmethod
+    def read(cls, path: str, content: str, options: Reader, seed: int) -> Mixed:
+        """`options`: the command line's, which hold where a table says nothing else."""
+        mix, faults = mix_file.read(content, path, POPULATION_FIELDS)
+        populations = []
+        for table in mix.tables:
+            reader = options.upon({BY_FLAG[flag].dest: text for flag, text in table.texts.items()})
+            populations.append(_population(table, reader, seed))
+            faults += [
+                replace(fault, option=mix.where(table, table.key(fault.option)))
+                for fault in reader.faults
+                if fault.option in table.texts
+            ]
+        return cls(mix, tuple(populations), tuple(faults), str(options.texts["--wps-slo"]))
+
+    @property
+    def users(self) -> int | None:
+        """How many there are if nobody says: the sum, where all are numbers."""
+        counts = [each.users.count for each in self.populations]
+        return None if None in counts else sum(count or 0 for count in counts) or None
+
+    def demands(self) -> tuple[dict[str, tuple[Slo, ...]], tuple[Slo, ...]]:
+        """Of the command line's SLOs those that name a population, by its name, and those of the whole run."""
+        found = thresholds.parse(self.slo)
+        by_name: dict[str, tuple[Slo, ...]] = {}
+        for slo in found:
+            if slo.population:
+                by_name[slo.population] = (*by_name.get(slo.population, ()), slo)
+        return by_name, tuple(slo for slo in found if not slo.population)
+
+    def conflicts(self, config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -> Iterator[Fault]:
+        """Everything that does not go together, in a population, between them, and in the whole run."""
+        yield from self._of_the_run(config, given, wrong)
+        counts = None if config.peak_users is None else config.mixture(config.peak_users).counts
+        for number, (table, population) in enumerate(zip(self.mix.tables, self.populations, strict=True)):
+            heard = any(each.listens_to == table.name for each in self.populations)
+            users = None if counts is None or heard or not population.scenario_row.users_publish else counts[number]
+            alone = replace(
+                config, populations=(replace(population, slos=()),), users=users, stages=None, capacity=None
+            )
+            for fault in conflicts(alone, frozenset(table.texts), frozenset()):
+                if fault.option.startswith("--wps-") or fault.option == "--users":
+                    key = fault.option.removeprefix("--").removeprefix("wps-").replace(" and --wps-", ", ")
+                    yield replace(fault, option=self.mix.where(table, key))
+            yield from self._alone(number, table, population)
+
+    def _alone(self, number: int, table: Table, population: Population) -> Iterator[Fault]:
+        row, others = population.scenario_row, self.populations
+        if table.users == _NOBODY and not row.needs_key:
+            yield Fault(
+                self.mix.where(table, "users"), "0", f"{population.scenario} needs users; only REST senders have none"
+            )
+        heard = table.listens_to
+        listened = next((each for each in others if each.name == heard), None)
+        if listened is not None and listened is not population:
+            where = self.mix.where(table, "listens-to")
+            if listened.hub != population.hub:
+                yield Fault(where, heard, f"a population of the same hub; it is in {listened.hub}")
+            elif not has_groups(listened) and not listened.scenario_row.needs_key:
+                yield Fault(where, heard, f"a population with groups; {listened.scenario} has none")
+        receivers = addressed_by(others, number)
+        if receivers and all(others[each].users == _NOBODY for each in receivers):
+            yield Fault(
+                self.mix.where(table, "users"), str(table.users),
+                "it sends to single users and there are none: give it users, or a population that listens to it",
+            )  # fmt: skip
+        metrics = set(
+            metrics_of(population.scenario, population.protocol, ack=population.ack, no_echo=population.no_echo)
+        )
+        if senders_to(others, number):
+            metrics.add("delivery")
+        if population.listens_to is not None and population.traits.enveloped:
+            metrics.add("join_group")
+        why = [text for slo in population.slos if (text := thresholds.check(slo, metrics)) is not None]
+        if why and "--wps-slo" in table.texts:
+            yield Fault(self.mix.where(table, "slo"), str(table.texts["--wps-slo"]), "; ".join(why))
+
+    def _of_the_run(self, config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -> Iterator[Fault]:
+        names = [each.name for each in self.populations]
+        named, of_all = self.demands()
+        for name in named:
+            if name not in names:
+                yield Fault("--wps-slo", self.slo, f"no population is called {name}: {', '.join(names)}")
+        metrics = frozenset[str]().union(
+            *(metrics_of(each.scenario, each.protocol, ack=each.ack, no_echo=each.no_echo) for each in self.populations)
+        )
+        why = [text for slo in of_all if (text := thresholds.check(slo, metrics)) is not None]
+        if why:
+            yield Fault("--wps-slo", self.slo, "; ".join(why))
+        neutral = replace(config, populations=(_neutral(self.populations[0]),)) if self.populations else config
+        of_run = given - {option.flag for option in population_options(POPULATION_FIELDS)}
+        yield from conflicts(neutral, of_run, wrong)
+
+
+def _neutral(population: Population) -> Population:
+    """One of which no rule has anything to say: for the rules of the run alone."""
+    return replace(
+        population, scenario=LISTENER, protocol="json", slo="all", slos=(), publishers=None, groups=None, ack=False,
+        group_size=None, lifetime_ns=None, cut=None, slow=None, no_echo=False, rate=population.rate or Fraction(1),
+    )  # fmt: skip
+
+
+def _population(table: Table, reader: Reader, seed: int) -> Population:
+    found: dict[str, Any] = {option.field: reader.read(option) for option in population_options(POPULATION_FIELDS)}
+    row = ROWS[found["scenario"]]
+    listens = table.listens_to is not None
+    plays_itself = "--wps-scenario" in table.texts and row.topology is not Topology.GROUPS
+    if listens and "--wps-publishers" not in table.texts and not plays_itself:
+        found["scenario"] = LISTENER
+    row = ROWS[found["scenario"]]
+    for flag in ("--wps-lifetime", "--wps-cut", "--wps-slow"):  # of the command line: for those who have a use for it
+        if flag not in table.texts and flag not in row.own_options:
+            found[BY_FLAG[flag].field] = None
+    if not row.publishes or row.needs_key:
+        for flag in ("--wps-ack", "--wps-no-echo"):
+            if flag not in table.texts:
+                found[BY_FLAG[flag].field] = False
+    if "--wps-slo" not in table.texts:  # of REST senders alone, what they send is demanded of those who hear it
+        found["slo"] = _OF_SENDERS if table.users == _NOBODY else ""
+    population, roles_given = build(found, reader, seed)
+    roles = population.roles
+    if listens and not roles_given and TRAITS[population.protocol].enveloped and _JOIN not in roles:
+        roles = (*roles, _JOIN)
+    return replace(
+        population,
+        name=table.name,
+        users=table.users,
+        start_ns=table.start_ns,
+        stop_ns=table.stop_ns,
+        listens_to=table.listens_to,
+        roles=roles,
+        slos=tuple(slo.of(table.name) for slo in population.slos),
+    )

@@ -1,0 +1,132 @@
+"""What a run of several populations was, by population: the same facts as of the whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from wps_load.capacity.units import BILLED_MESSAGE_BYTES
+from wps_load.clock import NS_PER_S
+from wps_load.measure.histogram import Histogram
+from wps_load.measure.snapshot import Snapshot
+from wps_load.report.model import ConnectionCounts, PairFacts, RunFacts
+from wps_load.settings.run_config import Population
+from wps_load.swarm.books import Books
+from wps_load.swarm.conductor import Conductor
+
+
+def counted(total: Snapshot) -> dict[str, Any]:
+    """What connections did, by the counters of a snapshot."""
+    names = ("opened", "failed", "dropped", "reconnected", "recovered", "cut", "closed_by_plan")
+    return {name: total.counters.get(f"connections_{name}", 0) for name in names}
+
+
+def of_populations(conductor: Conductor, facts: RunFacts) -> dict[str, Any]:
+    """The fields `populations`, `pairs` and `connections` of the run's facts."""
+    config, collector = conductor.plan.config, conductor.collector
+    every = collector.populations or [collector]  # the only population of a mix is all of the run
+    users = max(conductor.requested.most, conductor.plan.users)
+    counts = config.mixture(users).counts
+    names = [each.name for each in config.populations]
+    found = {
+        population.name: _of_one(conductor, facts, population, books, counts[number], users)
+        for number, (population, books) in enumerate(zip(config.populations, every, strict=True))
+    }
+    measured, matrix = collector.pairs.measured, collector.pairs.matrix()
+    keys = sorted({*matrix, *(pair for pair, snapshot in measured.items() if snapshot.histograms.get("delivery"))})
+    pairs = [_pair(names, key, matrix.get(key), measured.get(key)) for key in keys]
+    if config.mix is None:  # of a locustfile's own classes Locust deals the users out
+        return {"populations": found, "pairs": pairs}
+    return {"populations": found, "pairs": pairs, "connections": _together(facts.connections, [*found.values()])}
+
+
+def _of_one(
+    conductor: Conductor, facts: RunFacts, population: Population, books: Books, users: int, all_users: int
+) -> RunFacts:
+    alone, tasks = not conductor.collector.populations, bool(population.user_class)
+    totals = None if facts.totals is None else books.totals()
+    if tasks and totals is not None and not (totals.published or totals.send_failed or totals.expected):
+        totals = None  # nothing that was measured had to do with it
+    received = books.total.counters.get("bytes_received", 0)
+    return replace(
+        facts,
+        scenario=population.scenario,
+        protocol=population.protocol,
+        latencies=_latencies(population, books),
+        closed_loop=population.closed_loop,
+        has_messages=population.scenario_row.publishes,
+        connections=facts.connections if alone else _connections(conductor, population, books, users, all_users),
+        offered=None if totals is None else totals.published + totals.send_failed,
+        totals=totals,
+        billed_outbound=-(-received // BILLED_MESSAGE_BYTES),
+        bytes_sent=books.total.counters.get("bytes_sent", 0),
+        bytes_received=received,
+        snapshot=books.total,
+        slos=population.slos,
+    )
+
+
+def _latencies(population: Population, books: Books) -> Sequence[str]:
+    heard = books.total.histograms.get("delivery")
+    more = ("delivery",) if heard is not None and heard.count and "delivery" not in population.latencies else ()
+    return (*population.latencies, *more)
+
+
+def _connections(
+    conductor: Conductor, population: Population, books: Books, users: int, all_users: int
+) -> ConnectionCounts:
+    requested, begin_ns, end_ns = conductor.requested, conductor.measure_start_ns, conductor.measure_end_ns
+    share = users / all_users if all_users else 0.0
+    open_mean = requested_mean = open_end = requested_end = None
+    if begin_ns is not None and (end_ns is None or end_ns > begin_ns):
+        seen = books.presence(begin_ns, end_ns)
+        length_s = (seen.until_ns - begin_ns) / NS_PER_S
+        if length_s > 0:
+            there = _there(conductor, population, begin_ns, seen.until_ns)
+            open_mean = round(seen.open_s / length_s, 3)
+            requested_mean = round(requested.mean(seen.until_ns) * share * there + seen.wanted_s / length_s, 3)
+        open_end = seen.open_end
+        if end_ns is not None:
+            stays = population.stop_ns is None or conductor.plan.started_ns + population.stop_ns >= end_ns
+            asked = round(requested.at_end(end_ns) * share) if stays else 0
+            requested_end = asked + (seen.wanted_end or 0)
+    return ConnectionCounts(
+        target=users or None,
+        requested_mean=requested_mean,
+        requested_end=requested_end,
+        open_mean=open_mean,
+        open_end=open_end,
+        connecting=None,
+        peak=books.peak_open,
+        **counted(books.total),
+    )
+
+
+def _there(conductor: Conductor, population: Population, begin_ns: int, until_ns: int) -> float:
+    """Which part of [begin, until) the population is to be there."""
+    started_ns = conductor.plan.started_ns
+    from_ns = max(begin_ns, started_ns + population.start_ns)
+    to_ns = until_ns if population.stop_ns is None else min(until_ns, started_ns + population.stop_ns)
+    return max(0, to_ns - from_ns) / (until_ns - begin_ns)
+
+
+def _together(run: ConnectionCounts, parts: Sequence[RunFacts]) -> ConnectionCounts:
+    """The run's counts, with what was requested of its populations: some come later, and some users have none."""
+    each = [part.connections for part in parts]
+    means, ends = [one.requested_mean for one in each], [one.requested_end for one in each]
+    return replace(
+        run,
+        target=sum(one.target or 0 for one in each),
+        requested_mean=run.requested_mean if None in means else round(sum(mean or 0.0 for mean in means), 3),
+        requested_end=run.requested_end if None in ends else sum(end or 0 for end in ends),
+    )
+
+
+def _pair(
+    names: Sequence[str], key: tuple[int, int], counts: tuple[int, int] | None, measured: Snapshot | None
+) -> PairFacts:
+    histogram = None if measured is None else measured.histograms.get("delivery")
+    histogram = Histogram() if histogram is None else histogram
+    expected, delivered = counts or (None, histogram.count)
+    return PairFacts(names[key[0]], names[key[1]], expected, delivered, histogram)
