@@ -32,7 +32,8 @@ class BuildWithReadyFiles(build_py):
 
 
 def _ready_files() -> list[str]:
-    return ["locustfile.py", *sorted(f"configs/{path.name}" for path in (HERE / "configs").glob("*.conf"))]
+    found = (f"configs/{path.name}" for path in (HERE / "configs").iterdir() if path.suffix in (".conf", ".toml"))
+    return ["locustfile.py", *sorted(found)]
 
 
 def _readme() -> str:

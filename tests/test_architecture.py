@@ -88,7 +88,7 @@ PURE_IN_SWARM = {
     "clocks",
     "corridor",
     "collector",
-    "populations",
+    "pairs",
     "slots",
     "messages",
     "facts",

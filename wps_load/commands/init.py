@@ -59,6 +59,8 @@ def _files(ci: str | None) -> Iterator[tuple[str, str]]:
     yield "locustfile.py", ready.locustfile().read_text("utf-8")
     for name, path in ready.configs().items():
         yield f"configs/{name}.conf", path.read_text("utf-8")
+    for name, path in ready.mixes().items():
+        yield f"configs/{name}.toml", path.read_text("utf-8")
     if ci is not None:
         yield WORKFLOWS[ci], workflow(ci)
 

@@ -20,3 +20,8 @@ def locustfile() -> Path:
 def configs() -> dict[str, Path]:
     """By name: each scenario has one, and there are `smoke`, `ci` and `capacity`."""
     return {path.stem: path for path in sorted((folder() / "configs").glob("*.conf"))}
+
+
+def mixes() -> dict[str, Path]:
+    """The ready mixes, by name."""
+    return {path.stem: path for path in sorted((folder() / "configs").glob("*.toml"))}

@@ -7,8 +7,9 @@ import math
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from wps_load.workload.stages import CapacityRange, Stages
 from wps_load.workload.values import duration_ns
 
 _EXAMPLE = """\
-SCENARIO: {names}.
+SCENARIO: {names}; or a mix of several: {mixes}.
 Each has a ready file, which `wps-load init` writes. FILE.conf is a file of your own. Without either: smoke, an echo of
 some 20 s. What stands behind is for the run and for Locust: `wps-load options` and `locust --help` list it.
 
@@ -38,6 +39,7 @@ example:
   wps-load run configs/ci.conf --processes 4
 """
 _FIRST = "smoke"
+_MIX_USERS, _MIX_TIME = "100", "60s"
 _CONNECTED_WITHIN_S = 10.0
 _CONNECTING_SHARE = 1 / 3
 """Of the run's time, at most."""
@@ -57,8 +59,12 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    names = ", ".join(ready.configs())
-    parser = plain_parser("run", "Runs a scenario: Locust, with the packaged locustfile.", _EXAMPLE.format(names=names))
+    names, mixes = ", ".join(ready.configs()), ", ".join(ready.mixes())
+    parser = plain_parser(
+        "run",
+        "Runs a scenario: Locust, with the packaged locustfile.",
+        _EXAMPLE.format(names=names, mixes=mixes),
+    )
     parser.usage = "wps-load run [SCENARIO or FILE.conf] [options]"
     return parser
 
@@ -87,6 +93,9 @@ def arguments(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[
     asked = _read(argv, environ)
     if named is not None and asked.config is not None:
         raise ConfigError([Fault("--config", asked.config, f"nothing beside {named}, which is a config file already")])
+    mix = None if named is None else _mix(named, configs)
+    if mix is not None:
+        return [*_of_mix(mix, asked), *asked.rest]
     path = Path(asked.config) if asked.config is not None else _config(named or asked.scenario or _FIRST, configs)
     settings = _settings(path) if named is not None or asked.config is None else {}
     made: list[str] = []
@@ -103,6 +112,39 @@ def arguments(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[
     if asked.spawn_rate is None and (rate := _spawn_rate(asked, settings)) is not None:
         made += ["--spawn-rate", f"{rate}"]
     return [*made, *asked.rest]
+
+
+def _mix(name: str, configs: Mapping[str, Path]) -> Path | None:
+    """A ready mix by its name, or a mix of somebody's own; None: it is none."""
+    path = ready.mixes().get(name, Path(name)) if name not in configs else Path(name)
+    if path.suffix != ".toml":
+        return None
+    try:
+        return path if "population" in tomllib.loads(path.read_text("utf-8-sig")) else None
+    except (OSError, UnicodeDecodeError):
+        return None
+    except tomllib.TOMLDecodeError:
+        return path if "[[population" in path.read_text("utf-8-sig") else None  # what is wrong in it is told later
+
+
+def _of_mix(path: Path, asked: _Asked) -> list[str]:
+    """Locust's arguments for a mix: a hundred users for a minute, unless the command line says otherwise."""
+    made = ["-f", str(ready.locustfile())] if asked.locustfile is None else []
+    if asked.web:
+        made.append("--headful")
+    elif not asked.worker:
+        made.append("--headless")
+    if not asked.table:
+        made.append("--only-summary")
+    if asked.users is None:
+        made += ["--users", _MIX_USERS]
+        asked = replace(asked, users=_MIX_USERS)
+    if asked.run_time is None:
+        made += ["--run-time", _MIX_TIME]
+        asked = replace(asked, run_time=_MIX_TIME)
+    if asked.spawn_rate is None and (rate := _spawn_rate(asked, {})) is not None:
+        made += ["--spawn-rate", f"{rate}"]
+    return [*made, "--wps-mix", str(path)]
 
 
 def as_settings(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[str, Path]) -> list[str]:
@@ -160,9 +202,10 @@ def _config(name: str, configs: Mapping[str, Path]) -> Path:
         return path
     if path.suffix or len(path.parts) > 1:
         raise ConfigError([Fault("FILE.conf", name, "a file that is there; `wps-load init` writes some to start from")])
-    near = get_close_matches(name, configs, 1)
+    near = get_close_matches(name, [*configs, *ready.mixes()], 1)
     meant = f"did you mean {near[0]}? One" if near else "one"
-    raise ConfigError([Fault("SCENARIO", name, f"{meant} of {', '.join(configs)}, or a FILE.conf")])
+    names = ", ".join([*configs, *ready.mixes()])
+    raise ConfigError([Fault("SCENARIO", name, f"{meant} of {names}, or a FILE.conf")])
 
 
 def _settings(path: Path) -> Mapping[str, Any]:

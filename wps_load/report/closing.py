@@ -10,7 +10,8 @@ from typing import Final
 
 from wps_load.measure.thresholds import parse
 from wps_load.report import phases, tables
-from wps_load.report.document import SloRow, Summary, metric_row, numbers
+from wps_load.report.document import SloRow, Summary, numbers
+from wps_load.report.lookup import metric_row
 from wps_load.report.margins import margin
 from wps_load.report.next_steps import next_steps
 from wps_load.report.tables import millis, number

@@ -387,13 +387,3 @@ Row = Mapping[str, float | int | None]
 def numbers(section: Mapping[str, object]) -> Row:
     """A section that holds numbers only, for those who choose its names as they run."""
     return cast(Row, section)
-
-
-def explored(summary: Summary) -> Capacity | StagesSection | None:
-    """What ran in steps: a search, or stages."""
-    return summary["capacity"] or summary.get("stages")
-
-
-def metric_row(summary: Summary, metric: str) -> Row:
-    """The row of a metric; empty: the run has none."""
-    return numbers(summary["metrics"].get(metric, {}))

@@ -256,10 +256,14 @@ def find_doubts(seen: Evidence, populations: Mapping[str, Evidence] = MappingPro
     if seen.facts.capacity is None and not seen.nothing_connected:
         for name, each in populations.items():
             for check in _OF_POPULATIONS:
-                doubt = check(each)
+                doubt = None if check is no_messages and _is_heard(seen.facts, name) else check(each)
                 if doubt is not None and doubt.name not in raised:
                     found.append(replace(doubt, message=f"Population {name}: {doubt.message}"))
     return sorted(found, key=lambda doubt: doubt.level != "error")
+
+
+def _is_heard(facts: RunFacts, population: str) -> bool:
+    return any(pair.sender == population and pair.expected != 0 for pair in facts.pairs)
 
 
 def _of_run(seen: Evidence) -> list[Doubt]:

@@ -11,8 +11,9 @@ from typing import Any, NotRequired, TypedDict, cast
 import msgspec
 
 from wps_load.report import tables
-from wps_load.report.document import SCHEMA, Previous, RunSection, SloRow, Summary, Verdict, metric_row
+from wps_load.report.document import SCHEMA, Previous, RunSection, SloRow, Summary, Verdict
 from wps_load.report.evidence import headline, high_percentile, slos_of
+from wps_load.report.lookup import metric_row
 
 SCHEMAS = (SCHEMA, "wps-load.summary/1")
 

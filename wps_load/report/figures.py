@@ -17,9 +17,10 @@ import numpy as np
 
 from wps_load.measure.catalog import LATENCIES
 from wps_load.report import stats
-from wps_load.report.document import Row, metric_row, numbers
+from wps_load.report.document import Row, numbers
 from wps_load.report.estimates import MIN_SECONDS, PERCENTILES, Sides, from_histograms, from_timelines, mean_of
 from wps_load.report.load import Run
+from wps_load.report.lookup import metric_row
 from wps_load.report.random_effects import Estimate, log_difference
 from wps_load.report.series import Counted, rates_of
 

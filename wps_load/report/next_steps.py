@@ -8,8 +8,9 @@ from typing import NamedTuple
 from wps_load.measure.thresholds import parse
 from wps_load.report import tables
 from wps_load.report.command import again
-from wps_load.report.document import Capacity, Summary, metric_row
+from wps_load.report.document import Capacity, Summary
 from wps_load.report.evidence import headline, slos_of, thin_percentiles
+from wps_load.report.lookup import metric_row
 from wps_load.workload.scenarios import SCENARIOS
 
 

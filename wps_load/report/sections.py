@@ -13,9 +13,10 @@ from markupsafe import Markup
 from wps_load.report import charts, phases, step_sections, tables
 from wps_load.report.charts import connect_anatomy, thinned
 from wps_load.report.command import reproduce
-from wps_load.report.document import Summary, explored, metric_row
+from wps_load.report.document import Summary
 from wps_load.report.elements import NOTHING, columns, details, pairs, section, table
 from wps_load.report.evidence import headline, samples
+from wps_load.report.lookup import explored, metric_row
 from wps_load.report.next_steps import next_steps
 from wps_load.report.page import Page
 from wps_load.report.second_tables import clock_time, workers_table, worst_seconds

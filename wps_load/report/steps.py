@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wps_load.capacity.knee import Point, knee
-from wps_load.report.document import Step, Summary, explored
+from wps_load.report.document import Step, Summary
+from wps_load.report.lookup import explored
 from wps_load.report.tables import Cell, Table, is_search, millis, number, table
 
 UNITS = {"rate": "messages/s", "users": "connections"}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from wps_load.measure.thresholds import parse
 from wps_load.report import step_sections, tables
 from wps_load.report.charts import connects_per_s
-from wps_load.report.document import Summary, metric_row, numbers
+from wps_load.report.document import Summary, numbers
 from wps_load.report.evidence import headline, high_percentile, slos_of
+from wps_load.report.lookup import metric_row
 from wps_load.report.margins import margin
 
 Tile = tuple[str, str, str]

@@ -76,7 +76,8 @@ class Mixed:
             alone = replace(
                 config, populations=(replace(population, slos=()),), users=users, stages=None, capacity=None
             )
-            for fault in conflicts(alone, frozenset(table.texts), frozenset()):
+            joins = {"--wps-groups"} if table.listens_to is not None else set()  # of the other population, so many each
+            for fault in conflicts(alone, frozenset(table.texts.keys() - joins), frozenset()):
                 if fault.option.startswith("--wps-") or fault.option == "--users":
                     key = fault.option.removeprefix("--").removeprefix("wps-").replace(" and --wps-", ", ")
                     yield replace(fault, option=self.mix.where(table, key))

@@ -1,0 +1,84 @@
+"""The ready mixes as whole programs against the embedded emulator: each ledger closes, by population and in sum."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.integration.program import ROOT, Finished, run
+from tests.integration.test_scenario_runs import AT_ONCE, OF_THE_GENERATOR
+
+SMALL = ("-u", "20", "-r", "40", "-t", "4s", "--wps-seed", "3")
+MIXES = {
+    "chat": (),
+    "notifications": ("--processes", "2"),
+    "live-event": ("-t", "18s"),
+    "iot": ("--processes", "2"),
+}
+SUMMED = ("offered", "published", "expected", "delivered", "lost", "missed", "duplicated", "reordered", "misdelivered")
+
+pytestmark = [pytest.mark.program, pytest.mark.xdist_group("mixes")]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Finished]]:
+    def one(name: str) -> Finished:
+        file = str(ROOT / "configs" / f"{name}.toml")
+        return run(tmp_path_factory.mktemp(name) / "reports", *SMALL, "--wps-mix", file, *MIXES[name])
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        yield dict(zip(MIXES, pool.map(one, MIXES), strict=True))
+
+
+def test_each_ready_mix_is_run() -> None:
+    assert set(MIXES) == {path.stem for path in (ROOT / "configs").glob("*.toml")}
+
+
+@pytest.mark.parametrize("name", MIXES)
+def test_the_ledger_closes_by_population_and_in_sum(finished: dict[str, Finished], name: str) -> None:
+    done = finished[name]
+    assert done.code in (0, 3, 4), done.output
+    summary: dict[str, Any] = done.summary
+    assert {doubt["name"] for doubt in summary["doubts"]} <= {*OF_THE_GENERATOR, "nobody_left"}, summary["doubts"]
+    assert summary["run"]["scenario"] == name
+    whole, parts = summary["messages"], summary["populations"]
+    assert whole["lost"] == whole["misdelivered"] == whole["foreign"] == whole["corrupted"] == 0, whole
+    assert whole["delivered"] == whole["expected"] > 0
+    for count in SUMMED:
+        assert whole[count] == sum(part["messages"][count] for part in parts), count
+    for metric, row in summary["metrics"].items():
+        assert row["count"] == sum(part["metrics"].get(metric, {"count": 0})["count"] for part in parts), metric
+    for count in ("opened", "failed", "dropped", "closed_by_plan", "reconnected"):
+        assert summary["connections"][count] == sum(part["connections"][count] for part in parts), count
+    assert sum(part["users"] for part in parts) == 20
+    rows = summary["matrix"]
+    assert sum(row["expected"] for row in rows) == whole["expected"]
+    assert sum(row["delivered"] for row in rows) == whole["delivered"]
+    for part in parts:
+        heard = [row for row in rows if row["receiver"] == part["name"]]
+        assert sum(row["delivered"] for row in heard) == part["messages"]["delivered"], part["name"]
+
+
+def pairs(finished: dict[str, Finished], name: str) -> dict[tuple[str, str], dict[str, Any]]:
+    return {(row["sender"], row["receiver"]): row for row in finished[name].summary["matrix"]}
+
+
+def test_who_hears_whom(finished: dict[str, Finished]) -> None:
+    chat = pairs(finished, "chat")
+    announced = {receiver for sender, receiver in chat if sender == "announcer"}
+    assert announced == {"chatters", "readers", "visitors"}
+    assert {receiver for sender, receiver in chat if sender == "chatters"} == {"chatters", "readers"}
+    assert set(pairs(finished, "notifications")) == {("push", "phones")}
+    assert {("host", "audience"), ("host", "late"), ("announcer", "late")} <= set(pairs(finished, "live-event"))
+    iot = pairs(finished, "iot")
+    assert set(iot) == {("devices", "devices"), ("devices", "dashboards")}
+    assert iot["devices", "dashboards"]["delivered"] == 2 * iot["devices", "devices"]["delivered"]
+
+
+def test_rows_of_locusts_table_and_the_first_lines_name_the_populations(finished: dict[str, Finished]) -> None:
+    output = finished["chat"].output
+    assert "  readers: 80% users, listener over simple, listens to chatters" in output
+    assert "Mix: chat; SLO: chatters.delivery p99 < 250ms" in output

@@ -1,0 +1,15 @@
+"""What renderers look up in a summary again and again."""
+
+from __future__ import annotations
+
+from wps_load.report.document import Capacity, Row, StagesSection, Summary, numbers
+
+
+def explored(summary: Summary) -> Capacity | StagesSection | None:
+    """What ran in steps: a search, or stages."""
+    return summary["capacity"] or summary.get("stages")
+
+
+def metric_row(summary: Summary, metric: str) -> Row:
+    """The row of a metric; empty: the run has none."""
+    return numbers(summary["metrics"].get(metric, {}))
