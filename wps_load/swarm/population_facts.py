@@ -92,7 +92,7 @@ def _connections(
             asked = round(requested.at_end(end_ns) * share) if stays else 0
             requested_end = asked + (seen.wanted_end or 0)
     return ConnectionCounts(
-        target=users or None,
+        target=None if population.user_class else users,
         requested_mean=requested_mean,
         requested_end=requested_end,
         open_mean=open_mean,
