@@ -20,7 +20,7 @@ from tests.integration.program import LIMIT_S, ROOT, clean_environment
 ROWS = {
     "protocol/traits.py": [
         ("TRAITS: Mapping", 'TOY = _json("toy", "json.webpubsub.example.v1")\n\nTRAITS: Mapping'),
-        ("PROTOBUF, PROTOBUF_RELIABLE)", "PROTOBUF, PROTOBUF_RELIABLE, TOY)"),
+        ("PROTOBUF_RELIABLE, MQTT, MQTT5)", "PROTOBUF_RELIABLE, MQTT, MQTT5, TOY)"),
     ],
     "protocol/codecs.py": [
         ("            _json(JSON),\n", "            _json(JSON),\n            _json(TOY),\n"),
