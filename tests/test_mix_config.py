@@ -119,6 +119,11 @@ def test_runs_of_another_mix_are_not_compared(made: Path) -> None:
         ),
         (HOSTS + VIEWERS + 'hub = "other"', {}, "chat.toml, population viewers, listens-to 'hosts': a population of"),
         (HOSTS + "lifetime = '5s'", {}, "chat.toml, population hosts, lifetime: big-group has no use for it"),
+        (
+            HOSTS + VIEWERS,
+            {"client_url": "wss://x.webpubsub.azure.com/client/hubs/h?access_token=a"},
+            "chat.toml, population viewers, listens-to 'hosts': simple clients get their groups from their token",
+        ),
         (APP + HOSTS, {"client_url": "wss://x.webpubsub.azure.com/client/hubs/h?access_token=a"}, "chat.toml, "),
     ],
 )

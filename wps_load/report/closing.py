@@ -14,10 +14,11 @@ from wps_load.report.document import SloRow, Summary, numbers
 from wps_load.report.lookup import metric_row
 from wps_load.report.margins import margin
 from wps_load.report.next_steps import next_steps
+from wps_load.report.population_tables import population_lines
 from wps_load.report.tables import millis, number
 
 MOST_LINES: Final = 25
-_MOST = {"slo": 5, "latency": 3, "failure": 2, "doubt": 3, "exit": 2}
+_MOST = {"slo": 5, "population": 4, "latency": 3, "failure": 2, "doubt": 3, "exit": 2}
 _LABEL = 12
 _VERDICT = "Verdict: "
 _COLOURS = {"pass": "32", "fail": "31", "invalid": "33"}
@@ -101,6 +102,7 @@ def _load(summary: Summary) -> list[Said]:
         if connections.get(key):
             parts.append(f"{number(connections[key])} {tables.CONNECTION_WORDS[key]}")
     lines = [_row("connections", parts)]
+    lines += map(Said, _kept([f"  {line}" for line in population_lines(summary)], "population"))
     if messages["published"] is not None and messages["offered"]:
         parts = [f"{number(messages[key])} {key}" for key in ("published", "delivered", "lost")]
         for key in ("duplicated", "reordered", "misdelivered", "corrupted"):

@@ -1,4 +1,5 @@
-"""junit.xml: one testcase for the run's validity, one for a search, and one for each SLO, as CI servers show them.
+"""junit.xml: one testcase for the run's validity, one for a search, and one for each SLO, as CI servers show them; a
+test suite for each population.
 
 The common dialect (testsuites/testsuite/testcase with failure, error, properties), which Jenkins, GitLab,
 Azure Pipelines and GitHub's actions read. An invalid run is an `error` (the test itself broke), an unmet SLO
@@ -12,11 +13,13 @@ from xml.etree import ElementTree as ET
 
 from wps_load.errors import ExitCode
 from wps_load.report import tables
-from wps_load.report.document import Summary
+from wps_load.report.document import PopulationRow, SloRow, Summary
+from wps_load.report.population_tables import populations
 
 # What XML 1.0 cannot carry, not even as a reference (section 2.2, Char).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
+_SUMMED = ("tests", "failures", "errors", "skipped")
 _NAMES = {ExitCode.USAGE: "the settings were usable", ExitCode.STOPPED: "the run had its time"}
 """Of what else may fail a run, by its exit code; request failures may have a code of the user's own."""
 
@@ -25,18 +28,22 @@ def render(summary: Summary) -> bytes:
     """The document in UTF-8, with its XML declaration."""
     run = summary["run"]
     errors = [doubt for doubt in summary["doubts"] if doubt["level"] == "error"]
-    unmet = [slo for slo in summary["slo"] if slo["verdict"] != "pass"]
+    of_parts = {slo["expression"] for each in populations(summary) for slo in each["slo"]}
+    own = [slo for slo in summary["slo"] if slo["expression"] not in of_parts]
+    unmet = [slo for slo in own if slo["verdict"] != "pass"]
     searched = tables.is_search(summary)
     nothing_held = summary["capacity"] is not None and summary["capacity"]["value"] is None
     others = tables.exit_sentences(summary)
     counts = {
-        "tests": str(1 + len(summary["slo"]) + searched + len(others)),
+        "tests": str(1 + len(own) + searched + len(others)),
         "failures": str(len(unmet) + nothing_held + len(others)),
         "errors": "1" if errors else "0",
         "skipped": "0",
         "time": f"{run['duration_s']:.3f}",
     }
-    root = ET.Element("testsuites", {"name": "wps-load", **counts})
+    parts = [_counts(each) for each in populations(summary)]
+    whole = {key: str(int(counts[key]) + sum(int(part[key]) for part in parts)) for key in _SUMMED}
+    root = ET.Element("testsuites", {"name": "wps-load", **counts, **whole})
     started = run["started_at"].split("+")[0].removesuffix("Z")
     suite = ET.SubElement(root, "testsuite", {"name": f"wps-load.{run['scenario']}", **counts, "timestamp": started})
     properties = ET.SubElement(suite, "properties")
@@ -54,11 +61,8 @@ def render(summary: Summary) -> bytes:
         if nothing_held:
             sentence = tables.capacity_sentence(summary)
             _outcome(case, "failure", sentence, "fail", sentence)
-    for slo in summary["slo"]:
-        case = _testcase(suite, class_name, slo["expression"])
-        if slo["verdict"] != "pass":
-            found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
-            _outcome(case, "failure", found, slo["verdict"], f"{slo['expression']}: {found}")
+    for slo in own:
+        _slo(suite, class_name, slo)
     names = {int(code): words for code, words in _NAMES.items()}
     for sentence, reason in zip(others, tables.exit_reasons(summary), strict=True):
         case = _testcase(suite, class_name, names.get(reason["code"], "no request failed"))
@@ -66,9 +70,26 @@ def render(summary: Summary) -> bytes:
     warnings = [f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"]
     if warnings:
         ET.SubElement(suite, "system-out").text = _text("\n".join(warnings))
+    for each, part in zip(populations(summary), parts, strict=True):
+        name = f"{class_name.rpartition('.')[0]}.{each['name']}"
+        suite = ET.SubElement(root, "testsuite", {"name": name, **part, "timestamp": started})
+        for slo in each["slo"]:
+            _slo(suite, name, slo)
     ET.indent(root)
     text = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
+
+
+def _counts(each: PopulationRow) -> dict[str, str]:
+    unmet = sum(slo["verdict"] != "pass" for slo in each["slo"])
+    return {"tests": str(len(each["slo"])), "failures": str(unmet), "errors": "0", "skipped": "0"}
+
+
+def _slo(suite: ET.Element, class_name: str, slo: SloRow) -> None:
+    case = _testcase(suite, class_name, slo["expression"])
+    if slo["verdict"] != "pass":
+        found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
+        _outcome(case, "failure", found, slo["verdict"], f"{slo['expression']}: {found}")
 
 
 def _testcase(suite: ET.Element, class_name: str, name: str) -> ET.Element:

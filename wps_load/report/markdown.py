@@ -10,6 +10,7 @@ from wps_load.report import phases, steps, tables
 from wps_load.report.azure_tables import azure_sentence, azure_table, closes_table
 from wps_load.report.document import Summary
 from wps_load.report.extras import NONE, Extras
+from wps_load.report.population_tables import matrix_table, populations, populations_table
 from wps_load.report.tables import Cell, Table
 from wps_load.report.unit_tables import found_sizing, guide_table, price_note, sizes_table, units_notes, units_sentence
 
@@ -35,6 +36,10 @@ def render(summary: Summary, extras: Extras = NONE) -> str:
     ]
     if phases.user_phases(summary):
         parts += ["### Users", rendered(phases.users_table(summary))]
+    if populations(summary):
+        parts += ["### Populations", rendered(populations_table(summary))]
+        heard = matrix_table(summary)
+        parts += ["### Who heard whom", rendered(heard)] if heard is not None else []
     if summary["slo"]:
         parts += ["### SLOs", rendered(tables.slo_table(summary))]
     if summary["metrics"]:

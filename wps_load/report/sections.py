@@ -19,6 +19,7 @@ from wps_load.report.evidence import headline, samples
 from wps_load.report.lookup import explored, metric_row
 from wps_load.report.next_steps import next_steps
 from wps_load.report.page import Page
+from wps_load.report.population_tables import matrix_table, populations, populations_table
 from wps_load.report.second_tables import clock_time, workers_table, worst_seconds
 from wps_load.report.steps import steps
 from wps_load.report.tables import Table
@@ -35,6 +36,7 @@ def sections(page: Page) -> Iterator[Markup]:
         step_sections.stages,
         *([step_sections.units] if in_steps else []),
         users,
+        of_populations,
         slos,
         latency,
         worst,
@@ -59,6 +61,17 @@ def users(page: Page) -> Markup:
         return NOTHING
     said = "Each number that was held for some seconds, with all of its users there; all else is a ramp."
     return section("Users that come and go", said, table(phases.users_table(summary)))
+
+
+def of_populations(page: Page) -> Markup:
+    """Each population of a mix, or of a locustfile's classes, and who heard how much of whom."""
+    summary = page.summary
+    if not populations(summary):
+        return NOTHING
+    said = "A delivery belongs to the receiver’s population, a publication to the publisher’s; the sums are the run’s."
+    heard = matrix_table(summary)
+    more = [] if heard is None else [Markup("<h3>Who heard whom</h3>"), table(heard)]
+    return section("Populations", said, table(populations_table(summary)), *more)
 
 
 def slos(page: Page) -> Markup:

@@ -215,7 +215,9 @@ def what_ran(summary: Summary) -> str:
         f"{number(summary['connections']['target'])} connections",
         *roles_words(summary),
     ]
-    if summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile offer no rate
+    if mixed := summary.get("populations"):
+        parts.insert(1, f"{len(mixed)} populations")
+    elif summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile offer no rate
         parts += [load_words(run["settings"]), f"payload {shown(run['settings'].get('wps-payload'))}"]
     return f"{', '.join(parts)}, against {run['target']}, for {seconds(run['duration_s'])}."
 

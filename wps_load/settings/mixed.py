@@ -81,9 +81,9 @@ class Mixed:
                 if fault.option.startswith("--wps-") or fault.option == "--users":
                     key = fault.option.removeprefix("--").removeprefix("wps-").replace(" and --wps-", ", ")
                     yield replace(fault, option=self.mix.where(table, key))
-            yield from self._alone(number, table, population)
+            yield from self._alone(number, table, population, config)
 
-    def _alone(self, number: int, table: Table, population: Population) -> Iterator[Fault]:
+    def _alone(self, number: int, table: Table, population: Population, config: RunConfig) -> Iterator[Fault]:
         row, others = population.scenario_row, self.populations
         if table.users == _NOBODY and not row.needs_key:
             yield Fault(
@@ -97,6 +97,12 @@ class Mixed:
                 yield Fault(where, heard, f"a population of the same hub; it is in {listened.hub}")
             elif not has_groups(listened) and not listened.scenario_row.needs_key:
                 yield Fault(where, heard, f"a population with groups; {listened.scenario} has none")
+            elif has_groups(listened) and not population.traits.enveloped and not config.target.makes_tokens:
+                yield Fault(
+                    where, heard,
+                    f"{population.protocol} clients get their groups from their token: give a connection string, whose "
+                    "key signs tokens, not a URL",
+                )  # fmt: skip
         receivers = addressed_by(others, number)
         if receivers and all(others[each].users == _NOBODY for each in receivers):
             yield Fault(

@@ -1,0 +1,76 @@
+"""The populations of a run as tables: each one's figures, and who heard how much of whom."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from wps_load.report.document import PopulationRow, Summary, numbers
+from wps_load.report.tables import Cell, Table, millis, number, table
+
+_HEADER = (
+    "population", "users", "scenario", "connected", "published", "expected", "delivered", "lost", "latency", "p50, ms",
+    "p99, ms", "SLOs",
+)  # fmt: skip
+
+
+def populations(summary: Summary) -> list[PopulationRow]:
+    """Those of a mix, or of a locustfile's classes; empty: the run has one only."""
+    return summary.get("populations") or []
+
+
+def populations_table(summary: Summary) -> Table:
+    """A row for each population: whom it had, what it sent and heard, and whether its demands were met."""
+    return table(_HEADER, [_population(each) for each in populations(summary)], numeric_from=3, numeric_to=11)
+
+
+def _population(each: PopulationRow) -> list[str | Cell]:
+    messages, row = each["messages"], numbers(each["metrics"].get(each["main_metric"], {}))
+    unmet = [slo for slo in each["slo"] if slo["verdict"] != "pass"]
+    met = len(each["slo"]) - len(unmet)
+    verdict = Cell(f"{met} of {len(each['slo'])} met", tone="fail" if unmet else "pass")
+    return [
+        each["name"],
+        number(each["users"]),
+        f"{each['scenario']} over {each['protocol']}",
+        number(each["connections"]["open_mean"]),
+        *(number(messages[key]) for key in ("published", "expected", "delivered", "lost")),
+        each["main_metric"],
+        millis(row.get("p50")),
+        millis(row.get("p99")),
+        verdict if each["slo"] else "none",
+    ]
+
+
+def matrix_table(summary: Summary) -> Table | None:
+    """From whom to whom: expected, delivered, lost, and how long it took; None where nobody heard anybody."""
+    found = summary.get("matrix")
+    if not found:
+        return None
+    header = ("from", "to", "expected", "delivered", "lost", "p50, ms", "p99, ms")
+    rows: list[list[str | Cell]] = [
+        [
+            row["sender"],
+            row["receiver"],
+            number(row["expected"]),
+            number(row["delivered"]),
+            number(row["lost"]),
+            millis(row["p50"]),
+            millis(row["p99"]),
+        ]
+        for row in found
+    ]
+    return table(header, rows, numeric_from=2)
+
+
+def population_lines(summary: Summary) -> Iterator[str]:
+    """A line for each population, those whose demands were not met first."""
+    order = sorted(populations(summary), key=lambda each: all(slo["verdict"] == "pass" for slo in each["slo"]))
+    for each in order:
+        row = numbers(each["metrics"].get(each["main_metric"], {}))
+        messages = each["messages"]
+        took = f", {each['main_metric']} p50 {millis(row['p50'])} p99 {millis(row['p99'])} ms" if row.get("p50") else ""
+        lost = f", {number(messages['lost'])} lost" if messages["lost"] else ""
+        yield (
+            f"{each['name']}: {number(each['users'])} users, {number(messages['published'])} published, "
+            f"{number(messages['delivered'])} delivered{lost}{took}"
+        )
