@@ -33,7 +33,7 @@ def test_a_system_without_limits_is_told_in_one_sentence(
 
 @pytest.mark.program
 def test_what_reads_and_writes_files_only_needs_no_posix() -> None:
-    commands = ("init", "options", "report", "compare", "token")
+    commands = ("init", "options", "report", "compare")
     code = "import sys; sys.modules['wps_load.posix'] = None\n" + "\n".join(
         f"import wps_load.commands.{command}" for command in commands
     )

@@ -58,7 +58,8 @@ def test_who_joins_and_leaves_loses_nothing(outcomes: dict[str, Outcome], name: 
     assert 15 < connections["peak"] <= 20  # looked at ten times a second, as far as the machine allows
     assert connections["closed_by_plan"] == 15
     assert connections["dropped"] == 0
-    assert outcome.code in (0, 3), "another number of users is another load, and no error"
+    errors = {name for name, level in outcome.doubts.items() if level == "error"}
+    assert errors <= {"send_lag", "rate_missed", "loop_lag"}, "another number of users is another load, and no error"
     assert outcome.messages["lost"] == 0
     assert outcome.messages["delivered"] > 5 * outcome.messages["published"]
     assert outcome.messages["published"] == outcome.truth["messages_in"]

@@ -167,7 +167,7 @@ def test_what_classes_cannot_be_is_refused_at_once_before_anything_connects(tmp_
         tmp_path,
         """
         class Talker(WebPubSubUser):
-            protocol = "mqtt"
+            protocol = "smoke-signals"
             hub = "other"
 
             @task
