@@ -80,6 +80,13 @@ def test_demands_name_their_population_and_each_has_its_scenarios_own(made: Path
     assert [slo.population for slo in config.slos] == ["", *["hosts"] * 5, "viewers", "app"]
 
 
+def test_a_search_keeps_demands_of_the_whole_run(made: Path) -> None:
+    found = refusals(made, HOSTS, capacity="users:10..100")
+    assert any(each.startswith("--wps-capacity: a search of a mix keeps") for each in found)
+    config = read(made, HOSTS + VIEWERS, slo="delivery p99 < 1s", capacity="users:10..100")
+    assert [slo.expression for slo in config.slos] == ["delivery p99 < 1s"]
+
+
 def test_listeners_join_groups_and_publish_only_if_they_are_told_to(made: Path) -> None:
     listener = VIEWERS.replace("simple", "json")
     (_, quiet) = read(made, HOSTS + listener + 'scenario = "big-group"').populations

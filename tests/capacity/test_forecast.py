@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -111,3 +112,17 @@ def test_a_search_is_taken_at_its_upper_end() -> None:
     assert found.peak.inbound_per_s == 5000
     assert (found.published, found.total_s) == (None, 605.0)
     assert plan(1, capacity="users:50..2000").peak.connections == 2000
+
+
+def test_the_fan_out_of_a_mix_is_the_mean_over_its_publishers(tmp_path: Path) -> None:
+    """Two hosts at 5/s whom 12 viewers hear beside themselves, and 3/s to everybody: (10 x 14 + 3 x 14) / 13."""
+    file = tmp_path / "mix.toml"
+    hosts = 'name = "hosts"\nusers = 2\nscenario = "big-group"\ngroups = 1\npublishers = "100%"\nrate = 5\n'
+    viewers = 'name = "viewers"\nusers = "100%"\nprotocol = "simple"\nlistens-to = "hosts"\n'
+    app = 'name = "app"\nusers = 0\nscenario = "broadcast"\ntotal-rate = 3\n'
+    file.write_text("".join(f"[[population]]\n{table}" for table in (hosts, viewers, app)))
+    config = load({"wps_mix": str(file)}, users=14, spawn_rate=14.0, environ={})
+    assert fan_out(config, 14) == pytest.approx(14.0)
+    file.write_text(file.read_text().replace("groups = 1", "groups = 2"))
+    config = load({"wps_mix": str(file)}, users=14, spawn_rate=14.0, environ={})
+    assert fan_out(config, 14) == pytest.approx((10 * 13 + 3 * 14) / 13), "viewers join both groups, hosts one each"

@@ -107,6 +107,13 @@ def test_a_run_s_own_command_line_can_be_planned(run: Run, tmp_path: Path) -> No
     assert "did you mean" in run("plan", "smal-group").err
 
 
+def test_a_mix_is_not_planned_as_its_first_population(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text('[[population]]\nname = "a"\nusers = 5\nscenario = "idle"\n')
+    result = run("plan", "--wps-mix", "m.toml")
+    assert (result.code, result.out) == (2, "")
+    assert "does not add up populations yet" in result.err
+
+
 def test_this_run_comes_before_a_day(run: Run) -> None:
     names = list(rows(run("plan", "--wps-scenario", "big-group", "-u", "1000", "-r", "100", "-t", "1m10s").out))
     assert names.index("this run") + 1 == names.index("a day")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wps_load.capacity.units import Load
 from wps_load.clock import NS_PER_S
 from wps_load.settings.run_config import RunConfig
 from wps_load.workload.layout import Layout, layout, publisher_count
+from wps_load.workload.population import group_count
 from wps_load.workload.scenarios import Topology
 
 
@@ -96,6 +97,8 @@ def fan_out(config: RunConfig, users: int) -> float:
 
     Publishers are spread evenly, so that a group has of them in proportion to its size.
     """
+    if len(config.populations) > 1 and config.mix is not None:
+        return _of_mix(config, users)
     topology = config.population.scenario_row.topology
     if topology is Topology.SILENT:
         return 0.0
@@ -107,6 +110,28 @@ def fan_out(config: RunConfig, users: int) -> float:
     members = sum(size * count for size, count in sizes)
     heard = sum(size * size * count for size, count in sizes) / max(1, members)
     return max(0.0, heard - 1) if config.population.no_echo else heard
+
+
+def _of_mix(config: RunConfig, users: int) -> float:
+    """As `fan_out`, over all populations by their planned rates; closed loops count alike."""
+    counts = config.mixture(users).counts
+    rates = [1.0 if rate is None else float(rate) for rate in config.planned_rates(users)]
+    out = 0.0
+    for number, each in enumerate(config.populations):
+        if not rates[number]:
+            continue
+        if each.scenario_row.topology is Topology.REST_ALL:
+            out += rates[number] * sum(
+                count for count, other in zip(counts, config.populations, strict=True) if other.hub == each.hub
+            )
+            continue
+        heard = fan_out(replace(config, populations=(each,), mix=None), counts[number])
+        groups = group_count(each, counts[number])
+        for count, other in zip(counts, config.populations, strict=True):
+            if other.listens_to == each.name and groups:
+                heard += count * min(groups, other.groups or groups) / groups
+        out += rates[number] * heard
+    return out / sum(rates) if sum(rates) else 0.0
 
 
 def _group_sizes(plan: Layout) -> Iterator[tuple[int, int]]:

@@ -47,6 +47,10 @@ def run(argv: Sequence[str]) -> int:
     take_locust_options(parser)
     parser.usage = "wps-load plan [SCENARIO or FILE.conf] [options]"
     arguments, config = parse_run(parser, as_settings(argv, os.environ, ready.configs()), users=1)
+    if config.mix is not None:
+        raise ConfigError(
+            [Fault("--wps-mix", config.mix, "plan does not add up populations yet: plan the options of each alone")]
+        )
     if arguments.check and config.units is None and config.tier is None:
         raise ConfigError([Fault("--check", None, "--wps-units or --wps-tier beside it, which are to hold the load")])
     guide = load_guide()

@@ -129,6 +129,11 @@ class Mixed:
         metrics = frozenset[str]().union(
             *(metrics_of(each.scenario, each.protocol, ack=each.ack, no_echo=each.no_echo) for each in self.populations)
         )
+        if config.capacity is not None and not of_all:
+            yield Fault(
+                "--wps-capacity", None,
+                "a search of a mix keeps SLOs of the whole run: give --wps-slo, such as 'delivery p99 < 1s, loss = 0'",
+            )  # fmt: skip
         why = [text for slo in of_all if (text := thresholds.check(slo, metrics)) is not None]
         if why:
             yield Fault("--wps-slo", self.slo, "; ".join(why))

@@ -194,9 +194,11 @@ class RunConfig:
 
     @property
     def slos(self) -> tuple[Slo, ...]:
-        """All demands; in a mix those of the whole run first."""
+        """All demands; in a mix those of the whole run first, and in a search of a mix those alone."""
         if self.mix is None:
             return self.population.slos
+        if self.capacity is not None:
+            return self.slos_of_all
         return (*self.slos_of_all, *(slo for each in self.populations for slo in each.slos))
 
     @property

@@ -144,6 +144,11 @@ class Explorer:
             or config.population.slow is not None
         )
 
+    def _having_population(self, users: int) -> int:
+        """How many of so many users connect: shares of a mix may leave some without a population."""
+        config = self._config
+        return users if config.mix is None else config.mixture(self._conductor.plan.users).having_one(users)
+
     def _deliveries(self, users: int) -> float:
         """That one publication is to have, as the ledger counts them: slow readers are in no account."""
         due, slow = fan_out(self._config, max(1, users)), self._config.population.slow
@@ -240,7 +245,8 @@ class Explorer:
             for watch in (measured, since_set, *connecting[:-1]):
                 collector.unwatch(watch)
         return steps.cut(
-            load, measured, target_users=asked.connecting, fan_out=self._deliveries(asked.playing),
+            load, measured,
+            target_users=self._having_population(asked.connecting), fan_out=self._deliveries(asked.playing),
             connects=connecting, since_set=since_set,
         )  # fmt: skip
 
