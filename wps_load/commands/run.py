@@ -103,15 +103,16 @@ def arguments(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[
         made += ["-f", str(_locustfile(settings.get("locustfile"), path))]
     if asked.config is None:
         made += ["--config", str(path)]
-    if asked.web:
-        made.append("--headful")
-    elif not asked.worker:
-        made.append("--headless")
-    if not asked.table:
-        made.append("--only-summary")
+    made += _shown(asked)
     if asked.spawn_rate is None and (rate := _spawn_rate(asked, settings)) is not None:
         made += ["--spawn-rate", f"{rate}"]
     return [*made, *asked.rest]
+
+
+def _shown(asked: _Asked) -> list[str]:
+    """Where the run is seen: on a page, or in a line; a worker's is its master's."""
+    place = ["--headful"] if asked.web else [] if asked.worker else ["--headless"]
+    return place if asked.table else [*place, "--only-summary"]
 
 
 def _mix(name: str, configs: Mapping[str, Path]) -> Path | None:
@@ -120,22 +121,19 @@ def _mix(name: str, configs: Mapping[str, Path]) -> Path | None:
     if path.suffix != ".toml":
         return None
     try:
-        return path if "population" in tomllib.loads(path.read_text("utf-8-sig")) else None
+        content = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError):
         return None
+    try:
+        return path if "population" in tomllib.loads(content) else None
     except tomllib.TOMLDecodeError:
-        return path if "[[population" in path.read_text("utf-8-sig") else None  # what is wrong in it is told later
+        return path if "[[population" in content else None  # what is wrong in it is told later
 
 
 def _of_mix(path: Path, asked: _Asked) -> list[str]:
     """Locust's arguments for a mix: a hundred users for a minute, unless the command line says otherwise."""
     made = ["-f", str(ready.locustfile())] if asked.locustfile is None else []
-    if asked.web:
-        made.append("--headful")
-    elif not asked.worker:
-        made.append("--headless")
-    if not asked.table:
-        made.append("--only-summary")
+    made += _shown(asked)
     if asked.users is None:
         made += ["--users", _MIX_USERS]
         asked = replace(asked, users=_MIX_USERS)

@@ -17,7 +17,7 @@ from wps_load.settings.options import BY_FLAG
 from wps_load.settings.reading import Reader, build
 from wps_load.settings.rules import conflicts
 from wps_load.settings.run_config import POPULATION_FIELDS, Population, RunConfig
-from wps_load.workload.scenarios import LISTENER, ROWS, Topology, metrics_of
+from wps_load.workload.scenarios import LISTENER, ROWS, Topology
 from wps_load.workload.standing import addressed_by, has_groups, senders_to
 from wps_load.workload.values import Share
 
@@ -109,9 +109,7 @@ class Mixed:
                 self.mix.where(table, "users"), str(table.users),
                 "it sends to single users and there are none: give it users, or a population that listens to it",
             )  # fmt: skip
-        metrics = set(
-            metrics_of(population.scenario, population.protocol, ack=population.ack, no_echo=population.no_echo)
-        )
+        metrics = set(population.metrics)
         if senders_to(others, number):
             metrics.add("delivery")
         if population.listens_to is not None and population.traits.enveloped:
@@ -126,9 +124,7 @@ class Mixed:
         for name in named:
             if name not in names:
                 yield Fault("--wps-slo", self.slo, f"no population is called {name}: {', '.join(names)}")
-        metrics = frozenset[str]().union(
-            *(metrics_of(each.scenario, each.protocol, ack=each.ack, no_echo=each.no_echo) for each in self.populations)
-        )
+        metrics = frozenset[str]().union(*(each.metrics for each in self.populations))
         if config.capacity is not None and not of_all:
             yield Fault(
                 "--wps-capacity", None,

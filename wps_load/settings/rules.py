@@ -16,7 +16,7 @@ from wps_load.protocol.traits import MQTTS, NO_INVOKE, SUBPROTOCOLS, TRAITS
 from wps_load.settings.options import TARGET_FLAGS
 from wps_load.workload.layout import layout
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
-from wps_load.workload.scenarios import ROWS, SCENARIOS, Topology, metrics_of
+from wps_load.workload.scenarios import ROWS, SCENARIOS, Topology
 
 if TYPE_CHECKING:
     from wps_load.settings.run_config import RunConfig
@@ -217,10 +217,7 @@ def _one_variable(seen: Given) -> Fault | None:
 
 def _slos(seen: Given) -> Fault | None:
     config = seen.config
-    own = {
-        one.name: metrics_of(one.scenario, one.protocol, ack=one.acked, no_echo=one.no_echo)
-        for one in config.populations
-    }
+    own = {one.name: one.metrics for one in config.populations}
     made_by_service = {"token_request"} if config.target.identity is not None else set[str]()
     own[""] = frozenset().union(*own.values(), made_by_service)
     why = [

@@ -19,7 +19,7 @@ from wps_load.settings.texts import TIERS
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.mixture import Mixture
 from wps_load.workload.payload import Part, PayloadPlan
-from wps_load.workload.scenarios import ROWS, Scenario, latencies_of
+from wps_load.workload.scenarios import ROWS, Scenario, latencies_of, metrics_of
 from wps_load.workload.stages import CapacityRange, Stages
 from wps_load.workload.standing import publishers_of
 from wps_load.workload.values import Share
@@ -90,6 +90,11 @@ class Population:
     def latencies(self) -> tuple[str, ...]:
         """The latencies of messages that it can have, the most telling first."""
         return latencies_of(self.scenario, self.protocol, ack=self.acked, no_echo=self.no_echo)
+
+    @property
+    def metrics(self) -> frozenset[str]:
+        """Those that it can have: an SLO on any other is refused before the run."""
+        return metrics_of(self.scenario, self.protocol, ack=self.acked, no_echo=self.no_echo)
 
     @property
     def main_metric(self) -> str:

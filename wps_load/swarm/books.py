@@ -72,16 +72,7 @@ class Books:
 
         `end_ns` None: the phase goes on, and this is as of the newest report.
         """
-        found = [each for each in self._presence.values() if each.start_ns == start_ns]
-        newest_ns = max((each.until_ns for each in found), default=start_ns)
-        return Presence(
-            start_ns,
-            newest_ns if end_ns is None else end_ns,
-            sum(each.open_s for each in found),
-            None if end_ns is None else sum(each.open_end or 0 for each in found),
-            sum(each.wanted_s for each in found),
-            None if end_ns is None else sum(each.wanted_end or 0 for each in found),
-        )
+        return Presence.together([*self._presence.values()], start_ns, end_ns)
 
     def running(self, name: str) -> int:
         """`offered`, `published`, `delivered` or `missing` of the newest epoch so far."""

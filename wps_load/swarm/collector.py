@@ -93,9 +93,9 @@ class Collector(Books):
             found.interval.merge(part.snapshot)
             if self._resets_before.get(agent, 0) + part.resets >= self._resets:
                 self.total.merge(part.counted())
-                for (_, receiver), own in part.counted_pairs().items():
-                    self.populations[receiver].total.merge(own)
-                self.pairs.merge(part)
+                for pair, own in part.counted_pairs().items():
+                    self.populations[pair[1]].total.merge(own)
+                    self.pairs.merge(pair, own)
                 if part.epoch:
                     self._merge_lags(agent, part.snapshot)
         for name, delta in report.deltas.items():

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from wps_load.measure.ledger import PairTotals
 from wps_load.measure.snapshot import Snapshot
-from wps_load.swarm.epoch_report import EpochReport, Pair
+from wps_load.swarm.epoch_report import Pair
 from wps_load.swarm.messages import Accounts
 
 
@@ -17,10 +17,9 @@ class Pairs:
         self.measured: dict[Pair, Snapshot] = {}
         self._accounts: dict[str, Sequence[PairTotals]] = {}
 
-    def merge(self, part: EpochReport) -> None:
-        """What an agent has measured, and what of it counts."""
-        for pair, snapshot in part.counted_pairs().items():
-            self.measured.setdefault(pair, Snapshot()).merge(snapshot)
+    def merge(self, pair: Pair, counted: Snapshot) -> None:
+        """What counts of what an agent has measured."""
+        self.measured.setdefault(pair, Snapshot()).merge(counted)
 
     def finish(self, agent: str, accounts: Accounts) -> None:
         """An agent's last word."""
