@@ -80,6 +80,21 @@ def test_demands_name_their_population_and_each_has_its_scenarios_own(made: Path
     assert [slo.population for slo in config.slos] == ["", *["hosts"] * 5, "viewers", "app"]
 
 
+def test_mqtts_acks_may_be_demanded_in_a_mix(made: Path) -> None:
+    devices = HOSTS.replace("protobuf", "mqtt5") + 'qos = 1\nslo = "publish_ack p99 < 1s"\n'
+    assert read(made, devices).slos[0].expression == "hosts.publish_ack p99 < 1s"
+
+
+def test_what_holds_for_the_whole_run_is_refused_once_and_not_of_a_population(made: Path) -> None:
+    found = refusals(made, HOSTS + VIEWERS, keepalive_interval="60s", keepalive_timeout="10s", units="5", tier="free")
+    assert [each.partition(" ")[0] for each in found] == ["--wps-keepalive-timeout", "--wps-units"]
+
+
+def test_a_total_rate_may_be_searched_and_staged(made: Path) -> None:
+    read(made, HOSTS + VIEWERS, slo="delivery p99 < 1s", capacity="rate:10..100")
+    read(made, HOSTS + VIEWERS, stages="rate:10:5s,rate:20:5s")
+
+
 def test_a_search_keeps_demands_of_the_whole_run(made: Path) -> None:
     found = refusals(made, HOSTS, capacity="users:10..100")
     assert any(each.startswith("--wps-capacity: a search of a mix keeps") for each in found)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Any
 
 from wps_load.errors import Fault
@@ -15,7 +14,7 @@ from wps_load.settings import mix as mix_file
 from wps_load.settings.mix import Mix, Table, population_options
 from wps_load.settings.options import BY_FLAG
 from wps_load.settings.reading import Reader, build
-from wps_load.settings.rules import conflicts
+from wps_load.settings.rules import population_conflicts, run_conflicts
 from wps_load.settings.run_config import POPULATION_FIELDS, Population, RunConfig
 from wps_load.workload.scenarios import LISTENER, ROWS, Topology
 from wps_load.workload.standing import addressed_by, has_groups, senders_to
@@ -77,10 +76,9 @@ class Mixed:
                 config, populations=(replace(population, slos=()),), users=users, stages=None, capacity=None
             )
             joins = {"--wps-groups"} if table.listens_to is not None else set()  # of the other population, so many each
-            for fault in conflicts(alone, frozenset(table.texts.keys() - joins), frozenset()):
-                if fault.option.startswith("--wps-") or fault.option == "--users":
-                    key = fault.option.removeprefix("--").removeprefix("wps-").replace(" and --wps-", ", ")
-                    yield replace(fault, option=self.mix.where(table, key))
+            for fault in population_conflicts(alone, frozenset(table.texts.keys() - joins)):
+                key = fault.option.removeprefix("--").removeprefix("wps-").replace(" and --wps-", ", ")
+                yield replace(fault, option=self.mix.where(table, key))
             yield from self._alone(number, table, population, config)
 
     def _alone(self, number: int, table: Table, population: Population, config: RunConfig) -> Iterator[Fault]:
@@ -133,17 +131,7 @@ class Mixed:
         why = [text for slo in of_all if (text := thresholds.check(slo, metrics)) is not None]
         if why:
             yield Fault("--wps-slo", self.slo, "; ".join(why))
-        neutral = replace(config, populations=(_neutral(self.populations[0]),)) if self.populations else config
-        of_run = given - {option.flag for option in population_options(POPULATION_FIELDS)}
-        yield from conflicts(neutral, of_run, wrong)
-
-
-def _neutral(population: Population) -> Population:
-    """One of which no rule has anything to say: for the rules of the run alone."""
-    return replace(
-        population, scenario=LISTENER, protocol="json", slo="all", slos=(), publishers=None, groups=None, ack=False,
-        group_size=None, lifetime_ns=None, cut=None, slow=None, no_echo=False, rate=population.rate or Fraction(1),
-    )  # fmt: skip
+        yield from run_conflicts(config, given, wrong)
 
 
 def _population(table: Table, reader: Reader, seed: int) -> Population:

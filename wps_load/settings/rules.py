@@ -6,7 +6,7 @@ one fault.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,11 +44,27 @@ def conflicts(config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -
     already.
     """
     seen = Given(config, given - wrong)
-    for reads, rule in _RULES:
-        if wrong.isdisjoint(reads) and (fault := rule(seen)) is not None:
-            yield fault
+    yield from _broken(seen, wrong, [rule for _, rule in _RULES])
     if "--wps-scenario" not in wrong:
         yield from _unused(seen)
+
+
+def run_conflicts(config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -> Iterator[Fault]:
+    """As `conflicts`, of what holds for the whole run."""
+    yield from _broken(Given(config, given - wrong), wrong, _OF_RUN)
+
+
+def population_conflicts(config: RunConfig, given: frozenset[str]) -> Iterator[Fault]:
+    """As `conflicts`, of the only population of `config`: of what holds for the whole run nothing is said."""
+    seen = Given(config, given)
+    yield from _broken(seen, frozenset(), [rule for _, rule in _RULES if rule not in _OF_RUN])
+    yield from _unused(seen)
+
+
+def _broken(seen: Given, wrong: frozenset[str], rules: Collection[Rule]) -> Iterator[Fault]:
+    for reads, rule in _RULES:
+        if rule in rules and wrong.isdisjoint(reads) and (fault := rule(seen)) is not None:
+            yield fault
 
 
 def _protocol(seen: Given) -> Fault | None:
@@ -201,10 +217,16 @@ def _closed_loop(seen: Given) -> Fault | None:
     return None
 
 
+def _one_plan(seen: Given) -> Fault | None:
+    if seen.config.stages is None or seen.config.capacity is None:
+        return None
+    return Fault("--wps-stages and --wps-capacity", None, "only one of them: a search makes its own steps")
+
+
 def _one_variable(seen: Given) -> Fault | None:
     config = seen.config
     if config.stages is not None and config.capacity is not None:
-        return Fault("--wps-stages and --wps-capacity", None, "only one of them: a search makes its own steps")
+        return None  # `_one_plan`
     for flag, plan in (("--wps-stages", config.stages), ("--wps-capacity", config.capacity)):
         if plan is None or plan.variable != "rate":
             continue
@@ -296,6 +318,7 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
         ("--wps-rate", "--wps-total-rate", "--wps-arrival", "--wps-no-echo", "--wps-stages", "--wps-capacity"),
         _closed_loop,
     ),
+    (("--wps-stages", "--wps-capacity"), _one_plan),
     (("--wps-scenario", "--wps-total-rate", "--wps-stages", "--wps-capacity"), _one_variable),
     (("--wps-scenario", "--wps-protocol", "--wps-slo", "--wps-ack", "--wps-no-echo"), _slos),
     (("--wps-scenario", "--wps-slo", "--wps-capacity"), _search),
@@ -307,3 +330,5 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-keepalive-interval", "--wps-keepalive-timeout"), _keepalive),
     (("--wps-units", "--wps-tier"), _units),
 )
+_OF_RUN: Collection[Rule] = (_user_ids, _one_plan, _emulator_only, _keepalive, _units)
+"""The rules that are about the whole run; all others are about a population."""
