@@ -31,7 +31,7 @@ def connection() -> Iterator[str]:
     """Of an emulator with a key that is nobody else's."""
     key = secrets.token_urlsafe(32)
     process = subprocess.Popen(
-        [sys.executable, "-m", "wps_load.emulator", "--port", "0", "--access-key", key, "--exit-with-stdin"],
+        [sys.executable, "-m", "wps_load.emulator", "--port", "0", f"--access-key={key}", "--exit-with-stdin"],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=clean_environment(),
     )  # fmt: skip
     assert process.stdin is not None
