@@ -184,7 +184,7 @@ class TestInABrowser:
         await_row(page, "connections", "5 of 5")
         await_row(page, "scenario", "echo over json")
         await_row(page, "SLO loss = 0", "✓ met so far")
-        page.get_by_role("link", name="charts that move").click()
+        page.get_by_role("link", name="live charts").click()
         assert_charts_move(page)
 
         page.go_back()
@@ -208,9 +208,14 @@ class TestInABrowser:
         until(lambda: len(site.summaries) == 2, "the second report")
 
         page.goto(f"{site.address}/wps")
+        page.get_by_role("heading", name="Passed (EMULATOR)").wait_for()
+        live = page.locator("#figures > div, #generator > div").all_inner_texts()
         page.get_by_role("link", name="The whole report").click()
         page.locator('html[data-drawn="yes"]').wait_for(state="attached")
         assert page.url.endswith("/wps/report/report.html")
+        reported = page.locator(".figures > div, .pairs > div").all_inner_texts()
+        assert len(live) > 10
+        assert [words for words in live if words not in reported] == [], "what it shows at the end equals the report"
         assert "Traceback" not in site.program.output
 
 
@@ -219,7 +224,7 @@ def assert_charts_move(page: Any) -> None:
     seconds = await_drawn(page, 2)
     assert page.locator("figure.chart path.line").count() >= 9
     await_drawn(page, seconds + 1)
-    assert page.locator("#phase").inner_text() in ("Settle", "Measure")
+    assert page.locator("#phase").inner_text() in ("Settle", "Measure", "Measure · SLOs met so far")
     page.set_viewport_size({"width": 390, "height": 800})
     until(
         lambda: page.evaluate("document.documentElement.scrollWidth") <= 390,
@@ -349,6 +354,16 @@ def test_login_and_base_path_of_locust_hold_for_our_pages(tmp_path: Path) -> Non
         assert b'"Passed (EMULATOR)"' in friend.ask("/load/wps/data")[1]
         for name in ("..%2f..%2flocustfile.py", "%2e%2e/%2e%2e/locustfile.py", "..", ".report.html.1"):
             assert friend.ask(f"/load/wps/report/{name}")[0] == 404, name
+        assert b"All runs" in friend.ask("/load/wps/index.html")[1]
+        (folder,) = (path.name for path in program.report_dir.iterdir() if (path / "summary.json").exists())
+        assert json.loads(friend.ask(f"/load/wps/{folder}/summary.json")[1]) == summary
+        for name in (
+            f"{folder}/settings.json",
+            "..%2freports/summary.json",
+            "%2e%2e/summary.json",
+            "nobody/report.html",
+        ):
+            assert friend.ask(f"/load/wps/{name}")[0] == 404, name
 
 
 def test_workers_run_what_the_form_says(tmp_path: Path) -> None:

@@ -8,14 +8,17 @@ from typing import Any
 
 import pytest
 
+from tests.report.report_runs import facts
 from tests.swarm.runs import NUMBER, conducted, planned, report, second
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import parse
+from wps_load.report import tiles
 from wps_load.report.doubts import Doubt
 from wps_load.report.interval import Interval
+from wps_load.report.summary import build_summary
 from wps_load.settings.load import load
 from wps_load.swarm import web_view
 from wps_load.swarm.messages import Hello
@@ -53,15 +56,8 @@ def run(seconds: int, *, summary: dict[str, Any] | None = None, run_time_s: floa
     )
 
 
-SUMMARY: dict[str, Any] = {
-    "run": {"target": "embedded emulator at http://127.0.0.1:1"},
-    "verdict": "fail",
-    "slo": [{"expression": "loss = 0", "value": 3.0, "verdict": "fail"}],
-    "doubts": [],
-    "messages": {"lost": 3},
-    "capacity": None,
-    "metrics": {"rtt": {"p50": 2.0, "p99": 8.0}},
-}
+SUMMARY: Any = {**build_summary(facts(slo="loss = 0", lost=3)), "doubts": []}
+SUMMARY["metrics"]["rtt"] |= {"p50": 2.0, "p99": 8.0}
 
 
 @pytest.fixture
@@ -88,8 +84,8 @@ def test_before_the_first_run() -> None:
     for find in (lambda: None, lambda: prepared):
         view = RunView(find)
         assert view.data("", 0) == {"state": "none"}
-        assert texts(view) == {"live page": (PAGE, ""), "phase": ("no run yet", "")}
-        assert view.folder is None
+        assert texts(view) == {"live charts": (PAGE, ""), "phase": ("no run yet", "")}
+        assert (view.folder, view.runs) == (None, None)
 
 
 @pytest.mark.usefixtures("judged")
@@ -160,6 +156,34 @@ def test_a_run_in_words_when_it_is_over() -> None:
     data = view.data("", 0)
     assert (data["state"], data["verdict"], data["report"]) == ("finished", "fail", REPORT)
     assert data["figures"]["whole"] == {"p50": 2.0, "p99": 8.0}
+
+
+def test_at_the_end_it_shows_what_the_report_shows() -> None:
+    """Agents tell of themselves while they close: that is no part of the run."""
+    reporter = run(3, summary=SUMMARY)
+    reporter.conductor.collector.busiest["late"] = 99.0
+    reporter.conductor.collector.rss_bytes_max = 1 << 40
+    data = RunView(lambda: reporter).data("", 0)
+    assert data["tiles"] == tiles.figures(SUMMARY)
+    assert dict(data["generator"])["busiest second of a worker, % of a core"] == "31"
+    assert dict(data["generator"])["resident memory of the largest worker"] == "92.0 MiB"
+    assert data["so_far"] is None
+
+
+@pytest.mark.parametrize(
+    ("slos", "words"),
+    [
+        ((), ""),
+        ((("rtt p99 < 1s", "pass"), ("loss = 0", "fail")), "SLOs met so far"),
+        ((("rtt p99 < 1s", "fail"), ("connected >= 99%", "pass")), "1 of 2 SLOs not met so far"),
+        ((("rtt p99 < 1s", "no_data"),), ""),
+    ],
+)
+def test_the_header_says_how_it_stands(slos: Any, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: Any = [{"expression": expression, "value": 1.0, "verdict": verdict} for expression, verdict in slos]
+    judgement = lambda _, conductor: Judgement(conductor, now_ns(), rows, [], {})  # noqa: E731
+    monkeypatch.setattr(web_view, "judge", judgement)
+    assert RunView(lambda: run(1)).data("", 0)["so_far"] == words
 
 
 def test_counts_become_rates_and_unknown_stays_unknown() -> None:

@@ -35,7 +35,7 @@ _OFFERED: Mapping[str, list[dict[str, Any]]] = {
     "extended_tabs": [_TAB],
     "extended_tables": [{"key": _TAB["key"], "structure": [{"key": key, "title": title} for key, title in _COLUMNS]}],
     "extended_csv_files": [
-        {"title": "Web PubSub: charts that move", "href": PAGE},
+        {"title": "Web PubSub: Live charts", "href": PAGE},
         {"title": "Web PubSub: report of the last run", "href": REPORT},
     ],
 }

@@ -1,4 +1,4 @@
-"""`/wps`, the page of ours with charts that move, and what it asks for. Under Locust's base path, behind its login."""
+"""`/wps`, the page "Live charts", and what it asks for. Under Locust's base path, behind its login."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -15,6 +16,7 @@ from markupsafe import Markup
 from wps_load.report import axes
 from wps_load.report.drawing import Chart, Line, drawn
 from wps_load.report.html import page_css
+from wps_load.report.index import INDEX
 from wps_load.report.templates import asset, environment
 from wps_load.swarm.web_view import RunView
 
@@ -45,9 +47,17 @@ def pages(view: RunView, preview: Callable[[], str], base_path: str | None, guar
 
     def report(name: str) -> Response:
         folder = view.folder
-        if folder is None or name.startswith(".") or not (folder / name).is_file():
-            return Response("No run has left this file.", 404, mimetype="text/plain")  # Locust's guard swallows abort()
-        return send_from_directory(folder.resolve(), name, max_age=0)
+        return _sent(None if folder is None or name.startswith(".") else folder / name)
+
+    def index() -> Response:
+        return _sent(None if view.runs is None else view.runs / INDEX)
+
+    def earlier(folder: str, name: str) -> Response:
+        """A file of another run of the same folder, which index.html and a report link."""
+        runs = view.runs
+        if runs is None or folder.startswith(".") or name not in _FILES:
+            return _sent(None)
+        return _sent(runs / folder / name if (runs / folder / "summary.json").is_file() else None)
 
     for route, endpoint in {
         "/wps": page,
@@ -55,10 +65,21 @@ def pages(view: RunView, preview: Callable[[], str], base_path: str | None, guar
         "/wps/chart.js": chart,
         "/wps/<any('live.js', 'tab.js', 'form.js'):name>": script,
         "/wps/report/<name>": report,
+        "/wps/index.html": index,
+        "/wps/<folder>/<name>": earlier,
     }.items():
         blueprint.add_url_rule(route, endpoint.__name__, guard(endpoint))
     blueprint.add_url_rule("/wps/target", "target", guard(target), methods=["POST"])
     return blueprint
+
+
+_FILES = frozenset({"report.html", "summary.json", "summary.md", "timeline.csv", "histograms.hlog", "junit.xml"})
+
+
+def _sent(path: Path | None) -> Response:
+    if path is None or not path.is_file():
+        return Response("No run has left this file.", 404, mimetype="text/plain")  # Locust's guard swallows abort()
+    return send_from_directory(path.parent.resolve(), path.name, max_age=0)
 
 
 def _typed(content: bytes | str, mimetype: str, cached: str = "no-store") -> Response:

@@ -14,9 +14,9 @@ from typing import Any
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import evaluate
-from wps_load.report import tables
+from wps_load.report import tables, tiles
 from wps_load.report.charts import latency_limits
-from wps_load.report.document import DoubtRow, SloRow
+from wps_load.report.document import DoubtRow, SloRow, Summary
 from wps_load.report.doubts import Evidence, find_doubts
 from wps_load.report.model import RunState
 from wps_load.report.summary import FactsSource, doubt_rows, metric_rows, slo_rows
@@ -83,6 +83,12 @@ class RunView:
         reporter = self.reporter
         return reporter.folder if reporter is not None and reporter.summary is not None else None
 
+    @property
+    def runs(self) -> Path | None:
+        """The folder of all runs, which is readable while a run is on."""
+        reporter = self.reporter
+        return None if reporter is None or reporter.folder is None else reporter.folder.parent
+
     # -- the page --------------------------------------------------------------------------------------------
 
     def data(self, key: str, since: int) -> dict[str, Any]:
@@ -112,9 +118,11 @@ class RunView:
             "metric": metric,
             "limits": [limit for slo in judged.slos for limit in latency_limits(slo["expression"], metric)],
             "figures": _figures(reporter, collector, judged),
+            "tiles": None if summary is None else tiles.figures(summary),
+            "so_far": None if summary is not None else _so_far(judged.slos),
             "slos": [_slo(slo, summary is not None) for slo in judged.slos],
             "doubts": list(judged.doubts),
-            "generator": _generator(conductor),
+            "generator": _generator(conductor) if summary is None else _generator_at_the_end(summary),
             "from": 0 if new is None else since,
             "next": collector.timeline.count,
             "rows": columns(collector.timeline.rows() if new is None else new, metric),
@@ -126,11 +134,11 @@ class RunView:
         """Texts for Locust's table: `what`, `now`, `so_far`."""
         reporter = self.reporter
         if reporter is None or reporter.conductor is None:
-            return [_row("live page", PAGE), _row("phase", "no run yet")]
+            return [_row("live charts", PAGE), _row("phase", "no run yet")]
         conductor = reporter.conductor
         judged = self._judge(reporter, conductor)
         done = reporter.summary is not None
-        links = [_row("live page", PAGE)] + ([_row("report", REPORT)] if self.folder is not None else [])
+        links = [_row("live charts", PAGE)] + ([_row("report", REPORT)] if self.folder is not None else [])
         slos = [_slo(slo, done) for slo in judged.slos]
         return [
             *links,
@@ -218,14 +226,29 @@ def _figures(reporter: Reporter, collector: Collector, judged: Judgement) -> dic
 
 
 def _generator(conductor: Conductor) -> list[list[str]]:
+    """In the words of the report's own table."""
     collector = conductor.collector
     return [
         ["workers", str(len(conductor.roster.agents))],
         ["workers lost", str(len(conductor.roster.lost))],
-        ["busiest second of a worker", f"{tables.number(collector.cpu_percent_max)} % of a core"],
-        ["longest garbage collection", f"{tables.millis(collector.gc_pause_ns_max / 1e6)} ms"],
-        ["memory of the largest worker", tables.size(collector.rss_bytes_max or None)],
+        ["busiest second of a worker, % of a core", tables.number(collector.cpu_percent_max)],
+        ["longest garbage collection, ms", tables.millis(collector.gc_pause_ns_max / 1e6)],
+        ["resident memory of the largest worker", tables.size(collector.rss_bytes_max or None)],
     ]
+
+
+def _generator_at_the_end(summary: Summary) -> list[list[str]]:
+    """As the report says it: what agents still tell while they close does not belong to the run."""
+    return [[name.text, value.text] for name, value in tables.generator_table(summary).rows]
+
+
+def _so_far(slos: Sequence[SloRow]) -> str:
+    """What the verdict would be, were this the end; what only the drain settles says nothing yet."""
+    known = [slo for slo in slos if slo["verdict"] != "no_data" and slo["expression"].split()[0] not in _DRAINED]
+    unmet = sum(slo["verdict"] == "fail" for slo in known)
+    if not known:
+        return ""
+    return f"{unmet} of {len(slos)} SLOs not met so far" if unmet else "SLOs met so far"
 
 
 def _slo(slo: SloRow, final: bool) -> dict[str, str]:

@@ -1,4 +1,4 @@
-// Brings the charts of drawing.py to life: values under the pointer, zoom in time, and new data on the live page.
+// Brings the charts of drawing.py to life: values under the pointer, zoom in time, and new data on the page of live charts.
 // The paths are in the data's coordinates (log10 on a logarithmic axis, y downwards), so the values are read from them.
 "use strict";
 (() => {
@@ -149,7 +149,7 @@
       this.figure.classList.toggle("zoomed", this.box !== this.home);
     }
 
-    // The live page: new columns. data: {x, from, to, lines: {label: column}, bands: [{start, end}], limits: [{at, label}]}.
+    // Live charts: new columns. data: {x, from, to, lines: {label: column}, bands: [{start, end}], limits: [{at, label}]}.
     update(data) {
       let high = 0;
       this.paths.forEach((path) => {

@@ -1,4 +1,4 @@
-// The live page: asks once a second for what is new, shows the figures, and hands the columns to the charts of chart.js.
+// Live charts: asks once a second for what is new, shows the figures, and hands the columns to the charts of chart.js.
 "use strict";
 (() => {
   const POLL_MS = 1000;
@@ -74,10 +74,10 @@
       setText("what", "");
       return;
     }
-    setText("phase", s.verdict_word || s.phase[0].toUpperCase() + s.phase.slice(1));
+    setText("phase", s.verdict_word || s.phase[0].toUpperCase() + s.phase.slice(1) + (s.so_far ? ` · ${s.so_far}` : ""));
     showClock(s);
     setText("what", `${s.what}, against ${s.target}`);
-    document.title = `${s.verdict_word || s.phase} · Web PubSub · live`;
+    document.title = `${s.verdict_word || s.phase} · Live charts · Web PubSub`;
     showFigures(s);
     ifChanged("doubts", s.doubts, showDoubts);
     ifChanged("slos", s.slos, showSlos);
@@ -115,7 +115,7 @@
     const last = (name) => rows[name] && rows[name].length ? rows[name].at(-1) : null;
     const broken = [f.failed && `${count(f.failed)} failed`, f.dropped && `${count(f.dropped)} dropped`].filter(Boolean).join(", ");
     const over = s.state === "finished";
-    const items = [
+    const items = s.tiles || [
       ["connections", count(over ? f.peak : f.open), broken || `of ${count(f.target)}`],
       ["published", count(over ? f.published : last("published")), over ? "in all" : "per second"],
       ["delivered", count(over ? f.delivered : last("delivered")), over ? "in all" : "per second"],

@@ -2,7 +2,7 @@
 // where they are, beside the links and unseen, because Locust's page goes on to change them.
 "use strict";
 (() => {
-  const LABELS = { "./wps": "charts that move", "./wps/report/report.html": "report of this run" };
+  const LABELS = { "./wps": "Live charts", "./wps/report/report.html": "report of this run" };
 
   function link() {
     for (const cell of document.querySelectorAll("td")) {
