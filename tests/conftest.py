@@ -7,10 +7,13 @@ so. `make unit` leaves them out. What starts a process without being marked fail
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from wps_load.emulator.process import EmulatorProcess
 
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("suite")
@@ -18,8 +21,16 @@ settings.load_profile("suite")
 FOLDERS = {"calibration", "integration", "sdks"}
 """All of their tests are about whole programs."""
 
-PROCESSES = {"emulator", "live_emulator"}
+PROCESSES = {"emulator"}
 """Fixtures that start a process."""
+
+
+@pytest.fixture(scope="session")
+def emulator() -> Iterator[EmulatorProcess]:
+    """A real emulator without faults, one for all tests of a process of pytest: groups and users have random names."""
+    with EmulatorProcess.start() as process:
+        yield process
+
 
 STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn"}
 """Events of the interpreter's audit."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.cli.cli_program import Result, Run
 from wps_load.cli import main
-from wps_load.emulator.process import EmulatorProcess
 
 
 @pytest.fixture(autouse=True)
@@ -32,9 +30,3 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
         return Result(code, said.out, said.err)
 
     return call
-
-
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess.start() as process:
-        yield process

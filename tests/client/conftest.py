@@ -18,10 +18,9 @@ from wps_load.protocol.frames import FrameWriter
 
 
 @pytest.fixture(scope="session")
-def live_emulator() -> Iterator[str]:
-    """The connection string of a real emulator, one for the whole room."""
-    with EmulatorProcess.start() as process:
-        yield process.connection_string
+def live_emulator(emulator: EmulatorProcess) -> str:
+    """The connection string of a real emulator."""
+    return emulator.connection_string
 
 
 @pytest.fixture(scope="module")

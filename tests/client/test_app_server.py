@@ -9,8 +9,8 @@ from uuid import uuid4
 import jwt
 import pytest
 
+from tests.client.api_engines import TASKS, count, make, taken
 from tests.client.loopback import PATIENCE_S
-from tests.client.test_api import TASKS, count, make, taken
 from tests.integration.program import free_port
 from wps_load.client.api import WebPubSubClient
 from wps_load.client.app_server import AppServerClient
@@ -20,12 +20,6 @@ from wps_load.errors import Finding, WrongType, WrongValue
 from wps_load.protocol.messages import DataType
 from wps_load.settings.load import load
 from wps_load.swarm.engines import make_engine
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess.start() as process:
-        yield process
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import gevent
 import pytest
 from wsproto import events as ws
 
+from tests.client.api_engines import client_of, count, make, taken
 from tests.client.connection_peer import Peer
 from tests.client.engine_runs import Run, play, until
 from tests.client.json_service import JsonService, OnMessage, ack, say
-from tests.client.test_api import client_of, count, make, taken
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.errors import Finding, LocalProtocolError
 from wps_load.protocol.traits import INVOKING, NO_INVOKE

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
 
 import gevent
 import pytest
 
+from tests.client.api_engines import NEVER_NS, count, make, taken
 from tests.client.engine_runs import until
 from tests.client.loopback import PATIENCE_S
-from tests.client.test_api import NEVER_NS, count, make, taken
 from wps_load.client.api import WebPubSubClient
 from wps_load.client.connection import Cut
 from wps_load.client.engine import Engine
@@ -26,12 +25,6 @@ from wps_load.protocol.traits import RELIABLE, SUBPROTOCOLS, TRAITS, WEB_PUBSUB
 
 DRAIN_NS = 1_000_000_000
 OTHER = 0xDEADBEEF
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess.start() as process:
-        yield process
 
 
 class Processes:

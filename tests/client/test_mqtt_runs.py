@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import gevent
 import pytest
 
+from tests.client.api_engines import client_of, count, make, taken
 from tests.client.engine_runs import Run, play, until
 from tests.client.loopback import PATIENCE_S
-from tests.client.test_api import client_of, count, make, taken
 from wps_load.client.connection import Cut
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.protocol.traits import MQTTS
 
 pytestmark = pytest.mark.program
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess.start() as process:
-        yield process
 
 
 @pytest.mark.parametrize("protocol", MQTTS)

@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from wps_load.auth import ConnectionString
 from wps_load.emulator.process import EmulatorProcess
-
-
-@pytest.fixture(scope="session")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess.start() as process:
-        yield process
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -204,12 +203,6 @@ def test_tags_leave_the_one_task_of_our_users_alone(tmp_path: Path) -> None:
     done = run(tmp_path / "reports", *LOAD, "-t", "2s", "--tags", "other")
     assert "Traceback" not in done.output
     assert done.summary["messages"]["delivered"] > 0
-
-
-@pytest.fixture(scope="module")
-def emulator() -> Iterator[EmulatorProcess]:
-    with EmulatorProcess.start() as running:
-        yield running
 
 
 def test_wrong_key_is_one_sentence_and_never_shown(tmp_path: Path, emulator: EmulatorProcess) -> None:
