@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import urllib.error
 import urllib.request
@@ -15,23 +14,12 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.browser import browser_test, chromium_running, looking
 from tests.integration.program import Program, free_port, start, until
 from wps_load.settings.options import OPTIONS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 NO_HEADERS: Mapping[str, str] = {}
 BY_DEST = {option.dest: option.flag for option in OPTIONS}
-LIMIT_MS = 60_000
-browser_test = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
 
 LOGIN = """
 from flask import redirect
@@ -97,27 +85,16 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
+    with chromium_running() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
 def page(chromium: Any, site: Site) -> Iterator[Any]:
     """Locust's page. Whatever the consoles of this page and those it opens call an error fails the test."""
-    errors: list[str] = []
-    context = chromium.new_context(viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(LIMIT_MS)
-    context.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-    context.on("weberror", lambda error: errors.append(str(error.error)))
-    found = context.new_page()
-    found.goto(site.address)
-    yield found
-    context.close()
-    assert errors == []
+    with looking(chromium) as found:
+        found.goto(site.address)
+        yield found
 
 
 def fill_form(page: Any, **values: str) -> None:

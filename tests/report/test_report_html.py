@@ -4,7 +4,6 @@ run."""
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import time
 from dataclasses import replace
@@ -14,19 +13,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.browser import CHROMIUM, CHROMIUM_ARGS
 from tests.report.capacity_runs import staged
 from tests.report.report_runs import STARTED, facts
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report import html
 from wps_load.report.azure import read_azure
-from wps_load.report.charts import connect_anatomy, latency, percentile_curve, thinned
+from wps_load.report.charts import (
+    connect_anatomy,
+    distribution,
+    latency,
+    limits_of,
+    percentile_curve,
+    shown_metrics,
+    thinned,
+)
 from wps_load.report.extras import Extras
 from wps_load.report.model import GeneratorHealth, RunFacts
 from wps_load.report.summary import build_summary
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
 VOID = {"meta", "link", "br", "img", "input", "hr"}
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 
 def page(run: RunFacts, charts: bool = True) -> str:
@@ -144,10 +151,17 @@ def test_anatomy_adds_up_to_the_connect() -> None:
 
 def test_limits_of_the_headline_become_lines() -> None:
     run = facts(slo="rtt p99 < 1s, rtt p50 < 20ms, connect p95 < 2s, loss = 0")
-    drawn = latency(build_summary(run))
+    summary = build_summary(run)
+    assert shown_metrics(summary) == ["rtt", "connect"], "what SLOs demand times of"
+    drawn = latency(summary, "rtt")
     assert drawn is not None
     limits = [(rule.at, rule.label) for rule in drawn.rules]
-    assert limits == [(20.0, "rtt p50 < 20ms")], "one far above everything measured would press the curves flat"
+    assert len(limits) == 1, "one far above everything measured would press the curves flat"
+    assert limits[0][0] == 20.0
+    assert re.fullmatch(r"rtt p50 < 20ms · \d\d(\.\d)?% to spare", limits[0][1])
+    by_percentile = distribution(run.snapshot.histograms, "rtt", limits_of(summary, "rtt"))
+    assert by_percentile is not None
+    assert [rule.at for rule in by_percentile.rules] == [20.0]
 
 
 def test_a_report_is_small() -> None:
@@ -174,12 +188,7 @@ def test_a_browser_draws_every_chart_without_an_error(tmp_path: Path, theme: str
         [
             str(CHROMIUM),
             "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            "--disable-component-update",
-            "--disable-sync",
-            "--no-first-run",
+            *CHROMIUM_ARGS,
             f"--user-data-dir={tmp_path / 'profile'}",
             f"--blink-settings=preferredColorScheme={0 if theme == 'dark' else 1}",
             "--enable-logging=stderr",

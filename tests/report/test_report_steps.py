@@ -14,7 +14,7 @@ from tests.report.capacity_runs import searched, staged
 from tests.report.report_runs import facts
 from wps_load.capacity.prices import read_prices
 from wps_load.capacity.units import load_guide
-from wps_load.report import html, junit, markdown, tables
+from wps_load.report import html, junit, markdown, tables, words
 from wps_load.report.curve_charts import curve
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.model import RunFacts
@@ -45,7 +45,7 @@ class TestSearch:
         assert (
             tables.verdict_sentence(summary) == "Capacity: 931 messages/s, below 966. SLO: rtt p99 < 100ms, loss = 0."
         )
-        assert "searched rate:100..1000" in tables.what_ran(summary)
+        assert "searched rate:100..1000" in words.what_ran(summary)
         assert "client-bound" in tables.verdict_sentence(build_summary(searched((100, 600), bound_by="generator")))
 
     def test_steps_say_what_failed_them(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.report.report_runs import facts
-from wps_load.report import html, markdown, tables
+from wps_load.report import html, markdown, tables, words
 from wps_load.report.schema import first_fault
 from wps_load.report.summary import build_summary
 
@@ -68,7 +68,7 @@ def test_an_slo_shows_its_value_in_its_unit(slo: str, measured: str) -> None:
 )
 def test_what_ran(settings: dict[str, str], load: str) -> None:
     run = facts(settings={**settings, "wps-payload": "2KiB"})
-    assert tables.what_ran(build_summary(run)) == (
+    assert words.what_ran(build_summary(run)) == (
         f"echo over json, 50 connections, 50 publishers, {load}, payload 2KiB, "
         "against embedded emulator at http://127.0.0.1:41873, for 33 s."
     )

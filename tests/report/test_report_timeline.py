@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+from pathlib import Path
 
 from tests.report.report_runs import histogram
+from wps_load.measure.catalog import METRIC_BY_NAME
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.timeline import COLUMNS, FIXED_COLUMNS, csv_head, csv_line, timeline_row
 
@@ -53,3 +56,11 @@ def test_csv_has_all_columns_in_every_run_and_empty_fields_for_unknown() -> None
     assert set(rows[1]) <= set(COLUMNS)
     assert (read[0]["rtt_p50"], read[0]["delivered"], read[0]["lost"]) == ("", "", "0")
     assert read[1]["rtt_count"] == "1"
+
+
+def test_the_documentation_names_every_column() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "metrics.md").read_text()
+    paragraph = text.partition("Columns of the timeline:")[2].partition("\n\n")[0]
+    named = set(re.findall(r"`(\w+)`", paragraph))
+    ours = {name for name in COLUMNS if name.rpartition("_")[0] not in METRIC_BY_NAME}
+    assert ours - named == set()

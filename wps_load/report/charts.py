@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
-from wps_load.measure.thresholds import parse
+from wps_load.measure.thresholds import Slo, parse
 from wps_load.report import axes
 from wps_load.report.azure import HEALTHY_LOAD_PERCENT
-from wps_load.report.document import Summary
+from wps_load.report.document import PopulationRow, Summary
 from wps_load.report.drawing import Band, Bar, Bars, Chart, Line, Rule
-from wps_load.report.evidence import headline, samples
+from wps_load.report.evidence import headline, samples, slos_of
+from wps_load.report.lookup import metric_row
+from wps_load.report.margins import margin
 from wps_load.report.steps import steps
 from wps_load.report.timeline import failed_column
 
@@ -46,19 +48,38 @@ def latency_limits(expression: str, metric: str | None) -> list[dict[str, Any]]:
     return [
         {"expression": expression, "ms": slo.limit_ms}
         for slo in parse(expression)
-        if slo.subject == metric and slo.aggregate in ("p50", "p90", "p99")
+        if slo.subject == metric and slo.aggregate in ("p50", "p90", "p99") and not slo.population
+    ]
+
+
+def limits_of(summary: Summary, metric: str) -> list[tuple[Slo, str]]:
+    """The SLOs of the whole run on the times of a metric, each with its words: the expression, and its margin."""
+    return [
+        (slo, " · ".join(filter(None, (row["expression"], margin(row)))))
+        for row in summary["slo"]
+        for slo in parse(row["expression"])
+        if slo.kind == "time" and slo.subject == metric and not slo.population
     ]
 
 
 # -- over time -----------------------------------------------------------------------------------------------
 
 
-def latency(summary: Summary) -> Chart | None:
-    """The percentiles of the headline metric, second by second, with the limits that are near."""
-    metric = headline(summary)
+def shown_metrics(summary: Summary) -> list[str]:
+    """The latencies that have a chart over time: what SLOs demand times of, and the headline; three at most."""
+    asked = [slo.subject for slo in slos_of(summary) if slo.kind == "time"]
+    return [name for name in dict.fromkeys((*asked, headline(summary))) if samples(metric_row(summary, name))][:3]
+
+
+def latency(summary: Summary, metric: str) -> Chart | None:
+    """The percentiles of a metric, second by second, with the limits that are near."""
     lines = [(f"{metric}_{p}", f"{metric} {p}", slot) for p, slot in (("p50", 1), ("p90", 5), ("p99", 2))]
-    limits = [limit for slo in summary["slo"] for limit in latency_limits(slo["expression"], metric)]
-    return _over_time(summary, "latency", f"{metric} over time", lines, "ms", limits)
+    limits = [
+        {"expression": words, "ms": slo.limit_ms}
+        for slo, words in limits_of(summary, metric)
+        if slo.aggregate in ("p50", "p90", "p99")
+    ]
+    return _over_time(summary, f"latency-{metric}", f"{metric} over time", lines, "ms", limits)
 
 
 def messages(summary: Summary) -> Chart | None:
@@ -195,8 +216,12 @@ def connects_per_s(rows: Sequence[Mapping[str, Any]]) -> float | None:
 # -- whole run -----------------------------------------------------------------------------------------------
 
 
-def distribution(histograms: Mapping[str, Histogram], first: str = LATENCY_METRICS[0]) -> Chart | None:
-    """Every latency on HdrHistogram's percentile axis; `first`: the one that the run is about."""
+def distribution(
+    histograms: Mapping[str, Histogram],
+    first: str = LATENCY_METRICS[0],
+    limits: Sequence[tuple[Slo, str]] = (),
+) -> Chart | None:
+    """Every latency on HdrHistogram's percentile axis; `first`: the one that the run is about, with its limits."""
     lines = [
         Line(name, curve["x"], curve["y"], _SLOTS[name])
         for name in dict.fromkeys((first, *LATENCY_METRICS))
@@ -205,9 +230,41 @@ def distribution(histograms: Mapping[str, Histogram], first: str = LATENCY_METRI
     ]
     if not lines:
         return None
+    return _by_percentile("distribution", "latency by percentile", lines, limits)
+
+
+def by_population(rows: Sequence[PopulationRow], histograms: Mapping[str, Histogram]) -> Chart | None:
+    """What each population is about on one percentile axis, of as many populations as there are colours; None where
+    there is nothing to compare."""
+    found = [(row, histograms.get(f"{row['name']}.{row['main_metric']}")) for row in rows]
+    lines = [
+        Line(f"{row['name']} {row['main_metric']}", curve["x"], curve["y"], slot)
+        for slot, (row, curve) in enumerate(
+            (
+                (row, percentile_curve(histogram))
+                for row, histogram in found
+                if histogram is not None and histogram.count
+            ),
+            1,
+        )
+        if slot <= _COLOURS
+    ]
+    if len(lines) < 2:
+        return None
+    return _by_percentile("populations", "latency of each population by percentile", lines)
+
+
+_COLOURS = 7
+
+
+def _by_percentile(name: str, label: str, lines: Sequence[Line], limits: Sequence[tuple[Slo, str]] = ()) -> Chart:
+    top = max(axes.extent(line.ys for line in lines))
+    near = [
+        Rule("y", slo.limit_ms, words, "fail") for slo, words in limits if slo.limit_ms and slo.limit_ms <= NEAR * top
+    ]
     x = axes.percentile_axis(max(line.xs[-1] for line in lines))
-    y = axes.of_values(axes.extent(line.ys for line in lines), "ms", may_be_log=True)
-    return Chart("distribution", "latency by percentile", x, y, lines, unit="ms", size="tall")
+    y = axes.of_values([*axes.extent(line.ys for line in lines), *(rule.at for rule in near)], "ms", may_be_log=True)
+    return Chart(name, label, x, y, lines, rules=near, unit="ms", size="tall")
 
 
 def errors(summary: Summary) -> Chart | None:

@@ -310,6 +310,8 @@ class PopulationRow(TypedDict):
     users: Count
     scenario: str
     protocol: str
+    publishers: NotRequired[Annotated[Count, Meta(description="Users that publish, or REST senders; null: not known.")]]
+    groups: NotRequired[Annotated[Count, Meta(description="Null: it fills none of its own.")]]
     connections: Connections
     messages: Messages
     bytes: Bytes

@@ -47,12 +47,22 @@ def columns(*bodies: Markup) -> Markup:
     return Markup('<div class="columns">{}</div>').format(NOTHING.join(bodies))
 
 
+def of(population: str, body: Markup, id_: str = "") -> Markup:
+    """What belongs to a population, or to all of the run: a script shows one of them when asked to. `any`: to each."""
+    return call("elements.html", "of", population, id_, body) if body else NOTHING
+
+
 def note(text: str, kind: str = "note") -> Markup:
     return call("elements.html", "paragraph", text, kind)
 
 
 def doubts(found: Sequence[DoubtRow]) -> Markup:
     return call("elements.html", "doubts", found)
+
+
+def filters(names: Sequence[str]) -> Markup:
+    """Buttons that narrow the page to one population; without scripts there are none, and all are to be read."""
+    return call("elements.html", "filters", names)
 
 
 def figures(items: Sequence[tuple[str, str, str]]) -> Markup:

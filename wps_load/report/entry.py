@@ -10,7 +10,7 @@ from typing import Any, NotRequired, TypedDict, cast
 
 import msgspec
 
-from wps_load.report import tables
+from wps_load.report import words
 from wps_load.report.document import SCHEMA, Previous, RunSection, SloRow, Summary, Verdict
 from wps_load.report.evidence import headline, high_percentile, slos_of
 from wps_load.report.lookup import metric_row
@@ -123,11 +123,11 @@ def _entry(folder: str, seen: _Seen) -> Entry:
         id=run["id"],
         started_at=run["started_at"],
         duration_s=run["duration_s"],
-        scenario=tables.scenario_words(summary),
+        scenario=words.scenario_words(summary),
         protocol=run["protocol"],
         target=run["target"],
         settings_hash=run["settings_hash"],
-        title=tables.settings_words(summary),
+        title=words.settings_words(summary),
         verdict=seen["verdict"],
         unfinished=any(doubt["name"] == "interrupted" for doubt in seen["doubts"]),
         connections=seen["connections"].get("target"),

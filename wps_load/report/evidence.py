@@ -83,7 +83,8 @@ def headline(summary: Summary) -> str:
 
 
 def slos_of(summary: Summary) -> list[Slo]:
-    return [parse(slo["expression"])[0] for slo in summary["slo"]]
+    """Those of the whole run: a population's are about its figures, not about these."""
+    return [slo for row in summary["slo"] for slo in parse(row["expression"]) if not slo.population]
 
 
 def high_percentile(metric: str, row: Row, slos: Iterable[Slo]) -> str:

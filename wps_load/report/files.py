@@ -94,7 +94,7 @@ def write_run(folder: Path, facts: RunFacts, summary: Summary | None = None, ext
     folder.mkdir(parents=True, exist_ok=True)
     first: OSError | None = None
     extras = replace(extras, folder=str(folder))
-    for name, content in (*_data(summary), *_rendered(summary, facts.snapshot.histograms, extras)):
+    for name, content in (*_data(summary), *_rendered(summary, facts.histograms, extras)):
         try:
             put(folder / name, b"".join(content()))
         except OSError as error:

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from wps_load.measure.histogram import Histogram
-from wps_load.report import phases, tables
+from wps_load.report import phases, population_sections, tables, words
 from wps_load.report.document import Summary
-from wps_load.report.elements import doubts, figures
+from wps_load.report.elements import doubts, figures, filters, of
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.page import Page
 from wps_load.report.sections import sections
@@ -42,13 +42,14 @@ def pieces(summary: Summary, histograms: Mapping[str, Histogram] | None, extras:
         started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
         sentence=" ".join([tables.verdict_sentence(summary), *tables.exit_sentences(summary)]),
         title=_title(summary, started),
-        what=" ".join(part for part in (tables.what_ran(summary), phases.users_sentence(summary)) if part),
+        what=" ".join(part for part in (words.what_ran(summary), phases.users_sentence(summary)) if part),
         previous=summary.get("previous"),
         doubts=doubts(summary["doubts"]),
-        figures=figures(first_figures(summary)),
+        filters=filters(population_sections.filters(summary)),
+        figures=of("run", figures(first_figures(summary))),
         sections=sections(Page(summary, histograms, extras)),
         version=str(run["versions"].get("wps-load", "")),
-        script=Markup(asset("chart.js")),
+        script=Markup(asset("chart.js") + (asset("filter.js") if summary.get("populations") else "")),
     )
     yield from (part.encode() for part in parts)
 
@@ -58,7 +59,7 @@ def _title(summary: Summary, started: datetime) -> str:
     load = f"{tables.number(summary['connections']['target'])} connections"
     if rate := summary["rates"]["offered_per_s"]:
         load += f", {tables.number(rate)}/s"
-    what = f"{tables.scenario_words(summary)} over {summary['run']['protocol']}"
+    what = f"{words.scenario_words(summary)} over {summary['run']['protocol']}"
     return f"{tables.verdict_word(summary)}: {what}, {load}, {started:%Y-%m-%d %H:%M:%S} UTC"
 
 

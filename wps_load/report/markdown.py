@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from wps_load.capacity.units import load_guide
-from wps_load.report import phases, steps, tables
+from wps_load.report import phases, steps, tables, words
 from wps_load.report.azure_tables import azure_sentence, azure_table, closes_table
 from wps_load.report.document import Summary
 from wps_load.report.extras import NONE, Extras
@@ -27,7 +27,7 @@ def render(summary: Summary, extras: Extras = NONE) -> str:
         f"{escape(summary['run']['protocol'])}",
         escape(tables.verdict_sentence(summary)),
         *map(escape, tables.exit_sentences(summary)),
-        escape(tables.what_ran(summary)),
+        escape(words.what_ran(summary)),
         escape(phases.users_sentence(summary)),
         escape(tables.previous_sentence(summary)),
         doubts(summary),

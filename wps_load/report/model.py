@@ -188,6 +188,21 @@ class RunFacts:
     populations: Mapping[str, RunFacts] = field(default_factory=dict)
     """Of a mix: the same of each, by name; what is the run's own stands in them as well."""
     pairs: Sequence[PairFacts] = ()
+    publishers: int | None = None
+    groups: int | None = None
+    """Of a population of a mix: how many publish, and how many groups they fill."""
+
+    @property
+    def histograms(self) -> dict[str, Histogram]:
+        """The run's, and its populations' as `POPULATION.METRIC`."""
+        return {
+            **self.snapshot.histograms,
+            **{
+                f"{name}.{metric}": found
+                for name, each in self.populations.items()
+                for metric, found in each.snapshot.histograms.items()
+            },
+        }
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:

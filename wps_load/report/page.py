@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from markupsafe import Markup
 
@@ -16,12 +16,14 @@ from wps_load.report.extras import NONE, Extras
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`histograms` None: they are not known, and nothing is drawn of them."""
+    """`histograms` None: they are not known, and nothing is drawn of them. `prefix`: of its charts' names, where there
+    are several of a kind."""
 
     summary: Summary
     histograms: Mapping[str, Histogram] | None = None
     extras: Extras = NONE
+    prefix: str = ""
 
     def chart(self, chart: Chart | Bars | None) -> Markup:
         """The chart as HTML; nothing where there is none."""
-        return NOTHING if chart is None else drawn(chart)
+        return NOTHING if chart is None else drawn(replace(chart, name=f"{self.prefix}{chart.name}"))

@@ -29,7 +29,7 @@ def _population(each: PopulationRow) -> list[str | Cell]:
     met = len(each["slo"]) - len(unmet)
     verdict = Cell(f"{met} of {len(each['slo'])} met", tone="fail" if unmet else "pass")
     return [
-        each["name"],
+        Cell(each["name"], href=f"#population-{each['name']}"),
         number(each["users"]),
         f"{each['scenario']} over {each['protocol']}",
         number(each["connections"]["open_mean"]),

@@ -14,12 +14,12 @@ from wps_load.report import charts, phases, step_sections, tables
 from wps_load.report.charts import connect_anatomy, thinned
 from wps_load.report.command import reproduce
 from wps_load.report.document import Summary
-from wps_load.report.elements import NOTHING, columns, details, pairs, section, table
+from wps_load.report.elements import NOTHING, columns, details, of, pairs, section, table
 from wps_load.report.evidence import headline, samples
 from wps_load.report.lookup import explored, metric_row
 from wps_load.report.next_steps import next_steps
 from wps_load.report.page import Page
-from wps_load.report.population_tables import matrix_table, populations, populations_table
+from wps_load.report.population_sections import each_population, filters, overview
 from wps_load.report.second_tables import clock_time, workers_table, worst_seconds
 from wps_load.report.steps import steps
 from wps_load.report.tables import Table
@@ -36,7 +36,7 @@ def sections(page: Page) -> Iterator[Markup]:
         step_sections.stages,
         *([step_sections.units] if in_steps else []),
         users,
-        of_populations,
+        overview,
         slos,
         latency,
         worst,
@@ -45,13 +45,17 @@ def sections(page: Page) -> Iterator[Markup]:
         connections,
         anatomy,
         failures,
+        *each_population(page),
         generator,
         step_sections.azure,
         *([] if in_steps else [step_sections.units]),
         next_,
         settings,
     )
-    yield from (found for make in order if (found := make(page)))
+    several = bool(filters(page.summary))
+    for make in order:
+        if found := make(page):
+            yield of("run", found) if several and make in _OF_RUN else found
 
 
 def users(page: Page) -> Markup:
@@ -61,17 +65,6 @@ def users(page: Page) -> Markup:
         return NOTHING
     said = "Each number that was held for some seconds, with all of its users there; all else is a ramp."
     return section("Users that come and go", said, table(phases.users_table(summary)))
-
-
-def of_populations(page: Page) -> Markup:
-    """Each population of a mix, or of a locustfile's classes, and who heard how much of whom."""
-    summary = page.summary
-    if not populations(summary):
-        return NOTHING
-    said = "A delivery belongs to the receiver’s population, a publication to the publisher’s; the sums are the run’s."
-    heard = matrix_table(summary)
-    more = [] if heard is None else [Markup("<h3>Who heard whom</h3>"), table(heard)]
-    return section("Populations", said, table(populations_table(summary)), *more)
 
 
 def slos(page: Page) -> Markup:
@@ -101,7 +94,8 @@ def latency(page: Page) -> Markup:
         )
     percentiles = {f"{name}_{p}": f"{p}, ms" for p in ("p50", "p90", "p99")}
     rows = _time_table(summary, {"t_s": "second", f"{name}_count": "per second", **percentiles})
-    return section("Latency over time", said, page.chart(charts.latency(summary)), details("As a table", rows))
+    drawn = [page.chart(charts.latency(summary, metric)) for metric in charts.shown_metrics(summary)]
+    return section("Latency over time", said, *drawn, details("As a table", rows))
 
 
 def worst(page: Page) -> Markup:
@@ -121,7 +115,8 @@ def distribution(page: Page) -> Markup:
     )
     if steps(summary):
         said += " All steps together."
-    drawn = page.chart(charts.distribution(page.histograms or {}, headline(summary)))
+    name = headline(summary)
+    drawn = page.chart(charts.distribution(page.histograms or {}, name, charts.limits_of(summary, name)))
     return section("Latency distribution", said, drawn, table(tables.metrics_table(summary)))
 
 
@@ -210,3 +205,7 @@ def _time_table(summary: Summary, columns: Mapping[str, str]) -> Table:
         rows.append([tables.number(t_s), clock_time(summary, t_s), *map(tables.number, values)])
     first, *others = columns.values()
     return tables.table((first, "UTC", *others), rows, numeric_from=0)
+
+
+_OF_RUN = frozenset((slos, latency, worst, distribution, messages, connections, anatomy, failures))
+"""What a reader of one population does not want to see."""

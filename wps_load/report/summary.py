@@ -154,6 +154,8 @@ def _population_row(name: str, seen: Evidence, slos: Iterable[SloResult]) -> Pop
         "users": facts.connections.target,
         "scenario": facts.scenario,
         "protocol": facts.protocol,
+        "publishers": facts.publishers,
+        "groups": facts.groups,
         "connections": cast(Connections, asdict(facts.connections)),
         "messages": _messages(facts),
         "bytes": {"sent": facts.bytes_sent, "received": facts.bytes_received},

@@ -7,15 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePath
-from typing import Any
 
 from wps_load.measure.thresholds import parse
 from wps_load.report.document import Reason, SloRow, Summary, numbers
 from wps_load.report.evidence import headline, slos_of, thin_percentiles
 from wps_load.report.margins import margin
-from wps_load.report.topology import roles_words
-from wps_load.workload.scenarios import SCENARIOS
 
 DASH = "–"
 PERCENTILE_COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "p99_99")
@@ -25,11 +21,15 @@ SLO_WORDS = {"pass": "✓ met", "fail": "✗ not met", "no_data": "✗ no data"}
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`faint`: a figure that too few samples carry. `tone`: "pass" or "fail", where the text is a verdict."""
+    """`faint`: a figure that too few samples carry. `tone`: "pass" or "fail", where the text is a verdict.
+
+    `href`: where a row's name leads, on a page.
+    """
 
     text: str
     faint: bool = False
     tone: str = ""
+    href: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,52 +186,6 @@ def capacity_sentence(summary: Summary) -> str:
     answer = found.get("answer") or f"Capacity: {number(found['value'])}"
     demands = ", ".join(slo["expression"] for slo in summary["slo"])
     return f"{answer}. SLO: {demands}." if demands else f"{answer}."
-
-
-def scenario_words(summary: Summary) -> str:
-    """The scenario, or the mix by its file's name."""
-    run = summary["run"]
-    mix = run["settings"].get("wps-mix")
-    return f"mix {PurePath(str(mix)).name}" if mix else run["scenario"]
-
-
-def settings_words(summary: Summary) -> str:
-    """What was asked for, in a few words: the same for all runs with the same settings."""
-    run, settings = summary["run"], summary["run"]["settings"]
-    parts = [f"{scenario_words(summary)} over {run['protocol']}"]
-    if (users := settings.get("users")) is not None:
-        parts.append(f"{number(users)} users")
-    scenario = SCENARIOS.get(run["scenario"])
-    if scenario is not None and scenario.publishes:
-        parts += [load_words(settings), f"payload {shown(settings.get('wps-payload'))}"]
-    return ", ".join(parts)
-
-
-def what_ran(summary: Summary) -> str:
-    """What was run against what: scenario, protocol, size, load, target and duration in one sentence."""
-    run = summary["run"]
-    parts = [
-        f"{run['scenario']} over {run['protocol']}",
-        f"{number(summary['connections']['target'])} connections",
-        *roles_words(summary),
-    ]
-    if mixed := summary.get("populations"):
-        parts.insert(1, f"{len(mixed)} populations")
-    elif summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile offer no rate
-        parts += [load_words(run["settings"]), f"payload {shown(run['settings'].get('wps-payload'))}"]
-    return f"{', '.join(parts)}, against {run['target']}, for {seconds(run['duration_s'])}."
-
-
-def load_words(settings: Mapping[str, Any]) -> str:
-    """The rate that was asked for."""
-    if explored := settings.get("wps-capacity"):
-        return f"searched {explored}"
-    if stages := settings.get("wps-stages"):
-        return f"in {len(str(stages).split(','))} stages"
-    if (total := settings.get("wps-total-rate")) is not None:
-        return f"{total} messages/s in total"
-    rate = settings.get("wps-rate")
-    return "closed loop" if rate == "max" else f"{shown(rate)} messages/s for each publisher"
 
 
 # -- tables --------------------------------------------------------------------------------------------------

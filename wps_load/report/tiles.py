@@ -73,7 +73,8 @@ def _spare(summary: Summary, subject: str, aggregate: str | None) -> str:
     """The margin of the SLO on this figure, behind its unit."""
     for slo in summary["slo"]:
         demand = parse(slo["expression"])[0]
-        if (demand.subject, demand.aggregate) == (subject, aggregate) and (words := margin(slo)):
+        about = (demand.subject, demand.aggregate, demand.population)
+        if about == (subject, aggregate, "") and (words := margin(slo)):
             return f" · {words}"
     return ""
 

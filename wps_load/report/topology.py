@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wps_load.report.document import Summary
+from wps_load.report.document import PopulationRow, Summary
 from wps_load.workload.chaos import SlowPlan
 from wps_load.workload.layout import layout, publisher_count
 from wps_load.workload.scenarios import SCENARIOS, Topology
@@ -40,11 +40,24 @@ def roles_words(summary: Summary) -> list[str]:
     except (ValueError, KeyError):
         return []
     kind = "REST sender" if row.needs_key else "publisher"
-    words = [_counted(publishers, kind)]
-    return [*words, _counted(groups, "group")] if groups else words
+    words = [counted(publishers, kind)]
+    return [*words, counted(groups, "group")] if groups else words
 
 
-def _counted(count: int, word: str) -> str:
+def population_words(each: PopulationRow) -> str:
+    """Whom a population has, what they play, and how many of them publish in how many groups."""
+    row = SCENARIOS.get(each["scenario"])
+    parts = [] if each["users"] is None else [counted(each["users"], "user")]
+    parts.append(f"{each['scenario']} over {each['protocol']}")
+    if publishers := each.get("publishers"):
+        parts.append(counted(publishers, "REST sender" if row is not None and row.needs_key else "publisher"))
+    if groups := each.get("groups"):
+        parts.append(counted(groups, "group"))
+    return ", ".join(parts)
+
+
+def counted(count: int, word: str) -> str:
+    """`1 group`, `2 groups`."""
     return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 

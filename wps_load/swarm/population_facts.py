@@ -14,6 +14,9 @@ from wps_load.report.model import ConnectionCounts, PairFacts, RunFacts
 from wps_load.settings.run_config import Population
 from wps_load.swarm.books import Books
 from wps_load.swarm.conductor import Conductor
+from wps_load.workload.layout import layout
+from wps_load.workload.scenarios import Topology
+from wps_load.workload.standing import publishers_of
 
 
 def counted(total: Snapshot) -> dict[str, Any]:
@@ -64,7 +67,26 @@ def _of_one(
         bytes_received=received,
         snapshot=books.total,
         slos=population.slos,
+        publishers=None if tasks else _publishers(conductor, population, all_users),
+        groups=_groups(population, users),
     )
+
+
+def _publishers(conductor: Conductor, population: Population, users: int) -> int:
+    config = conductor.plan.config
+    number = config.populations.index(population)
+    return (
+        publishers_of(config.populations, config.mixture(users).counts, number)
+        if population.scenario_row.publishes
+        else 0
+    )
+
+
+def _groups(population: Population, users: int) -> int | None:
+    """Those that its own members fill; listeners join another's."""
+    if population.scenario_row.topology is not Topology.GROUPS or not users:
+        return None
+    return layout(population, users).occupied
 
 
 def _latencies(population: Population, books: Books) -> Sequence[str]:

@@ -1,0 +1,64 @@
+"""What report.html shows of the populations of a run: all beside each other, and each by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from markupsafe import Markup
+
+from wps_load.report import charts, tables
+from wps_load.report.document import PopulationRow, Summary
+from wps_load.report.elements import NOTHING, details, figures, note, of, section, table
+from wps_load.report.evidence import headline
+from wps_load.report.page import Page
+from wps_load.report.part import histograms_of, part_of
+from wps_load.report.population_tables import matrix_table, populations, populations_table
+from wps_load.report.tiles import figures as first_figures
+from wps_load.report.topology import population_words
+
+
+def overview(page: Page) -> Markup:
+    """Each population of a mix, or of a locustfile's classes, and who heard how much of whom."""
+    summary = page.summary
+    if not populations(summary):
+        return NOTHING
+    said = "A delivery belongs to the receiver’s population, a publication to the publisher’s; the sums are the run’s."
+    heard = matrix_table(summary)
+    more = [] if heard is None else [Markup("<h3>Who heard whom</h3>"), table(heard)]
+    drawn = page.chart(charts.by_population(populations(summary), page.histograms or {}))
+    return of("any", section("Populations", said, table(populations_table(summary)), drawn, *more))
+
+
+def each_population(page: Page) -> Iterator[Callable[[Page], Markup]]:
+    """What makes a section for each: what its SLOs demand, its latencies, messages, connections and failures."""
+    return (partial(_population, row) for row in populations(page.summary))
+
+
+def _population(row: PopulationRow, page: Page) -> Markup:
+    name = row["name"]
+    own = Page(part_of(page.summary, row), histograms_of(page.histograms or {}, name), page.extras, prefix=f"{name}-")
+    return of(name, section(name, f"{population_words(row)}.", *_body(own)), f"population-{name}")
+
+
+def _body(page: Page) -> Iterator[Markup]:
+    summary = page.summary
+    yield figures(first_figures(summary))
+    if summary["slo"]:
+        yield table(tables.slo_table(summary))
+    name = headline(summary)
+    yield page.chart(charts.distribution(page.histograms or {}, name, charts.limits_of(summary, name)))
+    if summary["metrics"]:
+        yield table(tables.metrics_table(summary))
+    if any(summary["messages"].get(name) for name in ("offered", "published", "expected", "delivered")):
+        yield details("Messages", tables.messages_table(summary))
+    yield details("Connections", tables.connections_table(summary))
+    if summary["failures"]:
+        yield note("Failures")
+        yield table(tables.failures_table(summary))
+
+
+def filters(summary: Summary) -> list[str]:
+    """Whose figures the page can be narrowed to."""
+    found = [row["name"] for row in populations(summary)]
+    return found if len(found) > 1 else []

@@ -1,0 +1,64 @@
+"""What a run was, in words: its scenario or mix, its load, its target."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import PurePath
+from typing import Any
+
+from wps_load.report import tables
+from wps_load.report.document import Summary
+from wps_load.report.topology import counted, population_words, roles_words
+from wps_load.workload.scenarios import SCENARIOS
+
+
+def scenario_words(summary: Summary) -> str:
+    """The scenario, or the mix by its file's name."""
+    run = summary["run"]
+    mix = run["settings"].get("wps-mix")
+    return f"mix {PurePath(str(mix)).name}" if mix else run["scenario"]
+
+
+def settings_words(summary: Summary) -> str:
+    """What was asked for, in a few words: the same for all runs with the same settings."""
+    run, settings = summary["run"], summary["run"]["settings"]
+    parts = [f"{scenario_words(summary)} over {run['protocol']}"]
+    if (users := settings.get("users")) is not None:
+        parts.append(f"{tables.number(users)} users")
+    scenario = SCENARIOS.get(run["scenario"])
+    if scenario is not None and scenario.publishes:
+        parts += [load_words(settings), f"payload {tables.shown(settings.get('wps-payload'))}"]
+    return ", ".join(parts)
+
+
+def what_ran(summary: Summary) -> str:
+    """What was run against what: scenario, protocol, size, load, target and duration in one sentence."""
+    run = summary["run"]
+    parts = [
+        f"{scenario_words(summary)} over {run['protocol']}",
+        f"{tables.number(summary['connections']['target'])} connections",
+        *roles_words(summary),
+    ]
+    if mixed := summary.get("populations"):
+        named = "; ".join(f"{each['name']} ({population_words(each)})" for each in mixed[:_NAMED])
+        more = f"; {len(mixed) - _NAMED} more" if len(mixed) > _NAMED else ""
+        parts[-1] += f" in {counted(len(mixed), 'population')}: {named}{more}"
+    elif summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile offer no rate
+        parts += [load_words(run["settings"]), f"payload {tables.shown(run['settings'].get('wps-payload'))}"]
+    return f"{', '.join(parts)}, against {run['target']}, for {tables.seconds(run['duration_s'])}."
+
+
+_NAMED = 6
+"""So many populations are named in a sentence."""
+
+
+def load_words(settings: Mapping[str, Any]) -> str:
+    """The rate that was asked for."""
+    if explored := settings.get("wps-capacity"):
+        return f"searched {explored}"
+    if stages := settings.get("wps-stages"):
+        return f"in {len(str(stages).split(','))} stages"
+    if (total := settings.get("wps-total-rate")) is not None:
+        return f"{total} messages/s in total"
+    rate = settings.get("wps-rate")
+    return "closed loop" if rate == "max" else f"{tables.shown(rate)} messages/s for each publisher"
