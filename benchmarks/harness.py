@@ -18,6 +18,7 @@ from pathlib import Path
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.clock import NS_PER_S, now_ns
+from wps_load.posix import raise_open_files
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parent
@@ -90,13 +91,6 @@ def clean_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith("LOCUST_") and name != "WebPubSubConnectionString"
     }
-
-
-def raise_open_files() -> None:
-    import resource
-
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def end(process: subprocess.Popen[bytes]) -> None:

@@ -10,8 +10,8 @@ import base64
 import hashlib
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
-import gevent.server  # type: ignore[import-untyped]
+import gevent
+import gevent.server
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.client.epochs import Epoch

@@ -6,9 +6,10 @@ from fractions import Fraction
 
 import pytest
 
+from wps_load.clock import NS_PER_S
 from wps_load.settings.mix import Mix, read
 from wps_load.settings.run_config import POPULATION_FIELDS
-from wps_load.workload.values import NS_PER_S, Share
+from wps_load.workload.values import Share
 
 CHAT = """
 [[population]]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import resource
 import subprocess
 import sys
 from typing import Any
 
 import pytest
+
+from wps_load.posix import raise_open_files
 
 
 def test_a_system_without_limits_is_told_in_one_sentence(
@@ -38,3 +41,22 @@ def test_what_reads_and_writes_files_only_needs_no_posix() -> None:
         f"import wps_load.commands.{command}" for command in commands
     )
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
+
+
+def test_the_limit_of_open_files_is_raised_to_the_hard_one() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, before[1]), before[1]))
+        assert raise_open_files() == before[1]
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (before[1], before[1])
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_a_system_that_refuses_its_own_hard_limit_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    assert raise_open_files() == soft

@@ -17,6 +17,7 @@ import jwt
 import orjson
 from jwt.algorithms import HMACAlgorithm
 
+from wps_load.protocol.traits import CLIENT_PATH
 from wps_load.urls import Url, unquoted
 
 DEFAULT_EMULATOR_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
@@ -24,8 +25,6 @@ DEFAULT_EMULATOR_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
 
 REST_TOKEN_LIFETIME_S = 60
 
-CLIENT_PATH = "/client/hubs/"
-"""Of the client endpoint; MQTT has another."""
 _HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 _VARIABLES = ("webpubsubconnectionstring", "locust_wps_connection_string", "wps-connection-string")
 """What a line that was pasted whole begins with."""
@@ -170,9 +169,7 @@ def mint_client_token(
     now_s: int = 0,
     path: str = CLIENT_PATH,
 ) -> str:
-    """A client's `access_token` (HS256). `now_s`: seconds since the epoch. `path`: MQTT's clients have
-    another.
-    """
+    """A client's `access_token` (HS256). `now_s`: seconds since the epoch. `path`: the protocol's client path."""
     claims: dict[str, Any] = {"aud": f"{cs.endpoint}{path}{hub}", "iat": now_s, "exp": now_s + lifetime_s}
     if user_id is not None:
         claims["sub"] = user_id

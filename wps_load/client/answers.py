@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.protocol.pending import PendingAck
 from wps_load.protocol.session import Session

@@ -8,8 +8,8 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterable
 
-import gevent  # type: ignore[import-untyped]
-from gevent.lock import RLock  # type: ignore[import-untyped]
+import gevent
+from gevent.lock import RLock
 
 from wps_load.client.access import Grant, MintedAccess
 from wps_load.client.api_link import Answer, ApiLink

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-import gevent  # type: ignore[import-untyped]
-from gevent.event import AsyncResult, Event  # type: ignore[import-untyped]
+import gevent
+from gevent.event import AsyncResult, Event
 
 from wps_load.client.access import Grant
 from wps_load.client.answers import count_acks

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gevent.event import Event  # type: ignore[import-untyped]
+from gevent.event import Event
 
 
 class BackOffs:

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from enum import IntEnum, StrEnum
 from typing import Any, Final
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.client.dial import Dialed
 from wps_load.client.ends import broken_by, ended_by_peer, ended_by_us

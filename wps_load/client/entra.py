@@ -15,7 +15,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, Protocol
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.client.quote import quote
 from wps_load.clock import unix_time_s

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from math import ceil
 from typing import Final
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.client.connection import Cut
 from wps_load.client.connections import Connections, OpenLink

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from gevent.event import Event  # type: ignore[import-untyped]
+from gevent.event import Event
 
 from wps_load.client import invoking, requests
 from wps_load.client.answers import count_acks

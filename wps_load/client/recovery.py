@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.client.access import Grant, recovery_grant
 from wps_load.client.context import PopulationContext

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import NamedTuple
 
-from gevent.pool import Group  # type: ignore[import-untyped]
+from gevent.pool import Group
 
 from wps_load.client.context import PopulationContext
 from wps_load.client.publishing_window import PublishingWindow

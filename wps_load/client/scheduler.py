@@ -19,7 +19,7 @@ from collections.abc import Callable
 from heapq import heappop, heappush
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, DeadlineTimer, now_ns
 

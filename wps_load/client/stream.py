@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-import gevent  # type: ignore[import-untyped]
-import gevent.socket  # type: ignore[import-untyped]
+import gevent
+import gevent.socket
 
 from wps_load.client import conntrack
 from wps_load.client.addresses import Address, Addresses, shown

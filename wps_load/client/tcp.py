@@ -9,9 +9,9 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any, Final
 
-import gevent  # type: ignore[import-untyped]
-import gevent.select  # type: ignore[import-untyped]
-import gevent.socket  # type: ignore[import-untyped]
+import gevent
+import gevent.select
+import gevent.socket
 
 from wps_load.client.addresses import ATTEMPT_DELAY_NS, Address
 from wps_load.client.sources import NoSource, Sources

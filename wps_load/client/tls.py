@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-import gevent.ssl  # type: ignore[import-untyped]
+import gevent.ssl
 
 from wps_load.errors import ConfigError, ConnectFailure, Fault
 

@@ -16,9 +16,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import gevent  # type: ignore[import-untyped]
-import gevent.socket  # type: ignore[import-untyped]
-import gevent.timeout  # type: ignore[import-untyped]
+import gevent
+import gevent.socket
+import gevent.timeout
 import orjson
 
 from wps_load.client.entra import EntraToken

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.client.generate_token import Wanted
 from wps_load.client.token_time import read_claims

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.client.access import Grant
 from wps_load.client.connection import Cut

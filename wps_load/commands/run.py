@@ -16,6 +16,7 @@ from typing import Any
 
 import configargparse
 
+from wps_load.clock import NS_PER_S
 from wps_load.commands import ready
 from wps_load.commands.parsing import plain_parser
 from wps_load.errors import ConfigError, Fault
@@ -254,7 +255,7 @@ def _users(asked: _Asked, settings: Mapping[str, Any]) -> int:
 
 
 def _seconds(text: str) -> float:
-    seconds = float(text) if text.strip().isdigit() else duration_ns(text) / 1e9
+    seconds = float(text) if text.strip().isdigit() else duration_ns(text) / NS_PER_S
     if seconds <= 0:
         raise ValueError("a time above zero")
     return seconds

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import ipaddress
 import os
 import ssl
@@ -23,7 +22,7 @@ from wps_load.emulator.service import EmulatorConfig, Service
 from wps_load.emulator.settings_file import SettingsFile
 from wps_load.emulator.webhook import TOTAL_TIMEOUT_S, Webhooks
 from wps_load.errors import ExitCode
-from wps_load.posix import resource
+from wps_load.posix import raise_open_files
 from wps_load.workload.faults import FaultSyntaxError, parse_faults
 from wps_load.workload.values import duration_ns
 
@@ -126,7 +125,7 @@ def serve(arguments: argparse.Namespace) -> int:
         return _usage(f"--faults: {error}")
     except (ValueError, OSError) as error:
         return _usage(str(error))
-    _raise_open_files()
+    raise_open_files()
     use_uvloop()
     calm_the_collector()
     return asyncio.run(_serve(arguments, config, settings, tls))
@@ -213,13 +212,6 @@ def _usage(sentence: str) -> int:
 def _say(sentence: str) -> None:
     sys.stderr.write(f"wps-load emulator: {sentence}\n")
     sys.stderr.flush()
-
-
-def _raise_open_files() -> None:
-    """A socket a connection: the soft limit is often 1,024."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 async def _serve(

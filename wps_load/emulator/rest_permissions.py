@@ -6,7 +6,7 @@ from aiohttp import web
 
 from wps_load.emulator.permissions import PERMISSIONS, TooManyRules
 from wps_load.emulator.rest_call import Call, RestError, bad_request, checked_group, found, no_content
-from wps_load.protocol.traits import JSON
+from wps_load.protocol.traits import JSON, MQTT
 
 _MISSING = "Info.Connection.NotExisted"
 _NAMES = {permission.lower(): permission for permission in PERMISSIONS} | {"1": PERMISSIONS[1], "2": PERMISSIONS[0]}
@@ -15,7 +15,7 @@ _NAMES = {permission.lower(): permission for permission in PERMISSIONS} | {"1": 
 _MAX_MINUTES = 2_147_483_647
 _CLIENT_PATHS = {
     "default": JSON.client_path,
-    "mqtt": "/clients/mqtt/hubs/",
+    "mqtt": MQTT.client_path,
     "socketio": "/clients/socketio/hubs/",
 }
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
+from wps_load.clock import NS_PER_S
 from wps_load.measure.presence import FOREVER, OpenTime
 
-_NS_PER_S = 1_000_000_000
-_KEPT_NS = 300 * _NS_PER_S
+_KEPT_NS = 300 * NS_PER_S
 """For so long it is known what was asked for and wanted at each moment."""
 
 
@@ -31,7 +31,7 @@ class _Ask:
         step = self.count - self.before
         if not step or self.per_second <= 0:
             return self.count
-        slots = min(abs(step), 1 + int(max(0, at_ns - self.at_ns) * self.per_second / _NS_PER_S))
+        slots = min(abs(step), 1 + int(max(0, at_ns - self.at_ns) * self.per_second / NS_PER_S))
         return self.before + slots * (1 if step > 0 else -1)
 
 

@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-SERVICE_PING_NS: Final = 20 * 1_000_000_000
+from wps_load.clock import NS_PER_S
+
+SERVICE_PING_NS: Final = 20 * NS_PER_S
 """How often the service pings by default."""
 SILENT_INTERVALS: Final = 3
 """A peer of which nothing has come for so many intervals is suspicious, whether it is dropped or not."""
@@ -63,7 +65,7 @@ class ObservedClock:
     not silent. So between two looks at the clock at most `MOST_NS` pass.
     """
 
-    MOST_NS: Final = 1_000_000_000
+    MOST_NS: Final = NS_PER_S
 
     __slots__ = ("_last_ns", "now_ns")
 

@@ -14,6 +14,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
+from wps_load.clock import NS_PER_S
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, Ended, Pong
@@ -47,7 +48,6 @@ SESSION_EXPIRY_S: Final = 30
 """The service keeps no session for longer."""
 REFUSED: Final = 0x80
 """Reason codes from here on are failures."""
-_NS_PER_S: Final = 1_000_000_000
 
 
 class MqttSession(Session):
@@ -238,7 +238,7 @@ class MqttSession(Session):
         if self.state is State.CONNECTED and not self._resuming and self.keep_alive_s:
             if self._pinged_ns is None:
                 self._pinged_ns = now_ns
-            elif now_ns - self._pinged_ns >= self.keep_alive_s * _NS_PER_S // 2:
+            elif now_ns - self._pinged_ns >= self.keep_alive_s * NS_PER_S // 2:
                 self._pinged_ns = now_ns
                 due += encode(PINGREQ, self._version)
         return due or None

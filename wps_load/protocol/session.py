@@ -30,6 +30,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
+from wps_load.clock import NS_PER_S
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.invocations import Invocations
@@ -40,7 +41,7 @@ from wps_load.protocol.traits import First
 if TYPE_CHECKING:
     from wps_load.protocol.codecs import Codec
 
-RECOVERY_WINDOW_NS = 30 * 1_000_000_000
+RECOVERY_WINDOW_NS = 30 * NS_PER_S
 """The service keeps a lost connection for at least 30 s; later attempts may or may not succeed."""
 
 ACK_AFTER_MESSAGES = 200
@@ -50,7 +51,7 @@ messages a second it leaves 400 ms for an ack on its way."""
 ACK_AFTER_BYTES = 3 * 1024 * 1024
 """A fifth of the other limit, 16 MB."""
 
-ACK_AFTER_NS = 1_000_000_000
+ACK_AFTER_NS = NS_PER_S
 """The official SDKs' interval: a slow stream is acknowledged this often."""
 
 CONNECTION_GONE = 1008

@@ -39,7 +39,8 @@ class Binary(StrEnum):
     BASE64 = "base64"
 
 
-_CLIENT_PATH: Final = "/client/hubs/"
+CLIENT_PATH: Final = "/client/hubs/"
+"""The path of the client endpoint, of all protocols but MQTT; the hub's name follows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Traits:
     """JSON data arrive as their text, not as a value."""
     invokes: bool = False
     """A client can call the event handler and get the answer as this call's own (`invoke`)."""
-    client_path: str = _CLIENT_PATH
+    client_path: str = CLIENT_PATH
     """The path of the service's client endpoint; the hub's name follows it."""
 
     @property

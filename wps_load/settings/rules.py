@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wps_load.clock import NS_PER_S
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
 from wps_load.protocol.traits import MQTTS, NO_INVOKE, SUBPROTOCOLS, TRAITS
@@ -291,8 +292,8 @@ def _keepalive(seen: Given) -> Fault | None:
     if not interval_ns or not timeout_ns or timeout_ns > interval_ns:
         return None
     return Fault(
-        "--wps-keepalive-timeout", f"{timeout_ns / 1e9:g}s",
-        f"longer than --wps-keepalive-interval ({interval_ns / 1e9:g}s), else no ping could be answered in time",
+        "--wps-keepalive-timeout", f"{timeout_ns / NS_PER_S:g}s",
+        f"longer than --wps-keepalive-interval ({interval_ns / NS_PER_S:g}s), else no ping could be answered in time",
     )  # fmt: skip
 
 

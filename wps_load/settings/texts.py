@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs
 
 from wps_load.auth import valid_hub
+from wps_load.clock import NS_PER_S
 from wps_load.measure import thresholds
 from wps_load.urls import Url, unquoted
 from wps_load.urls import client_url as read_client_url
@@ -72,7 +73,7 @@ def judged_roles(texts: Iterable[str]) -> tuple[str, ...]:
 
 
 def token_lifetime_ns(text: str) -> int:
-    if (lifetime := duration_ns(text)) < 1_000_000_000:
+    if (lifetime := duration_ns(text)) < NS_PER_S:
         raise ValueError("a duration of at least 1s, such as 60m")
     return lifetime
 

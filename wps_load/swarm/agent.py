@@ -7,7 +7,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.client.connections import Traffic
 from wps_load.client.engine import Engine

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from wps_load.clock import NS_PER_S
 
 PPM = 1_000_000
+PPB = 1_000_000_000
 MAX_RATE_PPM = 500
 """No faster do two clocks drift apart: NTP's own limit for a clock that it steers."""
 WANDER_PPM = 0.5
@@ -33,7 +34,7 @@ class Line(NamedTuple):
     ppb: int
 
     def at(self, agent_ns: int) -> int:
-        return self.offset_ns + (agent_ns - self.from_ns) * self.ppb // 1_000_000_000
+        return self.offset_ns + (agent_ns - self.from_ns) * self.ppb // PPB
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class Corridor:
     def line(self, agent_ns: int) -> Line:
         """The middle of the corridor, from this instant on."""
         low, high, slowest, fastest = self.at(agent_ns)
-        return Line(agent_ns, (low + high) // 2, round((slowest + fastest) / 2 * 1_000_000_000))
+        return Line(agent_ns, (low + high) // 2, round((slowest + fastest) / 2 * PPB))
 
 
 def _as_tight(kept: Exchange, new: Exchange) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from gevent.event import Event  # type: ignore[import-untyped]
+from gevent.event import Event
 
 from wps_load.client.quote import quote
 from wps_load.errors import ExitCode, worst

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.capacity.forecast import fan_out
 from wps_load.capacity.search import CapacitySearch, Found, Outcome

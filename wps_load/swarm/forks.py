@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from types import SimpleNamespace
 from typing import Any
 
-from gevent import monkey  # type: ignore[import-untyped]
+from gevent import monkey
 
 from wps_load.settings.sources import levels
 from wps_load.swarm.locust_seam import settings_of

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.clock import now_ns
 from wps_load.errors import ConfigError, ExitCode

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.errors import ConfigError, ExitCode, WpsLoadError
 

@@ -6,8 +6,8 @@ import contextlib
 import gc
 import os
 
-import gevent  # type: ignore[import-untyped]
-import psutil  # type: ignore[import-untyped]
+import gevent
+import psutil
 
 from wps_load.client.scheduler import Scheduler
 from wps_load.clock import NS_PER_MS, now_ns

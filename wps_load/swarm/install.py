@@ -6,18 +6,18 @@ import sys
 from functools import cache
 from typing import Any, NoReturn
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 from locust.env import Environment
 
 from wps_load import output
 from wps_load.auth import accept_short_keys
 from wps_load.errors import ConfigError, ExitCode, worst
+from wps_load.posix import raise_open_files
 from wps_load.swarm import forks, locust_seam, options
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.buckets import bucket_response_time
 from wps_load.swarm.guard import Trouble, guarded, trouble, watch_loop
 from wps_load.swarm.lifecycle import Lifecycle
-from wps_load.swarm.limits import raise_open_files
 from wps_load.swarm.preflight import look_first
 from wps_load.swarm.quiet import keep_quiet
 from wps_load.swarm.web import extend

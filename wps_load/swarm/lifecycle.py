@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 import orjson
 from locust.env import Environment
 from locust.runners import MasterRunner, WorkerRunner

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 logger = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
-from gevent.event import AsyncResult, Event  # type: ignore[import-untyped]
+import gevent
+from gevent.event import AsyncResult, Event
 
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.swarm.messages import Claim, Grant, Release, Slot

@@ -10,7 +10,7 @@ import platform
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConfigError, WpsLoadError

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.client.azure_monitor import metrics_of
 from wps_load.client.stream import Network

@@ -18,7 +18,7 @@ from contextlib import suppress
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.errors import ExitCode
@@ -224,7 +224,7 @@ _CARRIED_OUT: Final[dict[Reaction, Callable[[Signals], None]]] = {
 
 def _end_children() -> None:
     """Forked workers and the emulator: nobody else would end them now."""
-    import psutil  # type: ignore[import-untyped]
+    import psutil
 
     with suppress(psutil.Error):
         for child in psutil.Process().children(recursive=True):

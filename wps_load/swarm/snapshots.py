@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.files import write_snapshot

@@ -92,7 +92,7 @@ class LocustTable:
         """What counts of an interval."""
         interval = part.counted()
         if self._others_listen():
-            import gevent  # type: ignore[import-untyped]
+            import gevent
 
             gevent.spawn(self._fire, interval)
             return

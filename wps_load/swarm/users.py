@@ -8,7 +8,7 @@ from inspect import isclass, isfunction
 from typing import Any
 
 import locust
-from gevent.event import Event  # type: ignore[import-untyped]
+from gevent.event import Event
 from locust import TaskSet, User, task
 
 from wps_load.errors import Fault, Finding

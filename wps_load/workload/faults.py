@@ -18,7 +18,8 @@ from fractions import Fraction
 from itertools import accumulate
 from typing import ClassVar, Generic, Protocol, Self, TypeVar
 
-from wps_load.workload.values import NS_PER_S, duration_ns, parts
+from wps_load.clock import NS_PER_S
+from wps_load.workload.values import duration_ns, parts
 
 _SHARE = re.compile(r"([0-9]+)/([0-9]+)")
 

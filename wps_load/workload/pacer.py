@@ -19,7 +19,7 @@ from fractions import Fraction
 from functools import partial
 from typing import Protocol, cast
 
-from wps_load.workload.values import NS_PER_S
+from wps_load.clock import NS_PER_S
 
 Description = Sequence[object]
 """`("constant", first_ns, period_num, period_den)`, `("poisson", start_ns, mean_ns, seed)` or

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal, get_args
 
-from wps_load.workload.values import NS_PER_S, parts, positive_duration_ns, whole
+from wps_load.clock import NS_PER_S
+from wps_load.workload.values import parts, positive_duration_ns, whole
 
 Variable = Literal["users", "rate"]
 VARIABLES: tuple[Variable, ...] = get_args(Variable)
