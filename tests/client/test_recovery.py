@@ -16,7 +16,8 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import Connected
-from wps_load.protocol.session import CONNECTION_GONE, RECOVERY_WINDOW_NS, Session, State
+from wps_load.protocol.session import CONNECTION_GONE, RECOVERY_WINDOW_NS, Session
+from wps_load.protocol.session_states import State
 
 KEY = "Endpoint=http://127.0.0.1:1;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"
 GRANT = Grant("ws://127.0.0.1:1/client/hubs/h?access_token=secret")

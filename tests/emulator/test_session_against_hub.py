@@ -20,7 +20,8 @@ from wps_load.emulator.reliable import MAX_MESSAGES
 from wps_load.emulator.wires import Wire
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import Ack, DataMessage, DataType, JoinGroup, SendToGroup, SequenceAck
-from wps_load.protocol.session import ACK_AFTER_NS, RECOVERY_WINDOW_NS, AckResult, Session, State
+from wps_load.protocol.session import ACK_AFTER_NS, RECOVERY_WINDOW_NS, AckResult, Session
+from wps_load.protocol.session_states import State
 
 ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 WIRES: dict[str, Wire] = {"json-reliable": JSON_RELIABLE, "protobuf-reliable": PROTOBUF_RELIABLE}

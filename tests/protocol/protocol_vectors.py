@@ -9,6 +9,7 @@ from wps_load.protocol.messages import (
     DataType,
     Disconnected,
     Downstream,
+    EndStream,
     JoinGroup,
     LeaveGroup,
     Ping,
@@ -16,6 +17,13 @@ from wps_load.protocol.messages import (
     SendEvent,
     SendToGroup,
     SequenceAck,
+    StartStream,
+    StreamAck,
+    StreamClosed,
+    StreamData,
+    StreamError,
+    StreamMessage,
+    StreamNack,
     Upstream,
 )
 
@@ -40,6 +48,24 @@ JSON_UPSTREAM: list[tuple[str, Upstream]] = [
     ),
     ('{"type":"ping"}', Ping()),
     ('{"type":"sequenceAck","sequenceId":1}', SequenceAck(1)),
+    (
+        '{"type":"sendToGroup","group":"g","noEcho":false,"stream":{"streamId":"s1","idleTimeoutMs":300000}}',
+        StartStream("g", "s1", 300_000),
+    ),
+    (
+        '{"type":"streamData","streamId":"s1","streamSequenceId":1,"dataType":"text","data":"x"}',
+        StreamData("s1", 1, DataType.TEXT, "x"),
+    ),
+    (
+        '{"type":"streamData","streamId":"s1","streamSequenceId":2,"dataType":"binary","data":"AQID"}',
+        StreamData("s1", 2, DataType.BINARY, b"\x01\x02\x03"),
+    ),
+    ('{"type":"streamData","streamId":"s1"}', StreamData("s1")),
+    ('{"type":"streamEnd","streamId":"s1"}', EndStream("s1")),
+    (
+        '{"type":"streamEnd","streamId":"s1","error":{"message":"m","userErrorCode":"E"}}',
+        EndStream("s1", StreamError("", "m", "E")),
+    ),
 ]
 
 JSON_DOWNSTREAM: list[tuple[str, Downstream]] = [
@@ -79,15 +105,50 @@ JSON_DOWNSTREAM: list[tuple[str, Downstream]] = [
         '{"sequenceId":1,"type":"message","from":"group","group":"g","dataType":"text","data":"x","fromUserId":"u"}',
         DataMessage("group", "g", "text", "x", 1, "u"),
     ),
-    (  # the last message of a stream
-        '{"type":"message","from":"group","group":"g","stream":{"streamId":"s1","endOfStream":true}}',
-        DataMessage("group", "g", "json", None),
+    ('{"type":"streamAck","streamId":"s1","expectedSequenceId":2}', StreamAck("s1", 2)),
+    (
+        '{"type":"streamNack","streamId":"s1","name":"InvalidSequenceId","message":"..","expectedSequenceId":2}',
+        StreamNack("s1", 2, "InvalidSequenceId", ".."),
+    ),
+    ('{"type":"streamClosed","streamId":"s1"}', StreamClosed("s1")),
+    (
+        '{"type":"streamClosed","streamId":"s1","error":{"name":"IdleTimeout","message":".."}}',
+        StreamClosed("s1", StreamError("IdleTimeout", "..")),
+    ),
+    ('{"type":"streamClosed","streamId":"s1","error":{}}', StreamClosed("s1", StreamError("Malformed"))),
+    (
+        '{"sequenceId":9,"type":"message","from":"group","group":"g","fromUserId":"u","dataType":"text","data":"x",'
+        '"stream":{"streamId":"s1","streamSequenceId":1}}',
+        StreamMessage(DataMessage("group", "g", "text", "x", 9, "u"), "s1", 1),
+    ),
+    (
+        '{"type":"message","from":"group","group":"g","dataType":"text","data":"",'
+        '"stream":{"streamId":"s1","streamSequenceId":2,"endOfStream":true}}',
+        StreamMessage(DataMessage("group", "g", "text", ""), "s1", 2, True),
+    ),
+    (
+        '{"type":"message","from":"group","group":"g","stream":{"streamId":"s1","streamSequenceId":2,'
+        '"endOfStream":true,"error":{"name":"UserError","message":"m","userErrorCode":"E"}}}',
+        StreamMessage(DataMessage("group", "g", "json", None), "s1", 2, True, StreamError("UserError", "m", "E")),
+    ),
+    (  # a type without data
+        '{"type":"message","from":"group","group":"g","dataType":"text",'
+        '"stream":{"streamId":"s1","streamSequenceId":2,"endOfStream":true}}',
+        StreamMessage(DataMessage("group", "g", "json", None), "s1", 2, True),
+    ),
+    (  # JavaScript's client looks at no stream whose number is none
+        '{"type":"message","from":"group","group":"g","dataType":"text","data":"x",'
+        '"stream":{"streamId":"s1","streamSequenceId":"1"}}',
+        DataMessage("group", "g", "text", "x"),
     ),
     ('{"type":"pong"}', Pong()),
 ]
 
 JSON_UNKNOWN = [
-    '{"type":"streamAck","streamId":"s1","expectedSequenceId":1}',
+    '{"type":"streamAck","expectedSequenceId":1}',
+    '{"type":"streamAck","streamId":"s1","expectedSequenceId":"1"}',
+    '{"type":"streamNack","streamId":"s1","name":"TransientError"}',
+    '{"type":"streamClosed","streamId":""}',
     '{"type":"system","event":"somethingNew"}',
     '{"type":"groupStateUpdate","group":"g","items":[]}',
 ]
@@ -98,6 +159,10 @@ PROTOBUF_UPSTREAM: list[tuple[str, Upstream]] = [
     ("0a 13 0a04726f6f6d 1001 1a070a0568656c6c6f 2001", SendToGroup("room", DataType.TEXT, "hello", 1, True)),
     ("2a 11 0a066e6f74696679 12051203010203 1804", SendEvent("notify", DataType.BINARY, b"\1\2\3", 4)),
     ("4a 00", Ping()),
+    ("0a 11 0a04726f6f6d 2001 3a070a017310e0a712", StartStream("room", "s", 300_000, True)),
+    ("6a 0a 0a0173 1001 1a030a0178", StreamData("s", 1, DataType.TEXT, "x")),
+    ("6a 03 0a0173", StreamData("s")),
+    ("72 0e 0a0173 12090a04646f6e65120145", EndStream("s", StreamError("", "done", "E"))),
 ]
 
 PROTOBUF_DOWNSTREAM: list[tuple[str, Downstream]] = [
@@ -109,11 +174,12 @@ PROTOBUF_DOWNSTREAM: list[tuple[str, Downstream]] = [
     ("1a 10 0a0e 0a0163 120175 1a06736563726574", Connected("c", "u", "secret")),
     ("1a 07 1205 1203627965", Disconnected("bye")),
     ("22 00", Pong()),
+    ("32 05 0a0173 1002", StreamAck("s", 2)),
+    ("42 03 0a0173", StreamClosed("s")),
 ]
 
 PROTOBUF_UNKNOWN = [
-    "32 05 0a0173 1002",  # streamAck s, expected 2
-    "42 03 0a0173",  # streamClosed s
+    "32 02 1002",  # streamAck without a stream's id
     "2a 00",  # a number that is not public
     "",  # proto3: no field set
 ]

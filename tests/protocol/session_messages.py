@@ -6,7 +6,8 @@ import json
 
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import Opcode
-from wps_load.protocol.session import Session, State
+from wps_load.protocol.session import Session
+from wps_load.protocol.session_states import State
 
 TEXT, BINARY = int(Opcode.TEXT), int(Opcode.BINARY)
 SECOND = 1_000_000_000

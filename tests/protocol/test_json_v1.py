@@ -21,12 +21,27 @@ from wps_load.protocol.messages import (
     Pong,
     SendEvent,
     SendToGroup,
+    StreamAck,
+    StreamClosed,
+    StreamMessage,
+    StreamNack,
 )
 
 DOWNSTREAM = (DataMessage, Connected, Disconnected, Ack, Pong, type(None))
+STREAMS = (StreamMessage, StreamAck, StreamNack, StreamClosed)
 
 FIELDS = ["from", "group", "dataType", "data", "sequenceId", "fromUserId", "ackId", "success", "error"]
-FIELDS += ["event", "connectionId", "userId", "reconnectionToken", "message"]
+FIELDS += [
+    "stream",
+    "streamId",
+    "expectedSequenceId",
+    "name",
+    "event",
+    "connectionId",
+    "userId",
+    "reconnectionToken",
+    "message",
+]
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(),
@@ -158,10 +173,15 @@ def test_any_bytes_give_a_message_or_a_protocol_error(payload: bytes) -> None:
 
 
 @given(
-    st.sampled_from(["message", "ack", "system", "pong"]),
+    st.sampled_from(["message", "ack", "system", "pong", "streamAck", "streamNack", "streamClosed"]),
     st.dictionaries(
         st.sampled_from(FIELDS),
-        json_values | st.sampled_from(["group", "server", "text", "binary", "connected", "disconnected"]),
+        json_values
+        | st.dictionaries(
+            st.sampled_from(["streamId", "streamSequenceId", "endOfStream", "error", "name", "message"]),
+            json_values | st.sampled_from(["s", 1]),
+        )
+        | st.sampled_from(["group", "server", "text", "binary", "connected", "disconnected"]),
     ),
 )
 def test_any_fields_give_a_well_typed_message_or_a_protocol_error(kind: str, fields: dict[str, object]) -> None:
@@ -169,7 +189,11 @@ def test_any_fields_give_a_well_typed_message_or_a_protocol_error(kind: str, fie
         message = json_v1.decode(json.dumps({"type": kind, **fields}).encode())
     except RemoteProtocolError:
         return
-    assert isinstance(message, DOWNSTREAM)
+    assert isinstance(message, DOWNSTREAM + STREAMS)
+    if isinstance(message, StreamMessage):
+        assert message.stream_id
+        assert type(message.number) is int
+        message = message.content
     if isinstance(message, DataMessage):
         assert message.source in ("group", "server")
         assert isinstance(message.group, str) is (message.source == "group")

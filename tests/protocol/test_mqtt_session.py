@@ -24,7 +24,7 @@ from wps_load.protocol.mqtt_packets import (
 )
 from wps_load.protocol.mqtt_reader import decode
 from wps_load.protocol.mqtt_session import MqttSession
-from wps_load.protocol.session import State
+from wps_load.protocol.session_states import State
 
 
 def take(session: MqttSession, packet: Packet) -> Downstream | None:

@@ -16,8 +16,8 @@ from wps_load.protocol.session import (
     RECOVERY_WINDOW_NS,
     AckResult,
     Session,
-    State,
 )
+from wps_load.protocol.session_states import State
 
 # -- states --------------------------------------------------------------------------------------------------
 

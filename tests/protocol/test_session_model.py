@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from tests.protocol.session_messages import SECOND, TEXT, connected, message, wire
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import Ack, DataMessage, DataType
-from wps_load.protocol.session import ACK_AFTER_NS, RECOVERY_WINDOW_NS, AckResult, Session, State
+from wps_load.protocol.session import ACK_AFTER_NS, RECOVERY_WINDOW_NS, AckResult, Session
+from wps_load.protocol.session_states import State
 
 
 class Service:

@@ -12,7 +12,8 @@ from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.envelopes import Endings, NoEnvelopes
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import DataType
-from wps_load.protocol.session import Session, State
+from wps_load.protocol.session import Session
+from wps_load.protocol.session_states import State
 from wps_load.protocol.traits import PROTOCOLS, RELIABLE, SUBPROTOCOLS, TRAITS, First
 from wps_load.workload.scenarios import SCENARIOS, metrics_of
 

@@ -22,7 +22,8 @@ from wps_load.client.recovery import recover
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost, EndedBy
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, Ended, InvokeResponse, Pong
-from wps_load.protocol.session import Session, State
+from wps_load.protocol.session import Session
+from wps_load.protocol.session_states import State
 from wps_load.protocol.sessions import new_session
 
 

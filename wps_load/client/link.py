@@ -37,7 +37,8 @@ from wps_load.protocol.messages import (
     Upstream,
 )
 from wps_load.protocol.pending import PendingAck
-from wps_load.protocol.session import Session, State
+from wps_load.protocol.session import Session
+from wps_load.protocol.session_states import State
 from wps_load.workload.chaos import NORMAL_CLOSURE
 from wps_load.workload.population import Role
 

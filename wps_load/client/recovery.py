@@ -14,7 +14,8 @@ from wps_load.client.context import PopulationContext
 from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectFailure
-from wps_load.protocol.session import CONNECTION_GONE, Session, State
+from wps_load.protocol.session import CONNECTION_GONE, Session
+from wps_load.protocol.session_states import State
 from wps_load.protocol.traits import First
 
 RECOVERY_RETRY_S = 1.0

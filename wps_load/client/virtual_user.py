@@ -24,7 +24,8 @@ from wps_load.client.recovery import recover
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost
 from wps_load.measure.causes import Cause, cause_of
-from wps_load.protocol.session import Session, State
+from wps_load.protocol.session import Session
+from wps_load.protocol.session_states import State
 from wps_load.protocol.sessions import new_session
 from wps_load.workload.chaos import NORMAL_CLOSURE
 from wps_load.workload.population import Role

@@ -22,6 +22,7 @@ from wps_load.emulator.reliable import ReliableQueue
 from wps_load.emulator.wires import Publication, Reply, Wire
 from wps_load.protocol.messages import (
     CancelInvocation,
+    EndStream,
     Invoke,
     JoinGroup,
     LeaveGroup,
@@ -29,6 +30,8 @@ from wps_load.protocol.messages import (
     SendEvent,
     SendToGroup,
     SequenceAck,
+    StartStream,
+    StreamData,
     Upstream,
 )
 
@@ -262,6 +265,8 @@ class Hub:
             return invoking.event_of(connection, message)
         if isinstance(message, CancelInvocation):
             connection.invocations.discard(message.invocation_id)
+            return None
+        if isinstance(message, StartStream | StreamData | EndStream):
             return None
         ack_id = message.ack_id
         if ack_id is not None and ack_id in connection.acked:

@@ -16,7 +16,7 @@ from typing import Any
 import orjson
 
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
-from wps_load.protocol import json_text
+from wps_load.protocol import json_streams, json_text
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.messages import (
     MALFORMED,
@@ -27,6 +27,7 @@ from wps_load.protocol.messages import (
     DataType,
     Disconnected,
     Downstream,
+    EndStream,
     Invoke,
     InvokeResponse,
     JoinGroup,
@@ -36,6 +37,9 @@ from wps_load.protocol.messages import (
     SendEvent,
     SendToGroup,
     SequenceAck,
+    StartStream,
+    StreamData,
+    StreamMessage,
     Upstream,
 )
 from wps_load.protocol.traits import PublishKind
@@ -57,6 +61,8 @@ def decode(payload: bytes) -> Downstream | None:
     except (ValueError, TypeError, KeyError):  # perhaps not JSON; not an object; an object without a type
         message, kind = _read_slowly(payload)
     if kind == "message":
+        if "stream" in message:
+            return _stream_message(message)
         return _data_message(message.get)
     if kind == "ack":
         return _ack(message)
@@ -68,7 +74,15 @@ def decode(payload: bytes) -> Downstream | None:
         return Pong()
     if type(kind) is not str:
         raise RemoteProtocolError(1007, "message whose type is not a string")
-    return None
+    reader = _STREAM_READERS.get(kind)
+    return None if reader is None else reader(message)
+
+
+_STREAM_READERS = {
+    "streamAck": json_streams.read_ack,
+    "streamNack": json_streams.read_nack,
+    "streamClosed": json_streams.read_closed,
+}
 
 
 def _read_slowly(payload: bytes) -> tuple[dict[str, Any], object]:
@@ -109,6 +123,13 @@ def _data_message(get: Callable[..., Any]) -> DataMessage:
     if type(user_id) is not str:  # null: an anonymous sender
         user_id = None
     return _new(DataMessage, (source, group, data_type, data, sequence_id, user_id))
+
+
+def _stream_message(message: dict[str, Any]) -> DataMessage | StreamMessage:
+    if message.get("data") is None and json_streams.is_terminal(message):
+        message = {**message, "dataType": "json"}  # its type says nothing where there are no data
+    content = _data_message(message.get)
+    return content if content.data_type == UNKNOWN else json_streams.message_of(message, content)
 
 
 def _senseless(get: Callable[..., Any]) -> DataMessage:
@@ -213,6 +234,8 @@ def _upstream_object(message: Upstream) -> dict[str, object]:
             fields = {"type": "leaveGroup", "group": message.group}
         case Invoke():
             return _invoke_object(message)
+        case StartStream() | StreamData() | EndStream():
+            return json_streams.fields_of(message, _json_data)
         case CancelInvocation():
             return {"type": "cancelInvocation", "invocationId": message.invocation_id}
         case SequenceAck():

@@ -103,7 +103,69 @@ class Ended(NamedTuple):
     reason: str = ""
 
 
-Downstream = DataMessage | Connected | Disconnected | Ack | Pong | InvokeResponse | Ended
+class StreamError(NamedTuple):
+    """Why a stream did not end well. A client that ends one gives no name; the service calls it `UserError`."""
+
+    name: str = ""
+    message: str = ""
+    user_error_code: str = ""
+
+
+class StreamMessage(NamedTuple):
+    """A message of a stream, at a subscriber: a fragment, or the terminal message, which is no fragment.
+
+    `number`: `streamSequenceId`, from 1 in each stream; the terminal message has the one that follows the last
+    fragment's. `content.data` None: it has no data.
+    """
+
+    content: DataMessage
+    stream_id: str
+    number: int
+    ends: bool = False
+    error: StreamError | None = None
+
+    @property
+    def sequence_id(self) -> int | None:
+        """The connection's own number of it, as of any message."""
+        return self.content.sequence_id
+
+
+class StreamAck(NamedTuple):
+    """`streamAck`: all fragments below `expected` have been accepted; the first one accepts the stream itself."""
+
+    stream_id: str
+    expected: int
+
+
+class StreamNack(NamedTuple):
+    """`streamNack`: a fragment was not taken, the stream stays open: send again from `expected` on."""
+
+    stream_id: str
+    expected: int
+    name: str = ""
+    message: str = ""
+
+
+class StreamClosed(NamedTuple):
+    """`streamClosed`: the stream is over for its publisher; `error` None: it has ended as the publisher wanted."""
+
+    stream_id: str
+    error: StreamError | None = None
+
+
+Downstream = (
+    DataMessage
+    | Connected
+    | Disconnected
+    | Ack
+    | Pong
+    | InvokeResponse
+    | Ended
+    | StreamMessage
+    | StreamAck
+    | StreamNack
+    | StreamClosed
+)
 
 # -- client to service ---------------------------------------------------------------------------------------
 
@@ -182,4 +244,44 @@ class Ping:
     pass
 
 
-Upstream = JoinGroup | LeaveGroup | SendToGroup | SendEvent | Invoke | CancelInvocation | SequenceAck | Ping
+class StartStream(NamedTuple):
+    """`sendToGroup` with `stream`: what is sent in the stream goes to this group. It has no data and no ack id.
+
+    `idle_timeout_ms` None: the service's own, 300,000.
+    """
+
+    group: str
+    stream_id: str
+    idle_timeout_ms: int | None = None
+    no_echo: bool = False
+
+
+class StreamData(NamedTuple):
+    """`streamData`: a fragment; without number, type and data a keepalive, which nobody receives."""
+
+    stream_id: str
+    number: int | None = None
+    data_type: DataType | None = None
+    data: object = None
+
+
+class EndStream(NamedTuple):
+    """`streamEnd`: the publisher has no more to say, and if there is an `error`, why."""
+
+    stream_id: str
+    error: StreamError | None = None
+
+
+Upstream = (
+    JoinGroup
+    | LeaveGroup
+    | SendToGroup
+    | SendEvent
+    | Invoke
+    | CancelInvocation
+    | SequenceAck
+    | Ping
+    | StartStream
+    | StreamData
+    | EndStream
+)

@@ -36,7 +36,8 @@ from wps_load.protocol.mqtt_packets import (
     encode,
 )
 from wps_load.protocol.mqtt_reader import PacketReader, decode
-from wps_load.protocol.session import Session, SessionEvent, State
+from wps_load.protocol.session import Session
+from wps_load.protocol.session_states import SessionEvent, State
 from wps_load.protocol.traits import SERVER_TOPICS
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from operator import attrgetter
 from google.protobuf.message import DecodeError
 
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
+from wps_load.protocol import protobuf_streams
 from wps_load.protocol.messages import (
     Ack,
     CancelInvocation,
@@ -20,6 +21,7 @@ from wps_load.protocol.messages import (
     DataType,
     Disconnected,
     Downstream,
+    EndStream,
     Invoke,
     JoinGroup,
     LeaveGroup,
@@ -28,6 +30,9 @@ from wps_load.protocol.messages import (
     SendEvent,
     SendToGroup,
     SequenceAck,
+    StartStream,
+    StreamData,
+    StreamMessage,
     Upstream,
 )
 from wps_load.protocol.protobuf_fast import read_delivery
@@ -61,10 +66,10 @@ def decode(payload: bytes) -> Downstream | None:
         return _system(message.system_message)
     if kind == "pong_message":
         return Pong()
-    return None
+    return protobuf_streams.read(kind, message)
 
 
-def _data_message(message: DownstreamMessage.DataMessage) -> DataMessage:
+def _data_message(message: DownstreamMessage.DataMessage) -> DataMessage | StreamMessage:
     source = _from(message)
     if source == "group":
         group: str | None = message.group
@@ -74,7 +79,8 @@ def _data_message(message: DownstreamMessage.DataMessage) -> DataMessage:
         raise RemoteProtocolError(1007, "message from neither a group nor the server")
     data_type, data = _read_data(message.data)
     sequence_id = message.sequence_id if message.HasField("sequence_id") else None
-    return DataMessage(source, group, data_type, data, sequence_id)
+    content = DataMessage(source, group, data_type, data, sequence_id)
+    return protobuf_streams.message_of(content, message.stream) if message.HasField("stream") else content
 
 
 def _read_data(data: MessageData) -> tuple[str, object]:
@@ -151,6 +157,8 @@ def _fill(wire: UpstreamMessage, message: Upstream) -> None:
             wire.sequence_ack_message.sequence_id = message.sequence_id
         case Ping():
             wire.ping_message.SetInParent()
+        case StartStream() | StreamData() | EndStream():
+            protobuf_streams.fill(wire, message, _write_data)
         case Invoke() | CancelInvocation():
             raise LocalProtocolError(NO_INVOKE)
 

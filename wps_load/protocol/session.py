@@ -1,22 +1,13 @@
 """One client's protocol state, for all five protocols. Pure: payloads in, messages out, time as an argument.
 
-                        `connected` came                lost, recoverable
-    NEW ------------------------------------> CONNECTED -----------------> RECOVERING
-     |                                         |     ^     recovered        |      |
-     | lost, closed        lost for good,      |     +----------------------+      | gone (1008),
-     v                     closed              v                                   v closed
-     +-------------------------------------> CLOSED <------------------------------+
-
-The picture is `_TRANSITIONS`; what is not in it raises LocalProtocolError. A simple client has no
-`connected`: its session begins CONNECTED.
-
-Four things are kept for the caller:
+Its states, and what leads from one to another: `session_states`. Five things are kept for the caller:
 
 - **Acks.** Take `next_ack_id()`, encode, `expect_ack(...)`, send. An `Ack` that `receive` returns is matched
   with `resolve`. `Duplicate` means that the service has done it before: success.
 - **Sequence ids** (reliable). Each message counts up by one. What is not above the highest seen came before:
   counted and dropped, but acknowledged again, since the service sends again what it believes unacknowledged.
 - **Invocations** (JSON). `invocations` knows which have no response; they end with their socket, recovered or not.
+- **Streams** (JSON, protobuf). `streams` knows what of each has been accepted, and sends the rest again.
 - **Recovery** (reliable). `lost` -> `may_recover`, connect with `recovery_query()` -> `recovered()`, send
   what it returns. Requests without an answer are sent again under their old ack ids: nothing is done twice.
 
@@ -26,16 +17,16 @@ Source: Azure Web PubSub, "Reliable JSON/Protobuf WebSocket subprotocol" and "Cr
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import Enum, auto
-from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from wps_load.clock import NS_PER_S
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 from wps_load.protocol.frames import Opcode
 from wps_load.protocol.invocations import Invocations
-from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, SequenceAck
+from wps_load.protocol.messages import Ack, Connected, DataMessage, Downstream, SequenceAck, StreamMessage
 from wps_load.protocol.pending import PendingAck
+from wps_load.protocol.session_states import TRANSITIONS, SessionEvent, State
+from wps_load.protocol.streams import OutgoingStreams
 from wps_load.protocol.traits import First
 
 if TYPE_CHECKING:
@@ -58,44 +49,7 @@ CONNECTION_GONE = 1008
 """The close code that answers a recovery of what the service no longer has."""
 
 
-class State(Enum):
-    NEW = auto()
-    CONNECTED = auto()
-    RECOVERING = auto()
-    CLOSED = auto()
-
-
 _CONNECTED = State.CONNECTED  # an Enum's members are slow to look up, and `receive` runs once a message
-
-
-class SessionEvent(Enum):
-    """What happens to a session."""
-
-    CONNECTED = auto()
-    LOST_RECOVERABLE = auto()
-    LOST = auto()
-    RECOVERED = auto()
-    CLOSED = auto()
-
-
-_TRANSITIONS = MappingProxyType(
-    {
-        (State.NEW, SessionEvent.CONNECTED): State.CONNECTED,
-        (State.NEW, SessionEvent.LOST): State.CLOSED,
-        (State.NEW, SessionEvent.CLOSED): State.CLOSED,
-        (State.CONNECTED, SessionEvent.CONNECTED): State.CONNECTED,  # after a recovery: a new token, nothing else
-        (State.CONNECTED, SessionEvent.LOST_RECOVERABLE): State.RECOVERING,
-        (State.CONNECTED, SessionEvent.LOST): State.CLOSED,
-        (State.CONNECTED, SessionEvent.CLOSED): State.CLOSED,
-        (State.RECOVERING, SessionEvent.RECOVERED): State.CONNECTED,
-        (State.RECOVERING, SessionEvent.LOST_RECOVERABLE): State.RECOVERING,  # an attempt failed
-        (State.RECOVERING, SessionEvent.LOST): State.CLOSED,
-        (State.RECOVERING, SessionEvent.CLOSED): State.CLOSED,
-        (State.CLOSED, SessionEvent.LOST_RECOVERABLE): State.CLOSED,  # the socket's end, after ours
-        (State.CLOSED, SessionEvent.LOST): State.CLOSED,
-        (State.CLOSED, SessionEvent.CLOSED): State.CLOSED,
-    }
-)
 
 
 class AckResult(NamedTuple):
@@ -135,6 +89,7 @@ class Session:
         "late_acks",
         "sequence_gaps",
         "state",
+        "streams",
         "unknown_acks",
         "unknown_messages",
         "user_id",
@@ -160,6 +115,7 @@ class Session:
         self._ack_sent_ns: int | None = None
         self._lost_ns = 0
         self.invocations = Invocations()
+        self.streams = OutgoingStreams(codec.encode)
         self.unknown_messages = 0
         """Messages of a type that this client does not know."""
         self.duplicates_dropped = 0
@@ -215,6 +171,9 @@ class Session:
             self._receive_unusual(message)
         elif self._numbered and type(message) is DataMessage and message.sequence_id is not None:
             return message if self._is_fresh(message.sequence_id, len(payload)) else None
+        elif type(message) is StreamMessage:
+            number = message.sequence_id
+            return message if number is None or self._is_fresh(number, len(payload)) else None
         return message
 
     def _receive_unusual(self, message: Downstream | None) -> None:
@@ -227,7 +186,7 @@ class Session:
             if message.reconnection_token is not None:
                 self._reconnection_token = message.reconnection_token
             self._advance(SessionEvent.CONNECTED)
-        elif type(message) is DataMessage or type(message) is Ack:
+        elif isinstance(message, DataMessage | StreamMessage | Ack):
             raise RemoteProtocolError(1002, "message before `connected`")
 
     def _is_fresh(self, sequence_id: int, payload_bytes: int) -> bool:
@@ -281,7 +240,7 @@ class Session:
         return AckResult(pending.kind, pending.context, ack.success or duplicate, duplicate, ack.error, pending.overdue)
 
     def overdue(self, before_ns: int | None) -> list[PendingAck]:
-        """What was sent before `before_ns` (None: all) and has no answer, each told once: requests, then invocations.
+        """What was sent before `before_ns` (None: all) and has no answer, each told once.
 
         From now on their acks are late. Only those of `lasting` requests are still resolved.
         """
@@ -297,7 +256,11 @@ class Session:
                 self._overdue_kept += 1
             else:
                 self.abandon(ack_id)
-        return [*(pending for _, pending in found), *self.invocations.overdue(before_ns)]
+        return [
+            *(pending for _, pending in found),
+            *self.invocations.overdue(before_ns),
+            *self.streams.overdue(before_ns),
+        ]
 
     def abandon(self, ack_id: int) -> PendingAck | None:
         """No longer wait for it (the caller's time limit). None if its ack has come."""
@@ -308,19 +271,19 @@ class Session:
         return pending
 
     def abandon_all(self) -> list[PendingAck]:
-        """Forgets all that wait, invocations among them; after CLOSED no answer will come.
+        """Forgets all that wait, invocations and streams among them; after CLOSED no answer will come.
 
         Returns those that were not overdue, oldest first.
         """
         waiting = [pending for pending in self._pending.values() if not pending.overdue]
         self._pending.clear()
         self._overdue_kept = 0
-        return [*waiting, *self.invocations.overdue(None)]
+        return [*waiting, *self.invocations.overdue(None), *self.streams.abandon()]
 
     @property
     def unanswered(self) -> int:
-        """Requests and invocations that wait for an answer and are not overdue."""
-        return len(self._pending) - self._overdue_kept + len(self.invocations)
+        """Requests, invocations, starts and ends of streams that wait for an answer and are not overdue."""
+        return len(self._pending) - self._overdue_kept + len(self.invocations) + self.streams.unanswered
 
     # -- acks of the service's messages ----------------------------------------------------------------------
 
@@ -380,14 +343,15 @@ class Session:
         if self._last_sequence_id:
             self._ack_sent_ns = None
             self._unacked_messages = max(self._unacked_messages, 1)
-        return [pending.payload for pending in self._pending.values() if pending.payload is not None]
+        requests = [pending.payload for pending in self._pending.values() if pending.payload is not None]
+        return requests + self.streams.recovered(self._lost_ns)
 
     def close(self) -> None:
         """We end it or give it up. Nothing can be recovered then: a clean close frees the service's state."""
         self._advance(SessionEvent.CLOSED)
 
     def _advance(self, event: SessionEvent) -> None:
-        target = _TRANSITIONS.get((self.state, event))
+        target = TRANSITIONS.get((self.state, event))
         if target is None:
             raise LocalProtocolError(f"{event.name} cannot happen to a session that is {self.state.name}")
         self.state = target
