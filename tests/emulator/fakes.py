@@ -6,9 +6,10 @@ from typing import Any
 
 import orjson
 
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.delivery import DirectDelivery, Stats
 from wps_load.emulator.frames import End
-from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Connection, Hub
+from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Hub
 
 CUT = End(None, "The connection ended.", by_client=False)
 

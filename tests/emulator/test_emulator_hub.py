@@ -6,8 +6,9 @@ import pytest
 
 from tests.emulator.fakes import CUT, FakeLink, HubUnderTest
 from wps_load.clock import NS_PER_S
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.frames import End
-from wps_load.emulator.hub import ACK_MEMORY, RECOVERY_WINDOW_NS, Connection
+from wps_load.emulator.hub import ACK_MEMORY, RECOVERY_WINDOW_NS
 from wps_load.emulator.json_wire import JSON, JSON_RELIABLE
 from wps_load.emulator.reliable import MAX_BYTES, MAX_MESSAGES, ReliableQueue
 from wps_load.emulator.subprotocols import WIRES

@@ -12,8 +12,8 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.emulator.app_server import Event, Handler, by_event, with_handler
 from tests.emulator.live import JSON, RELIABLE, Live, serve
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest
-from wps_load.emulator.hub import Connection
 from wps_load.emulator.hub_settings import HubSettings
 from wps_load.emulator.invoking import event_of
 from wps_load.emulator.json_reader import MALFORMED, read

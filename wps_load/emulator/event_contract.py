@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from wps_load.emulator.hub import Connection
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.wires import Reply
 from wps_load.protocol.messages import SendEvent
 

@@ -19,9 +19,9 @@ import orjson
 
 from wps_load.clock import utc_now
 from wps_load.emulator import metadata, raw_json
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.delivery import Stats
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
-from wps_load.emulator.hub import Connection
 from wps_load.emulator.hub_settings import EventHandler, HubSettings
 from wps_load.emulator.names import valid_group
 from wps_load.emulator.webhook import Answer, WebhookFailed, Webhooks

@@ -9,16 +9,14 @@ silent, docs/emulator.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable
-from typing import Protocol
 
 from wps_load.clock import NS_PER_S
 from wps_load.emulator import invoking
+from wps_load.emulator.connection import Connection, Link, may_come_back
 from wps_load.emulator.delivery import Delivery
-from wps_load.emulator.delivery import Link as DeliveryLink
 from wps_load.emulator.frames import End
 from wps_load.emulator.mqtt_wire import MqttQueue, answered
 from wps_load.emulator.permissions import Permissions
-from wps_load.emulator.reliable import ReliableQueue
 from wps_load.emulator.wires import Publication, Reply, Wire
 from wps_load.protocol.messages import (
     CancelInvocation,
@@ -39,71 +37,8 @@ ACK_MEMORY = 1000
 RECOVERY_WINDOW_NS = 30 * NS_PER_S
 """As the client specification, Microsoft's emulator and its .NET client have it."""
 
-_FINAL_CLOSES = frozenset({1000, 1005})
-"""What a client closes with that has no more to say; after any other code it may come back."""
-
-
 _INTERNAL_ERROR = "Internal server error"
 _NO_RAW_SENDS = "The connection is not authorized for raw sendToGroup mode."
-
-
-class Link(DeliveryLink, Protocol):
-    def close(self, code: int, reason: str) -> None: ...
-
-    def abort(self) -> None: ...
-
-
-def may_come_back(end: End) -> bool:
-    """Whether a reliable client may recover: the service did not end it, and the client did not mean to."""
-    return end.code is None or (end.by_client and end.code not in _FINAL_CLOSES)
-
-
-class Connection:
-    """One client, as long as the service knows it: a reliable one outlives its sockets."""
-
-    __slots__ = (
-        "acked",
-        "alive",
-        "groups",
-        "hub_name",
-        "id",
-        "invocations",
-        "keeps_ns",
-        "link",
-        "lost_ns",
-        "permissions",
-        "queue",
-        "reconnection_token",
-        "subprotocol",
-        "user_id",
-        "wire",
-    )
-
-    def __init__(
-        self, hub_name: str, connection_id: str, wire: Wire, user_id: str | None, permissions: Permissions
-    ) -> None:
-        self.hub_name = hub_name
-        self.id = connection_id
-        self.wire = wire
-        self.user_id = user_id
-        self.permissions = permissions
-        self.groups: set[str] = set()
-        self.link: Link | None = None
-        self.queue: ReliableQueue | MqttQueue | None = ReliableQueue() if wire.reliable else None
-        self.keeps_ns: int | None = None
-        """MQTT: for how long the session is kept without a socket, however that ended. None: the hub's rule."""
-        self.reconnection_token: str | None = None
-        self.acked: dict[int, None] = {}
-        self.invocations: set[str] = set()
-        """The ids of those that are to be answered."""
-        self.alive = True
-        self.lost_ns: int | None = None
-        self.subprotocol = wire.subprotocol
-        """What the upgrade agreed on: as the client wrote it, or one of its own that the event handler chose."""
-
-    @property
-    def protocol(self) -> str | None:
-        return self.wire.subprotocol
 
 
 class Hub:

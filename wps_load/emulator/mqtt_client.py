@@ -15,9 +15,10 @@ from itertools import count
 from typing import Final
 
 from wps_load.clock import NS_PER_S, now_ns
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
 from wps_load.emulator.frames import BINARY, End
-from wps_load.emulator.hub import Connection, Hub
+from wps_load.emulator.hub import Hub
 from wps_load.emulator.mqtt_wire import MQTT, MQTT5, NOT_AUTHORIZED, MqttQueue, MqttWire, ack_id, upstream_of
 from wps_load.emulator.names import valid_group
 from wps_load.emulator.service import Service, ServiceLink, new_id

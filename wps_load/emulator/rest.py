@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 
 from wps_load.emulator import rest_groups, rest_permissions, rest_sends
-from wps_load.emulator.hub import Connection
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.rest_call import SUPPORTED_VERSIONS, Call, RestError, check_request, found, no_content
 from wps_load.emulator.routes import Parts
 from wps_load.emulator.service import Service

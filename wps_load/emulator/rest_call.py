@@ -9,7 +9,8 @@ from aiohttp import web
 
 from wps_load.auth import valid_hub
 from wps_load.clock import now_ns
-from wps_load.emulator.hub import Connection, Hub
+from wps_load.emulator.connection import Connection
+from wps_load.emulator.hub import Hub
 from wps_load.emulator.names import valid_group
 from wps_load.emulator.refusals import lacking_role
 from wps_load.emulator.routes import Parts

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from wps_load.emulator.hub import Connection
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.media_types import is_json
 from wps_load.emulator.rest_call import (
     API_VERSIONS,

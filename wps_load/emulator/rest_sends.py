@@ -8,7 +8,7 @@ from aiohttp import web
 
 from wps_load.clock import NS_PER_S
 from wps_load.emulator import media_types, metadata
-from wps_load.emulator.hub import Connection
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.odata import FilterError, parse_filter
 from wps_load.emulator.rest_call import Call, bad_request, unsupported_media_type
 from wps_load.emulator.wires import Publication

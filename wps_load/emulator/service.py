@@ -14,10 +14,11 @@ from typing import Any
 
 from wps_load.clock import now_ns
 from wps_load.emulator.alarm import Alarm
+from wps_load.emulator.connection import Connection
 from wps_load.emulator.delivery import Delivery, DirectDelivery, FaultyDelivery, Stats
 from wps_load.emulator.event_contract import EventHandlers, HandlerFailed
 from wps_load.emulator.frames import End
-from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Connection, Hub
+from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Hub
 from wps_load.emulator.limits import Limits, Tier
 from wps_load.emulator.link import WebSocketLink
 from wps_load.emulator.tokens import Trust
