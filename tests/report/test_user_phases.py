@@ -27,9 +27,11 @@ def climb(first: int, last: int, seconds: int) -> list[Second]:
     return [(first + (last - first) * (at + 1) // seconds, None) for at in range(seconds)]
 
 
-def followed(seconds: list[Second]) -> UserPhases:
+def followed(seconds: list[Second], before: int | None = None) -> UserPhases:
+    """`before`: the number that was asked for when the first second began."""
     found = UserPhases()
-    before = seconds[0][0] if seconds[0][1] is not None else 1
+    if before is None:
+        before = seconds[0][0] if seconds[0][1] is not None else 1
     for at, (asked, held) in enumerate(seconds):
         counts = {"offered": asked, "published": asked, "delivered": asked, "missing": 0}
         found.add(Interval(float(at), at + 1.0, {"measure": 1.0}, asked, 1.0, counts), before, asked, held)
@@ -41,6 +43,8 @@ def followed(seconds: list[Second]) -> UserPhases:
     ("seconds", "names"),
     [
         (steady(20, 30), []),
+        (steady(100, 2), []),
+        ([(20, 20), (40, None), (40, 40)], ["20 to 40 users"]),
         ([*steady(20, 10), (40, None), *steady(40, 10)], ["20 users", "20 to 40 users", "40 users"]),
         (steady(20, 10) + steady(40, 10), ["20 users", "40 users"]),
         (climb(1, 100, 60), ["1 to 100 users"]),
@@ -54,14 +58,19 @@ def test_numbers_that_were_held_and_the_ramps_between(seconds: list[Second], nam
     assert [each.name for each in followed(seconds).found()] == names
 
 
+@given(st.integers(0, 9), st.integers(1, 9))
+def test_one_number_was_asked_for_however_late_its_users_come(late: int, seconds: int) -> None:
+    assert not followed([(100, None)] * late + steady(100, seconds), before=100).found()
+
+
 @given(st.lists(st.tuples(st.integers(1, 5), st.integers(1, 12), st.booleans()), min_size=1, max_size=40))
 def test_nothing_is_left_out_or_told_twice(stretches: list[tuple[int, int, bool]]) -> None:
     seconds = [(count, count if held else None) for count, length, held in stretches for _ in range(length)]
-    phased = followed(seconds)
+    phased = followed(seconds, before=seconds[0][0])
     found = phased.found()
     assert [each.name for each in found] == [each.name for each in phased.found()], "asking changes nothing"
     if not found:
-        assert len({held for _, held in seconds}) == 1
+        assert len({count for count, _, _ in stretches}) == 1
         return
     assert (found[0].interval.from_s, found[-1].interval.to_s) == (0, len(seconds))
     for one, other in pairwise(found):

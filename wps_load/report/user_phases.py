@@ -3,6 +3,7 @@
 A number is *held* where at least HOLD_S whole seconds in a row had it: it was asked for, and all of its users were
 there or had failed to connect. All else is a ramp, however long: a shape that changes each second makes one ramp. With
 more than MOST stretches the time that a number must be held doubles, so that a run of days keeps a bounded number.
+There are none in a run that was asked for one number, be it too short to hold it.
 """
 
 from __future__ import annotations
@@ -57,10 +58,14 @@ class UserPhases:
         self._hold_s = HOLD_S
         self._open = 0
         """Connections at the last second's end, when the change that the next one begins with had not come yet."""
+        self._numbers: tuple[int, int] | None = None
+        """The lowest and the highest number that was asked for."""
 
     def add(self, second: Interval, first: int, asked: int, held: int | None) -> None:
         """`first`, `asked`: the numbers that were asked for at its beginning and its end. `held`: the one that was held
         all through it, if any."""
+        lowest, highest = self._numbers or (first, first)
+        self._numbers = min(lowest, first, asked), max(highest, first, asked)
         goes_on = bool(self._stretches) and self._stretches[-1].users == held
         opened = self._open if goes_on and held is not None else second.users
         self._open = second.users
@@ -78,9 +83,10 @@ class UserPhases:
             self._stretches.append(newest.copy())
 
     def found(self) -> Sequence[UserPhase]:
-        """None where one number was held all the time."""
-        found = _joined([each.copy() for each in self._stretches], self._hold_s)
-        return found if len(found) > 1 or any(each.users is None for each in found) else ()
+        """None where one number was asked for all the time, however long its users took to come."""
+        if self._numbers is None or self._numbers[0] == self._numbers[1]:
+            return ()
+        return _joined([each.copy() for each in self._stretches], self._hold_s)
 
 
 def _joined(stretches: Iterable[UserPhase], hold_s: float) -> list[UserPhase]:
