@@ -22,7 +22,8 @@ from wps_load.report.summary import build_summary
 from wps_load.settings.load import load
 from wps_load.swarm import web_view
 from wps_load.swarm.messages import Hello
-from wps_load.swarm.web_view import PAGE, REPORT, Judgement, RunView, SoFar, columns
+from wps_load.swarm.so_far import SoFar
+from wps_load.swarm.web_view import PAGE, REPORT, Judgement, RunView, columns
 
 
 def histogram(*values_ms: float) -> Histogram:

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.thresholds import evaluate
 from wps_load.report import tables, tiles
 from wps_load.report.charts import latency_limits
 from wps_load.report.document import DoubtRow, SloRow, Summary
 from wps_load.report.doubts import Evidence, find_doubts
 from wps_load.report.model import RunState
-from wps_load.report.summary import FactsSource, doubt_rows, metric_rows, slo_rows
+from wps_load.report.summary import doubt_rows, metric_rows, slo_rows
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.so_far import SoFar
 
 JUDGE_EVERY_NS = 5 * NS_PER_S
 PAGE = "./wps"
@@ -47,18 +47,6 @@ class Judgement:
     slos: Sequence[SloRow]
     doubts: Sequence[DoubtRow]
     metrics: Mapping[str, Mapping[str, Any]]
-
-
-class SoFar(FactsSource):
-    """A run's numbers in its middle: what is missing now counts as lost, until it comes."""
-
-    def __init__(self, facts: Any, collector: Collector) -> None:
-        super().__init__(facts)
-        self._collector = collector
-
-    @property
-    def messages(self) -> LedgerTotals:
-        return self._collector.running_totals()
 
 
 class RunView:
