@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wps_load.measure.histogram import MAX_NS, Histogram
+from wps_load.measure.snapshot import rank_of
 
 # Latencies of every size, from the linear buckets to the clamp
 values_ns = st.one_of(
@@ -101,6 +102,18 @@ def test_what_is_above_a_limit(values: list[int], limit: int) -> None:
     above = of(values).count_above(limit)
     assert above <= sum(value > limit for value in values)
     assert above >= sum(value > limit * 1.001 + 1 for value in values)
+
+
+@given(many, st.lists(values_ns, max_size=5), st.sampled_from([50.0, 95.0, 99.0, 100.0]))
+def test_what_is_at_or_below_limits_says_what_the_percentiles_say(
+    values: list[int], limits: list[int], percent: float
+) -> None:
+    histogram = of(values)
+    for limit, below in zip(limits, histogram.counts_to(limits), strict=True):
+        assert sum(value <= limit * 0.999 - 1 for value in values) <= below <= sum(value <= limit for value in values)
+        found = histogram.percentile(percent)
+        if found is not None:
+            assert (found <= limit) == (below >= rank_of(percent, len(values)))
 
 
 @given(many)

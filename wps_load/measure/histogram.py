@@ -39,6 +39,15 @@ def _lowest(index: int) -> tuple[int, int]:
     return (index - (shift << _HALF_BITS)) << shift, 1 << shift
 
 
+def _up_to(cumulative: npt.NDArray[np.int64], limit: int) -> int:
+    if limit < 0:
+        return 0
+    index = _index(limit)
+    low, width = _lowest(index)
+    last = min(index if low + width - 1 <= limit else index - 1, len(cumulative) - 1)
+    return int(cumulative[last]) if last >= 0 else 0
+
+
 class Histogram:
     """Counts of ns values. `count`, `min`, `max` and `sum` are exact, of the values as clamped.
 
@@ -168,6 +177,16 @@ class Histogram:
     def count_above(self, limit_ns: int) -> int:
         """How many values are certainly above `limit_ns`: those of the buckets above the limit's own."""
         return int(self._counts[_index(min(max(limit_ns, 0), MAX_NS)) + 1 :].sum())
+
+    def counts_to(self, limits_ns: Sequence[int]) -> list[int]:
+        """How many values are certainly at or below each limit: those of the buckets that end there.
+
+        So the share at or below a limit reaches p % exactly where the p-th percentile is at or below the limit.
+        """
+        if self.max is None:
+            return [0] * len(limits_ns)
+        cumulative = np.cumsum(self._counts)
+        return [self.count if limit >= self.max else _up_to(cumulative, limit) for limit in limits_ns]
 
     def nonzero(self) -> Iterator[tuple[int, int]]:
         """(value in ns, count) of each bucket in use, ascending; the value is its middle, inside min..max."""

@@ -6,15 +6,28 @@ from wps_load.measure.thresholds import parse
 from wps_load.report.document import SloRow
 
 
-def margin(slo: SloRow) -> str:
-    """In percent of the limit, of shares in percentage points; empty where that says nothing."""
+def relative(slo: SloRow) -> float | None:
+    """What is left to the limit as a share of it, negative beyond it; None where that says nothing."""
+    left, limit = _left(slo)
+    return left / limit if left is not None and limit else None
+
+
+def _left(slo: SloRow) -> tuple[float | None, float | None]:
+    """What is left to the limit, in its unit, and the limit."""
     value, demand = slo["value"], parse(slo["expression"])[0]
     limit = demand.limit_ms if demand.kind == "time" else demand.limit
     if value is None or limit is None or demand.operator == "=":
+        return None, limit
+    return (limit - value) * (1 if demand.operator.startswith("<") else -1), limit
+
+
+def margin(slo: SloRow) -> str:
+    """In percent of the limit, of shares in percentage points; empty where that says nothing."""
+    left, limit = _left(slo)
+    if left is None:
         return ""
-    left = (limit - value) * (1 if demand.operator.startswith("<") else -1)
     side = "to spare" if slo["verdict"] == "pass" else "beyond"
-    if demand.unit == "%":
+    if parse(slo["expression"])[0].unit == "%":
         points = f"{abs(left):.3g}"
         return f"{points} point{'' if points == '1' else 's'} {side}"
     return f"{abs(left) / limit * 100:.3g}% {side}" if limit else ""

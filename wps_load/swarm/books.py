@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
+from typing import Protocol
 
 from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import LedgerTotals
@@ -12,23 +14,43 @@ from wps_load.measure.snapshot import Snapshot
 _UNSENT = ("send_failed_service", "send_failed_plan")
 
 
+class Told(Protocol):
+    """Of one report of an agent, the part that is about a run or about one of its populations."""
+
+    @property
+    def open(self) -> int: ...
+    @property
+    def deltas(self) -> Mapping[str, int]: ...
+    @property
+    def totals(self) -> Mapping[str, int]: ...
+    @property
+    def presence(self) -> Presence | None: ...
+
+
 class Books:
-    """`total`: what was measured since the last reset of the statistics. `peak_open`: connections, at one time."""
+    """`total`: what was measured since the last reset of the statistics; `before`: what was until then. `earlier`:
+    messages of measured epochs that are over. `peak_open`: connections, at one time."""
 
     def __init__(self) -> None:
         self.total = Snapshot()
+        self.before = Snapshot()
+        self.earlier: Counter[str] = Counter()
         self.peak_open = 0
         self._open: dict[str, int] = {}
         self._presence: dict[str, Presence] = {}
         self._running: dict[str, tuple[int, Mapping[str, int]]] = {}
         self._finals: dict[str, LedgerTotals] = {}
 
-    def count(self, agent: str, epoch: int, totals: Mapping[str, int], presence: Presence | None, open_: int) -> None:
+    def count(self, agent: str, epoch: int, told: Told) -> None:
         """An agent's messages of this epoch so far, and its connections."""
-        self._running[agent] = epoch, totals
-        if presence is not None:
-            self._presence[agent] = presence
-        self.connected(agent, open_)
+        last_epoch, last = self._running.get(agent, (0, {}))
+        if 0 < last_epoch < epoch:  # what came since the last report, and is not of this epoch, is of the last one
+            for name, so_far in last.items():
+                self.earlier[name] += so_far + told.deltas.get(name, 0) - told.totals[name]
+        self._running[agent] = epoch, told.totals
+        if told.presence is not None:
+            self._presence[agent] = told.presence
+        self.connected(agent, told.open)
 
     def connected(self, agent: str, count: int) -> None:
         """So many connections are open at an agent; told when it changes, a few times a second at most."""
@@ -45,6 +67,7 @@ class Books:
 
     def start_over(self) -> None:
         """Statistics start anew."""
+        self.before.merge(self.total)
         self.total = Snapshot(sentences=self.total.sentences)
 
     def running_totals(self) -> LedgerTotals:
@@ -78,6 +101,10 @@ class Books:
         """`offered`, `published`, `delivered` or `missing` of the newest epoch so far."""
         newest = max((epoch for epoch, _ in self._running.values()), default=0)
         return sum(totals[name] for epoch, totals in self._running.values() if epoch == newest)
+
+    def ever(self, name: str) -> int:
+        """As `running`, of all measured epochs together: it never goes down where the count itself does not."""
+        return self.earlier[name] + sum(totals[name] for epoch, totals in self._running.values() if epoch)
 
     def not_sent(self) -> dict[Cause, int]:
         """Messages of the newest epoch that were due and have not been sent so far, by their causes."""

@@ -15,7 +15,7 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.report.interval import COUNTS, Interval, with_tasks
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.books import Books
-from wps_load.swarm.messages import Accounts, Report
+from wps_load.swarm.messages import Accounts, Report, Vitals
 from wps_load.swarm.pairs import Pairs
 from wps_load.swarm.watch import Watch
 
@@ -56,6 +56,8 @@ class Collector(Books):
         """How late each agent was in the measure phase: one that stood still is hardly seen among many."""
         self.busiest: dict[str, float] = {}
         """Each agent's busiest second, percent of one core."""
+        self.vitals: dict[str, Vitals] = {}
+        """Each agent's newest."""
         self.rss_bytes_max = 0
         self.gc_pause_ns_max = 0
         self._started_ns = started_ns
@@ -69,19 +71,20 @@ class Collector(Books):
         self._pending: dict[int, Second] = {}
         self.pairs = Pairs()
         self._last_row = 0
-        self._resets = 0
+        self.resets = 0
         self._resets_before: dict[str, int] = {}
         """Those that an agent, which counts its own, knows nothing of."""
 
     def join(self, agent: str) -> None:
         self._reported.setdefault(agent, self._last_row)
-        self._resets_before.setdefault(agent, self._resets)
+        self._resets_before.setdefault(agent, self.resets)
 
     def leave(self, agent: str) -> None:
         """An agent is lost: no second waits for it any more."""
         self._reported.pop(agent, None)
         for books in (self, *self.populations):
             books.gone(agent)
+        self.vitals.pop(agent, None)
         self._write_rows()
 
     def add(self, agent: str, report: Report) -> None:
@@ -91,20 +94,24 @@ class Collector(Books):
         found = self._pending.setdefault(second, Second())
         for part in report.parts:
             found.interval.merge(part.snapshot)
-            if self._resets_before.get(agent, 0) + part.resets >= self._resets:
+            if self._resets_before.get(agent, 0) + part.resets >= self.resets:
                 self.total.merge(part.counted())
                 for pair, own in part.counted_pairs().items():
                     self.populations[pair[1]].total.merge(own)
                     self.pairs.merge(pair, own)
                 if part.epoch:
                     self._merge_lags(agent, part.snapshot)
+            else:  # from before a reset, and told after it
+                self.before.merge(part.counted())
+                for pair, own in part.counted_pairs().items():
+                    self.populations[pair[1]].before.merge(own)
         for name, delta in report.deltas.items():
             found.deltas[name] += delta
         found.open[agent] = report.open
-        self.count(agent, report.epoch, report.totals, report.presence, report.open)
+        self.count(agent, report.epoch, report)
         for books, sums in zip(self.populations, report.populations, strict=False):
-            books.count(agent, report.epoch, sums.totals, sums.presence, sums.open)
-        vitals = report.vitals
+            books.count(agent, report.epoch, sums)
+        self.vitals[agent] = vitals = report.vitals
         found.cpu_percent = max(found.cpu_percent, vitals.cpu_percent)
         if not report.partial:  # of a few milliseconds the kernel's accounts are too coarse
             self.busiest[agent] = max(self.busiest.get(agent, 0.0), vitals.cpu_percent)
@@ -137,7 +144,7 @@ class Collector(Books):
 
     def reset(self) -> None:
         """Statistics start anew, with what the agents measure from their next reset on; the timeline goes on."""
-        self._resets += 1
+        self.resets += 1
         for books in (self, *self.populations):
             books.start_over()
         self.pairs.reset()

@@ -34,7 +34,7 @@ from wps_load.swarm.guard import Trouble, trouble
 from wps_load.swarm.kinds import restore_task
 from wps_load.swarm.messages import Failed
 from wps_load.swarm.plan import RunPlan, time_left_ns
-from wps_load.swarm.prometheus import serve
+from wps_load.swarm.prometheus import RunMetrics, serve
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.run import Run
 from wps_load.swarm.shapes import UsersInSteps
@@ -197,7 +197,7 @@ class Lifecycle:
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
         if config.prometheus_port is not None and not self._scraped:
             host, port = config.prometheus_host, config.prometheus_port
-            serve(host, port, lambda: self.run.conductor.collector if self.run else None)
+            serve(host, port, RunMetrics(lambda: self.reporter))
             self._scraped = True
         self.reporter.announce()
 

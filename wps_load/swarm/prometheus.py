@@ -3,86 +3,84 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+import gevent  # type: ignore[import-untyped]
+from gevent.pywsgi import WSGIServer  # type: ignore[import-untyped]
+from prometheus_client import CollectorRegistry, make_wsgi_app
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector as Source
+from prometheus_client.utils import floatToGoString
 
-from wps_load.clock import NS_PER_S
+from wps_load.clock import now_ns
 from wps_load.errors import ConfigError, Fault
-from wps_load.measure.catalog import METRIC_BY_NAME
-from wps_load.swarm.collector import Collector
-
-QUANTILES = (0.5, 0.9, 0.99, 0.999)
-_MESSAGES = ("offered", "published", "delivered")
+from wps_load.measure.family import Family, Kind, TimeFamily
+from wps_load.swarm.families import RunFamilies
+from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.run_state import RunStanding
 
 
 class RunMetrics(Source):
-    """Families as of the moment of a scrape. `current()`: the run's collector, None while there is none."""
+    """Families as of the moment of a scrape: of the run that goes on, else of the last one, whose figures stay.
 
-    def __init__(self, current: Callable[[], Collector | None]) -> None:
+    `current()`: the reporter of the run that is on, was last, or is prepared; None before the first.
+    """
+
+    def __init__(self, current: Callable[[], Reporter | None]) -> None:
         self._current = current
+        self._latest: tuple[Reporter, RunFamilies, RunStanding] | None = None
 
     def collect(self) -> Iterable[Metric]:
-        collector = self._current()
-        if collector is None:
-            return
-        yield GaugeMetricFamily("wps_connections_open", "Connections open now", value=collector.open)
-        messages = CounterMetricFamily("wps_messages", "Messages of the measured epoch so far", labels=["kind"])
-        for kind in _MESSAGES:
-            messages.add_metric([kind], collector.running(kind))
-        yield messages
-        yield self._not_sent(collector)
-        yield GaugeMetricFamily(
-            "wps_messages_missing", "Gaps in sequence numbers not filled yet", value=collector.running("missing")
-        )
-        yield from self._latencies(collector)
-        failures = CounterMetricFamily("wps_failures", "Failures by metric and label", labels=["metric", "label"])
-        for (metric, label), count in collector.total.failures.items():
-            failures.add_metric([metric, label], count)
-        yield failures
-        for name, help_text in (("bytes_sent", "Bytes sent"), ("bytes_received", "Bytes received")):
-            yield CounterMetricFamily(f"wps_{name}", help_text, value=collector.total.counters.get(name, 0))
-        yield GaugeMetricFamily(
-            "wps_generator_cpu_percent_max", "Busiest worker's busiest second, percent of a core",
-            value=collector.cpu_percent_max,
-        )  # fmt: skip
+        for family in self.families():
+            yield metric(family)
+            gevent.sleep(0)  # messages that have come meanwhile are read before the next family
 
-    def _not_sent(self, collector: Collector) -> Metric:
-        family = CounterMetricFamily(
-            "wps_messages_not_sent", "Messages due and not sent so far, by whose doing it is", labels=["cause"]
-        )
-        for cause, count in collector.not_sent().items():
-            family.add_metric([str(cause)], count)
-        return family
-
-    def _latencies(self, collector: Collector) -> Iterable[Metric]:
-        quantiles = GaugeMetricFamily(
-            "wps_latency_seconds", "Latency since the start, by metric and quantile", labels=["metric", "quantile"]
-        )
-        counts = CounterMetricFamily("wps_latency_count", "Timed samples by metric", labels=["metric"])
-        sums = CounterMetricFamily("wps_latency_sum_seconds", "Sum of the samples by metric", labels=["metric"])
-        for name, histogram in collector.total.histograms.items():
-            if name not in METRIC_BY_NAME or not histogram.count:
-                continue
-            values = histogram.percentiles([quantile * 100 for quantile in QUANTILES])
-            for quantile, value in zip(QUANTILES, values, strict=True):
-                if value is not None:
-                    quantiles.add_metric([name, f"{quantile:g}"], value / NS_PER_S)
-            counts.add_metric([name], histogram.count)
-            sums.add_metric([name], histogram.sum / NS_PER_S)
-        yield quantiles
-        yield counts
-        yield sums
+    def families(self) -> Iterator[Family | TimeFamily]:
+        """Nothing before the first run."""
+        reporter = self._current()
+        if reporter is not None and (self._latest is None or self._latest[0] is not reporter):
+            conductor = reporter.conductor
+            if conductor is not None:
+                families = RunFamilies(conductor, reporter.scenario)
+                alone = families.names[0] if len(families.names) == 1 else ""
+                self._latest = reporter, families, RunStanding(reporter, conductor, alone)
+        if self._latest is not None:
+            _, families, standing = self._latest
+            yield from standing.read()
+            yield from families.read(now_ns())
 
 
-def serve(host: str, port: int, current: Callable[[], Collector | None]) -> None:
+def metric(family: Family | TimeFamily) -> Metric:
+    """As the client library has it."""
+    if isinstance(family, TimeFamily):
+        return _histogram(family)
+    cls = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
+    found = cls(family.full_name, family.help, labels=family.labels)
+    for labels, value in family.points.items():
+        found.add_metric(labels, value)
+    return found
+
+
+def _histogram(family: TimeFamily) -> Metric:
+    found = HistogramMetricFamily(family.full_name, family.help, labels=family.labels)
+    bounds = [*map(floatToGoString, family.bounds_s), "+Inf"]
+    for labels, point in family.points.items():
+        upto, cumulative = 0, []
+        for bound, count in zip(bounds, point.counts, strict=True):
+            upto += count
+            cumulative.append((bound, float(upto)))
+        found.add_metric(labels, cumulative, point.sum_s)
+    return found
+
+
+def serve(host: str, port: int, metrics: RunMetrics) -> WSGIServer:
     """Serves /metrics for as long as the process lives. Raises ConfigError if the address cannot be listened on."""
     registry = CollectorRegistry()
-    registry.register(RunMetrics(current))
+    registry.register(metrics)
+    # without compression, which would take longer than all the rest, in one go
+    server = WSGIServer((host, port), make_wsgi_app(registry, disable_compression=True), log=None, error_log=None)
     try:
-        start_http_server(port, host, registry=registry)
+        server.start()
     except OSError as error:
         reason = error.strerror or "it cannot be used"
         if error.errno == errno.EADDRNOTAVAIL:
@@ -90,3 +88,4 @@ def serve(host: str, port: int, current: Callable[[], Collector | None]) -> None
         else:
             fault = Fault("--wps-prometheus-port", str(port), f"a port of {host} that is free ({reason})")
         raise ConfigError([fault]) from error
+    return server

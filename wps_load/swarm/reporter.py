@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,11 @@ class Reporter:
         self._started_at = utc_now()
         self.conductor = conductor
         versions()  # found now: in the middle of the run it would hold up the messages
+
+    @property
+    def started_at(self) -> datetime:
+        """When the run began, or was prepared."""
+        return self._started_at
 
     # -- while it runs ---------------------------------------------------------------------------------------
 
