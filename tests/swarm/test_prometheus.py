@@ -89,7 +89,7 @@ def test_the_end_is_the_reports() -> None:
     for row in populations:
         for name in ("offered", "published", "expected", "delivered", "lost", "missed", "duplicated", "reordered"):
             shown = value(found, f"wps_messages_{name}_total", population=row["name"])
-            assert shown == row["messages"][name], name  # type: ignore[literal-required]
+            assert shown == row["messages"][name], name
         for metric, times_of in row["metrics"].items():
             timed = (times_of["count"] or 0) - (times_of["failures"] or 0)
             shown = found.get((f"wps_{metric}_seconds_count", (("population", row["name"]),)), 0)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterable, Iterator
 
-import gevent  # type: ignore[import-untyped]
-from gevent.pywsgi import WSGIServer  # type: ignore[import-untyped]
+import gevent
+from gevent.pywsgi import WSGIServer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector as Source
