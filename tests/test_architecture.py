@@ -12,16 +12,17 @@ TESTS = Path(__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.endswith("_pb2.py"))
 LINES = 400
 
-PURE = {"errors", "clock", "urls", "auth", "protocol", "measure", "workload", "settings", "capacity"}
+PURE = {"errors", "clock", "urls", "machine", "auth", "protocol", "measure", "workload", "settings", "capacity"}
 TOLD_THE_TIME = {"auth", "protocol", "measure", "workload", "settings", "capacity"}
 """Of the clock they take constants only: whoever calls them says what time it is."""
-GROUND = {"errors", "clock", "posix", "urls"}
+GROUND = {"errors", "clock", "machine", "posix", "urls"}
 MIDDLE = {"auth", "protocol", "measure", "workload", "settings", "client", "capacity", "report"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "urls": set(),
     "posix": set(),
+    "machine": {"posix"},
     "output": {"errors"},
     "auth": {*GROUND, "protocol.traits"},
     "protocol": {"errors", "clock"},
@@ -29,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "measure": {"errors", "clock"},
     "settings": {*GROUND, "auth", "protocol.traits", "measure", "workload"},
     "client": {*GROUND, "auth", "protocol", "measure", "workload", "settings"},
-    "capacity": {"errors", "clock", "measure", "workload", "settings"},
+    "capacity": {"errors", "clock", "machine", "measure", "workload", "settings"},
     "report": {"errors", "clock", "output", "protocol.traits", "measure", "workload", "settings", "capacity"},
     "emulator": {*GROUND, "output", "auth", "protocol", "workload"},
     "swarm": {*GROUND, *MIDDLE, "output", "emulator"},

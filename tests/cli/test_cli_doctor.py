@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from tests.cli.cli_program import Run
-from wps_load.commands import machine
+from wps_load import machine
 from wps_load.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.program  # doctor imports what a run imports, in a process of its own
@@ -58,9 +58,23 @@ class TestWell:
 
     def test_the_machine_alone_needs_no_target(self, run: Run) -> None:
         result = run("doctor", "--machine", "--wps-connection-string", "Endpoint=http://127.0.0.1:1;AccessKey=k;")
+        found = lines(result.out)
         assert result.code == 0
-        assert list(lines(result.out))[-1] == "local ports"
-        assert "upgrade" not in lines(result.out)
+        assert list(found)[-1] == "first limit"
+        assert {"messages", "connects", "open files", "memory", "flows"} <= set(found)
+        assert "upgrade" not in found
+
+    def test_a_machine_that_cannot_hold_the_load(self, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(machine, "hard_open_files", lambda: 1024)
+        result = run("doctor", "--machine", "--users", "2000", "--processes", "2", "--wps-scenario", "idle")
+        assert result.code == 1
+        assert lines(result.out)["first limit"] == "fail open files, at 1,848 connections to one service"
+        assert "messages" not in lines(result.out), "idle users have none to measure"
+
+    def test_source_addresses_of_another_host_are_refused_in_one_sentence(self, run: Run) -> None:
+        result = run("doctor", "--machine", "--wps-bind", "203.0.113.7")
+        assert (result.code, result.out) == (2, "")
+        assert result.err == ("wps-load doctor: --wps-bind '203.0.113.7': addresses of this host (see `ip address`)\n")
 
     @pytest.mark.parametrize("protocol", SUBPROTOCOLS)
     @pytest.mark.parametrize("data_type", ["text", "json", "binary"])

@@ -9,10 +9,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 from wps_load.errors import ExitCode, Finding
+from wps_load.machine import RESERVED_FILES
 from wps_load.workload.scenarios import default_roles
 
-RESERVED_FILES: Final = 100
-"""Descriptors that a worker needs beside its connections: pipes, logs, libraries, its master."""
 CLOCK_WARN_S: Final = 10
 CLOCK_FAIL_S: Final = 300
 """Validators of tokens commonly allow for five minutes between clocks."""
@@ -72,7 +71,8 @@ def open_files(hard_limit: int, users: int | None, processes: int) -> Check:
 def local_ports(
     range_: tuple[int, int] | None, users: int | None, addresses: int, reopened_per_s: float = 0.0
 ) -> Check:
-    """A connection takes a local port of its own for each address of the target; a closed one holds its port for a
+    """`addresses`: of the target, times those that connections come from. A connection takes a local port of its own
+    for each pair; a closed one holds its port for a
     minute where this side closed it (TIME_WAIT)."""
     name = "local ports"
     if range_ is None:
@@ -82,7 +82,7 @@ def local_ports(
         return Check(name, Level.PASS, f"{room:,} to this target")
     needed = users + math.ceil(reopened_per_s * 60)
     found = f"{needed:,} needed, {room:,} to this target"
-    advice = "widen net.ipv4.ip_local_port_range, or use more machines"
+    advice = "widen net.ipv4.ip_local_port_range, give more source addresses (--wps-bind), or use more machines"
     if needed > room:
         return Check(name, Level.FAIL, found, advice)
     if needed > 0.8 * room:

@@ -5,22 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from wps_load.errors import ConnectFailure
+from wps_load.machine import conntrack_table
 
-_FOLDER = Path("/proc/sys/net/netfilter")
 _FULL_SHARE = 0.99
 
 
-def table(folder: Path = _FOLDER) -> tuple[int, int] | None:
-    """Entries in use, and how many there may be; None where nothing is tracked."""
-    try:
-        return int((folder / "nf_conntrack_count").read_text()), int((folder / "nf_conntrack_max").read_text())
-    except (OSError, ValueError):
-        return None
-
-
-def full(folder: Path = _FOLDER) -> ConnectFailure | None:
+def full(folder: Path | None = None) -> ConnectFailure | None:
     """Why a connection that was not answered could not be: there was no room for it."""
-    found = table(folder)
+    found = conntrack_table() if folder is None else conntrack_table(folder)
     if found is None or found[0] < _FULL_SHARE * found[1]:
         return None
     return ConnectFailure(

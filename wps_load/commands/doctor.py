@@ -7,16 +7,19 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from typing import Any
 
+from wps_load import machine
 from wps_load.capacity.units import load_guide
 from wps_load.client import checks
 from wps_load.client.access import judge_way
 from wps_load.client.checks import Check, Level
+from wps_load.client.sources import Sources
 from wps_load.client.stream import Network
 from wps_load.client.way import Way
 from wps_load.clock import NS_PER_S, DeadlineTimer
-from wps_load.commands import machine, packages
+from wps_load.commands import machine_checks, packages
 from wps_load.commands.parsing import parse_run, run_parser
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
@@ -29,9 +32,11 @@ This installation: packages, imports. This machine: open files, local ports, pro
 token (who made it, claims, roles for the scenario), name (public or private, aliases), TCP (how far), TLS (certificate,
 expiry), health (what stands in front), clock, upgrade, one echo, REST where the scenario sends by it.
 One connection, one small message; a REST send goes to that connection only. Without a target: an embedded emulator.
+With --machine: how many connections this machine holds, and the first limit that more of them would hit.
 Exit code 0: passed, perhaps with warnings; 1: a check failed; 2: usage.
 
-example:
+examples:
+  wps-load doctor --machine --processes -1
   wps-load doctor --config configs/broadcast.conf --users 1000 --processes 2
 """
 
@@ -46,12 +51,18 @@ def run(argv: Sequence[str]) -> int:
         metavar="N",
         help="workers on this machine, as for locust (-1: one for each processor)",
     )
-    parser.add_argument("--machine", action="store_true", help="only this installation and this machine, no target")
+    parser.add_argument(
+        "--machine",
+        action="store_true",
+        help="only this installation, and how many connections this machine holds; no target",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
     arguments, config = parse_run(parser, argv)
     processes = _processes(arguments.processes)
     if arguments.machine:
-        return _print(config, _machine(config, processes), "this machine", as_json=arguments.json)
+        Sources(config.bind or ()).judge()
+        alone = chain(packages.checks(), machine_checks.checks_of(config, processes))
+        return _print(config, alone, "this machine", as_json=arguments.json)
     network = Network.create(
         ca_file=config.ca_file,
         insecure=config.insecure,
@@ -91,11 +102,6 @@ def _print(config: RunConfig, found: Iterator[Check], target: str, *, as_json: b
     return checks.exit_code(done)
 
 
-def _machine(config: RunConfig, processes: int) -> Iterator[Check]:
-    yield from _installed(config, processes, on_emulator=False)
-    yield _ports(config, 1)
-
-
 def _installed(config: RunConfig, processes: int, *, on_emulator: bool) -> Iterator[Check]:
     yield from packages.checks()
     yield checks.open_files(machine.hard_open_files(), config.peak_users, processes)
@@ -104,7 +110,8 @@ def _installed(config: RunConfig, processes: int, *, on_emulator: bool) -> Itera
 
 
 def _ports(config: RunConfig, addresses: int) -> Check:
-    return checks.local_ports(machine.port_range(), config.peak_users, addresses, _reopened_per_s(config))
+    sources = max(1, len(config.bind or ()))
+    return checks.local_ports(machine.port_range(), config.peak_users, addresses * sources, _reopened_per_s(config))
 
 
 def _bought(config: RunConfig) -> Iterator[Check]:

@@ -6,20 +6,19 @@ import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
+from wps_load import machine
 from wps_load.capacity.forecast import Forecast
+from wps_load.capacity.machines import CPU_SHARE
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import bought
 from wps_load.capacity.units import Guide, Load, billed_messages
 from wps_load.client import checks
 from wps_load.client.checks import Check, Level
 from wps_load.clock import NS_PER_S
-from wps_load.commands import machine, units_text
+from wps_load.commands import units_text
 from wps_load.commands.sample import Costs
 from wps_load.commands.words import byte_size, duration, rate, row
 from wps_load.settings.run_config import RunConfig
-
-WORKER_SHARE = 0.5
-"""Of a core that a worker should use: the rest is for the event loop, connects, and latencies that stay true."""
 
 
 def lines(
@@ -118,18 +117,18 @@ def connects_per_s(config: RunConfig, future: Forecast) -> float:
 
 
 def workers_needed(load: Load, costs: Costs) -> int | None:
-    """Workers at `WORKER_SHARE` of a core each; None: the rate is unknown."""
+    """Workers at `CPU_SHARE` of a core each; None: the rate is unknown."""
     if load.inbound_per_s is None or load.outbound_per_s is None:
         return None
     busy = (load.inbound_per_s * (costs.publish_us or 0.0) + load.outbound_per_s * costs.receive_us) / 1e6
-    return max(1, math.ceil(busy / WORKER_SHARE))
+    return max(1, math.ceil(busy / CPU_SHARE))
 
 
 def _machine(config: RunConfig, future: Forecast, costs: Costs | None) -> Iterator[str]:
     workers: int | None = 1
     if costs is not None:
         workers = workers_needed(future.peak, costs)
-        needed = "unknown" if workers is None else f"{workers:,}, at {WORKER_SHARE:.0%} of a core each"
+        needed = "unknown" if workers is None else f"{workers:,}, at {CPU_SHARE:.0%} of a core each"
         measured = f"{costs.receive_us:.1f} µs to receive a message"
         measured += "" if costs.publish_us is None else f", {costs.publish_us:.1f} µs to publish one"
         yield row("workers", f"{needed} (measured here: {measured})")

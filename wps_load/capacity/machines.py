@@ -1,0 +1,115 @@
+"""How many connections a machine holds, what limits it first, and how many such machines a load needs. Pure.
+
+The walls beyond the machine are Azure's: a NAT gateway holds 50,000 connections for each of its addresses to one
+destination (`nat-gateway-resource`), a VM 500,000, whatever its size (`virtual-machine-network-throughput`). Both pages
+of azure-docs were read on 27 November 2026.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from wps_load.machine import RESERVED_FILES, Machine
+
+PROCESS_BYTES: Final = 15_300
+"""Of the process, for one connection without TLS; measured (docs/performance.md)."""
+CONNECTION_BYTES: Final = 2 * PROCESS_BYTES
+"""Planned for one connection: what was measured, and as much again for TLS and the kernel's buffers."""
+CONNECT_CPU_MS: Final = 2.0
+"""Of one core, for a connection over TLS; measured (docs/performance.md)."""
+MEMORY_SHARE: Final = 0.8
+CPU_SHARE: Final = 0.5
+"""Of a core that a worker should use: the rest is for the event loop, connects, and latencies that stay true."""
+VM_CONNECTIONS: Final = 500_000
+NAT_CONNECTIONS: Final = 50_000
+USUAL_PORTS: Final = 28_232
+"""Linux's own range, 32768 to 60999."""
+USUAL_TRACKED: Final = 131_072
+"""The default of an AKS node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """So many connections to one service, and not one more. `more`: how to get beyond it. `firm`: the system refuses
+    the next one; else it is an estimate, or a rule of Azure's."""
+
+    name: str
+    connections: int
+    found: str
+    more: str
+    firm: bool = True
+
+
+def walls(machine: Machine, targets: int | None = 1, cpu_us_per_s: float = 0.0) -> list[Wall]:
+    """Those of this machine, the nearest first.
+
+    `targets`: addresses that the service's name has; None: nobody knows. `cpu_us_per_s`: what the messages of one
+    connection take of a core each second.
+    """
+    return sorted(_walls(machine, targets, cpu_us_per_s), key=lambda wall: wall.connections)
+
+
+def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float) -> Iterator[Wall]:
+    if machine.files is not None:
+        each = max(0, machine.files - RESERVED_FILES)
+        yield Wall(
+            "open files", each * machine.processes, f"{each:,} for each of {_count(machine.processes, 'process')}",
+            "raise the hard limit (ulimit -Hn, LimitNOFILE=), or run more workers (--processes)",
+        )  # fmt: skip
+    if machine.files_left is not None:
+        room = max(0, machine.files_left - RESERVED_FILES * machine.processes)
+        yield Wall("files", room, "of all processes together", "raise fs.file-max")
+    if machine.ports is not None and targets is not None:
+        beside = f", to each of {targets:,} addresses of the service" if targets > 1 else ""
+        yield Wall(
+            "local ports", machine.ports * machine.addresses * max(1, targets),
+            f"{machine.ports:,} for each of {_count(machine.addresses, 'source address')}{beside}",
+            "widen net.ipv4.ip_local_port_range, or give more source addresses (--wps-bind)",
+        )  # fmt: skip
+    if machine.tracked is not None:
+        yield Wall(
+            "conntrack", machine.tracked, "the room that is left in the table of tracked connections",
+            "raise net.netfilter.nf_conntrack_max, or leave these connections untracked (NOTRACK)",
+        )  # fmt: skip
+    if machine.memory_bytes is not None:
+        room = int(machine.memory_bytes * MEMORY_SHARE)
+        yield Wall(
+            "memory", room // CONNECTION_BYTES,
+            f"{room / 2**30:.1f} GiB to use, at {CONNECTION_BYTES / 1000:.1f} KB a connection",
+            "give the machine more memory", firm=False,
+        )  # fmt: skip
+    if machine.cores is not None and cpu_us_per_s > 0:
+        busy = min(machine.cores, machine.processes)  # a process uses no more than one
+        yield Wall(
+            "CPU", int(busy * CPU_SHARE * 1e6 / cpu_us_per_s),
+            f"{_cores(busy)} at {CPU_SHARE:.0%}, {cpu_us_per_s:,.3g} µs a second for the messages of a connection",
+            "use more workers, each with a core of its own, or a lower rate", firm=False,
+        )  # fmt: skip
+    yield Wall("flows", VM_CONNECTIONS, "of an Azure VM, whatever its size", "use more machines", firm=False)
+
+
+def machines_needed(users: int, machine: Machine, *, cpu_us_per_s: float = 0.0) -> int | None:
+    """How many machines of this kind hold `users` connections; None: this kind holds none."""
+    room = walls(machine, cpu_us_per_s=cpu_us_per_s)[0].connections
+    return math.ceil(users / room) if room else None
+
+
+def first_wall(users: int, found: Sequence[Wall]) -> Wall | None:
+    """The first one that `users` connections of one machine run into; None: they fit."""
+    return next((wall for wall in found if users > wall.connections), None)
+
+
+def nat_addresses(users: int) -> int:
+    """Public addresses of a NAT gateway that so many connections to one service need."""
+    return math.ceil(users / NAT_CONNECTIONS)
+
+
+def _cores(cores: float) -> str:
+    return f"{cores:g} core{'' if cores == 1 else 's'}"
+
+
+def _count(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}es"

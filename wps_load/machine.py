@@ -1,0 +1,148 @@
+"""What this machine has for connections: files, ports, tracked connections, memory, processors. None: it does not tell.
+
+Linux tells all of it in /proc and /sys, also inside a container, whose cgroup may allow less than the machine has.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from wps_load.posix import resource
+
+RESERVED_FILES: Final = 100
+"""Descriptors that a process needs beside its connections: pipes, logs, libraries, its master."""
+ROOT: Final = Path("/")
+_CONNTRACK: Final = Path("proc/sys/net/netfilter")
+_UNLIMITED: Final = 2**31
+_CGROUP_NONE: Final = 2**60
+"""Version 1 of cgroups writes a number near 2^63 where there is no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """None: not known. `files`: of a process. `files_left`: of the whole machine. `ports`: of one source address.
+    `tracked`: entries that the table of tracked connections still has room for. `cores` may be a fraction."""
+
+    processes: int = 1
+    files: int | None = None
+    files_left: int | None = None
+    ports: int | None = None
+    addresses: int = 1
+    tracked: int | None = None
+    memory_bytes: int | None = None
+    cores: float | None = None
+
+
+def this_machine(processes: int = 1, addresses: int = 1, root: Path = ROOT) -> Machine:
+    """As of now. `addresses`: source addresses that connections take in turn."""
+    ports, tracked = port_range(root), conntrack_table(root / _CONNTRACK)
+    return Machine(
+        processes=processes,
+        files=hard_open_files(),
+        files_left=files_left(root),
+        ports=None if ports is None else ports[1] - ports[0] + 1,
+        addresses=max(1, addresses),
+        tracked=None if tracked is None else max(0, tracked[1] - tracked[0]),
+        memory_bytes=memory_available(root),
+        cores=cores(root),
+    )
+
+
+def hard_open_files() -> int:
+    """The hard limit of open files of a process; a run raises its soft limit to it."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    return _UNLIMITED if hard == resource.RLIM_INFINITY else hard
+
+
+def files_left(root: Path = ROOT) -> int | None:
+    """Files that all processes together may still open (fs.file-max)."""
+    numbers = _numbers(root / "proc/sys/fs/file-nr")
+    return None if len(numbers) != 3 else max(0, numbers[2] - numbers[0])
+
+
+def port_range(root: Path = ROOT) -> tuple[int, int] | None:
+    """First and last local port that the system hands out."""
+    numbers = _numbers(root / "proc/sys/net/ipv4/ip_local_port_range")
+    return (numbers[0], numbers[1]) if len(numbers) == 2 else None
+
+
+def conntrack_table(folder: Path = ROOT / _CONNTRACK) -> tuple[int, int] | None:
+    """Entries in use of the table of tracked connections, and how many there may be; None where nothing is tracked."""
+    used, most = _numbers(folder / "nf_conntrack_count"), _numbers(folder / "nf_conntrack_max")
+    return (used[0], most[0]) if used and most else None
+
+
+def memory_available(root: Path = ROOT) -> int | None:
+    """Bytes that can still be used: the machine's, or fewer where a cgroup has a limit."""
+    found = [each for each in (_meminfo(root), *_cgroup_memory(root)) if each is not None]
+    return max(0, min(found)) if found else None
+
+
+def cpu_count() -> int:
+    """Processors that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
+def cores(root: Path = ROOT) -> float:
+    """Processors that this process may use, or the share of them that its cgroup allows."""
+    return min(float(cpu_count()), *_cgroup_cores(root))
+
+
+def load_average() -> float:
+    """Of the last minute; 0 where there is none."""
+    try:
+        return os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return 0.0
+
+
+def _meminfo(root: Path) -> int | None:
+    for line in _text(root / "proc/meminfo").splitlines():
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0]) * 1024
+    return None
+
+
+def _cgroup_memory(root: Path) -> Iterator[int]:
+    for limit, used in (
+        ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
+        ("sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory/memory.usage_in_bytes"),
+    ):
+        most, now = _numbers(root / limit), _numbers(root / used)
+        if most and now and most[0] < _CGROUP_NONE:
+            yield most[0] - now[0]
+
+
+def _cgroup_cores(root: Path) -> Iterator[float]:
+    yield float("inf")
+    both = _numbers(root / "sys/fs/cgroup/cpu.max")
+    quota, period = (
+        _numbers(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
+        _numbers(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us"),
+    )
+    for numbers in (both, quota + period):
+        if len(numbers) == 2 and numbers[0] > 0 and numbers[1] > 0:
+            yield numbers[0] / numbers[1]
+
+
+def _numbers(path: Path) -> list[int]:
+    """The file's numbers; empty where it is missing, or has something else in it."""
+    try:
+        return [int(word) for word in _text(path).split()]
+    except ValueError:
+        return []
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("ascii")
+    except (OSError, ValueError):
+        return ""
