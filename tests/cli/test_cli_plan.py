@@ -150,7 +150,9 @@ def test_stages_add_up(run: Run) -> None:
 
 
 def test_ports_of_one_machine(run: Run) -> None:
-    assert "use more machines" in rows(run("plan", "--wps-scenario", "idle", "-u", "100000").out)["local ports"]
+    found = rows(run("plan", "--wps-scenario", "idle", "-u", "100000000").out)
+    assert " like this one, which holds " in found["machines"]
+    assert found["walls"].startswith("28,232 connections: ports of one source address")
 
 
 def test_nothing_connects(run: Run) -> None:

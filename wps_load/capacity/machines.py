@@ -102,6 +102,25 @@ def first_wall(users: int, found: Sequence[Wall]) -> Wall | None:
     return next((wall for wall in found if users > wall.connections), None)
 
 
+def usual_walls() -> tuple[Wall, ...]:
+    """Those that stand before any machine as it comes from Azure, in the order in which they are met."""
+    return (
+        Wall(
+            "local ports", USUAL_PORTS, "ports of one source address, in Linux's own range",
+            "a wider net.ipv4.ip_local_port_range (64,512 at most)",
+        ),
+        Wall(
+            "NAT gateway", NAT_CONNECTIONS, "one public address of a NAT gateway, to one service",
+            "a public address for each VM, or a private endpoint", firm=False,
+        ),
+        Wall(
+            "conntrack", USUAL_TRACKED, "a table of tracked connections, on an AKS node as it comes",
+            "a higher net.netfilter.nf_conntrack_max", firm=False,
+        ),
+        Wall("flows", VM_CONNECTIONS, "one Azure VM, whatever its size", "", firm=False),
+    )  # fmt: skip
+
+
 def nat_addresses(users: int) -> int:
     """Public addresses of a NAT gateway that so many connections to one service need."""
     return math.ceil(users / NAT_CONNECTIONS)

@@ -10,6 +10,7 @@ from wps_load.capacity.machines import CONNECT_CPU_MS, CPU_SHARE, Wall, walls
 from wps_load.client import checks
 from wps_load.client.checks import Check, Level
 from wps_load.clock import DeadlineTimer
+from wps_load.commands.machines_text import busy_us_per_s
 from wps_load.commands.sample import Costs, Sample
 from wps_load.machine import Machine, this_machine
 from wps_load.settings.run_config import RunConfig
@@ -41,10 +42,7 @@ def cpu_us_per_s(config: RunConfig, sample: Sample, costs: Costs | None) -> floa
     if costs is None or config.users is None:
         return 0.0
     peak = forecast(config, sample.sizes()).peak
-    if peak.inbound_per_s is None or peak.outbound_per_s is None:
-        return 0.0
-    busy = peak.inbound_per_s * (costs.publish_us or 0.0) + peak.outbound_per_s * costs.receive_us
-    return busy / max(1, peak.connections)
+    return (busy_us_per_s(peak, costs) or 0.0) / max(1, peak.connections)
 
 
 def rates(found: Machine, costs: Costs | None) -> Iterator[Check]:

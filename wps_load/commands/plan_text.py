@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
@@ -11,11 +10,9 @@ from wps_load.capacity.forecast import Forecast
 from wps_load.capacity.machines import CPU_SHARE
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import bought
-from wps_load.capacity.units import Guide, Load, billed_messages
-from wps_load.client import checks
-from wps_load.client.checks import Check, Level
+from wps_load.capacity.units import Guide, billed_messages
 from wps_load.clock import NS_PER_S
-from wps_load.commands import units_text
+from wps_load.commands import machines_text, units_text
 from wps_load.commands.sample import Costs
 from wps_load.commands.words import byte_size, duration, rate, row
 from wps_load.settings.run_config import RunConfig
@@ -116,32 +113,15 @@ def connects_per_s(config: RunConfig, future: Forecast) -> float:
 # -- this machine --------------------------------------------------------------------------------------------
 
 
-def workers_needed(load: Load, costs: Costs) -> int | None:
-    """Workers at `CPU_SHARE` of a core each; None: the rate is unknown."""
-    if load.inbound_per_s is None or load.outbound_per_s is None:
-        return None
-    busy = (load.inbound_per_s * (costs.publish_us or 0.0) + load.outbound_per_s * costs.receive_us) / 1e6
-    return max(1, math.ceil(busy / CPU_SHARE))
-
-
 def _machine(config: RunConfig, future: Forecast, costs: Costs | None) -> Iterator[str]:
-    workers: int | None = 1
+    busy_us, cpus = machines_text.busy_us_per_s(future.peak, costs), machine.cpu_count()
     if costs is not None:
-        workers = workers_needed(future.peak, costs)
+        workers = None if busy_us is None else machines_text.workers_needed(busy_us)
         needed = "unknown" if workers is None else f"{workers:,}, at {CPU_SHARE:.0%} of a core each"
         measured = f"{costs.receive_us:.1f} µs to receive a message"
         measured += "" if costs.publish_us is None else f", {costs.publish_us:.1f} µs to publish one"
         yield row("workers", f"{needed} (measured here: {measured})")
-        cpus = machine.cpu_count()
         if workers is not None and workers > cpus:
             yield row("", f"this machine has {cpus}: add machines (locust --master, --worker)")
-    users = future.peak.connections
-    for check in (
-        checks.open_files(machine.hard_open_files(), users, workers or 1),
-        checks.local_ports(machine.port_range(), users, 1),
-    ):
-        yield row(check.name, _judged(check))
-
-
-def _judged(check: Check) -> str:
-    return check.found if check.level in (Level.PASS, Level.SKIP) else f"{check.found}: {check.advice}"
+    kind = machine.this_machine(cpus, len(config.bind or ()))
+    yield from machines_text.lines(future.peak.connections, busy_us, kind)

@@ -1,0 +1,54 @@
+"""How many machines a load takes, and the walls that it passes on its way out: rows of `wps-load plan`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from wps_load.capacity.machines import CPU_SHARE, machines_needed, usual_walls, walls
+from wps_load.capacity.units import Load
+from wps_load.commands.sample import Costs
+from wps_load.commands.words import row
+from wps_load.machine import Machine
+
+
+def busy_us_per_s(load: Load, costs: Costs | None) -> float | None:
+    """Of one core, for all messages; None: the rate is unknown."""
+    if costs is None:
+        return 0.0
+    if load.inbound_per_s is None or load.outbound_per_s is None:
+        return None
+    return load.inbound_per_s * (costs.publish_us or 0.0) + load.outbound_per_s * costs.receive_us
+
+
+def workers_needed(busy_us: float) -> int:
+    """Workers at `CPU_SHARE` of a core each."""
+    return max(1, math.ceil(busy_us / 1e6 / CPU_SHARE))
+
+
+def lines(users: int, busy_us: float | None, machine: Machine) -> Iterator[str]:
+    """`machine`: the kind of which there are to be several, with as many workers as cores. `busy_us`: what all messages
+    take of a core each second; None: unknown, so nothing is said of it."""
+    each_us = (busy_us or 0.0) / max(1, users)
+    first = walls(machine, cpu_us_per_s=each_us)[0]
+    needed = machines_needed(users, machine, cpu_us_per_s=each_us)
+    holds = f"{first.connections:,} connections, limited by {first.name}"
+    if needed == 1:
+        yield row("machines", f"1: one like this holds {holds}")
+    else:
+        count = "none" if needed is None else f"{needed:,}"
+        yield row("machines", f"{count} like this one, which holds {holds} ({first.found})")
+        yield row("", f"to hold more: {first.more}")
+    yield from _beyond(users)
+
+
+def _beyond(users: int) -> Iterator[str]:
+    """What stands in the way of any such load, whatever the machine."""
+    passed = [wall for wall in usual_walls() if users > wall.connections]
+    for number, wall in enumerate(passed):
+        times = math.ceil(users / wall.connections)
+        text = f"{wall.connections:,} connections: {wall.found}; {times:,} of them"
+        yield row("" if number else "walls", text + (f", or {wall.more}" if wall.more else ""))
+    if not passed:
+        first = usual_walls()[0]
+        yield row("walls", f"none; the first stands at {first.connections:,} connections: {first.found}")
