@@ -44,9 +44,14 @@ _SEVERITY = (
 )
 
 
+def severity(code: ExitCode) -> int:
+    """Its place in the order in which codes win when several apply: 2, 4, 3, 5, 6, 1, 0."""
+    return _SEVERITY.index(code)
+
+
 def worst(codes: Sequence[ExitCode]) -> ExitCode:
-    """The code that wins when several apply: 2, 4, 3, 5, 6, 1, 0."""
-    return min(codes, key=_SEVERITY.index, default=ExitCode.PASSED)
+    """The code that wins when several apply."""
+    return min(codes, key=severity, default=ExitCode.PASSED)
 
 
 class WpsLoadError(Exception):

@@ -57,4 +57,4 @@ def test_junit_has_a_suite_for_each_and_counts_each_demand_once() -> None:
 def test_the_worst_population_comes_first_in_the_closing_lines() -> None:
     lines = [*population_lines(summary(viewers_slo="viewers.delivery p99 < 1ms"))]
     assert lines[0].startswith("viewers: 50 users, ")
-    assert any("viewers: 50 users" in said.text for said in closing(summary(), report=None, lost=None, codes=[]))
+    assert any("viewers: 50 users" in said.text for said in closing(summary(), report=None))

@@ -12,13 +12,14 @@ from wps_load.measure.thresholds import parse
 from wps_load.report.closing import MOST_LINES, Paint, Said, closing
 from wps_load.report.document import SloVerdict
 from wps_load.report.margins import margin
+from wps_load.report.model import Outside
 from wps_load.report.summary import build_summary
 
 REPORT = "reports/20260314T092653Z-echo/report.html"
 
 
 def texts(summary: Any, **more: Any) -> list[str]:
-    given = {"report": REPORT, "lost": None, "codes": [], **more}
+    given = {"report": REPORT, **more}
     return [line.text for line in closing(summary, **given)]
 
 
@@ -44,7 +45,7 @@ def test_the_worst_case_fits() -> None:
     capacity = {"variable": "rate", "value": 900.0, "low": 900.0, "high": None, "bound_by": "service", "steps": []}
     summary["capacity"] = {**capacity, "answer": "900/s"}
     summary["exit"] = {"code": 4, "reasons": [{"code": n, "message": "why", "judged": False} for n in range(5)]}
-    lines = texts(summary, codes=["Exit code 7: set by the locustfile"])
+    lines = texts(summary, notes=["  index.html could not be written"])
     assert len(lines) <= MOST_LINES
     assert [line for line in lines if line.startswith("  error:")] == ["  error: first a"]
     assert lines[-1].startswith("900/s. SLO: ")
@@ -61,8 +62,8 @@ def test_the_answer_of_a_search_is_last() -> None:
 
 
 def test_a_report_that_is_lost_is_told() -> None:
-    lines = texts(build_summary(facts()), report=None, lost="the disk is full")
-    assert "  Exit code 4: the disk is full" in lines
+    lines = texts(build_summary(facts(outside=Outside(unwritten="the disk is full"))), report=None)
+    assert "  Exit code 4: the disk is full." in lines
     assert not any(line.startswith("Report:") for line in lines)
 
 

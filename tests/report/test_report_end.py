@@ -95,6 +95,18 @@ def test_a_code_of_the_locustfiles_own_is_told(tmp_path: Path) -> None:
     run = Ended(tmp_path, Outside())
     run.finish()
     assert "Exit code 9: set by the locustfile" in run.tell(9)
+    assert run.written["exit"]["code"] == 9
+    assert "set by the locustfile" in (run.folder / "junit.xml").read_text()
+
+
+def test_a_page_that_cannot_be_written_stands_in_the_files_that_can(tmp_path: Path) -> None:
+    run = Ended(tmp_path, Outside())
+    (run.folder / "report.html" / "in the way").mkdir(parents=True)
+    run.finish()
+    assert run.reporter.exit_code == run.written["exit"]["code"] == 4
+    for name in ("summary.md", "junit.xml"):
+        assert "the report could not be written to" in (run.folder / name).read_text()
+    assert "Exit code 4: the report could not be written to" in run.tell(4)
 
 
 def test_an_index_that_cannot_be_written_costs_the_run_nothing_but_is_said(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from xml.etree import ElementTree as ET
 
 from hypothesis import given
@@ -17,7 +18,7 @@ ALLOWED = {
     "testsuites": {"testsuite"},
     "testsuite": {"properties", "testcase", "system-out"},
     "properties": {"property"},
-    "testcase": {"failure", "error"},
+    "testcase": {"failure", "error", "system-out"},
     "property": set(),
     "failure": set(),
     "error": set(),
@@ -48,7 +49,10 @@ def strictly(document: bytes) -> ET.Element:
 
 def outcomes(summary: Summary) -> dict[str, str]:
     suite = strictly(junit.render(summary))[0]
-    return {case.attrib["name"]: case[0].tag if len(case) else "passed" for case in suite.iter("testcase")}
+    found = {}
+    for case in suite.iter("testcase"):
+        found[case.attrib["name"]] = next((each.tag for each in case if each.tag != "system-out"), "passed")
+    return found
 
 
 def test_one_case_for_validity_and_one_for_each_slo() -> None:
@@ -74,6 +78,19 @@ def test_what_was_measured_is_said() -> None:
     failure = root.find(".//failure")
     assert failure is not None
     assert failure.attrib["message"] == "measured 7"
+
+
+def test_margins_are_said_of_what_was_met_and_of_what_was_not() -> None:
+    summary: Any = build_summary(facts(slo="rtt p99 < 250ms, connect p95 < 1s"))
+    summary["slo"] = [
+        {"expression": "rtt p99 < 250ms", "value": 200.0, "verdict": "pass"},
+        {"expression": "connect p95 < 1s", "value": 1500.0, "verdict": "fail"},
+    ]
+    root = strictly(junit.render(summary))
+    assert root.findtext(".//testcase/system-out") == "rtt p99 < 250ms: measured 200 ms, 20% to spare"
+    failure = root.find(".//failure")
+    assert failure is not None
+    assert failure.attrib["message"] == "measured 1,500 ms, 50% beyond"
 
 
 @given(st.text())

@@ -44,6 +44,11 @@ def test_the_worst_of_several_wins() -> None:
         ({"slo": "delivery p99 < 1s"}, {**STOPPED, **FAILED}, [3, 6, 1]),
         ({"generator": LOST_WORKER}, {}, [4]),
         ({"generator": LOST_WORKER, "slo": "rtt p99 < 1ms"}, {**STOPPED, **FAILED}, [4, 3, 6, 1]),
+        ({}, {"unwritten": "the report could not be written to reports/a: No space left on device"}, [4]),
+        ({"generator": LOST_WORKER}, {"unwritten": "the disk is full", **STOPPED}, [4, 4, 6]),
+        ({}, {"set_code": 9}, [9]),
+        ({}, {"set_code": 3}, [3]),
+        ({"slo": "rtt p99 < 1ms"}, {"set_code": 9, **FAILED}, [9, 3, 1]),
     ],
 )
 def test_every_reason_has_its_code_and_stands_in_every_report(
@@ -56,7 +61,7 @@ def test_every_reason_has_its_code_and_stands_in_every_report(
     assert [reason["code"] for reason in block["reasons"]] == codes
 
     others = tables.exit_sentences(summary)
-    assert len(others) == len(outside.keys() & {"stopped_by", "misused"}) + (
+    assert len(others) == len(outside.keys() & {"stopped_by", "misused", "unwritten", "set_code"}) + (
         bool(outside.get("failed") or outside.get("exceptions")) and outside.get("exit_code_on_error", 1) != 0
     )
     text, page = markdown.render(summary), html.render(summary, None).decode()
@@ -69,6 +74,35 @@ def test_every_reason_has_its_code_and_stands_in_every_report(
         assert start in text
         assert start in unescape(page)
     assert "<b>" not in text + page
+
+
+EXITS: dict[ExitCode, tuple[dict[str, Any], dict[str, Any]]] = {
+    ExitCode.REQUEST_FAILURES: ({}, FAILED),
+    ExitCode.USAGE: ({}, {"misused": "--wps-rate: too much"}),
+    ExitCode.SLO_FAILED: ({"slo": "rtt p99 < 1ms"}, {}),
+    ExitCode.INVALID: ({"generator": LOST_WORKER}, {}),
+    ExitCode.STOPPED: ({}, STOPPED),
+}
+
+
+@pytest.mark.parametrize("code", [code for code in ExitCode if code not in (ExitCode.PASSED, ExitCode.REGRESSION)])
+def test_junit_is_red_whenever_the_exit_code_is_not_zero(code: ExitCode) -> None:
+    """A regression is `compare`'s, which makes no run."""
+    changes, outside = EXITS[code]
+    summary = build_summary(facts(**changes, outside=Outside(**outside)))
+    assert summary["exit"]["code"] == code
+    root = ET.fromstring(junit.render(summary))
+    assert int(root.get("failures", 0)) + int(root.get("errors", 0)) == 1
+    (found,) = (*root.iterfind(".//failure"), *root.iterfind(".//error"))
+    assert found.get("message")
+    assert found.text
+
+
+def test_a_locustfile_that_sets_zero_has_its_way_and_the_reasons_stay() -> None:
+    summary = build_summary(facts(slo="rtt p99 < 1ms", outside=Outside(set_code=0)))
+    assert summary["exit"]["code"] == 0
+    assert [reason["cause"] for reason in summary["exit"]["reasons"]] == ["slo"]
+    assert first_fault(summary) is None
 
 
 def test_failures_are_named_by_who_failed() -> None:

@@ -53,7 +53,7 @@ def test_the_statistics_of_compare_say_it(tmp_path: Path, changes: Any, verdict:
     page = (tmp_path / "2" / "report.html").read_text()
     assert f'href="../{NAME}/report.html"' in page
     assert found["sentence"] in (tmp_path / "2" / "summary.md").read_text()
-    said = [line.text for line in closing(summary, report="reports/2/report.html", lost=None, codes=[])]
+    said = [line.text for line in closing(summary, report="reports/2/report.html")]
     assert f"  {found['sentence']}" in said
 
 

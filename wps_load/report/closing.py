@@ -45,8 +45,8 @@ class Paint:
         return f"{said.text[: word.start()]}\x1b[1;{_COLOURS[said.tone]}m{word[0]}\x1b[0m{said.text[word.end() :]}"
 
 
-def closing(summary: Summary, *, report: str | None, lost: str | None, codes: Iterable[str]) -> list[Said]:
-    """The lines. `report`: its path; `lost`: why there is none; `codes`: what else is to be said of the exit code."""
+def closing(summary: Summary, *, report: str | None, notes: Iterable[str] = ()) -> list[Said]:
+    """The lines. `report`: its path; None: there is none. `notes`: what else is to be said."""
     emulator = " (EMULATOR)" if tables.on_emulator(summary) else ""
     lines = [Said(f"{_VERDICT}{summary['verdict']}{emulator}", summary["verdict"]), *_slos(summary), *_load(summary)]
     if changed := phases.users_sentence(summary):
@@ -58,12 +58,10 @@ def closing(summary: Summary, *, report: str | None, lost: str | None, codes: It
     doubts = sorted(summary["doubts"], key=lambda doubt: doubt["level"] != "error")
     lines += map(Said, _kept([f"  {each['level']}: {each['message']} {each['advice']}" for each in doubts], "doubt"))
     lines += map(Said, _kept([f"  {sentence}" for sentence in tables.exit_sentences(summary)], "exit"))
-    lines += map(Said, codes)
+    lines += map(Said, notes)
     if previous := tables.previous_sentence(summary):
         lines.append(Said(f"  {previous}"))
-    if lost is not None:
-        lines.append(Said(f"  Exit code 4: {lost}"))
-    elif report is not None:
+    if report is not None:
         lines.append(Said(f"Report: {report}"))
     for step in next_steps(summary, None if report is None else str(PurePath(report).parent))[:1]:
         lines.append(Said(f"Next: {step.command}   # {step.why}"))

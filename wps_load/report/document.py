@@ -191,10 +191,14 @@ _NAMES = "|".join(metric.name for metric in METRICS)
 MetricName = Annotated[str, Meta(pattern=f"^({_NAMES})$")]
 
 
+Cause = Literal["settings", "doubts", "unwritten", "slo", "stopped", "requests", "locustfile"]
+
+
 class Reason(TypedDict):
     """One thing that makes the exit code what it is."""
 
     code: Annotated[int, Meta(ge=1)]
+    cause: NotRequired[Cause]
     message: str
     judged: Annotated[bool, Meta(description="Verdict and SLOs say it already.")]
 

@@ -11,17 +11,23 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree as ET
 
-from wps_load.errors import ExitCode
 from wps_load.report import tables
-from wps_load.report.document import PopulationRow, SloRow, Summary
+from wps_load.report.document import Cause, PopulationRow, SloRow, Summary
+from wps_load.report.margins import margin
 from wps_load.report.population_tables import populations
 
 # What XML 1.0 cannot carry, not even as a reference (section 2.2, Char).
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 _SUMMED = ("tests", "failures", "errors", "skipped")
-_NAMES = {ExitCode.USAGE: "the settings were usable", ExitCode.STOPPED: "the run had its time"}
-"""Of what else may fail a run, by its exit code; request failures may have a code of the user's own."""
+_NAMES: dict[Cause, str] = {
+    "settings": "the settings were usable",
+    "unwritten": "the report was written",
+    "stopped": "the run had its time",
+    "requests": "no request failed",
+    "locustfile": "the locustfile set no exit code",
+}
+"""Of what may fail a run beside doubts and SLOs."""
 
 
 def render(summary: Summary) -> bytes:
@@ -63,9 +69,9 @@ def render(summary: Summary) -> bytes:
             _outcome(case, "failure", sentence, "fail", sentence)
     for slo in own:
         _slo(suite, class_name, slo)
-    names = {int(code): words for code, words in _NAMES.items()}
     for sentence, reason in zip(others, tables.exit_reasons(summary), strict=True):
-        case = _testcase(suite, class_name, names.get(reason["code"], "no request failed"))
+        known = _NAMES.get(reason["cause"]) if "cause" in reason else None  # older versions do not say it
+        case = _testcase(suite, class_name, known or f"nothing made the exit code {reason['code']}")
         _outcome(case, "failure", sentence, "exit", sentence)
     warnings = [f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"]
     if warnings:
@@ -87,8 +93,11 @@ def _counts(each: PopulationRow) -> dict[str, str]:
 
 def _slo(suite: ET.Element, class_name: str, slo: SloRow) -> None:
     case = _testcase(suite, class_name, slo["expression"])
-    if slo["verdict"] != "pass":
-        found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
+    found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
+    found = ", ".join(filter(None, (found, margin(slo))))
+    if slo["verdict"] == "pass":
+        ET.SubElement(case, "system-out").text = _text(f"{slo['expression']}: {found}")
+    else:
         _outcome(case, "failure", found, slo["verdict"], f"{slo['expression']}: {found}")
 
 

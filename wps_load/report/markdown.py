@@ -12,6 +12,7 @@ from wps_load.report.document import Summary
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.population_tables import matrix_table, populations, populations_table
 from wps_load.report.tables import Cell, Table
+from wps_load.report.tiles import figures
 from wps_load.report.unit_tables import found_sizing, guide_table, price_note, sizes_table, units_notes, units_sentence
 
 _MARK = {"pass": "✅", "fail": "❌", "invalid": "⚠️"}
@@ -27,6 +28,7 @@ def render(summary: Summary, extras: Extras = NONE) -> str:
         f"{escape(summary['run']['protocol'])}",
         escape(tables.verdict_sentence(summary)),
         *map(escape, tables.exit_sentences(summary)),
+        first_figures(summary),
         escape(words.what_ran(summary)),
         escape(phases.users_sentence(summary)),
         escape(tables.previous_sentence(summary)),
@@ -50,6 +52,11 @@ def render(summary: Summary, extras: Extras = NONE) -> str:
         parts += ["### Failures", failures(summary)]
     parts += azure(extras)
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def first_figures(summary: Summary) -> str:
+    """What the run is about, in one line: what its SLOs demand first, with margins."""
+    return ", ".join(f"**{escape(name)}** {escape(' '.join(words)).strip()}" for name, *words in figures(summary))
 
 
 def stepped(summary: Summary) -> list[str]:

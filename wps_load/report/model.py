@@ -113,6 +113,8 @@ class Outside:
     `misused`: what was wrong with the settings, found when the run had begun.
     `failures`: Locust's failed requests of all classes, `NAME count` each, the most first; `failed`: how many in all.
     `exceptions`: what tasks of the locustfile raised. `exit_code_on_error`: Locust's option.
+    `unwritten`: which part of the report could not be written, and why. `set_code`: the process's exit code where the
+    locustfile has set another one than ours.
     """
 
     stopped_by: str | None = None
@@ -121,6 +123,8 @@ class Outside:
     failures: Sequence[str] = ()
     exceptions: int = 0
     exit_code_on_error: int = 1
+    unwritten: str | None = None
+    set_code: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,39 +2,53 @@
 
 from __future__ import annotations
 
-from wps_load.errors import ExitCode, worst
-from wps_load.report.document import Exit, Reason, Summary
+from wps_load.errors import ExitCode, severity
+from wps_load.report.document import Cause, Exit, Reason, Summary
 from wps_load.report.model import Outside
 
 
 def exit_block(summary: Summary, outside: Outside) -> Exit:
-    """`{"code", "reasons": [{"code", "message", "judged"}]}`: the worst reason first. No reason: 0.
+    """`{"code", "reasons": [{"code", "cause", "message", "judged"}]}`: the worst reason first. No reason: 0.
 
     `judged`: verdict and SLOs say it already.
 
     `summary`: with `verdict`, `doubts`, `slo` and `capacity`.
     """
-    found: dict[ExitCode, str] = {}
+    found: list[tuple[ExitCode, Cause, str]] = []
     if outside.misused is not None:
-        found[ExitCode.USAGE] = outside.misused
+        found.append((ExitCode.USAGE, "settings", outside.misused))
     if summary["verdict"] == "invalid":
         names = ", ".join(doubt["name"].replace("_", " ") for doubt in summary["doubts"] if doubt["level"] == "error")
-        found[ExitCode.INVALID] = f"the run is invalid: {names}"
+        found.append((ExitCode.INVALID, "doubts", f"the run is invalid: {names}"))
+    if outside.unwritten is not None:
+        found.append((ExitCode.INVALID, "unwritten", outside.unwritten))
     unmet = [slo["expression"] for slo in summary["slo"] if slo["verdict"] != "pass"]
     if summary["verdict"] == "fail" or unmet:
-        found[ExitCode.SLO_FAILED] = f"not met: {', '.join(unmet)}" if unmet else "no step of the search held"
+        message = f"not met: {', '.join(unmet)}" if unmet else "no step of the search held"
+        found.append((ExitCode.SLO_FAILED, "slo", message))
     if outside.stopped_by is not None:
-        found[ExitCode.STOPPED] = f"stopped before its time by {outside.stopped_by}"
+        found.append((ExitCode.STOPPED, "stopped", f"stopped before its time by {outside.stopped_by}"))
     # the failing steps of a search provoke failures: that is how it finds the limit
     if (outside.failed or outside.exceptions) and outside.exit_code_on_error and summary["capacity"] is None:
-        found[ExitCode.REQUEST_FAILURES] = _failures(outside)
-    reasons: list[Reason] = []
-    for _ in list(found):
-        code = worst(list(found))
-        number = outside.exit_code_on_error if code is ExitCode.REQUEST_FAILURES else int(code)
-        judged = code in (ExitCode.INVALID, ExitCode.SLO_FAILED)
-        reasons.append({"code": number, "message": found.pop(code), "judged": judged})
-    return {"code": reasons[0]["code"] if reasons else 0, "reasons": reasons}
+        found.append((ExitCode.REQUEST_FAILURES, "requests", _failures(outside)))
+    found.sort(key=lambda each: severity(each[0]))
+    reasons = [_reason(*each, outside) for each in found]
+    if outside.set_code is None:
+        return {"code": reasons[0]["code"] if reasons else 0, "reasons": reasons}
+    if outside.set_code:
+        own: Reason = {
+            "code": outside.set_code,
+            "cause": "locustfile",
+            "message": "set by the locustfile",
+            "judged": False,
+        }
+        reasons.insert(0, own)
+    return {"code": outside.set_code, "reasons": reasons}
+
+
+def _reason(code: ExitCode, cause: Cause, message: str, outside: Outside) -> Reason:
+    number = outside.exit_code_on_error if code is ExitCode.REQUEST_FAILURES else int(code)
+    return {"code": number, "cause": cause, "message": message, "judged": cause in ("doubts", "slo")}
 
 
 _SHOWN = 5

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ import gevent
 from wps_load.client.azure_monitor import metrics_of
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns, utc_now
-from wps_load.errors import ExitCode, Finding, WpsLoadError, worst
+from wps_load.errors import ExitCode, Finding, WpsLoadError
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import LATENCIES, main_metric
 from wps_load.report.appended import Course
@@ -60,8 +60,8 @@ class Reporter:
         self._told = False
         self._next_snapshot_s = SNAPSHOT_EVERY_S
         self._facts: RunFacts | None = None
-        self._lost: str | None = None
         self._extras = NONE
+        self._lost: str | None = None
         """Why the report could not be written."""
         self._incomplete: str | None = None
         """Why the timeline and the log end before the run does."""
@@ -267,12 +267,16 @@ class Reporter:
         if self.folder is None:
             self.summary = build_summary(facts)
             return
+        facts = replace(facts, outside=replace(facts.outside, unwritten=self._incomplete))
         self.summary = summarize(self.folder, facts)
+        self._lost = self._incomplete
         try:
             write_run(self.folder, facts, self.summary, self._extras)
-            self._lost = self._incomplete
         except OSError as error:
             self._lost = self._not_written(error)
+            self.summary = summarize(self.folder, replace(facts, outside=replace(facts.outside, unwritten=self._lost)))
+            with contextlib.suppress(OSError):  # what can be written says it
+                write_run(self.folder, facts, self.summary, self._extras)
         self._unlisted = _list(self.folder.parent)
 
     def _not_written(self, error: OSError) -> str:
@@ -286,19 +290,19 @@ class Reporter:
         if summary is None or self._told:
             return
         self._told = True
-        append_step_summary(os.environ, summary)
-        codes = [f"Exit code {code}: set by the locustfile"] if code is not None and code != self.exit_code else []
-        report = None if self.folder is None else str(self.folder / "report.html")
+        if code is not None and code != self.exit_code and self._facts is not None:
+            self.amend(replace(self._facts.outside, set_code=code))
+        append_step_summary(os.environ, self.summary or summary)
+        report = None if self.folder is None or self._lost is not None else str(self.folder / "report.html")
         notes = [] if self._unlisted is None or self._lost is not None else [self._unlisted]
-        self._console.close(closing(summary, report=report, lost=self._lost, codes=[*codes, *notes]))
+        self._console.close(closing(self.summary or summary, report=report, notes=notes))
 
     @property
     def exit_code(self) -> int:
         """Of the process that ends with this run."""
         if self.summary is None:  # nothing was run, or its accounts could not be made
             return int(ExitCode.INVALID if self.used else ExitCode.PASSED)
-        code = int(self.summary["exit"]["code"])
-        return code if self._lost is None else int(worst([ExitCode.INVALID, *_known(code)]))
+        return int(self.summary["exit"]["code"])
 
 
 def _list(folder: Path) -> str | None:
@@ -311,11 +315,6 @@ def _list(folder: Path) -> str | None:
         logger.exception("the index of all runs could not be made")
         return f"  {folder / INDEX} could not be made: {type(error).__name__}"
     return None
-
-
-def _known(code: int) -> Sequence[ExitCode]:
-    """`--exit-code-on-error` may be a number of the user's own."""
-    return [ExitCode(code)] if code in set(ExitCode) else []
 
 
 _COUNTED = {
