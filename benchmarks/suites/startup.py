@@ -1,4 +1,4 @@
-"""What one waits for: the import, the help, the report."""
+"""What one waits for: the import, the help."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import sys
 
 from benchmarks.contenders import BIN
 from benchmarks.harness import REPOSITORY, Row, clean_environment
-from benchmarks.hour import render_seconds
 from benchmarks.suites.plan import Plan
 from wps_load.clock import NS_PER_S, now_ns
 
 
 def startup(plan: Plan) -> list[Row]:
-    """What one waits for: the import, the help, and the report of an hour."""
+    """What one waits for: the import, the help."""
     commands = {
         "import wps_load": [sys.executable, "-c", "import wps_load"],
         "wps-load --help": [str(BIN / "wps-load"), "--help"],
     }
     rows = []
     for name, argv in commands.items():
-        row = Row("start and report", name, "s", goal=0.2)
+        row = Row("start", name, "s", goal=0.2)
         for _ in range(plan.rounds * 3):
             began = now_ns()
             done = subprocess.run(argv, cwd=REPOSITORY, env=clean_environment(), capture_output=True)
@@ -29,12 +28,4 @@ def startup(plan: Plan) -> list[Row]:
         if row.samples:
             rows.append(row)
             plan.say(f"{name}: {row.median:.3f} s")
-    rows.append(_hour(plan))
     return rows
-
-
-def _hour(plan: Plan) -> Row:
-    row = Row("start and report", "report of an hour's run", "s", goal=5.0)
-    row.samples.extend(render_seconds(plan.folder) for _ in range(plan.rounds))
-    plan.say(f"report of an hour: {row.median:.2f} s")
-    return row

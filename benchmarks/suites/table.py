@@ -8,6 +8,7 @@ from benchmarks.harness import Row
 from benchmarks.suites.arrivals import fan_out, open_loop
 from benchmarks.suites.closed_loop import echo, tls
 from benchmarks.suites.connections import connections
+from benchmarks.suites.days import day
 from benchmarks.suites.emulator import emulator
 from benchmarks.suites.plan import Plan
 from benchmarks.suites.startup import startup
@@ -20,4 +21,5 @@ SUITES: dict[str, Callable[[Plan], list[Row]]] = {
     "connections": connections,
     "emulator": emulator,
     "startup": startup,
+    "day": day,
 }

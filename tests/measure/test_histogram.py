@@ -132,6 +132,41 @@ def test_the_wire_form_keeps_everything(values: list[int]) -> None:
     assert Histogram.from_wire(of(values).to_wire()) == of(values)
 
 
+@given(st.lists(st.integers(1, 60 * 10**9), min_size=1, max_size=30), st.integers(1, 2**40))
+def test_the_wire_form_keeps_large_counts(values: list[int], times: int) -> None:
+    histogram = of(values)
+    histogram.record(values[0], times)
+    assert Histogram.from_wire(histogram.to_wire()) == histogram
+
+
+def test_a_second_of_a_hundred_messages_takes_few_bytes_on_the_wire() -> None:
+    gaps, counts, *_ = of([12_000_000 + 40_000 * number for number in range(100)]).to_wire()
+    assert len(gaps) + len(counts) <= 102
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {0: b"\x01"},
+        {0: b"\x03abc"},
+        {0: b"\x02abc"},
+        {0: b"\x01\x00\x01"},
+        {1: b"\x01\x01\x01"},
+        {2: 7, 3: 5},
+        {3: 2 * MAX_NS},
+        {0: "text"},
+        {4: None},
+    ],
+)
+def test_what_is_no_histogram_on_the_wire_is_refused(changed: dict[int, object]) -> None:
+    wire: list[object] = list(of([5, 9, 12]).to_wire())
+    assert Histogram.from_wire(wire) == of([5, 9, 12])
+    for place, content in changed.items():
+        wire[place] = content
+    with pytest.raises((TypeError, ValueError)):
+        Histogram.from_wire(wire)
+
+
 def test_values_out_of_range_are_clamped_and_counted() -> None:
     histogram = of([-3, 5, MAX_NS, MAX_NS + 1, 1 << 80])
     histogram.record(-1, 2)

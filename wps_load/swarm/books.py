@@ -100,7 +100,7 @@ class Books:
     def running(self, name: str) -> int:
         """`offered`, `published`, `delivered` or `missing` of the newest epoch so far."""
         newest = max((epoch for epoch, _ in self._running.values()), default=0)
-        return sum(totals[name] for epoch, totals in self._running.values() if epoch == newest)
+        return sum(totals.get(name, 0) for epoch, totals in self._running.values() if epoch == newest)
 
     def ever(self, name: str) -> int:
         """As `running`, of all measured epochs together: it never goes down where the count itself does not."""
@@ -122,9 +122,9 @@ class Books:
         newest = max(epoch for epoch, _ in self._running.values())
         for agent, (epoch, so_far) in self._running.items():
             if agent not in self._finals and epoch == newest:
-                published, delivered = so_far["published"], so_far["delivered"]
-                failed = so_far["offered"] - published
-                unsent = {name: so_far[name] for name in _UNSENT}
+                published, delivered = so_far.get("published", 0), so_far.get("delivered", 0)
+                failed = so_far.get("offered", 0) - published
+                unsent = {name: so_far.get(name, 0) for name in _UNSENT}
                 found = found.plus(LedgerTotals(published, failed, delivered, delivered, 0, 0, 0, **unsent))
         return found
 

@@ -74,8 +74,8 @@ class Sums(NamedTuple):
 class Report(NamedTuple):
     """One second of an agent. `partial`: of a part of one, in the drain.
 
-    `deltas`: counts of messages since the last report; `totals`: those of `epoch` so far. `presence`: None before the
-    measure phase is announced. `populations`: the same of each, where there are several.
+    `deltas`: counts of messages since the last report; `totals`: those of `epoch` so far; a name that is missing counts
+    0. `presence`: None before the measure phase is announced. `populations`: the same of each, where there are several.
     """
 
     second: int
@@ -235,6 +235,8 @@ def to_wire(message: ToCoordinator | ToAgent) -> list[Any]:
     fields: Sequence[Any] = message
     if isinstance(message, Report):
         fields = message._replace(
+            deltas=_counted(message.deltas),
+            totals=_counted(message.totals),
             vitals=list(message.vitals),  # type: ignore[arg-type]
             presence=_presence_to_wire(message.presence),
             parts=[part.to_wire() for part in message.parts],  # type: ignore[misc]
@@ -284,7 +286,13 @@ def from_wire(wire: Sequence[Any]) -> Any:
 
 
 def _sums_to_wire(sums: Sums) -> list[Any]:
-    return list(sums._replace(presence=_presence_to_wire(sums.presence)))
+    deltas, totals = _counted(sums.deltas), _counted(sums.totals)
+    return list(sums._replace(deltas=deltas, totals=totals, presence=_presence_to_wire(sums.presence)))
+
+
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+    """Without what did not happen: most counters of most seconds."""
+    return {name: count for name, count in counts.items() if count}
 
 
 def _presence_to_wire(presence: Presence | None) -> Any:
