@@ -12,6 +12,7 @@ from benchmarks.suites.days import day
 from benchmarks.suites.emulator import emulator
 from benchmarks.suites.plan import Plan
 from benchmarks.suites.startup import startup
+from benchmarks.suites.workers import workers
 
 SUITES: dict[str, Callable[[Plan], list[Row]]] = {
     "echo": echo,
@@ -22,4 +23,5 @@ SUITES: dict[str, Callable[[Plan], list[Row]]] = {
     "emulator": emulator,
     "startup": startup,
     "day": day,
+    "workers": workers,
 }

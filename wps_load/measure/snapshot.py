@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -62,9 +63,12 @@ class Snapshot:
         return metric_row(self.histograms.get(metric), self.failed(metric), waited)
 
     def to_wire(self) -> dict[str, Any]:
-        """Plain data for msgpack."""
+        """Plain data for msgpack. All buckets in one piece: zlib halves it, of one histogram alone it gains little."""
+        wires = {name: histogram.to_wire() for name, histogram in self.histograms.items()}
+        buckets = b"".join(gaps + counts for gaps, counts, *_ in wires.values())
         return {
-            "histograms": {name: histogram.to_wire() for name, histogram in self.histograms.items()},
+            "histograms": {name: [len(gaps), len(counts), *rest] for name, (gaps, counts, *rest) in wires.items()},
+            "buckets": zlib.compress(buckets, 1),
             "failures": [[metric, label, n] for (metric, label), n in self.failures.items()],
             "counters": dict(self.counters),
             "sentences": [[metric, label, text] for (metric, label), text in self.sentences.items()],
@@ -74,11 +78,23 @@ class Snapshot:
     def from_wire(cls, wire: Mapping[str, Any]) -> Snapshot:
         """The inverse of `to_wire`. Raises KeyError, TypeError or ValueError on anything else."""
         return cls(
-            {name: Histogram.from_wire(part) for name, part in wire["histograms"].items()},
+            dict(_histograms(wire["histograms"], wire["buckets"])),
             {(metric, label): n for metric, label, n in wire["failures"]},
             dict(wire["counters"]),
             {(metric, label): text for metric, label, text in wire["sentences"]},
         )
+
+
+def _histograms(heads: Mapping[str, Sequence[Any]], packed: bytes) -> Iterator[tuple[str, Histogram]]:
+    try:
+        buckets = zlib.decompress(packed)
+    except zlib.error as error:
+        raise ValueError("not the buckets of histograms") from error
+    at = 0
+    for name, (gaps, counts, *rest) in heads.items():
+        middle, end = at + gaps, at + gaps + counts
+        yield name, Histogram.from_wire((buckets[at:middle], buckets[middle:end], *rest))
+        at = end
 
 
 def metric_row(
