@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 import msgpack
 import numpy as np
 

@@ -15,7 +15,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import gevent  # type: ignore[import-untyped]
+import gevent
 import zmq.green as zmq
 from locust import __version__  # patches the process for gevent
 from locust.env import Environment
