@@ -42,6 +42,7 @@ class Connection:
         "permissions",
         "queue",
         "reconnection_token",
+        "streams",
         "subprotocol",
         "user_id",
         "wire",
@@ -64,6 +65,8 @@ class Connection:
         self.acked: dict[int, None] = {}
         self.invocations: set[str] = set()
         """The ids of those that are to be answered."""
+        self.streams: set[str] = set()
+        """The ids of those that it publishes."""
         self.alive = True
         self.lost_ns: int | None = None
         self.subprotocol = wire.subprotocol

@@ -17,6 +17,7 @@ from wps_load.emulator.delivery import Delivery
 from wps_load.emulator.frames import End
 from wps_load.emulator.mqtt_wire import MqttQueue, answered
 from wps_load.emulator.permissions import Permissions
+from wps_load.emulator.streaming import Streams
 from wps_load.emulator.wires import Publication, Reply, Wire
 from wps_load.protocol.messages import (
     CancelInvocation,
@@ -61,6 +62,7 @@ class Hub:
         self._gone = gone
         self._recovery_window_ns = recovery_window_ns
         self._lost: dict[str, Connection] = {}
+        self.streams = Streams(self)
 
     # -- a connection's life -------------------------------------------------------------------------------
 
@@ -132,7 +134,8 @@ class Hub:
             self._lost[connection.id] = connection
 
     def expire(self, now_ns: int) -> None:
-        """Forgets connections that were lost too long ago. Call it about once a second: others hear that they left."""
+        """Forgets connections that were lost too long ago, and streams that are idle. Call it some times a second:
+        others hear that they left."""
         for session in [each for each in self._lost.values() if each.keeps_ns is not None]:
             if session.lost_ns is not None and now_ns - session.lost_ns >= (session.keeps_ns or 0):
                 self.remove(session, "The session has expired.")
@@ -142,6 +145,7 @@ class Hub:
             if now_ns - oldest.lost_ns < self._recovery_window_ns:
                 break
             self.remove(oldest, "The recovery window has passed.")
+        self.streams.expire(now_ns)
 
     def close(self, connection: Connection, reason: str, code: int = 1000) -> None:
         """The service ends a connection: `disconnected`, then the close frame. It cannot be recovered."""
@@ -163,6 +167,7 @@ class Hub:
         connection.alive = False
         connection.link = None
         self._lost.pop(connection.id, None)
+        self.streams.orphan(connection)
         self.connections.pop(connection.id, None)
         for group in list(connection.groups):
             self.leave(connection, group)
@@ -202,6 +207,7 @@ class Hub:
             connection.invocations.discard(message.invocation_id)
             return None
         if isinstance(message, StartStream | StreamData | EndStream):
+            self.streams.receive(connection, message, now_ns)
             return None
         ack_id = message.ack_id
         if ack_id is not None and ack_id in connection.acked:
@@ -223,7 +229,7 @@ class Hub:
         if event.mqtt is not None:
             self.deliver((connection,), answered(event, reply, 200), (connection.id, None), now_ns)
         elif reply is not None:
-            message = tuple.__new__(Publication, ("server", None, None, *reply, None))
+            message = tuple.__new__(Publication, ("server", None, None, *reply, None, None))
             self.deliver((connection,), message, (connection.id, None), now_ns)
         if event.ack_id is not None:
             self._acked(connection, event.ack_id)
@@ -255,7 +261,7 @@ class Hub:
         if members:
             name = connection.id
             publication = tuple.__new__(
-                Publication, ("group", group, connection.user_id, data_type, data, metadata, mqtt)
+                Publication, ("group", group, connection.user_id, data_type, data, metadata, mqtt, None)
             )
             ttl_ns = ttl_s * NS_PER_S if ttl_s else None
             self.deliver(members.values(), publication, (name, group), now_ns, (name,) if no_echo else (), ttl_ns)

@@ -18,6 +18,7 @@ from wps_load.errors import RemoteProtocolError
 from wps_load.protocol.messages import (
     CancelInvocation,
     DataType,
+    EndStream,
     Invoke,
     JoinGroup,
     LeaveGroup,
@@ -26,12 +27,17 @@ from wps_load.protocol.messages import (
     SendEvent,
     SendToGroup,
     SequenceAck,
+    StartStream,
+    StreamData,
+    StreamError,
     Upstream,
 )
 
 MALFORMED = "The client message is not a valid JSON protocol message."
 _MAX_ID = (1 << 64) - 1
 _MAX_TTL_S = 300
+_MAX_IDLE_TIMEOUT_MS = (1 << 32) - 1
+"""What protobuf can say."""
 _MAX_DEPTH = raw_json.MAX_DEPTH - 1
 """Of data, which stand one level down."""
 
@@ -40,6 +46,20 @@ _NULL = b"null"
 _QUOTE = ord('"')
 _TEXT, _JSON = DataType.TEXT, DataType.JSON  # an enumeration's member costs more than a name, each time
 _new = tuple.__new__  # half the cost of a NamedTuple's own
+
+
+class _Stream(msgspec.Struct, rename="camel", gc=False):
+    """What `sendToGroup` starts a stream with."""
+
+    stream_id: str
+    idle_timeout_ms: int | None = None
+
+
+class _Error(msgspec.Struct, rename="camel", gc=False):
+    """Why a client ends a stream before its end."""
+
+    message: str | None = None
+    user_error_code: str | None = None
 
 
 class _Message(msgspec.Struct, rename="camel", gc=False):
@@ -57,6 +77,10 @@ class _Message(msgspec.Struct, rename="camel", gc=False):
     sequence_id: int | UnsetType | None = UNSET
     invocation_id: str | UnsetType = UNSET
     target: str | UnsetType = UNSET
+    stream: _Stream | UnsetType | None = UNSET
+    stream_id: str | UnsetType = UNSET
+    stream_sequence_id: int | UnsetType | None = UNSET
+    error: _Error | UnsetType | None = UNSET
 
 
 _parse = msgspec.json.Decoder(_Message).decode
@@ -204,6 +228,8 @@ def _leave(message: _Message, ack_id: int | None) -> Upstream:
 
 
 def _send_to_group(message: _Message, ack_id: int | None) -> Upstream:
+    if type(message.stream) is _Stream:
+        return _start_stream(message, message.stream)
     data_type, data = _data(message)
     ttl_s = _number(message.ttl_seconds, _MAX_TTL_S)
     no_echo = message.no_echo is True
@@ -241,6 +267,36 @@ def _invocation_id(message: _Message) -> str:
     return message.invocation_id
 
 
+def _start_stream(message: _Message, stream: _Stream) -> Upstream:
+    """It has no data: those follow."""
+    idle_timeout_ms = stream.idle_timeout_ms
+    too_long = idle_timeout_ms is not None and idle_timeout_ms > _MAX_IDLE_TIMEOUT_MS
+    if message.data is not UNSET or message.data_type is not UNSET or not stream.stream_id or too_long:
+        raise refuse(MALFORMED)
+    return StartStream(_group(message), stream.stream_id, idle_timeout_ms, message.no_echo is True)
+
+
+def _stream_data(message: _Message, ack_id: int | None) -> Upstream:
+    """A fragment that lacks something is one of the protocol, and refused with its stream."""
+    number = _number(message.stream_sequence_id, _MAX_ID)
+    if message.data is UNSET:
+        data_type = None if message.data_type is UNSET else _TEXT
+        return StreamData(_stream_id(message), number, data_type)
+    return StreamData(_stream_id(message), number, *_data(message))
+
+
+def _end_stream(message: _Message, ack_id: int | None) -> Upstream:
+    error = message.error
+    found = StreamError("", error.message or "", error.user_error_code or "") if type(error) is _Error else None
+    return EndStream(_stream_id(message), found)
+
+
+def _stream_id(message: _Message) -> str:
+    if message.stream_id is UNSET or not message.stream_id:
+        raise refuse(MALFORMED)
+    return message.stream_id
+
+
 def _sequence_ack(message: _Message, ack_id: int | None) -> Upstream:
     number = _number(message.sequence_id, _MAX_ID)
     if number is None:
@@ -263,6 +319,10 @@ _READERS: dict[str, Callable[[_Message, int | None], Upstream]] = {
     "invoke": _invoke,
     "cancelInvocation": _cancel,
     "cancelinvocation": _cancel,
+    "streamData": _stream_data,
+    "streamdata": _stream_data,
+    "streamEnd": _end_stream,
+    "streamend": _end_stream,
     "sequenceAck": _sequence_ack,
     "sequenceack": _sequence_ack,
     "ping": _ping,

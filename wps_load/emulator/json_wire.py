@@ -10,9 +10,9 @@ from orjson import dumps as _dumps
 from wps_load.emulator import metadata
 from wps_load.emulator.frames import TEXT, build_frame, build_header
 from wps_load.emulator.json_reader import read
-from wps_load.emulator.wires import Publication, Reply
+from wps_load.emulator.wires import Publication, Reply, StreamInfo
 from wps_load.protocol import traits
-from wps_load.protocol.messages import DataType
+from wps_load.protocol.messages import DataType, StreamAck, StreamClosed, StreamError, StreamNack
 from wps_load.protocol.traits import Traits
 
 _PONG = build_frame(TEXT, b'{"type":"pong"}')
@@ -35,21 +35,39 @@ def _body(data_type: DataType, data: bytes) -> bytes:
     return data if data_type is _JSON else b'"%b"' % base64.b64encode(data)
 
 
+def _stream(info: StreamInfo) -> bytes:
+    """The member `stream` of a message."""
+    fields: dict[str, object] = {"streamId": info.stream_id, "streamSequenceId": info.number}
+    if info.ends:
+        fields["endOfStream"] = True
+    if info.error is not None:
+        fields["error"] = _error(info.error)
+    return b',"stream":' + _dumps(fields)
+
+
+def _error(error: StreamError) -> dict[str, str]:
+    name, message, code = error
+    return {"name": name, "message": message, **({"userErrorCode": code} if code else {})}
+
+
 class JsonWire:
     """Stateless; one object serves every connection."""
 
     def __init__(self, traits: Traits) -> None:
         self.name, self.subprotocol, self.reliable = traits.name, traits.subprotocol, traits.reliable
+        self.streams = traits.streams
 
     decode = staticmethod(read)
 
     def message(self, message: Publication, sequence_id: int | None) -> bytes:
-        _, group, user_id, data_type, data, pairs, _ = message
+        _, group, user_id, data_type, data, pairs, _, stream = message
         body = _body(data_type, data)
         head = _head(group, user_id, data_type)
         tail = b"}" if sequence_id is None else b',"sequenceId":%d}' % sequence_id
         if pairs:
             tail = b',"metadata":' + metadata.to_json(pairs) + tail
+        if stream is not None:
+            tail = _stream(stream) + tail
         return build_header(TEXT, len(head) + len(body) + len(tail)) + head + body + tail
 
     def connected(self, connection_id: str, user_id: str | None, token: str | None) -> bytes:
@@ -80,6 +98,18 @@ class JsonWire:
         return build_frame(
             TEXT, head + b'true,"dataType":"%b","data":%b}' % (data_type.encode(), _body(data_type, data))
         )
+
+    def stream(self, answer: StreamAck | StreamNack | StreamClosed) -> bytes:
+        fields: dict[str, object] = {"type": "streamClosed", "streamId": answer.stream_id}
+        if isinstance(answer, StreamClosed):
+            if answer.error is not None:
+                fields["error"] = _error(answer.error)
+        elif isinstance(answer, StreamAck):
+            fields |= {"type": "streamAck", "expectedSequenceId": answer.expected}
+        else:
+            fields |= {"type": "streamNack", "name": answer.name, "message": answer.message}
+            fields["expectedSequenceId"] = answer.expected
+        return build_frame(TEXT, _dumps(fields))
 
 
 JSON = JsonWire(traits.JSON)

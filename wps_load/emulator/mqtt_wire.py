@@ -14,7 +14,16 @@ from wps_load.emulator.names import valid_event
 from wps_load.emulator.wires import Publication, Reply
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol import traits
-from wps_load.protocol.messages import DataType, MqttExtra, SendEvent, SendToGroup, Upstream
+from wps_load.protocol.messages import (
+    DataType,
+    MqttExtra,
+    SendEvent,
+    SendToGroup,
+    StreamAck,
+    StreamClosed,
+    StreamNack,
+    Upstream,
+)
 from wps_load.protocol.mqtt import CONTENT_TYPES, DATA_TYPES
 from wps_load.protocol.mqtt_packets import (
     MAX_PACKET_ID,
@@ -51,7 +60,7 @@ def ack_id(serial: int, qos: int, packet_id: int) -> int:
 class MqttWire:
     """One version of MQTT; stateless. `message`'s number: None, QoS 0; else the QoS and the packet identifier."""
 
-    reliable = False
+    reliable = streams = False
 
     def __init__(self, traits: Traits) -> None:
         self.name, self.subprotocol, self.version = traits.name, traits.subprotocol, traits.mqtt_version
@@ -91,6 +100,9 @@ class MqttWire:
 
     def invoke_response(self, invocation_id: str, reply: Reply | None, error: str | None, message: str) -> bytes:
         raise AssertionError("an MQTT client cannot invoke")
+
+    def stream(self, answer: StreamAck | StreamNack | StreamClosed) -> bytes:
+        raise AssertionError("an MQTT client has no streams")
 
 
 def _properties(message: Publication) -> Mapping[int, object]:

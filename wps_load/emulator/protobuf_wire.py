@@ -7,12 +7,13 @@ from google.protobuf.message import DecodeError
 from wps_load.emulator import metadata, raw_json
 from wps_load.emulator.frames import BINARY, build_frame
 from wps_load.emulator.names import valid_event, valid_group
-from wps_load.emulator.wires import Publication, Reply, refuse
+from wps_load.emulator.wires import Publication, Reply, StreamInfo, refuse
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol import traits
 from wps_load.protocol import webpubsub_pb2 as pb
 from wps_load.protocol.messages import (
     DataType,
+    EndStream,
     JoinGroup,
     LeaveGroup,
     Metadata,
@@ -20,6 +21,12 @@ from wps_load.protocol.messages import (
     SendEvent,
     SendToGroup,
     SequenceAck,
+    StartStream,
+    StreamAck,
+    StreamClosed,
+    StreamData,
+    StreamError,
+    StreamNack,
     Upstream,
 )
 from wps_load.protocol.traits import NO_INVOKE, Traits
@@ -39,6 +46,7 @@ class ProtobufWire:
 
     def __init__(self, traits: Traits) -> None:
         self.name, self.subprotocol, self.reliable = traits.name, traits.subprotocol, traits.reliable
+        self.streams = traits.streams
 
     def decode(self, opcode: int, payload: bytes) -> Upstream:
         if opcode != BINARY:
@@ -64,6 +72,8 @@ class ProtobufWire:
             target.sequence_id = sequence_id
         if message.metadata:
             target.metadata.update(message.metadata)
+        if message.stream is not None:
+            _write_stream(target.stream, message.stream)
         return build_frame(BINARY, down.SerializeToString())
 
     def connected(self, connection_id: str, user_id: str | None, token: str | None) -> bytes:
@@ -94,13 +104,44 @@ class ProtobufWire:
     def invoke_response(self, invocation_id: str, reply: Reply | None, error: str | None, message: str) -> bytes:
         raise AssertionError(NO_INVOKE)
 
+    def stream(self, answer: StreamAck | StreamNack | StreamClosed) -> bytes:
+        down = pb.DownstreamMessage()
+        if isinstance(answer, StreamClosed):
+            down.stream_closed_message.stream_id = answer.stream_id
+            if answer.error is not None:
+                down.stream_closed_message.error.name = answer.error.name
+                down.stream_closed_message.error.message = answer.error.message
+        elif isinstance(answer, StreamAck):
+            down.stream_ack_message.stream_id = answer.stream_id
+            down.stream_ack_message.expected_sequence_id = answer.expected
+        else:
+            nack = down.stream_nack_message
+            nack.stream_id, nack.expected_sequence_id = answer.stream_id, answer.expected
+            nack.name, nack.message = answer.name, answer.message
+        return build_frame(BINARY, down.SerializeToString())
+
+
+def _write_stream(wire: pb.DownstreamMessage.StreamInfo, info: StreamInfo) -> None:
+    wire.stream_id, wire.stream_sequence_id = info.stream_id, info.number
+    if info.ends:
+        wire.end_of_stream = True
+    if info.error is not None:
+        wire.error.name, wire.error.message = info.error.name, info.error.message
+        if info.error.user_error_code:
+            wire.error.user_error_code = info.error.user_error_code
+
 
 def _read(payload: bytes) -> Upstream:
     message = pb.UpstreamMessage()
     message.ParseFromString(payload)
     kind = message.WhichOneof("message")
     if kind == "send_to_group_message":
-        return _send_to_group(message.send_to_group_message)
+        send = message.send_to_group_message
+        return _start_stream(send) if send.HasField("stream") else _send_to_group(send)
+    if kind == "stream_data_message":
+        return _stream_data(message.stream_data_message)
+    if kind == "stream_end_message":
+        return _end_stream(message.stream_end_message)
     if kind == "event_message":
         return _event(message.event_message)
     if kind == "join_group_message":
@@ -138,22 +179,54 @@ def _group(group: str) -> str:
 def _content(message: _Published) -> tuple[DataType, bytes, Metadata]:
     """Data and metadata; metadata alone are a message with an empty text."""
     pairs = metadata.checked(message.metadata.items()) if message.metadata else ()
-    data = message.data
+    found = _data(message.data)
+    if found is not None:
+        return *found, pairs
+    if not pairs:
+        raise _Malformed
+    return DataType.TEXT, b"", pairs
+
+
+def _data(data: pb.MessageData) -> tuple[DataType, bytes] | None:
     kind = data.WhichOneof("data")
     if kind == "text_data":
-        return DataType.TEXT, data.text_data.encode(), pairs
+        return DataType.TEXT, data.text_data.encode()
     if kind == "binary_data":
-        return DataType.BINARY, data.binary_data, pairs
+        return DataType.BINARY, data.binary_data
     if kind == "protobuf_data":
-        return DataType.PROTOBUF, data.protobuf_data.SerializeToString(), pairs
+        return DataType.PROTOBUF, data.protobuf_data.SerializeToString()
     if kind == "json_data":
         text = data.json_data.encode()
         if not raw_json.well_formed(text):
             raise _Malformed
-        return DataType.JSON, text, pairs
-    if not pairs:
+        return DataType.JSON, text
+    return None
+
+
+def _stream_id(stream_id: str) -> str:
+    if not stream_id:
         raise _Malformed
-    return DataType.TEXT, b"", pairs
+    return stream_id
+
+
+def _start_stream(message: pb.UpstreamMessage.SendToGroupMessage) -> Upstream:
+    if message.HasField("data"):
+        raise _Malformed
+    stream = message.stream
+    idle_timeout_ms = stream.idle_timeout_ms if stream.HasField("idle_timeout_ms") else None
+    return StartStream(_group(message.group), _stream_id(stream.stream_id), idle_timeout_ms, message.no_echo)
+
+
+def _stream_data(message: pb.UpstreamMessage.StreamDataMessage) -> Upstream:
+    number = message.stream_sequence_id if message.HasField("stream_sequence_id") else None
+    data_type, data = _data(message.data) or (None, None)
+    return StreamData(_stream_id(message.stream_id), number, data_type, data)
+
+
+def _end_stream(message: pb.UpstreamMessage.StreamEndMessage) -> Upstream:
+    error = message.error
+    found = StreamError("", error.message, error.user_error_code) if message.HasField("error") else None
+    return EndStream(_stream_id(message.stream_id), found)
 
 
 def _send_to_group(message: pb.UpstreamMessage.SendToGroupMessage) -> Upstream:

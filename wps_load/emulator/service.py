@@ -23,13 +23,13 @@ from wps_load.emulator.limits import Limits, Tier
 from wps_load.emulator.link import WebSocketLink
 from wps_load.emulator.tokens import Trust
 from wps_load.emulator.wires import GroupOfRaw, refuse
-from wps_load.protocol.messages import CancelInvocation, Invoke, SendEvent, SendToGroup, Upstream
+from wps_load.protocol.messages import CancelInvocation, Invoke, SendEvent, SendToGroup, StreamData, Upstream
 from wps_load.workload.faults import NO_FAULTS, Dice, FaultSpec, Forbid
 
 PING_INTERVAL_S = 20.0
 _PING_SLOTS = 200
 NO_INVOCATIONS = "The hub has no event handler, and so no invocations."
-_PUBLISHES = frozenset({SendToGroup, SendEvent, Invoke})
+_PUBLISHES = frozenset({SendToGroup, SendEvent, Invoke, StreamData})
 _BACKLOG_HIGH = 256
 """Messages of one connection that may wait for its event handler before its socket is not read any more."""
 
@@ -164,7 +164,7 @@ class Service:
 
     def take(self, link: ServiceLink, connection: Connection, upstream: Upstream) -> None:
         """What a client asks."""
-        publishes = type(upstream) in _PUBLISHES
+        publishes = type(upstream) in _PUBLISHES and not (type(upstream) is StreamData and upstream.number is None)
         if type(upstream) is Invoke and self.handlers is not None and not self.handlers.invokes(connection.hub_name):
             raise refuse(NO_INVOCATIONS)
         if publishes:

@@ -7,7 +7,27 @@ from typing import NamedTuple, Protocol
 from wps_load.emulator.frames import BINARY, TEXT, build_frame
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol import traits
-from wps_load.protocol.messages import DataType, Metadata, MqttExtra, SendEvent, SendToGroup, Upstream
+from wps_load.protocol.messages import (
+    DataType,
+    Metadata,
+    MqttExtra,
+    SendEvent,
+    SendToGroup,
+    StreamAck,
+    StreamClosed,
+    StreamError,
+    StreamNack,
+    Upstream,
+)
+
+
+class StreamInfo(NamedTuple):
+    """What a message is in a stream: fragment `number`, or its end, which may have an error."""
+
+    stream_id: str
+    number: int
+    ends: bool = False
+    error: StreamError | None = None
 
 
 class Publication(NamedTuple):
@@ -20,6 +40,7 @@ class Publication(NamedTuple):
     data: bytes
     metadata: Metadata = ()
     mqtt: MqttExtra | None = None
+    stream: StreamInfo | None = None
 
 
 Reply = tuple[DataType, bytes, Metadata]
@@ -40,6 +61,11 @@ class Wire(Protocol):
     @property
     def reliable(self) -> bool: ...
 
+    @property
+    def streams(self) -> bool:
+        """Its messages may say that they belong to a stream."""
+        ...
+
     def decode(self, opcode: int, payload: bytes) -> Upstream: ...
 
     def message(self, message: Publication, sequence_id: int | None) -> bytes: ...
@@ -56,6 +82,10 @@ class Wire(Protocol):
         """`reply`: the handler's answer, None: it has nothing to say. `error`: why there is none."""
         ...
 
+    def stream(self, answer: StreamAck | StreamNack | StreamClosed) -> bytes:
+        """What the publisher of a stream is told."""
+        ...
+
 
 def refuse(reason: str) -> RemoteProtocolError:
     """A malformed message: the connection is closed with 1007."""
@@ -66,6 +96,7 @@ class SimpleWire:
     """No subprotocol: payloads without an envelope or metadata. What a client sends is the user event `message`."""
 
     name, subprotocol, reliable = traits.SIMPLE.name, traits.SIMPLE.subprotocol, traits.SIMPLE.reliable
+    streams = False
 
     def decode(self, opcode: int, payload: bytes) -> Upstream:
         return SendEvent("message", raw_type(opcode, payload), payload)
@@ -88,6 +119,9 @@ class SimpleWire:
 
     def invoke_response(self, invocation_id: str, reply: Reply | None, error: str | None, message: str) -> bytes:
         raise AssertionError("a simple client cannot invoke")
+
+    def stream(self, answer: StreamAck | StreamNack | StreamClosed) -> bytes:
+        raise AssertionError("a simple client has no streams")
 
 
 def raw_type(opcode: int, payload: bytes) -> DataType:

@@ -68,6 +68,8 @@ class Traits:
     """JSON data arrive as their text, not as a value."""
     invokes: bool = False
     """A client can call the event handler and get the answer as this call's own (`invoke`)."""
+    streams: bool = False
+    """A client can publish a stream of fragments to a group, and messages say which stream they belong to."""
     client_path: str = CLIENT_PATH
     """The path of the service's client endpoint; the hub's name follows it."""
 
@@ -106,6 +108,7 @@ def _json(name: str, subprotocol: str, *, reliable: bool = False) -> Traits:
         escapes_text=True,
         binary=Binary.BASE64,
         invokes=True,
+        streams=True,
     )
 
 
@@ -119,6 +122,7 @@ def _protobuf(name: str, subprotocol: str, *, reliable: bool = False) -> Traits:
         reliable=reliable,
         numbered=reliable,
         json_as_text=True,
+        streams=True,
     )
 
 
@@ -164,5 +168,6 @@ WEB_PUBSUB = tuple(row.name for row in TRAITS.values() if not row.is_mqtt)
 """The service's own protocols."""
 INVOKING = tuple(row.name for row in TRAITS.values() if row.invokes)
 NO_INVOKE = f"only {' and '.join(INVOKING)} can invoke: the numbers of its protobuf messages are not public"
+STREAMING = tuple(row.name for row in TRAITS.values() if row.streams)
 RELIABLE = tuple(row.name for row in TRAITS.values() if row.reliable)
 CLIENT_PATHS = tuple(dict.fromkeys(row.client_path for row in TRAITS.values()))
