@@ -292,7 +292,8 @@ def test_reads_protobuf_vectors(vector: str, message: Upstream) -> None:
         "0a0b0a01671a030a016128ad02",
         "0a110a01671a030a016132070a016b1202c3a9",
         "5200",
-        "6a0a0a017310011a030a0178",
+        "6a001a030a0178",
+        "0a0d0a01671a030a01613a030a0173",
         "2a030a0131",
     ],
 )
