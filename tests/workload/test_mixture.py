@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 
 import pytest
@@ -24,18 +25,65 @@ def members(mixture: Mixture, users: int, population: int) -> list[int]:
     return [index for index, each in enumerate(found) if each is not None and each[0] == population]
 
 
-@given(PERCENTS, st.integers(1, 400), SEED)
-def test_every_prefix_has_each_populations_share_to_within_one_user(percents: list[int], users: int, seed: int) -> None:
-    mixture = Mixture(shares(*percents), users, seed)
-    seen = [0] * len(percents)
+def dealt(mixture: Mixture, users: int) -> Iterator[list[int]]:
+    """How many each population has, after each user."""
+    seen = [0] * len(mixture.counts)
     for index in range(users):
         found = mixture.of(index)
         if found is not None:
             assert found[1] == seen[found[0]]
             seen[found[0]] += 1
-        for count, whole in zip(seen, mixture.counts, strict=True):
-            assert abs(count - Fraction(whole * (index + 1), users)) < 1
-    assert tuple(seen) == mixture.counts
+        yield seen
+
+
+@given(PERCENTS, st.integers(1, 400), st.integers(0, 400), SEED)
+def test_every_prefix_has_each_share_to_within_one_user_beyond_what_was_planned(
+    percents: list[int], users: int, more: int, seed: int
+) -> None:
+    mixture = Mixture(shares(*percents), users, seed)
+    for total, seen in enumerate(dealt(mixture, users + more), 1):
+        for count, percent in zip(seen, percents, strict=True):
+            assert abs(count - Fraction(percent * total, 100)) < 1
+        if total == users:
+            assert tuple(seen) == mixture.counts
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=6).filter(any), st.integers(1, 400), SEED)
+def test_numbers_alone_are_dealt_as_shares_of_their_sum(numbers: list[int], users: int, seed: int) -> None:
+    mixture = Mixture([Share(count=number) for number in numbers], users, seed)
+    for total, seen in enumerate(dealt(mixture, 2 * users), 1):
+        for count, number in zip(seen, numbers, strict=True):
+            assert abs(count - Fraction(number * total, sum(numbers))) < 1
+
+
+NUMBERS = st.lists(st.integers(1, 40), min_size=1, max_size=3)
+
+
+@given(NUMBERS, PERCENTS, st.integers(1, 400), st.integers(0, 400), SEED)
+def test_numbers_beside_shares(numbers: list[int], percents: list[int], users: int, more: int, seed: int) -> None:
+    mixture = Mixture([*(Share(count=number) for number in numbers), *shares(*percents)], users, seed)
+    for total, seen in enumerate(dealt(mixture, users + more), 1):
+        if total <= users:
+            for count, whole in zip(seen, mixture.counts, strict=True):
+                assert abs(count - Fraction(whole * total, users)) < 1
+        elif total > sum(numbers):
+            assert seen[: len(numbers)] == numbers, "they are complete before anybody else comes"
+            if users >= sum(numbers):
+                for count, whole, percent in zip(
+                    seen[len(numbers) :], mixture.counts[len(numbers) :], percents, strict=True
+                ):
+                    assert abs(count - whole - Fraction(percent * (total - users), 100)) < 2
+
+
+@given(PERCENTS, st.integers(1, 300), st.integers(1, 300), SEED)
+def test_with_shares_alone_nobody_depends_on_the_plan(percents: list[int], users: int, other: int, seed: int) -> None:
+    one, two = (Mixture(shares(*percents), planned, seed) for planned in (users, other))
+    assert [one.of(index) for index in range(400)] == [two.of(index) for index in range(400)]
+
+
+def test_shares_of_a_long_row_are_dealt_without_end() -> None:
+    mixture = Mixture([Share(fraction=Fraction(1, 3_000_001)), *shares(60)], 50, 1)
+    assert [mixture.among(1, users) for users in (5, 50, 500)] == [3, 30, 300]
 
 
 @given(PERCENTS, st.integers(0, 400), SEED)
@@ -46,16 +94,6 @@ def test_totals_are_exact_to_within_the_remainder(percents: list[int], users: in
     assert sum(mixture.counts) <= users
     if sum(percents) == 100:
         assert sum(mixture.counts) == users
-
-
-@given(PERCENTS, st.integers(1, 200), SEED, st.integers(1, 300))
-def test_users_beyond_the_planned_ones_are_dealt_by_the_shares(
-    percents: list[int], users: int, seed: int, more: int
-) -> None:
-    mixture = Mixture(shares(*percents), users, seed)
-    for population, percent in enumerate(percents):
-        added = mixture.among(population, users + more) - mixture.counts[population]
-        assert abs(added - Fraction(more * percent, 100)) < 1
 
 
 @given(PERCENTS, st.integers(1, 200), SEED)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import heapq
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import reduce
-from itertools import islice
+from itertools import cycle, islice
 from math import gcd, lcm
 from typing import Final
 
@@ -22,6 +23,8 @@ from wps_load.workload.seeding import derive
 from wps_load.workload.values import Share
 
 MOST_POPULATIONS: Final = 100
+_LONGEST_TURN: Final = 1_000_000
+_EMPTY: Final = Share(count=0)
 _NOBODY: Final = 255
 """In the array of populations: this user has none."""
 
@@ -29,14 +32,23 @@ _NOBODY: Final = 255
 class Mixture:
     """`sizes`: what each population asks for; `users`: how many there are to be in all. `counts`: the users of each.
 
-    More users than planned may come: those of populations with a fixed number are complete by then, the shares go on.
-    Where all populations have numbers, these are weights.
+    More users than planned may come, and are dealt in the same proportions: shares go on; numbers beside shares are
+    filled up first, if there were too few users for them. Where all populations have numbers, these are weights.
+    Numbers alone and shares alone are dealt in one endless row, whatever is planned.
     """
 
     def __init__(self, sizes: Sequence[Share], users: int, seed: int) -> None:
         ranks = sorted(range(len(sizes) + 1), key=lambda at: derive(seed, "mix", at))
         self._ranks = {at: rank for rank, at in enumerate(ranks)}
-        *counts, self._without = largest_remainders(_wanted(sizes, users), users, self._ranks)
+        weights = _weights(sizes)
+        alike = len({size.fraction is None for size in sizes if size != _EMPTY}) < 2  # numbers alone, or shares alone
+        self._endless = _turn(weights, self._ranks) if alike and sum(weights) <= _LONGEST_TURN else None
+        if self._endless is not None:
+            turns, rest = divmod(users, len(self._endless))
+            found = Counter(self._endless[:rest])
+            *counts, self._without = (turns * weight + found[at] for at, weight in enumerate(weights))
+        else:
+            *counts, self._without = largest_remainders(_wanted(sizes, users), users, self._ranks)
         self.counts = tuple(counts)
         self._planned = users
         self._populations = array("B")
@@ -78,16 +90,26 @@ class Mixture:
             self._populations.append(population)
 
     def _dealt(self, sizes: Sequence[Share]) -> Iterator[int]:
+        if self._endless is not None:
+            yield from cycle(self._endless)
         planned = [*self.counts, self._without]
         common = reduce(gcd, planned)
         if common:
-            turn = [
-                *islice(earliest_deadlines([each // common for each in planned], self._ranks), sum(planned) // common)
-            ]
-            turn.reverse()
+            turn = _turn([each // common for each in planned], self._ranks)
             for _ in range(common):
                 yield from turn
-        yield from earliest_deadlines(_weights(sizes), self._ranks)
+        missing = [max(0, (size.count or 0) - count) for size, count in zip(sizes, self.counts, strict=True)]
+        yield from _turn([*missing, 0], self._ranks)  # there were too few users for all of the numbers
+        wanted = _wanted(sizes, self._planned)
+        ahead = [count - whole for count, whole in zip(planned, wanted, strict=True)]
+        yield from earliest_deadlines(_weights(sizes), self._ranks, ahead)
+
+
+def _turn(weights: Sequence[int], ranks: Mapping[int, int]) -> list[int]:
+    """Of so many each, read backwards."""
+    turn = [*islice(earliest_deadlines(weights, ranks), sum(weights))]
+    turn.reverse()
+    return turn
 
 
 def _wanted(sizes: Sequence[Share], users: int) -> list[Fraction]:
@@ -104,17 +126,20 @@ def _wanted(sizes: Sequence[Share], users: int) -> list[Fraction]:
 
 
 def _weights(sizes: Sequence[Share]) -> list[int]:
-    """In which proportion users that come beside the planned ones are dealt; last, how many of them have none."""
+    """In which proportion users are dealt, in lowest terms: by numbers where there are no shares, else by the shares
+    alone. Last, those that have no population."""
     shares = [size.fraction or Fraction(0) for size in sizes]
-    if not any(shares):
-        numbers = [size.count or 0 for size in sizes]
-        return [*numbers, 0] if any(numbers) else [*numbers, 1]
-    shares.append(max(Fraction(0), 1 - sum(shares, Fraction(0))))
+    if any(shares):
+        shares.append(max(Fraction(0), 1 - sum(shares, Fraction(0))))
+    else:
+        shares = [Fraction(size.count or 0) for size in sizes]
+        shares.append(Fraction(0 if any(shares) else 1))
     denominator = lcm(*(share.denominator for share in shares))
-    return [int(share * denominator) for share in shares]
+    weights = [int(share * denominator) for share in shares]
+    return [weight // gcd(*weights) for weight in weights]
 
 
-def largest_remainders(wanted: Sequence[Fraction], total: int, ranks: dict[int, int]) -> list[int]:
+def largest_remainders(wanted: Sequence[Fraction], total: int, ranks: Mapping[int, int]) -> list[int]:
     """Whole numbers that add up to `total`, each within one of what is wanted (Hamilton's method). `ranks`: who comes
     first of those whose remainders are equal."""
     counts = [int(each) for each in wanted]
@@ -125,22 +150,26 @@ def largest_remainders(wanted: Sequence[Fraction], total: int, ranks: dict[int, 
     return counts
 
 
-def earliest_deadlines(weights: Sequence[int], ranks: dict[int, int]) -> Iterator[int]:
+def earliest_deadlines(
+    weights: Sequence[int], ranks: Mapping[int, int], ahead: Sequence[Fraction] | None = None
+) -> Iterator[int]:
     """Deals slots without end, so that after any number of them each has had its share to within one.
 
-    Unit j of weight w of W may be dealt from floor(j W / w) on, and before ceil((j + 1) W / w).
+    Unit j of weight w of W may be dealt from floor(j W / w) on, and before ceil((j + 1) W / w). `ahead`: how much more
+    than its share each has had before.
     """
     whole = sum(weights)
-    waiting = [(0, at) for at, weight in enumerate(weights) if weight]
+    dealt: list[int | Fraction] = [0] * len(weights) if ahead is None else [*ahead]
+    waiting = [(dealt[at] * whole // weight, at) for at, weight in enumerate(weights) if weight]
+    heapq.heapify(waiting)
     ready: list[tuple[int, int, int]] = []
-    dealt = [0] * len(weights)
     slot = 0
-    while True:
+    while waiting or ready:
+        if not ready:  # what was had before left too much to some: the first who is due again is next
+            slot = max(slot, waiting[0][0])
         while waiting and waiting[0][0] <= slot:
             _, at = heapq.heappop(waiting)
             heapq.heappush(ready, (-(-(dealt[at] + 1) * whole // weights[at]), ranks[at], at))
-        if not ready:
-            return
         _, _, at = heapq.heappop(ready)
         yield at
         dealt[at] += 1
