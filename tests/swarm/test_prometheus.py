@@ -7,6 +7,7 @@ from urllib.request import urlopen
 
 import gevent
 import pytest
+from prometheus_client import CollectorRegistry
 
 from tests.swarm.runs import configured
 from tests.swarm.scrapes import FedRun, counts, parsed, samples, scraped, times, total, two_classes, value
@@ -18,6 +19,12 @@ from wps_load.swarm.messages import Sums
 from wps_load.swarm.prometheus import RunMetrics, serve
 
 NOTHING = RunMetrics(lambda: None)
+
+
+def registry(metrics: RunMetrics) -> CollectorRegistry:
+    found = CollectorRegistry()
+    found.register(metrics)
+    return found
 
 
 def two_populations() -> FedRun:
@@ -142,7 +149,7 @@ def test_an_attempt_that_was_given_up_is_slower_than_any_bound() -> None:
 def test_names_keep_to_the_ecosystems_conventions() -> None:
     run = two_populations()
     run.finish(LedgerTotals(2, 1, 4, 4, 0, 0, 0, missed=0), [LedgerTotals(2, 1, 4, 4, 0, 0, 0, missed=0)] * 2)
-    server = serve("127.0.0.1", 0, RunMetrics(lambda: run.reporter))
+    server = serve("127.0.0.1", 0, registry(RunMetrics(lambda: run.reporter)))
     try:
         text = gevent.get_hub().threadpool.apply(_get, (server.server_port,))
     finally:
@@ -173,7 +180,7 @@ def _get(port: int) -> str:
 )
 def test_an_address_that_cannot_be_listened_on(host: str, port: int | None, option: str, said: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(ConfigError) as refused:
-        serve(host, port or taken.getsockname()[1], NOTHING)
+        serve(host, port or taken.getsockname()[1], registry(NOTHING))
     (fault,) = refused.value.faults
     assert fault.option == option
     assert said in fault.allowed

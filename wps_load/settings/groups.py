@@ -43,7 +43,11 @@ GROUPS = (
         "auth roles token-lifetime connect-timeout keepalive-interval keepalive-timeout answer-timeout connect-host "
         "bind ca-file insecure",
     ),
-    Group("Output", "what a run leaves behind", "report-dir table prometheus-port prometheus-host"),
+    Group(
+        "Output",
+        "what a run leaves behind",
+        "report-dir table prometheus-port prometheus-host prometheus-linger prometheus-push",
+    ),
 )
 FIRST = ("--wps-target", "--wps-scenario", "--wps-mix", "--wps-protocol", "--wps-rate", "--wps-slo")
 """What most runs differ in: the form shows these before it shows groups."""

@@ -355,6 +355,16 @@ OPTIONS: tuple[Option, ...] = (
         page=Page.NEVER,
     ),
     Option(
+        "--wps-prometheus-linger", "prometheus_linger_ns", "0s",
+        "how long a headless process serves --wps-prometheus-port after its run's end: for a last scrape",
+        duration_ns, page=Page.NEVER,
+    ),
+    Option(
+        "--wps-prometheus-push", "prometheus_push", "",
+        "Pushgateway that gets the metrics while the run goes on, and at its end: https://USER:PASSWORD@HOST",
+        texts.pushgateway, secret=True,
+    ),
+    Option(
         "--wps-allow-target-change", "allow_target_change", False,
         "whoever reaches the web page may send the load to another target", page=Page.NEVER,
     ),

@@ -304,6 +304,13 @@ def _units(seen: Given) -> Fault | None:
     return Fault("--wps-units", str(config.units), f"{config.tier} has at most {_UNITS_OF[config.tier]}")
 
 
+def _linger(seen: Given) -> Fault | None:
+    config = seen.config
+    if not config.prometheus_linger_ns or config.prometheus_port is not None:
+        return None
+    return Fault("--wps-prometheus-linger", None, "nothing is served that could stay: give --wps-prometheus-port")
+
+
 _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-scenario", "--wps-protocol"), _protocol),
     (("--wps-scenario", *TARGET_FLAGS), _key),
@@ -330,6 +337,7 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-payload", "--wps-payload-file", "--wps-data-type", "--wps-protocol"), _payload),
     (("--wps-keepalive-interval", "--wps-keepalive-timeout"), _keepalive),
     (("--wps-units", "--wps-tier"), _units),
+    (("--wps-prometheus-port", "--wps-prometheus-linger"), _linger),
 )
-_OF_RUN: Collection[Rule] = (_user_ids, _one_plan, _emulator_only, _keepalive, _units)
+_OF_RUN: Collection[Rule] = (_user_ids, _one_plan, _emulator_only, _keepalive, _units, _linger)
 """The rules that are about the whole run; all others are about a population."""

@@ -16,6 +16,7 @@ from wps_load.settings.entra import AzureResource, ClientTokens
 from wps_load.settings.options import SHAPING
 from wps_load.settings.target import Target
 from wps_load.settings.texts import TIERS
+from wps_load.urls import Url
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.mixture import Mixture
 from wps_load.workload.payload import Part, PayloadPlan
@@ -163,6 +164,8 @@ class RunConfig:
     insecure: bool
     prometheus_port: int | None
     prometheus_host: str
+    prometheus_linger_ns: int
+    prometheus_push: Url | None = field(repr=False)
     allow_target_change: bool
     table: bool
     users: int | None

@@ -55,6 +55,17 @@ def negotiate_url(text: str) -> str:
     return unquoted(text)
 
 
+def pushgateway(text: str) -> Url:
+    allowed = "a Pushgateway, http://HOST:9091 or https://USER:PASSWORD@HOST"
+    try:
+        url = Url.parse(unquoted(text))
+    except ValueError as error:
+        raise ValueError(f"{allowed}; {error}") from None
+    if "?" in url.target:
+        raise ValueError(f"{allowed}, without a query")
+    return url
+
+
 def roles(text: str) -> tuple[str, ...]:
     return () if text.strip() == "none" else judged_roles(parts(text))
 

@@ -29,12 +29,12 @@ from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.console import Console
 from wps_load.swarm.ending import Ending
 from wps_load.swarm.engines import judge_network, make_engine, make_network
+from wps_load.swarm.exports import Exports
 from wps_load.swarm.gate import MasterGate, WorkerGate
 from wps_load.swarm.guard import Trouble, trouble
 from wps_load.swarm.kinds import restore_task
 from wps_load.swarm.messages import Failed
 from wps_load.swarm.plan import RunPlan, time_left_ns
-from wps_load.swarm.prometheus import RunMetrics, serve
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.run import Run
 from wps_load.swarm.shapes import UsersInSteps
@@ -65,7 +65,7 @@ class Lifecycle:
         self.trouble: Trouble | None = None
         self._emulator: EmulatorProcess | None = None
         self._warned: set[str] = set()
-        self._scraped = False
+        self._exports = Exports(lambda: self.reporter, say=self.console.say, warn=self._warn)
         self._steps = UsersInSteps(environment, runner)
         self._ending = Ending(self)
         self._bus: Bus = self._make_bus()
@@ -195,10 +195,7 @@ class Lifecycle:
             serve_forks(config, make_network(config), self._warn)
         self._steps.install(config)
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
-        if config.prometheus_port is not None and not self._scraped:
-            host, port = config.prometheus_host, config.prometheus_port
-            serve(host, port, RunMetrics(lambda: self.reporter))
-            self._scraped = True
+        self._exports.prepare(config)
         self.reporter.announce()
 
     def _on_test_start(self, **_: Any) -> None:
@@ -243,6 +240,7 @@ class Lifecycle:
         )
         setattr(self.environment.parsed_options, RUN_ATTRIBUTE, orjson.dumps(run.identity).decode())
         run.start()
+        self._exports.begin()
 
     def _end_run(self) -> None:
         """There is nothing more to find out."""
@@ -301,6 +299,7 @@ class Lifecycle:
         run.drain()
         self.run = None
         run.report(self._ending.outside())
+        self._exports.finish()
         if not self.parsed.get("headless"):
             run.reporter.tell()
 
@@ -323,6 +322,8 @@ class Lifecycle:
         self._stop_emulator()  # not before the workers have closed their connections, which `quitting` is
         if self.conducts and self.reporter is not None:
             self.reporter.tell(exit_code)  # below Locust's tables, where one looks first
+            if self._is_batch and self.reporter.used:
+                self._exports.linger(self.reporter.config, self._ending.signals.asked)
         output.settle()
 
     def _stop_emulator(self) -> None:

@@ -1,4 +1,4 @@
-"""`--wps-prometheus-port`: the run's figures for a scraper, by the official client library."""
+"""The run's figures as the official client library of Prometheus has them, and `--wps-prometheus-port`."""
 
 from __future__ import annotations
 
@@ -73,10 +73,8 @@ def _histogram(family: TimeFamily) -> Metric:
     return found
 
 
-def serve(host: str, port: int, metrics: RunMetrics) -> WSGIServer:
+def serve(host: str, port: int, registry: CollectorRegistry) -> WSGIServer:
     """Serves /metrics for as long as the process lives. Raises ConfigError if the address cannot be listened on."""
-    registry = CollectorRegistry()
-    registry.register(metrics)
     # without compression, which would take longer than all the rest, in one go
     server = WSGIServer((host, port), make_wsgi_app(registry, disable_compression=True), log=None, error_log=None)
     try:

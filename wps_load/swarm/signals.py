@@ -19,6 +19,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import gevent
+from gevent.event import Event
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.errors import ExitCode
@@ -128,6 +129,8 @@ class Signals:
         self._first: tuple[int, int] | None = None
         self.prepared = False
         """Set when our part of the start is done."""
+        self.asked = Event()
+        """Set by the first signal: somebody wants the process to end."""
         self.stopped_by: str | None = None
         """The first signal, and when it came, if it came to a headless run before its time."""
 
@@ -160,6 +163,7 @@ class Signals:
                 return
         else:
             self._first = number, at_ns
+            self.asked.set()
             self._note(number)
         runner = self._process.runner
         where = where_is(calls_of_program(self._main), prepared=self.prepared, begun=runner.state != "ready")

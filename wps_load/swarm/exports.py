@@ -1,0 +1,82 @@
+"""A process's exports to monitoring systems: what serves and pushes the figures of its runs, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+from prometheus_client import CollectorRegistry
+
+from wps_load.clock import NS_PER_S
+from wps_load.settings.run_config import RunConfig
+from wps_load.swarm.engines import make_network
+from wps_load.swarm.prometheus import RunMetrics, serve
+from wps_load.swarm.pushgateway import PushFailed, Pushgateway
+from wps_load.swarm.reporter import Reporter
+
+PUSH_EVERY_S = 15.0
+
+
+class Exports:
+    """`current()`: the reporter of the run that is on, was last, or is prepared. `warn(kind, sentence)`: once a run."""
+
+    def __init__(
+        self,
+        current: Callable[[], Reporter | None],
+        *,
+        say: Callable[[str], None],
+        warn: Callable[[str, str], None],
+    ) -> None:
+        self._say = say
+        self._warn = warn
+        self._registry = CollectorRegistry()
+        self._registry.register(RunMetrics(current))
+        self._served: str | None = None
+        self._gateway: Pushgateway | None = None
+        self._pushing: Any = None
+
+    def prepare(self, config: RunConfig) -> None:
+        """Of a run that is about to begin. Raises ConfigError if the address cannot be listened on."""
+        if config.prometheus_port is not None and self._served is None:
+            serve(config.prometheus_host, config.prometheus_port, self._registry)
+            host = f"[{config.prometheus_host}]" if ":" in config.prometheus_host else config.prometheus_host
+            self._served = f"http://{host}:{config.prometheus_port}/metrics"
+        if config.prometheus_push is not None:
+            self._gateway = Pushgateway(config.prometheus_push, make_network(config), self._registry)
+
+    def begin(self) -> None:
+        """The run begins."""
+        if self._gateway is not None and self._pushing is None:
+            self._pushing = gevent.spawn(self._push_often)
+
+    def finish(self) -> None:
+        """The run has its verdict."""
+        if self._pushing is not None:
+            self._pushing.kill()
+            self._pushing = None
+        if self._gateway is not None:
+            self._push()
+            self._gateway.close()
+            self._gateway = None
+
+    def _push_often(self) -> None:
+        while True:
+            gevent.sleep(PUSH_EVERY_S)
+            self._push()
+
+    def _push(self) -> None:
+        assert self._gateway is not None
+        try:
+            self._gateway.push()
+        except PushFailed as failure:
+            self._warn("push", f"{failure}; the run is not affected, its report has everything")
+
+    def linger(self, config: RunConfig, asked: Any) -> None:
+        """What is served stays for a last scrape, until `asked` is set: somebody wants the process to end."""
+        seconds = config.prometheus_linger_ns / NS_PER_S
+        if self._served is not None and seconds and not asked.is_set():
+            self._say(
+                f"The metrics stay at {self._served} for {seconds:g} s (--wps-prometheus-linger); Ctrl-C ends that"
+            )
+            asked.wait(seconds)
