@@ -21,6 +21,7 @@ from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.facts import gather
 from wps_load.swarm.messages import Accounts, Hello, Pong, Report, Sums, Vitals
+from wps_load.swarm.populations_now import populations_now
 
 NAMES: tuple[Literal["published", "expected", "delivered", "lost"], ...] = (
     "published", "expected", "delivered", "lost",
@@ -94,3 +95,38 @@ def test_populations_add_up_to_the_run_and_are_judged_by_their_own() -> None:
 
 def test_a_run_of_one_population_has_no_list_of_them() -> None:
     assert Conductor(planned(), FakeCrowd()).collector.populations == []
+
+
+def told(at_s: int, chat: Sums, display: Sums) -> Report:
+    """The second that ends at `at_s`, in which the chatters had rtt 5 ms, and the displays delivery 400 ms."""
+    whole = times("rtt", 5)
+    whole.merge(times("delivery", 400))
+    part = EpochReport(0, 1, whole, {(0, 0): times("rtt", 5), (0, 1): times("delivery", 400)})
+    return Report(at_s, False, 0, 1, counts(), chat.totals, Vitals(0.0, 0, 0), None, [part], [chat, display])
+
+
+def test_the_live_line_knows_each_population_of_the_last_second() -> None:
+    conductor = Conductor(
+        planned(config("display.delivery p99 < 500ms, display.loss = 0, chat-user.rtt p99 < 1s, delivery p99 < 1s"),
+                scenario_users=False),
+        FakeCrowd(ours=0),
+        own_host="here",
+    )  # fmt: skip
+    conductor.received("a", NUMBER, Hello("here"), 0)
+    conductor.tick(1, {"a"})
+    quiet = Sums(0, counts(), counts(delivered=1), None)
+    conductor.received("a", NUMBER, told(1, quiet, quiet), 2)
+    found = {each.name: each for each in populations_now(conductor, conductor.collector)}
+    assert found["display"].text == "display delivery p50 400 p99 400 ms ✓ 20% below 500"
+    assert found["chat-user"].text == "chat-user rtt p50 5.00 p99 5.00 ms ✓ 100% below 1,000"
+    assert found[""].text == "all delivery p50 400 p99 400 ms ✓ 60% below 1,000"
+
+    losing = Sums(0, counts(), counts(delivered=7, missing=2), None)
+    conductor.received("a", NUMBER, told(2, quiet, losing), 3)
+    found = {each.name: each for each in populations_now(conductor, conductor.collector)}
+    assert found["display"].text == "display missing 2 ✗ = 0"
+    nothing = told(3, quiet, quiet)._replace(parts=[EpochReport(0, 1, Snapshot(), {})])
+    conductor.received("a", NUMBER, nothing, 4)
+    found = {each.name: each for each in populations_now(conductor, conductor.collector)}
+    assert found["chat-user"].p99_ms is None
+    assert found["chat-user"].order[0] == 3, "it had values before"

@@ -217,6 +217,11 @@ class SloResult:
     verdict: Verdict
 
 
+def holds(slo: Slo, value: float) -> bool:
+    """Whether a value, in ms for times, is within the limit."""
+    return _COMPARE[slo.operator](value, slo.limit if slo.limit_ms is None else slo.limit_ms)
+
+
 def evaluate(slo: Slo, source: SloSource) -> SloResult:
     """Whether `slo` holds. Without data the verdict is `no_data`, which is not a pass."""
     if slo.population:
@@ -227,11 +232,10 @@ def evaluate(slo: Slo, source: SloSource) -> SloResult:
     value = _value(slo, source)
     if value is None:
         return SloResult(slo.expression, None, "no_data")
-    limit = slo.limit if slo.limit_ms is None else slo.limit_ms
-    holds = _COMPARE[slo.operator](value, limit)
-    if holds and _is_least(slo, source):
+    held = holds(slo, value)
+    if held and _is_least(slo, source):
         return SloResult(slo.expression, value, "no_data")
-    return SloResult(slo.expression, value, "pass" if holds else "fail")
+    return SloResult(slo.expression, value, "pass" if held else "fail")
 
 
 def _is_least(slo: Slo, source: SloSource) -> bool:
@@ -250,7 +254,7 @@ def _is_least(slo: Slo, source: SloSource) -> bool:
 def _value(slo: Slo, source: SloSource) -> float | None:
     match slo.kind:
         case "messages":
-            return _message_count(slo, source.messages)
+            return message_count(slo, source.messages)
         case "connected":
             return None if source.connected_share is None else source.connected_share * 100
     row = source.row(slo.subject)
@@ -269,7 +273,8 @@ def _value(slo: Slo, source: SloSource) -> float | None:
             return failures / count * 100 if count else None
 
 
-def _message_count(slo: Slo, messages: LedgerTotals | None) -> float | None:
+def message_count(slo: Slo, messages: LedgerTotals | None) -> float | None:
+    """The value of an SLO on loss, duplicates and the like; None without data."""
     if messages is None or not (messages.expected or messages.missed or messages.misdelivered):
         return None
     due = messages.expected or 0

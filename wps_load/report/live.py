@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from wps_load.report.live_populations import PopulationNow, beyond, not_met, worst_first
 from wps_load.report.tables import DASH, millis, seconds
 
 _FULL, _EMPTY = "█", "░"
@@ -20,8 +21,9 @@ class LiveState:
     `connects_per_s`: where connections are what the run is about, or what it does at present: new ones a second, shown
     instead of the messages. `metric`: the latency shown (`rtt`, `delivery`, ...), over the last seconds. `limit_ms` and
     `limit_percentile`: the SLO on it, if there is one, such as 1000.0 and "p99". `lost`: gaps seen so far. `failed`:
-    attempts to connect that failed so far, by label. `counts`: what this scenario is about, such as cuts and
-    recoveries, in the order in which it is shown.
+    attempts to connect that failed so far, by label; `failed_most`: whose these are for the most part, in a mix.
+    `counts`: what this scenario is about, such as cuts and recoveries, in the order in which it is shown.
+    `populations`: of a mix; the worst of them is shown instead of the run's latency.
     """
 
     phase: str
@@ -39,7 +41,9 @@ class LiveState:
     limit_percentile: str | None = None
     connects_per_s: float | None = None
     failed: Mapping[str, int] = field(default_factory=dict)
+    failed_most: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
+    populations: Sequence[PopulationNow] = ()
 
 
 class Part(NamedTuple):
@@ -104,13 +108,19 @@ def _clock(state: LiveState) -> str:
 
 
 def _parts(state: LiveState) -> list[Part]:
-    if state.connects_per_s is None:
-        head = [Part(2, f"{state.connections:,}/{state.target:,} connected"), Part(0, _latency(state))]
+    connected = f"{state.connections:,}/{state.target:,} connected"
+    if state.populations:
+        worst, *others = worst_first(state.populations)
+        more = not_met(state.populations) - sum(demand.met is False for demand in worst.demands)
+        head = [Part(0, worst.text), *([Part(1, f"{more} more SLO{'s' * (more > 1)} not met")] if more else [])]
+        head += [Part(10 + place, each.text) for place, each in enumerate(others)]
+        head += [Part(2, connected)]
+    elif state.connects_per_s is None:
+        head = [Part(2, connected), Part(0, _latency(state))]
     else:
-        shown = f"{state.connections:,}/{state.target:,} connected, {_rate(state.connects_per_s)}"
-        head = [Part(0, shown), Part(4, _latency(state))]
+        head = [Part(0, f"{connected}, {_rate(state.connects_per_s)}"), Part(4, _latency(state))]
     if state.failed:
-        head.append(Part(3, _failed(state.failed)))
+        head.append(Part(3, _failed(state.failed, state.failed_most)))
     head += [Part(3, f"{name} {count:,}") for name, count in state.counts.items()]
     if state.connects_per_s is not None:
         return head
@@ -123,11 +133,12 @@ def _parts(state: LiveState) -> list[Part]:
     ]
 
 
-def _failed(labels: Mapping[str, int]) -> str:
-    """How many attempts failed, and the commonest reason."""
+def _failed(labels: Mapping[str, int], most: str) -> str:
+    """How many attempts failed, the commonest reason, and who had the most of them."""
     commonest = max(labels, key=lambda label: labels[label])
     others = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
-    return f"failed {sum(labels.values()):,} ({commonest}{others})"
+    whose = f", most of {most}" if most else ""
+    return f"failed {sum(labels.values()):,} ({commonest}{others}{whose})"
 
 
 def _latency(state: LiveState) -> str:
@@ -137,9 +148,7 @@ def _latency(state: LiveState) -> str:
     value = state.p99_ms if state.limit_percentile == "p99" else state.p50_ms
     if value is None:
         return text
-    share = abs(value - state.limit_ms) / state.limit_ms if state.limit_ms else 0.0
-    side = f"✓ {share:.0%} below" if value <= state.limit_ms else f"✗ {share:.0%} above"
-    return f"{text} {side} {millis(state.limit_ms)}"
+    return f"{text} {beyond(value, state.limit_ms, met=value <= state.limit_ms)}"
 
 
 def _rate(per_s: float | None) -> str:

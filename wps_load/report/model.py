@@ -54,6 +54,13 @@ class ConnectionCounts:
     closed_by_plan: int | None = None
     peak: int | None = None
 
+    @property
+    def share(self) -> float | None:
+        """Connections open over the measure phase, as a share of those requested."""
+        if self.open_mean is None or not self.requested_mean:
+            return None
+        return min(1.0, self.open_mean / self.requested_mean)  # of fewer users, the old ones take a moment to leave
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorHealth:

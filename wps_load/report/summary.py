@@ -136,10 +136,7 @@ class FactsSource:
     @property
     def connected_share(self) -> float | None:
         """Connections open over the measure phase, as a share of those requested."""
-        found = self._facts.connections
-        if found.open_mean is None or not found.requested_mean:
-            return None
-        return min(1.0, found.open_mean / found.requested_mean)  # of fewer users, the old ones take a moment to leave
+        return self._facts.connections.share
 
     @property
     def measure_s(self) -> float | None:

@@ -86,6 +86,11 @@ class Books:
         )
 
     @property
+    def reported(self) -> bool:
+        """Whether any agent has told of its messages yet."""
+        return bool(self._running)
+
+    @property
     def open(self) -> int:
         """Connections open by the agents' last reports."""
         return sum(self._open.values())

@@ -34,6 +34,8 @@ class Second:
     deltas: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_DELTAS, 0))
     open: dict[str, int] = field(default_factory=dict)
     cpu_percent: float = 0.0
+    populations: dict[int, Snapshot] = field(default_factory=dict)
+    """What belongs to each, by its number."""
 
 
 class Collector(Books):
@@ -51,6 +53,8 @@ class Collector(Books):
         self.timeline: Retention[Interval, dict[str, object]] = Retention(Interval.row)
         self.newest: Interval | None = None
         """The second that has just become a row: for those who look at once, as it is merged with others later."""
+        self.newest_of: dict[int, Snapshot] = {}
+        """What that second had of each population, by its number."""
         self._watches: list[Watch] = []
         self.lags: dict[str, dict[str, Histogram]] = {}
         """How late each agent was in the measure phase: one that stood still is hardly seen among many."""
@@ -61,7 +65,7 @@ class Collector(Books):
         self.rss_bytes_max = 0
         self.gc_pause_ns_max = 0
         self._started_ns = started_ns
-        self._config = config
+        self.config = config
         self._on_second = on_second
         self.paused_s: dict[str, int] = {}
         """For how long each agent was not heard of at most, where that was longer than PAUSE_S."""
@@ -94,6 +98,8 @@ class Collector(Books):
         found = self._pending.setdefault(second, Second())
         for part in report.parts:
             found.interval.merge(part.snapshot)
+            for (_, receiver), own in part.pairs.items():
+                found.populations.setdefault(receiver, Snapshot()).merge(own)
             if self._resets_before.get(agent, 0) + part.resets >= self.resets:
                 self.total.merge(part.counted())
                 for pair, own in part.counted_pairs().items():
@@ -193,6 +199,7 @@ class Collector(Books):
     def _write_row(self, number: int, second: Second) -> None:
         began = float(self._last_row)
         self._last_row = number
+        self.newest_of = second.populations
         self.write(
             Interval(
                 began,

@@ -44,6 +44,17 @@ def of_populations(conductor: Conductor, facts: RunFacts) -> dict[str, Any]:
     return {"populations": found, "pairs": pairs, "connections": _together(facts.connections, [*found.values()])}
 
 
+def connected_share(conductor: Conductor, number: int) -> float | None:
+    """Of a population's connections that were asked for, how many were open in the measure phase so far, as a share."""
+    config, collector = conductor.plan.config, conductor.collector
+    every = collector.populations or [collector]
+    users = max(conductor.requested.most, conductor.plan.users)
+    found = _connections(
+        conductor, config.populations[number], every[number], config.mixture(users).counts[number], users
+    )
+    return found.share
+
+
 def _of_one(
     conductor: Conductor, facts: RunFacts, population: Population, books: Books, users: int, all_users: int
 ) -> RunFacts:

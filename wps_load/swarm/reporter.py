@@ -33,10 +33,12 @@ from wps_load.report.summary import build_summary
 from wps_load.report.templates import preload
 from wps_load.report.user_phases import UserPhases
 from wps_load.settings.run_config import RunConfig
+from wps_load.swarm.books import Books
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.console import Console
 from wps_load.swarm.facts import Steps, gather, scenario_name, versions
+from wps_load.swarm.populations_now import populations_now
 from wps_load.swarm.snapshots import SnapshotWriter
 
 logger = logging.getLogger(__name__)
@@ -171,6 +173,8 @@ class Reporter:
         now = now_ns()
         phase = conductor.phase_at(now)
         connects = metric == "connect" or phase in ("connect", "settle")
+        populations = () if phase in ("connect", "settle") else populations_now(conductor, collector)
+        connects = connects and not populations
         if connects:
             metric = "connect"
         elapsed_s = (now - conductor.plan.started_ns) / NS_PER_S
@@ -192,7 +196,9 @@ class Reporter:
             limit_percentile=percentile,
             connects_per_s=row["connect_opened"] / interval_s if connects else None,
             failed=_connect_failures(collector),
+            failed_most=_failed_most(self.config, collector),
             counts=_counts(self.scenario, collector),
+            populations=populations,
         )
 
     def _limit(self, metric: str) -> tuple[float | None, str | None]:
@@ -330,5 +336,11 @@ def _counts(scenario: str, collector: Collector) -> dict[str, int]:
     return {words: counters.get(f"connections_{name}", 0) for words, name in _COUNTED.get(scenario, {}).items()}
 
 
-def _connect_failures(collector: Collector) -> dict[str, int]:
-    return {label: count for (metric, label), count in collector.total.failures.items() if metric == "connect"}
+def _failed_most(config: RunConfig, collector: Collector) -> str:
+    """The population with the most failed attempts to connect; empty: there are no several ones, or none failed."""
+    counts = [sum(_connect_failures(books).values()) for books in collector.populations]
+    return config.names[counts.index(max(counts))] if any(counts) else ""
+
+
+def _connect_failures(books: Books) -> dict[str, int]:
+    return {label: count for (metric, label), count in books.total.failures.items() if metric == "connect"}
