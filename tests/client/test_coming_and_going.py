@@ -8,8 +8,10 @@ import gevent
 import pytest
 
 from tests.client.engine_runs import LEAD_NS, Run, await_time, until
+from tests.client.test_mixed_engines import HALF, adds_up, mix
 from wps_load.client.epochs import Epoch
 from wps_load.clock import NS_PER_MS, now_ns
+from wps_load.workload.values import Share
 
 HALF_MS = 400
 
@@ -32,7 +34,8 @@ class Changing(Run):
         for index in sorted(here)[len(here) - remove :]:
             here.discard(index)
             engine = self.engines[index % len(self.engines)]
-            gevent.spawn_later(HALF_MS / 1000, engine.dismiss, engine.populations[0].users[index])
+            part = engine.populations[engine.run.audiences.population_of(index)]
+            gevent.spawn_later(HALF_MS / 1000, engine.dismiss, part.users[index])
         for engine in self.engines:
             engine.attend(middle_ns, here)
         for engine in self.engines:
@@ -67,3 +70,53 @@ def test_rest_senders_send_to_who_is_there(live_emulator: str, engines: int) -> 
     sent = Counter({each.stream & 0xFF: each.window.out.seq for each in streams if each.window is not None})
     assert set(sent) == set(range(7)), "to all who are there, and not to who has gone before it was told"
     assert abs(sum(sent.values()) - 2 * 50 * 2 * HALF_MS // 1000) <= 4, "each sender keeps its rate"
+
+
+QUARTER = Share.parse("25%")
+HOSTS = {"name": "hosts", "scenario": "small-group", "group_size": 2, "users": HALF}
+LISTENING = {"scenario": "idle", "listens_to": "hosts", "users": QUARTER}
+
+
+def streams_heard(run: Run, population: int) -> dict[int, set[int]]:
+    """By the users of a population: whose messages have come to them."""
+    return {
+        index: {stream for stream, *_ in engine.run.ledger.receiver(index).accounts()}
+        for engine in run.engines
+        for index in engine.populations[population].users
+    }
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+@pytest.mark.parametrize("protocol", ["json", "protobuf-reliable"])
+def test_listeners_join_the_groups_of_hosts_that_are_added(live_emulator: str, engines: int, protocol: str) -> None:
+    changed = mix(
+        HOSTS,
+        {**LISTENING, "name": "viewers", "protocol": protocol},
+        {**LISTENING, "name": "phones", "protocol": "simple"},
+    )
+    run = Changing(live_emulator, 8, engines=engines, rate="20", changed=changed).settle()
+    assert isinstance(run, Changing)
+    first = {index for engine in run.engines for index in engine.populations[0].users}
+    old_phones = streams_heard(run, 2).keys()
+    run.changed(add=8)
+    hosts = {index for engine in run.engines for index in engine.populations[0].users}
+    heard = {number: streams_heard(run, number) for number in (1, 2)}
+    done = run.finish()
+    done.assert_whole()
+    adds_up(done)
+    assert (len(first), len(hosts)) == (4, 8)
+    assert list(heard[1].values()) == [hosts] * 4
+    assert [heard[2][index] for index in old_phones] == [first] * 2, "their tokens name the groups that there were"
+
+
+def test_a_mix_loses_users_without_losing_messages(live_emulator: str) -> None:
+    changed = mix(HOSTS, {**LISTENING, "name": "viewers"}, {**LISTENING, "name": "phones", "protocol": "simple"})
+    run = Changing(live_emulator, 16, engines=2, rate="20", changed=changed).settle()
+    assert isinstance(run, Changing)
+    run.changed(remove=8)
+    here = [sorted(index for each in run.engines for index in each.populations[number].users) for number in range(3)]
+    done = run.finish()
+    done.assert_whole(held=8)
+    adds_up(done)
+    assert [len(each) for each in here] == [4, 2, 2], "each population keeps its share"
+    assert sorted(index for each in here for index in each) == list(range(8))

@@ -11,7 +11,17 @@ from hypothesis import strategies as st
 
 from wps_load.workload.chaos import SlowPlan
 from wps_load.workload.layout import layout, publisher_count
-from wps_load.workload.population import EVERYBODY, USER_BASE, Role, phase, rest_streams, role
+from wps_load.workload.population import (
+    EVERYBODY,
+    USER_BASE,
+    Hosts,
+    Listened,
+    Role,
+    Standing,
+    phase,
+    rest_streams,
+    role,
+)  # fmt: skip
 from wps_load.workload.scenarios import SCENARIOS, Topology
 from wps_load.workload.values import Share
 
@@ -129,6 +139,33 @@ def test_a_role_joins_what_it_hears(plan: Plan, users: int) -> None:
         assert len(set(one.audiences)) == len(one.audiences)
         if one.groups:
             assert one.groups == tuple(f"run-g{number}" for number in one.audiences)
+
+
+@given(
+    PLANS, st.integers(1, 30), st.integers(0, 30), st.integers(0, 30), st.integers(0, 40), st.none() | st.integers(1, 5)
+)
+def test_listeners_join_groups_that_come_later_and_nothing_else_of_their_part_changes(
+    plan: Plan, hosts: int, then: int, more: int, local: int, groups: int | None
+) -> None:
+    listens = Standing(1, "viewers", Listened(plan, hosts, 0, "hosts"))
+    listener = replace(plan, scenario="big-group", groups=groups, group_size=None)
+    came, most = hosts + then, hosts + then + more
+    before, after = (
+        role(listener, "run", local, 40, index=100 + local, standing=listens, hosts=Hosts(came, count))
+        for count in (came, most)
+    )
+    assert after.audiences[: len(before.audiences)] == before.audiences
+    assert after.groups[: len(before.groups)] == before.groups
+    assert replace(after, groups=before.groups, audiences=before.audiences) == before
+    published = {
+        one.publication.audience
+        for one in (role(plan, "run", index, hosts, standing=Standing(0, "hosts")) for index in range(most))
+        if one.publication is not None and one.publication.kind == "group"
+    }
+    if groups is None:
+        assert published <= set(after.audiences), "it hears every group that somebody publishes to"
+    else:
+        assert len(after.groups) <= groups
 
 
 @given(st.integers(1, 100), st.integers(1, 100), st.integers(0, 2**32))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from wps_load.measure import task_stamp
 from wps_load.measure.task_stamp import TASKS
 from wps_load.settings.run_config import RunConfig
 from wps_load.workload.mixture import Mixture
-from wps_load.workload.population import INDEX_MASK, USER_BASE, Role, population_of_stream, role
+from wps_load.workload.population import INDEX_MASK, USER_BASE, Hosts, Role, population_of_stream, role
 from wps_load.workload.standing import standings
 
 
@@ -18,6 +20,8 @@ class Audiences:
         self._run_id = run_id
         self._mixture = mixture
         self.standings = standings(config.populations, mixture.counts)
+        self._most = list(mixture.counts)
+        """How many users each population has had at most."""
         self._publishes_to: dict[int, tuple[int | None, bool]] = {}
         self._hears: dict[int, frozenset[int]] = {}
 
@@ -35,6 +39,25 @@ class Audiences:
         if no_echo and publisher == index:
             return False
         return audience is None or audience in self.heard_by(index)
+
+    def came(self, indices: Iterable[int]) -> set[int]:
+        """Users of the run have come, here or elsewhere. Returns the populations that listen to those that are larger
+        now than they ever were: their members' roles are to be asked for again."""
+        larger = set()
+        for index in indices:
+            found = self._mixture.of(index)
+            if found is not None and found[1] >= self._most[found[0]]:
+                self._most[found[0]] = found[1] + 1
+                larger.add(found[0])
+        listening = {each.number for each in self.standings if each.listens and each.listens.number in larger}
+        if listening:
+            self._hears.clear()
+        return listening
+
+    def belongs(self, index: int, populations: Iterable[int]) -> bool:
+        """Whether a user belongs to one of these populations."""
+        found = self._mixture.of(index)
+        return found is not None and found[0] in populations
 
     def population_of(self, index: int) -> int:
         """The number of this user's population, or of a task's client's."""
@@ -80,4 +103,9 @@ class Audiences:
         population, local = found
         users = max(self._mixture.counts[population], 1)
         settings, standing = self._config.populations[population], self.standings[population]
-        return role(settings, self._run_id, local, users, index=index, standing=standing)
+        hosts = None
+        if standing.listens is not None:
+            number = standing.listens.number
+            then = max(self._mixture.counts[number], self._mixture.among(number, index))
+            hosts = Hosts(then, self._most[number])
+        return role(settings, self._run_id, local, users, index=index, standing=standing, hosts=hosts)

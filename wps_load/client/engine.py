@@ -150,8 +150,11 @@ class Engine:
     def _attend(self, at_ns: int, indices: set[int]) -> None:
         came, gone = sorted(indices - self._present), sorted(self._present - indices)
         self._present = indices
-        for each in self.populations:
+        listening = self.run.audiences.came(came)
+        for number, each in enumerate(self.populations):
             each.attend(at_ns, came, gone)
+            if number in listening:
+                each.widen()
 
     def move_end(self, at_ns: int) -> None:
         """The newest epoch ends at `at_ns` of our clock: the run's time of its end is known better than before."""

@@ -132,7 +132,8 @@ class Link:
         self._arrive = owner.receiver.arrive
         self._stream = owner.stream
         # a simple client's messages do not say of which group they are
-        self._groups = owner.role.sources if context.codec.enveloped else None
+        self._groups: frozenset[str | None] | None = None
+        self.belongs_to(owner.role)
         publisher = owner.publisher
         self._came_back = publisher.came_back if publisher is not None and context.settings.closed_loop else None
         self._rtt = context.rtt
@@ -182,6 +183,11 @@ class Link:
             invoking.unanswered(self._context, self, pending, why)
         else:
             requests.unanswered(self._context, self._owner, pending, why)
+
+    def belongs_to(self, part: Role) -> None:
+        """What may come is of these groups."""
+        if self._context.codec.enveloped:
+            self._groups = part.sources
 
     def join(self, group: str, audience: int) -> None:
         ack_id = self.session.next_ack_id()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+import gevent
+
 from wps_load.client.app_server import AppServerClient, make_sender
 from wps_load.client.chaos import Cutter
 from wps_load.client.connections import Connections
@@ -18,6 +20,9 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.protocol.keepalive import Keepalive
 from wps_load.workload.chaos import lifetimes_ns
 from wps_load.workload.population import INDEX_BITS, Role, user_name
+
+WIDENED_AT_ONCE = 20
+"""Users that join new groups in one turn of the loop."""
 
 
 class PopulationRunner:
@@ -139,6 +144,18 @@ class PopulationRunner:
         self.plan.attend(at_ns, came, gone)
         if self._cutter is not None:
             self._cutter.attend(came, gone)
+
+    def widen(self) -> None:
+        """The population that its users listen to has groups that it never had: they join them."""
+        gevent.spawn(self._widen)
+
+    def _widen(self) -> None:
+        for turn, (index, user) in enumerate(list(self.users.items())):
+            part = self.context.run.audiences.role_of(index)
+            if part is not None and self.users.get(index) is user:
+                user.widen(part)
+            if turn % WIDENED_AT_ONCE == 0:
+                gevent.sleep(0)  # thousands at once would hold up the messages
 
     def move_end(self, at_ns: int, *, present: bool) -> None:
         """The newest epoch ends at `at_ns`. `present`: it is the one that is on."""

@@ -210,11 +210,11 @@ class RestSenders:
         if ROWS[context.settings.scenario].topology is not Topology.REST_USERS:
             return None
         numbers = addressed_by(context.run.config.populations, context.number)
-        population_of = context.run.audiences.population_of
+        belongs = context.run.audiences.belongs
         left = {USER_BASE + index for index in gone}
         new: list[RestPublisher] = []
         for sender, row in self._rows.items():
-            added = [i for i in came if i % self._senders == sender and population_of(i) in numbers]
+            added = [i for i in came if i % self._senders == sender and belongs(i, numbers)]
             staying = [each for each in row if each.audience not in left]
             if not added and len(staying) == len(row):
                 continue

@@ -38,15 +38,18 @@ class VirtualUser:
     """
 
     __slots__ = (
+        "_apart",
         "_backoff",
         "_connections",
         "_context",
+        "_entered",
         "_gap_ns",
         "_grant",
         "_in_groups",
         "_joining",
         "_lifetimes",
         "_lived",
+        "_next_part",
         "_outside",
         "_planned",
         "_readiness",
@@ -91,6 +94,9 @@ class VirtualUser:
         self._joining = 0
         self._outside = 0
         self._in_groups = False
+        self._entered = False  # its joins have been sent, on this connection or on the one that it continues
+        self._apart: list[tuple[str, int]] = []  # to be joined when the connection is recovered
+        self._next_part: Role | None = None
         self._shut_out = False
         """A join of this connection, or of the one that it continues, was refused or not answered."""
         self._planned = False
@@ -210,6 +216,7 @@ class VirtualUser:
         return None
 
     def grant(self) -> Grant:
+        self.role = self._next_part or self.role
         groups = () if self._context.codec.enveloped else self.role.groups
         return self._context.access.grant(self.role.user_id, groups)
 
@@ -239,10 +246,33 @@ class VirtualUser:
             self._hears(audience, at_ns)
         self._joining = self._outside = len(groups)
         self._shut_out = False
+        self._entered = True
         for group, audience in zip(groups, self.role.audiences, strict=False):
             link.join(group, audience)
         if not groups:
             self._usable(link)
+
+    def widen(self, part: Role) -> None:
+        """Its part has more groups than before; nothing else of it has changed."""
+        if not self._context.codec.enveloped:
+            self._next_part = part  # the token of its next connection has them
+            return
+        known = set(self.role.groups)
+        more = [each for each in zip(part.groups, part.audiences, strict=False) if each[0] not in known]
+        self.role = part
+        if self._entered:
+            self._apart += more
+            if self.link is not None and not self.link.tentative:
+                self._join_more(self.link)
+
+    def _join_more(self, link: Link) -> None:
+        more, self._apart = self._apart, []
+        link.belongs_to(self.role)
+        if self._joining > 0:  # else it is usable already
+            self._joining += len(more)
+        self._outside += len(more)
+        for group, audience in more:
+            link.join(group, audience)
 
     def joined(self, audience: int, at_ns: int | None) -> None:
         """A join was answered; `at_ns` None: it was refused."""
@@ -322,6 +352,8 @@ class VirtualUser:
             self.publisher.lost(cause, holds=holds or (by_plan and not self._planned))  # it comes back at once
 
     def _leave(self, at_ns: int, *, planned: bool) -> None:
+        self._entered = False
+        self._apart = []
         self._tell_in_groups(False)
         self.receiver.left_all(at_ns + self._context.clock.offset_ns, planned)
 
@@ -361,6 +393,7 @@ class VirtualUser:
         assert link is not None
         link.confirm()
         self._connections.opened(link, self._gap_ns)
+        self._join_more(link)
         if self._shut_out:
             self._connections.in_groups(link, joined=False)
         if self.publisher is not None:

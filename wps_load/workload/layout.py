@@ -63,6 +63,11 @@ class Layout:
         """How many groups have members, or would have with more users than there are."""
         return min(self.groups, -(-self.users // 2)) if self.paired else self.groups
 
+    def groups_with(self, users: int) -> int:
+        """How many groups there are once so many users have come: never fewer than those of the first."""
+        grows = self.size is not None and self.seats is None
+        return max(self.groups, -(-users // self.size)) if grows and self.size else self.groups
+
     @property
     def publishers(self) -> int:
         """How many of `users` publish."""

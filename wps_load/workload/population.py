@@ -87,12 +87,21 @@ class RestStream:
 
 @dataclass(frozen=True, slots=True)
 class Listened:
-    """The population that another listens to: whose groups its members join."""
+    """The population that another listens to: whose groups its members join. `users`: how many it begins with."""
 
     settings: Settings
     users: int
     number: int
     label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hosts:
+    """How many users a population that is listened to has had: when the listener came, a pure function of the
+    listener's index, and so far at most, of which groups are those that all listeners join."""
+
+    then: int
+    most: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +135,19 @@ def role(
     *,
     index: int | None = None,
     standing: Standing | None = None,
+    hosts: Hosts | None = None,
 ) -> Role:
     """The part of user `local` of the `users` of its population. Pure: same arguments, same role, on every worker.
 
-    `index`: its number in the run, the same where there is one population only.
+    `index`: its number in the run, the same where there is one population only. `hosts`: of the population that its own
+    listens to; None: those that the run begins with. With more of them a user joins more groups, and nothing else of
+    its part changes.
     """
     index = local if index is None else index
     standing = standing_alone(settings) if standing is None else standing
     row, plan = ROWS[settings.scenario], layout(settings, users)
     user_id = user_name(run_id, index)
-    groups = _listened_groups(settings, standing, local)
+    groups = _listened_groups(settings, standing, local, hosts)
     published: Publication | None = None
     answers: tuple[str, ...] = ()
     if row.calls_handler(settings.protocol):
@@ -150,7 +162,8 @@ def role(
             groups = own + groups
             choice = own
         else:  # those who listen to others have no groups of their own
-            choice = groups
+            then = None if hosts is None else Hosts(hosts.then, 0)
+            choice = _listened_groups(settings, standing, local, then)
         if choice:
             label, audience = choice[local % len(choice)]
             name = group_name(run_id, audience & INDEX_MASK, label)
@@ -174,20 +187,27 @@ def _own_groups(row: Scenario, plan: Layout, standing: Standing, local: int) -> 
     return [(standing.label, group_audience(standing.number, number)) for number in numbers]
 
 
-def _listened_groups(settings: Settings, standing: Standing, local: int) -> list[tuple[str, int]]:
+def _listened_groups(settings: Settings, standing: Standing, local: int, hosts: Hosts | None) -> list[tuple[str, int]]:
     """Label and audience of each group of another population that a user joins: all, or so many of them in turn."""
     listened = standing.listens
     if listened is None:
         return []
-    count = group_count(listened.settings, listened.users)
-    joined = min(count, settings.groups or count)
-    numbers = sorted((local * joined + turn) % count for turn in range(joined))
+    count = group_count(listened.settings, listened.users, listened.users if hosts is None else hosts.then)
+    if settings.groups is None:
+        most = 0 if hosts is None else group_count(listened.settings, listened.users, hosts.most)
+        numbers: Sequence[int] = range(max(count, most))
+    else:
+        joined = min(count, settings.groups)
+        numbers = sorted((local * joined + turn) % count for turn in range(joined))
     return [(listened.label, group_audience(listened.number, number)) for number in numbers]
 
 
-def group_count(settings: Settings, users: int) -> int:
-    """How many groups the users of a population publish to; 0: it has none."""
-    return layout(settings, users).groups if ROWS[settings.scenario].publishes_to_groups(settings.protocol) else 0
+def group_count(settings: Settings, users: int, come: int = 0) -> int:
+    """How many groups the users of a population publish to; 0: it has none. `come`: so many users it has had, if those
+    are more than the `users` that it began with."""
+    if not ROWS[settings.scenario].publishes_to_groups(settings.protocol):
+        return 0
+    return layout(settings, users).groups_with(come)
 
 
 def group_audience(population: int, number: int) -> int:
