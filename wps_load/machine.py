@@ -6,6 +6,8 @@ Linux tells all of it in /proc and /sys, also inside a container, whose cgroup m
 from __future__ import annotations
 
 import os
+import platform
+import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,8 @@ _CGROUP_NONE: Final = 2**60
 @dataclass(frozen=True, slots=True)
 class Machine:
     """None: not known. `files`: of a process. `files_left`: of the whole machine. `ports`: of one source address.
-    `tracked`: entries that the table of tracked connections still has room for. `cores` may be a fraction."""
+    `tracked`: entries that the table of tracked connections still has room for, where it has any. `cores` may be a
+    fraction."""
 
     processes: int = 1
     files: int | None = None
@@ -46,10 +49,20 @@ def this_machine(processes: int = 1, addresses: int = 1, root: Path = ROOT) -> M
         files_left=files_left(root),
         ports=None if ports is None else ports[1] - ports[0] + 1,
         addresses=max(1, addresses),
-        tracked=None if tracked is None else max(0, tracked[1] - tracked[0]),
+        tracked=None if tracked is None or not tracked[0] else max(0, tracked[1] - tracked[0]),
         memory_bytes=memory_available(root),
         cores=cores(root),
     )
+
+
+def network_identity(root: Path = ROOT) -> str:
+    """The same for all processes that share ports and tracked connections: a host, or a container with a network of its
+    own."""
+    boot = _text(root / "proc/sys/kernel/random/boot_id").strip() or f"{platform.node()}/{uuid.getnode():x}"
+    try:
+        return f"{boot}/{os.readlink(root / 'proc/self/ns/net')}"
+    except OSError:
+        return boot
 
 
 def hard_open_files() -> int:

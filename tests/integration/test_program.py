@@ -50,6 +50,18 @@ def test_headless_run_passes_and_loses_no_final_number(tmp_path: Path, processes
     assert int(rows[-1]) == done.summary["metrics"]["rtt"]["count"], "Locust's table agrees with ours"
 
 
+def test_a_run_that_its_workers_cannot_hold_is_refused_before_the_ramp(tmp_path: Path) -> None:
+    port = str(free_port())
+    load = ("-u", "100000000", "-r", "1000000", "-t", "200s", "--wps-scenario", "idle", "--processes", "2")
+    done = run(tmp_path / "reports", *load, "--master-port", port, "--master-bind-port", port)
+    assert done.code == 2, done.output
+    said = re.findall(r"^wps-load: 100,000,000 connections do not fit: these 2 workers hold [\d,]+ at most \(.+$",
+                      done.output, re.MULTILINE)  # fmt: skip
+    assert len(said) == 1, done.output
+    assert "Traceback" not in done.output
+    assert done.folder is None, "nothing has run, so there is no report"
+
+
 def test_master_and_workers_started_apart(tmp_path: Path) -> None:
     port = str(free_port())
     worker = ("--worker", "--master-port", port)

@@ -10,6 +10,7 @@ import pytest
 from wps_load.errors import ConfigError, Fault
 from wps_load.swarm import rehearsal
 from wps_load.swarm.rehearsal import Rehearsal, Rehearsed
+from wps_load.swarm.room import Room
 
 
 class Wire:
@@ -58,10 +59,11 @@ class WorkerEnd:
 def worker(wire: Wire, name: str, *faults: Fault) -> WorkerEnd:
     end = WorkerEnd(wire, name)
 
-    def judge(order: Any, options: Any) -> None:
+    def judge(order: Any, options: Any) -> Room:
         assert (order["target"], options) == ("emulator", {"wps_rate": "5"})
         if faults:
             raise ConfigError(list(faults))
+        return Room(name, f"host {name}", 1024, None, 28_232, 1, None, None)
 
     Rehearsed(end, judge, end.told.append)
     return end
@@ -83,6 +85,7 @@ def test_all_are_fit(wire: Wire) -> None:
     assert master.faults(ORDER, OPTIONS) == ([], [])
     assert master.faults(ORDER, OPTIONS) == ([], []), "asked anew for each run"
     assert [end.told for end in ends] == [[[], []], [[], []]]
+    assert sorted(room.host for room in master.rooms()) == ["host a", "host b"], "each once, whenever asked"
 
 
 def test_each_unfit_worker_is_named_with_what_it_lacks(wire: Wire) -> None:

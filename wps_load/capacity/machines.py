@@ -20,7 +20,6 @@ CONNECTION_BYTES: Final = 2 * PROCESS_BYTES
 """Planned for one connection: what was measured, and as much again for TLS and the kernel's buffers."""
 CONNECT_CPU_MS: Final = 2.0
 """Of one core, for a connection over TLS; measured (docs/performance.md)."""
-MEMORY_SHARE: Final = 0.8
 CPU_SHARE: Final = 0.5
 """Of a core that a worker should use: the rest is for the event loop, connects, and latencies that stay true."""
 VM_CONNECTIONS: Final = 500_000
@@ -29,6 +28,20 @@ USUAL_PORTS: Final = 28_232
 """Linux's own range, 32768 to 60999."""
 USUAL_TRACKED: Final = 131_072
 """The default of an AKS node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Margins:
+    """`files`: of a process, for other things than connections. `memory_share`: of what is available."""
+
+    files: int
+    memory_share: float
+    connection_bytes: int
+
+
+PLANNED: Final = Margins(RESERVED_FILES, 0.8, CONNECTION_BYTES)
+UTMOST: Final = Margins(0, 1.0, PROCESS_BYTES)
+"""Beyond these no run fits, whatever luck it has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,24 +56,26 @@ class Wall:
     firm: bool = True
 
 
-def walls(machine: Machine, targets: int | None = 1, cpu_us_per_s: float = 0.0) -> list[Wall]:
+def walls(
+    machine: Machine, targets: int | None = 1, cpu_us_per_s: float = 0.0, margins: Margins = PLANNED
+) -> list[Wall]:
     """Those of this machine, the nearest first.
 
     `targets`: addresses that the service's name has; None: nobody knows. `cpu_us_per_s`: what the messages of one
     connection take of a core each second.
     """
-    return sorted(_walls(machine, targets, cpu_us_per_s), key=lambda wall: wall.connections)
+    return sorted(_walls(machine, targets, cpu_us_per_s, margins), key=lambda wall: wall.connections)
 
 
-def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float) -> Iterator[Wall]:
+def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float, margins: Margins) -> Iterator[Wall]:
     if machine.files is not None:
-        each = max(0, machine.files - RESERVED_FILES)
+        each = max(0, machine.files - margins.files)
         yield Wall(
             "open files", each * machine.processes, f"{each:,} for each of {_count(machine.processes, 'process')}",
             "raise the hard limit (ulimit -Hn, LimitNOFILE=), or run more workers (--processes)",
         )  # fmt: skip
     if machine.files_left is not None:
-        room = max(0, machine.files_left - RESERVED_FILES * machine.processes)
+        room = max(0, machine.files_left - margins.files * machine.processes)
         yield Wall("files", room, "of all processes together", "raise fs.file-max")
     if machine.ports is not None and targets is not None:
         beside = f", to each of {targets:,} addresses of the service" if targets > 1 else ""
@@ -75,11 +90,11 @@ def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float) -> Iterat
             "raise net.netfilter.nf_conntrack_max, or leave these connections untracked (NOTRACK)",
         )  # fmt: skip
     if machine.memory_bytes is not None:
-        room = int(machine.memory_bytes * MEMORY_SHARE)
+        room = int(machine.memory_bytes * margins.memory_share)
         yield Wall(
-            "memory", room // CONNECTION_BYTES,
-            f"{room / 2**30:.1f} GiB to use, at {CONNECTION_BYTES / 1000:.1f} KB a connection",
-            "give the machine more memory", firm=False,
+            "memory", room // margins.connection_bytes,
+            f"{room / 2**30:.1f} GiB to use, at {margins.connection_bytes / 1000:.1f} KB a connection",
+            "give the machine more memory", firm=margins is UTMOST,
         )  # fmt: skip
     if machine.cores is not None and cpu_us_per_s > 0:
         busy = min(machine.cores, machine.processes)  # a process uses no more than one

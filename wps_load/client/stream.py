@@ -152,6 +152,19 @@ class Network:
         given = self.connect_host
         return host if given is None or given.name is None else given.name
 
+    def addresses(self, url: str, timeout_s: float) -> int | None:
+        """How many addresses connections to `url` go to, a proxy's where they need one; None: nobody knows."""
+        way = Url.parse(url, {**HTTP, **WEBSOCKET})
+        try:
+            host, port = self.place(way.host, way.port)
+            proxy = self.proxies.choose(host, port, tls=way.tls)
+            if proxy is not None:
+                host, port = proxy.host, proxy.port
+            with time_limit(timeout_s, Timings(), host):
+                return len(self.resolver.resolve(host, port))
+        except (ConfigError, ConnectFailure):
+            return None
+
     def judge_proxy(self, url: str, timeout_s: float) -> None:
         """Before a run to `url`: raises ConfigError if it needs a proxy that is unusable or unknown."""
         way = Url.parse(url, {**HTTP, **WEBSOCKET})

@@ -16,6 +16,8 @@ from wps_load.swarm.engines import judge_network
 from wps_load.swarm.guard import Trouble, trouble
 from wps_load.swarm.rehearsal import Data, Rehearsal, Rehearsed
 from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.room import Room
+from wps_load.swarm.room_check import lacking_room, own_room
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +64,10 @@ class MasterGate:
         options = secrets.shareable({**process.asked.values, **(changed or {})})
         unfit, silent = self._rehearsal.faults(order, options)
         if not unfit and not silent:
-            return None
+            short = lacking_room(config, process.asked.locustfile, self._rehearsal.rooms())
+            if short is None:
+                return None
+            unfit = [short]
         if process.reporter is not None:
             process.reporter.discard()
             process.reporter = None
@@ -98,5 +103,7 @@ class WorkerGate:
             logger.error("This worker cannot take part: %s", fault)
         self._process.environment.process_exit_code = int(ExitCode.USAGE) if faults else None
 
-    def _judge(self, order: Data, given: Data) -> None:
-        judge_network(self._process.asked.read_as_worker(order, given))  # an unusable CA file or proxy is told now
+    def _judge(self, order: Data, given: Data) -> Room:
+        config = self._process.asked.read_as_worker(order, given)
+        judge_network(config)  # an unusable CA file or proxy is told now
+        return own_room(config)

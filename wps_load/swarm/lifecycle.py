@@ -36,6 +36,7 @@ from wps_load.swarm.kinds import restore_task
 from wps_load.swarm.messages import Failed
 from wps_load.swarm.plan import RunPlan, time_left_ns
 from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.room_check import lacking_room, own_room
 from wps_load.swarm.run import Run
 from wps_load.swarm.shapes import UsersInSteps
 from wps_load.swarm.stats import LocustTable, make_precise
@@ -197,6 +198,8 @@ class Lifecycle:
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
         self._exports.prepare(config)
         self.reporter.announce()
+        if self.has_users and (short := lacking_room(config, self.asked.locustfile, [own_room(config)])) is not None:
+            self.console.say(f"Before the run: {short}")
 
     def _on_test_start(self, **_: Any) -> None:
         try:

@@ -1,4 +1,5 @@
-"""Before a run, a master asks each worker whether it could play its part: has it the secret, the files, the way?
+"""Before a run, a master asks each worker whether it could play its part: has it the secret, the files, the way, and
+room for how many connections?
 
 A worker says that it is present when it has started. What says `client_ready` and never that is no worker of ours. The
 messages are of this package's own kind, and there is no secret in them.
@@ -15,6 +16,7 @@ import gevent
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConfigError, WpsLoadError
 from wps_load.swarm import locust_seam
+from wps_load.swarm.room import Room
 
 ANSWER_NS = 5 * NS_PER_S
 """How long a worker may take to start, and to answer."""
@@ -31,6 +33,7 @@ class Rehearsal:
         self._names: dict[str, str] = {}
         """Of the workers that are present: their hosts' names."""
         self._answers: dict[str, list[str]] = {}
+        self._rooms: dict[str, Room] = {}
         self._number = 0
         runner.register_message(_PRESENT, self._on_present)
         runner.register_message(_ANSWER, self._on_answer)
@@ -39,6 +42,7 @@ class Rehearsal:
         """A sentence for each worker that is no good for the run, and one for each that does not answer."""
         self._number += 1
         self._answers.clear()
+        self._rooms.clear()
         asked: set[str] = set()
         deadline = now_ns() + ANSWER_NS
         while now_ns() < deadline:
@@ -61,6 +65,10 @@ class Rehearsal:
         ]
         return unfit, silent
 
+    def rooms(self) -> list[Room]:
+        """What the workers said of their machines when they were asked last."""
+        return list(self._rooms.values())
+
     def _workers(self) -> set[str]:
         return locust_seam.workers_alive(self._runner)
 
@@ -76,12 +84,16 @@ class Rehearsal:
         data = msg.data
         if isinstance(data, dict) and data.get("number") == self._number and msg.node_id in self._names:
             self._answers[msg.node_id] = [str(each) for each in data.get("faults", ())]
+            room = Room.from_wire(data.get("room"))
+            if room is not None:
+                self._rooms[msg.node_id] = room
 
 
 class Rehearsed:
-    """A worker's side. `judge(order, options)` raises ConfigError; `tell(sentences)` is for this worker's own user."""
+    """A worker's side. `judge(order, options)` says what room this machine has, and raises ConfigError;
+    `tell(sentences)` is for this worker's own user."""
 
-    def __init__(self, runner: Any, judge: Callable[[Data, Data], None], tell: Callable[[list[str]], None]) -> None:
+    def __init__(self, runner: Any, judge: Callable[[Data, Data], Room], tell: Callable[[list[str]], None]) -> None:
         self._runner = runner
         self._judge = judge
         self._tell = tell
@@ -90,11 +102,12 @@ class Rehearsed:
 
     def _on_ask(self, environment: Any, msg: Any, **_: Any) -> None:
         faults: list[str] = []
+        room: Room | None = None
         try:
-            self._judge(msg.data["order"], msg.data["options"])
+            room = self._judge(msg.data["order"], msg.data["options"])
         except ConfigError as error:
             faults = [str(fault) for fault in error.faults]
         except (WpsLoadError, OSError) as error:
             faults = [str(error)]
         self._tell(faults)
-        self._runner.send_message(_ANSWER, {"number": msg.data["number"], "faults": faults})
+        self._runner.send_message(_ANSWER, {"number": msg.data["number"], "faults": faults, "room": room})

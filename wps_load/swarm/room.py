@@ -1,0 +1,93 @@
+"""Whether a run's connections fit into its processes: what each says of its machine, added up host by host. Pure.
+
+Locust shares users out evenly, so the host with the least room for each of its workers decides. A host counts once,
+however many workers it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from wps_load.capacity.machines import UTMOST, Wall, walls
+from wps_load.machine import Machine
+
+
+class Room(NamedTuple):
+    """What one process says of its machine. `network`: the same for all processes that share ports. Numbers as in
+    `Machine`: None is not known."""
+
+    network: str
+    host: str
+    files: int | None
+    files_left: int | None
+    ports: int | None
+    addresses: int
+    tracked: int | None
+    memory_bytes: int | None
+
+    @classmethod
+    def of(cls, machine: Machine, network: str, host: str) -> Room:
+        return cls(
+            network, host, machine.files, machine.files_left, machine.ports, machine.addresses, machine.tracked,
+            machine.memory_bytes,
+        )  # fmt: skip
+
+    @classmethod
+    def from_wire(cls, data: Any) -> Room | None:
+        """None: it says nothing that can be understood."""
+        if not isinstance(data, list | tuple) or len(data) != len(cls._fields):
+            return None
+        network, host, *numbers = data
+        if not all(each is None or isinstance(each, int) for each in numbers) or not isinstance(numbers[3], int):
+            return None
+        return cls(str(network), str(host), *numbers)
+
+
+class _Host(NamedTuple):
+    name: str
+    workers: int
+    wall: Wall
+
+
+def shortage(users: int, rooms: Sequence[Room], targets: int | None = 1) -> str | None:
+    """Why so many connections do not fit, in a sentence with the figure; None: nothing is known to stand against it.
+
+    `rooms`: one for each process that has users. `targets`: addresses that connections go to; None: nobody knows.
+    """
+    hosts = [host for host in _hosts(rooms, targets) if users // len(rooms) * host.workers > host.wall.connections]
+    if not hosts:
+        return None
+    least = min(hosts, key=lambda host: host.wall.connections / host.workers)
+    total = least.wall.connections * len(rooms) // least.workers
+    who = "this process holds" if len(rooms) == 1 else f"these {len(rooms):,} workers hold"
+    where = "" if len({room.network for room in rooms}) == 1 else f" on {least.name}"
+    more = "" if len(rooms) == 1 else ", or add workers on other hosts"
+    return (
+        f"{users:,} connections do not fit: {who} {total:,} at most ({least.wall.name}{where}: {least.wall.found}): "
+        f"{least.wall.more}{more}"
+    )
+
+
+def _hosts(rooms: Sequence[Room], targets: int | None) -> list[_Host]:
+    """Of each host the first limit that its system enforces."""
+    found = []
+    for network in dict.fromkeys(room.network for room in rooms):
+        own = [room for room in rooms if room.network == network]
+        machine = Machine(
+            processes=len(own),
+            files=_least(room.files for room in own),
+            files_left=_least(room.files_left for room in own),
+            ports=_least(room.ports for room in own),
+            addresses=max(room.addresses for room in own),
+            tracked=_least(room.tracked for room in own),
+            memory_bytes=_least(room.memory_bytes for room in own),
+        )
+        firm = [wall for wall in walls(machine, targets, margins=UTMOST) if wall.firm]
+        found += [_Host(own[0].host, len(own), wall) for wall in firm[:1]]
+    return found
+
+
+def _least(numbers: Any) -> int | None:
+    known = [each for each in numbers if each is not None]
+    return min(known, default=None)

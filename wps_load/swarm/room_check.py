@@ -1,0 +1,42 @@
+"""Asks this machine, and the resolver, what `room` needs to judge whether a run's connections fit."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+
+from wps_load.clock import NS_PER_S
+from wps_load.machine import network_identity, this_machine
+from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import Locustfile
+from wps_load.settings.target import TargetKind
+from wps_load.swarm.engines import make_network
+from wps_load.swarm.room import Room, shortage
+
+
+def own_room(config: RunConfig) -> Room:
+    """This process's machine, as of now."""
+    return Room.of(this_machine(addresses=len(config.bind or ())), network_identity(), platform.node())
+
+
+def lacking_room(config: RunConfig, locustfile: Locustfile, rooms: Sequence[Room]) -> str | None:
+    """Why the run's connections do not fit, or None. A search finds its limits itself, and of other people's users, or
+    of a shape of theirs, nobody knows how many connections they open."""
+    searched = config.capacity is not None and config.capacity.variable == "users"
+    users = config.peak_users
+    if users is None or searched or not rooms or not locustfile.plays_scenario:
+        return None
+    if locustfile.other_users or locustfile.classes or locustfile.shape is not None:
+        return None
+    if shortage(users, rooms) is None:
+        return None
+    return shortage(users, rooms, _targets(config))
+
+
+def _targets(config: RunConfig) -> int | None:
+    """Addresses that the run's connections go to: asked only where one might not be enough."""
+    target = config.target
+    if target.kind is TargetKind.NEGOTIATE:
+        return None  # the app server says where, each time
+    url = target.url if target.connection is None else target.connection.endpoint
+    return make_network(config).addresses(url, config.connect_timeout_ns / NS_PER_S)
