@@ -16,8 +16,8 @@ run: $(VENV)/.installed
 
 # Tests that wait for programs are dealt out with those that compute; those of one shared run stay together.
 test: check
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 4 --dist loadgroup -m "not quiet"
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist loadgroup -m quiet tests/calibration
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 4 --dist loadscope -m "not quiet"
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist loadscope -m quiet tests/calibration
 
 # In a minute: what starts no program and no browser.
 unit: $(VENV)/.installed-test

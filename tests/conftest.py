@@ -47,29 +47,21 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
 sys.addaudithook(_watch)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks what uses a process, and keeps tests that share a fixture of their module in one process of pytest-xdist.
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deals tests out by `tests/together.py`, for `--dist loadscope`."""
+    from tests.together import Together
 
-    Otherwise each process would make the fixture anew: five runs of the program, not one.
-    """
+    return Together(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what uses a process."""
     for item in items:
         if item.path.parent.name in FOLDERS or PROCESSES & set(getattr(item, "fixturenames", ())):
             item.add_marker("program")
         if item.get_closest_marker("quiet") and item.path.parent.name != "calibration":
             raise pytest.UsageError(f"{item.nodeid}: a quiet test outside tests/calibration is run by nobody")
-        module = item.nodeid.partition("::")[0]
-        if _shares_a_fixture(item):  # modules of the calibration run four programs at once: one after the other
-            quick = item.get_closest_marker("calibration") and not item.get_closest_marker("quiet")
-            item.add_marker(pytest.mark.xdist_group("calibration" if quick else module))
-
-
-def _shares_a_fixture(item: pytest.Item) -> bool:
-    if item.get_closest_marker("program") is None:
-        return False
-    module = item.nodeid.partition("::")[0]
-    found: Any = getattr(item, "_fixtureinfo", None)
-    definitions = [] if found is None else [each[-1] for each in found.name2fixturedefs.values()]
-    return any(each.scope in ("module", "class") and each.baseid.startswith(module) for each in definitions)
 
 
 @pytest.hookimpl(wrapper=True)

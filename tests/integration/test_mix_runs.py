@@ -20,7 +20,7 @@ MIXES = {
 }
 SUMMED = ("offered", "published", "expected", "delivered", "lost", "missed", "duplicated", "reordered", "misdelivered")
 
-pytestmark = [pytest.mark.program, pytest.mark.xdist_group("mixes")]
+pytestmark = pytest.mark.program
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,37 @@
+"""Which tests go to one process of pytest-xdist: those of a module that share what a fixture has made, such as a run.
+
+Each other process would make it anew. xdist's own `--dist loadgroup` is no help: it writes the group into the test's
+id, which pytest 9.2 no longer lets it do, and says nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
+
+ROOT = Path(__file__).parents[1]
+SHARED = re.compile(r'scope="(?:module|class)"')
+MANY = re.compile(r"\b(?:ThreadPoolExecutor|execute_all)\(")
+SEVERAL_PROGRAMS = "several programs at once"
+
+
+@cache
+def group_of(module: str) -> str | None:
+    """The group of a module's tests; None: they have nothing in common.
+
+    Modules that run several programs at once are one group: one after the other, for the machine has few cores.
+    """
+    source = (ROOT / module).read_text()
+    if not SHARED.search(source):
+        return None
+    return SEVERAL_PROGRAMS if MANY.search(source) else module
+
+
+class Together(LoadScopeScheduling):  # type: ignore[misc]
+    """A module's tests where they share something; all others go wherever there is room. Large groups come first."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid.partition("::")[0]) or nodeid
