@@ -86,13 +86,19 @@ def test_the_figures_of_a_run_are_its_summarys_at_the_end(tmp_path: Path) -> Non
         push = f"http://bench:geheim@127.0.0.1:{push_port}"
         kept = ("--wps-prometheus-linger", "1h", "--wps-prometheus-push", push)
         with start(tmp_path / "reports", "--headless", *options, *kept) as program:
-            until(lambda: measuring(port), "a scrape in the measure phase", 40)
-            during = scrape(port)
+            seen: list[Scraped] = []
+
+            def met() -> bool:
+                found = measuring(port)
+                seen.extend([found] if found else [])
+                return bool(seen)
+
+            until(met, "a scrape in the measure phase", 40)
             program.await_output("The metrics stay at")
             end = scrape(port)
             program.signal(signal.SIGINT)
             done = program.finish()
-    summary = done.summary
+    during, summary = seen[0], done.summary
 
     assert total(during, "wps_connections_open") == 10
     assert total(during, "wps_connections_requested") == 10
