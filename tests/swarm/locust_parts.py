@@ -43,6 +43,15 @@ def workers_are_known_by_their_heartbeat() -> None:
     assert locust_seam.MISSING == "missing" == locust.runners.STATE_MISSING
 
 
+def heartbeats_may_be_late() -> None:
+    source = inspect.getsource(locust.runners)
+    for name in ("MASTER_HEARTBEAT_TIMEOUT", "HEARTBEAT_DEAD_INTERNAL"):
+        assert hasattr(locust.runners, name), name
+        assert source.count(name) > 1, f"{name} is read where it is needed"
+    locust_seam.be_patient()
+    assert locust.runners.MASTER_HEARTBEAT_TIMEOUT == -locust.runners.HEARTBEAT_DEAD_INTERNAL == locust_seam.PATIENCE_S
+
+
 def a_worker_sends_its_statistics() -> None:
     sent = []
     runner = WorkerRunner.__new__(WorkerRunner)
@@ -146,6 +155,7 @@ def events_have_the_names_that_we_listen_to() -> None:
 
 PARTS: tuple[Callable[[], None], ...] = (
     workers_are_known_by_their_heartbeat,
+    heartbeats_may_be_late,
     a_worker_sends_its_statistics,
     the_spawn_rate_is_known_where_a_run_is_on,
     the_parser_says_where_options_come_from,

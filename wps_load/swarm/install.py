@@ -74,6 +74,7 @@ def _compose(environment: Environment, runner: Any, web_ui: Any) -> None:
             look_first(lifecycle)
     else:
         locust_seam.remember_defaults()
+    locust_seam.be_patient()
     locust_seam.prepare_stop()
     lifecycle.prepared()
     # Locust starts the timer of -t next: from the present, not from when this loop last looked at the time

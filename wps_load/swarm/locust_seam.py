@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 MISSING = "missing"
 """The state of a worker whose heartbeat is overdue."""
+PATIENCE_S = 180
+"""How long a master and its worker may not hear of each other until they take each other for dead."""
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------
@@ -35,6 +37,15 @@ def workers_alive(runner: Any) -> set[str]:
 
 def knows_worker(runner: Any, worker: str) -> bool:
     return worker in runner.clients
+
+
+def be_patient() -> None:
+    """A link that is down for a minute ends nothing: Locust's worker would quit, and its master give the worker's users
+    to others. TCP tries again after pauses that double, so that such a link is used again after two minutes at most."""
+    from locust import runners
+
+    runners.MASTER_HEARTBEAT_TIMEOUT = PATIENCE_S
+    runners.HEARTBEAT_DEAD_INTERNAL = -PATIENCE_S
 
 
 def send_stats(runner: Any) -> None:
