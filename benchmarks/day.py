@@ -27,8 +27,8 @@ from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.console import Console
 from wps_load.swarm.messages import Claim, Hello, Status, ToCoordinator, from_wire, to_wire
-from wps_load.swarm.plan import Expected, RunPlan
 from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.run_plan import Expected, RunPlan
 
 DAY_S = 86_400
 WORKERS = 8

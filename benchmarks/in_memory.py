@@ -16,12 +16,12 @@ import gevent.server
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.client.epochs import Epoch
 from wps_load.clock import now_ns
-from wps_load.emulator.frames import BINARY, FrameReader, build_frame
+from wps_load.emulator.server_frames import BINARY, ServerFrameReader, build_frame
 from wps_load.emulator.subprotocols import WIRES
-from wps_load.emulator.wires import Publication
+from wps_load.emulator.wires import RoutedMessage
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import SendToGroup
-from wps_load.protocol.mqtt_packets import V5, Granted, Kind, encode
+from wps_load.protocol.mqtt_packets import V5, Granted, PacketKind, encode
 from wps_load.settings.load import load
 from wps_load.swarm.engines import make_engine
 
@@ -76,11 +76,11 @@ class Client:
         for _ in range(count):
             self.publish()
         found = []
-        for opcode, payload in FrameReader().feed(b"".join(self.sent)):
+        for opcode, payload in ServerFrameReader().feed(b"".join(self.sent)):
             sent = self._wire.decode(opcode, payload)
             assert isinstance(sent, SendToGroup)
             data = sent.data if isinstance(sent.data, bytes) else str(sent.data).encode()
-            message = Publication("group", sent.group, "bench", sent.data_type, data, mqtt=sent.mqtt)
+            message = RoutedMessage("group", sent.group, "bench", sent.data_type, data, mqtt=sent.mqtt)
             found.append(self._wire.message(message, None))
         self.sent.clear()
         return found
@@ -107,11 +107,11 @@ class Client:
             f"Sec-WebSocket-Protocol: {headers['sec-websocket-protocol']}\r\n\r\n".encode()
             + self._wire.connected("bench", "bench", None)
         )
-        reader, awaited = FrameReader(), 2 if self._is_mqtt else 1  # the join, behind MQTT's CONNECT
+        reader, awaited = ServerFrameReader(), 2 if self._is_mqtt else 1  # the join, behind MQTT's CONNECT
         while awaited > 0:
             awaited -= len(list(reader.feed(sock.recv(4096))))
         if self._is_mqtt:
-            sock.sendall(build_frame(BINARY, encode(Granted(Kind.SUBACK, 1, (0,)), V5)))
+            sock.sendall(build_frame(BINARY, encode(Granted(PacketKind.SUBACK, 1, (0,)), V5)))
         else:
             sock.sendall(self._wire.ack(1, None, ""))
         gevent.sleep(3600)

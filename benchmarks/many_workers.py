@@ -31,9 +31,9 @@ from wps_load.swarm.bus import MasterBus
 from wps_load.swarm.conductor import Conductor, Phase
 from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.guard import Trouble
-from wps_load.swarm.messages import Accounts, Claim, Finals, Hello, Pong, Status, ToCoordinator, to_wire
-from wps_load.swarm.plan import Expected, RunPlan
-from wps_load.swarm.streams import Streams
+from wps_load.swarm.messages import Accounts, Claim, ClockReply, Finals, Hello, Status, ToCoordinator, to_wire
+from wps_load.swarm.run_plan import Expected, RunPlan
+from wps_load.swarm.stream_finals import Streams
 
 USERS = 500
 """Of each worker."""
@@ -94,7 +94,7 @@ class _Worker:
 
     def _answer(self, kind: str, *fields: Any) -> None:
         if kind == "ping":
-            self.tell(Pong(fields[0], now_ns()))
+            self.tell(ClockReply(fields[0], now_ns()))
         elif kind == "end":
             self.draining = True
             first = self.number * USERS

@@ -10,7 +10,7 @@ import pytest
 from wps_load.errors import ConfigError, Fault
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
-from wps_load.settings.sources import Level
+from wps_load.settings.sources import SourceLevel
 
 KEY = base64.b64encode(b"a very secret key").decode()
 CONNECTION = f"Endpoint=https://demo.webpubsub.azure.com;AccessKey={KEY};Version=1.0;"
@@ -24,7 +24,7 @@ def read(
     spawn_rate: float | None = 50,
     environ: dict[str, str] | None = None,
     run_time_s: float | None = None,
-    sources: dict[str, Level] | None = None,
+    sources: dict[str, SourceLevel] | None = None,
     **options: Any,
 ) -> RunConfig:
     values = {f"wps_{name}": value for name, value in options.items()}

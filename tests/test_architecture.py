@@ -55,9 +55,9 @@ SETTINGS_FLOORS = (
 
 CLIENT_FLOORS = (
     {"engine"},
-    {"population", "api", "way"},
+    {"population_users", "api", "way"},
     {"api_invoke", "app_server"},
-    {"publish_plan", "virtual_user", "chaos", "keepalive", "api_connector", "inbox", "conversation"},
+    {"publish_plan", "virtual_user", "cuts", "keepalive_sweep", "api_connector", "inbox", "conversation"},
     {"establish", "link", "api_link", "rest_publisher", "rest_manager"},
     {"connections", "recovery", "publisher"},
     {"invoking", "requests", "task_accounts"},
@@ -76,7 +76,7 @@ SWARM_FLOORS = (
     {"run", "exports"},
     {"prometheus", "pushgateway"},
     {"run_state"},
-    {"abort", "explorer", "reporter", "shapes"},
+    {"abort", "load_stepper", "reporter", "shapes"},
     {"coordinator"},
     {"gathering", "families"},
     {"conductor"},
@@ -105,6 +105,11 @@ WRITES_OF_OTHERS = {
     "client.publisher: out.seq": "the way of a message: a call less for each",
 }
 """What is written to another module's objects in the client's floors, and why it may."""
+
+TWICE_MODULES = {
+    "messages": "of the protocols, and of the swarm: each the whole vocabulary of its wire",
+}
+"""Names of modules that stand twice, and why they may. Those of `commands` are the names of the commands."""
 
 BLOCKING = {"socket", "gevent", "locust", "asyncio", "aiohttp"}
 READS_TIME = {
@@ -273,6 +278,25 @@ def test_no_file_of_the_client_writes_what_is_anothers() -> None:
 
 def test_there_are_no_circles() -> None:
     assert [sorted(circle) for circle in circles()] == [], "type checking included"
+
+
+def twice(names: Iterator[tuple[str, str]]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, module in names:
+        found.setdefault(name, []).append(module)
+    return {name: modules for name, modules in found.items() if len(modules) > 1}
+
+
+def test_no_name_stands_twice() -> None:
+    modules = ((name.rpartition(".")[2], name) for name in NAMES if room(name) != "commands")
+    classes = (
+        (node.name, name)
+        for name, path in NAMES.items()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.ClassDef)
+    )
+    assert twice(modules).keys() == TWICE_MODULES.keys(), "rename, or give the reason"
+    assert twice(classes) == {}
 
 
 def test_only_swarm_knows_locust() -> None:

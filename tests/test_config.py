@@ -12,7 +12,7 @@ import pytest
 from tests.config_texts import CLIENT_URL, CONNECTION, KEY, NEGOTIATE, TOKEN, faults, read, refused
 from wps_load.settings.load import REDACTED, load
 from wps_load.settings.options import BY_FLAG, OPTIONS
-from wps_load.settings.sources import Level
+from wps_load.settings.sources import SourceLevel
 from wps_load.settings.target import AZURE_VARIABLE, TargetKind
 from wps_load.workload.chaos import CutPlan
 
@@ -162,9 +162,9 @@ def test_two_targets_at_one_level_are_refused() -> None:
 
 def test_a_target_by_flag_outdoes_one_in_a_file() -> None:
     sources = {
-        "wps_client_url": Level.FILE,
-        "wps_negotiate_url": Level.FLAG,
-        "wps_connection_string": Level.VARIABLE,
+        "wps_client_url": SourceLevel.FILE,
+        "wps_negotiate_url": SourceLevel.FLAG,
+        "wps_connection_string": SourceLevel.VARIABLE,
     }
     config = read(client_url=CLIENT_URL, negotiate_url=NEGOTIATE, connection_string=CONNECTION, sources=sources)
     assert config.target.kind is TargetKind.NEGOTIATE

@@ -14,7 +14,7 @@ from wps_load.settings.connect_host import ConnectHost
 from wps_load.settings.entra import Identity
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
-from wps_load.settings.sources import Level, Locustfile, levels, repeated_keys, stranger_before
+from wps_load.settings.sources import Locustfile, SourceLevel, levels, repeated_keys, stranger_before
 from wps_load.settings.target import AZURE_VARIABLE, HOST, TargetKind, public_host
 
 KEY = base64.b64encode(b"a very secret key").decode()
@@ -28,7 +28,9 @@ BESIDE_HTTP = Locustfile(other_users=True)
 
 
 def read(
-    given: dict[str, tuple[Any, Level]], environ: dict[str, str] | None = None, locustfile: Locustfile | None = None
+    given: dict[str, tuple[Any, SourceLevel]],
+    environ: dict[str, str] | None = None,
+    locustfile: Locustfile | None = None,
 ) -> RunConfig:
     """`given`: value and source by dest, `wps_` left out."""
     names = {name: name if name == HOST else f"wps_{name}" for name in given}
@@ -42,7 +44,7 @@ def read(
     )
 
 
-FLAG, VARIABLE, FILE, PAGE = Level.FLAG, Level.VARIABLE, Level.FILE, Level.PAGE
+FLAG, VARIABLE, FILE, PAGE = SourceLevel.FLAG, SourceLevel.VARIABLE, SourceLevel.FILE, SourceLevel.PAGE
 
 
 @pytest.mark.parametrize(
@@ -244,12 +246,12 @@ def test_sources_are_told_by_configargparse(tmp_path: Any) -> None:
     flags = {f"--wps-{name}ll": name for name in "abcdef"} | {"--host": "host", "-H": "host"}
 
     assert levels(settings, argv, flags) == {
-        "a": Level.FILE,
-        "b": Level.VARIABLE,
-        "c": Level.FILE,
-        "d": Level.FLAG,  # argparse takes the beginning of a flag
-        "e": Level.VARIABLE,
-        "host": Level.FLAG,
+        "a": SourceLevel.FILE,
+        "b": SourceLevel.VARIABLE,
+        "c": SourceLevel.FILE,
+        "d": SourceLevel.FLAG,  # argparse takes the beginning of a flag
+        "e": SourceLevel.VARIABLE,
+        "host": SourceLevel.FLAG,
     }
     (fault,) = repeated_keys(settings)
     assert str(fault) == f"{file}: c stands in lines 4, 5, 6: leave one of them"

@@ -27,7 +27,7 @@ from typing import cast
 import orjson
 import uvloop
 
-from wps_load.emulator.frames import BINARY, TEXT, FrameReader, build_close, build_frame
+from wps_load.emulator.server_frames import BINARY, TEXT, ServerFrameReader, build_close, build_frame
 from wps_load.protocol import webpubsub_pb2 as pb
 
 GATHER_LIMIT_S = 0.005
@@ -88,7 +88,7 @@ class Peer(asyncio.Protocol):
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._head = b""
-        self._reader = FrameReader()
+        self._reader = ServerFrameReader()
         self._joined: list[bytes] = []
         self._answer: Callable[[bytes], None] | None = None
         self._transport: asyncio.Transport

@@ -18,7 +18,7 @@ DOCUMENT = json.loads(files("wps_load.capacity").joinpath("capacity.json").read_
 USE_CASE_NAMES = sorted(GUIDE.use_cases)
 
 
-def load_of(row: units.Row, share: float = 1.0) -> Load:
+def load_of(row: units.UnitsRow, share: float = 1.0) -> Load:
     return Load(
         connections=int(row.connections * share),
         inbound_per_s=row.inbound_per_s * share,

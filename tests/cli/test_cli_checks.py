@@ -16,7 +16,13 @@ BOTH = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]
 
 @pytest.mark.parametrize(
     ("users", "processes", "level"),
-    [(None, 1, Level.PASS), (900, 1, Level.PASS), (901, 1, Level.FAIL), (1800, 2, Level.PASS), (1801, 2, Level.FAIL)],
+    [
+        (None, 1, Level.PASS),
+        (900, 1, Level.PASS),
+        (901, 1, Level.FAIL),
+        (1800, 2, Level.PASS),
+        (1801, 2, Level.FAIL),
+    ],
 )
 def test_open_files(users: int | None, processes: int, level: Level) -> None:
     assert checks.open_files(1000, users, processes).level is level
@@ -62,7 +68,13 @@ def test_processors(cpus: int, processes: int, load: float, emulator: bool, leve
 
 @pytest.mark.parametrize(
     ("offset", "level"),
-    [(None, Level.SKIP), (10, Level.PASS), (-11, Level.WARN), (300, Level.WARN), (-301, Level.FAIL)],
+    [
+        (None, Level.SKIP),
+        (10, Level.PASS),
+        (-11, Level.WARN),
+        (300, Level.WARN),
+        (-301, Level.FAIL),
+    ],
 )
 def test_clock(offset: float | None, level: Level) -> None:
     assert checks.clock(offset).level is level
@@ -80,7 +92,8 @@ def test_timer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "verified", "level"), [(14, True, Level.PASS), (13, True, Level.WARN), (None, False, Level.WARN)]
+    ("days", "verified", "level"),
+    [(14, True, Level.PASS), (13, True, Level.WARN), (None, False, Level.WARN)],
 )
 def test_certificate(days: int | None, verified: bool, level: Level) -> None:
     expires = None if days is None else NOW + days * 86_400

@@ -12,7 +12,7 @@ import pytest
 from tests.client.connection_peer import Peer
 from tests.client.engine_runs import Run, until
 from tests.client.json_service import JsonService, ack, say
-from wps_load.workload.payload import Part, PayloadPlan
+from wps_load.workload.payload import PayloadPart, PayloadPlan
 
 
 def damaging(damage: Callable[[Any], Any], each: int = 1) -> Callable[[Peer, dict[str, Any]], None]:
@@ -121,6 +121,6 @@ def _rest(sample: str) -> str:
 
 
 def test_contents_of_several_sizes_have_no_usual_length() -> None:
-    plan = PayloadPlan.generated([Part(64), Part(128)], "text", envelope=True, seed=1)
+    plan = PayloadPlan.generated([PayloadPart(64), PayloadPart(128)], "text", envelope=True, seed=1)
     assert plan.usual_length == -1
     assert len(plan.endings()) == 2

@@ -20,7 +20,7 @@ from websocket import WebSocket
 from tests.client.dialing import answering, connected, fails, upgrading
 from tests.client.loopback import PATIENCE_S, Server, header, upgrade_answer
 from wps_load.client.dial import ConnectSpec, dial
-from wps_load.client.head import MalformedHead, parse_retry_after, read_head
+from wps_load.client.response_head import MalformedHead, parse_retry_after, read_head
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, utc_now
 from wps_load.errors import ConnectFailure

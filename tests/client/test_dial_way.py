@@ -18,7 +18,7 @@ from tests.client.dialing import answering, fails, upgrading
 from tests.client.loopback import PATIENCE_S, Server
 from wps_load.client import tcp
 from wps_load.client.dial import ConnectSpec, dial
-from wps_load.client.head import ResponseHead
+from wps_load.client.response_head import ResponseHead
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns
 

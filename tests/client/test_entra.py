@@ -14,7 +14,7 @@ import jwt
 import pytest
 
 from tests.entra_fake import RESOURCE, SECRET, FakeEntra, fake_entra, quiet_environment
-from wps_load.client.entra import EntraTokens, judge_extra
+from wps_load.client.entra_tokens import EntraTokens, judge_extra
 from wps_load.errors import ConfigError, ConnectFailure
 from wps_load.settings.entra import Identity
 

@@ -18,7 +18,7 @@ from tests.client.json_service import JsonService, say, usual
 from tests.client.loopback import Server, upgrade_answer
 from wps_load.client.connections import Connections, OpenLink
 from wps_load.client.context import PopulationContext
-from wps_load.client.keepalive import Sweep
+from wps_load.client.keepalive_sweep import Sweep
 from wps_load.client.ping_words import PingWords
 from wps_load.clock import NS_PER_S
 from wps_load.errors import ConnectionLost, EndedBy

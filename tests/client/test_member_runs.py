@@ -17,7 +17,7 @@ from wps_load.auth import ConnectionString
 from wps_load.client import rest_publisher
 from wps_load.client.connection import Cut
 from wps_load.client.engine import Engine
-from wps_load.client.rest import RestSender
+from wps_load.client.rest_sender import RestSender
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.protocol.session import Session
 from wps_load.protocol.traits import PROTOCOLS, RELIABLE, SUBPROTOCOLS, WEB_PUBSUB

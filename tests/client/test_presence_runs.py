@@ -9,7 +9,7 @@ from typing import Any
 import gevent
 
 from tests.client.engine_runs import Run, exchange, until
-from wps_load.client.access import Grant
+from wps_load.client.access import ConnectGrant
 from wps_load.client.engine import Engine
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
@@ -20,7 +20,7 @@ from wps_load.measure.presence import FOREVER
 class Refusing:
     """Gives nobody a Client URL."""
 
-    def grant(self, name: str, groups: Sequence[str]) -> Grant:
+    def grant(self, name: str, groups: Sequence[str]) -> ConnectGrant:
         raise ConnectFailure("http_503", "the service is away")
 
 

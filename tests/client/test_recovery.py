@@ -9,7 +9,7 @@ from gevent.event import Event
 
 from tests.client.engine_runs import settings
 from wps_load.client import recovery
-from wps_load.client.access import Grant, UrlAccess
+from wps_load.client.access import ConnectGrant, UrlAccess
 from wps_load.client.context import PopulationContext, RunContext
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns
@@ -20,7 +20,7 @@ from wps_load.protocol.session import CONNECTION_GONE, RECOVERY_WINDOW_NS, Sessi
 from wps_load.protocol.session_states import State
 
 KEY = "Endpoint=http://127.0.0.1:1;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"
-GRANT = Grant("ws://127.0.0.1:1/client/hubs/h?access_token=secret")
+GRANT = ConnectGrant("ws://127.0.0.1:1/client/hubs/h?access_token=secret")
 
 
 class Socket:

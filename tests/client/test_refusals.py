@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from wps_load.client.refusals import OWNER, Answer, forbidden
+from wps_load.client.refusals import OWNER, RefusedAnswer, forbidden
 from wps_load.measure.catalog import is_label
 
 PAGE = b"<html>\r\n<head><title>403 Forbidden</title></head>\r\n<body><h1>403 Forbidden</h1></body></html>"
@@ -37,12 +37,12 @@ JSON_TYPE = {"content-type": "application/json"}
     ],
 )
 def test_kinds(headers: dict[str, str], body: bytes, kind: str | None) -> None:
-    found = forbidden(Answer(403, headers, body), "RESTAPI")
+    found = forbidden(RefusedAnswer(403, headers, body), "RESTAPI")
     assert (found and found.kind) == kind
 
 
 def test_the_data_action_is_named_verbatim_and_the_role_to_give() -> None:
-    answer = Answer(403, JSON_TYPE, json.dumps({"code": "Error.Forbidden", "message": ACTION}).encode())
+    answer = RefusedAnswer(403, JSON_TYPE, json.dumps({"code": "Error.Forbidden", "message": ACTION}).encode())
     found = forbidden(answer, "RESTAPI")
     assert found is not None
     assert ACTION in found.what
@@ -50,7 +50,7 @@ def test_the_data_action_is_named_verbatim_and_the_role_to_give() -> None:
 
 
 def test_the_network_rules_name_for_the_traffic_is_told() -> None:
-    found = forbidden(Answer(403, {}, PAGE), "ClientConnection")
+    found = forbidden(RefusedAnswer(403, {}, PAGE), "ClientConnection")
     assert found is not None
     assert "ClientConnection" in found.advice
 
@@ -64,6 +64,6 @@ def test_labels_are_of_the_vocabulary(prefix: str, kind: str) -> None:
 def test_a_secret_that_is_echoed_is_not_shown() -> None:
     token = "eyJhbGciOiJub25lIn0.eyJhIjoxfQ.c2ln"
     body = json.dumps({"message": f"{ACTION} {'x' * 200} Bearer {token}"}).encode()
-    found = forbidden(Answer(403, JSON_TYPE, body), "RESTAPI")
+    found = forbidden(RefusedAnswer(403, JSON_TYPE, body), "RESTAPI")
     assert found is not None
     assert token not in found.what

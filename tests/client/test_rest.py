@@ -9,8 +9,8 @@ import pytest
 
 from tests.client.loopback import PATIENCE_S, Server, header
 from wps_load.auth import ConnectionString
-from wps_load.client.rest import RestFailure, RestSender, Unanswered
 from wps_load.client.rest_access import SignedCalls
+from wps_load.client.rest_sender import RestFailure, RestSender, Unanswered
 from wps_load.client.stream import Network
 from wps_load.errors import ConnectFailure
 from wps_load.protocol.messages import DataType

@@ -10,7 +10,7 @@ import pytest
 
 from wps_load.client import conntrack
 from wps_load.client.addresses import Address
-from wps_load.client.sources import NoSource, Sources
+from wps_load.client.local_addresses import NoSource, Sources
 from wps_load.client.stream import Network, Timings, open_stream
 from wps_load.client.tcp import connect_any, connect_failure
 from wps_load.errors import ConfigError, ConnectFailure

@@ -12,7 +12,7 @@ import pytest
 
 from tests.client.loopback import PATIENCE_S
 from wps_load.client import token_broker
-from wps_load.client.entra import EntraToken
+from wps_load.client.entra_tokens import EntraToken
 from wps_load.client.generate_token import Wanted
 from wps_load.client.token_broker import Served, TokenClient, TokenServer
 from wps_load.clock import NS_PER_S, now_ns

@@ -10,7 +10,7 @@ from wps_load.measure.stamp import pack_binary, pack_text
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import DataType
 from wps_load.protocol.simple import EVENT
-from wps_load.workload.payload import Part, PayloadPlan
+from wps_load.workload.payload import PayloadPart, PayloadPlan
 
 STAMP = (3, 12345, 7, 4_000_000_000, 1 << 60, 5)
 
@@ -23,7 +23,7 @@ STAMP = (3, 12345, 7, 4_000_000_000, 1 << 60, 5)
 )
 def test_around_the_stamp_is_what_the_codec_puts_there(protocol: str, data_type: str, size: int, name: str) -> None:
     codec = CODECS[protocol]
-    plan = PayloadPlan.generated([Part(size)], data_type, envelope=protocol.startswith("json"), seed=1)
+    plan = PayloadPlan.generated([PayloadPart(size)], data_type, envelope=protocol.startswith("json"), seed=1)
     if protocol == "simple":
         template = codec.publish_template("event", EVENT, DataType(data_type), False)
     else:
@@ -48,5 +48,5 @@ def test_a_sample_of_a_file_is_no_exception(sample: str) -> None:
 
 def test_contents_of_several_sizes_go_the_long_way() -> None:
     template = CODECS["json"].publish_template("group", "g", DataType.TEXT, False)
-    mixed = PayloadPlan.generated([Part(64), Part(128)], "text", envelope=True, seed=1)
+    mixed = PayloadPlan.generated([PayloadPart(64), PayloadPart(128)], "text", envelope=True, seed=1)
     assert mixed.around(template.encode_safe) is None

@@ -6,12 +6,12 @@ from typing import Any
 
 import orjson
 
-from wps_load.emulator.connection import Connection
 from wps_load.emulator.delivery import DirectDelivery, Stats
-from wps_load.emulator.frames import End
 from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Hub
+from wps_load.emulator.hub_connection import HubConnection
+from wps_load.emulator.server_frames import ConnectionEnd
 
-CUT = End(None, "The connection ended.", by_client=False)
+CUT = ConnectionEnd(None, "The connection ended.", by_client=False)
 
 
 class FakeLink:
@@ -58,5 +58,5 @@ class HubUnderTest:
         self._issued += 1
         return f"token{self._issued}"
 
-    def _note(self, connection: Connection, reason: str) -> None:
+    def _note(self, connection: HubConnection, reason: str) -> None:
         self.gone.append((connection.id, reason))

@@ -16,7 +16,7 @@ from tests.emulator.live import JSON, Live, ask, read, serve, serve_app
 from tests.emulator.live_ends import close_code_of, status_of
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, client_url_with_token, mint_client_token
 from wps_load.clock import unix_time_s
-from wps_load.emulator.hub_settings import Choice, Hub, HubSettings, for_all_hubs
+from wps_load.emulator.hub_settings import Choice, ConfiguredHub, HubSettings, for_all_hubs
 from wps_load.emulator.webhook import allows
 
 
@@ -95,8 +95,8 @@ def test_hubs_have_handlers_of_their_own_or_an_echo_or_a_listener() -> None:
         handler = Handler(lambda event: web.Response(text="handled"))
         async with serve_app(handler.app()) as base:
             listener = Choice(user=frozenset({"heard"}))
-            hubs = {"bench": for_all_hubs(base), "heard": Hub(listeners=(listener,))}
-            async with serve(handler=HubSettings(hubs, Hub(echoes=True))) as live:
+            hubs = {"bench": for_all_hubs(base), "heard": ConfiguredHub(listeners=(listener,))}
+            async with serve(handler=HubSettings(hubs, ConfiguredHub(echoes=True))) as live:
                 for hub, event, data in (("Bench", "e", "handled"), ("other", "e", "mine"), ("heard", "HEARD", None)):
                     async with live.open(live.url(live.token(hub=hub), hub)) as client:
                         await read(client)

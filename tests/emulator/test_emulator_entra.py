@@ -18,7 +18,7 @@ from websockets.exceptions import InvalidStatus
 from tests.emulator.live import VERSION, Live, read, serve
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.clock import unix_time_s
-from wps_load.emulator.refusals import data_action
+from wps_load.emulator.forbidden import data_action
 from wps_load.emulator.server import build_app
 from wps_load.emulator.service import EmulatorConfig, Service
 from wps_load.workload.faults import FaultSyntaxError, parse_faults

@@ -15,13 +15,13 @@ from wps_load.workload.faults import (
     Delay,
     DeliveryFault,
     Dice,
-    Disconnect,
+    Disconnection,
     Drop,
     Duplicate,
-    Fault,
     FaultSpec,
     FaultSyntaxError,
     Forbid,
+    InjectedFault,
     Jitter,
     Outgoing,
     Refuse,
@@ -46,7 +46,7 @@ def test_reads_every_fault() -> None:
         Duplicate(Fraction(1, 200)),
         Reorder(Fraction(1, 500)),
         Stall(2 * NS_PER_S, 10 * NS_PER_S),
-        Disconnect(Fraction(1, 1000)),
+        Disconnection(Fraction(1, 1000)),
         Refuse(Fraction(1, 50)),
         Throttle(Fraction(1, 40)),
         ServiceRate(900),
@@ -130,7 +130,7 @@ def test_any_text_is_read_or_refused(text: str) -> None:
     assert all("\n" not in fault or "\n" in text for fault in faults)
 
 
-def struck(spec: FaultSpec, count: int) -> list[type[Fault] | None]:
+def struck(spec: FaultSpec, count: int) -> list[type[InjectedFault] | None]:
     die = Dice(spec).deliveries
     return [None if (fault := die.thrown()) is None else type(fault) for _ in range(count)]
 
@@ -153,7 +153,7 @@ def test_a_share_of_one_is_always_and_of_none_never() -> None:
     assert set(struck(parse_faults("drop=0/1"), 100)) == {None}
     dice = Dice(parse_faults("refuse=1/1,disconnect=1/1"))
     assert dice.upgrades.thrown() == Refuse(Fraction(1))
-    assert dice.publications.thrown() == Disconnect(Fraction(1))
+    assert dice.publications.thrown() == Disconnection(Fraction(1))
 
 
 def test_upgrades_are_refused_and_throttled_apart() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
-from wps_load.emulator.frames import MAX_MESSAGE_BYTES, FrameReader, build_close, build_frame, read_close
+from wps_load.emulator.server_frames import MAX_MESSAGE_BYTES, ServerFrameReader, build_close, build_frame, read_close
 from wps_load.errors import RemoteProtocolError
 
 MASK = b"\1\2\3\4"
@@ -34,7 +34,7 @@ def client_frames(payload: bytes, opcode: Opcode, cuts: list[int]) -> bytes:
 )
 def test_reads_any_fragmentation_in_any_pieces(payload: bytes, cuts: list[int], step: int) -> None:
     data = client_frames(payload, Opcode.BINARY, cuts)
-    reader = FrameReader()
+    reader = ServerFrameReader()
     messages = [m for at in range(0, len(data), step) for m in reader.feed(data[at : at + step])]
     assert reader.error is None
     assert [body for opcode, body in messages if opcode == 2] == [payload]
@@ -45,7 +45,7 @@ def test_reads_any_fragmentation_in_any_pieces(payload: bytes, cuts: list[int], 
 def test_reads_one_message_of_every_length_encoding(size: int) -> None:
     payload = bytes(range(256)) * 257
     client = FrameProtocol(client=True, extensions=[])
-    reader = FrameReader()
+    reader = ServerFrameReader()
     for _ in range(2):
         data = bytes(client._serialize_frame(Opcode.TEXT, payload[:size]))
         assert reader.feed(data) == [(1, payload[:size])]
@@ -76,7 +76,7 @@ def test_wsproto_reads_what_we_build(payload: bytes) -> None:
     ],
 )
 def test_refuses_what_the_rfc_forbids_after_what_came_before(data: bytes, code: int) -> None:
-    reader = FrameReader()
+    reader = ServerFrameReader()
     assert reader.feed(b"\x82\x80" + MASK + data) == [(2, b"")]
     assert reader.error is not None
     assert reader.error.close_code == code
@@ -86,14 +86,14 @@ def test_refuses_what_the_rfc_forbids_after_what_came_before(data: bytes, code: 
 @pytest.mark.parametrize("size", [11, 126])
 def test_the_limit_holds_for_a_message_that_comes_alone(size: int) -> None:
     client = FrameProtocol(client=True, extensions=[])
-    reader = FrameReader(limit_bytes=10)
+    reader = ServerFrameReader(limit_bytes=10)
     assert reader.feed(bytes(client._serialize_frame(Opcode.TEXT, bytes(size)))) == []
     assert reader.error is not None
     assert reader.error.close_code == 1009
 
 
 def test_the_limit_counts_all_fragments() -> None:
-    reader = FrameReader(limit_bytes=10)
+    reader = ServerFrameReader(limit_bytes=10)
     assert reader.feed(b"\x02\x86" + MASK + bytes(6) + b"\x80\x85" + MASK + bytes(5)) == []
     assert reader.error is not None
     assert reader.error.close_code == 1009
@@ -101,7 +101,7 @@ def test_the_limit_counts_all_fragments() -> None:
 
 @given(st.binary(max_size=300))
 def test_any_bytes_give_messages_or_a_protocol_error(data: bytes) -> None:
-    FrameReader().feed(data)
+    ServerFrameReader().feed(data)
 
 
 def test_close_payloads() -> None:

@@ -6,13 +6,13 @@ import pytest
 
 from tests.emulator.fakes import CUT, FakeLink, HubUnderTest
 from wps_load.clock import NS_PER_S
-from wps_load.emulator.connection import Connection
-from wps_load.emulator.frames import End
 from wps_load.emulator.hub import ACK_MEMORY, RECOVERY_WINDOW_NS
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.json_wire import JSON, JSON_RELIABLE
 from wps_load.emulator.reliable import MAX_BYTES, MAX_MESSAGES, ReliableQueue
+from wps_load.emulator.server_frames import ConnectionEnd
 from wps_load.emulator.subprotocols import WIRES
-from wps_load.emulator.wires import SIMPLE, Publication, Wire
+from wps_load.emulator.wires import SIMPLE, RoutedMessage, Wire
 from wps_load.protocol.messages import (
     DataType,
     JoinGroup,
@@ -41,13 +41,13 @@ class Client:
     ) -> None:
         self.world = world
         self.link = FakeLink()
-        self.connection: Connection = world.hub.connect(name, wire, self.link, f"user-{name}", roles, groups)
+        self.connection: HubConnection = world.hub.connect(name, wire, self.link, f"user-{name}", roles, groups)
         self.hello = self.link.read() if wire is not SIMPLE else []
 
     def send(self, message: Upstream, now_ns: int = 0) -> SendEvent | None:
         return self.world.hub.receive(self.connection, message, now_ns)
 
-    def lose(self, now_ns: int = 0, end: End = CUT) -> None:
+    def lose(self, now_ns: int = 0, end: ConnectionEnd = CUT) -> None:
         self.link.open = False
         self.world.hub.lose(self.connection, self.link, end, now_ns)
 
@@ -268,7 +268,7 @@ def test_a_reliable_client_may_come_back_unless_it_or_the_service_meant_to_end(
     world: HubUnderTest, code: int | None, by_client: bool, comes_back: bool
 ) -> None:
     client = Client(world, "a", JSON_RELIABLE)
-    client.lose(end=End(code, "why", by_client))
+    client.lose(end=ConnectionEnd(code, "why", by_client))
     assert client.recover() is comes_back
     assert world.gone == ([] if comes_back else [("a", "why")])
 
@@ -321,7 +321,7 @@ def test_sixteen_megabytes_are_too_many_as_well() -> None:
 
 def test_a_message_whose_time_to_live_has_passed_is_not_sent_again(world: HubUnderTest) -> None:
     client = Client(world, "a", JSON_RELIABLE)
-    message = Publication("server", None, None, DataType.TEXT, b"x")
+    message = RoutedMessage("server", None, None, DataType.TEXT, b"x")
     world.hub.deliver((client.connection,), message, None, 0, ttl_ns=10)
     world.hub.deliver((client.connection,), message, None, 0)
     client.lose()

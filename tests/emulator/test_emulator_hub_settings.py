@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from wps_load.emulator.hub_settings import Hub, HubSettings, SettingsError, for_all_hubs, parse
+from wps_load.emulator.hub_settings import ConfiguredHub, HubSettings, SettingsError, for_all_hubs, parse
 from wps_load.emulator.settings_file import SettingsFile
 
 CHAT = {
@@ -127,7 +127,7 @@ def test_the_file_is_read_again_when_it_changes_and_a_wrong_one_changes_nothing(
     path = tmp_path / "hubs.json"
     told: list[str] = []
     path.write_text(json.dumps(handlers({"UrlTemplate": "http://a", "EventPattern": "*"})))
-    file = SettingsFile(str(path), Hub(), told.append)
+    file = SettingsFile(str(path), ConfiguredHub(), told.append)
     assert url_of(file.current, "h", "x") == "http://a"
 
     def write(text: str, second: int) -> None:

@@ -12,10 +12,10 @@ from websockets.exceptions import ConnectionClosed
 
 from tests.emulator.app_server import Event, Handler, by_event, with_handler
 from tests.emulator.live import JSON, RELIABLE, Live, serve
-from wps_load.emulator.connection import Connection
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.hub_settings import HubSettings
-from wps_load.emulator.invoking import event_of
+from wps_load.emulator.invoke_calls import event_of
 from wps_load.emulator.json_reader import MALFORMED, read
 from wps_load.emulator.json_wire import JSON as JSON_WIRE
 from wps_load.emulator.wires import Reply
@@ -111,14 +111,14 @@ class _Slow:
 
     def forget(self, connection_id: str) -> None: ...
 
-    async def connected(self, connection: Connection) -> None: ...
+    async def connected(self, connection: HubConnection) -> None: ...
 
-    async def disconnected(self, connection: Connection, reason: str) -> None: ...
+    async def disconnected(self, connection: HubConnection, reason: str) -> None: ...
 
     def invokes(self, hub: str) -> bool:
         return True
 
-    async def user_event(self, connection: Connection, event: SendEvent) -> Reply | None:
+    async def user_event(self, connection: HubConnection, event: SendEvent) -> Reply | None:
         self.asked.set()
         await self.go.wait()
         assert isinstance(event.data, bytes)

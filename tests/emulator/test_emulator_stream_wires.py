@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.emulator.fakes import payload_of
 from wps_load.emulator import json_wire, protobuf_wire
 from wps_load.emulator.json_reader import MALFORMED, read
-from wps_load.emulator.wires import Publication, StreamInfo, Wire
+from wps_load.emulator.wires import RoutedMessage, StreamInfo, Wire
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import (
@@ -69,7 +69,7 @@ def test_a_fragment_arrives_as_it_was_sent(stream_id: str, number: int, text: st
         codec = CODECS[name]
         came = service.decode(codec.opcode, codec.encode(StreamData(stream_id, number, data_type, data)))
         assert came == StreamData(stream_id, number, data_type, text.encode())
-        publication = Publication("group", "g", None, data_type, text.encode(), stream=StreamInfo(stream_id, number))
+        publication = RoutedMessage("group", "g", None, data_type, text.encode(), stream=StreamInfo(stream_id, number))
         frame = service.message(publication, 7)
         assert codec.decoders[codec.opcode](payload_of(frame)) == StreamMessage(
             DataMessage("group", "g", str(data_type), data, 7), stream_id, number

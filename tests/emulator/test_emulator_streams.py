@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 from tests.emulator.fakes import CUT, FakeLink, HubUnderTest, payload_of
 from tests.emulator.live import ALL_ROLES, JSON, PROTOBUF, RELIABLE, serve
 from wps_load.emulator import json_wire, protobuf_wire
-from wps_load.emulator.connection import Connection
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.wires import SIMPLE, Wire
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import (
@@ -44,7 +44,7 @@ class House:
         self.hub.connect("s", json_wire.JSON, self.links["s"], None, (), ("g",))
         self.read("p"), self.read("s")
 
-    def send(self, message: Upstream, by: Connection | None = None) -> None:
+    def send(self, message: Upstream, by: HubConnection | None = None) -> None:
         self.hub.receive(by or self.publisher, message, self.now_ns)
 
     def read(self, who: str) -> list[dict[str, Any]]:

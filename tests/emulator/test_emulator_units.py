@@ -12,7 +12,7 @@ from websockets.frames import Opcode
 from tests.emulator.live import ask, read, serve
 from tests.emulator.live_ends import end_of, in_time, slow_reader, status_of
 from wps_load.emulator.limits import BILLED_MESSAGE_BYTES, Tier
-from wps_load.emulator.link import SILENT_PINGS
+from wps_load.emulator.websocket import SILENT_PINGS
 
 
 def test_a_day_s_messages_spent_keep_newcomers_out_and_let_the_others_stay() -> None:
@@ -99,7 +99,7 @@ def test_the_service_pings_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_full_buffer_for_longer_than_the_grace_is_a_slow_client(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wps_load.emulator.link.SLOW_CLIENT_GRACE_S", 0.05)
+    monkeypatch.setattr("wps_load.emulator.websocket.SLOW_CLIENT_GRACE_S", 0.05)
 
     async def scenario() -> None:
         async with slow_reader() as (live, slow, fast):

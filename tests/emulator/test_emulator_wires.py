@@ -15,7 +15,7 @@ from wps_load.emulator import raw_json
 from wps_load.emulator.json_wire import JSON
 from wps_load.emulator.protobuf_wire import PROTOBUF, PROTOBUF_RELIABLE
 from wps_load.emulator.subprotocols import WIRES, choose
-from wps_load.emulator.wires import SIMPLE, Publication, Wire
+from wps_load.emulator.wires import SIMPLE, RoutedMessage, Wire
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import (
@@ -150,7 +150,7 @@ def test_json_data_pass_byte_for_byte(data: str) -> None:
         sent = JSON.decode(TEXT, payload.encode())
         assert isinstance(sent, SendToGroup)
         assert sent.data == data.encode()
-        frame = JSON.message(Publication("group", "g", None, DataType.JSON, sent.data), None)
+        frame = JSON.message(RoutedMessage("group", "g", None, DataType.JSON, sent.data), None)
         assert payload_of(frame).endswith(b'"data":%b}' % data.encode())
 
 
@@ -236,7 +236,7 @@ def test_the_wrong_frame_type_is_closed_with_1003(wire: Wire, opcode: int) -> No
 
 
 def test_writes_what_the_integration_tests_of_the_service_assert() -> None:
-    message = Publication("server", None, None, DataType.TEXT, b"Hello")
+    message = RoutedMessage("server", None, None, DataType.TEXT, b"Hello")
     assert (
         payload_of(JSON.message(message, None))
         == b'{"type":"message","from":"server","dataType":"text","data":"Hello"}'
@@ -254,7 +254,7 @@ def test_json_messages_say_what_was_published(text: str, group: str, user: str |
         (DataType.TEXT, text.encode(), text),
         (DataType.JSON, orjson.dumps([text]), [text]),
     ):
-        frame = JSON.message(Publication("group", group, user, data_type, data), sequence)
+        frame = JSON.message(RoutedMessage("group", group, user, data_type, data), sequence)
         read: dict[str, Any] = orjson.loads(payload_of(frame))
         assert (read["group"], read["data"], read["dataType"]) == (group, shown, data_type.value)
         assert (read.get("fromUserId"), read.get("sequenceId")) == (user, sequence)
@@ -305,7 +305,7 @@ def test_malformed_protobuf_is_closed_with_1007(vector: str) -> None:
 
 def test_writes_protobuf_vectors() -> None:
     wire = PROTOBUF_RELIABLE
-    one = Publication("group", "room", "u", DataType.TEXT, b"one")
+    one = RoutedMessage("group", "room", "u", DataType.TEXT, b"one")
     assert payload_of(wire.ack(1, None, "")).hex() == "0a0408011001"
     assert payload_of(wire.message(one, 1)).hex() == "12160a0567726f75701204726f6f6d1a050a036f6e652001"
     assert payload_of(wire.connected("c", "u", "secret")).hex() == "1a100a0e0a01631201751a06736563726574"
@@ -316,7 +316,7 @@ def test_writes_protobuf_vectors() -> None:
 def test_protobuf_data_arrives_as_it_was_sent() -> None:
     any_bytes = bytes.fromhex("0a01741201ff")  # type_url "t", value ff
     for data_type, data in ((DataType.BINARY, b"\xff"), (DataType.PROTOBUF, any_bytes)):
-        frame = PROTOBUF.message(Publication("server", None, None, data_type, data), None)
+        frame = PROTOBUF.message(RoutedMessage("server", None, None, data_type, data), None)
         assert data in frame
 
 

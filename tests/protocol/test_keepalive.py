@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wps_load.protocol.keepalive import Keepalive, ObservedClock, Step
+from wps_load.protocol.keepalive import Keepalive, KeepaliveStep, ObservedClock
 
 S = 1_000_000_000
 OFFICIAL = Keepalive(20 * S, 120 * S)
@@ -13,20 +13,20 @@ OFFICIAL = Keepalive(20 * S, 120 * S)
 @pytest.mark.parametrize(
     ("keepalive", "quiet_s", "since_ping_s", "step"),
     [
-        (OFFICIAL, 19, None, Step.WAIT),
-        (OFFICIAL, 20, None, Step.PING),
-        (OFFICIAL, 39, 19, Step.WAIT),
-        (OFFICIAL, 40, 20, Step.PING),
-        (OFFICIAL, 119, 19, Step.WAIT),
-        (OFFICIAL, 120, 20, Step.GIVE_UP),
-        (OFFICIAL, 5, 25, Step.WAIT),  # the ping was answered, or something else came
-        (Keepalive(0, 120 * S), 1000, None, Step.WAIT),
-        (Keepalive(20 * S, 0), 1000, 10, Step.WAIT),
-        (Keepalive(20 * S, 0), 1000, 20, Step.PING),
+        (OFFICIAL, 19, None, KeepaliveStep.WAIT),
+        (OFFICIAL, 20, None, KeepaliveStep.PING),
+        (OFFICIAL, 39, 19, KeepaliveStep.WAIT),
+        (OFFICIAL, 40, 20, KeepaliveStep.PING),
+        (OFFICIAL, 119, 19, KeepaliveStep.WAIT),
+        (OFFICIAL, 120, 20, KeepaliveStep.GIVE_UP),
+        (OFFICIAL, 5, 25, KeepaliveStep.WAIT),  # the ping was answered, or something else came
+        (Keepalive(0, 120 * S), 1000, None, KeepaliveStep.WAIT),
+        (Keepalive(20 * S, 0), 1000, 10, KeepaliveStep.WAIT),
+        (Keepalive(20 * S, 0), 1000, 20, KeepaliveStep.PING),
     ],
 )
 def test_a_step_follows_from_three_instants(
-    keepalive: Keepalive, quiet_s: int, since_ping_s: int | None, step: Step
+    keepalive: Keepalive, quiet_s: int, since_ping_s: int | None, step: KeepaliveStep
 ) -> None:
     now = 5000 * S
     pinged = 0 if since_ping_s is None else now - since_ping_s * S
@@ -37,10 +37,10 @@ def test_a_silent_peer_is_pinged_five_times_and_given_up_at_the_time_limit() -> 
     heard, pinged, pings = 1000 * S, 0, []
     for second in range(1000, 1200):
         step = OFFICIAL.step(second * S, heard, pinged)
-        if step is Step.PING:
+        if step is KeepaliveStep.PING:
             pinged = second * S
             pings.append(second - 1000)
-        elif step is Step.GIVE_UP:
+        elif step is KeepaliveStep.GIVE_UP:
             break
     assert pings == [20, 40, 60, 80, 100]
     assert second - 1000 == 120

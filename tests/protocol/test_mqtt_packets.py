@@ -20,11 +20,11 @@ from wps_load.protocol.mqtt_packets import (
     Connect,
     Disconnect,
     Granted,
-    Kind,
     Packet,
+    PacketKind,
     Property,
     Publish,
-    Response,
+    PublishResponse,
     Subscribe,
     Unsubscribe,
     Will,
@@ -52,8 +52,8 @@ VECTORS: list[tuple[int, Packet, str]] = [
     ),
     (V5, Subscribe(1, (("room", 1),)), "820a 0001 00 0004726f6f6d 01"),
     (V311, Subscribe(1, (("room", 1),)), "8209 0001 0004726f6f6d 01"),
-    (V5, Granted(Kind.SUBACK, 1, (1,)), "9004 0001 00 01"),
-    (V5, Granted(Kind.SUBACK, 1, (0x87,)), "9004 0001 00 87"),
+    (V5, Granted(PacketKind.SUBACK, 1, (1,)), "9004 0001 00 01"),
+    (V5, Granted(PacketKind.SUBACK, 1, (0x87,)), "9004 0001 00 87"),
     (V5, Publish("room", b"x"), "3008 0004726f6f6d 00 78"),
     (V5, Publish("room", b"x", 1, 3), "320a 0004726f6f6d 0003 00 78"),
     (V311, Publish("room", b"x", 1, 3), "3209 0004726f6f6d 0003 78"),
@@ -62,11 +62,11 @@ VECTORS: list[tuple[int, Packet, str]] = [
         Publish("room", b"{}", 1, 3, properties={Property.CONTENT_TYPE: "application/json"}),
         "321e 0004726f6f6d 0003 13 030010 6170706c69636174696f6e2f6a736f6e 7b7d",
     ),
-    (V5, Response(Kind.PUBACK, 3), "4002 0003"),
-    (V5, Response(Kind.PUBACK, 3, 0x87), "4003 0003 87"),
-    (V5, Response(Kind.PUBREC, 3), "5002 0003"),
-    (V5, Response(Kind.PUBREL, 3), "6202 0003"),
-    (V5, Response(Kind.PUBCOMP, 3), "7002 0003"),
+    (V5, PublishResponse(PacketKind.PUBACK, 3), "4002 0003"),
+    (V5, PublishResponse(PacketKind.PUBACK, 3, 0x87), "4003 0003 87"),
+    (V5, PublishResponse(PacketKind.PUBREC, 3), "5002 0003"),
+    (V5, PublishResponse(PacketKind.PUBREL, 3), "6202 0003"),
+    (V5, PublishResponse(PacketKind.PUBCOMP, 3), "7002 0003"),
     (V5, Unsubscribe(2, ("room",)), "a209 0002 00 0004726f6f6d"),
     (V311, Unsubscribe(2, ("room",)), "a208 0002 0004726f6f6d"),
     (V5, Disconnect(), "e000"),
@@ -108,7 +108,9 @@ CONNECTS = st.builds(
     st.none() | TEXTS, st.none() | st.binary(max_size=9),
 )  # fmt: skip
 PACKETS = PUBLISHED | CONNECTS | st.builds(Subscribe, IDS, st.just((("a", 1), ("b/c", 2))), BLOCKS) | st.builds(
-    Response, st.sampled_from([Kind.PUBACK, Kind.PUBREC, Kind.PUBREL, Kind.PUBCOMP]), IDS, st.integers(0, 255), BLOCKS
+    PublishResponse, st.sampled_from([PacketKind.PUBACK, PacketKind.PUBREC, PacketKind.PUBREL, PacketKind.PUBCOMP]),
+    IDS,
+    st.integers(0, 255), BLOCKS,
 ) | st.builds(Disconnect, st.integers(0, 255), BLOCKS)  # fmt: skip
 
 

@@ -15,11 +15,11 @@ from wps_load.protocol.mqtt_packets import (
     Connect,
     Disconnect,
     Granted,
-    Kind,
     Packet,
+    PacketKind,
     Property,
     Publish,
-    Response,
+    PublishResponse,
     encode,
 )
 from wps_load.protocol.mqtt_reader import decode
@@ -57,33 +57,33 @@ def test_acks_come_by_packet_identifier_and_refusals_keep_their_code() -> None:
     session = connected()
     for _ in range(2):
         published(session, 1)
-    assert take(session, Response(Kind.PUBACK, 2, 0x10)) == Ack(2, True), "nobody subscribed is no failure"
-    assert take(session, Response(Kind.PUBACK, 1, 0x87)) == Ack(1, False, "0x87")
+    assert take(session, PublishResponse(PacketKind.PUBACK, 2, 0x10)) == Ack(2, True), "nobody subscribed is no failure"
+    assert take(session, PublishResponse(PacketKind.PUBACK, 1, 0x87)) == Ack(1, False, "0x87")
     session.expect_ack(3, "join", None, codec_of("mqtt5", 1).encode(JoinGroup("g", 3)))
-    assert take(session, Granted(Kind.SUBACK, 3, (0xA2,))) == Ack(3, False, "0xa2")
-    assert take(session, Response(Kind.PUBACK, 9)) == Ack(None, True), "of nothing of ours"
+    assert take(session, Granted(PacketKind.SUBACK, 3, (0xA2,))) == Ack(3, False, "0xa2")
+    assert take(session, PublishResponse(PacketKind.PUBACK, 9)) == Ack(None, True), "of nothing of ours"
     assert take(session, PINGRESP) == Pong()
 
 
 def test_quality_of_service_two_is_told_once_in_both_directions() -> None:
     session = connected(2)
     published(session, 2)
-    assert take(session, Response(Kind.PUBREC, 1)) is None
-    assert sent(session) == [Response(Kind.PUBREL, 1)]
-    assert take(session, Response(Kind.PUBCOMP, 1)) == Ack(1, True)
+    assert take(session, PublishResponse(PacketKind.PUBREC, 1)) is None
+    assert sent(session) == [PublishResponse(PacketKind.PUBREL, 1)]
+    assert take(session, PublishResponse(PacketKind.PUBCOMP, 1)) == Ack(1, True)
     assert isinstance(take(session, Publish("g", b"x", 2, 7)), DataMessage)
     assert take(session, Publish("g", b"x", 2, 7, dup=True)) is None
     assert session.duplicates_dropped == 1
-    assert sent(session) == [Response(Kind.PUBREC, 7)] * 2
-    take(session, Response(Kind.PUBREL, 7))
-    assert sent(session) == [Response(Kind.PUBCOMP, 7)]
+    assert sent(session) == [PublishResponse(PacketKind.PUBREC, 7)] * 2
+    take(session, PublishResponse(PacketKind.PUBREL, 7))
+    assert sent(session) == [PublishResponse(PacketKind.PUBCOMP, 7)]
     assert isinstance(take(session, Publish("g", b"x", 2, 7)), DataMessage), "the identifier is free again"
 
 
 def test_a_session_that_goes_on_sends_again_what_was_not_acknowledged() -> None:
     session = connected(2)
     first, _ = published(session, 2), published(session, 2)
-    take(session, Response(Kind.PUBREC, 2))
+    take(session, PublishResponse(PacketKind.PUBREC, 2))
     session.lost(0)
     assert session.state is State.RECOVERING
     assert session.recovery_query() == {}
@@ -92,7 +92,7 @@ def test_a_session_that_goes_on_sends_again_what_was_not_acknowledged() -> None:
     assert isinstance(again, Connect)
     assert (again.clean, again.client_id) == (False, session.connection_id)
     assert isinstance(take(session, ConnAck(0, True)), Connected)
-    assert sent(session) == [decode(bytes((first[0] | 8,)) + first[1:], V5), Response(Kind.PUBREL, 2)]
+    assert sent(session) == [decode(bytes((first[0] | 8,)) + first[1:], V5), PublishResponse(PacketKind.PUBREL, 2)]
 
 
 def test_without_a_session_to_continue_it_is_gone() -> None:
@@ -113,7 +113,7 @@ def test_the_window_is_what_the_service_says() -> None:
     assert session.room
     published(session, 1)
     assert not session.room
-    take(session, Response(Kind.PUBACK, 1))
+    take(session, PublishResponse(PacketKind.PUBACK, 1))
     assert session.room
     assert session.sequence_ack_due(0) is None
     assert session.sequence_ack_due(4_999_999_999) is None

@@ -17,10 +17,10 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import parse
 from wps_load.report import files
-from wps_load.report.appended import Course
+from wps_load.report.appended import AppendedFiles
 from wps_load.report.document import Summary
 from wps_load.report.interval import Interval
-from wps_load.report.model import ConnectionCounts, GeneratorHealth, Phase, RunFacts
+from wps_load.report.model import ConnectionCounts, GeneratorHealth, PhaseSpan, RunFacts
 
 STARTED = datetime(2026, 3, 14, 9, 26, 53, tzinfo=UTC)
 CONNECT_S, DRAIN_S = 3, 2
@@ -63,7 +63,7 @@ class MadeRun(RunFacts):
 
 def append(folder: Path, run: MadeRun) -> None:
     """What a run writes while it goes on."""
-    course = Course(folder, lambda: run.started_at)
+    course = AppendedFiles(folder, lambda: run.started_at)
     for second in run.course:
         course.add(second)
     course.close()
@@ -192,9 +192,9 @@ def facts(
         course=intervals,
         timeline=rows,
         phases=[
-            Phase("connect", 0.0, float(CONNECT_S)),
-            Phase("measure", float(CONNECT_S), float(measure_s)),
-            Phase("drain", float(CONNECT_S + measure_s), float(DRAIN_S)),
+            PhaseSpan("connect", 0.0, float(CONNECT_S)),
+            PhaseSpan("measure", float(CONNECT_S), float(measure_s)),
+            PhaseSpan("drain", float(CONNECT_S + measure_s), float(DRAIN_S)),
         ],
         generator=GeneratorHealth(
             workers=1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wps_load.capacity.search import BoundBy, Found, Outcome
-from wps_load.report.document import Step
+from wps_load.report.document import StepRow
 from wps_load.report.load_steps import answer, progress
 from wps_load.report.step_doubts import GENERATOR_TOO
 
@@ -13,7 +13,7 @@ ENDED = "the service ended 3 connections (closed_1006)"
 LATE = f"{GENERATOR_TOO}messages left 23.1 ms or more late"
 
 
-def failed(*reasons: str, load: int = 100) -> Step:
+def failed(*reasons: str, load: int = 100) -> StepRow:
     return {
         "load": load, "from_s": 0, "duration_s": 10.0, "users": 10, "published_per_s": 1.0, "delivered_per_s": 1.0,
         "lost": 0, "metric": "rtt", "p50": 1.0, "p99": 2.0, "samples": 100, "few_samples": False,

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.report.report_runs import STARTED, histogram
 from wps_load.measure.histogram_log import read_log
 from wps_load.measure.snapshot import Snapshot
-from wps_load.report.appended import CSV_BY_SECONDS, LOG_BY_SECONDS, Course, Growing
+from wps_load.report.appended import CSV_BY_SECONDS, LOG_BY_SECONDS, AppendedFiles, Growing
 from wps_load.report.interval import Interval
 
 
@@ -66,7 +66,7 @@ def test_a_file_has_so_many_lines_for_each_doubling_of_the_run() -> None:
 
 def test_what_is_written_stays_as_it_is_and_can_be_read_at_any_moment(tmp_path: Path) -> None:
     course, files = (
-        Course(tmp_path / "run", lambda: STARTED),
+        AppendedFiles(tmp_path / "run", lambda: STARTED),
         [tmp_path / "run" / name for name in ("timeline.csv", "histograms.hlog")],
     )
     before = [b"", b""]
@@ -88,7 +88,7 @@ def test_what_is_written_stays_as_it_is_and_can_be_read_at_any_moment(tmp_path: 
 
 
 def test_a_run_without_a_second_has_files_that_can_be_read(tmp_path: Path) -> None:
-    Course(tmp_path, lambda: STARTED).close()
+    AppendedFiles(tmp_path, lambda: STARTED).close()
     assert read_log((tmp_path / "histograms.hlog").read_text()) == []
     assert (tmp_path / "timeline.csv").read_text().startswith("t_s,")
 
@@ -96,7 +96,7 @@ def test_a_run_without_a_second_has_files_that_can_be_read(tmp_path: Path) -> No
 def test_a_full_disk_ends_one_file_without_half_a_line_and_not_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    course = Course(tmp_path, lambda: STARTED)
+    course = AppendedFiles(tmp_path, lambda: STARTED)
     course.add(second(1.0))
     whole, write = (tmp_path / "histograms.hlog").read_bytes(), os.write
 
@@ -116,7 +116,7 @@ def test_a_full_disk_ends_one_file_without_half_a_line_and_not_the_other(
 
 
 def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
-    course = Course(tmp_path / "run", lambda: STARTED)
+    course = AppendedFiles(tmp_path / "run", lambda: STARTED)
     course.add(second(1.0))
     for path in (tmp_path / "run").iterdir():
         path.unlink()

@@ -14,7 +14,7 @@ import pytest
 from tests.report.report_runs import STARTED, facts
 from wps_load.errors import ConfigError
 from wps_load.report import html, markdown
-from wps_load.report.azure import AzureMetrics, Point, overlay, read_azure
+from wps_load.report.azure import AzureMetrics, MetricPoint, overlay, read_azure
 from wps_load.report.azure_tables import azure_lines, azure_sentence, azure_table, closes_table
 from wps_load.report.extras import Extras
 from wps_load.report.summary import build_summary
@@ -31,7 +31,10 @@ def found() -> AzureMetrics:
 def test_points_lie_on_the_runs_time_axis() -> None:
     load = found().of("ServerLoad")[0]
     assert (load.aggregate, load.interval_s) == ("maximum", 60.0)
-    assert load.points == (Point(-53.0, 38.0), Point(7.0, 83.0))  # 09:25 is before the run, 09:28 has no value
+    assert load.points == (
+        MetricPoint(-53.0, 38.0),
+        MetricPoint(7.0, 83.0),
+    )  # 09:25 is before the run, 09:28 has no value
 
 
 def test_closes_are_told_apart_by_reason() -> None:

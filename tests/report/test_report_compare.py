@@ -19,14 +19,14 @@ from wps_load.errors import ExitCode
 from wps_load.measure.histogram import Histogram
 from wps_load.report import compare_markdown
 from wps_load.report.compare import NotComparable, compare
-from wps_load.report.load import Run, Second, load_run
 from wps_load.report.model import GeneratorHealth
+from wps_load.report.run_folder import MetricInterval, PastRun, load_run
 from wps_load.report.summary import build_summary
 
 SUMMARY = build_summary(facts(measure_s=10))
 
 
-def quick(rng: np.random.Generator, seconds: int, median_ms: float, slowdown: float, phi: float, sd: float) -> Run:
+def quick(rng: np.random.Generator, seconds: int, median_ms: float, slowdown: float, phi: float, sd: float) -> PastRun:
     """A run of lognormal round trips whose level wanders by an AR(1) series: 100 a second."""
     level = median_ms * slowdown * np.exp(autocorrelated(rng, seconds, phi, sd))
     times = (level[:, None] * rng.lognormal(0.0, 0.3, (seconds, 100)) * 1e6).astype(np.int64)
@@ -34,21 +34,21 @@ def quick(rng: np.random.Generator, seconds: int, median_ms: float, slowdown: fl
     for i in range(seconds):
         histogram = Histogram()
         histogram.record_many(times[i].tolist())
-        log.append(Second(float(i), 1.0, histogram))
+        log.append(MetricInterval(float(i), 1.0, histogram))
     row = {"count": seconds * 100, "failures": 0, "p50": 1.0, "p90": 1.0, "p99": 1.0}
     timeline = [
         {"t_s": i + 1.0, "interval_s": 1.0, "phase": "measure", "delivered": int(n)}
         for i, n in enumerate(rng.poisson(100, seconds))
     ]
     summary: Any = SUMMARY | {"metrics": {"rtt": row}, "timeline": timeline}
-    return Run("made", summary, {"rtt": log})
+    return PastRun("made", summary, {"rtt": log})
 
 
 def test_the_answer_is_about_what_the_runs_are_about() -> None:
     """A run whose SLO is about deliveries has round trips too: they say nothing about what is demanded."""
     rng = np.random.default_rng(5)
     runs = [quick(rng, 120, 20.0, 1.0, 0.0, 0.02) for _ in range(2)]
-    about: list[Run] = []
+    about: list[PastRun] = []
     for run in runs:
         summary: Any = copy.deepcopy(run.summary)
         summary["run"]["main_metric"] = "delivery"
@@ -103,7 +103,7 @@ def test_losses_that_come_in_bursts_are_no_regression_of_themselves() -> None:
     """One run of three lost a second's worth: pooled and taken for independent it would be significant."""
     rng = np.random.default_rng(6)
 
-    def lossy(lost: int) -> Run:
+    def lossy(lost: int) -> PastRun:
         run = quick(rng, 30, 20.0, 1.0, 0.0, 0.02)
         return replace(run, summary=run.summary | {"messages": run.summary["messages"] | {"lost": lost}})
 
@@ -111,7 +111,7 @@ def test_losses_that_come_in_bursts_are_no_regression_of_themselves() -> None:
     assert next(d for d in found.differences if d.name == "lost").verdict == "unclear"
 
 
-def written(tmp_path: Path, name: str, run: MadeRun) -> Run:
+def written(tmp_path: Path, name: str, run: MadeRun) -> PastRun:
     folder = tmp_path / name
     folder.mkdir()
     write(folder, run)
@@ -224,7 +224,7 @@ def test_markdown_and_json(tmp_path: Path) -> None:
     assert document["differences"][0]["name"] == "rtt p50"
 
 
-def alone(tmp_path: Path, name: str, run: MadeRun) -> Run:
+def alone(tmp_path: Path, name: str, run: MadeRun) -> PastRun:
     """A run of which only the summary was kept, such as a stored baseline."""
     written(tmp_path, name, run)
     (tmp_path / name / "summary.json").rename(tmp_path / f"{name}.json")

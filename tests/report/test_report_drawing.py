@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wps_load.report import axes
-from wps_load.report.drawing import Band, Bar, Bars, Chart, Line, Mark, Rule, drawn
+from wps_load.report.drawing import Band, Bar, Bars, Chart, Mark, Polyline, Rule, drawn
 
 FINITE = st.floats(1e-6, 1e9)
 
@@ -56,25 +56,25 @@ def test_values_without_a_range() -> None:
     assert not axes.of_values([0.5, 5.0], may_be_log=True).log
 
 
-def chart(*lines: Line, **more: object) -> Chart:
+def chart(*lines: Polyline, **more: object) -> Chart:
     return Chart("made", "of a test", axes.linear(0, 10, fitted=True), axes.linear(0, 4), lines, **more)  # type: ignore[arg-type]
 
 
 def test_a_line_is_in_the_datas_coordinates_with_gaps() -> None:
-    line = Line("open", [0, 1, 2, 3, 4], [1.0, 2.0, None, 3.5, None], 1)
+    line = Polyline("open", [0, 1, 2, 3, 4], [1.0, 2.0, None, 3.5, None], 1)
     assert chart().path(line) == "M0 -1h0L1 -2M3 -3.5h0"
     assert chart().view_box == "0 -4 10 4"
 
 
 def test_a_stepped_line_holds_each_value() -> None:
-    assert chart().path(Line("", [0, 5, 9], [1.0, 3.0, 2.0], 1, stepped=True)) == "M0 -1h0L5 -1L5 -3L9 -3L9 -2"
+    assert chart().path(Polyline("", [0, 5, 9], [1.0, 3.0, 2.0], 1, stepped=True)) == "M0 -1h0L5 -1L5 -3L9 -3L9 -2"
 
 
 def test_everything_about_a_chart_is_placed_and_escaped() -> None:
     text = drawn(
         chart(
-            Line("<b>", [0, 10], [1.0, 2.0], 3),
-            Line("other", [0, 10], [1.0, 2.0], 4),
+            Polyline("<b>", [0, 10], [1.0, 2.0], 3),
+            Polyline("other", [0, 10], [1.0, 2.0], 4),
             bands=[Band(0, 2.5, "settle")],
             rules=[Rule("y", 3.0, "p99 < 3ms", "fail"), Rule("x", 7.5, "knee", "link")],
             marks=[Mark(5, 2, 4, "✕", "failed & gone")],

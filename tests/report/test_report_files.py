@@ -19,8 +19,8 @@ from tests.report.report_runs import append, facts, write
 from wps_load.errors import ConfigError
 from wps_load.measure.histogram import MAX_NS
 from wps_load.report import files
-from wps_load.report.load import BrokenRun, load_run
 from wps_load.report.model import RunState
+from wps_load.report.run_folder import BrokenRun, load_run
 
 NOW = datetime(2026, 3, 14, 10, 26, 53, tzinfo=timezone(timedelta(hours=1)))
 CONTRACT = {

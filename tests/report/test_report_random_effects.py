@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wps_load.report.random_effects import Estimate, log_difference
-from wps_load.report.stats import overdispersion
+from wps_load.report.significance import overdispersion
 
 COMPARISONS = 200
 WITHIN = 0.016

@@ -18,7 +18,7 @@ from wps_load.report import html, junit, markdown, tables, words
 from wps_load.report.curve_charts import curve
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.model import RunFacts
-from wps_load.report.steps import knee_load, knee_sentence, steps_table
+from wps_load.report.step_texts import knee_load, knee_sentence, steps_table
 from wps_load.report.summary import build_summary
 from wps_load.report.tables import Table
 from wps_load.report.unit_tables import found_sizing, guide_table, sizes_table, units_notes, units_sentence

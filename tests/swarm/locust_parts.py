@@ -19,7 +19,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerNode, WorkerRunner
 from wps_load.swarm import locust_seam
 from wps_load.swarm.buckets import bucket_response_time
 from wps_load.swarm.epoch_report import EpochReport
-from wps_load.swarm.stats import LocustTable, make_precise
+from wps_load.swarm.locust_stats import LocustTable, make_precise
 
 
 class Nobody(User):

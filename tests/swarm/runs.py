@@ -14,7 +14,7 @@ from wps_load.swarm.actions import Actions, Send
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.messages import Report, ToAgent, Vitals
-from wps_load.swarm.plan import Expected, RunPlan
+from wps_load.swarm.run_plan import Expected, RunPlan
 
 NUMBER = 7
 """Of the run."""

@@ -26,7 +26,7 @@ from wps_load.settings.sources import Locustfile
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.facts import gather
-from wps_load.swarm.messages import Accounts, Hello, Pong, Report, Sums, Vitals
+from wps_load.swarm.messages import Accounts, ClockReply, Hello, Report, Sums, Vitals
 from wps_load.swarm.prometheus import RunMetrics
 
 Scraped = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -68,7 +68,7 @@ class FedRun:
     def join(self, agent: str) -> None:
         self.conductor.received(agent, NUMBER, Hello("here"), 0)
         self.conductor.tick(1, {agent})
-        self.conductor.received(agent, NUMBER, Pong(0, 0), 1)
+        self.conductor.received(agent, NUMBER, ClockReply(0, 0), 1)
 
     def report(
         self,

@@ -19,20 +19,20 @@ from wps_load.swarm.messages import (
     Accounts,
     Claim,
     Clock,
+    ClockReply,
+    ClockRequest,
     End,
     Expect,
     Finals,
     Grant,
     Hello,
-    Ping,
-    Pong,
     Report,
     Reset,
     Slot,
     ToCoordinator,
     Window,
 )  # fmt: skip
-from wps_load.swarm.streams import NO_STREAMS
+from wps_load.swarm.stream_finals import NO_STREAMS
 
 PATIENCE_S = 10
 NUMBER = 7
@@ -87,9 +87,9 @@ def test_nothing_is_said_before_it_starts_and_hello_then(side: Side) -> None:
 def test_a_ping_is_answered_with_its_own_clock_at_once(side: Side) -> None:
     side.agent.start()
     before = now_ns()
-    side.agent.told(Ping(5))
+    side.agent.told(ClockRequest(5))
     pong = side.heard[-1]
-    assert isinstance(pong, Pong)
+    assert isinstance(pong, ClockReply)
     assert pong.sent_ns == 5
     assert before <= pong.agent_ns <= now_ns()
 

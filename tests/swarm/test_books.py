@@ -20,7 +20,7 @@ from wps_load.settings.sources import Locustfile
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.facts import gather
-from wps_load.swarm.messages import Accounts, Hello, Pong, Report, Sums, Vitals
+from wps_load.swarm.messages import Accounts, ClockReply, Hello, Report, Sums, Vitals
 from wps_load.swarm.populations_now import populations_now
 
 NAMES: tuple[Literal["published", "expected", "delivered", "lost"], ...] = (
@@ -54,7 +54,7 @@ def test_populations_add_up_to_the_run_and_are_judged_by_their_own() -> None:
     )
     conductor.received("a", NUMBER, Hello("here"), 0)
     conductor.tick(1, {"a"})
-    conductor.received("a", NUMBER, Pong(0, 0), 1)
+    conductor.received("a", NUMBER, ClockReply(0, 0), 1)
     conductor.tick(2, {"a"})
     start_ns = conductor.measure_start_ns
     assert start_ns is not None

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from wps_load.client.timescale import MAX_LINES, Timescale
 from wps_load.clock import NS_PER_MS, NS_PER_S, NS_PER_US
 from wps_load.swarm.clocks import EXCHANGES, PATIENCE_NS, ClockSync
-from wps_load.swarm.corridor import Corridor, Line
-from wps_load.swarm.messages import Pong
+from wps_load.swarm.corridor import ClockLine, Corridor
+from wps_load.swarm.messages import ClockReply
 
 HOUR_NS = 3600 * NS_PER_S
 ways = st.integers(0, 10**8)
@@ -53,7 +53,7 @@ class Model:
     def _exchange(self, now: int) -> int:
         while self.sync.due(now):
             there, back = self.way(now)
-            self.sync.pong("far", Pong(now, self.true(now + there)), now + there + back)
+            self.sync.pong("far", ClockReply(now, self.true(now + there)), now + there + back)
             now += there + back
             for _, line in self.sync.news(now):
                 self.told += 1
@@ -186,10 +186,10 @@ def test_one_host_has_one_clock() -> None:
     sync.hello("near", "here", 0)
     assert sync.due(0) == ["near"]
     assert not sync.known("near", 0)
-    sync.pong("near", Pong(0, 4), 5)
+    sync.pong("near", ClockReply(0, 4), 5)
     assert sync.due(HOUR_NS) == [], "it is asked once"
     assert sync.known("near", 0)
-    assert sync.news(0) == [("near", Line(0, 0, 0))]
+    assert sync.news(0) == [("near", ClockLine(0, 0, 0))]
     assert sync.news(1) == [], "once"
     assert sync.error_ns(10 * NS_PER_S) == 0
 
@@ -199,7 +199,7 @@ def test_an_unknown_offset_is_unknown_not_zero() -> None:
     sync.hello("far", "there", 0)
     sync.hello("near", "here", 0)
     assert not sync.known("far", HOUR_NS)
-    sync.pong("near", Pong(0, 0), 0)
+    sync.pong("near", ClockReply(0, 0), 0)
     assert [name for name, _ in sync.news(HOUR_NS)] == ["near"]
     assert sync.error_ns(0) is None
 
@@ -222,14 +222,14 @@ def test_nothing_is_told_before_some_exchanges_or_some_patience() -> None:
         assert sync.news(now) == []
         assert sync.due(now) == ["far"], "at once when the last one is answered"
         asked += 1
-        sync.pong("far", Pong(now, now), now + 1)
+        sync.pong("far", ClockReply(now, now), now + 1)
     assert asked == EXCHANGES
     assert sync.due(now + NS_PER_MS) == [], "more rarely from now on"
     assert len(sync.news(now)) == 1
     slow = ClockSync("here")
     slow.hello("far", "there", 0)
     slow.due(0)
-    slow.pong("far", Pong(0, 5), NS_PER_S)
+    slow.pong("far", ClockReply(0, 5), NS_PER_S)
     assert not slow.known("far", NS_PER_S)
     assert slow.known("far", PATIENCE_NS + 1)
 
@@ -239,11 +239,11 @@ def test_of_two_far_agents_the_errors_add_up_and_a_lost_one_stays_in_it() -> Non
     for name in ("a", "b"):
         sync.hello(name, "there", 0)
         for now in range(0, EXCHANGES * NS_PER_MS, NS_PER_MS):
-            sync.pong(name, Pong(now, now), now + 100_000)
+            sync.pong(name, ClockReply(now, now), now + 100_000)
         sync.news(now)
     errors = sync.errors_ns(now + NS_PER_S)
     assert sync.error_ns(now + NS_PER_S) == sum(error or 0 for error in errors.values())
-    sync.pong("a", Pong(now + NS_PER_S, now + NS_PER_S), now + NS_PER_S + 100_000)
+    sync.pong("a", ClockReply(now + NS_PER_S, now + NS_PER_S), now + NS_PER_S + 100_000)
     sync.leave("a")
     sync.leave("b")
     assert sync.error_ns(now + HOUR_NS) == sync.error_ns(now + 2 * HOUR_NS), "it does not age any more"

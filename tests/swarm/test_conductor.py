@@ -17,12 +17,12 @@ from wps_load.swarm.messages import (
     Accounts,
     Claim,
     Clock,
+    ClockReply,
     End,
     Expect,
     Finals,
     Grant,
     Hello,
-    Pong,
     Rate,
     Release,
     Report,
@@ -31,7 +31,7 @@ from wps_load.swarm.messages import (
     ToCoordinator,
     Window,
 )  # fmt: skip
-from wps_load.swarm.streams import NO_STREAMS, Streams
+from wps_load.swarm.stream_finals import NO_STREAMS, Streams
 
 HOUR_NS = 3600 * NS_PER_S
 NOTHING = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
@@ -44,7 +44,7 @@ def hear(conductor: Conductor, agent: str, message: ToCoordinator, now_ns: int) 
 def greet(conductor: Conductor, agent: str, now_ns: int) -> Actions:
     """An agent of this host: its clock is known with its first answer."""
     hear(conductor, agent, Hello("here"), now_ns)
-    return hear(conductor, agent, Pong(now_ns, now_ns), now_ns)
+    return hear(conductor, agent, ClockReply(now_ns, now_ns), now_ns)
 
 
 def published(conductor: Conductor, now_ns: int, *agents: str, other: str = "") -> Actions:
@@ -63,7 +63,7 @@ def published(conductor: Conductor, now_ns: int, *agents: str, other: str = "") 
 def test_an_agent_of_this_host_gets_its_slots_at_once() -> None:
     conductor = conducted()
     assert hear(conductor, "near", Hello("here"), 1) == [AskClock("near")]
-    assert told(hear(conductor, "near", Pong(1, 1), 2), "near") == [Clock(0, 0, 0)]
+    assert told(hear(conductor, "near", ClockReply(1, 1), 2), "near") == [Clock(0, 0, 0)]
     (grant,) = told(hear(conductor, "near", Claim(2), 5), "near")
     assert isinstance(grant, Grant)
     assert [(slot.user_index, slot.due_ns) for slot in grant.slots] == [(0, 5), (1, 5 + NS_PER_S // 10)]
@@ -79,7 +79,7 @@ def test_slots_and_windows_of_another_host_wait_for_its_clock() -> None:
     actions: Actions = []
     for _ in range(EXCHANGES):
         assert not any(isinstance(each, Window | Grant) for each in told(actions, "far"))
-        actions = hear(conductor, "far", Pong(now_ns, now_ns + HOUR_NS), now_ns + NS_PER_MS)
+        actions = hear(conductor, "far", ClockReply(now_ns, now_ns + HOUR_NS), now_ns + NS_PER_MS)
         now_ns += NS_PER_MS
     clock, window, grant = told(actions, "far")
     assert isinstance(clock, Clock)
@@ -266,7 +266,7 @@ def test_an_agent_that_comes_in_the_drain_hears_that_it_drains_and_publishes_not
     published(conductor, 0, "a")
     conductor.drain(5)
     said = told(hear(conductor, "late", Hello("here"), 6), "late") + told(
-        hear(conductor, "late", Pong(6, 6), 6), "late"
+        hear(conductor, "late", ClockReply(6, 6), 6), "late"
     )
     assert [type(each) for each in said] == [End, Clock]
 

@@ -20,13 +20,13 @@ from wps_load.swarm.messages import (
     Accounts,
     Claim,
     Clock,
+    ClockReply,
+    ClockRequest,
     End,
     Expect,
     Finals,
     Grant,
     Hello,
-    Ping,
-    Pong,
     Release,
     Reset,
     Status,
@@ -34,7 +34,7 @@ from wps_load.swarm.messages import (
     ToCoordinator,
     Window,
 )  # fmt: skip
-from wps_load.swarm.streams import NO_STREAMS
+from wps_load.swarm.stream_finals import NO_STREAMS
 
 AGENTS = ("a", "b", "c")
 STEP_NS = 100 * NS_PER_MS
@@ -69,8 +69,8 @@ class Agent:
 
     def told(self, message: ToAgent, now_ns: int) -> None:
         self.heard.append(message)
-        if isinstance(message, Ping):
-            self.to_say.append(Pong(message.sent_ns, now_ns + self.offset_ns))
+        if isinstance(message, ClockRequest):
+            self.to_say.append(ClockReply(message.sent_ns, now_ns + self.offset_ns))
         elif isinstance(message, Clock):
             self.timed = True
         elif isinstance(message, Window):
@@ -123,7 +123,7 @@ class Run:
             if isinstance(action, Say):
                 self.said += 1
                 continue
-            message = Ping(self.now_ns) if isinstance(action, AskClock) else action.message
+            message = ClockRequest(self.now_ns) if isinstance(action, AskClock) else action.message
             for name in self.agents if action.agent is None else (action.agent,):
                 if name in self.greeted:
                     self.agents[name].inbox.append(message)

@@ -12,8 +12,8 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.bus import LocalBus
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.coordinator import Coordinator
-from wps_load.swarm.explorer import LONGEST_S, SETTLE_S, SHORTEST_S, USUAL_S, Explorer
-from wps_load.swarm.plan import Expected
+from wps_load.swarm.load_stepper import LONGEST_S, SETTLE_S, SHORTEST_S, USUAL_S, LoadStepper
+from wps_load.swarm.run_plan import Expected
 
 LOAD = 100
 
@@ -39,7 +39,7 @@ class FakeCoordinator(Coordinator):
         return self.crowd.expected()._replace(everybody=count)
 
 
-class Foreseen(Explorer):
+class Foreseen(LoadStepper):
     """Of a run whose next minute is known already: each second comes when it is waited for."""
 
     delivered = LOAD
@@ -52,7 +52,7 @@ class Foreseen(Explorer):
 
 def explorer(
     *, delivered: int = LOAD, left_s: float | None = None, stopping: bool = False, ours: int = 10, **options: str
-) -> Explorer:
+) -> LoadStepper:
     """Of a coordinator whose next minute is known already: each second `delivered` of a hundred messages arrive."""
     started_ns = now_ns()
     run_time_ns = None if left_s is None else int(left_s * NS_PER_S)

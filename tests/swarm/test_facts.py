@@ -13,8 +13,8 @@ from wps_load.report.model import RunFacts, RunState
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.facts import gather
-from wps_load.swarm.messages import Accounts, Finals, Hello, Pong, ToCoordinator
-from wps_load.swarm.streams import NO_STREAMS
+from wps_load.swarm.messages import Accounts, ClockReply, Finals, Hello, ToCoordinator
+from wps_load.swarm.stream_finals import NO_STREAMS
 
 END_NS = 12 * NS_PER_S
 
@@ -24,7 +24,7 @@ def measuring(scenario_users: bool = True) -> Conductor:
     conductor = conducted(planned(configured(warmup="2s", settle="0s"), scenario_users=scenario_users))
     for agent in ("a", "b"):
         hear(conductor, agent, Hello("here"), 0)
-        hear(conductor, agent, Pong(0, 0), 0)
+        hear(conductor, agent, ClockReply(0, 0), 0)
     conductor.spawning_complete()
     conductor.tick(0, {"a", "b"})
     return conductor

@@ -13,7 +13,7 @@ import pytest
 
 from wps_load.client.scheduler import Scheduler
 from wps_load.measure.recorder import Recorder
-from wps_load.swarm.health import FREEZE_USERS, GC_THRESHOLDS, Health
+from wps_load.swarm.generator_health import FREEZE_USERS, GC_THRESHOLDS, Health
 
 
 class NoScheduler:

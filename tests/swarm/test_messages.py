@@ -17,14 +17,14 @@ from wps_load.swarm.messages import (
     Accounts,
     Claim,
     Clock,
+    ClockReply,
+    ClockRequest,
     End,
     Expect,
     Failed,
     Finals,
     Grant,
     Hello,
-    Ping,
-    Pong,
     Present,
     Rate,
     Release,
@@ -40,19 +40,19 @@ from wps_load.swarm.messages import (
     from_wire,
     to_wire,
 )  # fmt: skip
-from wps_load.swarm.streams import Streams
+from wps_load.swarm.stream_finals import Streams
 
 LARGE = 2**62
 STREAMS = Streams.of([[[1, 2, 1, False, 9, [3, 4]], [[0, ["constant", LARGE, 1, 1]]]]])
 TO_COORDINATOR: tuple[ToCoordinator, ...] = (
-    Hello("boot/ns"), Claim(3), Release(7), Status(1, 2, 3, 4), Pong(LARGE, -LARGE),
+    Hello("boot/ns"), Claim(3), Release(7), Status(1, 2, 3, 4), ClockReply(LARGE, -LARGE),
     report(5, presence=Presence(1, 2, 3.5, None, 0.5, 1), counts={"published": 4}), report(6, partial=True),
     Finals(STREAMS, [[0, 0, 0]], [1, 3]), Accounts(LedgerTotals(5, 1, 9, 8, 1, 0, 2, misdelivered=3), 1),
     Failed("the start failed", ExitCode.INVALID),
 )  # fmt: skip
 TO_AGENT: tuple[ToAgent, ...] = (
     Grant((Slot(0, 1, LARGE), Slot(2, 0, 5))), Window(1, 5, LARGE, 0, 2), Window(0, 5, 9), Rate(100, 7), Retry(),
-    Present(5, [0, 3]), Reset(5, None), Reset(5, 3), Ping(9), Clock(1, -LARGE, 3), End(LARGE),
+    Present(5, [0, 3]), Reset(5, None), Reset(5, 3), ClockRequest(9), Clock(1, -LARGE, 3), End(LARGE),
     Expect(STREAMS, [[[0, 0, 0]]], [0, 7], 5, 6),
 )  # fmt: skip
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wps_load.settings.options import BY_FLAG, OPTIONS, Page
+from wps_load.settings.options import BY_FLAG, OPTIONS, PageAccess
 from wps_load.swarm.page_guard import (
     LOCUST_FIELDS,
     Ask,
@@ -112,11 +112,11 @@ def test_what_names_files_folders_credentials_or_ports_is_no_field() -> None:
         if option.flag == "--wps-target":
             continue  # emulator or not: `refused_mode` keeps it from leading anywhere else
         if option.dest.endswith(telling) or option.secret:
-            assert option.on_page is not Page.FIELD, option.flag
+            assert option.on_page is not PageAccess.FIELD, option.flag
     for flag in ("--wps-payload-file", "--wps-report-dir", "--wps-ca-file", "--wps-prometheus-host"):
-        assert BY_FLAG[flag].on_page is Page.NEVER
-    assert BY_FLAG["--wps-allow-target-change"].on_page is Page.NEVER
-    assert {option.flag for option in OPTIONS if option.secret and option.on_page is not Page.NEVER} == set()
+        assert BY_FLAG[flag].on_page is PageAccess.NEVER
+    assert BY_FLAG["--wps-allow-target-change"].on_page is PageAccess.NEVER
+    assert {option.flag for option in OPTIONS if option.secret and option.on_page is not PageAccess.NEVER} == set()
 
 
 @pytest.mark.parametrize("allow", [False, True])
@@ -149,7 +149,7 @@ def test_targets_are_fields_only_where_the_page_was_opened_for_that() -> None:
 
 
 def test_what_locusts_form_and_the_locustfile_have_is_accepted() -> None:
-    names = [*LOCUST_FIELDS, *(option.dest for option in OPTIONS if option.on_page is Page.FIELD), "my_option"]
+    names = [*LOCUST_FIELDS, *(option.dest for option in OPTIONS if option.on_page is PageAccess.FIELD), "my_option"]
     assert refused_fields(names, {"my_option"}, allow_target_change=False) == []
     assert refused_fields(["my_option"], (), allow_target_change=True) == ["my_option is not a field of this page"]
 

@@ -9,7 +9,7 @@ import pytest
 
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.swarm.gate import MasterGate
-from wps_load.swarm.plan import time_left_ns
+from wps_load.swarm.run_plan import time_left_ns
 
 
 @pytest.mark.parametrize(

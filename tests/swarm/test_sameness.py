@@ -9,7 +9,7 @@ import pytest
 
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm.options import unsupported
+from wps_load.swarm.locust_options import unsupported
 from wps_load.swarm.sameness import differences, traits_of
 
 

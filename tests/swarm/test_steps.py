@@ -12,8 +12,8 @@ from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.load_steps import describe
 from wps_load.report.step_doubts import GENERATOR_TOO
-from wps_load.swarm.steps import Step, cut, hopeless, judge
-from wps_load.swarm.watch import Watch
+from wps_load.swarm.measured_steps import StepSeconds, cut, hopeless, judge
+from wps_load.swarm.watch import WatchedSeconds
 
 MS = 1_000_000
 SLOS = thresholds.parse("rtt p99 < 100ms, loss = 0")
@@ -24,13 +24,13 @@ def seconds(count: int, **columns: int) -> list[dict[str, Any]]:
     return [{"t_s": float(t + 1), **usual, **columns} for t in range(count)]
 
 
-def step(rows: list[dict[str, Any]], *, rtt_ms: float = 5.0, lag_ms: float = 0.1, fan_out: float = 1.0) -> Step:
+def step(rows: list[dict[str, Any]], *, rtt_ms: float = 5.0, lag_ms: float = 0.1, fan_out: float = 1.0) -> StepSeconds:
     snapshot = Snapshot()
     snapshot.histograms["rtt"] = rtt = Histogram()
     rtt.record(round(rtt_ms * MS), 1_000)
     snapshot.histograms["send_lag"] = lag = Histogram()
     lag.record(round(lag_ms * MS), 1_000)
-    return Step(100, 0, len(rows), rows, snapshot, target_users=10, fan_out=fan_out)
+    return StepSeconds(100, 0, len(rows), rows, snapshot, target_users=10, fan_out=fan_out)
 
 
 def test_a_load_that_keeps_the_slo_is_held() -> None:
@@ -63,7 +63,7 @@ def test_what_is_on_its_way_when_a_short_step_ends_is_no_queue_nor_are_two_messa
     assert judge(step(slow), SLOS, "rtt") == (Outcome.HELD, [])
 
 
-def failing(rows: list[dict[str, Any]], failures: dict[tuple[str, str], int], **times: float) -> Step:
+def failing(rows: list[dict[str, Any]], failures: dict[tuple[str, str], int], **times: float) -> StepSeconds:
     made = step(rows, **times)
     return replace(made, failures=failures)
 
@@ -148,8 +148,8 @@ def test_of_users_that_come_and_go_some_are_away_and_some_may_be_refused() -> No
 
 
 def test_connects_of_a_step_are_those_since_its_users_were_asked_for() -> None:
-    def watched(from_s: int, to_s: int) -> Watch:
-        found = Watch(from_s, to_s)
+    def watched(from_s: int, to_s: int) -> WatchedSeconds:
+        found = WatchedSeconds(from_s, to_s)
         for at in range(1, 30):
             snapshot = Snapshot({"rtt": Histogram()})
             snapshot.histograms["rtt"].record(MS)
@@ -174,7 +174,7 @@ def test_connects_of_a_step_are_those_since_its_users_were_asked_for() -> None:
 
 
 def test_a_stretch_that_is_not_over_ends_where_it_was_seen_last() -> None:
-    watch = Watch(3.0, 100.0)
+    watch = WatchedSeconds(3.0, 100.0)
     for at in range(1, 8):
         watch.add(second(float(at), published=2))
     found = cut(10, watch, target_users=10, fan_out=1.0)
@@ -232,7 +232,7 @@ def test_a_load_that_is_held_by_a_late_generator_is_held_all_the_more() -> None:
 
 
 def test_a_step_without_data_is_not_held() -> None:
-    empty = Step(100, 0, 3, seconds(3, offered=0, published=0, delivered=0), Snapshot(), 10, 1.0)
+    empty = StepSeconds(100, 0, 3, seconds(3, offered=0, published=0, delivered=0), Snapshot(), 10, 1.0)
     assert judge(empty, SLOS, "rtt")[0] is Outcome.FAILED
 
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from wps_load.swarm.expectations import Expectations
 from wps_load.swarm.messages import to_wire
-from wps_load.swarm.plan import AgentState
-from wps_load.swarm.streams import FinalsOfAll, Streams
+from wps_load.swarm.run_plan import AgentState
+from wps_load.swarm.stream_finals import FinalsOfAll, Streams
 
 instants = st.integers(-(1 << 62), 1 << 62)
 descriptions = st.one_of(

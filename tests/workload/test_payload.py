@@ -13,7 +13,7 @@ from wps_load.workload.payload import (
     MIN_BYTES,
     STAMP_BINARY_BYTES,
     STAMP_TEXT_BYTES,
-    Part,
+    PayloadPart,
     PayloadPlan,
     mean_bytes,
     parse_mix,
@@ -41,9 +41,9 @@ def data_of(plan: PayloadPlan, data_type: str, stream: int = 0, seq: int = 0) ->
 
 
 def test_mixes() -> None:
-    assert parse_mix("2KiB") == (Part(2048),)
-    assert parse_mix("512B*9, 16KiB*1") == (Part(512, 9), Part(16384, 1))
-    assert parse_mix("1KB:compressible") == (Part(1000, 1, True),)
+    assert parse_mix("2KiB") == (PayloadPart(2048),)
+    assert parse_mix("512B*9, 16KiB*1") == (PayloadPart(512, 9), PayloadPart(16384, 1))
+    assert parse_mix("1KB:compressible") == (PayloadPart(1000, 1, True),)
     assert mean_bytes(parse_mix("100B*3,200B*1")) == 125
 
 
@@ -55,7 +55,7 @@ def test_what_is_no_mix_is_refused(text: str) -> None:
 
 @given(SIZES, st.sampled_from(["text", "json", "binary"]), st.booleans(), st.booleans(), st.integers(0, 99))
 def test_the_stamp_never_changes_the_size(size: int, kind: str, envelope: bool, compressible: bool, seed: int) -> None:
-    plan = PayloadPlan.generated([Part(size, 1, compressible)], kind, envelope=envelope, seed=seed)
+    plan = PayloadPlan.generated([PayloadPart(size, 1, compressible)], kind, envelope=envelope, seed=seed)
     data = data_of(plan, kind)
     assert len(data) == size
     if kind == "json":

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from wps_load.workload.stages import CapacityRange, Stages, Step
+from wps_load.workload.stages import CapacityRange, LoadStep, Stages
 
 
 def test_steps_of_users_and_of_rate() -> None:
     users = Stages.parse("100:60s, users:200:1m")
-    assert users == Stages("users", (Step(100, 60 * 10**9), Step(200, 60 * 10**9)))
+    assert users == Stages("users", (LoadStep(100, 60 * 10**9), LoadStep(200, 60 * 10**9)))
     assert users.peak == 200
     assert users.duration_ns == 120 * 10**9
     assert Stages.parse("rate:500:10s,rate:1000:10s").variable == "rate"

@@ -27,7 +27,7 @@ class FrameSizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ForecastStep:
     """One level of load. `name`: what of the settings makes it; `duration_s` None: no end is set."""
 
     name: str
@@ -45,7 +45,7 @@ class Forecast:
     """
 
     peak: Load
-    steps: tuple[Step, ...]
+    steps: tuple[ForecastStep, ...]
     publishers: int
     sizes: FrameSizes
     connecting_s: float | None
@@ -147,7 +147,7 @@ def _group_sizes(plan: Layout) -> Iterator[tuple[int, int]]:
         yield rest, 1 if rest else 0
 
 
-def _steps(config: RunConfig) -> Iterator[Step]:
+def _steps(config: RunConfig) -> Iterator[ForecastStep]:
     for plan in (config.stages, config.capacity):
         if plan is None:
             continue
@@ -168,7 +168,7 @@ def _steps(config: RunConfig) -> Iterator[Step]:
     yield _step(config, f"users {users:,}", users, None, duration_s)
 
 
-def _step(config: RunConfig, name: str, users: int, total_rate: float | None, duration_s: float | None) -> Step:
+def _step(config: RunConfig, name: str, users: int, total_rate: float | None, duration_s: float | None) -> ForecastStep:
     row = config.population.scenario_row
     publishers = publisher_count(config.population, users) if row.publishes else 0
     inbound: float | None = total_rate
@@ -178,7 +178,7 @@ def _step(config: RunConfig, name: str, users: int, total_rate: float | None, du
         each = config.population.publisher_rate(publisher_count(config.population, config.peak_users or users))
         inbound = None if each is None else float(each) * publishers
     outbound = None if inbound is None else inbound * fan_out(config, users)
-    return Step(name, users, inbound, outbound, duration_s)
+    return ForecastStep(name, users, inbound, outbound, duration_s)
 
 
 def _billed_bytes(config: RunConfig, sizes: FrameSizes) -> float:
@@ -187,13 +187,13 @@ def _billed_bytes(config: RunConfig, sizes: FrameSizes) -> float:
     return sizes.ack + (sizes.data if calls_handler else 0.0)
 
 
-def _billed_per_s(step: Step, sizes: FrameSizes, per_message: float) -> float | None:
+def _billed_per_s(step: ForecastStep, sizes: FrameSizes, per_message: float) -> float | None:
     if step.inbound_per_s is None or step.outbound_per_s is None:
         return None
     return step.outbound_per_s * sizes.outbound + step.inbound_per_s * per_message
 
 
-def _sum(steps: tuple[Step, ...], rate: str) -> float | None:
+def _sum(steps: tuple[ForecastStep, ...], rate: str) -> float | None:
     """Messages of all steps at that rate."""
     rates = [getattr(step, rate) for step in steps]
     if all(each == 0 for each in rates):
@@ -218,7 +218,7 @@ def _connecting_s(config: RunConfig) -> float | None:
     return users / config.spawn_rate if config.spawn_rate else None
 
 
-def _total_s(config: RunConfig, steps: tuple[Step, ...]) -> float | None:
+def _total_s(config: RunConfig, steps: tuple[ForecastStep, ...]) -> float | None:
     drain_s = config.drain_ns / NS_PER_S if config.population.scenario_row.publishes else 0.0
     if config.run_time_s is not None:
         return config.run_time_s + drain_s

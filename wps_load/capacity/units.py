@@ -56,7 +56,7 @@ class TierRow:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class UnitsRow:
     """One published row: what `units` hold, messages of 2 KB a second. `interpolated`: it stands between two."""
 
     units: int
@@ -73,7 +73,7 @@ class Guide:
     compiled: str
     source: str
     tiers: Mapping[str, TierRow]
-    use_cases: Mapping[str, tuple[Row, ...]]
+    use_cases: Mapping[str, tuple[UnitsRow, ...]]
     connect_rates: tuple[tuple[int, float], ...]
     """(units from which on, new connections a second), ascending; 0 units: the free tier. Seen at the sibling service,
     Azure SignalR, and not confirmed for Web PubSub.
@@ -85,7 +85,7 @@ class Guide:
             units = 0
         return next(per_s for least, per_s in reversed(self.connect_rates) if units >= least)
 
-    def row(self, use_case: str, units: int) -> Row:
+    def row(self, use_case: str, units: int) -> UnitsRow:
         """The row for `units`, interpolated where none is published. KeyError for an unknown use case."""
         rows = self.use_cases[use_case]
         below = max((row for row in rows if row.units <= units), key=lambda row: row.units, default=rows[0])
@@ -101,7 +101,7 @@ class Guide:
                 (below.outbound_per_s, above.outbound_per_s),
             )
         ]
-        return Row(units, round(between[0]), between[1], between[2], interpolated=True)
+        return UnitsRow(units, round(between[0]), between[1], between[2], interpolated=True)
 
     def fixed_inbound(self, use_case: str) -> bool:
         """Whether the use case's inbound rate is the same at any size: then only fan-out grows with the units."""
@@ -165,7 +165,7 @@ class Size:
     sku: str
     units: int
     uses: tuple[Use, ...]
-    row: Row | None
+    row: UnitsRow | None
 
     @property
     def fullest(self) -> Use:
@@ -194,7 +194,9 @@ def filled(guide: Guide, load: Load, use_case: str | None, sku: str, units: int)
     return Size(sku, units, tuple(_uses(guide, load, use_case, tier, units, row)), row)
 
 
-def _uses(guide: Guide, load: Load, use_case: str | None, tier: TierRow, units: int, row: Row | None) -> Iterator[Use]:
+def _uses(
+    guide: Guide, load: Load, use_case: str | None, tier: TierRow, units: int, row: UnitsRow | None
+) -> Iterator[Use]:
     yield Use("connections", load.connections, tier.connections_per_unit * units)
     if row is not None and use_case is not None:
         if load.outbound_per_s is not None:
@@ -258,5 +260,5 @@ def _tier(sku: str, row: Mapping[str, Any]) -> TierRow:
     )
 
 
-def _row(row: Mapping[str, Any]) -> Row:
-    return Row(row["units"], row["connections"], row["inbound_msg_s"], row["outbound_msg_s"])
+def _row(row: Mapping[str, Any]) -> UnitsRow:
+    return UnitsRow(row["units"], row["connections"], row["inbound_msg_s"], row["outbound_msg_s"])

@@ -8,7 +8,7 @@ from typing import Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from wps_load.auth import ConnectionString, client_url_with_token, mint_client_token
-from wps_load.client.entra import judge_extra
+from wps_load.client.entra_tokens import judge_extra
 from wps_load.client.negotiate import Negotiator
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, unix_time_s
@@ -19,7 +19,7 @@ TOKEN_PARAMETER = "access_token"
 
 
 @dataclass(frozen=True, slots=True)
-class Grant:
+class ConnectGrant:
     """How to connect once. URL and headers may hold a token and stay out of repr.
 
     `waited_ns`: for a token that the service makes, which is no part of connecting. `refused()` is to be called where
@@ -33,7 +33,7 @@ class Grant:
 
 
 class Access(Protocol):
-    def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
+    def grant(self, user_id: str, groups: Sequence[str]) -> ConnectGrant:
         """A Client URL for a new connection; may wait for the network. Raises ConnectFailure."""
         ...
 
@@ -50,12 +50,12 @@ class MintedAccess:
     path: str = JSON.client_path
     """Of the client endpoint: MQTT has another."""
 
-    def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
+    def grant(self, user_id: str, groups: Sequence[str]) -> ConnectGrant:
         source, path = self.connection_string, self.path
         token = mint_client_token(source, self.hub, user_id, self.roles, groups, self.lifetime_s, unix_time_s(), path)
         if self.in_header:
-            return Grant(source.client_url(self.hub, path), {"Authorization": f"Bearer {token}"})
-        return Grant(client_url_with_token(source, self.hub, token, path))
+            return ConnectGrant(source.client_url(self.hub, path), {"Authorization": f"Bearer {token}"})
+        return ConnectGrant(client_url_with_token(source, self.hub, token, path))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class UrlAccess:
     url: str = field(repr=False)
     in_header: bool
 
-    def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
+    def grant(self, user_id: str, groups: Sequence[str]) -> ConnectGrant:
         return placed(self.url, self.in_header)
 
 
@@ -76,26 +76,26 @@ class NegotiatedAccess:
     negotiator: Negotiator
     in_header: bool
 
-    def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
+    def grant(self, user_id: str, groups: Sequence[str]) -> ConnectGrant:
         return placed(self.negotiator.client_url(), self.in_header)
 
 
-def placed(url: str, in_header: bool) -> Grant:
+def placed(url: str, in_header: bool) -> ConnectGrant:
     """A Client URL with its token where `--wps-auth` wants it."""
     if not in_header:
-        return Grant(url)
+        return ConnectGrant(url)
     parts = urlsplit(url)
     query = parse_qsl(parts.query, keep_blank_values=True)
     token = next((value for name, value in query if name == TOKEN_PARAMETER), "")
     rest = urlencode([pair for pair in query if pair[0] != TOKEN_PARAMETER])
-    return Grant(urlunsplit(parts._replace(query=rest)), {"Authorization": f"Bearer {token}"})
+    return ConnectGrant(urlunsplit(parts._replace(query=rest)), {"Authorization": f"Bearer {token}"})
 
 
-def recovery_grant(grant: Grant, query: Mapping[str, str]) -> Grant:
+def recovery_grant(grant: ConnectGrant, query: Mapping[str, str]) -> ConnectGrant:
     """The URL that recovers a connection: the same path, the recovery parameters, no access token."""
     parts = urlsplit(grant.url)
     kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != TOKEN_PARAMETER]
-    return Grant(urlunsplit(parts._replace(query=urlencode([*kept, *query.items()]))))
+    return ConnectGrant(urlunsplit(parts._replace(query=urlencode([*kept, *query.items()]))))
 
 
 def judge_way(config: RunConfig, network: Network) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable
 import gevent
 from gevent.lock import RLock
 
-from wps_load.client.access import Grant, MintedAccess
-from wps_load.client.api_link import Answer, ApiLink
+from wps_load.client.access import ConnectGrant, MintedAccess
+from wps_load.client.api_link import ApiLink, RequestOutcome
 from wps_load.client.api_values import within_limit
 from wps_load.client.connections import Connections
 from wps_load.client.dial import Dialed
@@ -119,10 +119,10 @@ class ApiConnector:
         self._backoff.reset()
         return link
 
-    def grant(self) -> Grant:
+    def grant(self) -> ConnectGrant:
         return self._access.grant(self.name, () if self._context.codec.enveloped else tuple(self._groups))
 
-    def open(self, grant: Grant, dialed: Dialed) -> ApiLink:
+    def open(self, grant: ConnectGrant, dialed: Dialed) -> ApiLink:
         return ApiLink(self._connections, grant, dialed, on_data=self._on_data, on_end=self._on_end)
 
     def discard(self, link: ApiLink, _error: BaseException) -> None:
@@ -190,7 +190,7 @@ class ApiConnector:
         metric: str,
         prefix: str,
         on_send: Callable[[], None] = lambda: None,
-    ) -> Answer:
+    ) -> RequestOutcome:
         """A request and its positive ack. Everything else is counted for `metric` and raised as a Finding."""
         codec = self._context.codec
         self.await_passable(link, deadline_ns, metric)
@@ -199,7 +199,7 @@ class ApiConnector:
         payload = within_limit(codec.encode(written))
         on_send()
         request = link.request(ack_id, payload, codec.opcode_for(getattr(written, "data_type", DataType.JSON)))
-        answer: Answer | None = request.answer.wait(seconds_until(deadline_ns))
+        answer: RequestOutcome | None = request.answer.wait(seconds_until(deadline_ns))
         if answer is None:
             link.session.abandon(ack_id)
             self.fail(metric, f"{prefix}_timeout", "the service did not acknowledge a request in time")

@@ -12,7 +12,7 @@ from typing import Any, cast
 import gevent
 from gevent.event import AsyncResult, Event
 
-from wps_load.client.access import Grant
+from wps_load.client.access import ConnectGrant
 from wps_load.client.answers import count_acks
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.connections import Connections
@@ -28,7 +28,7 @@ from wps_load.protocol.sessions import new_session
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RequestOutcome:
     """What became of a request. `lost`: the connection ended before the ack came."""
 
     ok: bool = False
@@ -85,7 +85,7 @@ class ApiLink:
     def __init__(
         self,
         connections: Connections,
-        grant: Grant,
+        grant: ConnectGrant,
         dialed: Dialed,
         *,
         on_data: Callable[[DataMessage, int], None],
@@ -216,7 +216,7 @@ class ApiLink:
             if found is None:
                 self._acks_told = count_acks(self._context.recorder, self.session, self._acks_told)
             else:
-                cast(Request, found.context).answer.set(Answer(found.ok, found.error, arrival_ns))
+                cast(Request, found.context).answer.set(RequestOutcome(found.ok, found.error, arrival_ns))
         elif type(message) is Connected:
             self.connected.set()
         elif type(message) is Ended:
@@ -265,7 +265,7 @@ class ApiLink:
         self.connected.set()
         self.passable.set()
         for pending in self.session.abandon_all():
-            cast(Request, pending.context).answer.set(Answer(lost=lost))
+            cast(Request, pending.context).answer.set(RequestOutcome(lost=lost))
         self._on_end(self, lost_ns)
 
     # -- recovery ------------------------------------------------------------

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 from wps_load.auth import client_url_with_token, mint_client_token
 from wps_load.client import api_values
 from wps_load.client.context import PopulationContext
-from wps_load.client.rest import RestSender, Unanswered
 from wps_load.client.rest_access import rest_access
 from wps_load.client.rest_manager import RestManager
-from wps_load.client.task_accounts import Publisher
+from wps_load.client.rest_sender import RestSender, Unanswered
+from wps_load.client.task_accounts import TaskPublisher
 from wps_load.clock import NS_PER_S, now_ns, unix_time_s
 from wps_load.errors import Finding, LocalProtocolError, WrongValue
 from wps_load.protocol import names
@@ -36,7 +36,7 @@ class AppServerClient:
         self._context = context
         self._rest = rest
         self._manager = RestManager(self._rest)
-        self._publisher = Publisher(context, None)
+        self._publisher = TaskPublisher(context, None)
 
     # -- sending ---------------------------------------------------------------------------------------------
 

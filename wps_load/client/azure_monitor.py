@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from wps_load.client.entra import EntraTokens, tokens_of
+from wps_load.client.entra_tokens import EntraTokens, tokens_of
 from wps_load.client.http1 import HttpClient
 from wps_load.client.refusals import answer_of
 from wps_load.client.stream import Network

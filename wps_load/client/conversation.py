@@ -10,8 +10,8 @@ from typing import Final
 
 from gevent.queue import Empty, Queue
 
-from wps_load.client.access import Grant, UrlAccess
-from wps_load.client.api_link import Answer, ApiLink
+from wps_load.client.access import ConnectGrant, UrlAccess
+from wps_load.client.api_link import ApiLink, RequestOutcome
 from wps_load.client.connections import Connections
 from wps_load.client.context import PopulationContext, RunContext
 from wps_load.client.dial import Dialed
@@ -41,7 +41,7 @@ class Conversation:
     """`number`: the 32 bits that mark our messages. Every wait ends after `limit_s`, as a Finding."""
 
     def __init__(
-        self, config: RunConfig, network: Network, grant: Grant, dialed: Dialed, *, number: int, limit_s: float
+        self, config: RunConfig, network: Network, grant: ConnectGrant, dialed: Dialed, *, number: int, limit_s: float
     ) -> None:
         self._config = config
         self._number = number
@@ -51,7 +51,7 @@ class Conversation:
         )
         self._context = PopulationContext.create(self._run, config.population, UrlAccess(grant.url, in_header=False))
         self._codec = self._context.codec
-        self._inbox: Queue[tuple[DataMessage | Answer | None, int]] = Queue()
+        self._inbox: Queue[tuple[DataMessage | RequestOutcome | None, int]] = Queue()
         self._link = ApiLink(
             Connections(self._context),
             grant,
@@ -89,7 +89,7 @@ class Conversation:
         ack_id = self._link.session.next_ack_id()
         self._request(ack_id, self._codec.opcode, self._codec.encode(JoinGroup(group, ack_id)))
         answer, _ = self._wait(
-            lambda message: isinstance(message, Answer),
+            lambda message: isinstance(message, RequestOutcome),
             Finding(
                 "ack_timeout", f"the join was not answered in {self._limit_s:g} s", "check the state of the resource"
             ),
@@ -160,8 +160,8 @@ class Conversation:
     def _came_back(self, sent_ns: int, advice: str) -> int:
         """When our message came; an answer that refuses it ends the wait too."""
 
-        def ends(message: DataMessage | Answer) -> bool:
-            if isinstance(message, Answer):
+        def ends(message: DataMessage | RequestOutcome) -> bool:
+            if isinstance(message, RequestOutcome):
                 return not message.ok
             stamp = _stamp(message)
             return stamp is not None and mark_of(stamp) == make_mark(_EPOCH, self._number) and stamp[4] == sent_ns
@@ -171,8 +171,8 @@ class Conversation:
         return arrived_ns
 
     def _wait(
-        self, ends: Callable[[DataMessage | Answer], bool], otherwise: Finding
-    ) -> tuple[DataMessage | Answer, int]:
+        self, ends: Callable[[DataMessage | RequestOutcome], bool], otherwise: Finding
+    ) -> tuple[DataMessage | RequestOutcome, int]:
         """What ends the wait, and when it came. Raises ConnectionLost; `otherwise` when nothing does in time."""
         until_ns = now_ns() + int(self._limit_s * NS_PER_S)
         while (left_ns := until_ns - now_ns()) > 0:
@@ -184,7 +184,7 @@ class Conversation:
                 self._inbox.put((None, 0))  # for the waits to come
                 assert self._link.lost is not None
                 raise self._link.lost
-            if isinstance(message, Answer) and message.lost is not None:
+            if isinstance(message, RequestOutcome) and message.lost is not None:
                 raise message.lost
             if ends(message):
                 return message, arrived_ns
@@ -194,8 +194,8 @@ class Conversation:
         self._inbox.put((message, arrival_ns))
 
 
-def _accepted(message: DataMessage | Answer, what: str, advice: str) -> None:
-    if isinstance(message, Answer) and not message.ok:
+def _accepted(message: DataMessage | RequestOutcome, what: str, advice: str) -> None:
+    if isinstance(message, RequestOutcome) and not message.ok:
         raise Finding(ack_label(message.error), f"the service refused the {what}", advice)
 
 

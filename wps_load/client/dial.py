@@ -16,8 +16,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from websocket import WebSocket, WebSocketException
 
-from wps_load.client.head import MalformedHead, ResponseHead, SpeaksTls, read_head
-from wps_load.client.refusals import ROLE_ADVICE, TRAFFIC, Answer, forbidden
+from wps_load.client.refusals import ROLE_ADVICE, TRAFFIC, RefusedAnswer, forbidden
+from wps_load.client.response_head import MalformedHead, ResponseHead, SpeaksTls, read_head
 from wps_load.client.stream import UPGRADING, Network, Timings, open_stream, time_limit
 from wps_load.client.tls import behind_handshake
 from wps_load.client.token_time import made_by_service, remarks, token_of
@@ -240,7 +240,7 @@ def _refusal(head: ResponseHead, body: bytes, query: str, headers: Mapping[str, 
     if 300 <= head.status < 400:
         what, advice = "the service redirects, which is not followed", "give the final address as the target"
     elif head.status == 403:
-        meaning = forbidden(Answer(403, head.headers, body), TRAFFIC["upgrade"])
+        meaning = forbidden(RefusedAnswer(403, head.headers, body), TRAFFIC["upgrade"])
         if meaning is not None:
             kind, what, advice = meaning.kind, meaning.what, meaning.advice
         elif made_by_service(token_of(query, headers)):

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from wps_load.client.access import Access
 from wps_load.client.context import PopulationContext, RunContext
 from wps_load.client.epochs import Epoch
-from wps_load.client.population import PopulationRunner
+from wps_load.client.population_users import PopulationRunner
 from wps_load.client.stream import Network
 from wps_load.client.timescale import Timescale
 from wps_load.client.virtual_user import VirtualUser
@@ -33,7 +33,7 @@ Pair = tuple[int, int]
 """The numbers of a sender's population and of a receiver's."""
 
 
-class Status(NamedTuple):
+class EngineStatus(NamedTuple):
     """How far the clients have come. `settled`: users that have connected, or failed to, once; `open`: connections;
     `joiners`: users that are to join groups; `joined`: those that are in all of theirs."""
 
@@ -114,9 +114,9 @@ class Engine:
         return sum(len(each.connections.open_links) for each in self.populations)
 
     @property
-    def status(self) -> Status:
+    def status(self) -> EngineStatus:
         found = [each.readiness for each in self.populations]
-        return Status(
+        return EngineStatus(
             sum(each.settled for each in found),
             self.open,
             sum(each.joiners for each in found),

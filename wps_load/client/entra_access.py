@@ -10,8 +10,8 @@ from fractions import Fraction
 
 from wps_load.auth import client_url
 from wps_load.client import token_broker
-from wps_load.client.access import Grant, placed
-from wps_load.client.entra import relay, tokens_of
+from wps_load.client.access import ConnectGrant, placed
+from wps_load.client.entra_tokens import relay, tokens_of
 from wps_load.client.generate_token import TokenMaker, Wanted
 from wps_load.client.rest_access import rest_access
 from wps_load.client.stream import Network
@@ -37,13 +37,13 @@ class EntraAccess:
     in_header: bool
     path: str
 
-    def grant(self, user_id: str, groups: Sequence[str]) -> Grant:
+    def grant(self, user_id: str, groups: Sequence[str]) -> ConnectGrant:
         wanted = Wanted(self.hub, self._user(user_id), self.roles, tuple(groups), self.lifetime_s, self._type)
         began_ns = now_ns()
         token = self.store.get(wanted)
         waited_ns = now_ns() - began_ns
         found = placed(f"{client_url(self.endpoint, self.hub, self.path)}?access_token={token}", self.in_header)
-        return Grant(found.url, found.headers, waited_ns, lambda: self.store.forget(wanted, token))
+        return ConnectGrant(found.url, found.headers, waited_ns, lambda: self.store.forget(wanted, token))
 
     @property
     def _type(self) -> str:

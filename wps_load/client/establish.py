@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from wps_load.client.access import Grant
+from wps_load.client.access import ConnectGrant
 from wps_load.client.connections import Connections, OpenLink
 from wps_load.client.context import PopulationContext
 from wps_load.client.dial import ConnectSpec, Dialed, dial
@@ -32,11 +32,11 @@ L = TypeVar("L", bound=NewLink)
 class Connecting(Protocol[L]):
     """Who wants a connection."""
 
-    def grant(self) -> Grant:
+    def grant(self) -> ConnectGrant:
         """Where to connect, and with which token. Raises ConnectFailure."""
         ...
 
-    def open(self, grant: Grant, dialed: Dialed) -> L: ...
+    def open(self, grant: ConnectGrant, dialed: Dialed) -> L: ...
 
     def discard(self, link: L, error: BaseException) -> None:
         """`link` has not become usable, because of `error`."""
@@ -71,7 +71,7 @@ def establish(
     return link
 
 
-def _usable(context: PopulationContext, owner: Connecting[L], grant: Grant, deadline_ns: int) -> L:
+def _usable(context: PopulationContext, owner: Connecting[L], grant: ConnectGrant, deadline_ns: int) -> L:
     dialed = _dial_timed(context, grant, deadline_ns)
     link = owner.open(grant, dialed)
     if context.codec.enveloped:
@@ -84,7 +84,7 @@ def _usable(context: PopulationContext, owner: Connecting[L], grant: Grant, dead
     return link
 
 
-def _dial_timed(context: PopulationContext, grant: Grant, deadline_ns: int) -> Dialed:
+def _dial_timed(context: PopulationContext, grant: ConnectGrant, deadline_ns: int) -> Dialed:
     """Connects and upgrades, and records `connect_dns`, `_tcp`, `_tls`, `_upgrade`. Raises ConnectFailure."""
     spec = ConnectSpec(grant.url, grant.headers, context.codec.subprotocol, seconds_until(deadline_ns))
     try:

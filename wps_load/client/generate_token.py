@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import orjson
 
-from wps_load.client.http1 import HttpClient, Response
+from wps_load.client.http1 import HttpClient, HttpResponse
 from wps_load.client.refusals import TRAFFIC, Meaning, answer_of, forbidden
 from wps_load.client.rest_access import RestAccess
 from wps_load.client.stream import Network
@@ -86,7 +86,7 @@ class TokenMaker:
         self._http.close()
 
 
-def refused(response: Response) -> ConnectFailure:
+def refused(response: HttpResponse) -> ConnectFailure:
     """What an answer without a token means. 403, 408, 429 and 5xx may pass; the caller knows for how long."""
     status = response.status_code
     answer = answer_of(response)

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from geventhttpclient.response import HTTPParseError, HTTPResponse
 
-from wps_load.client.head import parse_retry_after
+from wps_load.client.response_head import parse_retry_after
 from wps_load.client.stream import Network, Timings, open_stream, time_limit
 from wps_load.client.tls import behind_handshake
 from wps_load.errors import ConnectFailure
@@ -25,7 +25,7 @@ _CHUNK_BYTES: Final = 16384
 _WAITING: Final = "waiting for the response"
 
 
-class Response(HTTPResponse):
+class HttpResponse(HTTPResponse):
     """One response, fed with bytes. `body` is complete when `message_complete` is."""
 
     def __init__(self, method: str) -> None:
@@ -72,7 +72,7 @@ class HttpClient:
         body: bytes | None = None,
         *,
         timeout_s: float | None = None,
-    ) -> Response:
+    ) -> HttpResponse:
         """Any status is a result. Raises ConnectFailure, its label `PREFIX_timeout`, `PREFIX_reset`,
         `PREFIX_invalid` or the prefix before a label of `open_stream`; `unanswered` where the request had left.
         `timeout_s`: less than the client's own.
@@ -113,7 +113,7 @@ class HttpClient:
         while self._idle:
             self._idle.pop().close()
 
-    def _exchange(self, sock: Any, request: _Request) -> Response:
+    def _exchange(self, sock: Any, request: _Request) -> HttpResponse:
         keep = False
         try:
             response = self._round_trip(sock, request)
@@ -133,9 +133,9 @@ class HttpClient:
             sock.close()
         return None
 
-    def _round_trip(self, sock: Any, request: _Request) -> Response:
+    def _round_trip(self, sock: Any, request: _Request) -> HttpResponse:
         method, data = request
-        response = Response(method)
+        response = HttpResponse(method)
         host = self._origin.host
         answered = False
         try:
@@ -176,7 +176,7 @@ def _head(method: str, target: str, authority: str, headers: Mapping[str, str], 
     return method, head + (body or b"")
 
 
-def _ends_at_close(response: Response) -> bool:
+def _ends_at_close(response: HttpResponse) -> bool:
     """A body of unknown length ends where the connection does (RFC 9112 section 6.3)."""
     return response.headers_complete and not {"content-length", "transfer-encoding"} & set(response.info())
 

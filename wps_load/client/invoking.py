@@ -21,7 +21,7 @@ Sent = tuple[int, int, int]
 REFUSED_ADVICE = "check the event handler, and whether the service knows invocations"
 
 
-class Source(Protocol):
+class InvocationSource(Protocol):
     """The publisher of the invocations."""
 
     def came_back(self, at_ns: int, seq: int) -> None: ...
@@ -29,7 +29,7 @@ class Source(Protocol):
     def refused(self, at_ns: int, seq: int) -> None: ...
 
 
-class Owner(Protocol):
+class InvokeOwner(Protocol):
     """Whose connection it is."""
 
     @property
@@ -39,14 +39,14 @@ class Owner(Protocol):
     def receiver(self) -> Receiver: ...
 
     @property
-    def publisher(self) -> Source | None: ...
+    def publisher(self) -> InvocationSource | None: ...
 
 
-class Line(Asker, Protocol):
+class InvokeLink(Asker, Protocol):
     """The connection that they are sent on."""
 
     @property
-    def owner(self) -> Owner: ...
+    def owner(self) -> InvokeOwner: ...
 
     @property
     def up(self) -> bool: ...
@@ -64,7 +64,7 @@ def begin(context: PopulationContext, link: Asker, sent: Sent, at_ns: int) -> in
     return number
 
 
-def answered(context: PopulationContext, link: Line, response: InvokeResponse, arrival_ns: int) -> None:
+def answered(context: PopulationContext, link: InvokeLink, response: InvokeResponse, arrival_ns: int) -> None:
     pending = link.session.invocations.resolve(response)
     if pending is None:
         context.recorder.count("responses_unknown")
@@ -89,7 +89,7 @@ def answered(context: PopulationContext, link: Line, response: InvokeResponse, a
         publisher.refused(arrival_ns, seq)
 
 
-def unanswered(context: PopulationContext, link: Line, pending: PendingAck, why: str) -> None:
+def unanswered(context: PopulationContext, link: InvokeLink, pending: PendingAck, why: str) -> None:
     """An invocation that has no response. `why`: `timeout`, of which the service is told, or `connection_lost`."""
     number, _, _, epoch = cast(tuple[int, int, int, int], pending.context)
     if why == "timeout" and link.up:
@@ -99,7 +99,7 @@ def unanswered(context: PopulationContext, link: Line, pending: PendingAck, why:
         context.failed("invoke", f"invoke_{why}", *UNANSWERED[why])
 
 
-def lost(context: PopulationContext, link: Line, *, counted: bool) -> None:
+def lost(context: PopulationContext, link: InvokeLink, *, counted: bool) -> None:
     """The socket has ended: what is pending has failed at once, whether or not the connection is recovered."""
     for pending in link.session.invocations.overdue(None):
         if counted:

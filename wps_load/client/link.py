@@ -43,7 +43,7 @@ from wps_load.workload.chaos import NORMAL_CLOSURE
 from wps_load.workload.population import Role
 
 
-class Owner(Protocol):
+class LinkOwner(Protocol):
     """Whose connection it is: the same receiver and publisher through all of its connections. Called in the hub."""
 
     @property
@@ -119,7 +119,7 @@ class Link:
     )
 
     def __init__(
-        self, context: PopulationContext, owner: Owner, session: Session, dialed: Dialed, *, tentative: bool = False
+        self, context: PopulationContext, owner: LinkOwner, session: Session, dialed: Dialed, *, tentative: bool = False
     ) -> None:
         self._context = context
         self._owner = owner
@@ -359,7 +359,7 @@ class Link:
         self._stalled = None
 
     @property
-    def owner(self) -> Owner:
+    def owner(self) -> LinkOwner:
         return self._owner
 
     @property

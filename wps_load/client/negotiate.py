@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from wps_load.client.http1 import HttpClient, Response
+from wps_load.client.http1 import HttpClient, HttpResponse
 from wps_load.client.negotiate_answer import NoClientUrl, client_url, shown_body, unpacked
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns
@@ -50,7 +50,7 @@ class Negotiator:
             url = _redirected(url, response)
         raise _invalid(f"it redirects more than {MAX_REDIRECTS} times", "give its final address as --wps-negotiate-url")
 
-    def _ask(self, url: Url, deadline_ns: int) -> Response:
+    def _ask(self, url: Url, deadline_ns: int) -> HttpResponse:
         server = (url.scheme, url.host, url.port)
         client = self._clients.get(server)
         if client is None:
@@ -62,7 +62,7 @@ class Negotiator:
         left_s = max(0.001, (deadline_ns - now_ns()) / NS_PER_S)
         return client.request("GET", url.target, headers, timeout_s=left_s)
 
-    def _read(self, response: Response) -> str:
+    def _read(self, response: HttpResponse) -> str:
         status, encoding = response.status_code, response.header("content-encoding")
         if not 200 <= status < 300:
             raise self._refused(response)
@@ -77,7 +77,7 @@ class Negotiator:
         for client in self._clients.values():
             client.close()
 
-    def _refused(self, response: Response) -> ConnectFailure:
+    def _refused(self, response: HttpResponse) -> ConnectFailure:
         status = response.status_code
         advice = "check the app server's log"
         if status in (401, 403):
@@ -98,7 +98,7 @@ class Negotiator:
         )
 
 
-def _redirected(url: Url, response: Response) -> Url:
+def _redirected(url: Url, response: HttpResponse) -> Url:
     """Where the answer sends us: to the same host or to https://, never out of TLS."""
     status = response.status_code
     location = response.header("location")

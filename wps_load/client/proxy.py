@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from wps_load.client.head import MalformedHead, read_head
+from wps_load.client.response_head import MalformedHead, read_head
 from wps_load.errors import ConfigError, ConnectFailure, Fault
 from wps_load.urls import basic, host_and_port, unquoted
 

@@ -51,7 +51,7 @@ class Outlet(Protocol):
     def unanswered(self, pending: PendingAck, why: str) -> None: ...
 
 
-class Owner(Protocol):
+class PublisherOwner(Protocol):
     """Who gave the publisher its work."""
 
     def start_newcomer(self, publisher: Publisher) -> None:
@@ -101,7 +101,7 @@ class Publisher:
         owner: int,
         phase: float,
         seed: int,
-        newcomer_to: Owner | None = None,
+        newcomer_to: PublisherOwner | None = None,
     ) -> None:
         self._context = context
         self.stream = stream

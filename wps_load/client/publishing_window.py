@@ -13,7 +13,7 @@ from wps_load.measure.ledger import OutStream
 from wps_load.workload.pacer import ClosedPacer, Pacer, Schedule, ScheduleCounter
 
 
-class Source(Protocol):
+class MessageSource(Protocol):
     """Whose messages a PublishingWindow times: a user's Publisher, or a REST sender's stream."""
 
     @property
@@ -34,7 +34,7 @@ class PublishingWindow:
 
     __slots__ = ("_next_due", "_publish", "closed", "last_due_ns", "out", "publisher", "schedule", "until_ns")
 
-    def __init__(self, publisher: Source, schedule: Schedule, out: OutStream, until_ns: int) -> None:
+    def __init__(self, publisher: MessageSource, schedule: Schedule, out: OutStream, until_ns: int) -> None:
         self.publisher = publisher
         self.schedule = schedule
         self.out = out

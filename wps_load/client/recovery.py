@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import gevent
 
-from wps_load.client.access import Grant, recovery_grant
+from wps_load.client.access import ConnectGrant, recovery_grant
 from wps_load.client.context import PopulationContext
 from wps_load.client.dial import ConnectSpec, Dialed, dial
 from wps_load.clock import now_ns
@@ -59,7 +59,9 @@ class Recoverable(Protocol):
         ...
 
 
-def recover(context: PopulationContext, grant: Grant, session: Session, lost_ns: int, owner: Recoverable) -> bool:
+def recover(
+    context: PopulationContext, grant: ConnectGrant, session: Session, lost_ns: int, owner: Recoverable
+) -> bool:
     """Blocks its greenlet. True: the session goes on. False: it is closed; that is counted, unless `owner` gave up."""
     while session.may_recover(now_ns()) and not owner.gives_up:
         recovered_ns = _attempt(context, grant, session, owner)
@@ -81,7 +83,7 @@ def recover(context: PopulationContext, grant: Grant, session: Session, lost_ns:
     return False
 
 
-def _attempt(context: PopulationContext, grant: Grant, session: Session, owner: Recoverable) -> int | None:
+def _attempt(context: PopulationContext, grant: ConnectGrant, session: Session, owner: Recoverable) -> int | None:
     """The instant of the answered upgrade, or None: `session.state` says whether to go on."""
     dialed = _dial(context, grant, session)
     if dialed is None:
@@ -95,7 +97,7 @@ def _attempt(context: PopulationContext, grant: Grant, session: Session, owner: 
     return now_ns() if reopened.up else None
 
 
-def _dial(context: PopulationContext, grant: Grant, session: Session) -> Dialed | None:
+def _dial(context: PopulationContext, grant: ConnectGrant, session: Session) -> Dialed | None:
     query = session.recovery_query()
     assert query is not None
     again = recovery_grant(grant, query) if query else grant  # MQTT comes back as it came

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from wps_load.client.http1 import Response
+from wps_load.client.http1 import HttpResponse
 from wps_load.client.quote import quote
 
 LONG_CHARS: Final = 400
@@ -36,7 +36,7 @@ _ACTION: Final = re.compile(r"Microsoft\.SignalRService/[\w/*.-]+")
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RefusedAnswer:
     """A refusal as it came. `headers`: lower-case names. `body`: as much of it as there is."""
 
     status: int
@@ -81,13 +81,13 @@ class Meaning:
         return f"{prefix}{status}{'_' if self.kind else ''}{self.kind}"
 
 
-def answer_of(response: Response) -> Answer:
+def answer_of(response: HttpResponse) -> RefusedAnswer:
     """A REST call's response."""
     headers = {name: response.header(name) or "" for name in ("x-ms-error-code", "content-type")}
-    return Answer(response.status_code, headers, bytes(response.body))
+    return RefusedAnswer(response.status_code, headers, bytes(response.body))
 
 
-def forbidden(answer: Answer, traffic: str) -> Meaning | None:
+def forbidden(answer: RefusedAnswer, traffic: str) -> Meaning | None:
     """What a 403 means; None: nothing tells who said it. `traffic`: the network rules' name of what was refused."""
     if _names_role(answer):
         said = answer.message or f"error code {answer.code}"
@@ -99,7 +99,7 @@ def forbidden(answer: Answer, traffic: str) -> Meaning | None:
     return None
 
 
-def _names_role(answer: Answer) -> bool:
+def _names_role(answer: RefusedAnswer) -> bool:
     message = answer.message.lower()
     named = _ACTION.search(answer.message) is not None
     return named or "role assignment" in message or (answer.code == "Error.Forbidden" and not answer.html)

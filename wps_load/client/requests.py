@@ -18,7 +18,7 @@ JOIN_REFUSED: Final = (
 PUBLICATION_ADVICE: Final = "give the token the role webpubsub.sendToGroup (--wps-roles), or check the event handler"
 
 
-class Asker(Protocol):
+class Requester(Protocol):
     """Who has asked."""
 
     def joined(self, audience: int, at_ns: int | None) -> None:
@@ -30,7 +30,7 @@ class Asker(Protocol):
         ...
 
 
-def answered(context: PopulationContext, asker: Asker, answer: AckResult, arrival_ns: int) -> None:
+def answered(context: PopulationContext, asker: Requester, answer: AckResult, arrival_ns: int) -> None:
     if answer.late:
         if answer.ok:  # it has failed already, but from now on its group's messages are expected
             asker.joined_late(cast(tuple[int, int], answer.context)[1], arrival_ns)
@@ -40,7 +40,7 @@ def answered(context: PopulationContext, asker: Asker, answer: AckResult, arriva
         _published(context, answer, arrival_ns)
 
 
-def unanswered(context: PopulationContext, asker: Asker, pending: PendingAck, why: str) -> None:
+def unanswered(context: PopulationContext, asker: Requester, pending: PendingAck, why: str) -> None:
     """An answer that did not come. `why`: `timeout`, `connection_lost`."""
     if pending.kind == "publish":
         _, epoch = cast(tuple[int, int], pending.context)
@@ -63,7 +63,7 @@ def _published(context: PopulationContext, answer: AckResult, arrival_ns: int) -
         context.failed("publish_ack", label, f"the service refused a publication ({label})", PUBLICATION_ADVICE)
 
 
-def _joined(context: PopulationContext, asker: Asker, answer: AckResult, arrival_ns: int) -> None:
+def _joined(context: PopulationContext, asker: Requester, answer: AckResult, arrival_ns: int) -> None:
     """The topic of an event's answers may need no subscription: one that is refused there is no failure."""
     requested_ns, audience = cast(tuple[int, int], answer.context)
     heard = answer.ok or (context.codec.traits.answers_on_topics and audience >= USER_BASE)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from wps_load.auth import REST_TOKEN_LIFETIME_S, ConnectionString, mint_rest_token
-from wps_load.client.entra import EntraTokens, tokens_of
+from wps_load.client.entra_tokens import EntraTokens, tokens_of
 from wps_load.clock import unix_time_s
 from wps_load.settings.target import Target
 

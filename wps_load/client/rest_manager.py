@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from wps_load.client.http1 import Response
-from wps_load.client.rest import RestSender
+from wps_load.client.http1 import HttpResponse
+from wps_load.client.rest_sender import RestSender
 
 
 class RestManager:
@@ -71,7 +71,7 @@ class RestManager:
         self._accept(response)
         return True
 
-    def _accept(self, response: Response) -> None:
+    def _accept(self, response: HttpResponse) -> None:
         if not 200 <= response.status_code < 300:
             raise self._rest.refused(response, "call")
 

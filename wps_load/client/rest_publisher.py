@@ -18,8 +18,8 @@ from gevent.pool import Group
 
 from wps_load.client.context import PopulationContext
 from wps_load.client.publishing_window import PublishingWindow
-from wps_load.client.rest import UNANSWERED, RestSender, Unanswered
 from wps_load.client.rest_access import rest_access
+from wps_load.client.rest_sender import UNANSWERED, RestSender, Unanswered
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import Finding
 from wps_load.measure.causes import Cause, cause_of

@@ -14,8 +14,8 @@ import gevent.socket
 
 from wps_load.client import conntrack
 from wps_load.client.addresses import Address, Addresses, shown
+from wps_load.client.local_addresses import Sources
 from wps_load.client.proxy import ProxySettings, open_tunnel
-from wps_load.client.sources import Sources
 from wps_load.client.tcp import connect_any, connect_failure
 from wps_load.client.tls import make_context, wrap
 from wps_load.clock import now_ns

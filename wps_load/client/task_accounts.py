@@ -19,7 +19,7 @@ from wps_load.measure.task_envelope import Opened, seal
 from wps_load.measure.task_stamp import COUNTED, TaskStamp, audience_number, new_number
 
 
-class Publisher:
+class TaskPublisher:
     """One client's publishing side, or an app server's. `owner`: the number of the client that may hear itself."""
 
     def __init__(self, context: PopulationContext, owner: int | None) -> None:
@@ -80,7 +80,7 @@ class Account:
         self._hub = context.settings.hub
         number = new_number(context.number)
         self._receiver = context.run.ledger.receiver(number)
-        self.publisher = Publisher(context, number)
+        self.publisher = TaskPublisher(context, number)
         self._others_add = not context.run.config.target.makes_tokens or any(
             each.calls_rest for each in context.run.config.populations
         )

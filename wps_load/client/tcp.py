@@ -14,7 +14,7 @@ import gevent.select
 import gevent.socket
 
 from wps_load.client.addresses import ATTEMPT_DELAY_NS, Address
-from wps_load.client.sources import NoSource, Sources
+from wps_load.client.local_addresses import NoSource, Sources
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.errors import ConnectFailure
 from wps_load.posix import resource

@@ -21,7 +21,7 @@ import gevent.socket
 import gevent.timeout
 import orjson
 
-from wps_load.client.entra import EntraToken
+from wps_load.client.entra_tokens import EntraToken
 from wps_load.client.generate_token import Wanted
 from wps_load.client.token_store import Made
 from wps_load.clock import NS_PER_S, now_ns

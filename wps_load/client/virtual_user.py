@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import gevent
 
-from wps_load.client.access import Grant
+from wps_load.client.access import ConnectGrant
 from wps_load.client.connection import Cut
 from wps_load.client.connections import Connections
 from wps_load.client.dial import Dialed
@@ -88,7 +88,7 @@ class VirtualUser:
         self.link: Link | None = None
         self._lived: Link | None = None
         """The connection whose end its greenlet waits for, or waited for when it was ended itself."""
-        self._grant: Grant | None = None
+        self._grant: ConnectGrant | None = None
         self._gap_ns: int | None = None
         """When the scenario itself ended the last connection, if nothing has failed since."""
         self._joining = 0
@@ -215,12 +215,12 @@ class VirtualUser:
         self._enter(link)
         return None
 
-    def grant(self) -> Grant:
+    def grant(self) -> ConnectGrant:
         self.role = self._next_part or self.role
         groups = () if self._context.codec.enveloped else self.role.groups
         return self._context.access.grant(self.role.user_id, groups)
 
-    def open(self, grant: Grant, dialed: Dialed) -> Link:
+    def open(self, grant: ConnectGrant, dialed: Dialed) -> Link:
         self._grant = grant
         link = self._open(dialed, new_session(self._context.codec))
         link.greet()

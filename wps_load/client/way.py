@@ -21,8 +21,8 @@ from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.entra_access import entra_access
 from wps_load.client.http1 import HttpClient
 from wps_load.client.negotiate import Negotiator
-from wps_load.client.rest import RestSender
 from wps_load.client.rest_access import rest_access
+from wps_load.client.rest_sender import RestSender
 from wps_load.client.stream import Network, Timings, canonical_name, open_stream, time_limit
 from wps_load.client.tcp import unreachable
 from wps_load.client.token_time import clock_offset_s, key_id, read_claims

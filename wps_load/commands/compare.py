@@ -13,7 +13,7 @@ from wps_load.report import compare_markdown
 from wps_load.report.compare import compare
 from wps_load.report.figures import Floors
 from wps_load.report.latest import latest
-from wps_load.report.load import Run, load_run
+from wps_load.report.run_folder import PastRun, load_run
 from wps_load.workload.values import number, whole
 
 _EXAMPLE = """\
@@ -104,5 +104,5 @@ def _tolerance(text: str) -> float:
     return value
 
 
-def _load(paths: Sequence[str]) -> list[Run]:
+def _load(paths: Sequence[str]) -> list[PastRun]:
     return [load_run(Path(path)) for path in paths]

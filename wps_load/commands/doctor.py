@@ -15,7 +15,7 @@ from wps_load.capacity.units import load_guide
 from wps_load.client import checks
 from wps_load.client.access import judge_way
 from wps_load.client.checks import Check, Level
-from wps_load.client.sources import Sources
+from wps_load.client.local_addresses import Sources
 from wps_load.client.stream import Network
 from wps_load.client.way import Way
 from wps_load.clock import NS_PER_S, DeadlineTimer

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 from wps_load.capacity.machines import CPU_SHARE, machines_needed, usual_walls, walls
 from wps_load.capacity.units import Load
+from wps_load.commands.row_texts import row
 from wps_load.commands.sample import Costs
-from wps_load.commands.words import row
 from wps_load.machine import Machine
 
 

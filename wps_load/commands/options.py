@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from wps_load.commands.parsing import plain_parser
 from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.settings.groups import Group, grouped
-from wps_load.settings.options import OPTIONS, Option, Page
+from wps_load.settings.options import OPTIONS, Option, PageAccess
 
 _EXAMPLE = """\
 Each is a flag, a key of a --config file (without the dashes) and a variable: --wps-rate is LOCUST_WPS_RATE. Locust's
@@ -57,7 +57,9 @@ def page() -> str:
 
 def _row(option: Option) -> str:
     default = f"`{option.default}`" if option.default and not option.is_switch else "off" if option.is_switch else ""
-    where = {Page.FIELD: "yes", Page.TARGET: "with `--wps-allow-target-change`", Page.NEVER: ""}[option.on_page]
+    where = {PageAccess.FIELD: "yes", PageAccess.TARGET: "with `--wps-allow-target-change`", PageAccess.NEVER: ""}[
+        option.on_page
+    ]
     secret = " (secret)" if option.secret else ""
     meaning = option.help.replace("|", "\\|").replace("*", "\\*")
     return f"| `{option.flag}`{secret} | {default} | {meaning} | {where} |"

@@ -13,8 +13,8 @@ from wps_load.capacity.sizing import bought
 from wps_load.capacity.units import Guide, billed_messages
 from wps_load.clock import NS_PER_S
 from wps_load.commands import machines_text, units_text
+from wps_load.commands.row_texts import byte_size, duration, rate, row
 from wps_load.commands.sample import Costs
-from wps_load.commands.words import byte_size, duration, rate, row
 from wps_load.settings.run_config import RunConfig
 
 

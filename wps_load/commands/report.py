@@ -14,7 +14,7 @@ from wps_load.capacity.prices import Prices, read_prices
 from wps_load.capacity.units import Guide, load_guide
 from wps_load.commands import units_text
 from wps_load.commands.parsing import plain_parser
-from wps_load.commands.words import rate, row
+from wps_load.commands.row_texts import rate, row
 from wps_load.errors import ConfigError, ExitCode, Fault, Finding
 from wps_load.report import tables
 from wps_load.report.azure import AzureMetrics, of_documents, read_azure
@@ -22,8 +22,8 @@ from wps_load.report.document import Summary
 from wps_load.report.extras import Extras
 from wps_load.report.files import write_rendered
 from wps_load.report.index import INDEX, write_index
-from wps_load.report.load import BrokenRun, Run, load_run
 from wps_load.report.measured import measured_load
+from wps_load.report.run_folder import BrokenRun, PastRun, load_run
 from wps_load.settings.entra import CREDENTIALS, AzureResource, Identity, resource_id
 from wps_load.settings.options import BY_FLAG
 
@@ -94,7 +94,7 @@ class Azure(NamedTuple):
     paths: Sequence[str]
     resource: AzureResource | None
 
-    def metrics_of(self, run: Run) -> AzureMetrics | None:
+    def metrics_of(self, run: PastRun) -> AzureMetrics | None:
         """None: nothing is asked for. Raises ConfigError with what is wrong in one sentence."""
         told = run.summary["run"]
         started_at, duration_s = datetime.fromisoformat(told["started_at"]), told["duration_s"]
@@ -108,7 +108,7 @@ def fetched(resource: AzureResource, started_at: datetime, duration_s: float) ->
     """A resource's metrics from Azure Monitor. Raises ConfigError."""
     # late: all else reads files only, without a network and on any system
     from wps_load.client import azure_monitor
-    from wps_load.client.entra import judge_extra
+    from wps_load.client.entra_tokens import judge_extra
     from wps_load.client.stream import Network
 
     judge_extra(resource.identity)
@@ -149,7 +149,7 @@ def _index(folder: Path) -> None:
     sys.stdout.write("\n".join([*lines, str(folder / INDEX), ""]))
 
 
-def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azure: Azure) -> Run:
+def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azure: Azure) -> PastRun:
     """Writes the folder's files, and says the verdict and where the page is."""
     if not folder.is_dir():
         raise BrokenRun(f"{folder} is no folder: give the folder of a run, as the run printed it.")
@@ -167,7 +167,7 @@ def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azu
     return found
 
 
-def _units(run: Run, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> str:
+def _units(run: PastRun, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> str:
     """Raises BrokenRun for settings that no run of ours has."""
     summary = run.summary
     try:

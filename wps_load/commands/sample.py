@@ -13,7 +13,7 @@ from statistics import mean, median
 from wps_load.capacity.forecast import FrameSizes
 from wps_load.clock import NS_PER_S, NS_PER_US, now_ns
 from wps_load.emulator.subprotocols import WIRES
-from wps_load.emulator.wires import Publication, Wire
+from wps_load.emulator.wires import RoutedMessage, Wire
 from wps_load.measure.ledger import Ledger
 from wps_load.measure.stamp import make_mark, pack_binary, pack_text, read_binary, read_json, read_text
 from wps_load.protocol.codecs import CODECS, Template
@@ -80,9 +80,9 @@ class Sample:
         """The frame in which the service delivers it."""
         data = self._data(seq)
         if self._by_group:
-            message = Publication("group", _GROUP, user_name(_RUN_ID, 0), self.data_type, data)
+            message = RoutedMessage("group", _GROUP, user_name(_RUN_ID, 0), self.data_type, data)
         else:
-            message = Publication("server", None, None, self.data_type, data)
+            message = RoutedMessage("server", None, None, self.data_type, data)
         return self._wire.message(message, seq + 1 if self._wire.reliable else None)
 
     def _data(self, seq: int) -> bytes:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from wps_load.capacity.prices import Cost, Prices
 from wps_load.capacity.sizing import Sized, sizing
 from wps_load.capacity.units import PLANNED_SHARE, Guide, Load, Size
-from wps_load.commands.words import rate, row
+from wps_load.commands.row_texts import rate, row
 from wps_load.errors import ConfigError, Fault
 from wps_load.workload.values import number, parts
 

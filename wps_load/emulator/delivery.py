@@ -23,7 +23,7 @@ from wps_load.workload.faults import Dice, Moment
 REORDER_WAIT_NS = 200 * NS_PER_MS
 
 
-class Link(Protocol):
+class DeliveryLink(Protocol):
     """A connection's socket. `due_ns`, `waiting`: this module's notes on it, kept there because that is
     cheapest.
     """
@@ -70,7 +70,7 @@ class DirectDelivery:
     def __init__(self, stats: Stats) -> None:
         self._stats = stats
 
-    def submit(self, link: Link, frame: bytes, stream: Hashable, now_ns: int) -> None:
+    def submit(self, link: DeliveryLink, frame: bytes, stream: Hashable, now_ns: int) -> None:
         stats = self._stats
         if link.open:
             link.write(frame)
@@ -79,7 +79,7 @@ class DirectDelivery:
         else:
             stats.undeliverable += 1
 
-    def replay(self, link: Link, frame: bytes, now_ns: int) -> None:
+    def replay(self, link: DeliveryLink, frame: bytes, now_ns: int) -> None:
         self.submit(link, frame, None, now_ns)
 
     def run(self, now_ns: int) -> None:
@@ -93,7 +93,7 @@ class DirectDelivery:
 class _Held:
     """A delivery that waits for the next of its stream, to be overtaken by it."""
 
-    key: tuple[Link, Hashable]
+    key: tuple[DeliveryLink, Hashable]
     counter: str
     overtaken: bool = False
 
@@ -106,9 +106,9 @@ class FaultyDelivery:
         self._die = dice.deliveries
         self._timers = dice.timers
         # (due, tie-break, link, frame, what to count besides the delivery, or the hold that ends)
-        self._heap: list[tuple[int, int, Link, bytes, str | _Held | None]] = []
+        self._heap: list[tuple[int, int, DeliveryLink, bytes, str | _Held | None]] = []
         self._order = count()
-        self._held: dict[tuple[Link, Hashable], tuple[_Held, bytes]] = {}
+        self._held: dict[tuple[DeliveryLink, Hashable], tuple[_Held, bytes]] = {}
         self._first_ns: int | None = None
 
     @property
@@ -120,7 +120,7 @@ class FaultyDelivery:
         if self._first_ns is None:
             self._first_ns = now_ns
 
-    def submit(self, link: Link, frame: bytes, stream: Hashable, now_ns: int) -> None:
+    def submit(self, link: DeliveryLink, frame: bytes, stream: Hashable, now_ns: int) -> None:
         """Takes one delivery; writes it at once if nothing delays it."""
         held = self._held.pop((link, stream), None) if self._held else None
         if held is not None:
@@ -135,7 +135,7 @@ class FaultyDelivery:
         else:
             fault.strike(_Outgoing(self, link, frame, stream, now_ns))
 
-    def replay(self, link: Link, frame: bytes, now_ns: int) -> None:
+    def replay(self, link: DeliveryLink, frame: bytes, now_ns: int) -> None:
         """What a recovered connection gets again: timed like all, but no second victim of drop and its
         like.
         """
@@ -157,7 +157,7 @@ class FaultyDelivery:
         self._held[held.key] = (held, frame)
         heapq.heappush(self._heap, (now_ns + REORDER_WAIT_NS, next(self._order), held.key[0], frame, held))
 
-    def _leave(self, link: Link, frame: bytes, counter: str | None, now_ns: int) -> None:
+    def _leave(self, link: DeliveryLink, frame: bytes, counter: str | None, now_ns: int) -> None:
         """Gives a delivery its instant."""
         moment = Moment(now_ns, now_ns, self._first_ns)
         for late in self._timers:
@@ -169,7 +169,7 @@ class FaultyDelivery:
             link.waiting += 1
             heapq.heappush(self._heap, (due_ns, next(self._order), link, frame, counter))
 
-    def _write(self, link: Link, frame: bytes, counter: str | None) -> None:
+    def _write(self, link: DeliveryLink, frame: bytes, counter: str | None) -> None:
         stats = self._stats
         if not link.open:
             stats.undeliverable += 1
@@ -186,7 +186,7 @@ class _Outgoing:
     """One delivery, as a fault sees it (`faults.Outgoing`)."""
 
     line: FaultyDelivery
-    link: Link
+    link: DeliveryLink
     frame: bytes
     stream: Hashable
     now_ns: int

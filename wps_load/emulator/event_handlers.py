@@ -19,12 +19,12 @@ import orjson
 
 from wps_load.clock import utc_now
 from wps_load.emulator import metadata, raw_json
-from wps_load.emulator.connection import Connection
 from wps_load.emulator.delivery import Stats
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.hub_settings import EventHandler, HubSettings
-from wps_load.emulator.names import valid_group
-from wps_load.emulator.webhook import Answer, WebhookFailed, Webhooks
+from wps_load.emulator.valid_names import valid_group
+from wps_load.emulator.webhook import WebhookAnswer, WebhookFailed, Webhooks
 from wps_load.emulator.wires import Reply
 from wps_load.protocol.messages import DataType, SendEvent
 
@@ -42,7 +42,7 @@ _MOST_TOLD = 100
 """Sentences, each once: event names are the clients' own."""
 
 
-class _Peer:
+class _HandlerState:
     """What the handlers of a connection are told each time, and what they gave it to keep."""
 
     __slots__ = ("authority", "cookies", "hub", "id", "next_event", "physical_id", "state", "subprotocol", "user_id")
@@ -78,11 +78,11 @@ class HttpEventHandlers:
         self._key = access_key.encode()
         self._stats = stats
         self._webhooks = webhooks
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[str, _HandlerState] = {}
 
     async def connect(self, request: ConnectRequest) -> ConnectAnswer:
         """Asks whether a client may connect. Raises HandlerFailed: a 4xx of the handler's, else 500."""
-        peer = _Peer(request)
+        peer = _HandlerState(request)
         handler = self._settings().hub(request.hub).handler_of_system("connect")
         answer = ConnectAnswer()
         if handler is not None:
@@ -107,13 +107,13 @@ class HttpEventHandlers:
         """`connect` was accepted, but no connection came of it."""
         self._peers.pop(connection_id, None)
 
-    async def connected(self, connection: Connection) -> None:
+    async def connected(self, connection: HubConnection) -> None:
         peer = self._peers.get(connection.id)
         if peer is not None:
             peer.user_id, peer.subprotocol = connection.user_id, connection.subprotocol
             await self._notify(peer, "connected", b"{}")
 
-    async def disconnected(self, connection: Connection, reason: str) -> None:
+    async def disconnected(self, connection: HubConnection, reason: str) -> None:
         peer = self._peers.pop(connection.id, None)
         if peer is not None:
             await self._notify(peer, "disconnected", orjson.dumps({"reason": reason}))
@@ -122,7 +122,7 @@ class HttpEventHandlers:
         found = self._settings().hub(hub)
         return found.echoes or bool(found.handlers)
 
-    async def user_event(self, connection: Connection, event: SendEvent) -> Reply | None:
+    async def user_event(self, connection: HubConnection, event: SendEvent) -> Reply | None:
         """The handler's answer to an event, or None if it has nothing to say. Raises HandlerFailed."""
         hub = self._settings().hub(connection.hub_name)
         handler = hub.handler_of_user(event.event)
@@ -153,7 +153,7 @@ class HttpEventHandlers:
 
     # -- requests ------------------------------------------------------------------------------------------
 
-    async def _notify(self, peer: _Peer, event: str, body: bytes) -> None:
+    async def _notify(self, peer: _HandlerState, event: str, body: bytes) -> None:
         """An event that nobody waits for: what comes of it changes nothing."""
         handler = self._settings().hub(peer.hub).handler_of_system(event)
         if handler is not None:
@@ -161,7 +161,7 @@ class HttpEventHandlers:
                 await self._post(handler, peer, event, body, self._next_headers(peer, f"sys.{event}"))
 
     @contextlib.contextmanager
-    def _complaining(self, handler: EventHandler, peer: _Peer, event: str) -> Iterator[None]:
+    def _complaining(self, handler: EventHandler, peer: _HandlerState, event: str) -> Iterator[None]:
         """Tells of a failure, without the URL's query, which may hold a key."""
         try:
             yield
@@ -175,7 +175,7 @@ class HttpEventHandlers:
             self._told.add(sentence)
             self._tell(sentence)
 
-    def _next_headers(self, peer: _Peer, kind: str) -> dict[str, str]:
+    def _next_headers(self, peer: _HandlerState, kind: str) -> dict[str, str]:
         number = peer.next_event
         peer.next_event += 1
         headers = self._headers(peer, kind, number)
@@ -185,7 +185,7 @@ class HttpEventHandlers:
             headers["ce-connectionState"] = peer.state
         return headers
 
-    def _headers(self, peer: _Peer, kind: str, number: int) -> dict[str, str]:
+    def _headers(self, peer: _HandlerState, kind: str, number: int) -> dict[str, str]:
         signature = hmac.new(self._key, peer.id.encode(), hashlib.sha256).hexdigest()
         headers = {
             "Content-Type": _SYSTEM_TYPE,
@@ -212,8 +212,8 @@ class HttpEventHandlers:
         return headers
 
     async def _post(
-        self, handler: EventHandler, peer: _Peer, event: str, body: bytes, headers: dict[str, str]
-    ) -> Answer:
+        self, handler: EventHandler, peer: _HandlerState, event: str, body: bytes, headers: dict[str, str]
+    ) -> WebhookAnswer:
         url, validate_url = handler.url(peer.hub, event), handler.url(peer.hub, "validate")
         try:
             return await self._webhooks.post(url, validate_url, peer.authority, headers, body, peer.cookies)
@@ -221,7 +221,7 @@ class HttpEventHandlers:
             raise HandlerFailed(failed.status, str(failed)) from None
 
 
-def _read_reply(answer: Answer) -> Reply | None:
+def _read_reply(answer: WebhookAnswer) -> Reply | None:
     """Raises HandlerFailed for what is no answer to an event. Metadata alone is an empty text."""
     try:
         pairs = metadata.of_headers(answer.headers.items())
@@ -249,7 +249,7 @@ def _well_formed(data_type: DataType, body: bytes) -> bool:
     return True
 
 
-def _read_connect_answer(answer: Answer) -> ConnectAnswer:
+def _read_connect_answer(answer: WebhookAnswer) -> ConnectAnswer:
     """Raises HandlerFailed(500) for what is not an answer to `connect`. Its Content-Type does not matter."""
     if not answer.body:
         return ConnectAnswer()

@@ -1,7 +1,7 @@
 """One hub: connections, groups, users, rights, acks, reliable queues. No socket, no clock: time is an
 argument.
 
-It decides; bytes leave through each connection's `Link` (system messages, acks) and through the `Delivery`
+It decides; bytes leave through each connection's `ClientLink` (system messages, acks) and through the `Delivery`
 (messages, which faults may touch). Source of the rules: the subprotocols' documentation; where that is
 silent, docs/emulator.md.
 """
@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Hashable, Iterable
 
 from wps_load.clock import NS_PER_S
-from wps_load.emulator import invoking
-from wps_load.emulator.connection import Connection, Link, may_come_back
+from wps_load.emulator import invoke_calls
 from wps_load.emulator.delivery import Delivery
-from wps_load.emulator.frames import End
+from wps_load.emulator.hub_connection import ClientLink, HubConnection, may_come_back
 from wps_load.emulator.mqtt_wire import MqttQueue, answered
 from wps_load.emulator.permissions import Permissions
-from wps_load.emulator.streaming import Streams
-from wps_load.emulator.wires import Publication, Reply, Wire
+from wps_load.emulator.server_frames import ConnectionEnd
+from wps_load.emulator.streaming import HubStreams
+from wps_load.emulator.wires import Reply, RoutedMessage, Wire
 from wps_load.protocol.messages import (
     CancelInvocation,
     EndStream,
@@ -50,19 +50,19 @@ class Hub:
         name: str,
         delivery: Delivery,
         new_id: Callable[[], str],
-        gone: Callable[[Connection, str], None],
+        gone: Callable[[HubConnection, str], None],
         recovery_window_ns: int = RECOVERY_WINDOW_NS,
     ) -> None:
         self.name = name
-        self.connections: dict[str, Connection] = {}
-        self.groups: dict[str, dict[str, Connection]] = {}
-        self.users: dict[str, dict[str, Connection]] = {}
+        self.connections: dict[str, HubConnection] = {}
+        self.groups: dict[str, dict[str, HubConnection]] = {}
+        self.users: dict[str, dict[str, HubConnection]] = {}
         self._delivery = delivery
         self._new_id = new_id
         self._gone = gone
         self._recovery_window_ns = recovery_window_ns
-        self._lost: dict[str, Connection] = {}
-        self.streams = Streams(self)
+        self._lost: dict[str, HubConnection] = {}
+        self.streams = HubStreams(self)
 
     # -- a connection's life -------------------------------------------------------------------------------
 
@@ -70,17 +70,17 @@ class Hub:
         self,
         connection_id: str,
         wire: Wire,
-        link: Link,
+        link: ClientLink,
         user_id: str | None = None,
         roles: Iterable[str] = (),
         groups: Iterable[str] = (),
         mqtt: tuple[bytes, MqttQueue] | None = None,
-    ) -> Connection:
+    ) -> HubConnection:
         """A new connection, usable at once. Its first frame is `connected`, if its kind has one.
 
         `mqtt`: an MQTT session's CONNACK and queue.
         """
-        connection = Connection(self.name, connection_id, wire, user_id, Permissions(roles))
+        connection = HubConnection(self.name, connection_id, wire, user_id, Permissions(roles))
         connection.link = link
         if wire.reliable:
             connection.reconnection_token = self._new_id()
@@ -97,7 +97,7 @@ class Hub:
             self.join(connection, group)
         return connection
 
-    def recoverable(self, connection_id: str, token: str, now_ns: int) -> Connection | None:
+    def recoverable(self, connection_id: str, token: str, now_ns: int) -> HubConnection | None:
         """The connection that a client may go on with; None: gone, or not the client's, close with 1008."""
         self.expire(now_ns)
         connection = self.connections.get(connection_id)
@@ -105,7 +105,7 @@ class Hub:
             return None
         return connection
 
-    def recover(self, connection: Connection, link: Link, now_ns: int) -> None:
+    def recover(self, connection: HubConnection, link: ClientLink, now_ns: int) -> None:
         """The connection goes on on its new socket, with what it has not acknowledged sent again.
 
         It keeps its subprotocol, whatever the client offered. A second socket for a connection that still has one
@@ -120,7 +120,7 @@ class Hub:
         for frame in connection.queue.unacked(now_ns):
             self._delivery.replay(link, frame, now_ns)
 
-    def lose(self, connection: Connection, link: Link, end: End, now_ns: int) -> None:
+    def lose(self, connection: HubConnection, link: ClientLink, end: ConnectionEnd, now_ns: int) -> None:
         """Its socket ended. A reliable connection may come back, unless the end was meant."""
         if connection.link is not link:
             return
@@ -147,20 +147,20 @@ class Hub:
             self.remove(oldest, "The recovery window has passed.")
         self.streams.expire(now_ns)
 
-    def close(self, connection: Connection, reason: str, code: int = 1000) -> None:
+    def close(self, connection: HubConnection, reason: str, code: int = 1000) -> None:
         """The service ends a connection: `disconnected`, then the close frame. It cannot be recovered."""
         if connection.link is not None and (farewell := connection.wire.disconnected(reason)):
             connection.link.write(farewell)
         self._break(connection, code, "", reason)
 
-    def _break(self, connection: Connection, code: int, said: str, reason: str) -> None:
+    def _break(self, connection: HubConnection, code: int, said: str, reason: str) -> None:
         """The close frame alone, with what it says. It cannot be recovered."""
         link = connection.link
         self.remove(connection, reason)
         if link is not None:
             link.close(code, said)
 
-    def remove(self, connection: Connection, reason: str) -> None:
+    def remove(self, connection: HubConnection, reason: str) -> None:
         """Forgets a connection for good. Twice does nothing."""
         if not connection.alive:
             return
@@ -175,19 +175,19 @@ class Hub:
             _discard(self.users, connection.user_id, connection.id)
         self._gone(connection, reason)
 
-    def join(self, connection: Connection, group: str) -> None:
+    def join(self, connection: HubConnection, group: str) -> None:
         if connection.alive:
             self.groups.setdefault(group, {})[connection.id] = connection
             connection.groups.add(group)
 
-    def leave(self, connection: Connection, group: str) -> None:
+    def leave(self, connection: HubConnection, group: str) -> None:
         if group in connection.groups:
             connection.groups.discard(group)
             _discard(self.groups, group, connection.id)
 
     # -- what clients send ---------------------------------------------------------------------------------
 
-    def receive(self, connection: Connection, message: Upstream, now_ns: int) -> SendEvent | None:
+    def receive(self, connection: HubConnection, message: Upstream, now_ns: int) -> SendEvent | None:
         """Does what a client asks. An event is given back: the caller asks the handler, then calls
         `answer`.
         """
@@ -202,7 +202,7 @@ class Hub:
             self._send(connection, connection.wire.pong())
             return None
         if isinstance(message, Invoke):
-            return invoking.event_of(connection, message)
+            return invoke_calls.event_of(connection, message)
         if isinstance(message, CancelInvocation):
             connection.invocations.discard(message.invocation_id)
             return None
@@ -221,26 +221,26 @@ class Hub:
             self._change_membership(connection, message)
         return None
 
-    def answer(self, connection: Connection, event: SendEvent, reply: Reply | None, now_ns: int) -> None:
+    def answer(self, connection: HubConnection, event: SendEvent, reply: Reply | None, now_ns: int) -> None:
         """The handler accepted an event: its reply, if it has one, is delivered before the ack."""
         if event.invocation_id is not None:
-            invoking.respond(self._delivery, connection, event.invocation_id, reply, now_ns)
+            invoke_calls.respond(self._delivery, connection, event.invocation_id, reply, now_ns)
             return
         if event.mqtt is not None:
             self.deliver((connection,), answered(event, reply, 200), (connection.id, None), now_ns)
         elif reply is not None:
-            message = tuple.__new__(Publication, ("server", None, None, *reply, None, None))
+            message = tuple.__new__(RoutedMessage, ("server", None, None, *reply, None, None))
             self.deliver((connection,), message, (connection.id, None), now_ns)
         if event.ack_id is not None:
             self._acked(connection, event.ack_id)
 
-    def fail(self, connection: Connection, event: SendEvent, now_ns: int = 0, *, closes: bool = False) -> None:
+    def fail(self, connection: HubConnection, event: SendEvent, now_ns: int = 0, *, closes: bool = False) -> None:
         """No handler, or it failed: simple clients are closed, others too if `closes`; else an error ack tells them.
 
         An invocation is answered with the error, whatever `closes` says.
         """
         if event.invocation_id is not None:
-            invoking.refuse(connection, event.invocation_id, "InternalServerError", _INTERNAL_ERROR)
+            invoke_calls.refuse(connection, event.invocation_id, "InternalServerError", _INTERNAL_ERROR)
             return
         if event.mqtt is not None:
             self.deliver((connection,), answered(event, None, 500), (connection.id, None), now_ns)
@@ -249,7 +249,7 @@ class Hub:
         elif event.ack_id is not None:
             self._ack(connection, event.ack_id, "InternalServerError", _INTERNAL_ERROR)
 
-    def _publish(self, connection: Connection, message: SendToGroup, now_ns: int) -> None:
+    def _publish(self, connection: HubConnection, message: SendToGroup, now_ns: int) -> None:
         group, data_type, data, ack_id, no_echo, ttl_s, metadata, mqtt = message
         if not connection.permissions.send.covers(group):
             if connection.wire.subprotocol is None:
@@ -261,14 +261,14 @@ class Hub:
         if members:
             name = connection.id
             publication = tuple.__new__(
-                Publication, ("group", group, connection.user_id, data_type, data, metadata, mqtt, None)
+                RoutedMessage, ("group", group, connection.user_id, data_type, data, metadata, mqtt, None)
             )
             ttl_ns = ttl_s * NS_PER_S if ttl_s else None
             self.deliver(members.values(), publication, (name, group), now_ns, (name,) if no_echo else (), ttl_ns)
         if ack_id is not None:
             self._acked(connection, ack_id)
 
-    def _change_membership(self, connection: Connection, message: JoinGroup | LeaveGroup) -> None:
+    def _change_membership(self, connection: HubConnection, message: JoinGroup | LeaveGroup) -> None:
         joins = isinstance(message, JoinGroup)
         if not connection.permissions.join_leave.covers(message.group):
             self._forbid(connection, message.ack_id, f"{'join' if joins else 'leave'} group '{message.group}'")
@@ -284,8 +284,8 @@ class Hub:
 
     def deliver(
         self,
-        receivers: Iterable[Connection],
-        message: Publication,
+        receivers: Iterable[HubConnection],
+        message: RoutedMessage,
         stream: Hashable,
         now_ns: int,
         excluded: Collection[str] = (),
@@ -314,26 +314,26 @@ class Hub:
             if (link := receiver.link) is not None:
                 submit(link, frame, stream, now_ns)
 
-    def _send(self, connection: Connection, frame: bytes) -> None:
+    def _send(self, connection: HubConnection, frame: bytes) -> None:
         if connection.link is not None:
             connection.link.write(frame)
 
-    def _acked(self, connection: Connection, ack_id: int) -> None:
+    def _acked(self, connection: HubConnection, ack_id: int) -> None:
         acked = connection.acked
         acked[ack_id] = None
         if len(acked) > ACK_MEMORY:
             del acked[next(iter(acked))]
         self._ack(connection, ack_id, None, "")
 
-    def _ack(self, connection: Connection, ack_id: int, error: str | None, message: str) -> None:
+    def _ack(self, connection: HubConnection, ack_id: int, error: str | None, message: str) -> None:
         self._send(connection, connection.wire.ack(ack_id, error, message))
 
-    def _forbid(self, connection: Connection, ack_id: int | None, deed: str) -> None:
+    def _forbid(self, connection: HubConnection, ack_id: int | None, deed: str) -> None:
         if ack_id is not None:
             self._ack(connection, ack_id, "Forbidden", f"The client does not have permission to {deed}.")
 
 
-def _discard(index: dict[str, dict[str, Connection]], key: str, connection_id: str) -> None:
+def _discard(index: dict[str, dict[str, HubConnection]], key: str, connection_id: str) -> None:
     """Removes an entry and, when it was the last one, its key: groups and users exist while they have
     connections.
     """

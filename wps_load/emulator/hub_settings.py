@@ -16,7 +16,7 @@ from typing import Any, cast
 from urllib.parse import quote, urlsplit
 
 from wps_load.auth import valid_hub
-from wps_load.emulator.names import valid_event
+from wps_load.emulator.valid_names import valid_event
 
 SYSTEM_EVENTS = ("connect", "connected", "disconnected")
 _HOST_KEYS = frozenset({"$schema", "logging", "allowedhosts", "urls", "kestrel"})
@@ -54,7 +54,7 @@ class EventHandler:
 
 
 @dataclass(frozen=True, slots=True)
-class Hub:
+class ConfiguredHub:
     """`listeners`: events for Event Hubs, which nobody sends; they are accepted, as they would be with it.
     `echoes`: user events that no handler wants come back.
     """
@@ -78,12 +78,12 @@ class Hub:
 class HubSettings:
     """`default` is for the hubs that `hubs` (names in lower case) does not have."""
 
-    hubs: Mapping[str, Hub] = field(default_factory=dict)
-    default: Hub = Hub()
+    hubs: Mapping[str, ConfiguredHub] = field(default_factory=dict)
+    default: ConfiguredHub = ConfiguredHub()
     access_key: str | None = field(default=None, repr=False)
     unvalidated_entra_tokens: bool = False
 
-    def hub(self, name: str) -> Hub:
+    def hub(self, name: str) -> ConfiguredHub:
         return self.hubs.get(name.lower(), self.default)
 
     @property
@@ -91,10 +91,12 @@ class HubSettings:
         return any(hub.listeners for hub in self.hubs.values())
 
 
-def for_all_hubs(url_template: str, system_events: str = "") -> Hub:
+def for_all_hubs(url_template: str, system_events: str = "") -> ConfiguredHub:
     """One URL for every user event, and for those system events that are named. Raises SettingsError."""
     names = [name.strip() for name in system_events.split(",") if name.strip()]
-    return Hub((EventHandler(_url(url_template, "--event-handler"), Choice(_system(names, "--system-events"), None)),))
+    return ConfiguredHub(
+        (EventHandler(_url(url_template, "--event-handler"), Choice(_system(names, "--system-events"), None)),)
+    )
 
 
 def _plain(text: str) -> str:
@@ -107,7 +109,7 @@ def _plain(text: str) -> str:
     return text
 
 
-def parse(text: str, default: Hub | None = None) -> HubSettings:
+def parse(text: str, default: ConfiguredHub | None = None) -> HubSettings:
     """A settings file. Raises SettingsError."""
     try:
         document = json.loads(_plain(text.removeprefix("\ufeff")))
@@ -128,10 +130,12 @@ def parse(text: str, default: Hub | None = None) -> HubSettings:
     if entra is not None and not isinstance(entra, bool):
         raise SettingsError("WebPubSub:AllowUnvalidatedEntraTokens: true or false is needed")
     key = section.get("accesskey")
-    return HubSettings(hubs, default or Hub(), None if key is None else _text(key, "WebPubSub:AccessKey"), bool(entra))
+    return HubSettings(
+        hubs, default or ConfiguredHub(), None if key is None else _text(key, "WebPubSub:AccessKey"), bool(entra)
+    )
 
 
-def _hub(settings: Mapping[str, Any], where: str) -> Hub:
+def _hub(settings: Mapping[str, Any], where: str) -> ConfiguredHub:
     handlers = []
     for index, value in enumerate(_list(settings.get("eventhandlers"), f"{where}:EventHandlers")):
         here = f"{where}:EventHandlers:{index}"
@@ -145,7 +149,7 @@ def _hub(settings: Mapping[str, Any], where: str) -> Hub:
         here += ":EventNameFilter"
         chosen = _object(row.get("eventnamefilter"), here, {"systemevents", "usereventpattern"})
         listeners.append(_choice(chosen, "usereventpattern", "UserEventPattern", here))
-    return Hub(tuple(handlers), tuple(listeners))
+    return ConfiguredHub(tuple(handlers), tuple(listeners))
 
 
 def _choice(row: Mapping[str, Any], key: str, name: str, where: str) -> Choice:

@@ -11,8 +11,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from wps_load.emulator import metadata, raw_json
-from wps_load.emulator.frames import TEXT
-from wps_load.emulator.names import valid_event, valid_group
+from wps_load.emulator.server_frames import TEXT
+from wps_load.emulator.valid_names import valid_event, valid_group
 from wps_load.emulator.wires import refuse
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol.messages import (

@@ -8,9 +8,9 @@ from functools import lru_cache
 from orjson import dumps as _dumps
 
 from wps_load.emulator import metadata
-from wps_load.emulator.frames import TEXT, build_frame, build_header
 from wps_load.emulator.json_reader import read
-from wps_load.emulator.wires import Publication, Reply, StreamInfo
+from wps_load.emulator.server_frames import TEXT, build_frame, build_header
+from wps_load.emulator.wires import Reply, RoutedMessage, StreamInfo
 from wps_load.protocol import traits
 from wps_load.protocol.messages import DataType, StreamAck, StreamClosed, StreamError, StreamNack
 from wps_load.protocol.traits import Traits
@@ -59,7 +59,7 @@ class JsonWire:
 
     decode = staticmethod(read)
 
-    def message(self, message: Publication, sequence_id: int | None) -> bytes:
+    def message(self, message: RoutedMessage, sequence_id: int | None) -> bytes:
         _, group, user_id, data_type, data, pairs, _, stream = message
         body = _body(data_type, data)
         head = _head(group, user_id, data_type)

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from aiohttp import web
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
-from wps_load.emulator.ending import calm_the_collector, use_uvloop, wait_for_the_end
 from wps_load.emulator.event_handlers import HttpEventHandlers
-from wps_load.emulator.hub_settings import Hub, HubSettings, SettingsError, for_all_hubs
+from wps_load.emulator.event_loop import calm_the_collector, use_uvloop, wait_for_the_end
+from wps_load.emulator.hub_settings import ConfiguredHub, HubSettings, SettingsError, for_all_hubs
 from wps_load.emulator.limits import Tier
 from wps_load.emulator.server import build_app
 from wps_load.emulator.service import EmulatorConfig, Service
@@ -140,7 +140,7 @@ def _settings(arguments: argparse.Namespace) -> SettingsFile | HubSettings | Non
     if to_url:
         default = for_all_hubs(handler, system_events)
     elif path is not None or handler == "none":
-        default = Hub(echoes=handler == "echo")
+        default = ConfiguredHub(echoes=handler == "echo")
     else:
         return None
     if path is None:

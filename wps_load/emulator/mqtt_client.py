@@ -15,14 +15,14 @@ from itertools import count
 from typing import Final
 
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.emulator.connection import Connection
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
-from wps_load.emulator.frames import BINARY, End
 from wps_load.emulator.hub import Hub
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.mqtt_wire import MQTT, MQTT5, NOT_AUTHORIZED, MqttQueue, MqttWire, ack_id, upstream_of
-from wps_load.emulator.names import valid_group
+from wps_load.emulator.server_frames import BINARY, ConnectionEnd
 from wps_load.emulator.service import Service, ServiceLink, new_id
 from wps_load.emulator.tokens import ClientClaims
+from wps_load.emulator.valid_names import valid_group
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol.messages import SendToGroup
 from wps_load.protocol.mqtt_packets import (
@@ -33,11 +33,11 @@ from wps_load.protocol.mqtt_packets import (
     Connect,
     Disconnect,
     Granted,
-    Kind,
     Packet,
+    PacketKind,
     Property,
     Publish,
-    Response,
+    PublishResponse,
     Subscribe,
     Unsubscribe,
     Will,
@@ -70,7 +70,7 @@ class MqttClient:
         self._asked = asked
         self._reader = PacketReader(2 * 1024 * 1024)
         self._wire = MQTT5
-        self._connection: Connection | None = None
+        self._connection: HubConnection | None = None
         self._queue = MqttQueue()
         self._waiting: list[bytes] | None = None
         """Packets that came while the event handler is asked about CONNECT."""
@@ -94,7 +94,7 @@ class MqttClient:
             else:
                 self._waiting.append(packet)
 
-    def lost(self, end: End) -> None:
+    def lost(self, end: ConnectionEnd) -> None:
         """The socket has ended: without a DISCONNECT the will is published."""
         will, self._will = self._will, None
         connection = self._connection
@@ -177,7 +177,7 @@ class MqttClient:
         self._service.opened(link)
         self._watch(packet.keep_alive_s)
 
-    def _replace(self, earlier: Connection, goes_on: bool) -> None:
+    def _replace(self, earlier: HubConnection, goes_on: bool) -> None:
         """The same client has come again: its older socket ends, and, if it begins anew, its session."""
         older = earlier.link
         if older is not None and isinstance(earlier.wire, MqttWire):
@@ -228,20 +228,20 @@ class MqttClient:
 
     # -- packets ---------------------------------------------------------------------------------------------
 
-    def _receive(self, connection: Connection, packet: Packet) -> None:
+    def _receive(self, connection: HubConnection, packet: Packet) -> None:
         match packet:
             case Publish():
                 self._published(connection, packet)
-            case Response():
+            case PublishResponse():
                 answer = self._queue.respond(packet)
                 if answer is not None:
                     self._send(answer)
             case Subscribe():
                 codes = tuple(self._subscribe(connection, *each) for each in packet.filters)
-                self._send(Granted(Kind.SUBACK, packet.packet_id, codes))
+                self._send(Granted(PacketKind.SUBACK, packet.packet_id, codes))
             case Unsubscribe():
                 codes = tuple(self._unsubscribe(connection, name) for name in packet.filters)
-                self._send(Granted(Kind.UNSUBACK, packet.packet_id, codes))
+                self._send(Granted(PacketKind.UNSUBACK, packet.packet_id, codes))
             case Disconnect():
                 self._leave(connection, packet)
             case _ if packet == PINGREQ:
@@ -252,7 +252,7 @@ class MqttClient:
     def _send(self, packet: Packet) -> None:
         self._link.write(self._wire.frame(packet))
 
-    def _leave(self, connection: Connection, packet: Disconnect) -> None:
+    def _leave(self, connection: HubConnection, packet: Disconnect) -> None:
         if packet.code != _WITH_WILL:
             self._will = None
         expiry = packet.properties.get(Property.SESSION_EXPIRY)
@@ -260,7 +260,7 @@ class MqttClient:
             connection.keeps_ns = min(int(str(expiry)), SESSION_S) * NS_PER_S
         self._link.close(1000, "")
 
-    def _subscribe(self, connection: Connection, name: str, options: int) -> int:
+    def _subscribe(self, connection: HubConnection, name: str, options: int) -> int:
         five = self._wire.version == V5
         code = 0
         if name.startswith("$share/"):
@@ -279,7 +279,7 @@ class MqttClient:
             self._hub.join(connection, name)
         return options & 3
 
-    def _unsubscribe(self, connection: Connection, name: str) -> int:
+    def _unsubscribe(self, connection: HubConnection, name: str) -> int:
         if not name.startswith(SERVER_TOPICS) and not connection.permissions.join_leave.covers(name):
             return NOT_AUTHORIZED
         known = self._queue.subscriptions.pop(name, None) is not None
@@ -288,7 +288,7 @@ class MqttClient:
 
     # -- publications ----------------------------------------------------------------------------------------
 
-    def _published(self, connection: Connection, packet: Publish) -> None:
+    def _published(self, connection: HubConnection, packet: Publish) -> None:
         if packet.retain or Property.TOPIC_ALIAS in packet.properties:
             self._end(_NO_RETAIN if packet.retain else _NO_ALIAS)
             return
@@ -296,7 +296,7 @@ class MqttClient:
         if number is None:
             self._publish(packet, None)
         elif packet.qos == 2 and number in self._queue.incoming:
-            self._send(Response(Kind.PUBREC, number))
+            self._send(PublishResponse(PacketKind.PUBREC, number))
         else:
             if packet.qos == 2:
                 self._queue.incoming.add(number)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from wps_load.emulator.frames import BINARY, build_frame
-from wps_load.emulator.names import valid_event
-from wps_load.emulator.wires import Publication, Reply
+from wps_load.emulator.server_frames import BINARY, build_frame
+from wps_load.emulator.valid_names import valid_event
+from wps_load.emulator.wires import Reply, RoutedMessage
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol import traits
 from wps_load.protocol.messages import (
@@ -31,11 +31,11 @@ from wps_load.protocol.mqtt_packets import (
     V5,
     ConnAck,
     Disconnect,
-    Kind,
     Packet,
+    PacketKind,
     Property,
     Publish,
-    Response,
+    PublishResponse,
     encode,
 )
 from wps_load.protocol.mqtt_reader import decode
@@ -76,7 +76,7 @@ class MqttWire:
             raise RemoteProtocolError(1002, "no publication to a group or an event")
         return found
 
-    def message(self, message: Publication, sequence_id: int | None) -> bytes:
+    def message(self, message: RoutedMessage, sequence_id: int | None) -> bytes:
         number = sequence_id or 0
         topic = MESSAGES_TOPIC if message.group is None else message.group
         found: Mapping[int, object] = {} if self.version != V5 else _properties(message)
@@ -92,8 +92,8 @@ class MqttWire:
 
     def ack(self, ack_id: int, error: str | None, message: str) -> bytes:
         code = 0 if error is None else NOT_AUTHORIZED if error == "Forbidden" else _UNSPECIFIED
-        kind = Kind.PUBACK if ack_id >> 16 & 3 == 1 else Kind.PUBREC
-        return self.frame(Response(kind, ack_id & 0xFFFF, code))
+        kind = PacketKind.PUBACK if ack_id >> 16 & 3 == 1 else PacketKind.PUBREC
+        return self.frame(PublishResponse(kind, ack_id & 0xFFFF, code))
 
     def pong(self) -> bytes:
         return self.frame(PINGRESP)
@@ -105,7 +105,7 @@ class MqttWire:
         raise AssertionError("an MQTT client has no streams")
 
 
-def _properties(message: Publication) -> Mapping[int, object]:
+def _properties(message: RoutedMessage) -> Mapping[int, object]:
     """An MQTT publisher's own pass; of others, the type of the data is told."""
     extra = message.mqtt
     if extra is not None:
@@ -113,7 +113,7 @@ def _properties(message: Publication) -> Mapping[int, object]:
     return {} if message.data_type is DataType.BINARY else {Property.CONTENT_TYPE: CONTENT_TYPES[message.data_type]}
 
 
-def answered(event: SendEvent, reply: Reply | None, status: int) -> Publication:
+def answered(event: SendEvent, reply: Reply | None, status: int) -> RoutedMessage:
     """What the publisher of an event hears of it: the handler's answer, on the topic of its outcome."""
     extra = event.mqtt or MqttExtra()
     data_type, data, _ = reply or (DataType.BINARY, b"", ())
@@ -124,7 +124,7 @@ def answered(event: SendEvent, reply: Reply | None, status: int) -> Publication:
         found[Property.CONTENT_TYPE] = CONTENT_TYPES[data_type]
     succeeded = 200 <= status < 300
     topic = ANSWER_TOPIC.format(event=event.event) if succeeded else EVENT_TOPIC.format(event=event.event) + "/failed"
-    return Publication("server", topic, None, data_type, data, (), MqttExtra(extra.qos, found))
+    return RoutedMessage("server", topic, None, data_type, data, (), MqttExtra(extra.qos, found))
 
 
 def upstream_of(packet: Publish, asked: int | None, *, quiet: bool = False) -> SendToGroup | SendEvent | None:
@@ -174,7 +174,7 @@ class MqttQueue:
     def __len__(self) -> int:
         return len(self._unacked)
 
-    def number(self, message: Publication) -> int | None:
+    def number(self, message: RoutedMessage) -> int | None:
         """QoS and packet identifier of the delivery that is about to be made: the publication's QoS (1 of other
         protocols), lowered by the subscription's."""
         qos = min(1 if message.mqtt is None else message.mqtt.qos, self.subscriptions.get(message.group or "", 2))
@@ -196,23 +196,25 @@ class MqttQueue:
     def acknowledge(self, sequence_id: int) -> None:
         """Sequence ids are other protocols'."""
 
-    def respond(self, response: Response) -> Response | None:
+    def respond(self, response: PublishResponse) -> PublishResponse | None:
         """The client's answer to a delivery, and ours to that."""
         packet_id = response.packet_id
-        if response.kind is Kind.PUBREC and response.code < _UNSPECIFIED:
+        if response.kind is PacketKind.PUBREC and response.code < _UNSPECIFIED:
             if packet_id in self._unacked:
                 self._unacked[packet_id] = None  # released
-            return Response(Kind.PUBREL, packet_id)
-        if response.kind is Kind.PUBREL:
+            return PublishResponse(PacketKind.PUBREL, packet_id)
+        if response.kind is PacketKind.PUBREL:
             self.incoming.discard(packet_id)
-            return Response(Kind.PUBCOMP, packet_id)
+            return PublishResponse(PacketKind.PUBCOMP, packet_id)
         self._unacked.pop(packet_id, None)
         return None
 
     def unacked(self, now_ns: int) -> list[bytes]:
         """What to send again when the session goes on, oldest first."""
         return [
-            build_frame(BINARY, encode(Response(Kind.PUBREL, packet_id), V5)) if frame is None else _again(frame)
+            build_frame(BINARY, encode(PublishResponse(PacketKind.PUBREL, packet_id), V5))
+            if frame is None
+            else _again(frame)
             for packet_id, frame in self._unacked.items()
         ]
 

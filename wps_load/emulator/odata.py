@@ -104,7 +104,7 @@ _ORDERS: dict[str, Callable[[Value, Value], bool]] = {
 
 def parse_filter(text: str) -> Callable[[Subject], bool]:
     """A predicate; raises FilterError."""
-    parser = _Parser(_tokens(text))
+    parser = _FilterParser(_tokens(text))
     node = parser.either(0)
     parser.expect_end()
     _demand(node, "bool")
@@ -145,7 +145,7 @@ def _equal(left: _Node, right: _Node) -> Callable[[Subject], bool]:
     return lambda subject: bool(a(subject) == b(subject))
 
 
-class _Parser:
+class _FilterParser:
     """Recursive descent; each method takes the nesting depth."""
 
     def __init__(self, tokens: list[str]) -> None:

@@ -23,7 +23,7 @@ class TooManyRules(ValueError):
 
 
 @dataclass(slots=True)
-class Grant:
+class Coverage:
     """What one permission covers."""
 
     everything: bool = False
@@ -45,8 +45,8 @@ class Permissions:
 
     def __init__(self, roles: Iterable[str] = ()) -> None:
         """Unknown roles are ignored, as are malformed patterns: they grant nothing."""
-        self.join_leave = Grant()
-        self.send = Grant()
+        self.join_leave = Coverage()
+        self.send = Coverage()
         for role in roles:
             self._add(role)
 
@@ -68,7 +68,7 @@ class Permissions:
         elif name and len(grant.groups) < MAX_LITERALS:
             grant.groups.add(name)
 
-    def of(self, permission: str) -> Grant | None:
+    def of(self, permission: str) -> Coverage | None:
         """The grant of `joinLeaveGroup` or `sendToGroup`; None for another name."""
         return {JOIN_LEAVE: self.join_leave, SEND: self.send}.get(permission)
 
@@ -91,7 +91,7 @@ class Permissions:
     def has(self, permission: str, group: str) -> bool:
         return self._of(permission).covers(group)
 
-    def _of(self, permission: str) -> Grant:
+    def _of(self, permission: str) -> Coverage:
         grant = self.of(permission)
         assert grant is not None
         return grant

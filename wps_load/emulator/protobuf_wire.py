@@ -5,9 +5,9 @@ from __future__ import annotations
 from google.protobuf.message import DecodeError
 
 from wps_load.emulator import metadata, raw_json
-from wps_load.emulator.frames import BINARY, build_frame
-from wps_load.emulator.names import valid_event, valid_group
-from wps_load.emulator.wires import Publication, Reply, StreamInfo, refuse
+from wps_load.emulator.server_frames import BINARY, build_frame
+from wps_load.emulator.valid_names import valid_event, valid_group
+from wps_load.emulator.wires import Reply, RoutedMessage, StreamInfo, refuse
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol import traits
 from wps_load.protocol import webpubsub_pb2 as pb
@@ -56,7 +56,7 @@ class ProtobufWire:
         except (DecodeError, _Malformed, metadata.MetadataError):
             raise refuse(f"The client message is not a valid {self.subprotocol} protocol message.") from None
 
-    def message(self, message: Publication, sequence_id: int | None) -> bytes:
+    def message(self, message: RoutedMessage, sequence_id: int | None) -> bytes:
         down = pb.DownstreamMessage()
         target = down.data_message
         setattr(target, "from", message.source)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from aiohttp import web
 
 from wps_load.emulator import rest_groups, rest_permissions, rest_sends
-from wps_load.emulator.connection import Connection
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.rest_call import SUPPORTED_VERSIONS, Call, RestError, check_request, found, no_content
 from wps_load.emulator.routes import Parts
 from wps_load.emulator.service import Service
@@ -18,7 +18,7 @@ from wps_load.emulator.service import Service
 Operation = Callable[[Call], web.Response]
 
 
-def _close(call: Call, connections: Iterable[Connection]) -> web.Response:
+def _close(call: Call, connections: Iterable[HubConnection]) -> web.Response:
     reason = call.query.get("reason")
     text = "Application server closed the connection." + (f" Reason: {reason}" if reason else "")
     excluded = frozenset(call.query.getall("excluded", ()))

@@ -9,13 +9,13 @@ from aiohttp import web
 
 from wps_load.auth import valid_hub
 from wps_load.clock import now_ns
-from wps_load.emulator.connection import Connection
+from wps_load.emulator.forbidden import lacking_role
 from wps_load.emulator.hub import Hub
-from wps_load.emulator.names import valid_group
-from wps_load.emulator.refusals import lacking_role
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.routes import Parts
 from wps_load.emulator.service import Service
 from wps_load.emulator.tokens import Unauthorized, check_rest_token
+from wps_load.emulator.valid_names import valid_group
 
 API_VERSIONS = ("2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01")
 SUPPORTED_VERSIONS = {"api-supported-versions": ", ".join(API_VERSIONS)}
@@ -85,11 +85,11 @@ class Call:
         return self.parts.name("connection", self.hub.connections)
 
     @property
-    def connection(self) -> Connection | None:
+    def connection(self) -> HubConnection | None:
         """The connection of the path, if it is there."""
         return self.hub.connections.get(self.connection_id)
 
-    def existing_connection(self, code: str = "Error.Connection.NotExisted") -> Connection:
+    def existing_connection(self, code: str = "Error.Connection.NotExisted") -> HubConnection:
         """The connection of the path; 404 without one."""
         connection = self.connection
         if connection is None:

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from wps_load.emulator.connection import Connection
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.media_types import is_json
 from wps_load.emulator.rest_call import (
     API_VERSIONS,
@@ -50,7 +50,7 @@ def list_group(call: Call) -> web.Response:
     return web.json_response({"value": value, "nextLink": following})
 
 
-def _id(connection: Connection) -> str:
+def _id(connection: HubConnection) -> str:
     return connection.id
 
 
@@ -111,7 +111,7 @@ def remove_user_from_all(call: Call) -> web.Response:
     return no_content(call)
 
 
-def _leave_all(call: Call, connection: Connection) -> None:
+def _leave_all(call: Call, connection: HubConnection) -> None:
     for group in tuple(connection.groups):
         call.hub.leave(connection, group)
 
@@ -124,7 +124,7 @@ def remove_filtered(call: Call) -> web.Response:
     return _change_filtered(call, call.hub.leave)
 
 
-def _change_filtered(call: Call, change: Callable[[Connection, str], None]) -> web.Response:
+def _change_filtered(call: Call, change: Callable[[HubConnection, str], None]) -> web.Response:
     if not is_json(call.request.headers.get("Content-Type")):
         raise unsupported_media_type()
     try:

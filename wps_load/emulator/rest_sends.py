@@ -8,10 +8,10 @@ from aiohttp import web
 
 from wps_load.clock import NS_PER_S
 from wps_load.emulator import media_types, metadata
-from wps_load.emulator.connection import Connection
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.odata import FilterError, parse_filter
 from wps_load.emulator.rest_call import Call, bad_request, unsupported_media_type
-from wps_load.emulator.wires import Publication
+from wps_load.emulator.wires import RoutedMessage
 
 _MAX_TTL_S = 300
 
@@ -34,7 +34,7 @@ def send_to_connection(call: Call) -> web.Response:
     return _send(call, (connection,) if connection else (), ("rest-connection", call.connection_id))
 
 
-def matching(connections: Iterable[Connection], text: str | None) -> Iterable[Connection]:
+def matching(connections: Iterable[HubConnection], text: str | None) -> Iterable[HubConnection]:
     """Those that a filter picks; without one, all. Raises RestError."""
     if not text:
         return connections
@@ -45,7 +45,7 @@ def matching(connections: Iterable[Connection], text: str | None) -> Iterable[Co
     return [connection for connection in connections if matches(connection)]
 
 
-def _send(call: Call, receivers: Iterable[Connection], audience: object, group: str | None = None) -> web.Response:
+def _send(call: Call, receivers: Iterable[HubConnection], audience: object, group: str | None = None) -> web.Response:
     """Publishes the body. 202 also when nobody is there to receive it."""
     ttl_s = call.whole("messageTtlSeconds", 0, _MAX_TTL_S) if call.query.get("messageTtlSeconds") else None
     headers = call.request.headers
@@ -58,7 +58,7 @@ def _send(call: Call, receivers: Iterable[Connection], audience: object, group: 
         raise bad_request(str(error)) from None
     filter_text = call.query.get("filter")
     receivers = matching(receivers, filter_text if filter_text and not filter_text.isspace() else None)
-    message = Publication("server" if group is None else "group", group, None, data_type, data, pairs)
+    message = RoutedMessage("server" if group is None else "group", group, None, data_type, data, pairs)
     call.service.stats.messages_in += 1
     call.service.delivery.first_message(call.now_ns)
     call.hub.deliver(

@@ -14,10 +14,9 @@ from multidict import MultiMapping
 from wps_load.auth import valid_hub
 from wps_load.clock import now_ns
 from wps_load.emulator.event_contract import ConnectAnswer, ConnectRequest, HandlerFailed
+from wps_load.emulator.forbidden import by_network_rule
 from wps_load.emulator.hub import Hub
 from wps_load.emulator.mqtt_client import MqttClient
-from wps_load.emulator.names import valid_group
-from wps_load.emulator.refusals import by_network_rule
 from wps_load.emulator.rest import OPERATIONS, perform
 from wps_load.emulator.rest_call import SUPPORTED_VERSIONS
 from wps_load.emulator.routes import NoRoute, Parts, Routes
@@ -25,6 +24,7 @@ from wps_load.emulator.service import Service, ServiceLink, new_id
 from wps_load.emulator.subprotocols import choose
 from wps_load.emulator.tokens import ClientClaims, Unauthorized, check_client_token
 from wps_load.emulator.upgrade import offered_subprotocols, switch_protocols, upgrade_fault
+from wps_load.emulator.valid_names import valid_group
 from wps_load.emulator.wires import GroupOfRaw, Wire
 from wps_load.protocol.traits import CLIENT_PATHS, MQTT
 

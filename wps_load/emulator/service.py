@@ -14,14 +14,14 @@ from typing import Any
 
 from wps_load.clock import now_ns
 from wps_load.emulator.alarm import Alarm
-from wps_load.emulator.connection import Connection
 from wps_load.emulator.delivery import Delivery, DirectDelivery, FaultyDelivery, Stats
 from wps_load.emulator.event_contract import EventHandlers, HandlerFailed
-from wps_load.emulator.frames import End
 from wps_load.emulator.hub import RECOVERY_WINDOW_NS, Hub
+from wps_load.emulator.hub_connection import HubConnection
 from wps_load.emulator.limits import Limits, Tier
-from wps_load.emulator.link import WebSocketLink
+from wps_load.emulator.server_frames import ConnectionEnd
 from wps_load.emulator.tokens import Trust
+from wps_load.emulator.websocket import WebSocketLink
 from wps_load.emulator.wires import GroupOfRaw, refuse
 from wps_load.protocol.messages import CancelInvocation, Invoke, SendEvent, SendToGroup, StreamData, Upstream
 from wps_load.workload.faults import NO_FAULTS, Dice, FaultSpec, Forbid
@@ -67,17 +67,17 @@ class ServiceLink(WebSocketLink):
     def __init__(self, service: Service, hub: Hub) -> None:
         super().__init__(service, service.loop)
         self.hub = hub
-        self.connection: Connection | None = None
+        self.connection: HubConnection | None = None
         self.decode: Callable[[int, bytes], Upstream]
         self.slot = 0
-        self.on_lost: Callable[[End], None] | None = None
+        self.on_lost: Callable[[ConnectionEnd], None] | None = None
         """Told before the hub is."""
 
     def divert(self, message: Callable[[Any, int, bytes], None]) -> None:
         """From now on its frames go there, and not to the service."""
         self._message = message
 
-    def carry(self, connection: Connection, raw_group: GroupOfRaw | None = None) -> None:
+    def carry(self, connection: HubConnection, raw_group: GroupOfRaw | None = None) -> None:
         """`raw_group`: what a simple client's frames become, if not events."""
         self.connection = connection
         self.decode = connection.wire.decode if raw_group is None else raw_group.decode
@@ -108,7 +108,7 @@ class Service:
         self.batch_end = None if self._alarm is None else self.set_alarm
         self._cuts = bool(self.dice.publications)
         self._timed = bool(self.dice.timers)
-        self._inboxes: dict[Connection, deque[Upstream]] = {}
+        self._inboxes: dict[HubConnection, deque[Upstream]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._slots: list[set[ServiceLink]] = [set() for _ in range(_PING_SLOTS)]
         self._numbers = count()
@@ -133,7 +133,7 @@ class Service:
         self._slots[link.slot].add(link)
         self.set_alarm()
 
-    def lost(self, link: WebSocketLink, end: End) -> None:
+    def lost(self, link: WebSocketLink, end: ConnectionEnd) -> None:
         assert isinstance(link, ServiceLink)
         self._slots[link.slot].discard(link)
         connection, link.connection = link.connection, None
@@ -146,7 +146,7 @@ class Service:
     def slow_client(self, link: WebSocketLink) -> None:
         self.stats.slow_clients += 1
 
-    def _gone(self, connection: Connection, reason: str) -> None:
+    def _gone(self, connection: HubConnection, reason: str) -> None:
         if self.handlers is not None:
             self.spawn(self.handlers.disconnected(connection, reason))
 
@@ -162,7 +162,7 @@ class Service:
             return
         self.take(link, connection, link.decode(opcode, payload))
 
-    def take(self, link: ServiceLink, connection: Connection, upstream: Upstream) -> None:
+    def take(self, link: ServiceLink, connection: HubConnection, upstream: Upstream) -> None:
         """What a client asks."""
         publishes = type(upstream) in _PUBLISHES and not (type(upstream) is StreamData and upstream.number is None)
         if type(upstream) is Invoke and self.handlers is not None and not self.handlers.invokes(connection.hub_name):
@@ -181,14 +181,14 @@ class Service:
             self.stats.add(fault.counter)
             fault.strike(link)
 
-    def _postpone(self, connection: Connection, upstream: Upstream) -> None:
+    def _postpone(self, connection: HubConnection, upstream: Upstream) -> None:
         """One connection's messages are processed one after another, those that wait for the handler included."""
         inbox = self._inboxes[connection]
         inbox.append(upstream)
         if len(inbox) == _BACKLOG_HIGH and isinstance(connection.link, ServiceLink):
             connection.link.pause_reading()
 
-    def _handle(self, hub: Hub, connection: Connection, event: SendEvent) -> None:
+    def _handle(self, hub: Hub, connection: HubConnection, event: SendEvent) -> None:
         if self.handlers is None:
             self.stats.upstream_calls += 1
             assert isinstance(event.data, bytes)
@@ -197,7 +197,7 @@ class Service:
         self._inboxes[connection] = deque()
         self.spawn(self._consult(hub, connection, event))
 
-    async def _consult(self, hub: Hub, connection: Connection, event: SendEvent | None) -> None:
+    async def _consult(self, hub: Hub, connection: HubConnection, event: SendEvent | None) -> None:
         """Asks the handler, then works off what came in meanwhile."""
         assert self.handlers is not None
         inbox = self._inboxes[connection]
@@ -214,7 +214,7 @@ class Service:
             del self._inboxes[connection]
             self.set_alarm()
 
-    async def _ask_handler(self, hub: Hub, connection: Connection, event: SendEvent) -> None:
+    async def _ask_handler(self, hub: Hub, connection: HubConnection, event: SendEvent) -> None:
         assert self.handlers is not None
         try:
             reply = await self.handlers.user_event(connection, event)
@@ -253,7 +253,7 @@ class Service:
             for connection in tuple(hub.connections.values()):
                 hub.close(connection, "Message count reaches limit.")
 
-    def spawn_connected(self, connection: Connection) -> None:
+    def spawn_connected(self, connection: HubConnection) -> None:
         if self.handlers is not None:
             self.spawn(self.handlers.connected(connection))
 

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from wps_load.emulator.hub_settings import Hub, HubSettings, SettingsError, parse
+from wps_load.emulator.hub_settings import ConfiguredHub, HubSettings, SettingsError, parse
 
 POLL_S = 0.5
 _Signature = tuple[int, int, int]
@@ -16,7 +16,7 @@ _Signature = tuple[int, int, int]
 class SettingsFile:
     """`current` is the newest state of the file that could be used. Raises SettingsError, OSError at the start."""
 
-    def __init__(self, path: str, default: Hub | None, warn: Callable[[str], None]) -> None:
+    def __init__(self, path: str, default: ConfiguredHub | None, warn: Callable[[str], None]) -> None:
         self._path = Path(path)
         self._default = default
         self._warn = warn

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from wps_load.clock import NS_PER_MS
-from wps_load.emulator.connection import Connection
-from wps_load.emulator.wires import Publication, StreamInfo
+from wps_load.emulator.hub_connection import HubConnection
+from wps_load.emulator.wires import RoutedMessage, StreamInfo
 from wps_load.protocol.messages import (
     DataType,
     EndStream,
@@ -41,7 +41,7 @@ class Stream:
     """One that is active. `expected`: the number of the next fragment. `active_ns`: when something was last accepted
     of it; `idle_ns`: how long it may be idle."""
 
-    connection: Connection
+    connection: HubConnection
     stream_id: str
     group: str
     no_echo: bool
@@ -54,19 +54,19 @@ class House(Protocol):
     """The hub."""
 
     @property
-    def groups(self) -> dict[str, dict[str, Connection]]: ...
+    def groups(self) -> dict[str, dict[str, HubConnection]]: ...
 
     def deliver(
         self,
-        receivers: Iterable[Connection],
-        message: Publication,
+        receivers: Iterable[HubConnection],
+        message: RoutedMessage,
         stream: Hashable,
         now_ns: int,
         excluded: Collection[str] = (),
     ) -> None: ...
 
 
-class Streams:
+class HubStreams:
     """All streams of one hub."""
 
     def __init__(self, house: House) -> None:
@@ -80,7 +80,7 @@ class Streams:
 
     # -- what publishers send --------------------------------------------------------------------------------
 
-    def receive(self, connection: Connection, message: StartStream | StreamData | EndStream, now_ns: int) -> None:
+    def receive(self, connection: HubConnection, message: StartStream | StreamData | EndStream, now_ns: int) -> None:
         if isinstance(message, StartStream):
             self._start(connection, message, now_ns)
             return
@@ -95,7 +95,7 @@ class Streams:
         else:
             self._take(stream, message, now_ns)
 
-    def _start(self, connection: Connection, message: StartStream, now_ns: int) -> None:
+    def _start(self, connection: HubConnection, message: StartStream, now_ns: int) -> None:
         group, stream_id, idle_timeout_ms, no_echo = message
         key = (connection.id, stream_id)
         active = self._streams.get(key)
@@ -146,7 +146,7 @@ class Streams:
                 self._finish(stream, _IDLE, _IDLE, now_ns)
         self._idle_from_ns = min((each.active_ns + each.idle_ns for each in self._streams.values()), default=NEVER)
 
-    def orphan(self, connection: Connection) -> None:
+    def orphan(self, connection: HubConnection) -> None:
         """The connection is gone for good, and so are its streams. Subscribers hear of it with the next `expire`."""
         for stream_id in connection.streams:
             stream = self._streams.pop((connection.id, stream_id), None)
@@ -176,7 +176,7 @@ class Streams:
         if not members:
             return
         connection = stream.connection
-        message = Publication("group", stream.group, connection.user_id, data_type, data, stream=info)
+        message = RoutedMessage("group", stream.group, connection.user_id, data_type, data, stream=info)
         receivers = [each for each in members.values() if each.wire.streams] if info.ends else members.values()
         excluded = (connection.id,) if stream.no_echo else ()
         self._house.deliver(receivers, message, (connection.id, stream.group), now_ns, excluded)
@@ -186,6 +186,6 @@ def _forbidden(group: str) -> StreamError:
     return StreamError("Forbidden", f"The client does not have permission to send to group '{group}'.")
 
 
-def _tell(connection: Connection, answer: StreamAck | StreamNack | StreamClosed) -> None:
+def _tell(connection: HubConnection, answer: StreamAck | StreamNack | StreamClosed) -> None:
     if connection.link is not None:
         connection.link.write(connection.wire.stream(answer))

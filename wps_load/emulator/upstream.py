@@ -21,7 +21,7 @@ from wps_load.auth import (
     valid_hub,
 )
 from wps_load.clock import unix_time_s
-from wps_load.emulator.ending import use_uvloop, wait_for_the_end
+from wps_load.emulator.event_loop import use_uvloop, wait_for_the_end
 from wps_load.errors import ExitCode
 
 _ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")

@@ -33,7 +33,7 @@ class WebhookFailed(Exception):
         self.status = status
 
 
-class Answer(NamedTuple):
+class WebhookAnswer(NamedTuple):
     """A 2xx response, read."""
 
     body: bytes
@@ -58,7 +58,7 @@ class Webhooks:
         headers: Mapping[str, str],
         body: bytes,
         jar: aiohttp.CookieJar,
-    ) -> Answer:
+    ) -> WebhookAnswer:
         """One request, tried again after 408, 5xx and network errors. Raises WebhookFailed: a 4xx of the app server's,
         else 500.
 
@@ -87,7 +87,9 @@ class Webhooks:
         if self._session is not None:
             await self._session.close()
 
-    async def _post_once(self, url: str, headers: Mapping[str, str], body: bytes, jar: aiohttp.CookieJar) -> Answer:
+    async def _post_once(
+        self, url: str, headers: Mapping[str, str], body: bytes, jar: aiohttp.CookieJar
+    ) -> WebhookAnswer:
         sent = dict(headers)
         cookies = jar.filter_cookies(URL(url))
         if cookies:
@@ -98,7 +100,7 @@ class Webhooks:
                     raise WebhookFailed(response.status, f"it answered {response.status}")
                 content = await _read(response)
                 jar.update_cookies(response.cookies, response.url)
-                return Answer(content, response.content_type.lower(), response.headers)
+                return WebhookAnswer(content, response.content_type.lower(), response.headers)
         except (aiohttp.ClientError, OSError, ValueError) as error:  # ValueError: headers that HTTP cannot carry
             raise WebhookFailed(502, _reason(error)) from None
 

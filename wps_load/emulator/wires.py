@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from wps_load.emulator.frames import BINARY, TEXT, build_frame
+from wps_load.emulator.server_frames import BINARY, TEXT, build_frame
 from wps_load.errors import RemoteProtocolError
 from wps_load.protocol import traits
 from wps_load.protocol.messages import (
@@ -30,7 +30,7 @@ class StreamInfo(NamedTuple):
     error: StreamError | None = None
 
 
-class Publication(NamedTuple):
+class RoutedMessage(NamedTuple):
     """A message on its way to clients. `data`: UTF-8 text, JSON text or raw bytes, as `data_type` says."""
 
     source: str
@@ -68,7 +68,7 @@ class Wire(Protocol):
 
     def decode(self, opcode: int, payload: bytes) -> Upstream: ...
 
-    def message(self, message: Publication, sequence_id: int | None) -> bytes: ...
+    def message(self, message: RoutedMessage, sequence_id: int | None) -> bytes: ...
 
     def connected(self, connection_id: str, user_id: str | None, token: str | None) -> bytes: ...
 
@@ -101,7 +101,7 @@ class SimpleWire:
     def decode(self, opcode: int, payload: bytes) -> Upstream:
         return SendEvent("message", raw_type(opcode, payload), payload)
 
-    def message(self, message: Publication, sequence_id: int | None) -> bytes:
+    def message(self, message: RoutedMessage, sequence_id: int | None) -> bytes:
         text = message.data_type in (DataType.TEXT, DataType.JSON)
         return build_frame(TEXT if text else BINARY, message.data)
 

@@ -106,7 +106,7 @@ Tail = tuple[IntervalSet, int]
 """Numbers due shortly before a planned end: each is expected only if a higher one, below the bound, came."""
 
 
-class Watch:
+class OutstandingPair:
     """A pair of which something is outstanding after `settle`. `firm`: expected whether it came or not. `away`: due
     while the receiver was disconnected unasked; `missed` is how many of those did not come.
     """
@@ -170,7 +170,7 @@ class Receiver:
         self._enrol = enrol
         self._next: dict[int, int] = {}
         self._gaps: dict[int, _Gaps] = {}
-        self._watched: dict[int, Watch] | None = None
+        self._watched: dict[int, OutstandingPair] | None = None
         self._unrecorded: dict[int, int] | None = None
 
     # -- arrivals (hot) --------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ class Receiver:
 
     def watch(self, stream: int, firm: IntervalSet, tails: tuple[Tail, ...], away: IntervalSet | None = None) -> None:
         """From now on counts what of `firm` and `tails` is outstanding, and what of `away` was missed."""
-        watch = Watch(self._next.get(stream, 0), self._gaps.get(stream), firm, tails, away)
+        watch = OutstandingPair(self._next.get(stream, 0), self._gaps.get(stream), firm, tails, away)
         if watch.outstanding == 0 and not tails and not watch.missed:
             return
         if self._watched is None:

@@ -22,7 +22,7 @@ SILENT_INTERVALS: Final = 3
 """A peer of which nothing has come for so many intervals is suspicious, whether it is dropped or not."""
 
 
-class Step(Enum):
+class KeepaliveStep(Enum):
     """What to do about a connection."""
 
     WAIT = auto()
@@ -39,13 +39,13 @@ class Keepalive:
     interval_ns: int
     timeout_ns: int
 
-    def step(self, now_ns: int, heard_ns: int, pinged_ns: int) -> Step:
+    def step(self, now_ns: int, heard_ns: int, pinged_ns: int) -> KeepaliveStep:
         """`heard_ns`: when something last came. `pinged_ns`: when we last pinged, 0: never."""
         if not self.interval_ns:
-            return Step.WAIT
+            return KeepaliveStep.WAIT
         if self.timeout_ns and now_ns - heard_ns >= self.timeout_ns:
-            return Step.GIVE_UP
-        return Step.PING if now_ns - max(heard_ns, pinged_ns) >= self.interval_ns else Step.WAIT
+            return KeepaliveStep.GIVE_UP
+        return KeepaliveStep.PING if now_ns - max(heard_ns, pinged_ns) >= self.interval_ns else KeepaliveStep.WAIT
 
     def suspicious(self, now_ns: int, heard_ns: int) -> bool:
         """Whether three ping intervals have passed without a byte: ours, or without pings of ours the service's."""

@@ -30,7 +30,7 @@ from wps_load.protocol.mqtt_packets import (
     PINGREQ,
     V5,
     ConnAck,
-    Kind,
+    PacketKind,
     Property,
     Publish,
     Subscribe,
@@ -144,7 +144,7 @@ class MqttTemplate:
         self._head = text(topic)
         self._block = block
         self._rest = len(self._head) + len(block)
-        self._first = bytes((Kind.PUBLISH << 4 | qos << 1,))
+        self._first = bytes((PacketKind.PUBLISH << 4 | qos << 1,))
 
     def encode(self, data: bytes, ack_id: int | None = None) -> bytes:
         return self.encode_safe(data, ack_id)

@@ -17,7 +17,7 @@ MAX_PACKET_ID: Final = 65_535
 MAX_REMAINING: Final = 268_435_455
 
 
-class Kind(IntEnum):
+class PacketKind(IntEnum):
     """The type in a packet's first four bits."""
 
     CONNECT = 1
@@ -110,10 +110,10 @@ class Publish(NamedTuple):
     properties: Properties = NO_PROPERTIES
 
 
-class Response(NamedTuple):
+class PublishResponse(NamedTuple):
     """PUBACK, PUBREC, PUBREL or PUBCOMP. 3.1.1 has no codes."""
 
-    kind: Kind
+    kind: PacketKind
     packet_id: int
     code: int = 0
     properties: Properties = NO_PROPERTIES
@@ -136,7 +136,7 @@ class Unsubscribe(NamedTuple):
 class Granted(NamedTuple):
     """SUBACK or UNSUBACK: a code for each filter; 3.1.1's UNSUBACK has none."""
 
-    kind: Kind
+    kind: PacketKind
     packet_id: int
     codes: tuple[int, ...] = ()
     properties: Properties = NO_PROPERTIES
@@ -150,12 +150,12 @@ class Disconnect(NamedTuple):
 class Bare(NamedTuple):
     """PINGREQ or PINGRESP."""
 
-    kind: Kind
+    kind: PacketKind
 
 
-PINGREQ: Final = Bare(Kind.PINGREQ)
-PINGRESP: Final = Bare(Kind.PINGRESP)
-Packet = Connect | ConnAck | Publish | Response | Subscribe | Unsubscribe | Granted | Disconnect | Bare
+PINGREQ: Final = Bare(PacketKind.PINGREQ)
+PINGRESP: Final = Bare(PacketKind.PINGRESP)
+Packet = Connect | ConnAck | Publish | PublishResponse | Subscribe | Unsubscribe | Granted | Disconnect | Bare
 
 
 def malformed(what: str) -> RemoteProtocolError:
@@ -237,33 +237,33 @@ def encode(packet: Packet, version: int) -> bytes:
     five = version == V5
     match packet:
         case Publish():
-            first = Kind.PUBLISH << 4 | packet.dup << 3 | packet.qos << 1 | packet.retain
+            first = PacketKind.PUBLISH << 4 | packet.dup << 3 | packet.qos << 1 | packet.retain
             number = _TWO(packet.packet_id) if packet.qos else b""
             block = properties(packet.properties) if five else b""
             return framed(first, text(packet.topic) + number + block + packet.payload)
-        case Response():
+        case PublishResponse():
             body = _TWO(packet.packet_id) + _outcome(packet.code, packet.properties, five)
-            return framed(packet.kind << 4 | (2 if packet.kind is Kind.PUBREL else 0), body)
+            return framed(packet.kind << 4 | (2 if packet.kind is PacketKind.PUBREL else 0), body)
         case Bare():
             return bytes((packet.kind << 4, 0))
         case Connect():
-            return framed(Kind.CONNECT << 4, _connect(packet))
+            return framed(PacketKind.CONNECT << 4, _connect(packet))
         case ConnAck():
             block = properties(packet.properties) if five else b""
-            return framed(Kind.CONNACK << 4, bytes((packet.session_present, packet.code)) + block)
+            return framed(PacketKind.CONNACK << 4, bytes((packet.session_present, packet.code)) + block)
         case Subscribe():
             filters = b"".join(
                 text(name) + bytes((options if five else options & 3,)) for name, options in packet.filters
             )
-            return framed(Kind.SUBSCRIBE << 4 | 2, _TWO(packet.packet_id) + _block(packet, five) + filters)
+            return framed(PacketKind.SUBSCRIBE << 4 | 2, _TWO(packet.packet_id) + _block(packet, five) + filters)
         case Unsubscribe():
             filters = b"".join(map(text, packet.filters))
-            return framed(Kind.UNSUBSCRIBE << 4 | 2, _TWO(packet.packet_id) + _block(packet, five) + filters)
+            return framed(PacketKind.UNSUBSCRIBE << 4 | 2, _TWO(packet.packet_id) + _block(packet, five) + filters)
         case Granted():
-            codes = bytes(packet.codes) if five or packet.kind is Kind.SUBACK else b""
+            codes = bytes(packet.codes) if five or packet.kind is PacketKind.SUBACK else b""
             return framed(packet.kind << 4, _TWO(packet.packet_id) + _block(packet, five) + codes)
         case Disconnect():
-            return framed(Kind.DISCONNECT << 4, _outcome(packet.code, packet.properties, five))
+            return framed(PacketKind.DISCONNECT << 4, _outcome(packet.code, packet.properties, five))
 
 
 def _block(packet: Subscribe | Unsubscribe | Granted, five: bool) -> bytes:

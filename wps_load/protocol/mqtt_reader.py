@@ -17,12 +17,12 @@ from wps_load.protocol.mqtt_packets import (
     Connect,
     Disconnect,
     Granted,
-    Kind,
     Packet,
+    PacketKind,
     Properties,
     Property,
     Publish,
-    Response,
+    PublishResponse,
     Subscribe,
     Unsubscribe,
     Will,
@@ -184,36 +184,36 @@ def decode(packet: bytes, version: int) -> Packet:
     cursor = _Cursor(packet, at + 1, len(packet))
     first, five = packet[0], version == V5
     kind = first >> 4
-    if kind == Kind.PUBLISH:
+    if kind == PacketKind.PUBLISH:
         return _publish(cursor, first, five)
-    if first & 0x0F != (2 if kind in (Kind.PUBREL, Kind.SUBSCRIBE, Kind.UNSUBSCRIBE) else 0):
+    if first & 0x0F != (2 if kind in (PacketKind.PUBREL, PacketKind.SUBSCRIBE, PacketKind.UNSUBSCRIBE) else 0):
         raise malformed("reserved flags")
     match kind:
-        case Kind.PUBACK | Kind.PUBREC | Kind.PUBREL | Kind.PUBCOMP:
+        case PacketKind.PUBACK | PacketKind.PUBREC | PacketKind.PUBREL | PacketKind.PUBCOMP:
             number = cursor.packet_id()
             code = cursor.number(1) if five and cursor.left else 0
-            return Response(Kind(kind), number, code, cursor.properties(five))
-        case Kind.CONNECT:
+            return PublishResponse(PacketKind(kind), number, code, cursor.properties(five))
+        case PacketKind.CONNECT:
             return _connect(cursor)
-        case Kind.CONNACK:
+        case PacketKind.CONNACK:
             present, code = cursor.number(1), cursor.number(1)
             return ConnAck(code, bool(present & 1), cursor.properties(five))
-        case Kind.SUBSCRIBE:
+        case PacketKind.SUBSCRIBE:
             return _subscribe(cursor, five)
-        case Kind.UNSUBSCRIBE:
+        case PacketKind.UNSUBSCRIBE:
             number, found = cursor.packet_id(), cursor.properties(five)
             names = []
             while cursor.left:
                 names.append(cursor.text())
             return Unsubscribe(number, tuple(names), found)
-        case Kind.SUBACK | Kind.UNSUBACK:
+        case PacketKind.SUBACK | PacketKind.UNSUBACK:
             number, found = cursor.packet_id(), cursor.properties(five)
-            return Granted(Kind(kind), number, tuple(cursor.rest()), found)
-        case Kind.PINGREQ:
+            return Granted(PacketKind(kind), number, tuple(cursor.rest()), found)
+        case PacketKind.PINGREQ:
             return PINGREQ
-        case Kind.PINGRESP:
+        case PacketKind.PINGRESP:
             return PINGRESP
-        case Kind.DISCONNECT:
+        case PacketKind.DISCONNECT:
             code = cursor.number(1) if five and cursor.left else 0
             return Disconnect(code, cursor.properties(five))
     raise malformed(f"type {kind}")

@@ -28,11 +28,11 @@ from wps_load.protocol.mqtt_packets import (
     Connect,
     Disconnect,
     Granted,
-    Kind,
     Packet,
+    PacketKind,
     Property,
     Publish,
-    Response,
+    PublishResponse,
     encode,
 )
 from wps_load.protocol.mqtt_reader import PacketReader, decode
@@ -162,8 +162,8 @@ class MqttSession(Session):
             if payload is None:
                 continue
             if ack_id in self._released:
-                payload = encode(Response(Kind.PUBREL, packet_id(ack_id)), self._version)
-            elif payload[0] >> 4 == Kind.PUBLISH:
+                payload = encode(PublishResponse(PacketKind.PUBREL, packet_id(ack_id)), self._version)
+            elif payload[0] >> 4 == PacketKind.PUBLISH:
                 payload = bytes((payload[0] | 8,)) + payload[1:]
             self.outgoing += payload
 
@@ -171,12 +171,12 @@ class MqttSession(Session):
         match packet:
             case Publish():
                 return self._published(packet)
-            case Response():
+            case PublishResponse():
                 return self._answered(packet)
             case Granted():
                 code = packet.codes[0] if packet.codes else 0
                 return self._ack(packet.packet_id, code if code >= REFUSED else 0)
-            case Bare(kind=Kind.PINGRESP):
+            case Bare(kind=PacketKind.PINGRESP):
                 return Pong()
             case Disconnect():
                 return Ended("disconnect", packet.code, str(packet.properties.get(Property.REASON_STRING, "")))
@@ -185,9 +185,9 @@ class MqttSession(Session):
     def _published(self, packet: Publish) -> DataMessage | Ack | None:
         number = packet.packet_id
         if packet.qos == 1 and number is not None:
-            self.outgoing += encode(Response(Kind.PUBACK, number), self._version)
+            self.outgoing += encode(PublishResponse(PacketKind.PUBACK, number), self._version)
         elif number is not None:
-            self.outgoing += encode(Response(Kind.PUBREC, number), self._version)
+            self.outgoing += encode(PublishResponse(PacketKind.PUBREC, number), self._version)
             if number in self._uncompleted:
                 self.duplicates_dropped += 1
                 return None
@@ -196,16 +196,16 @@ class MqttSession(Session):
             return Ack(None, False, str(_status(packet)))
         return read_publish(packet)
 
-    def _answered(self, packet: Response) -> Ack | None:
-        if packet.kind is Kind.PUBREL:
+    def _answered(self, packet: PublishResponse) -> Ack | None:
+        if packet.kind is PacketKind.PUBREL:
             self._uncompleted.discard(packet.packet_id)
-            self.outgoing += encode(Response(Kind.PUBCOMP, packet.packet_id), self._version)
+            self.outgoing += encode(PublishResponse(PacketKind.PUBCOMP, packet.packet_id), self._version)
             return None
-        if packet.kind is Kind.PUBREC and packet.code < REFUSED:
+        if packet.kind is PacketKind.PUBREC and packet.code < REFUSED:
             ack_id = self._by_packet.get(packet.packet_id)
             if ack_id is not None:
                 self._released.add(ack_id)
-            self.outgoing += encode(Response(Kind.PUBREL, packet.packet_id), self._version)
+            self.outgoing += encode(PublishResponse(PacketKind.PUBREL, packet.packet_id), self._version)
             return None
         return self._ack(packet.packet_id, packet.code)
 

@@ -85,7 +85,7 @@ def _write(handle: int, content: bytes) -> None:
         view = view[os.write(handle, view) :]
 
 
-class Course:
+class AppendedFiles:
     """Both files of one run."""
 
     def __init__(self, folder: Path, started_at: Callable[[], datetime]) -> None:

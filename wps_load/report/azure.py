@@ -43,7 +43,7 @@ _USUAL_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class MetricPoint:
     """`value` of the interval from `t_s`, seconds since the run's start."""
 
     t_s: float
@@ -59,7 +59,7 @@ class Series:
     aggregate: str
     category: str
     interval_s: float
-    points: tuple[Point, ...]
+    points: tuple[MetricPoint, ...]
 
     @property
     def total(self) -> float:
@@ -181,7 +181,7 @@ def _category(series: object) -> str:
 def _cut(series: _Whole, started_at: datetime, duration_s: float, interval_s: float) -> Series | None:
     """What of a series touches the run; None: nothing."""
     metric, aggregate, category, points = series
-    placed = (Point((at - started_at).total_seconds(), value) for at, value in sorted(points))
+    placed = (MetricPoint((at - started_at).total_seconds(), value) for at, value in sorted(points))
     kept = tuple(point for point in placed if -interval_s < point.t_s < duration_s)
     return Series(metric, aggregate, category, interval_s, kept) if kept else None
 

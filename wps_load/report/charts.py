@@ -11,11 +11,11 @@ from wps_load.measure.thresholds import Slo, parse
 from wps_load.report import axes
 from wps_load.report.azure import HEALTHY_LOAD_PERCENT
 from wps_load.report.document import PopulationRow, Summary
-from wps_load.report.drawing import Band, Bar, Bars, Chart, Line, Rule
+from wps_load.report.drawing import Band, Bar, Bars, Chart, Polyline, Rule
 from wps_load.report.evidence import headline, samples, slos_of
 from wps_load.report.lookup import metric_row
 from wps_load.report.margins import margin
-from wps_load.report.steps import steps
+from wps_load.report.step_texts import steps
 from wps_load.report.timeline import failed_column
 
 MAX_POINTS = 600
@@ -126,7 +126,7 @@ def _over_time(
     time = thinned(summary["timeline"], [column for column, _, _ in columns])
     seconds = time["t_s"]
     lines = [
-        Line(words, seconds, time[column], slot, wide=column == wide)
+        Polyline(words, seconds, time[column], slot, wide=column == wide)
         for column, words, slot in columns
         if any(value is not None for value in time[column])
     ]
@@ -223,7 +223,7 @@ def distribution(
 ) -> Chart | None:
     """Every latency on HdrHistogram's percentile axis; `first`: the one that the run is about, with its limits."""
     lines = [
-        Line(name, curve["x"], curve["y"], _SLOTS[name])
+        Polyline(name, curve["x"], curve["y"], _SLOTS[name])
         for name in dict.fromkeys((first, *LATENCY_METRICS))
         if name in _SLOTS and name in histograms and histograms[name].count
         for curve in (percentile_curve(histograms[name]),)
@@ -238,7 +238,7 @@ def by_population(rows: Sequence[PopulationRow], histograms: Mapping[str, Histog
     there is nothing to compare."""
     found = [(row, histograms.get(f"{row['name']}.{row['main_metric']}")) for row in rows]
     lines = [
-        Line(f"{row['name']} {row['main_metric']}", curve["x"], curve["y"], slot)
+        Polyline(f"{row['name']} {row['main_metric']}", curve["x"], curve["y"], slot)
         for slot, (row, curve) in enumerate(
             (
                 (row, percentile_curve(histogram))
@@ -257,7 +257,7 @@ def by_population(rows: Sequence[PopulationRow], histograms: Mapping[str, Histog
 _COLOURS = 7
 
 
-def _by_percentile(name: str, label: str, lines: Sequence[Line], limits: Sequence[tuple[Slo, str]] = ()) -> Chart:
+def _by_percentile(name: str, label: str, lines: Sequence[Polyline], limits: Sequence[tuple[Slo, str]] = ()) -> Chart:
     top = max(axes.extent(line.ys for line in lines))
     near = [
         Rule("y", slo.limit_ms, words, "fail") for slo, words in limits if slo.limit_ms and slo.limit_ms <= NEAR * top
@@ -301,7 +301,7 @@ def failures(summary: Summary) -> Bars | None:
 def azure(summary: Summary, name: str, label: str, found: Sequence[Mapping[str, Any]]) -> Chart:
     """Azure Monitor's points, each of which stands for a whole interval."""
     slots = (1, 3, 5, 4, 2, 7, 6)
-    lines = [Line(each["name"], each["x"], each["y"], slots[i % 7], stepped=True) for i, each in enumerate(found)]
+    lines = [Polyline(each["name"], each["x"], each["y"], slots[i % 7], stepped=True) for i, each in enumerate(found)]
     load = name == "azure-load"
     unit = "%" if load else "connections"
     limit = float(HEALTHY_LOAD_PERCENT)

@@ -13,7 +13,7 @@ from wps_load.errors import ExitCode, WpsLoadError
 from wps_load.report.document import RunSection
 from wps_load.report.evidence import headline
 from wps_load.report.figures import CONFIDENCE, Difference, Floors, differences
-from wps_load.report.load import Run
+from wps_load.report.run_folder import PastRun
 from wps_load.settings.options import SHAPING
 
 SCHEMA = "wps-load.comparison/1"
@@ -66,7 +66,9 @@ class Comparison:
         }
 
 
-def compare(base: Sequence[Run], new: Sequence[Run], *, floors: Floors | None = None, seed: int = 0) -> Comparison:
+def compare(
+    base: Sequence[PastRun], new: Sequence[PastRun], *, floors: Floors | None = None, seed: int = 0
+) -> Comparison:
     """Compares one or more runs a side; the same `seed` gives the same answer.
 
     Raises NotComparable when the runs had different settings, or one of them is invalid.
@@ -82,7 +84,7 @@ def compare(base: Sequence[Run], new: Sequence[Run], *, floors: Floors | None = 
 # -- may they be compared ------------------------------------------------------------------------------------
 
 
-def _refuse(base: Sequence[Run], new: Sequence[Run]) -> None:
+def _refuse(base: Sequence[PastRun], new: Sequence[PastRun]) -> None:
     runs = [*base, *new]
     if not base or not new:
         raise NotComparable("A comparison needs at least one run a side.")
@@ -122,7 +124,7 @@ def different_settings(a: RunSection, b: RunSection) -> list[str]:
     return found + ([f"target: {a['target']}, {b['target']}"] if kinds[0] != kinds[1] else [])
 
 
-def _notes(base: Sequence[Run], new: Sequence[Run]) -> list[str]:
+def _notes(base: Sequence[PastRun], new: Sequence[PastRun]) -> list[str]:
     notes = []
     runs = [run.summary["run"] for run in (*base, *new)]
     for kinds, words in (

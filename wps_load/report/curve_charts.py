@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from wps_load.report import axes
 from wps_load.report.charts import thinned
-from wps_load.report.document import Step, Summary, numbers
-from wps_load.report.drawing import Chart, Line, Mark, Rule
-from wps_load.report.steps import UNITS, knee_load, steps, variable
+from wps_load.report.document import StepRow, Summary, numbers
+from wps_load.report.drawing import Chart, Mark, Polyline, Rule
+from wps_load.report.step_texts import UNITS, knee_load, steps, variable
 from wps_load.report.tables import is_search, number
 
 _SIGNS = {"held": ("●", 3, "held"), "failed": ("✕", 4, "failed"), "generator": ("◆", 2, "the generator’s limit")}
@@ -33,7 +33,7 @@ def curve(summary: Summary) -> tuple[Chart, ...]:
 def _panel(
     name: str,
     label: str,
-    found: Sequence[Step],
+    found: Sequence[StepRow],
     key: str,
     x: axes.Axis,
     title: str,
@@ -59,7 +59,7 @@ def _panel(
         for sign, slot, words in (signs[step["outcome"]],)
     ]
     keys = [(f"{sign} {words}", slot) for sign, slot, words in dict.fromkeys(signs.values()) if words]
-    line = Line("", loads, means, 2 if log else 1)
+    line = Polyline("", loads, means, 2 if log else 1)
     return Chart(name, label, x, y, [line], rules=rules, marks=marks, keys=keys, unit=title)
 
 
@@ -72,13 +72,13 @@ def _means(found: Sequence[tuple[float, float]]) -> tuple[list[float], list[floa
     return loads, [sum(by_load[load]) / len(by_load[load]) for load in loads]
 
 
-def one_step(summary: Summary, number_: int, step: Step) -> Chart | None:
+def one_step(summary: Summary, number_: int, step: StepRow) -> Chart | None:
     """Latency in the seconds of one step."""
     metric, end_s = step["metric"], step["from_s"] + step["duration_s"]
     rows = [row for row in summary["timeline"] if step["from_s"] < row["t_s"] <= end_s]
     columns = thinned(rows, [f"{metric}_p50", f"{metric}_p99"])
     lines = [
-        Line(p, columns["t_s"], columns[f"{metric}_{p}"], slot)
+        Polyline(p, columns["t_s"], columns[f"{metric}_{p}"], slot)
         for p, slot in (("p50", 1), ("p99", 2))
         if any(value is not None for value in columns[f"{metric}_{p}"])
     ]

@@ -57,7 +57,7 @@ class SloRow(TypedDict):
     verdict: SloVerdict
 
 
-class Connections(TypedDict):
+class ConnectionTotals(TypedDict):
     """Connections over the whole run, and over the measure phase."""
 
     target: Annotated[Count, Meta(description="Connections asked for (-u, or the highest stage).")]
@@ -92,7 +92,7 @@ class SendFailures(TypedDict):
     generator: Count
 
 
-class Invocations(TypedDict):
+class InvocationCounts(TypedDict):
     """Calls of the event handler with answers of their own; their times are the metric `invoke`."""
 
     pending_max: Annotated[Count, Meta(description="The most that one connection had pending at once.")]
@@ -266,7 +266,7 @@ class TimelineRow(TypedDict):
     lost: Annotated[int | None, Meta(description="Missing so far: negative when stragglers came in.")]
 
 
-class Step(TypedDict):
+class StepRow(TypedDict):
     """Some seconds at one load: messages a second of all publishers, or users."""
 
     load: Number
@@ -297,14 +297,14 @@ class Capacity(TypedDict):
     high: Amount
     bound_by: Literal["service", "generator", "range", "time"] | None
     answer: NotRequired[Annotated[str, Meta(description="The result in a sentence.")]]
-    steps: list[Step]
+    steps: list[StepRow]
 
 
 class StagesSection(TypedDict):
     """The steps of --wps-stages."""
 
     variable: Variable
-    steps: list[Step]
+    steps: list[StepRow]
 
 
 class PopulationRow(TypedDict):
@@ -316,7 +316,7 @@ class PopulationRow(TypedDict):
     protocol: str
     publishers: NotRequired[Annotated[Count, Meta(description="Users that publish, or REST senders; null: not known.")]]
     groups: NotRequired[Annotated[Count, Meta(description="Null: it fills none of its own.")]]
-    connections: Connections
+    connections: ConnectionTotals
     messages: Messages
     bytes: Bytes
     rates: Rates
@@ -359,9 +359,9 @@ class Summary(TypedDict):
     verdict: Verdict
     doubts: list[DoubtRow]
     slo: list[SloRow]
-    connections: Connections
+    connections: ConnectionTotals
     messages: Messages
-    invocations: NotRequired[Annotated[Invocations | None, Meta(description="Null where the scenario has none.")]]
+    invocations: NotRequired[Annotated[InvocationCounts | None, Meta(description="Null where the scenario has none.")]]
     bytes: Bytes
     rates: Rates
     metrics: dict[MetricName, MetricRow]

@@ -43,7 +43,7 @@ from wps_load.report.generator_doubts import (
     worker_lost,
 )
 from wps_load.report.model import RunFacts, RunState
-from wps_load.report.stats import Drift, drift
+from wps_load.report.significance import Drift, drift
 from wps_load.report.step_doubts import client_bound, few_samples_in, judged_steps
 
 __all__ = ["CHECKS", "Doubt", "Evidence", "find_doubts", "thin_percentiles"]

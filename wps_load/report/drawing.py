@@ -21,7 +21,7 @@ Tone = Literal["soft", "fail", "link"]
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Polyline:
     """`slot`: its colour, 1 to 7. None in `ys` is a gap. `stepped`: each value holds until the next one."""
 
     label: str
@@ -71,7 +71,7 @@ class Chart:
     label: str
     x: Axis
     y: Axis
-    lines: Sequence[Line] = ()
+    lines: Sequence[Polyline] = ()
     bands: Sequence[Band] = ()
     rules: Sequence[Rule] = ()
     marks: Sequence[Mark] = ()
@@ -93,7 +93,7 @@ class Chart:
     def legend(self) -> list[tuple[str, int]]:
         return [(line.label, line.slot) for line in self.lines if line.label] + list(self.keys)
 
-    def path(self, line: Line) -> str:
+    def path(self, line: Polyline) -> str:
         """The line as an SVG path in the data's coordinates; a value between two gaps becomes a dot."""
         parts: list[str] = []
         pen_down, last_y = False, 0.0

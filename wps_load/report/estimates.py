@@ -9,9 +9,9 @@ import numpy as np
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
-from wps_load.report import stats
-from wps_load.report.load import Run, merged
+from wps_load.report import significance
 from wps_load.report.random_effects import Estimate
+from wps_load.report.run_folder import PastRun, merged
 from wps_load.report.series import Side, columns_of, counted_seconds
 
 DRAWS = 1000
@@ -24,7 +24,7 @@ Sides = tuple[list[Estimate], list[Estimate]]
 
 
 def from_histograms(
-    metric: str, base: Sequence[Run], new: Sequence[Run], rng: np.random.Generator
+    metric: str, base: Sequence[PastRun], new: Sequence[PastRun], rng: np.random.Generator
 ) -> dict[str, Sides] | None:
     """From the histograms of resampled seconds, run by run; None with too few seconds."""
     a, b, values = counted_seconds(metric, base, new)
@@ -35,15 +35,15 @@ def from_histograms(
 
 
 def _percentiles(
-    side: Side, runs: Sequence[Run], metric: str, values: stats.Floats, rng: np.random.Generator
+    side: Side, runs: Sequence[PastRun], metric: str, values: significance.Floats, rng: np.random.Generator
 ) -> list[list[Estimate]]:
     """For each percentile an estimate a run: exact in its figure, resampled in its deviation."""
     shares = list(PERCENTILES.values())
     found: list[list[Estimate]] = [[] for _ in shares]
     measured = (run for run in runs if run.log.get(metric))
     for run, counts, level in zip(measured, side.runs, side.levels, strict=True):
-        draws, wider = stats.resampled_counts(counts, level, DRAWS, rng)
-        spreads = np.log(stats.percentiles_of_counts(draws, values, shares)).std(axis=0) * wider
+        draws, wider = significance.resampled_counts(counts, level, DRAWS, rng)
+        spreads = np.log(significance.percentiles_of_counts(draws, values, shares)).std(axis=0) * wider
         whole = merged(run.log[metric])
         for i, share in enumerate(shares):
             found[i].append(Estimate(math.log(_ms(whole, share)), float(spreads[i])))
@@ -55,7 +55,7 @@ def _ms(histogram: Histogram, share: float) -> float:
 
 
 def from_timelines(
-    metric: str, base: Sequence[Run], new: Sequence[Run], rng: np.random.Generator
+    metric: str, base: Sequence[PastRun], new: Sequence[PastRun], rng: np.random.Generator
 ) -> dict[str, Sides] | None:
     """From the percentiles of each second, where a summary alone is known: their geometric mean over the
     seconds."""
@@ -71,8 +71,8 @@ def from_timelines(
     return found
 
 
-def mean_of(seconds: stats.Floats, rng: np.random.Generator) -> tuple[float, float]:
+def mean_of(seconds: significance.Floats, rng: np.random.Generator) -> tuple[float, float]:
     """The mean of a run's seconds, and its standard deviation by resampling."""
     rows = np.column_stack((seconds, np.ones(len(seconds))))
-    draws, wider = stats.resampled_counts(rows, seconds, DRAWS, rng)
+    draws, wider = significance.resampled_counts(rows, seconds, DRAWS, rng)
     return float(seconds.mean()), float((draws[:, 0] / draws[:, 1]).std() * wider)

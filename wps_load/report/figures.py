@@ -16,16 +16,16 @@ from typing import Literal
 import numpy as np
 
 from wps_load.measure.catalog import LATENCIES
-from wps_load.report import stats
+from wps_load.report import significance
 from wps_load.report.document import Row, numbers
 from wps_load.report.estimates import MIN_SECONDS, PERCENTILES, Sides, from_histograms, from_timelines, mean_of
-from wps_load.report.load import Run
 from wps_load.report.lookup import metric_row
 from wps_load.report.random_effects import Estimate, log_difference
+from wps_load.report.run_folder import PastRun
 from wps_load.report.series import Counted, rates_of
 
 CONFIDENCE = 0.99
-POWER_FACTOR = 1 + 0.8416 / stats.Z_99
+POWER_FACTOR = 1 + 0.8416 / significance.Z_99
 """A difference is found in four of five comparisons when it is as large as the interval's half-width times this: the
 interval must clear zero although the estimate itself scatters (z of 80 % power over z of 99 % confidence)."""
 
@@ -66,7 +66,12 @@ class Difference:
 
 
 def differences(
-    base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.random.Generator, *, first: str = LATENCIES[0]
+    base: Sequence[PastRun],
+    new: Sequence[PastRun],
+    floors: Floors,
+    rng: np.random.Generator,
+    *,
+    first: str = LATENCIES[0],
 ) -> list[Difference]:
     """All figures that at least one side has. `first`: the latency that the runs are about."""
     found: list[Difference] = []
@@ -83,7 +88,7 @@ def differences(
 
 
 def _latency(
-    metric: str, base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.random.Generator
+    metric: str, base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors, rng: np.random.Generator
 ) -> Iterator[Difference]:
     """The percentiles of one metric: from histograms where every run has them, else from the timelines."""
     has_logs = all(run.log.get(metric) for run in (*base, *new))
@@ -104,7 +109,7 @@ def _latency(
         yield _unjudged(base, new, metric, name, reason)
 
 
-def _rate(base: Sequence[Run], new: Sequence[Run], floors: Floors, rng: np.random.Generator) -> Difference:
+def _rate(base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors, rng: np.random.Generator) -> Difference:
     """Deliveries per second of the measure phase."""
     name, unit = "delivered", "per second"
     sides = [rates_of("delivered", side) for side in (base, new)]
@@ -139,13 +144,13 @@ def _outcome(change: float, low: float, high: float, floor: float, up_is_bad: bo
     return "same" if -floor <= low and high <= floor else "unclear"
 
 
-def _unjudged(base: Sequence[Run], new: Sequence[Run], metric: str, percentile: str, reason: str) -> Difference:
+def _unjudged(base: Sequence[PastRun], new: Sequence[PastRun], metric: str, percentile: str, reason: str) -> Difference:
     """Shown, not judged: the figure of each side's summary where a side is one run."""
     a, b = (metric_row(side[0].summary, metric) if len(side) == 1 else numbers({}) for side in (base, new))
     return Difference(f"{metric} {percentile}", "ms", a.get(percentile), b.get(percentile), reason=reason)
 
 
-def _shares(base: Sequence[Run], new: Sequence[Run], floors: Floors) -> list[Difference]:
+def _shares(base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors) -> list[Difference]:
     """Loss, duplicates and failed connections as shares of what there was."""
     found = []
     for name, section, hits, of in (
@@ -159,11 +164,11 @@ def _shares(base: Sequence[Run], new: Sequence[Run], floors: Floors) -> list[Dif
     return found
 
 
-def _messages(run: Run) -> Row:
+def _messages(run: PastRun) -> Row:
     return numbers(run.summary["messages"])
 
 
-def _connections(run: Run) -> Row:
+def _connections(run: PastRun) -> Row:
     return numbers(run.summary["connections"])
 
 
@@ -173,11 +178,11 @@ def _counted(counts: Row, hits: str, of: Sequence[str]) -> Counted:
 
 def _share(name: str, base: Sequence[Counted], new: Sequence[Counted], floors: Floors) -> Difference:
     """Runs whose shares differ by more than chance count as if fewer messages had been seen (quasi-binomial)."""
-    spread = stats.overdispersion([[(run.hits, run.of) for run in side] for side in (base, new)])
+    spread = significance.overdispersion([[(run.hits, run.of) for run in side] for side in (base, new)])
     a, b = _sum(base), _sum(new)
     before, after = a.hits / a.of, b.hits / b.of
     change = after - before
-    low, high = stats.newcombe(a.hits / spread, a.of / spread, b.hits / spread, b.of / spread)
+    low, high = significance.newcombe(a.hits / spread, a.of / spread, b.hits / spread, b.of / spread)
     floor = max(floors.share, floors.relative * before)
     verdict = _outcome(change, low, high, floor, up_is_bad=True)
     seen = max((change - low) * POWER_FACTOR, floor)

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from wps_load.report import axes, tables
 from wps_load.report.atomic import put
-from wps_load.report.drawing import Chart, Line, drawn
+from wps_load.report.drawing import Chart, Polyline, drawn
 from wps_load.report.entry import Entry
 from wps_load.report.history import History, locked, read_history
 from wps_load.report.html import page_css
@@ -30,7 +30,7 @@ _TONES = {"worse": "fail", "better": "pass"}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class IndexRow:
     """One run as the page shows it. `tone`, `standing_tone`: `pass`, `fail`, `invalid` or nothing."""
 
     href: str
@@ -88,10 +88,10 @@ def _counts(runs: Sequence[Entry]) -> str:
 # -- rows ----------------------------------------------------------------------------------------------------
 
 
-def row(run: Entry, base: Entry | None) -> Row:
+def row(run: Entry, base: Entry | None) -> IndexRow:
     """`base`: the last good run before it with the same settings."""
     words, tone = _standing(run, base)
-    return Row(
+    return IndexRow(
         href=quote(run.folder),
         when=f"{run.started:%Y-%m-%d %H:%M:%S}",
         tone=run.verdict,
@@ -176,9 +176,9 @@ def _trend(name: str, runs: Sequence[Entry]) -> Chart | None:
     """Oldest first. Runs that are invalid are gaps: their figures cannot be trusted."""
     numbers = [float(i) for i in range(1, len(runs) + 1)]
 
-    def line(label: str, slot: int, values: Iterable[float | None]) -> Line:
+    def line(label: str, slot: int, values: Iterable[float | None]) -> Polyline:
         known = [None if run.verdict == "invalid" else value for run, value in zip(runs, values, strict=True)]
-        return Line(label, numbers, known, slot)
+        return Polyline(label, numbers, known, slot)
 
     last = runs[-1]
     if last.is_search:

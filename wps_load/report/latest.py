@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wps_load.report.load import BrokenRun
+from wps_load.report.run_folder import BrokenRun
 
 
 @dataclass(frozen=True, slots=True)

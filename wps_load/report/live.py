@@ -46,7 +46,7 @@ class LiveState:
     populations: Sequence[PopulationNow] = ()
 
 
-class Part(NamedTuple):
+class LinePart(NamedTuple):
     """`rank`: the higher, the sooner it is left out."""
 
     rank: int
@@ -60,17 +60,17 @@ def live_line(state: LiveState, width: int | None) -> str:
     What does not fit is left out by whole parts, the least important first; the latency, or what the run is about
     instead, last.
     """
-    parts = [Part(1, _clock(state)), *_parts(state)]
+    parts = [LinePart(1, _clock(state)), *_parts(state)]
     if width is None:
         return " | ".join(part.text for part in parts)
     if state.total_s:
-        parts.insert(0, Part(9, _bar(state)))
+        parts.insert(0, LinePart(9, _bar(state)))
     while len(line := _joined(parts)) > width and len(parts) > 1:
         parts.remove(max(parts, key=lambda part: part.rank))
     return line[:width]
 
 
-def _joined(parts: Sequence[Part]) -> str:
+def _joined(parts: Sequence[LinePart]) -> str:
     return "  ".join(part.text for part in parts)
 
 
@@ -107,29 +107,29 @@ def _clock(state: LiveState) -> str:
     return f"{state.phase} {seconds(round(left))} left"
 
 
-def _parts(state: LiveState) -> list[Part]:
+def _parts(state: LiveState) -> list[LinePart]:
     connected = f"{state.connections:,}/{state.target:,} connected"
     if state.populations:
         worst, *others = worst_first(state.populations)
         more = not_met(state.populations) - sum(demand.met is False for demand in worst.demands)
-        head = [Part(0, worst.text), *([Part(1, f"{more} more SLO{'s' * (more > 1)} not met")] if more else [])]
-        head += [Part(10 + place, each.text) for place, each in enumerate(others)]
-        head += [Part(2, connected)]
+        head = [LinePart(0, worst.text), *([LinePart(1, f"{more} more SLO{'s' * (more > 1)} not met")] if more else [])]
+        head += [LinePart(10 + place, each.text) for place, each in enumerate(others)]
+        head += [LinePart(2, connected)]
     elif state.connects_per_s is None:
-        head = [Part(2, connected), Part(0, _latency(state))]
+        head = [LinePart(2, connected), LinePart(0, _latency(state))]
     else:
-        head = [Part(0, f"{connected}, {_rate(state.connects_per_s)}"), Part(4, _latency(state))]
+        head = [LinePart(0, f"{connected}, {_rate(state.connects_per_s)}"), LinePart(4, _latency(state))]
     if state.failed:
-        head.append(Part(3, _failed(state.failed, state.failed_most)))
-    head += [Part(3, f"{name} {count:,}") for name, count in state.counts.items()]
+        head.append(LinePart(3, _failed(state.failed, state.failed_most)))
+    head += [LinePart(3, f"{name} {count:,}") for name, count in state.counts.items()]
     if state.connects_per_s is not None:
         return head
     lost = DASH if state.lost is None else f"{state.lost:,}"
     return [
         *head,
-        Part(5, f"lost {lost}"),
-        Part(7, f"out {_rate(state.published_per_s)}"),
-        Part(6, f"in {_rate(state.delivered_per_s)}"),
+        LinePart(5, f"lost {lost}"),
+        LinePart(7, f"out {_rate(state.published_per_s)}"),
+        LinePart(6, f"in {_rate(state.delivered_per_s)}"),
     ]
 
 

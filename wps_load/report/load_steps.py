@@ -42,7 +42,7 @@ def progress(number: int, load: int, variable: str, outcome: Outcome, reasons: S
     return f"Step {number}: {load:,} {unit(variable)} {outcome}{because}"
 
 
-def answer(found: Found | None, variable: str, steps: Sequence[document.Step]) -> str:
+def answer(found: Found | None, variable: str, steps: Sequence[document.StepRow]) -> str:
     """What was found, in a sentence."""
     of = unit(variable)
     if found is None:
@@ -59,7 +59,7 @@ def answer(found: Found | None, variable: str, steps: Sequence[document.Step]) -
     return f"Capacity: {found.value:,} {of}, below {found.high:,}{until}{f', {both}' if both else ''}"
 
 
-def describe(step: MeasuredStep, main_metric: str, outcome: Outcome | None, reasons: Sequence[str]) -> document.Step:
+def describe(step: MeasuredStep, main_metric: str, outcome: Outcome | None, reasons: Sequence[str]) -> document.StepRow:
     """A step as the summary shows it."""
     row = step.row(main_metric)
     return {

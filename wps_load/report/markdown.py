@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 
 from wps_load.capacity.units import load_guide
-from wps_load.report import phases, steps, tables, words
+from wps_load.report import phases, step_texts, tables, words
 from wps_load.report.azure_tables import azure_sentence, azure_table, closes_table
 from wps_load.report.document import Summary
 from wps_load.report.extras import NONE, Extras
@@ -61,11 +61,11 @@ def first_figures(summary: Summary) -> str:
 
 def stepped(summary: Summary) -> list[str]:
     """The steps of a search or of stages."""
-    if not steps.steps(summary):
+    if not step_texts.steps(summary):
         return []
     if tables.is_search(summary):
-        return ["### Capacity", rendered(steps.steps_table(summary))]
-    return ["### Steps", escape(steps.knee_sentence(summary)), rendered(steps.steps_table(summary))]
+        return ["### Capacity", rendered(step_texts.steps_table(summary))]
+    return ["### Steps", escape(step_texts.knee_sentence(summary)), rendered(step_texts.steps_table(summary))]
 
 
 def units(summary: Summary, extras: Extras) -> list[str]:

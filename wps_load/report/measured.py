@@ -9,19 +9,19 @@ from typing import Any
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import Sizing, sizing
 from wps_load.capacity.units import Guide, Load
-from wps_load.report.document import Capacity, StagesSection, Step, Summary
+from wps_load.report.document import Capacity, StagesSection, StepRow, Summary
 from wps_load.settings.options import OPTIONS
 from wps_load.workload.payload import mean_bytes, parse_mix
 from wps_load.workload.scenarios import SCENARIOS
 
 
-def best_step(capacity: Capacity) -> Step | None:
+def best_step(capacity: Capacity) -> StepRow | None:
     """Of a search: the last try of the highest load that held; None: none did."""
     held = [s for s in capacity["steps"] if s["outcome"] == "held" and s["load"] == capacity["value"]]
     return held[-1] if held else None
 
 
-def busiest_step(stages: StagesSection) -> Step | None:
+def busiest_step(stages: StagesSection) -> StepRow | None:
     """Of stages: the one with most deliveries a second, or with none, most users."""
     return max(stages["steps"], key=lambda s: (s["delivered_per_s"] or 0.0, s["users"] or 0), default=None)
 

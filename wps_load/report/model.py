@@ -104,7 +104,7 @@ class Worker:
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class PhaseSpan:
     """`name`: connect, settle, warmup, measure, drain. Seconds since the start of the run."""
 
     name: str
@@ -186,7 +186,7 @@ class RunFacts:
     measure_s: float | None = None
     snapshot: Snapshot = field(default_factory=Snapshot)
     timeline: Sequence[TimelineRow] = ()
-    phases: Sequence[Phase] = ()
+    phases: Sequence[PhaseSpan] = ()
     generator: GeneratorHealth = field(default_factory=GeneratorHealth)
     slos: Sequence[Slo] = ()
     workers: Sequence[Worker] | None = None

@@ -13,7 +13,7 @@ from wps_load.report.document import Previous, Standing, Summary
 from wps_load.report.entry import Entry
 from wps_load.report.figures import Difference
 from wps_load.report.history import read_history
-from wps_load.report.load import Run, load_log, load_run, load_summary
+from wps_load.report.run_folder import PastRun, load_log, load_run, load_summary
 from wps_load.report.tables import millis, number
 
 
@@ -49,15 +49,15 @@ def previous_of(folder: Path, summary: Summary) -> Previous | None:
     return standing(base, summary, lambda: _both(folder.parent / base.folder, folder, summary))
 
 
-def _both(base: Path, new: Path, summary: Summary) -> tuple[Run, Run]:
+def _both(base: Path, new: Path, summary: Summary) -> tuple[PastRun, PastRun]:
     """Both with their logs, or both without them. Raises BrokenRun, OSError."""
     logs = [folder / "histograms.hlog" for folder in (base, new)]
     if all(path.exists() and path.stat().st_size <= LARGEST_LOG_BYTES for path in logs):
-        return load_run(base), Run(new.name, summary, load_log(logs[1]))
-    return Run(base.name, load_summary(base / "summary.json")), Run(new.name, summary)
+        return load_run(base), PastRun(new.name, summary, load_log(logs[1]))
+    return PastRun(base.name, load_summary(base / "summary.json")), PastRun(new.name, summary)
 
 
-def standing(base: Entry, summary: Summary, load: Callable[[], tuple[Run, Run]]) -> Previous:
+def standing(base: Entry, summary: Summary, load: Callable[[], tuple[PastRun, PastRun]]) -> Previous:
     """`load()` reads the earlier run and this one, which may raise."""
     found: Previous = {
         "folder": base.folder,

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wps_load.report.stats import Floats
+from wps_load.report.significance import Floats
 
 TYPICAL_VARIATION = 0.005
 """The prior's median of tau, 0.5 %; its tail is heavy, so that runs which differ by more are believed. Chosen by

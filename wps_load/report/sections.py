@@ -21,7 +21,7 @@ from wps_load.report.next_steps import next_steps
 from wps_load.report.page import Page
 from wps_load.report.population_sections import each_population, filters, overview
 from wps_load.report.second_tables import clock_time, workers_table, worst_seconds
-from wps_load.report.steps import steps
+from wps_load.report.step_texts import steps
 from wps_load.report.tables import Table
 
 _TIMELINE_ROWS = 120

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from wps_load.clock import NS_PER_MS
 from wps_load.report.document import Row, numbers
-from wps_load.report.load import Run
-from wps_load.report.stats import Floats
+from wps_load.report.run_folder import PastRun
+from wps_load.report.significance import Floats
 
 Ints = NDArray[np.int64]
 
@@ -41,7 +41,7 @@ class Side:
         return sum(len(run) for run in self.runs)
 
 
-def counted_seconds(metric: str, base: Sequence[Run], new: Sequence[Run]) -> tuple[Side, Side, Floats]:
+def counted_seconds(metric: str, base: Sequence[PastRun], new: Sequence[PastRun]) -> tuple[Side, Side, Floats]:
     """The counts of one metric on both sides, and the bins' values in ms, ascending.
 
     Seconds without a value are rows of zeros, as a stall must be resampled like anything else; before the
@@ -57,7 +57,7 @@ def counted_seconds(metric: str, base: Sequence[Run], new: Sequence[Run]) -> tup
     return sides[0], sides[1], values
 
 
-def _binned(run: Run, metric: str) -> tuple[int, Ints, Ints, Ints]:
+def _binned(run: PastRun, metric: str) -> tuple[int, Ints, Ints, Ints]:
     """(seconds, and for each bucket in use its bin, its second, its count)."""
     seconds = run.seconds(metric)
     filled = [(row, second.histogram) for row, second in enumerate(seconds) if second.histogram is not None]
@@ -84,23 +84,23 @@ def _levels(counts: Floats, logs: Floats) -> Floats:
     return levels
 
 
-def rates_of(column: str, side: Sequence[Run]) -> list[Floats]:
+def rates_of(column: str, side: Sequence[PastRun]) -> list[Floats]:
     """For each run with any, the rates per second of a count in the timeline, in the measure phase."""
     rows = [[(row, row.get("interval_s") or 1.0) for row in _measured(run)] for run in side]
     return _filled([[value / span for row, span in run if (value := row.get(column)) is not None] for run in rows])
 
 
-def columns_of(column: str, side: Sequence[Run]) -> list[Floats]:
+def columns_of(column: str, side: Sequence[PastRun]) -> list[Floats]:
     """For each run with any, the values of a column of the timeline; a connect's are from all phases."""
     rows = [_rows(run) if column.startswith("connect") else _measured(run) for run in side]
     return _filled([[value for row in run if (value := row.get(column)) is not None] for run in rows])
 
 
-def _rows(run: Run) -> list[Row]:
+def _rows(run: PastRun) -> list[Row]:
     return [numbers(row) for row in run.summary["timeline"]]
 
 
-def _measured(run: Run) -> list[Row]:
+def _measured(run: PastRun) -> list[Row]:
     return [numbers(row) for row in run.summary["timeline"] if row.get("phase") == "measure"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wps_load.report.document import Capacity, Step
+from wps_load.report.document import Capacity, StepRow
 from wps_load.report.evidence import SAMPLES_BEYOND, Doubt, Evidence
 from wps_load.report.model import RunFacts
 
@@ -42,7 +42,7 @@ def _both(capacity: Capacity) -> Doubt | None:
     )
 
 
-def both_at(steps: Sequence[Step], load: float | None) -> str | None:
+def both_at(steps: Sequence[StepRow], load: float | None) -> str | None:
     """What shows that at this load, which the service did not hold, the generator was at its limit in each try; None:
     there was a try in which it had room, and the service failed all the same."""
     tries = [step["reasons"] for step in steps if step["load"] == load and step["outcome"] == "failed"]
@@ -50,7 +50,7 @@ def both_at(steps: Sequence[Step], load: float | None) -> str | None:
     return found[-1] if found and all(found) else None
 
 
-def judged_steps(facts: RunFacts) -> list[Step] | None:
+def judged_steps(facts: RunFacts) -> list[StepRow] | None:
     """The steps that a run's figures rest on: all stages; of a search, both ends of its bracket."""
     capacity = facts.capacity
     stages = facts.stages
@@ -59,7 +59,7 @@ def judged_steps(facts: RunFacts) -> list[Step] | None:
     return None if stages is None else list(stages["steps"])
 
 
-def few_samples_in(steps: Sequence[Step]) -> Doubt | None:
+def few_samples_in(steps: Sequence[StepRow]) -> Doubt | None:
     thin = {step["load"]: step for step in steps if step["few_samples"]}
     if not thin:
         return None

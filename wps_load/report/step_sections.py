@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from wps_load.capacity.units import load_guide
-from wps_load.report import charts, curve_charts, steps, tables
+from wps_load.report import charts, curve_charts, step_texts, tables
 from wps_load.report.azure_tables import azure_lines, azure_sentence, azure_table, closes_table
 from wps_load.report.document import Summary
 from wps_load.report.elements import NOTHING, columns, note, pairs, section, table
@@ -32,19 +32,19 @@ _BOUNDS = {
 
 def figures(summary: Summary) -> list[tuple[str, str, str]]:
     """The numbers that a reader of a search or of stages looks for first: (name, value, unit)."""
-    if not steps.steps(summary):
+    if not step_texts.steps(summary):
         return []
-    unit, knee = steps.UNITS[steps.variable(summary)], steps.knee_load(summary)
+    unit, knee = step_texts.UNITS[step_texts.variable(summary)], step_texts.knee_load(summary)
     found, stages = summary["capacity"], summary.get("stages")
     if found is not None:
         step = best_step(found)
         items = [("held", tables.number(found["value"]), unit), ("failed", tables.number(found["high"]), unit)]
     else:
-        step = next((s for s in steps.steps(summary) if s["load"] == knee), None) or (
+        step = next((s for s in step_texts.steps(summary) if s["load"] == knee), None) or (
             None if stages is None else busiest_step(stages)
         )
         items = [
-            ("steps", tables.number(len(steps.steps(summary))), f"of {unit}"),
+            ("steps", tables.number(len(step_texts.steps(summary))), f"of {unit}"),
             ("busiest" if knee is None else "knee", tables.number(step["load"] if step else None), unit),
         ]
     if step is None:
@@ -70,7 +70,7 @@ def capacity(page: Page) -> Markup:
     )
     sentence = tables.capacity_sentence(summary)
     answer = NOTHING if sentence == tables.verdict_sentence(summary) else note(sentence, "answer")
-    return section("Capacity", said, answer, *_curve(page), table(steps.steps_table(summary)))
+    return section("Capacity", said, answer, *_curve(page), table(step_texts.steps_table(summary)))
 
 
 def _curve(page: Page) -> list[Markup]:
@@ -80,19 +80,19 @@ def _curve(page: Page) -> list[Markup]:
 def stages(page: Page) -> Markup:
     """The stages together, then each with its own chart and statistics."""
     summary = page.summary
-    if summary["capacity"] is not None or not steps.steps(summary):
+    if summary["capacity"] is not None or not step_texts.steps(summary):
         return NOTHING
     said = "Each step’s own statistics, without the seconds in which its load took effect."
-    answer = note(steps.knee_sentence(summary), "answer")
-    together = section("Steps", said, answer, *_curve(page), table(steps.steps_table(summary)))
-    found, unit = steps.steps(summary), steps.UNITS[steps.variable(summary)]
+    answer = note(step_texts.knee_sentence(summary), "answer")
+    together = section("Steps", said, answer, *_curve(page), table(step_texts.steps_table(summary)))
+    found, unit = step_texts.steps(summary), step_texts.UNITS[step_texts.variable(summary)]
     each = NOTHING.join(
         Markup("<article><h3>Step {}: {} {}</h3>{}{}</article>").format(
             i,
             tables.number(step["load"]),
             unit,
             page.chart(curve_charts.one_step(summary, i, step)),
-            pairs(steps.one_step_table(step)),
+            pairs(step_texts.one_step_table(step)),
         )
         for i, step in enumerate(found[:CHARTED_STEPS], 1)
     )

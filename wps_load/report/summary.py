@@ -17,11 +17,11 @@ from wps_load.measure.thresholds import SloResult, evaluate
 from wps_load.protocol.traits import RELIABLE
 from wps_load.report.document import (
     Capacity,
-    Connections,
+    ConnectionTotals,
     DoubtRow,
     FailureRow,
     Generator,
-    Invocations,
+    InvocationCounts,
     MatrixRow,
     Messages,
     MetricRow,
@@ -56,7 +56,7 @@ def build_summary(facts: RunFacts) -> Summary:
         "verdict": verdict(doubts, slos, facts.capacity),
         "doubts": doubt_rows(doubts),
         "slo": slo_rows(slos),
-        "connections": cast(Connections, asdict(facts.connections)),
+        "connections": cast(ConnectionTotals, asdict(facts.connections)),
         "messages": _messages(facts),
         "invocations": _invocations(facts),
         "bytes": {"sent": facts.bytes_sent, "received": facts.bytes_received},
@@ -153,7 +153,7 @@ def _population_row(name: str, seen: Evidence, slos: Iterable[SloResult]) -> Pop
         "protocol": facts.protocol,
         "publishers": facts.publishers,
         "groups": facts.groups,
-        "connections": cast(Connections, asdict(facts.connections)),
+        "connections": cast(ConnectionTotals, asdict(facts.connections)),
         "messages": _messages(facts),
         "bytes": {"sent": facts.bytes_sent, "received": facts.bytes_received},
         "rates": _rates(facts),
@@ -248,7 +248,7 @@ def _messages(facts: RunFacts) -> Messages:
     }
 
 
-def _invocations(facts: RunFacts) -> Invocations | None:
+def _invocations(facts: RunFacts) -> InvocationCounts | None:
     pending, counters = facts.snapshot.histograms.get(PENDING), facts.snapshot.counters
     if pending is None and "invoke" not in facts.latencies:
         return None

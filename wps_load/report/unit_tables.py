@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import Sized, Sizing
-from wps_load.capacity.units import PLANNED_SHARE, Guide, Load, Row, Size, in_guide_messages, load_guide
+from wps_load.capacity.units import PLANNED_SHARE, Guide, Load, Size, UnitsRow, in_guide_messages, load_guide
 from wps_load.report.document import Summary
 from wps_load.report.extras import Extras
 from wps_load.report.measured import measured_sizing
@@ -108,7 +108,7 @@ def guide_table(found: Sizing) -> Table | None:
     return table(("2 KB messages", "units", "connections", "in/s", "out/s"), rows)
 
 
-def _shares(load: Load, row: Row, inbound: float | None, outbound: float | None) -> list[str]:
+def _shares(load: Load, row: UnitsRow, inbound: float | None, outbound: float | None) -> list[str]:
     pairs = (
         (load.connections, row.connections),
         (inbound, row.inbound_per_s),

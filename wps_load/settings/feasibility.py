@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from wps_load.clock import NS_PER_S
 from wps_load.errors import Fault
 from wps_load.settings.sources import Locustfile
-from wps_load.workload.stages import Stages, Step
+from wps_load.workload.stages import LoadStep, Stages
 
 if TYPE_CHECKING:
     from wps_load.settings.run_config import RunConfig
@@ -26,7 +26,7 @@ LEAST_S = 1.0
 LEAD_S = 0.2
 """Between the last connection and the first message, on all workers (`swarm.coordinator.LEAD_NS`)."""
 STEP_S = 6.0
-"""The shortest step of a search: its load comes on, and is measured (`swarm.explorer`)."""
+"""The shortest step of a search: its load comes on, and is measured (`swarm.load_stepper`)."""
 USUAL_S = 10.0
 FASTEST = 1000
 """The advice connects everybody within the usual time, half of the time there is, and at most so many a second."""
@@ -129,7 +129,7 @@ class _Load:
     def _steps_out_of_reach(self, plan: Stages) -> Iterator[Fault]:
         """One fault for all of them: the first, and the spawn rate that is enough for each."""
         sentence, enough = "", 0
-        for before, step in pairwise((Step(0, 0), *plan.steps)):
+        for before, step in pairwise((LoadStep(0, 0), *plan.steps)):
             change, lasts_s = abs(step.value - before.value), step.duration_ns / NS_PER_S
             if max(0, change - 1) / self.config.spawn_rate < lasts_s:
                 continue

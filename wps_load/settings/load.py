@@ -20,8 +20,8 @@ from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS
 from wps_load.settings.reading import Reader, build
 from wps_load.settings.rules import conflicts
 from wps_load.settings.run_config import RunConfig
-from wps_load.settings.sources import Level, Locustfile
-from wps_load.settings.target import HOST, Given, Target, choose_target
+from wps_load.settings.sources import Locustfile, SourceLevel
+from wps_load.settings.target import HOST, GivenTarget, Target, choose_target
 from wps_load.urls import without_secrets
 from wps_load.workload.scenarios import LOCUSTFILE, ROWS, Scenario
 
@@ -37,7 +37,7 @@ def load(
     spawn_rate: float | None,
     environ: Mapping[str, str],
     run_time_s: float | None = None,
-    sources: Mapping[str, Level] | None = None,
+    sources: Mapping[str, SourceLevel] | None = None,
     locustfile: Locustfile | None = None,
     judged: bool = False,
 ) -> RunConfig:
@@ -49,7 +49,7 @@ def load(
     `spawn_rate` None: Locust's default. `judged`: whether the options go together was judged already, by a master.
     Raises ConfigError with every fault.
     """
-    given = Given(sources or {}, environ, values.get(HOST), locustfile or Locustfile())
+    given = GivenTarget(sources or {}, environ, values.get(HOST), locustfile or Locustfile())
     if str(values.get(BY_FLAG["--wps-target"].dest) or "").strip() == "emulator":
         values = {**values, **{BY_FLAG[flag].dest: None for flag in TARGET_FLAGS}}
     reader = Reader(values, given.sources)

@@ -28,7 +28,7 @@ _NOBODY: Final = Share(count=0)
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class PopulationTable:
     """One `[[population]]`. `texts`: the options that it sets, by flag, as a command line would have them; a switch's
     is True or False."""
 
@@ -50,9 +50,9 @@ class Mix:
 
     name: str
     file: str
-    tables: tuple[Table, ...]
+    tables: tuple[PopulationTable, ...]
 
-    def where(self, table: Table, key: str) -> str:
+    def where(self, table: PopulationTable, key: str) -> str:
         """How a fault names a key."""
         return f"{self.file}, population {table.name}, {key}"
 
@@ -74,7 +74,7 @@ class _Reader:
         shown = None if value is None else str(value)
         self.faults.append(Fault(", ".join(filter(None, (self._file, where, key))), shown, allowed))
 
-    def table(self, number: int, values: Mapping[str, Any]) -> Table:
+    def table(self, number: int, values: Mapping[str, Any]) -> PopulationTable:
         name = values.get("name")
         where = f"population {name}" if isinstance(name, str) and name else f"population number {number}"
         if not isinstance(name, str) or not NAME.fullmatch(name):
@@ -98,7 +98,7 @@ class _Reader:
         if listens_to is not None and not isinstance(listens_to, str):
             self.fault(where, "listens-to", listens_to, "the name of another population")
             listens_to = None
-        return Table(name, self._users(where, values), start_ns, stop_ns, listens_to, texts)
+        return PopulationTable(name, self._users(where, values), start_ns, stop_ns, listens_to, texts)
 
     def _users(self, where: str, values: Mapping[str, Any]) -> Share:
         if "users" not in values:
@@ -165,7 +165,7 @@ def read(content: str, path: str, fields: frozenset[str]) -> tuple[Mix, list[Fau
     return Mix(name, file, tables), reader.faults
 
 
-def _together(file: str, tables: tuple[Table, ...]) -> Iterator[Fault]:
+def _together(file: str, tables: tuple[PopulationTable, ...]) -> Iterator[Fault]:
     names = [table.name for table in tables]
     for name in sorted({name for name in names if names.count(name) > 1}):
         yield Fault(f"{file}, population {name}, name", None, f"{names.count(name)} populations have it: one each")

@@ -11,7 +11,7 @@ from wps_load.measure import thresholds
 from wps_load.measure.thresholds import Slo
 from wps_load.protocol.traits import TRAITS
 from wps_load.settings import mix as mix_file
-from wps_load.settings.mix import Mix, Table, population_options
+from wps_load.settings.mix import Mix, PopulationTable, population_options
 from wps_load.settings.options import BY_FLAG
 from wps_load.settings.reading import Reader, build
 from wps_load.settings.rules import population_conflicts, run_conflicts
@@ -81,7 +81,7 @@ class Mixed:
                 yield replace(fault, option=self.mix.where(table, key))
             yield from self._alone(number, table, population, config)
 
-    def _alone(self, number: int, table: Table, population: Population, config: RunConfig) -> Iterator[Fault]:
+    def _alone(self, number: int, table: PopulationTable, population: Population, config: RunConfig) -> Iterator[Fault]:
         row, others = population.scenario_row, self.populations
         if table.users == _NOBODY and not row.needs_key:
             yield Fault(
@@ -134,7 +134,7 @@ class Mixed:
         yield from run_conflicts(config, given, wrong)
 
 
-def _population(table: Table, reader: Reader, seed: int) -> Population:
+def _population(table: PopulationTable, reader: Reader, seed: int) -> Population:
     found: dict[str, Any] = {option.field: reader.read(option) for option in population_options(POPULATION_FIELDS)}
     row = ROWS[found["scenario"]]
     listens = table.listens_to is not None

@@ -24,7 +24,7 @@ from wps_load.workload.stages import CapacityRange, Stages
 from wps_load.workload.values import Share, duration_ns, positive_duration_ns, rate, whole
 
 
-class Page(StrEnum):
+class PageAccess(StrEnum):
     """Who may set an option on the web page, which has no login by default and is reached by other hosts."""
 
     FIELD = "field"
@@ -51,14 +51,14 @@ class Option:
     parse: Callable[[str], Any] = str
     choices: tuple[str, ...] = ()
     secret: bool = False
-    page: Page = Page.FIELD
+    page: PageAccess = PageAccess.FIELD
     shapes: bool = False
     local: bool = False
 
     @property
-    def on_page(self) -> Page:
+    def on_page(self) -> PageAccess:
         """Who may set it on the web page."""
-        return Page.NEVER if self.secret else self.page
+        return PageAccess.NEVER if self.secret else self.page
 
     @property
     def dest(self) -> str:
@@ -112,7 +112,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-mix", "mix", "",
         "a TOML file of populations, each with a scenario, a protocol and a load of its own; docs/mixes.md", texts.mix,
-        page=Page.NEVER,
+        page=PageAccess.NEVER,
     ),
     Option(
         "--wps-connection-string", "connection", "",
@@ -127,17 +127,17 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-negotiate-url", "negotiate_url", "",
         "the app server's negotiate endpoint; asked once for each new connection", texts.negotiate_url,
-        page=Page.TARGET,
+        page=PageAccess.TARGET,
     ),
     Option(
         "--wps-endpoint", "endpoint", "",
         "https://NAME.webpubsub.azure.com, a resource without keys; needs --wps-credential", entra.endpoint,
-        page=Page.TARGET,
+        page=PageAccess.TARGET,
     ),
     Option(
         "--wps-credential", "credential", "",
         f"Microsoft Entra ID's way in to --wps-endpoint: {', '.join(entra.CREDENTIALS)}; needs the extra "
-        "wps-load[entra]", choices=entra.CREDENTIALS, page=Page.NEVER,
+        "wps-load[entra]", choices=entra.CREDENTIALS, page=PageAccess.NEVER,
     ),
     Option(
         "--wps-client-tokens", "client_tokens", "shared",
@@ -157,25 +157,25 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-authority", "authority", "",
         "where Entra ID's tokens come from in other clouds, such as https://login.chinacloudapi.cn; not set: "
-        "AZURE_AUTHORITY_HOST, else the public cloud's", entra.authority, page=Page.NEVER,
+        "AZURE_AUTHORITY_HOST, else the public cloud's", entra.authority, page=PageAccess.NEVER,
     ),
     Option(
         "--wps-token-scope", "token_scope", "",
         "the scope of Entra ID's tokens; not set: https://webpubsub.azure.com/.default, or that of the endpoint's "
         "cloud",
-        entra.scope, page=Page.NEVER,
+        entra.scope, page=PageAccess.NEVER,
     ),
     Option(
         "--wps-connect-host", "connect_host", "",
         "where sockets and REST calls really go: a reverse proxy or a private address, HOST[:PORT]; tokens, SNI and "
         "Host header stay those of the endpoint, except as HOST,sni (those of HOST) or HOST,NAME", ConnectHost.parse,
-        page=Page.TARGET,
+        page=PageAccess.TARGET,
     ),
     Option(
         "--wps-bind", "bind", "",
         "source addresses of this host, taken in turn: 10.0.0.4,10.0.0.5 or 10.0.0.4-10.0.0.23; each has 28,000 ports "
         "of its own. Workers on other hosts need theirs: as a flag, a variable or in a file of their own",
-        source_addresses, page=Page.NEVER, local=True,
+        source_addresses, page=PageAccess.NEVER, local=True,
     ),
     Option("--wps-hub", "hub", "bench", "hub", texts.hub),
     Option(
@@ -217,7 +217,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-payload-file", "payload_file", "",
         "sample messages, one a line, instead of generated ones; binary ones in base64", texts.file_bytes,
-        page=Page.NEVER, shapes=True,
+        page=PageAccess.NEVER, shapes=True,
     ),
     Option(
         "--wps-data-type", "data_type", "text", "text, json or binary", choices=("text", "json", "binary"),
@@ -317,16 +317,16 @@ OPTIONS: tuple[Option, ...] = (
         "--wps-azure-resource", "azure_resource", "",
         "the target's resource id, /subscriptions/...: at the end of a run its metrics are fetched from Azure Monitor "
         "and laid under the report's time axis; with --wps-credential, else the default one", entra.resource_id,
-        page=Page.NEVER,
+        page=PageAccess.NEVER,
     ),
     Option(
         "--wps-report-dir", "report_dir", "reports",
-        "each run writes a folder of its own in it; empty: no files", page=Page.NEVER,
+        "each run writes a folder of its own in it; empty: no files", page=PageAccess.NEVER,
     ),
     Option(
         "--wps-table", "table", False,
         "Locust's table every two seconds, and its tables at the end, as well, where --only-summary or a ready file "
-        "leaves them out", page=Page.NEVER,
+        "leaves them out", page=PageAccess.NEVER,
     ),
     Option(
         "--wps-seed", "seed", "", "everything random comes from it; not set: random, and recorded",
@@ -339,25 +339,25 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-ca-file", "ca_file", "",
-        "certificates to trust, PEM; not set: the system's", texts.readable_path, page=Page.NEVER,
+        "certificates to trust, PEM; not set: the system's", texts.readable_path, page=PageAccess.NEVER,
     ),
     Option(
         "--wps-insecure", "insecure", False, "do not verify TLS certificates; the report says so",
-        page=Page.TARGET,
+        page=PageAccess.TARGET,
     ),
     Option(
         "--wps-prometheus-port", "prometheus_port", "", "port that serves metrics to a Prometheus scraper",
-        lambda text: whole(text, 1, 65535), page=Page.NEVER,
+        lambda text: whole(text, 1, 65535), page=PageAccess.NEVER,
     ),
     Option(
         "--wps-prometheus-host", "prometheus_host", "127.0.0.1",
         "address that --wps-prometheus-port listens on; 0.0.0.0 for scrapers of other hosts", texts.address,
-        page=Page.NEVER,
+        page=PageAccess.NEVER,
     ),
     Option(
         "--wps-prometheus-linger", "prometheus_linger_ns", "0s",
         "how long a headless process serves --wps-prometheus-port after its run's end: for a last scrape",
-        duration_ns, page=Page.NEVER,
+        duration_ns, page=PageAccess.NEVER,
     ),
     Option(
         "--wps-prometheus-push", "prometheus_push", "",
@@ -366,7 +366,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-allow-target-change", "allow_target_change", False,
-        "whoever reaches the web page may send the load to another target", page=Page.NEVER,
+        "whoever reaches the web page may send the load to another target", page=PageAccess.NEVER,
     ),
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ from wps_load.settings.texts import TIERS
 from wps_load.urls import Url
 from wps_load.workload.chaos import CutPlan, SlowPlan
 from wps_load.workload.mixture import Mixture
-from wps_load.workload.payload import Part, PayloadPlan
+from wps_load.workload.payload import PayloadPart, PayloadPlan
 from wps_load.workload.scenarios import ROWS, Scenario, latencies_of, metrics_of
 from wps_load.workload.stages import CapacityRange, Stages
 from wps_load.workload.standing import publishers_of
@@ -58,7 +58,7 @@ class Population:
     rate: Fraction | None
     total_rate: Fraction | None
     arrival: str
-    payload: tuple[Part, ...]
+    payload: tuple[PayloadPart, ...]
     samples: tuple[bytes, ...] | None = field(repr=False)
     data_type: str
     qos: int

@@ -17,7 +17,7 @@ from wps_load.errors import Fault
 from wps_load.settings.classes import TaskClass
 
 
-class Level(IntEnum):
+class SourceLevel(IntEnum):
     """The lower the value, the more it counts."""
 
     PAGE = 0
@@ -52,20 +52,20 @@ _VARIABLES, _FILE = "environment_variables", "config_file"
 _KEY = re.compile(r"(?:--)?(?P<key>[^:=;#\s]+)")
 
 
-def levels(settings: Settings, argv: Sequence[str], flags: Mapping[str, str]) -> dict[str, Level]:
+def levels(settings: Settings, argv: Sequence[str], flags: Mapping[str, str]) -> dict[str, SourceLevel]:
     """Where each option comes from, by dest; what is not set anywhere is not in it.
 
     `flags`: dest by flag (`--wps-rate`). argparse accepts the beginning of a flag too, and refuses what two begin with.
     """
-    found: dict[str, Level] = {}
+    found: dict[str, SourceLevel] = {}
     for source, entries in settings.items():
-        level = {_VARIABLES: Level.VARIABLE, _FILE: Level.FILE}.get(source.partition("|")[0])
+        level = {_VARIABLES: SourceLevel.VARIABLE, _FILE: SourceLevel.FILE}.get(source.partition("|")[0])
         if level is not None:
             found |= {action.dest: level for action, _ in entries.values() if action is not None}
     for argument in argv:
         if argument == "--":
             break
-        found |= dict.fromkeys(_named(argument.partition("=")[0], flags), Level.FLAG)
+        found |= dict.fromkeys(_named(argument.partition("=")[0], flags), SourceLevel.FLAG)
     return found
 
 
@@ -87,11 +87,11 @@ def stranger_before(text: str, argv: Sequence[str], flags: Sequence[str]) -> str
     return None
 
 
-def given_as(flag: str, env_var: str, level: Level) -> str:
+def given_as(flag: str, env_var: str, level: SourceLevel) -> str:
     """An option as the user has written it: the flag, the variable, or the file's key."""
-    if level is Level.VARIABLE:
+    if level is SourceLevel.VARIABLE:
         return env_var
-    return f"{flag.removeprefix('--')} in a config file" if level is Level.FILE else flag
+    return f"{flag.removeprefix('--')} in a config file" if level is SourceLevel.FILE else flag
 
 
 def repeated_keys(settings: Settings) -> Iterator[Fault]:

@@ -12,7 +12,7 @@ from wps_load.errors import Fault
 from wps_load.settings.entra import CREDENTIALS, Identity, default_scope
 from wps_load.settings.entra import endpoint as read_endpoint
 from wps_load.settings.options import BY_FLAG, TARGET_FLAGS
-from wps_load.settings.sources import Level, Locustfile, given_as
+from wps_load.settings.sources import Locustfile, SourceLevel, given_as
 from wps_load.urls import HTTP, WEBSOCKET, Url, without_secrets
 
 AZURE_VARIABLE = "WebPubSubConnectionString"
@@ -82,7 +82,7 @@ class Target:
 class Candidate(NamedTuple):
     """A target, and where it was given: `name` as the user knows it."""
 
-    level: Level
+    level: SourceLevel
     name: str
     target: Target
 
@@ -90,25 +90,25 @@ class Candidate(NamedTuple):
 class Host(NamedTuple):
     """Locust's host where it is an endpoint: it says which service, and gives no key to it."""
 
-    level: Level
+    level: SourceLevel
     name: str
     address: str
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class GivenTarget:
     """What the user has said about the target beside the options of ours. `host`: Locust's."""
 
-    sources: Mapping[str, Level] = field(default_factory=dict)
+    sources: Mapping[str, SourceLevel] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
     host: str | None = None
     locustfile: Locustfile = field(default_factory=Locustfile)
 
-    def level(self, dest: str) -> Level:
-        return self.sources.get(dest, Level.FLAG)
+    def level(self, dest: str) -> SourceLevel:
+        return self.sources.get(dest, SourceLevel.FLAG)
 
 
-def choose_target(found: Mapping[str, Any], given: Given, faults: list[Fault], wrong: frozenset[str]) -> Target:
+def choose_target(found: Mapping[str, Any], given: GivenTarget, faults: list[Fault], wrong: frozenset[str]) -> Target:
     """The one target given at the best level; the embedded emulator where none is.
 
     `found`: the options' values by field. `wrong`: flags refused already. Faults, such as two targets at one level, are
@@ -149,7 +149,7 @@ def empty(name: str) -> Fault:
     return Fault(name, "", f"it is set but empty: a secret is missing. Give it a value or unset it; {_EMULATOR}")
 
 
-def _options(found: Mapping[str, Any], given: Given) -> Iterator[Candidate]:
+def _options(found: Mapping[str, Any], given: GivenTarget) -> Iterator[Candidate]:
     for flag in TARGET_FLAGS:
         option = BY_FLAG[flag]
         value = found[option.field]
@@ -173,7 +173,7 @@ def _with_entra(endpoint: str, found: Mapping[str, Any]) -> Target:
     return Target(TargetKind.ENTRA, url=endpoint, identity=identity)
 
 
-def _credential_fault(found: Mapping[str, Any], given: Given, chosen: Candidate | None) -> Fault | None:
+def _credential_fault(found: Mapping[str, Any], given: GivenTarget, chosen: Candidate | None) -> Fault | None:
     """A credential and what it is for go together. One from a lower level than the target's is not meant."""
     credential = found["credential"]
     if chosen is not None and chosen.target.identity is not None:
@@ -202,20 +202,22 @@ def _variable(environ: Mapping[str, str], faults: list[Fault]) -> Iterator[Candi
     except ValueError as error:
         faults.append(Fault(AZURE_VARIABLE, None, str(error)))
         return
-    yield Candidate(Level.LOCUSTFILE, AZURE_VARIABLE, Target(TargetKind.CONNECTION_STRING, connection))
+    yield Candidate(SourceLevel.LOCUSTFILE, AZURE_VARIABLE, Target(TargetKind.CONNECTION_STRING, connection))
 
 
 # -- Locust's host ---------------------------------------------------------------------------------------------
 
 
-def _hosts(given: Given, faults: list[Fault]) -> Iterator[Candidate | Host]:
+def _hosts(given: GivenTarget, faults: list[Fault]) -> Iterator[Candidate | Host]:
     """Locust's host, else that of a User class of ours: a Client URL is a target, an endpoint names one."""
     if given.host is not None and (given.host.strip() or HOST in given.sources):
         level = given.level(HOST)
-        name = "Host" if level is Level.PAGE else given_as("--host", "LOCUST_HOST", level)
+        name = "Host" if level is SourceLevel.PAGE else given_as("--host", "LOCUST_HOST", level)
         texts = [(level, name, given.host.strip())]
     else:
-        texts = [(Level.LOCUSTFILE, f"host of the class {name}", text) for name, text in given.locustfile.hosts[:1]]
+        texts = [
+            (SourceLevel.LOCUSTFILE, f"host of the class {name}", text) for name, text in given.locustfile.hosts[:1]
+        ]
     for level, name, text in texts:
         if not text:
             faults.append(empty(name))
@@ -226,7 +228,7 @@ def _hosts(given: Given, faults: list[Fault]) -> Iterator[Candidate | Host]:
             faults.append(Fault(name, None, str(error)))
 
 
-def _read_host(level: Level, name: str, text: str) -> Candidate | Host:
+def _read_host(level: SourceLevel, name: str, text: str) -> Candidate | Host:
     """Raises ValueError with what is allowed."""
     if text.lower().startswith(("ws://", "wss://")):
         return Candidate(level, name, Target(TargetKind.CLIENT_URL, url=BY_FLAG["--wps-client-url"].read(text)))

@@ -20,17 +20,17 @@ from wps_load.swarm.accounts import Counting, counts_of
 from wps_load.swarm.bus import Bus
 from wps_load.swarm.clocks import host_identity
 from wps_load.swarm.epoch_report import EpochReport
-from wps_load.swarm.health import Health
+from wps_load.swarm.generator_health import Health
 from wps_load.swarm.messages import (
     Accounts,
     Clock,
+    ClockReply,
+    ClockRequest,
     End,
     Expect,
     Finals,
     Grant,
     Hello,
-    Ping,
-    Pong,
     Present,
     Rate,
     Report,
@@ -44,7 +44,7 @@ from wps_load.swarm.messages import (
     Window,
 )  # fmt: skip
 from wps_load.swarm.players import Players
-from wps_load.swarm.streams import Streams
+from wps_load.swarm.stream_finals import Streams
 
 BEAT_S = 0.1
 END_GRACE_NS = 100 * NS_PER_MS
@@ -145,8 +145,8 @@ class Agent:
         else:
             self._reset_epochs.add(reset.epoch)
 
-    def _answer(self, ping: Ping) -> None:
-        self._send(Pong(ping.sent_ns, now_ns()))
+    def _answer(self, ping: ClockRequest) -> None:
+        self._send(ClockReply(ping.sent_ns, now_ns()))
 
     def _follow_clock(self, line: Clock) -> None:
         self.engine.run.clock.follow(list(line), first=not self._timed)
@@ -306,7 +306,7 @@ _OBEYED: dict[type[Any], Callable[[Agent, Any], None]] = {
     Present: Agent._attend,
     Retry: Agent._retry,
     Reset: Agent._start_over,
-    Ping: Agent._answer,
+    ClockRequest: Agent._answer,
     Clock: Agent._follow_clock,
     End: Agent._end,
     Expect: Agent._expect,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from wps_load.errors import ConfigError
 from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS
 from wps_load.settings.run_config import RunConfig
-from wps_load.settings.sources import Level, Locustfile
+from wps_load.settings.sources import Locustfile, SourceLevel
 from wps_load.settings.target import HOST, TargetKind, public_host
-from wps_load.swarm import options, sameness, secrets
+from wps_load.swarm import locust_options, sameness, secrets
 from wps_load.swarm.kinds import OurShape, is_ours, plays
 from wps_load.urls import without_secrets
 
@@ -31,7 +31,7 @@ class Asked:
         self._empty = {dest: "" for dest in _SECRET if vars(environment.parsed_options).get(dest) == ""}
         """Secrets that may be set to nothing, which is refused: nobody's any more once they are taken out."""
         self._secrets = secrets.take(environment.parsed_options) if sends else {}
-        self._sources = options.own_sources()
+        self._sources = locust_options.own_sources()
         self._hidden: dict[str, str] = {}
         """A host with a token by what is shown of it."""
         self._hosts = tuple(
@@ -103,7 +103,7 @@ class Asked:
         host = values.get(HOST) or ""
         values[HOST] = self._hidden.get(host) if kind is TargetKind.CLIENT_URL else None
         values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"
-        config = options.read(values, sources=self._sources, locustfile=self.locustfile, judged=True)
+        config = locust_options.read(values, sources=self._sources, locustfile=self.locustfile, judged=True)
         secrets.judge_target(config.target, order)
         if faults := sameness.differences(config, self._files(), order):
             raise ConfigError(faults)
@@ -119,12 +119,17 @@ class Asked:
         return self._environment.parsed_locustfiles or ()
 
     def _read(
-        self, values: Mapping[str, Any], sources: Mapping[str, Level], locustfile: Locustfile, *, judged: bool = False
+        self,
+        values: Mapping[str, Any],
+        sources: Mapping[str, SourceLevel],
+        locustfile: Locustfile,
+        *,
+        judged: bool = False,
     ) -> RunConfig:
-        faults = [*options.repeated(), *options.unsupported(self._environment.parsed_options)]
+        faults = [*locust_options.repeated(), *locust_options.unsupported(self._environment.parsed_options)]
         faults += [fault for cls in self._ours() for fault in cls.attribute_faults()]
         try:
-            config = options.read(values, sources=sources, locustfile=locustfile, judged=judged)
+            config = locust_options.read(values, sources=sources, locustfile=locustfile, judged=judged)
         except ConfigError as error:
             raise ConfigError([*faults, *error.faults]) from None
         if faults:
@@ -161,7 +166,7 @@ class Asked:
     def _ours(self) -> list[Any]:
         return [cls for cls in self._environment.user_classes if is_ours(cls)]
 
-    def _now(self, values: Mapping[str, Any]) -> dict[str, Level]:
+    def _now(self, values: Mapping[str, Any]) -> dict[str, SourceLevel]:
         """Where these values come from: as at the start, or from the page, where empty is "not set"."""
         found = dict(self._sources)
         for dest in (HOST, *(option.dest for option in OPTIONS if not option.is_switch)):
@@ -170,5 +175,5 @@ class Asked:
                 continue
             found.pop(dest, None)
             if text:
-                found[dest] = Level.PAGE
+                found[dest] = SourceLevel.PAGE
         return found

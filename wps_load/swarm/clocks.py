@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from wps_load.clock import NS_PER_S
-from wps_load.swarm.corridor import Corridor, Line
-from wps_load.swarm.messages import Pong
+from wps_load.swarm.corridor import ClockLine, Corridor
+from wps_load.swarm.messages import ClockReply
 
 EXCHANGES = 8
 """One after the other when a worker says hello: one of them is seldom disturbed."""
@@ -28,7 +28,7 @@ HASTE_NS = NS_PER_S // 5
 """Between two exchanges until the rate at which the clocks drift apart is known: what is not known adds up."""
 STEADY = 50e-6
 """It is known when the slowest and the fastest line that fit are so close (50 ppm)."""
-_SAME = Line(0, 0, 0)
+_SAME = ClockLine(0, 0, 0)
 
 
 def host_identity() -> str:
@@ -45,7 +45,7 @@ def host_identity() -> str:
 
 
 @dataclass(slots=True)
-class _Peer:
+class _AgentClock:
     claims: bool
     """It says that it is on the coordinator's host."""
     since_ns: int
@@ -55,7 +55,7 @@ class _Peer:
     next_ns: int = 0
     last: tuple[int, int] = (0, 0)
     """The newest exchange: our clock, and the agent's."""
-    told: Line | None = None
+    told: ClockLine | None = None
     fresh: bool = True
     """There was an exchange since it was last decided what to tell."""
     worst_ns: int = 0
@@ -83,10 +83,10 @@ class ClockSync:
 
     def __init__(self, own_host: str | None = None) -> None:
         self._own = own_host if own_host is not None else host_identity()
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[str, _AgentClock] = {}
 
     def hello(self, agent: str, host: str, now_ns: int) -> None:
-        self._peers[agent] = _Peer(host == self._own, now_ns)
+        self._peers[agent] = _AgentClock(host == self._own, now_ns)
 
     def leave(self, agent: str) -> None:
         """An agent is lost: its clock matters no more, but what it has measured does."""
@@ -112,7 +112,7 @@ class ClockSync:
             self._peers[name].next_ns = now_ns + REPEAT_NS
         return due
 
-    def pong(self, agent: str, pong: Pong, received_ns: int) -> None:
+    def pong(self, agent: str, pong: ClockReply, received_ns: int) -> None:
         peer = self._peers.get(agent)
         if peer is None or peer.shared:
             return
@@ -126,7 +126,7 @@ class ClockSync:
         if peer.told is not None:
             peer.worst_ns = max(peer.worst_ns, peer.error_at(pong.agent_ns))
 
-    def news(self, now_ns: int) -> list[tuple[str, Line]]:
+    def news(self, now_ns: int) -> list[tuple[str, ClockLine]]:
         """The agents that should follow another line from now on, or have none yet."""
         news = []
         for name, peer in self._peers.items():
@@ -153,14 +153,14 @@ class ClockSync:
         return sum(sorted((bound for bound in bounds if bound is not None), reverse=True)[:2])
 
 
-def _pause(peer: _Peer) -> int:
+def _pause(peer: _AgentClock) -> int:
     if peer.exchanges < EXCHANGES:
         return 0
     _, _, slowest, fastest = peer.corridor.at(peer.last[1])
     return REPEAT_NS if fastest - slowest < STEADY else HASTE_NS
 
 
-def _news(peer: _Peer, now_ns: int) -> Line | None:
+def _news(peer: _AgentClock, now_ns: int) -> ClockLine | None:
     if peer.gone or not peer.known(now_ns):
         return None
     if peer.shared:
@@ -178,7 +178,7 @@ def _news(peer: _Peer, now_ns: int) -> Line | None:
     return line if off_ns > (high - low) // 8 else None
 
 
-def _error(peer: _Peer, now_ns: int) -> int | None:
+def _error(peer: _AgentClock, now_ns: int) -> int | None:
     if peer.shared:
         return 0
     if peer.told is None:

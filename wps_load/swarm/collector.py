@@ -17,7 +17,7 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.books import Books
 from wps_load.swarm.messages import Accounts, Report, Vitals
 from wps_load.swarm.pairs import Pairs
-from wps_load.swarm.watch import Watch
+from wps_load.swarm.watch import WatchedSeconds
 
 logger = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Collector(Books):
         """The second that has just become a row: for those who look at once, as it is merged with others later."""
         self.newest_of: dict[int, Snapshot] = {}
         """What that second had of each population, by its number."""
-        self._watches: list[Watch] = []
+        self._watches: list[WatchedSeconds] = []
         self.lags: dict[str, dict[str, Histogram]] = {}
         """How late each agent was in the measure phase: one that stood still is hardly seen among many."""
         self.busiest: dict[str, float] = {}
@@ -178,13 +178,13 @@ class Collector(Books):
 
     # -- rows ------------------------------------------------------------------------------------------------
 
-    def watch(self, from_s: float, to_s: float = math.inf) -> Watch:
+    def watch(self, from_s: float, to_s: float = math.inf) -> WatchedSeconds:
         """Gathers what comes in the seconds after `from_s`, which has not been written yet, up to `to_s`."""
-        watch = Watch(from_s, to_s)
+        watch = WatchedSeconds(from_s, to_s)
         self._watches.append(watch)
         return watch
 
-    def unwatch(self, watch: Watch) -> None:
+    def unwatch(self, watch: WatchedSeconds) -> None:
         """Nothing more is gathered in it."""
         self._watches.remove(watch)
 

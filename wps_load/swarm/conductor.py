@@ -26,10 +26,10 @@ from wps_load.swarm.messages import (
     Accounts,
     Claim,
     Clock,
+    ClockReply,
     End,
     Finals,
     Hello,
-    Pong,
     Present,
     Rate,
     Release,
@@ -40,8 +40,8 @@ from wps_load.swarm.messages import (
     ToCoordinator,
     Window,
 )  # fmt: skip
-from wps_load.swarm.plan import AgentState, Crowd, RunPlan, end_instant
 from wps_load.swarm.roster import Roster
+from wps_load.swarm.run_plan import AgentState, Crowd, RunPlan, end_instant
 
 logger = logging.getLogger(__name__)
 
@@ -333,7 +333,7 @@ class Conductor:
         self.collector.add(agent, report)
         return []
 
-    def _pong(self, agent: str, pong: Pong, now_ns: int) -> Actions:
+    def _pong(self, agent: str, pong: ClockReply, now_ns: int) -> Actions:
         self.roster.clocks.pong(agent, pong, now_ns)
         return self._keep_time(now_ns)
 
@@ -385,7 +385,7 @@ _HEARD: dict[type[Any], Callable[[Conductor, str, Any, int], Actions]] = {
     Release: Conductor._release,
     Status: Conductor._status,
     Report: Conductor._report,
-    Pong: Conductor._pong,
+    ClockReply: Conductor._pong,
     Finals: Conductor._finals,
     Accounts: Conductor._accounts,
 }

@@ -13,8 +13,8 @@ from wps_load.swarm.actions import Action, Actions, AskClock, Say
 from wps_load.swarm.bus import Bus
 from wps_load.swarm.conductor import Conductor, Phase
 from wps_load.swarm.gathering import Gathering
-from wps_load.swarm.messages import Ping, ToCoordinator
-from wps_load.swarm.plan import Crowd, Expected
+from wps_load.swarm.messages import ClockRequest, ToCoordinator
+from wps_load.swarm.run_plan import Crowd, Expected
 
 _POLL_S = 0.02
 """Between two looks where somebody waits for what comes next."""
@@ -77,7 +77,7 @@ class Coordinator:
 
     def _carry_out(self, action: Action) -> None:
         if isinstance(action, AskClock):
-            self._bus.to_agents(Ping(now_ns()), action.agent)
+            self._bus.to_agents(ClockRequest(now_ns()), action.agent)
         elif isinstance(action, Say):
             self._say(action.sentence)
         else:

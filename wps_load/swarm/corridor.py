@@ -26,7 +26,7 @@ BUCKET_NS = 3 * NS_PER_S
 """One exchange in each is kept, the tightest: pairs are compared, and others add little."""
 
 
-class Line(NamedTuple):
+class ClockLine(NamedTuple):
     """Offsets from `from_ns` of the agent's clock on: `offset_ns` there, then `ppb` billionths more a nanosecond."""
 
     from_ns: int
@@ -94,10 +94,10 @@ class Corridor:
         high = min(each.high_ns + int(age * (fastest + WANDER_PPM / PPM)) + 1 for each, age in ages)
         return Bounds(min(low, high), max(low, high), slowest, fastest)
 
-    def line(self, agent_ns: int) -> Line:
+    def line(self, agent_ns: int) -> ClockLine:
         """The middle of the corridor, from this instant on."""
         low, high, slowest, fastest = self.at(agent_ns)
-        return Line(agent_ns, (low + high) // 2, round((slowest + fastest) / 2 * PPB))
+        return ClockLine(agent_ns, (low + high) // 2, round((slowest + fastest) / 2 * PPB))
 
 
 def _as_tight(kept: Exchange, new: Exchange) -> bool:

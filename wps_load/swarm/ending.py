@@ -11,7 +11,7 @@ from gevent.event import Event
 from wps_load.client.quote import quote
 from wps_load.errors import ExitCode, worst
 from wps_load.report.model import Outside
-from wps_load.swarm.signals import MASTER_PATIENCE_S, Process, Signals
+from wps_load.swarm.signals import MASTER_PATIENCE_S, SignalledProcess, Signals
 
 MAX_NAMES: Final = 20
 """Of requests that failed, in what bears on the exit code: a locustfile may make a name of each URL."""
@@ -20,7 +20,7 @@ MAX_NAMES: Final = 20
 class Ending:
     """To be made in the main greenlet, before anything that takes time."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: SignalledProcess) -> None:
         self._process = process
         self._begun = False
         self.signals = Signals(process, self)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from wps_load.swarm.messages import Expect
-from wps_load.swarm.plan import AgentState
-from wps_load.swarm.streams import NO_STREAMS, FinalsOfAll
+from wps_load.swarm.run_plan import AgentState
+from wps_load.swarm.stream_finals import NO_STREAMS, FinalsOfAll
 
 
 class Expectations:

@@ -18,7 +18,7 @@ from wps_load.report.interval import p99_ms
 from wps_load.report.model import (
     ConnectionCounts,
     GeneratorHealth,
-    Phase,
+    PhaseSpan,
     RunFacts,
     RunState,
     Worker,
@@ -175,12 +175,12 @@ def _workers(conductor: Conductor, end_ns: int) -> list[Worker]:
     return found
 
 
-def _phases(conductor: Conductor, end_ns: int) -> list[Phase]:
+def _phases(conductor: Conductor, end_ns: int) -> list[PhaseSpan]:
     started = conductor.plan.started_ns
     known = [(name, at) for name, at in conductor.phases if at <= end_ns]
     ends = [at for _, at in known[1:]] + [end_ns]
     return [
-        Phase(name, (at - started) / NS_PER_S, (end - at) / NS_PER_S)
+        PhaseSpan(name, (at - started) / NS_PER_S, (end - at) / NS_PER_S)
         for (name, at), end in zip(known, ends, strict=True)
     ]
 

@@ -22,7 +22,7 @@ from wps_load.swarm.room_check import lacking_room, own_room
 logger = logging.getLogger(__name__)
 
 
-class Process(Protocol):
+class GatedProcess(Protocol):
     """What is needed of a process's lifecycle."""
 
     environment: Any
@@ -41,7 +41,7 @@ class Process(Protocol):
 class MasterGate:
     """Lets a run begin when every worker is fit for it."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: GatedProcess) -> None:
         self._process = process
         self._rehearsal = Rehearsal(process.runner)
         self._start = process.runner.start
@@ -89,7 +89,7 @@ class MasterGate:
 class WorkerGate:
     """Answers whether this worker could play its part, and says so to its own user if it could not."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: GatedProcess) -> None:
         self._process = process
         Rehearsed(process.runner, self._judge, self._tell)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from wps_load.clock import NS_PER_S
 from wps_load.swarm.conductor import Conductor
-from wps_load.swarm.plan import Crowd, Expected
+from wps_load.swarm.run_plan import Crowd, Expected
 
 
 class Gathering:

@@ -13,7 +13,7 @@ from wps_load import output
 from wps_load.auth import accept_short_keys
 from wps_load.errors import ConfigError, ExitCode, worst
 from wps_load.posix import raise_open_files
-from wps_load.swarm import forks, locust_seam, options
+from wps_load.swarm import forks, locust_options, locust_seam
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.buckets import bucket_response_time
 from wps_load.swarm.guard import Trouble, guarded, trouble, watch_loop
@@ -40,7 +40,7 @@ def install(events: Any) -> None:
         except Exception as error:  # Locust would end with 1, and a traceback
             _leave(trouble("the start", error))
 
-    events.init_command_line_parser.add_listener(options.add_arguments)
+    events.init_command_line_parser.add_listener(locust_options.add_arguments)
     events.init_command_line_parser.add_listener(forks.keep_together)
     events.init.add_listener(on_init)
 

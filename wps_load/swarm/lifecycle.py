@@ -33,13 +33,13 @@ from wps_load.swarm.exports import Exports
 from wps_load.swarm.gate import MasterGate, WorkerGate
 from wps_load.swarm.guard import Trouble, trouble
 from wps_load.swarm.kinds import restore_task
+from wps_load.swarm.locust_stats import LocustTable, make_precise
 from wps_load.swarm.messages import Failed
-from wps_load.swarm.plan import RunPlan, time_left_ns
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.room_check import lacking_room, own_room
 from wps_load.swarm.run import Run
+from wps_load.swarm.run_plan import RunPlan, time_left_ns
 from wps_load.swarm.shapes import UsersInSteps
-from wps_load.swarm.stats import LocustTable, make_precise
 from wps_load.swarm.wanted import LocustCrowd
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from wps_load.errors import ExitCode, WpsLoadError
 from wps_load.measure.ledger import LedgerTotals, PairTotals
 from wps_load.measure.presence import Presence
 from wps_load.swarm.epoch_report import EpochReport
-from wps_load.swarm.streams import Streams
+from wps_load.swarm.stream_finals import Streams
 
 
 class UnknownMessage(WpsLoadError):
@@ -90,8 +90,8 @@ class Report(NamedTuple):
     populations: Sequence[Sums] = ()
 
 
-class Pong(NamedTuple):
-    """The answer to a `Ping`: its `sent_ns`, and the agent's clock in between."""
+class ClockReply(NamedTuple):
+    """The answer to a `ClockRequest`: its `sent_ns`, and the agent's clock in between."""
 
     sent_ns: int
     agent_ns: int
@@ -184,7 +184,7 @@ class Reset(NamedTuple):
     epoch: int | None
 
 
-class Ping(NamedTuple):
+class ClockRequest(NamedTuple):
     """Asks for the agent's clock."""
 
     sent_ns: int
@@ -218,14 +218,14 @@ class Expect(NamedTuple):
     end_ns: int
 
 
-ToCoordinator = Hello | Claim | Release | Status | Report | Pong | Finals | Accounts | Failed
-ToAgent = Grant | Window | Rate | Present | Retry | Reset | Ping | Clock | End | Expect
+ToCoordinator = Hello | Claim | Release | Status | Report | ClockReply | Finals | Accounts | Failed
+ToAgent = Grant | Window | Rate | Present | Retry | Reset | ClockRequest | Clock | End | Expect
 
 _KINDS: Final[Mapping[str, type[Any]]] = {
-    "hello": Hello, "claim": Claim, "release": Release, "status": Status, "report": Report, "pong": Pong,
+    "hello": Hello, "claim": Claim, "release": Release, "status": Status, "report": Report, "pong": ClockReply,
     "finals": Finals, "accounts": Accounts, "failed": Failed,
     "grant": Grant, "window": Window, "rate": Rate, "present": Present, "retry": Retry, "reset": Reset,
-    "ping": Ping, "clock": Clock, "end": End, "expect": Expect,
+    "ping": ClockRequest, "clock": Clock, "end": End, "expect": Expect,
 }  # fmt: skip
 _NAMES: Final = {cls: name for name, cls in _KINDS.items()}
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from wps_load.settings.options import OPTIONS, Page
+from wps_load.settings.options import OPTIONS, PageAccess
 from wps_load.swarm.secrets import holds_secret
 
 LOCUST_FIELDS = frozenset(("user_count", "spawn_rate", "run_time", "host", "profile", "user_classes", "shape_class"))
@@ -128,9 +128,9 @@ class Guard:
 # -- the form ----------------------------------------------------------------------------------------------
 
 
-def offered(page: Page, allow_target_change: bool) -> bool:
+def offered(page: PageAccess, allow_target_change: bool) -> bool:
     """Whether an option of this kind is a field of the form."""
-    return page is Page.FIELD or (page is Page.TARGET and allow_target_change)
+    return page is PageAccess.FIELD or (page is PageAccess.TARGET and allow_target_change)
 
 
 def refused_fields(names: Iterable[str], others: Collection[str], *, allow_target_change: bool) -> list[str]:
@@ -142,7 +142,7 @@ def refused_fields(names: Iterable[str], others: Collection[str], *, allow_targe
             if name not in LOCUST_FIELDS and name not in others:
                 sentences.append(f"{name} is not a field of this page")
         elif not offered(option.on_page, allow_target_change):
-            switch = f", or the page with {_SWITCH}" if option.on_page is Page.TARGET else ""
+            switch = f", or the page with {_SWITCH}" if option.on_page is PageAccess.TARGET else ""
             sentences.append(f"{option.flag} is not set on this page: start the program with it{switch}")
     return sentences
 

@@ -27,7 +27,7 @@ _LASTING: Final = re.compile(
 )
 
 
-class Process(Protocol):
+class CheckedProcess(Protocol):
     """What is needed of a process's lifecycle."""
 
     reporter: Reporter | None
@@ -42,7 +42,7 @@ class Process(Protocol):
     def plays_scenario(self) -> bool: ...
 
 
-def look_first(process: Process) -> None:
+def look_first(process: CheckedProcess) -> None:
     """Of a prepared run. If the target refuses its first connection for a lasting reason, the run is a short one.
 
     The embedded emulator, which has just said that it listens, is not asked.

@@ -19,7 +19,7 @@ from wps_load.clock import NS_PER_S, now_ns, utc_now
 from wps_load.errors import ExitCode, Finding, WpsLoadError
 from wps_load.measure import thresholds
 from wps_load.measure.catalog import LATENCIES, main_metric
-from wps_load.report.appended import Course
+from wps_load.report.appended import AppendedFiles
 from wps_load.report.azure import of_documents
 from wps_load.report.closing import closing
 from wps_load.report.document import Summary
@@ -79,7 +79,7 @@ class Reporter:
         self._started_at = utc_now()
         self.folder: Path | None = prepare(config.report_dir or "", self.scenario, self._started_at)
         self._snapshots = SnapshotWriter(self.folder) if self.folder is not None else None
-        self._course = Course(self.folder, lambda: self._started_at) if self.folder is not None else None
+        self._course = AppendedFiles(self.folder, lambda: self._started_at) if self.folder is not None else None
         if self._snapshots is not None:
             preload()
 

@@ -9,7 +9,7 @@ from itertools import chain
 from wps_load.swarm.clocks import ClockSync
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.messages import Grant, Status
-from wps_load.swarm.plan import AgentState
+from wps_load.swarm.run_plan import AgentState
 from wps_load.swarm.slots import SlotAllocator
 
 logger = logging.getLogger(__name__)

@@ -12,9 +12,9 @@ from wps_load.swarm.bus import Bus
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.coordinator import Coordinator
-from wps_load.swarm.explorer import Explorer
-from wps_load.swarm.plan import RunPlan
+from wps_load.swarm.load_stepper import LoadStepper
 from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.run_plan import RunPlan
 from wps_load.swarm.secrets import order
 from wps_load.swarm.shapes import UsersInSteps
 from wps_load.swarm.wanted import LocustCrowd
@@ -37,7 +37,7 @@ class Run:
         config = plan.config
         self.reporter = reporter
         self.conductor = Conductor(plan, crowd, on_second=self._second)
-        self.explorer: Explorer | None = None
+        self.explorer: LoadStepper | None = None
         self._coordinator = Coordinator(self.conductor, bus, crowd, say=say)
         self._abort = AbortWatch(self.conductor, config.slos) if config.slo_abort else None
         self._crowd = crowd
@@ -46,7 +46,7 @@ class Run:
         self._say = say
         self._end = end
         if config.capacity is not None or config.stages is not None:
-            self.explorer = Explorer(self._coordinator, set_users=users.want, say=say, end=end)
+            self.explorer = LoadStepper(self._coordinator, set_users=users.want, say=say, end=end)
             self._coordinator.on_publish = self.explorer.begin
 
     @property

@@ -16,7 +16,7 @@ from typing import Any
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.errors import ConfigError, Fault
-from wps_load.settings.options import BY_FLAG, OPTIONS, Option, Page
+from wps_load.settings.options import BY_FLAG, OPTIONS, Option, PageAccess
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.target import AZURE_VARIABLE, Target, TargetKind
 from wps_load.urls import without_secrets
@@ -35,7 +35,7 @@ def holds_secret(option: Option, text: str) -> bool:
     what is about one host is nothing to another."""
     if option.secret or option.local:
         return bool(text)
-    return option.on_page is Page.TARGET and "://" in text and without_secrets(text) != text
+    return option.on_page is PageAccess.TARGET and "://" in text and without_secrets(text) != text
 
 
 def secrets_of(values: Mapping[str, Any]) -> dict[str, str]:

@@ -93,7 +93,7 @@ def where_is(calls: Iterator[str], *, prepared: bool, begun: bool) -> Where:
     return Where.RUNNING if prepared else Where.STARTING
 
 
-class Process(Protocol):
+class SignalledProcess(Protocol):
     """What must be known of this process: its lifecycle is one."""
 
     conducts: bool
@@ -122,7 +122,7 @@ class Course(Protocol):
 class Signals:
     """Of one process. To be made in the main greenlet; `install` takes the signals."""
 
-    def __init__(self, process: Process, course: Course) -> None:
+    def __init__(self, process: SignalledProcess, course: Course) -> None:
         self._process = process
         self._course = course
         self._main = gevent.getcurrent()

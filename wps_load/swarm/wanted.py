@@ -7,7 +7,7 @@ from typing import Any
 
 from wps_load.swarm import locust_seam
 from wps_load.swarm.kinds import connects, plays
-from wps_load.swarm.plan import Expected
+from wps_load.swarm.run_plan import Expected
 
 
 class LocustCrowd:

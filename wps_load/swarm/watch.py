@@ -11,7 +11,7 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.report.interval import Interval
 
 
-class Watch:
+class WatchedSeconds:
     """What comes in the seconds after `from_s` up to `to_s`. `seen_s`: the end of the last of them so far."""
 
     def __init__(self, from_s: float, to_s: float = math.inf) -> None:

@@ -19,7 +19,7 @@ from locust.util.timespan import parse_timespan
 
 from wps_load.errors import ConfigError
 from wps_load.settings.groups import on_form
-from wps_load.settings.options import BY_FLAG, OPTIONS, Page
+from wps_load.settings.options import BY_FLAG, OPTIONS, PageAccess
 from wps_load.swarm import page_guard
 from wps_load.swarm.edits import refused_edit
 from wps_load.swarm.kinds import connects
@@ -28,7 +28,7 @@ from wps_load.swarm.page_names import addresses, own_names
 from wps_load.swarm.web_page import pages
 from wps_load.swarm.web_view import PAGE, REPORT, RunView
 
-_FIELDS = frozenset(option.dest for option in OPTIONS if option.on_page is not Page.NEVER)
+_FIELDS = frozenset(option.dest for option in OPTIONS if option.on_page is not PageAccess.NEVER)
 _TAB = {"title": "Web PubSub", "key": "wps"}
 _COLUMNS = (("what", "Web PubSub"), ("now", "Now"), ("so_far", "So far"))
 _OFFERED: Mapping[str, list[dict[str, Any]]] = {

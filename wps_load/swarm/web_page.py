@@ -14,7 +14,7 @@ from flask import Blueprint, Response, request, send_from_directory
 from markupsafe import Markup
 
 from wps_load.report import axes
-from wps_load.report.drawing import Chart, Line, drawn
+from wps_load.report.drawing import Chart, Polyline, drawn
 from wps_load.report.html import page_css
 from wps_load.report.index import INDEX
 from wps_load.report.templates import asset, environment
@@ -112,7 +112,7 @@ def _page() -> str:
 def _empty(name: str, label: str, unit: str, lines: tuple[tuple[str, int], ...]) -> Chart:
     x = axes.linear(0.0, 10.0, "seconds since the start", fitted=True)
     size = "low" if name in ("generator", "lag") else ""
-    made = [Line(words, (), (), slot, wide=words == "due") for words, slot in lines]
+    made = [Polyline(words, (), (), slot, wide=words == "due") for words, slot in lines]
     return Chart(name, label, x, axes.linear(0.0, 1.0, unit), made, unit=unit, size=size, linked=True)
 
 

@@ -32,7 +32,7 @@ class FaultSyntaxError(ValueError):
         super().__init__("; ".join(faults))
 
 
-class Fault:
+class InjectedFault:
     """One fault, as the specification has it."""
 
     name: ClassVar[str]
@@ -61,7 +61,7 @@ Timer = Callable[[Moment], None]
 """Makes a delivery late; keeps what it has to know of those before."""
 
 
-class Timing(Fault):
+class Timing(InjectedFault):
     """A fault of the instant of every delivery. They act in the order of `FAULTS`."""
 
     def timer(self, dice: random.Random) -> Timer:
@@ -164,7 +164,7 @@ class Stall(Timing):
 
 
 @dataclass(frozen=True, slots=True)
-class Chance(Fault):
+class Chance(InjectedFault):
     """A fault that strikes with a probability. `counter`: the emulator's statistic that counts it."""
 
     counter: ClassVar[str]
@@ -228,7 +228,7 @@ class PublicationFault(Chance):
         raise NotImplementedError
 
 
-class Disconnect(PublicationFault):
+class Disconnection(PublicationFault):
     name, counter = "disconnect", "disconnected"
 
     def strike(self, sender: Sender) -> None:
@@ -256,7 +256,7 @@ class Throttle(UpgradeFault):
 
 
 @dataclass(frozen=True, slots=True)
-class Forbid(Fault):
+class Forbid(InjectedFault):
     """Answers 403 as a network rule does, to everybody, or as a missing role does, to REST calls by Entra ID."""
 
     name: ClassVar = "forbid"
@@ -276,7 +276,7 @@ class Forbid(Fault):
         return self.what == what and (self.until_ns is None or running_ns < self.until_ns)
 
 
-FAULTS: dict[str, type[Fault]] = {
+FAULTS: dict[str, type[InjectedFault]] = {
     fault.name: fault
     for fault in (
         ServiceRate,
@@ -286,7 +286,7 @@ FAULTS: dict[str, type[Fault]] = {
         Drop,
         Duplicate,
         Reorder,
-        Disconnect,
+        Disconnection,
         Refuse,
         Throttle,
         Forbid,
@@ -297,7 +297,7 @@ OCCASIONS: tuple[type[Chance], ...] = (DeliveryFault, PublicationFault, UpgradeF
 
 # -- the specification ---------------------------------------------------------------------------------------
 
-_Kind = TypeVar("_Kind", bound=Fault)
+_Kind = TypeVar("_Kind", bound=InjectedFault)
 _Chance = TypeVar("_Chance", bound=Chance)
 
 
@@ -308,7 +308,7 @@ class FaultSpec:
     `seed`: of the dice.
     """
 
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[InjectedFault, ...] = ()
     seed: int = 0
 
     def of(self, kind: type[_Kind]) -> tuple[_Kind, ...]:
@@ -326,7 +326,7 @@ _SEED = "seed"
 
 def parse_faults(text: str) -> FaultSpec:
     """Reads a specification; raises FaultSyntaxError with everything that is wrong with it. Empty: no faults."""
-    found: dict[str, Fault] = {}
+    found: dict[str, InjectedFault] = {}
     seed: int | None = None
     wrong: list[str] = []
     for part in parts(text):

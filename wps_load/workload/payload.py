@@ -48,7 +48,7 @@ _COPIED_BYTES = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PayloadPart:
     """One kind of generated message, `weight` times in the sum of all weights."""
 
     size_bytes: int
@@ -56,9 +56,9 @@ class Part:
     compressible: bool = False
 
 
-def parse_mix(text: str) -> tuple[Part, ...]:
+def parse_mix(text: str) -> tuple[PayloadPart, ...]:
     """A size or a weighted mix; ValueError says what is allowed."""
-    found: list[Part] = []
+    found: list[PayloadPart] = []
     for part in parts(text):
         match = _PART.fullmatch(part)
         try:
@@ -67,13 +67,13 @@ def parse_mix(text: str) -> tuple[Part, ...]:
             size, weight = 0, 0
         if match is None or not MIN_BYTES <= size <= MAX_BYTES or not 1 <= weight <= 1000:
             raise ValueError(MIX_ALLOWED)
-        found.append(Part(size, weight, match[3] is not None))
+        found.append(PayloadPart(size, weight, match[3] is not None))
     if not found:
         raise ValueError(MIX_ALLOWED)
     return tuple(found)
 
 
-def mean_bytes(mix: Iterable[Part]) -> float:
+def mean_bytes(mix: Iterable[PayloadPart]) -> float:
     """The mean size of a mix's messages."""
     weighed = [(part.size_bytes * part.weight, part.weight) for part in mix]
     return sum(size for size, _ in weighed) / sum(weight for _, weight in weighed)
@@ -120,7 +120,7 @@ class PayloadPlan:
         self._length = len(self._table)
 
     @classmethod
-    def generated(cls, mix: Iterable[Part], data_type: str, *, envelope: bool, seed: int) -> PayloadPlan:
+    def generated(cls, mix: Iterable[PayloadPart], data_type: str, *, envelope: bool, seed: int) -> PayloadPlan:
         """Made-up content of the asked sizes."""
         mix = tuple(mix)
         fillers = [_generated(part, data_type, envelope, derive(seed, "pad", at)) for at, part in enumerate(mix)]
@@ -208,7 +208,7 @@ def _shuffled(fillers: tuple[Filler, ...], weights: list[int], seed: int) -> lis
     return table
 
 
-def _generated(part: Part, data_type: str, envelope: bool, seed: int) -> Filler:
+def _generated(part: PayloadPart, data_type: str, envelope: bool, seed: int) -> Filler:
     size = part.size_bytes
     if data_type == "binary":
         raw = _pad(size - STAMP_BINARY_BYTES, part.compressible, seed, alphabet=bytes(range(256)))

@@ -24,7 +24,7 @@ RANGE_ALLOWED = "users:LOW..HIGH or rate:LOW..HIGH with LOW below HIGH, such as 
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LoadStep:
     value: int
     duration_ns: int
 
@@ -34,12 +34,12 @@ class Stages:
     """Steps of `variable` (`users` or `rate`), one after the other from the run's start."""
 
     variable: Variable
-    steps: tuple[Step, ...]
+    steps: tuple[LoadStep, ...]
 
     @classmethod
     def parse(cls, text: str) -> Stages:
         variables: set[Variable] = set()
-        steps: list[Step] = []
+        steps: list[LoadStep] = []
         for part in parts(text):
             *prefix, value, duration = part.split(":") if part.count(":") else ("", "")
             variable = _variable(prefix[0].strip() if prefix else "users")
@@ -47,7 +47,7 @@ class Stages:
                 raise ValueError(STAGES_ALLOWED)
             variables.add(variable)
             try:
-                steps.append(Step(whole(value), positive_duration_ns(duration)))
+                steps.append(LoadStep(whole(value), positive_duration_ns(duration)))
             except ValueError:
                 raise ValueError(STAGES_ALLOWED) from None
         if len(variables) != 1:

@@ -14,7 +14,7 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.lateness import LAG_LIMIT_MS
 from wps_load.report.step_doubts import GENERATOR_TOO
-from wps_load.swarm.watch import Watch
+from wps_load.swarm.watch import WatchedSeconds
 
 BEHIND_SHARE, BEHIND_S = 0.01, 0.06
 """Deliveries may fall behind publications by so much of a step, or by what is due in so long: more is a queue that
@@ -36,7 +36,7 @@ Failures = Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepSeconds:
     """The seconds (`from_s`, `to_s`] of a run at one load. `fan_out`: deliveries that a publication is to have.
 
     `failures`: those since the load was set, whereas connects in `snapshot` may be older.
@@ -212,13 +212,13 @@ def _total(rows: Sequence[Mapping[str, Any]], column: str) -> int:
 
 def cut(
     load: int,
-    measured: Watch,
+    measured: WatchedSeconds,
     *,
     target_users: int,
     fan_out: float,
-    connects: Sequence[Watch] = (),
-    since_set: Watch | None = None,
-) -> Step:
+    connects: Sequence[WatchedSeconds] = (),
+    since_set: WatchedSeconds | None = None,
+) -> StepSeconds:
     """The step of the seconds that were `measured`.
 
     `connects`: where the step's connects are, as they happen before it is measured: in the first of these stretches
@@ -230,7 +230,7 @@ def cut(
         found = next((each for each in connects if each.snapshot.row("connect")["count"]), connects[-1])
         snapshot = _with_connects(snapshot, found.snapshot)
     from_s, to_s = int(measured.from_s), int(measured.seen_s)
-    return Step(load, from_s, to_s, measured.rows, snapshot, target_users, fan_out, failures)
+    return StepSeconds(load, from_s, to_s, measured.rows, snapshot, target_users, fan_out, failures)
 
 
 def _with_connects(snapshot: Snapshot, connects: Snapshot) -> Snapshot:
@@ -241,7 +241,12 @@ def _with_connects(snapshot: Snapshot, connects: Snapshot) -> Snapshot:
 
 
 def judge(
-    step: Step, slos: Sequence[thresholds.Slo], main_metric: str, *, of_users: bool = False, come_and_go: bool = False
+    step: StepSeconds,
+    slos: Sequence[thresholds.Slo],
+    main_metric: str,
+    *,
+    of_users: bool = False,
+    come_and_go: bool = False,
 ) -> tuple[Outcome, list[str]]:
     """Whether the load was held, and why not. `of_users`: the load is a number of users, who must then be
     there; where they `come_and_go`, some are away by plan.

@@ -18,14 +18,14 @@ from wps_load.client.connections import Connections, OpenLink
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.errors import ConnectionLost, EndedBy
 from wps_load.protocol.frames import Opcode, encode_frame
-from wps_load.protocol.keepalive import SERVICE_PING_NS, Keepalive, ObservedClock, Step
+from wps_load.protocol.keepalive import SERVICE_PING_NS, Keepalive, KeepaliveStep, ObservedClock
 from wps_load.protocol.messages import Ping
 
 SLICE_NS: Final = NS_PER_MS
 """How long the sweep sends pings before it lets messages pass."""
 
 
-class Watch:
+class WatchedConnection:
     """One connection as the sweep saw it last. Times are of the observed clock.
 
     `pinged_ns`: the last ping; 0 when none is out, or one was and an interval later something had come.
@@ -48,8 +48,8 @@ class Sweep:
         self._keepalive = keepalive
         self._now_ns = clock
         self._clock = ObservedClock(clock())
-        self._watches: Mapping[OpenLink, Watch] = {}
-        self._fresh: dict[OpenLink, Watch] = {}
+        self._watches: Mapping[OpenLink, WatchedConnection] = {}
+        self._fresh: dict[OpenLink, WatchedConnection] = {}
         self._round: list[OpenLink] = []
         self._done = 0
         self._began_ns = 0
@@ -84,7 +84,7 @@ class Sweep:
             received = link.connection.bytes_received
             watch = watches.get(link)
             if watch is None:
-                watch = Watch(received, now)
+                watch = WatchedConnection(received, now)
             elif watch.bytes_received != received:
                 watch.bytes_received = received
                 watch.heard_ns = now
@@ -96,7 +96,7 @@ class Sweep:
                     gevent.sleep(0)
                     return
 
-    def _attend(self, link: OpenLink, watch: Watch, now: int) -> None:
+    def _attend(self, link: OpenLink, watch: WatchedConnection, now: int) -> None:
         """`link` has been quiet for a ping interval or longer, or was pinged for it."""
         if watch.pinged_ns < watch.heard_ns and now - watch.pinged_ns >= self._keepalive.interval_ns:
             if watch.pinged_ns:
@@ -106,10 +106,10 @@ class Sweep:
             watch.suspected = True
             self._recorder.count("connections_silent")
         step = self._keepalive.step(now, watch.heard_ns, watch.pinged_ns)
-        if step is Step.PING:
+        if step is KeepaliveStep.PING:
             watch.pinged_ns = now
             self._ping(link)
-        elif step is Step.GIVE_UP:
+        elif step is KeepaliveStep.GIVE_UP:
             self._fresh.pop(link)
             silent_s = round((now - watch.heard_ns) / NS_PER_S)
             lost = ConnectionLost(1006, f"no byte came for {silent_s} s, not even an answer to a ping", EndedBy.SILENCE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wps_load.capacity.knee import Point, knee
-from wps_load.report.document import Step, Summary
+from wps_load.report.document import StepRow, Summary
 from wps_load.report.lookup import explored
 from wps_load.report.tables import Cell, Table, is_search, millis, number, table
 
@@ -21,7 +21,7 @@ def variable(summary: Summary) -> str:
     return found["variable"]
 
 
-def steps(summary: Summary) -> Sequence[Step]:
+def steps(summary: Summary) -> Sequence[StepRow]:
     """In the order in which they ran; none for runs without steps."""
     found = explored(summary)
     return found["steps"] if found else ()
@@ -88,7 +88,7 @@ def steps_table(summary: Summary) -> Table:
     return table(header, rows, 2 if marked else 1, len(header) - explained)
 
 
-def one_step_table(step: Step) -> Table:
+def one_step_table(step: StepRow) -> Table:
     """One step's own statistics, as names and values."""
     rows = [
         [f"{step['metric']} p50, ms", millis(step["p50"])],

@@ -7,7 +7,6 @@ mistakes.
 from __future__ import annotations
 
 import struct
-from enum import IntEnum
 from typing import NamedTuple
 
 try:
@@ -16,18 +15,10 @@ except ImportError:  # no C extension for this platform
     from websockets.utils import apply_mask
 
 from wps_load.errors import RemoteProtocolError
+from wps_load.protocol.frames import Opcode
 
 MAX_MESSAGE_BYTES = 1 << 20
 """The service's limit on one WebSocket message, summed over its fragments."""
-
-
-class Opcode(IntEnum):
-    CONTINUATION = 0x0
-    TEXT = 0x1
-    BINARY = 0x2
-    CLOSE = 0x8
-    PING = 0x9
-    PONG = 0xA
 
 
 TEXT = int(Opcode.TEXT)
@@ -41,7 +32,7 @@ Message = tuple[int, bytes]
 """Opcode and unmasked payload of a whole data message (text not yet known to be UTF-8) or a control frame."""
 
 
-class End(NamedTuple):
+class ConnectionEnd(NamedTuple):
     """How a WebSocket ended. `code`: of the close frame that came first, None if none did."""
 
     code: int | None
@@ -83,7 +74,7 @@ def read_close(payload: bytes) -> tuple[int, str]:
         raise RemoteProtocolError(1007, "The close reason is not UTF-8.") from None
 
 
-class FrameReader:
+class ServerFrameReader:
     """Bytes in, messages out. After an error it takes nothing more."""
 
     __slots__ = ("_between", "_buffer", "_fragments", "_limit", "_longest_lone", "_opcode", "_size", "error")

@@ -11,9 +11,9 @@ from typing import Any
 from wps_load.auth import redact
 from wps_load.errors import Fault
 from wps_load.settings.load import load
-from wps_load.settings.options import OPTIONS, Page
+from wps_load.settings.options import OPTIONS, PageAccess
 from wps_load.settings.run_config import RunConfig
-from wps_load.settings.sources import Level, Locustfile, Settings, levels, repeated_keys, stranger_before
+from wps_load.settings.sources import Locustfile, Settings, SourceLevel, levels, repeated_keys, stranger_before
 from wps_load.settings.target import HOST
 from wps_load.swarm.locust_seam import judge_types, settings_of
 
@@ -72,7 +72,7 @@ def add_arguments(parser: Any) -> None:
         shared: dict[str, Any] = {
             "help": option.argparse_help,
             "env_var": option.env_var,
-            "include_in_web_ui": option.on_page is not Page.NEVER,
+            "include_in_web_ui": option.on_page is not PageAccess.NEVER,
             "is_secret": option.secret,
         }
         if option.is_switch:
@@ -85,7 +85,7 @@ def add_arguments(parser: Any) -> None:
 def read(
     parsed: Mapping[str, Any],
     *,
-    sources: Mapping[str, Level] | None = None,
+    sources: Mapping[str, SourceLevel] | None = None,
     environ: Mapping[str, str] | None = None,
     locustfile: Locustfile | None = None,
     judged: bool = False,
@@ -108,7 +108,7 @@ def read(
     )
 
 
-def own_sources(argv: Sequence[str] | None = None) -> dict[str, Level]:
+def own_sources(argv: Sequence[str] | None = None) -> dict[str, SourceLevel]:
     """Where this process's options come from, by dest."""
     return levels(_settings(), sys.argv[1:] if argv is None else argv, _FLAGS)
 

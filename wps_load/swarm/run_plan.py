@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from wps_load.clock import NS_PER_S
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm.streams import Streams
+from wps_load.swarm.stream_finals import Streams
 
 
 @dataclass(frozen=True, slots=True)

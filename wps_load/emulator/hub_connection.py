@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from wps_load.emulator.delivery import Link as DeliveryLink
-from wps_load.emulator.frames import End
+from wps_load.emulator.delivery import DeliveryLink as DeliveryLink
 from wps_load.emulator.mqtt_wire import MqttQueue
 from wps_load.emulator.permissions import Permissions
 from wps_load.emulator.reliable import ReliableQueue
+from wps_load.emulator.server_frames import ConnectionEnd
 from wps_load.emulator.wires import Wire
 
 _FINAL_CLOSES = frozenset({1000, 1005})
 """What a client closes with that has no more to say; after any other code it may come back."""
 
 
-class Link(DeliveryLink, Protocol):
+class ClientLink(DeliveryLink, Protocol):
     def close(self, code: int, reason: str) -> None: ...
 
     def abort(self) -> None: ...
 
 
-def may_come_back(end: End) -> bool:
+def may_come_back(end: ConnectionEnd) -> bool:
     """Whether a reliable client may recover: the service did not end it, and the client did not mean to."""
     return end.code is None or (end.by_client and end.code not in _FINAL_CLOSES)
 
 
-class Connection:
+class HubConnection:
     """One client, as long as the service knows it: a reliable one outlives its sockets."""
 
     __slots__ = (
@@ -57,7 +57,7 @@ class Connection:
         self.user_id = user_id
         self.permissions = permissions
         self.groups: set[str] = set()
-        self.link: Link | None = None
+        self.link: ClientLink | None = None
         self.queue: ReliableQueue | MqttQueue | None = ReliableQueue() if wire.reliable else None
         self.keeps_ns: int | None = None
         """MQTT: for how long the session is kept without a socket, however that ended. None: the hub's rule."""

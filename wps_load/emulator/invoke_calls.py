@@ -9,7 +9,7 @@ from collections.abc import Hashable
 from typing import Protocol
 
 from wps_load.emulator.delivery import Delivery
-from wps_load.emulator.delivery import Link as DeliveryLink
+from wps_load.emulator.delivery import DeliveryLink as DeliveryLink
 from wps_load.emulator.wires import Reply, Wire
 from wps_load.protocol.messages import DataType, Invoke, SendEvent
 

@@ -23,7 +23,7 @@ class BrokenRun(WpsLoadError):
 
 
 @dataclass(frozen=True, slots=True)
-class Second:
+class MetricInterval:
     """One interval of a metric. `histogram` None: nothing was measured in it."""
 
     started_s: float
@@ -32,12 +32,12 @@ class Second:
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class PastRun:
     """A run as its files tell it. `name`: the folder's. `log`: the intervals of each metric, ascending."""
 
     name: str
     summary: Summary
-    log: Mapping[str, Sequence[Second]] = field(default_factory=dict)
+    log: Mapping[str, Sequence[MetricInterval]] = field(default_factory=dict)
 
     @property
     def histograms(self) -> dict[str, Histogram]:
@@ -48,10 +48,10 @@ class Run:
         row = self.summary["metrics"].get(metric)
         return 0 if row is None else row["count"] - row["failures"]
 
-    def seconds(self, metric: str) -> list[Second]:
+    def seconds(self, metric: str) -> list[MetricInterval]:
         """The intervals from the first with a value to the last, with empty ones where the log has none. All of one
         length: that of the longest, as a long run's log has short ones at its beginning."""
-        found: list[Second] = []
+        found: list[MetricInterval] = []
         for second in _even(self.log.get(metric, ())):
             if found:
                 found += _between(found[-1], second)
@@ -59,7 +59,7 @@ class Run:
         return found
 
 
-def merged(seconds: Iterable[Second]) -> Histogram:
+def merged(seconds: Iterable[MetricInterval]) -> Histogram:
     """One histogram of all seconds."""
     whole = Histogram()
     for second in seconds:
@@ -68,36 +68,36 @@ def merged(seconds: Iterable[Second]) -> Histogram:
     return whole
 
 
-def _even(seconds: Sequence[Second]) -> Sequence[Second]:
+def _even(seconds: Sequence[MetricInterval]) -> Sequence[MetricInterval]:
     """Short intervals merged to the length of the longest, where there are both."""
     longest = max((second.length_s for second in seconds), default=0.0)
     if not longest or 2 * min(second.length_s for second in seconds) > longest:
         return seconds
-    parts: dict[int, list[Second]] = {}
+    parts: dict[int, list[MetricInterval]] = {}
     for second in seconds:
         parts.setdefault(int((second.started_s + second.length_s / 2) // longest), []).append(second)
-    return [Second(at * longest, longest, merged(each)) for at, each in parts.items()]
+    return [MetricInterval(at * longest, longest, merged(each)) for at, each in parts.items()]
 
 
-def _between(last: Second, following: Second) -> list[Second]:
+def _between(last: MetricInterval, following: MetricInterval) -> list[MetricInterval]:
     end = last.started_s + last.length_s
     length = last.length_s or 1.0
     empty = max(0, round((following.started_s - end) / length))
-    return [Second(end + i * length, length, None) for i in range(min(empty, 100_000))]
+    return [MetricInterval(end + i * length, length, None) for i in range(min(empty, 100_000))]
 
 
-def load_run(path: Path) -> Run:
+def load_run(path: Path) -> PastRun:
     """Reads a run's folder, or its summary.json alone. Raises BrokenRun."""
     folder = path if path.is_dir() else path.parent
     summary = load_summary(path / "summary.json" if path.is_dir() else path)
     name = folder.resolve().name if path.is_dir() or path.name == "summary.json" else path.name
     log_path = folder / "histograms.hlog"
     if not path.is_dir() and (path.name != "summary.json" or not log_path.exists()):
-        return Run(name, summary)
-    return Run(name, summary, load_log(log_path))
+        return PastRun(name, summary)
+    return PastRun(name, summary, load_log(log_path))
 
 
-def load_log(path: Path) -> dict[str, list[Second]]:
+def load_log(path: Path) -> dict[str, list[MetricInterval]]:
     """The intervals of each metric in a histograms.hlog. Raises BrokenRun."""
     try:
         return _by_metric(read_log(_read(path)))
@@ -105,10 +105,10 @@ def load_log(path: Path) -> dict[str, list[Second]]:
         raise BrokenRun(f"{path} is not a histogram log: {error}.") from error
 
 
-def _by_metric(entries: Iterable[LogEntry]) -> dict[str, list[Second]]:
-    found: dict[str, list[Second]] = {}
+def _by_metric(entries: Iterable[LogEntry]) -> dict[str, list[MetricInterval]]:
+    found: dict[str, list[MetricInterval]] = {}
     for entry in entries:
-        found.setdefault(entry.tag, []).append(Second(entry.started_s, entry.length_s, entry.histogram))
+        found.setdefault(entry.tag, []).append(MetricInterval(entry.started_s, entry.length_s, entry.histogram))
     return found
 
 

@@ -22,10 +22,10 @@ from wps_load.report import document, load_steps
 from wps_load.report.document import Capacity, SloRow, StagesSection
 from wps_load.report.summary import slo_rows
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm import steps
+from wps_load.swarm import measured_steps
 from wps_load.swarm.conductor import LEAD_NS
 from wps_load.swarm.coordinator import Coordinator
-from wps_load.swarm.watch import Watch
+from wps_load.swarm.watch import WatchedSeconds
 from wps_load.workload import stages
 from wps_load.workload.layout import publisher_count
 
@@ -46,7 +46,7 @@ QUIET_S = 10
 message tells."""
 
 
-class Explorer:
+class LoadStepper:
     """`set_users(n)`: asks Locust for n users. `say(text)`: a line for the terminal. `end()`: the run
     is over."""
 
@@ -69,11 +69,11 @@ class Explorer:
         self._recovery_s = 0.0
         """How long the last one took."""
         self.found: Found | None = None
-        self.steps: list[document.Step] = []
+        self.steps: list[document.StepRow] = []
         self._whole = self._conductor.collector.watch(0)
         """All of the run, for connects."""
-        self._stages: list[tuple[stages.Step, Watch]] = []
-        self.held: steps.Step | None = None
+        self._stages: list[tuple[stages.LoadStep, WatchedSeconds]] = []
+        self.held: measured_steps.StepSeconds | None = None
         """The step at the highest load that held."""
 
     def begin(self) -> None:
@@ -121,7 +121,7 @@ class Explorer:
             step = self._step(span.variable, load, measured_s) if self._time_for(measured_s + SETTLE_S) else None
             if step is None:
                 break
-            outcome, reasons = steps.judge(
+            outcome, reasons = measured_steps.judge(
                 step, self._slos, self._metric, of_users=span.variable == "users", come_and_go=self._come_and_go()
             )
             search.record(load, outcome, step.carried)
@@ -154,7 +154,7 @@ class Explorer:
         due, slow = fan_out(self._config, max(1, users)), self._config.population.slow
         return due if slow is None else due * (1 - slow.share.of(users) / max(1, users))
 
-    def _note(self, step: steps.Step, outcome: Outcome, reasons: list[str]) -> None:
+    def _note(self, step: measured_steps.StepSeconds, outcome: Outcome, reasons: list[str]) -> None:
         self.steps.append(load_steps.describe(step, self._metric, outcome, reasons))
         self._say(load_steps.progress(len(self.steps), step.load, self._variable, outcome, reasons))
 
@@ -191,7 +191,7 @@ class Explorer:
             if watch.seen_s <= watch.from_s:
                 continue  # too short, or not reached: a stage without a second of its own has no statistics
             users = stage.value if plan.variable == "users" else self._conductor.plan.users
-            step = steps.cut(stage.value, watch, target_users=users, fan_out=self._deliveries(users))
+            step = measured_steps.cut(stage.value, watch, target_users=users, fan_out=self._deliveries(users))
             found.append(load_steps.describe(step, self._metric, None, ()))
         return {"variable": plan.variable, "steps": found}
 
@@ -224,10 +224,10 @@ class Explorer:
         end_ns = self._conductor.planned_end_ns
         return not self._conductor.stopping and (end_ns is None or now_ns() + seconds * NS_PER_S < end_ns)
 
-    def _step(self, variable: str, load: int, measured_s: int) -> steps.Step | None:
+    def _step(self, variable: str, load: int, measured_s: int) -> measured_steps.StepSeconds | None:
         """None: the run ended before the step did, which says nothing about its load."""
         collector, asked = self._conductor.collector, self._coordinator.crowd.expected()
-        connecting: list[Watch] = [self._whole]
+        connecting: list[WatchedSeconds] = [self._whole]
         if variable == "users":
             connecting.insert(0, collector.watch(self._second_after(now_ns()) - 1))
             self._set_users(load)
@@ -244,19 +244,19 @@ class Explorer:
         finally:
             for watch in (measured, since_set, *connecting[:-1]):
                 collector.unwatch(watch)
-        return steps.cut(
+        return measured_steps.cut(
             load, measured,
             target_users=self._having_population(asked.connecting), fan_out=self._deliveries(asked.playing),
             connects=connecting, since_set=since_set,
         )  # fmt: skip
 
-    def _measure(self, measured: Watch, deliveries: float) -> bool:
+    def _measure(self, measured: WatchedSeconds, deliveries: float) -> bool:
         """Until its seconds are there, or are hopeless. False: the run ended before."""
         for second in range(int(measured.from_s) + SHORTEST_S, int(measured.to_s) + 1):
             self._await_second(second)
             if self._conductor.stopping:
                 return False
-            if steps.hopeless(measured.rows, deliveries):
+            if measured_steps.hopeless(measured.rows, deliveries):
                 return True
         return True
 

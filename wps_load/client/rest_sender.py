@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
 
-from wps_load.client.http1 import HttpClient, Response
+from wps_load.client.http1 import HttpClient, HttpResponse
 from wps_load.client.refusals import TRAFFIC, answer_of, forbidden
 from wps_load.client.rest_access import EntraCalls, RestAccess
 from wps_load.client.stream import Network
@@ -87,7 +87,7 @@ class RestSender:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
-    ) -> Response:
+    ) -> HttpResponse:
         """Any request to the hub; `path` is what follows the hub's name. Any status is a result."""
         target = f"{self._base}{path}?{urlencode({**(query or {}), 'api-version': API_VERSION}, quote_via=quote)}"
         head = {
@@ -102,12 +102,12 @@ class RestSender:
                 raise
             raise _unanswered(failure.label) from failure
 
-    def refused(self, response: Response, what: str) -> RestFailure:
+    def refused(self, response: HttpResponse, what: str) -> RestFailure:
         """The failure that a status is. `what` was asked for: a word such as `send`."""
         return _refused(response, what, by_entra=isinstance(self._access, EntraCalls))
 
 
-def _refused(response: Response, what: str, *, by_entra: bool) -> RestFailure:
+def _refused(response: HttpResponse, what: str, *, by_entra: bool) -> RestFailure:
     status, kind, said = response.status_code, "", ""
     advice = "check the state of the resource"
     if status in (502, 504):  # a gateway speaks: the service did not, or not in time (RFC 9110 section 15.6)

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 import gevent
 
 from wps_load.client.app_server import AppServerClient, make_sender
-from wps_load.client.chaos import Cutter
 from wps_load.client.connections import Connections
 from wps_load.client.context import PopulationContext
+from wps_load.client.cuts import Cutter
 from wps_load.client.epochs import Epoch
-from wps_load.client.keepalive import Sweep
+from wps_load.client.keepalive_sweep import Sweep
 from wps_load.client.publish_plan import PublishPlan
 from wps_load.client.readiness import Readiness
-from wps_load.client.rest import RestSender
+from wps_load.client.rest_sender import RestSender
 from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.protocol.keepalive import Keepalive

@@ -12,8 +12,15 @@ import struct
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from wps_load.emulator.frames import End, FrameReader, Opcode, build_close, build_frame, read_close
+from wps_load.emulator.server_frames import (
+    ConnectionEnd,
+    ServerFrameReader,
+    build_close,
+    build_frame,
+    read_close,
+)
 from wps_load.errors import RemoteProtocolError
+from wps_load.protocol.frames import Opcode
 
 SEND_BUFFER_BYTES = 2 * 1024 * 1024
 SLOW_CLIENT_GRACE_S = 1.0
@@ -28,10 +35,10 @@ _PING = build_frame(Opcode.PING, b"")
 _CLOSE = int(Opcode.CLOSE)
 _RESET = struct.pack("ii", 1, 0)  # struct linger {on, 0 s}: the end of the socket sends RST
 _PING_OPCODE = int(Opcode.PING)
-_CUT = End(None, "The connection ended.", by_client=False)
+_CUT = ConnectionEnd(None, "The connection ended.", by_client=False)
 
 
-class Owner(Protocol):
+class WebSocketOwner(Protocol):
     """Who is told. `message` may raise RemoteProtocolError, which closes the link with its code. `batch_end`, if
     there is one: all that came together has been told.
     """
@@ -40,7 +47,7 @@ class Owner(Protocol):
 
     def message(self, link: Any, opcode: int, payload: bytes) -> None: ...  # Any: the owner knows its own kind of link
 
-    def lost(self, link: WebSocketLink, end: End) -> None: ...
+    def lost(self, link: WebSocketLink, end: ConnectionEnd) -> None: ...
 
     def slow_client(self, link: WebSocketLink) -> None: ...
 
@@ -75,7 +82,7 @@ class WebSocketLink(asyncio.Protocol):
         "write",
     )
 
-    def __init__(self, owner: Owner, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, owner: WebSocketOwner, loop: asyncio.AbstractEventLoop) -> None:
         self.open = True
         self.write: Callable[[bytes], None] = _nowhere
         self.due_ns = 0
@@ -84,7 +91,7 @@ class WebSocketLink(asyncio.Protocol):
         self._message: Callable[[Any, int, bytes], None] = owner.message
         self._batch_end = owner.batch_end
         self._loop = loop
-        self._reader = FrameReader()
+        self._reader = ServerFrameReader()
         self._feed = self._reader.feed
         self._transport: asyncio.Transport
         self._overfull: asyncio.TimerHandle | None = None
@@ -177,7 +184,7 @@ class WebSocketLink(asyncio.Protocol):
                 self._transport.write(build_close(1000 if code == 1005 else code))
                 self._shut()
             self._transport.close()
-            self._tell(End(code, reason, by_client=True))
+            self._tell(ConnectionEnd(code, reason, by_client=True))
 
     def _fail(self, error: RemoteProtocolError) -> None:
         """Says why and hangs up. Half-closed first: an outright close with unread data would reset the
@@ -185,7 +192,7 @@ class WebSocketLink(asyncio.Protocol):
         """
         if self._closing is None:
             self.close(error.close_code, str(error))
-            self._tell(End(error.close_code, str(error), by_client=False))
+            self._tell(ConnectionEnd(error.close_code, str(error), by_client=False))
         if self._transport.can_write_eof() and not self._transport.is_closing():
             self._transport.write_eof()
 
@@ -206,7 +213,7 @@ class WebSocketLink(asyncio.Protocol):
         self._owner.slow_client(self)
         self.abort()
 
-    def _tell(self, end: End) -> None:
+    def _tell(self, end: ConnectionEnd) -> None:
         if not self._told:
             self._told = True
             self._owner.lost(self, end)
