@@ -89,6 +89,15 @@ def conntrack_table(folder: Path = ROOT / _CONNTRACK) -> tuple[int, int] | None:
     return (used[0], most[0]) if used and most else None
 
 
+def tcp_in_use(root: Path = ROOT) -> int | None:
+    """TCP sockets of this host, or of this container's network."""
+    for line in _text(root / "proc/self/net/sockstat").splitlines():
+        name, _, rest = line.partition(":")
+        if name == "TCP":
+            return int(rest.split()[1])
+    return None
+
+
 def memory_available(root: Path = ROOT) -> int | None:
     """Bytes that can still be used: the machine's, or fewer where a cgroup has a limit."""
     found = [each for each in (_meminfo(root), *_cgroup_memory(root)) if each is not None]

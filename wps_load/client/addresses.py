@@ -37,6 +37,11 @@ class Addresses:
     def __len__(self) -> int:
         return sum(map(len, self._families.values()))
 
+    @property
+    def first(self) -> Address | None:
+        """Any of them."""
+        return next((each[0] for each in self._families.values()), None)
+
     def order(self, now_ns: int) -> list[Address]:
         """The addresses for one connection."""
         for addresses in self._families.values():

@@ -13,7 +13,9 @@ from wps_load.measure.recorder import Recorder
 PATIENCE_NS = NS_PER_S
 """An attempt that the end of the run finds younger than this is waited for, as messages in flight are."""
 UNFINISHED = "connect_unfinished"
-TIME_LIMITS = frozenset({"connect_timeout", "upgrade_timeout", "connected_timeout", "negotiate_timeout"})
+TIME_LIMITS = frozenset(
+    {"connect_timeout", "connect_timeout_snat", "upgrade_timeout", "connected_timeout", "negotiate_timeout"}
+)
 """Failures of attempts that might have succeeded later."""
 
 

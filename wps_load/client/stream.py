@@ -12,7 +12,7 @@ from typing import Any, Final
 import gevent
 import gevent.socket
 
-from wps_load.client import conntrack
+from wps_load.client import conntrack, snat
 from wps_load.client.addresses import Address, Addresses, shown
 from wps_load.client.local_addresses import Sources
 from wps_load.client.proxy import ProxySettings, open_tunnel
@@ -30,7 +30,7 @@ class Timings:
 
     `dns_ns` is None when the name was known already. `tcp_ns` includes failed addresses and a proxy's
     CONNECT: it is the time to a pipe that ends at the target. `phase` says in words what is being done, for a
-    time limit's message.
+    time limit's message; `towards`: an address that it is done with.
     """
 
     dns_ns: int | None = None
@@ -38,6 +38,7 @@ class Timings:
     tls_ns: int | None = None
     upgrade_ns: int | None = None
     phase: str = "resolving the name"
+    towards: Address | None = None
 
 
 class Resolver:
@@ -196,7 +197,7 @@ def time_limit(timeout_s: float, timings: Timings, host: str) -> Iterator[None]:
     except gevent.Timeout as expired:
         if expired is not timeout:
             raise  # a limit of the caller's own
-        no_room = conntrack.full() if timings.phase == CONNECTING else None
+        no_room = conntrack.full() or snat.suspected(timings.towards) if timings.phase == CONNECTING else None
         if no_room is not None:
             raise no_room from None
         label = "upgrade_timeout" if timings.phase == UPGRADING else "connect_timeout"
@@ -233,7 +234,7 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
         addresses = network.resolver.resolve(via_host, via_port)
         timings.dns_ns = now_ns() - began_ns
     began_ns = now_ns()
-    timings.phase = CONNECTING
+    timings.phase, timings.towards = CONNECTING, addresses.first
     try:
         sock = network.resolver.connect(addresses, via_host, network.sources)
     except OSError as error:
