@@ -26,7 +26,8 @@ from wps_load.settings.load import load
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.console import Console
-from wps_load.swarm.messages import Claim, Hello, Status, ToCoordinator, from_wire, to_wire
+from wps_load.swarm.message_wire import message_to_coordinator, to_wire
+from wps_load.swarm.messages import Claim, Hello, Status, ToCoordinator
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.run_plan import Expected, RunPlan
 
@@ -56,7 +57,7 @@ def _packed(message: ToCoordinator) -> bytes:
 
 
 def _received(conductor: Conductor, worker: str, packed: bytes, at_ns: int) -> None:
-    conductor.received(worker, conductor.plan.number, from_wire(msgpack.unpackb(packed)), at_ns)
+    conductor.received(worker, conductor.plan.number, message_to_coordinator(msgpack.unpackb(packed)), at_ns)
 
 
 def _rss_bytes() -> int:

@@ -31,7 +31,8 @@ from wps_load.swarm.bus import MasterBus
 from wps_load.swarm.conductor import Conductor, Phase
 from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.guard import Trouble
-from wps_load.swarm.messages import Accounts, Claim, ClockReply, Finals, Hello, Status, ToCoordinator, to_wire
+from wps_load.swarm.message_wire import to_wire
+from wps_load.swarm.messages import Accounts, Claim, ClockReply, Finals, Hello, Status, ToCoordinator
 from wps_load.swarm.run_plan import Expected, RunPlan
 from wps_load.swarm.stream_finals import Streams
 

@@ -83,6 +83,7 @@ SWARM_FLOORS = (
     {"roster"},
     {"clocks", "collector", "slots"},
     {"pairs"},
+    {"message_wire"},
     {"messages"},
     {"epoch_report"},
 )
@@ -97,6 +98,7 @@ PURE_IN_SWARM = {
     "pairs",
     "slots",
     "messages",
+    "message_wire",
     "facts",
     "population_facts",
 }

@@ -161,6 +161,8 @@ def test_what_does_not_fit_is_refused_before_it_is_sent() -> None:
     for topic in ("a" * 65_536, "\ud800"):
         with pytest.raises(LocalProtocolError):
             encode(Publish(topic, b""), V5)
+    with pytest.raises(LocalProtocolError, match="packet id"):
+        encode(Publish("t", b"", qos=1), V5)
     with pytest.raises(LocalProtocolError):
         varint(268_435_456)
 

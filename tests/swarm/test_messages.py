@@ -13,6 +13,7 @@ from wps_load.measure.presence import Presence
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm import agent, conductor
 from wps_load.swarm.epoch_report import EpochReport
+from wps_load.swarm.message_wire import UnknownMessage, message_to_agent, message_to_coordinator, to_wire
 from wps_load.swarm.messages import (
     Accounts,
     Claim,
@@ -35,10 +36,7 @@ from wps_load.swarm.messages import (
     Status,
     ToAgent,
     ToCoordinator,
-    UnknownMessage,
     Window,
-    from_wire,
-    to_wire,
 )  # fmt: skip
 from wps_load.swarm.stream_finals import Streams
 
@@ -59,7 +57,8 @@ TO_AGENT: tuple[ToAgent, ...] = (
 
 @pytest.mark.parametrize("message", [*TO_COORDINATOR, *TO_AGENT], ids=lambda message: type(message).__name__)
 def test_a_message_comes_back_as_it_was(message: ToCoordinator | ToAgent) -> None:
-    again = from_wire(msgpack.loads(msgpack.dumps(to_wire(message))))
+    wire = msgpack.loads(msgpack.dumps(to_wire(message)))
+    again = message_to_agent(wire) if isinstance(message, ToAgent) else message_to_coordinator(wire)
     assert type(again) is type(message)
     assert again == without_zeros(message)
 
@@ -74,7 +73,9 @@ def without_zeros(message: ToCoordinator | ToAgent) -> ToCoordinator | ToAgent:
 
 def test_counts_of_what_did_not_happen_are_not_sent() -> None:
     idle = report(6, counts={"published": 4})
-    assert from_wire(to_wire(idle)).totals == from_wire(to_wire(idle)).deltas == {"published": 4}
+    came = message_to_coordinator(to_wire(idle))
+    assert isinstance(came, Report)
+    assert came.totals == came.deltas == {"published": 4}
 
 
 def test_what_was_measured_comes_back_too() -> None:
@@ -82,7 +83,9 @@ def test_what_was_measured_comes_back_too() -> None:
     histogram.record(5_000_000, 3)
     part = EpochReport(1, 2, Snapshot({"rtt": histogram}, {("rtt", "timeout"): 4}))
     sent = report(1, parts=(part,))
-    (found,) = from_wire(to_wire(sent)).parts
+    came = message_to_coordinator(to_wire(sent))
+    assert isinstance(came, Report)
+    (found,) = came.parts
     assert (found.resets, found.epoch, found.snapshot.failures) == (1, 2, {("rtt", "timeout"): 4})
     assert found.snapshot.histograms["rtt"].percentile(50.0) == histogram.percentile(50.0)
 
@@ -90,7 +93,14 @@ def test_what_was_measured_comes_back_too() -> None:
 @pytest.mark.parametrize("wire", [[], ["greet"], ["claim"], ["claim", 1, 2], ["accounts", 5, 1], [["claim"], 1]])
 def test_a_message_of_another_version_is_told_as_such(wire: list[object]) -> None:
     with pytest.raises(UnknownMessage, match="another version of wps-load"):
-        from_wire(wire)
+        message_to_coordinator(wire)
+
+
+def test_nobody_takes_what_is_for_the_other_side() -> None:
+    with pytest.raises(UnknownMessage):
+        message_to_agent(to_wire(Claim(3)))
+    with pytest.raises(UnknownMessage):
+        message_to_coordinator(to_wire(Retry()))
 
 
 def test_each_side_has_an_answer_to_every_kind_of_the_other() -> None:

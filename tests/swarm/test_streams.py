@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wps_load.swarm.expectations import Expectations
-from wps_load.swarm.messages import to_wire
+from wps_load.swarm.message_wire import to_wire
 from wps_load.swarm.run_plan import AgentState
 from wps_load.swarm.stream_finals import FinalsOfAll, Streams
 

@@ -5,9 +5,9 @@ Source: OASIS MQTT Version 3.1.1 and Version 5.0. What breaks the format is a Re
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
 
@@ -68,7 +68,7 @@ class Property(IntEnum):
     SHARED_AVAILABLE = 0x2A
 
 
-Properties = Mapping[int, object]
+Properties = Mapping[int, Any]
 """By id: numbers, texts, bytes; of USER_PROPERTY a tuple of (name, value)."""
 NO_PROPERTIES: Final[Properties] = {}
 
@@ -195,12 +195,12 @@ def binary(value: bytes) -> bytes:
     return len(value).to_bytes(2, "big") + value
 
 
-def _pair(value: object) -> bytes:
-    return b"".join(b"\x26" + text(name) + text(said) for name, said in value)  # type: ignore[attr-defined]
+def _pairs(value: Iterable[tuple[str, str]]) -> bytes:
+    return b"".join(b"\x26" + text(name) + text(said) for name, said in value)
 
 
-def _number(size: int) -> Callable[[object], bytes]:
-    return lambda value: int(value).to_bytes(size, "big")  # type: ignore[call-overload]
+def _number(size: int) -> Callable[[int], bytes]:
+    return lambda value: value.to_bytes(size, "big")
 
 
 _ONE, _TWO, _FOUR = _number(1), _number(2), _number(4)
@@ -221,7 +221,7 @@ _WRITERS: Final[Mapping[int, Callable[..., bytes]]] = {
 def properties(found: Properties) -> bytes:
     """The block, with its length."""
     body = b"".join(
-        _pair(value) if number == _P.USER_PROPERTY else bytes((number,)) + _WRITERS[number](value)
+        _pairs(value) if number == _P.USER_PROPERTY else bytes((number,)) + _WRITERS[number](value)
         for number, value in found.items()
     )
     return varint(len(body)) + body
@@ -238,7 +238,11 @@ def encode(packet: Packet, version: int) -> bytes:
     match packet:
         case Publish():
             first = PacketKind.PUBLISH << 4 | packet.dup << 3 | packet.qos << 1 | packet.retain
-            number = _TWO(packet.packet_id) if packet.qos else b""
+            number = b""
+            if packet.qos:
+                if packet.packet_id is None:
+                    raise LocalProtocolError("a publication of QoS 1 or 2 without a packet id")
+                number = _TWO(packet.packet_id)
             block = properties(packet.properties) if five else b""
             return framed(first, text(packet.topic) + number + block + packet.payload)
         case PublishResponse():

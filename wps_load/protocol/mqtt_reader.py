@@ -6,7 +6,7 @@ A frame may hold a part of a packet, or several (MQTT 5.0, section 6), so a conn
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from wps_load.protocol.mqtt_packets import (
     PINGREQ,
@@ -151,18 +151,18 @@ class _Cursor:
         size = self.varint()
         inner = _Cursor(self._data, self._at, self._at + size)
         self.take(size)
-        found: dict[int, object] = {}
+        found: dict[int, Any] = {}
         while inner.left:
             number = inner.varint()
             if number == _P.USER_PROPERTY:
-                found[number] = (*found.get(number, ()), (inner.text(), inner.text()))  # type: ignore[misc]
+                found[number] = (*found.get(number, ()), (inner.text(), inner.text()))
                 continue
             if number in found and number != _P.SUBSCRIPTION_ID:
                 raise malformed(f"property 0x{number:02x} comes twice")
             found[number] = inner.property(number)
         return found
 
-    def property(self, number: int) -> object:
+    def property(self, number: int) -> Any:
         if number in _FIXED:
             return self.number(_FIXED[_P(number)])
         if number in _TEXTS:

@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from wps_load.swarm import locust_seam
 from wps_load.swarm.guard import Trouble, guarded
-from wps_load.swarm.messages import Failed, ToAgent, ToCoordinator, from_wire, to_wire
+from wps_load.swarm.message_wire import message_to_agent, message_to_coordinator, to_wire
+from wps_load.swarm.messages import Failed, ToAgent, ToCoordinator
 
 Heard = Callable[[str, int, ToCoordinator], None]
 """`(agent, number of its run, message)`"""
@@ -99,7 +100,7 @@ class MasterBus:
 
     def _received(self, environment: Any, msg: Any) -> None:
         run, wire = msg.data["run"], msg.data["message"]
-        message = from_wire(wire)
+        message = message_to_coordinator(wire)
         if isinstance(message, Failed):
             self._on_trouble(Trouble(message.sentence, message.code))
         elif self.on_coordinator is not None:
@@ -129,4 +130,4 @@ class WorkerBus:
 
     def _received(self, environment: Any, msg: Any) -> None:
         if self.on_agent is not None:
-            self.on_agent(from_wire(msg.data))
+            self.on_agent(message_to_agent(msg.data))

@@ -1,24 +1,19 @@
 """What the coordinator and the agents say to each other, as values: one NamedTuple for each kind of message. Pure.
 
 Instants (`..._ns`) are in the coordinator's clock, except where a field says that it is the agent's. In one process the
-values are handed over as they are; between processes they travel as `[kind, *fields]`, which is plain data for msgpack.
+values are handed over as they are; between processes they travel as plain data (`message_wire`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from wps_load.errors import ExitCode, WpsLoadError
+from wps_load.errors import ExitCode
 from wps_load.measure.ledger import LedgerTotals, PairTotals
 from wps_load.measure.presence import Presence
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.stream_finals import Streams
-
-
-class UnknownMessage(WpsLoadError):
-    """A message that this version does not know: master and worker are not of the same version."""
-
 
 # -- agent to coordinator --------------------------------------------------------------------------------------
 
@@ -220,88 +215,3 @@ class Expect(NamedTuple):
 
 ToCoordinator = Hello | Claim | Release | Status | Report | ClockReply | Finals | Accounts | Failed
 ToAgent = Grant | Window | Rate | Present | Retry | Reset | ClockRequest | Clock | End | Expect
-
-_KINDS: Final[Mapping[str, type[Any]]] = {
-    "hello": Hello, "claim": Claim, "release": Release, "status": Status, "report": Report, "pong": ClockReply,
-    "finals": Finals, "accounts": Accounts, "failed": Failed,
-    "grant": Grant, "window": Window, "rate": Rate, "present": Present, "retry": Retry, "reset": Reset,
-    "ping": ClockRequest, "clock": Clock, "end": End, "expect": Expect,
-}  # fmt: skip
-_NAMES: Final = {cls: name for name, cls in _KINDS.items()}
-
-
-def to_wire(message: ToCoordinator | ToAgent) -> list[Any]:
-    """Plain data for msgpack: None, bool, int, float, str, bytes, lists, and dicts whose keys are str."""
-    fields: Sequence[Any] = message
-    if isinstance(message, Report):
-        fields = message._replace(
-            deltas=_counted(message.deltas),
-            totals=_counted(message.totals),
-            vitals=list(message.vitals),  # type: ignore[arg-type]
-            presence=_presence_to_wire(message.presence),
-            parts=[part.to_wire() for part in message.parts],  # type: ignore[misc]
-            populations=[_sums_to_wire(each) for each in message.populations],  # type: ignore[misc]
-        )
-    elif isinstance(message, Finals | Expect):
-        fields = message._replace(streams=message.streams.to_wire())  # type: ignore[arg-type]
-    elif isinstance(message, Accounts):
-        populations = [each.to_wire() for each in message.populations]
-        fields = message.totals.to_wire(), message.connecting, populations, [list(each) for each in message.pairs]
-    elif isinstance(message, Failed):
-        fields = message.sentence, int(message.code)
-    elif isinstance(message, Grant):
-        fields = ([list(slot) for slot in message.slots],)
-    return [_NAMES[type(message)], *fields]
-
-
-def from_wire(wire: Sequence[Any]) -> Any:
-    """The inverse of `to_wire`. Raises UnknownMessage."""
-    try:
-        kind, *fields = wire
-        message = _KINDS[kind](*fields)
-        if isinstance(message, Report):
-            return message._replace(
-                vitals=Vitals(*message.vitals),
-                presence=_presence(message.presence),
-                parts=tuple(EpochReport.from_wire(part) for part in message.parts),  # type: ignore[arg-type]
-                populations=tuple(_sums(*each) for each in message.populations),
-            )
-        if isinstance(message, Finals | Expect):
-            return message._replace(streams=Streams.from_wire(message.streams))  # type: ignore[arg-type]
-        if isinstance(message, Accounts):
-            return message._replace(
-                totals=LedgerTotals.from_wire(message.totals),  # type: ignore[arg-type]
-                populations=tuple(LedgerTotals.from_wire(each) for each in message.populations),  # type: ignore[arg-type]
-                pairs=tuple(PairTotals(*each) for each in message.pairs),
-            )
-        if isinstance(message, Failed):
-            return message._replace(code=ExitCode(message.code))
-        if isinstance(message, Grant):
-            return Grant(tuple(Slot(*slot) for slot in message.slots))
-        return message
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnknownMessage(
-            "a message of another version of wps-load came: master and workers need the same"
-        ) from error
-
-
-def _sums_to_wire(sums: Sums) -> list[Any]:
-    deltas, totals = _counted(sums.deltas), _counted(sums.totals)
-    return list(sums._replace(deltas=deltas, totals=totals, presence=_presence_to_wire(sums.presence)))
-
-
-def _counted(counts: Mapping[str, int]) -> dict[str, int]:
-    """Without what did not happen: most counters of most seconds."""
-    return {name: count for name, count in counts.items() if count}
-
-
-def _presence_to_wire(presence: Presence | None) -> Any:
-    return None if presence is None else presence.to_wire()
-
-
-def _presence(wire: Any) -> Presence | None:
-    return None if wire is None else Presence.from_wire(wire)
-
-
-def _sums(open_: int, deltas: Mapping[str, int], totals: Mapping[str, int], presence: Any) -> Sums:
-    return Sums(open_, deltas, totals, _presence(presence))
