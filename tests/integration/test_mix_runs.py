@@ -60,6 +60,8 @@ def test_the_ledger_closes_by_population_and_in_sum(finished: dict[str, Finished
     for part in parts:
         heard = [row for row in rows if row["receiver"] == part["name"]]
         assert sum(row["delivered"] for row in heard) == part["messages"]["delivered"], part["name"]
+        for count in ("published", "delivered"):
+            assert sum(part["course"][count]) == part["messages"][count], part["name"]
 
 
 def pairs(finished: dict[str, Finished], name: str) -> dict[tuple[str, str], dict[str, Any]]:

@@ -10,6 +10,7 @@ from tests.report.report_runs import MadeRun, facts, histogram, lognormal_ns
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import parse
 from wps_load.report.model import PairFacts, RunFacts
+from wps_load.report.portion import PORTIONS, PortionView
 
 METRICS = {"rtt": 12.0, "rtt_service": 11.0, "delivery": 9.0, "publish_ack": 8.0, "connect": 40.0, "join_group": 5.0}
 
@@ -18,6 +19,12 @@ def mix(names: tuple[str, ...] = ("hosts", "viewers", "idlers"), *, measure_s: i
     """Each population is slower than the one before it; the first one's messages are heard by all. The second one has
     lost deliveries, and failures."""
     whole = facts(measure_s=measure_s, rate=200)
+    portions = {
+        name: PortionView(5 + number, {"published": 10, "delivered": 20, "lost": 0}, {"rtt": (12.0, 25.0 + number)})
+        for number, name in enumerate(names)
+    }
+    rows = [{**row, PORTIONS: portions} if row["phase"] == "measure" else row for row in whole.timeline]
+    whole = replace(whole, timeline=rows)
     rng = np.random.default_rng(7)
     populations: dict[str, RunFacts] = {}
     for number, name in enumerate(names):

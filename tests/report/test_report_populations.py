@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.browser import browser_test, chromium_running, looking
 from tests.report.population_runs import METRICS, mix
-from tests.report.report_runs import facts
-from wps_load.report import html, tables, words
+from tests.report.report_runs import MadeRun, facts, histogram
+from wps_load.measure.retention import EACH, RECENT
+from wps_load.measure.snapshot import Snapshot
+from wps_load.report import files, html, tables, words
 from wps_load.report.charts import by_population
+from wps_load.report.interval import Interval
+from wps_load.report.model import RunState
 from wps_load.report.part import histograms_of, part_of
 from wps_load.report.population_tables import populations
+from wps_load.report.portion import PORTIONS, Portion, PortionView, course_of
+from wps_load.report.schema import first_fault
 from wps_load.report.summary import build_summary
 from wps_load.report.tiles import figures
 
@@ -76,6 +84,97 @@ def test_populations_are_compared_where_there_are_two_with_times() -> None:
     assert drawn is not None
     assert [line.label for line in drawn.lines] == ["hosts rtt", "viewers rtt", "idlers rtt"]
     assert by_population(populations(summary)[:1], run.histograms) is None
+
+
+def test_a_populations_course_is_beside_the_runs_timeline() -> None:
+    summary = build_summary(mix())
+    course = populations(summary)[1]["course"]
+    assert course is not None
+    assert {len(column) for column in course.values() if isinstance(column, list)} == {30}
+    assert (course["t_s"][:2], course["p99"][:2]) == ([4.0, 5.0], [26.0, 26.0]), "from the measure phase on"
+    assert not [row for row in summary["timeline"] if "populations" in row]
+    assert first_fault(summary) is None
+    rows: Any = part_of(summary, populations(summary)[1])["timeline"]
+    assert (rows[1]["rtt_p99"], rows[1]["users"], rows[1]["published"], rows[1]["interval_s"]) == (26.0, 6, 10, 1.0)
+
+
+def test_a_long_course_loses_no_count_and_no_spike() -> None:
+    views = [PortionView(at, {"published": 1, "delivered": 2, "lost": 0}, {}) for at in range(1500)]
+    views[777] = replace(views[777], times={"rtt": (5.0, 500.0)})
+    course = course_of([{"t_s": at + 1.0, PORTIONS: {"a": view}} for at, view in enumerate(views)], "a", "rtt")
+    assert course is not None
+    assert len(course["t_s"]) == 500
+    assert (sum(n or 0 for n in course["published"]), sum(n or 0 for n in course["delivered"])) == (1500, 3000)
+    assert (course["t_s"][-1], course["users"][-1]) == (1500.0, 1499)
+    assert [p99 for p99 in course["p99"] if p99 is not None] == [500.0]
+
+
+def test_while_a_run_goes_on_there_is_no_course() -> None:
+    run = mix()
+    parts = {name: replace(each, state=RunState.RUNNING) for name, each in run.populations.items()}
+    summary = build_summary(replace(run, state=RunState.RUNNING, populations=parts))
+    assert populations(summary)[0]["course"] is None
+    assert part_of(summary, populations(summary)[0])["timeline"] == []
+    assert not [row for row in summary["timeline"] if "populations" in row]
+
+
+def test_portions_add_up_as_intervals_do() -> None:
+    def interval(at: int, ms: int) -> Interval:
+        portion = Portion(at, {"published": at, "missing": 1}, Snapshot({"rtt": histogram([ms * 1_000_000])}))
+        return Interval(at - 1.0, float(at), {"measure": 1.0}, at, 1.0, {}, Snapshot(), {"hosts": portion})
+
+    whole, later = interval(1, 10), interval(2, 30)
+    whole.absorb(later)
+    whole.absorb(Interval(2.0, 3.0, {"drain": 1.0}, 0, 1.0, {}))
+    row: Any = whole.row()
+    view = row[PORTIONS]["hosts"]
+    assert (view.users, view.counts) == (2, {"published": 3, "delivered": 0, "lost": 2})
+    assert view.times["rtt"] == pytest.approx((10.0, 30.0), rel=0.01)
+    assert later.portions["hosts"].counts == {"published": 2, "missing": 1}, "left as it is"
+    copy = whole.copy()
+    copy.absorb(later)
+    assert whole.portions["hosts"].counts["published"] == 3
+
+
+TEN = ("alfa", "bravo", "charlie", "delta", "echo", "foxtrot", "golf", "hotel", "india", "juliett")
+
+
+@pytest.fixture(scope="module")
+def long_mix() -> MadeRun:
+    """An hour by seconds and what is older than that, ten populations, six metrics, each value another."""
+    run = mix(TEN)
+    rng, rows = np.random.default_rng(3), []
+    for at in range(RECENT + 10 * EACH):
+        row: dict[str, Any] = {**run.timeline[10], "t_s": float(at + 1)}
+        for metric in METRICS:
+            spread = {p: round(float(rng.gamma(4.0, 10.0)), 3) for p in ("p50", "p90", "p99")}
+            row |= {f"{metric}_count": 200, **{f"{metric}_{p}": value for p, value in spread.items()}}
+        row |= {name: round(float(rng.gamma(4.0)), 3) for name in ("loop_lag_ms_p99", "send_lag_ms_p99", "cpu_percent")}
+        row["failed_connect_http_429"] = int(rng.integers(3))
+        row[PORTIONS] = {
+            name: PortionView(
+                50,
+                {"published": int(rng.integers(100)), "delivered": int(rng.integers(1000)), "lost": 0},
+                {"rtt": (round(float(rng.gamma(4.0, 9.0)), 3), round(float(rng.gamma(4.0, 30.0)), 3))},
+            )
+            for name in TEN
+        }
+        rows.append(row)
+    parts = {name: replace(each, timeline=rows) for name, each in run.populations.items()}
+    return replace(run, timeline=rows, populations=parts)
+
+
+def test_many_populations_and_a_long_run_make_a_small_report(long_mix: MadeRun, tmp_path: Path) -> None:
+    files.write_run(tmp_path, long_mix)
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert sizes["report.html"] < 500_000
+    assert sizes["summary.json"] < 5_000_000
+    text = (tmp_path / "report.html").read_text()
+    for name in TEN:
+        for chart in ("latency-rtt", "messages", "distribution"):
+            assert f'id="chart-{name}-{chart}"' in text
+    for chart in ("latency-rtt", "messages", "connections", "generator", "errors", "populations", "populations-time"):
+        assert f'id="chart-{chart}"' in text
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Literal
 
+import pytest
+
 from tests.swarm.runs import NUMBER, FakeCrowd, planned
 from wps_load.clock import NS_PER_S
 from wps_load.measure.histogram import Histogram
@@ -67,8 +69,8 @@ def test_populations_add_up_to_the_run_and_are_judged_by_their_own() -> None:
     counted = counts(offered=2, published=2, delivered=4)
     report = Report(
         1, False, 3, 1, counted, counted, Vitals(0.0, 0, 0), presence, [parts],
-        [Sums(2, counts(), counts(offered=2, published=2, delivered=2), presence),
-         Sums(1, counts(), counts(delivered=2), presence)],
+        [Sums(2, counts(published=2, delivered=2), counts(offered=2, published=2, delivered=2), presence),
+         Sums(1, counts(delivered=2), counts(delivered=2), presence)],
     )  # fmt: skip
     conductor.received("a", NUMBER, report, NS_PER_S)
     conductor.drain(2 * NS_PER_S)
@@ -91,6 +93,12 @@ def test_populations_add_up_to_the_run_and_are_judged_by_their_own() -> None:
     assert [each["verdict"] for each in display["slo"]] == ["fail"]
     assert [each["verdict"] for each in chat["slo"]] == ["pass"]
     assert [each["connections"]["peak"] for each in parts_of] == [2, 1]
+    course = display["course"]
+    assert course is not None
+    assert course == {
+        "t_s": [1.0], "users": [1], "published": [0], "delivered": [2], "lost": [0],
+        "p50": [pytest.approx(20.0, rel=0.01)], "p99": [pytest.approx(20.0, rel=0.01)],
+    }  # fmt: skip
 
 
 def test_a_run_of_one_population_has_no_list_of_them() -> None:

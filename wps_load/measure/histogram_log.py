@@ -45,10 +45,10 @@ def log_header(started_at: datetime) -> str:
     )
 
 
-def interval_lines(started_s: float, length_s: float, interval: Snapshot) -> str:
-    """A line for each histogram of one interval that has values, in the order of their names."""
+def interval_lines(started_s: float, length_s: float, interval: Snapshot, prefix: str = "") -> str:
+    """A line for each histogram of one interval that has values, in the order of their names. `prefix`: of the tags."""
     return "".join(
-        log_line(LogEntry(name, started_s, length_s, histogram))
+        log_line(LogEntry(prefix + name, started_s, length_s, histogram))
         for name, histogram in sorted(interval.histograms.items())
         if histogram.count and name != PENDING  # no times
     )

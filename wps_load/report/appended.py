@@ -113,5 +113,8 @@ class AppendedFiles:
         if row is not None:
             self._csv.append(timeline.csv_line(row.row()))
         if histograms is not None:
-            lines = interval_lines(histograms.from_s, histograms.to_s - histograms.from_s, histograms.snapshot)
+            began, length = histograms.from_s, histograms.to_s - histograms.from_s
+            lines = interval_lines(began, length, histograms.snapshot)
+            for name, portion in histograms.portions.items():
+                lines += interval_lines(began, length, portion.snapshot, f"{name}.")
             self._log.append(lines.encode())

@@ -71,7 +71,7 @@ def shown_metrics(summary: Summary) -> list[str]:
     return [name for name in dict.fromkeys((*asked, headline(summary))) if samples(metric_row(summary, name))][:3]
 
 
-def latency(summary: Summary, metric: str) -> Chart | None:
+def latency(summary: Summary, metric: str, points: int = MAX_POINTS) -> Chart | None:
     """The percentiles of a metric, second by second, with the limits that are near."""
     lines = [(f"{metric}_{p}", f"{metric} {p}", slot) for p, slot in (("p50", 1), ("p90", 5), ("p99", 2))]
     limits = [
@@ -79,17 +79,17 @@ def latency(summary: Summary, metric: str) -> Chart | None:
         for slo, words in limits_of(summary, metric)
         if slo.aggregate in ("p50", "p90", "p99")
     ]
-    return _over_time(summary, f"latency-{metric}", f"{metric} over time", lines, "ms", limits)
+    return _over_time(summary, f"latency-{metric}", f"{metric} over time", lines, "ms", limits, points=points)
 
 
-def messages(summary: Summary) -> Chart | None:
+def messages(summary: Summary, points: int = MAX_POINTS) -> Chart | None:
     lines = [
         ("offered", "due", 6),
         ("published", "published", 1),
         ("delivered", "delivered", 3),
         ("lost", "missing so far", 4),
     ]
-    return _over_time(summary, "messages", "messages over time", lines, "per second", wide="offered")
+    return _over_time(summary, "messages", "messages over time", lines, "per second", wide="offered", points=points)
 
 
 def connections(summary: Summary) -> Chart | None:
@@ -121,9 +121,10 @@ def _over_time(
     *,
     wide: str = "",
     size: str = "",
+    points: int = MAX_POINTS,
 ) -> Chart | None:
     """Columns of the timeline as lines; None where none has a value."""
-    time = thinned(summary["timeline"], [column for column, _, _ in columns])
+    time = thinned(summary["timeline"], [column for column, _, _ in columns], points)
     seconds = time["t_s"]
     lines = [
         Polyline(words, seconds, time[column], slot, wide=column == wide)
@@ -231,6 +232,29 @@ def distribution(
     if not lines:
         return None
     return _by_percentile("distribution", "latency by percentile", lines, limits)
+
+
+def populations_over_time(summary: Summary, rows: Sequence[PopulationRow], points: int) -> Chart | None:
+    """The p99 of what each population is about, of as many as there are colours."""
+    courses = {row["name"]: course for row in rows if (course := row.get("course")) and any(course["p99"])}
+    shown = dict([*courses.items()][:_COLOURS])
+    if len(shown) < 2:
+        return None
+    made: dict[float, dict[str, float | None]] = {}
+    for name, course in shown.items():
+        for t_s, p99 in zip(course["t_s"], course["p99"], strict=True):
+            made.setdefault(t_s, {"t_s": t_s})[name] = p99
+    timeline: Any = [made[t_s] for t_s in sorted(made)]
+    metrics = {row["name"]: row["main_metric"] for row in rows}
+    lines = [(name, f"{name} {metrics[name]} p99", slot) for slot, name in enumerate(shown, 1)]
+    return _over_time(
+        {**summary, "timeline": timeline},
+        "populations-time",
+        "p99 of each population over time",
+        lines,
+        "ms",
+        points=points,
+    )
 
 
 def by_population(rows: Sequence[PopulationRow], histograms: Mapping[str, Histogram]) -> Chart | None:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 from msgspec import Meta
 
 from wps_load.measure.catalog import METRICS
+from wps_load.report.document_course import Course, TimelineRow
 from wps_load.report.document_phases import Amount, Count, Number, PhaseRow, Whole
 
 SCHEMA = "wps-load.summary/2"
@@ -253,19 +254,6 @@ class WorkerRow(TypedDict):
     lost: Annotated[bool, Meta(description="It was gone for good before the run's end.")]
 
 
-class TimelineRow(TypedDict):
-    """One interval, usually a second; counts are those of the interval. Metrics with a value in it add NAME_count,
-    NAME_p50, NAME_p90, NAME_p99.
-    """
-
-    t_s: Annotated[float, Meta(description="Its end, seconds since the start.")]
-    phase: NotRequired[str]
-    users: Annotated[Count, Meta(description="Connections open at its end.")]
-    published: Count
-    delivered: Count
-    lost: Annotated[int | None, Meta(description="Missing so far: negative when stragglers came in.")]
-
-
 class StepRow(TypedDict):
     """Some seconds at one load: messages a second of all publishers, or users."""
 
@@ -324,6 +312,7 @@ class PopulationRow(TypedDict):
     failures: list[FailureRow]
     main_metric: Annotated[MetricName, Meta(description="The latency that it is about.")]
     slo: list[SloRow]
+    course: NotRequired[Annotated[Course | None, Meta(description="Null while the run goes on.")]]
 
 
 class MatrixRow(TypedDict):

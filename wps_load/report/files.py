@@ -186,6 +186,8 @@ def _summary_pieces(summary: Summary) -> Iterator[bytes]:
         yield comma + b'\n  "%s": ' % name.encode()
         if name == "timeline":
             yield from _rows(summary["timeline"])
+        elif name == "populations" and summary.get("populations"):
+            yield from _rows(summary.get("populations") or ())  # whose courses would be a line a value
         else:
             yield orjson.dumps(value, option=orjson.OPT_INDENT_2).replace(b"\n", b"\n  ")
         comma = b","

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
+from wps_load.report.portion import PORTIONS, Portion
 from wps_load.report.timeline import timeline_row
 
 COUNTS = (
@@ -31,7 +32,8 @@ class Interval:
     """What came in the seconds after `from_s` up to `to_s`, counted from the start of the run.
 
     `phases`: for how many seconds it was in each. `users`: connections open at its end. `cpu_percent`: the busiest
-    second of any worker. `counts`: messages, by the names of COUNTS.
+    second of any worker. `counts`: messages, by the names of COUNTS. `portions`: what of it is each population's, where
+    there are several.
     """
 
     from_s: float
@@ -41,6 +43,7 @@ class Interval:
     cpu_percent: float
     counts: dict[str, int]
     snapshot: Snapshot = field(default_factory=Snapshot)
+    portions: dict[str, Portion] = field(default_factory=dict)
 
     def absorb(self, later: Interval) -> None:
         """Becomes both together; `later` begins where this one ends, and is left as it is."""
@@ -52,13 +55,26 @@ class Interval:
         for name, count in later.counts.items():
             self.counts[name] = self.counts.get(name, 0) + count
         self.snapshot.merge(later.snapshot)
+        for name, portion in later.portions.items():
+            mine = self.portions.get(name)
+            if mine is None:
+                self.portions[name] = portion.copy()
+            else:
+                mine.absorb(portion)
 
     def copy(self) -> Interval:
         """One that may absorb others while this one stays as it is."""
         snapshot = Snapshot()
         snapshot.merge(self.snapshot)
         return Interval(
-            self.from_s, self.to_s, dict(self.phases), self.users, self.cpu_percent, dict(self.counts), snapshot
+            self.from_s,
+            self.to_s,
+            dict(self.phases),
+            self.users,
+            self.cpu_percent,
+            dict(self.counts),
+            snapshot,
+            {name: portion.copy() for name, portion in self.portions.items()},
         )
 
     def without_times(self) -> Interval:
@@ -87,6 +103,8 @@ class Interval:
             send_lag_ms_p99=p99_ms(self.snapshot.histograms.get("send_lag")),
             cpu_percent=self.cpu_percent,
         )
+        if self.portions:
+            row[PORTIONS] = {name: portion.view() for name, portion in self.portions.items()}
         return row | counted
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any, cast
 
 from wps_load.measure.histogram import Histogram
 from wps_load.report.document import PopulationRow, SloRow, Summary
+from wps_load.report.document_course import TimelineRow
 
 
 def part_of(summary: Summary, row: PopulationRow) -> Summary:
@@ -28,12 +31,30 @@ def part_of(summary: Summary, row: PopulationRow) -> Summary:
         "rates": row["rates"],
         "metrics": row["metrics"],
         "failures": row["failures"],
-        "timeline": [],
+        "timeline": _timeline(row),
         "populations": None,
         "matrix": None,
         "capacity": None,
         "stages": None,
     }
+
+
+def _timeline(row: PopulationRow) -> list[TimelineRow]:
+    """The population's intervals as rows; none where they are not known."""
+    course, metric = row.get("course"), row["main_metric"]
+    if course is None:
+        return []
+    ends = course["t_s"]
+    columns: dict[str, Any] = {
+        "t_s": ends,
+        "interval_s": [end - begin for begin, end in pairwise([0.0, *ends])],
+        **{name: course[name] for name in ("users", "published", "delivered", "lost")},
+        f"{metric}_p50": course["p50"],
+        f"{metric}_p99": course["p99"],
+    }
+    return cast(
+        list[TimelineRow], [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    )
 
 
 def histograms_of(histograms: Mapping[str, Histogram], population: str) -> dict[str, Histogram]:

@@ -26,7 +26,9 @@ def overview(page: Page) -> Markup:
     said = "A delivery belongs to the receiver’s population, a publication to the publisher’s; the sums are the run’s."
     heard = matrix_table(summary)
     more = [] if heard is None else [Markup("<h3>Who heard whom</h3>"), table(heard)]
-    drawn = page.chart(charts.by_population(populations(summary), page.histograms or {}))
+    rows, points = populations(summary), _points(summary)
+    drawn = page.chart(charts.populations_over_time(summary, rows, points))
+    drawn += page.chart(charts.by_population(rows, page.histograms or {}))
     return of("any", section("Populations", said, table(populations_table(summary)), drawn, *more))
 
 
@@ -38,14 +40,27 @@ def each_population(page: Page) -> Iterator[Callable[[Page], Markup]]:
 def _population(row: PopulationRow, page: Page) -> Markup:
     name = row["name"]
     own = Page(part_of(page.summary, row), histograms_of(page.histograms or {}, name), page.extras, prefix=f"{name}-")
-    return of(name, section(name, f"{population_words(row)}.", *_body(own)), f"population-{name}")
+    return of(
+        name, section(name, f"{population_words(row)}.", *_body(own, _points(page.summary))), f"population-{name}"
+    )
 
 
-def _body(page: Page) -> Iterator[Markup]:
+def _points(summary: Summary) -> int:
+    """Of a line: with many populations fewer, so that the page stays small."""
+    return max(_FEWEST_POINTS, min(charts.MAX_POINTS, _ALL_POINTS // max(1, len(populations(summary)))))
+
+
+_ALL_POINTS, _FEWEST_POINTS = 1200, 60
+
+
+def _body(page: Page, points: int) -> Iterator[Markup]:
     summary = page.summary
     yield figures(first_figures(summary))
     if summary["slo"]:
         yield table(tables.slo_table(summary))
+    for metric in charts.shown_metrics(summary):
+        yield page.chart(charts.latency(summary, metric, points))
+    yield page.chart(charts.messages(summary, points))
     name = headline(summary)
     yield page.chart(charts.distribution(page.histograms or {}, name, charts.limits_of(summary, name)))
     if summary["metrics"]:

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from wps_load.report.document import SCHEMA, MetricRow, Summary, TimelineRow
+from wps_load.report.document import SCHEMA, MetricRow, Summary
+from wps_load.report.document_course import TimelineRow
 
 SCHEMA_PATH = Path(__file__).with_name("summary.schema.json")
 

@@ -32,15 +32,16 @@ from wps_load.report.document import (
     SendFailures,
     SloRow,
     Summary,
-    TimelineRow,
     Verdict,
     WorkerRow,
 )
+from wps_load.report.document_course import TimelineRow
 from wps_load.report.doubts import find_doubts
 from wps_load.report.evidence import Doubt, Evidence, main_metric_of
-from wps_load.report.model import GeneratorHealth, PairFacts, RunFacts, Worker
+from wps_load.report.model import GeneratorHealth, PairFacts, RunFacts, RunState, Worker
 from wps_load.report.outcome import exit_block
 from wps_load.report.phases import phase_rows
+from wps_load.report.portion import course_of, without_portions
 
 
 def build_summary(facts: RunFacts) -> Summary:
@@ -68,7 +69,7 @@ def build_summary(facts: RunFacts) -> Summary:
         "populations": [_population_row(name, each, slos) for name, each in parts.items()] or None,
         "matrix": [_matrix_row(pair) for pair in facts.pairs] or None,
         "phases": phase_rows(facts, main_metric_of(facts, metrics)),
-        "timeline": cast(list[TimelineRow], list(facts.timeline)),
+        "timeline": cast(list[TimelineRow], without_portions(facts.timeline)),
         "capacity": facts.capacity,
         "stages": facts.stages,
     }
@@ -146,6 +147,7 @@ class FactsSource:
 def _population_row(name: str, seen: Evidence, slos: Iterable[SloResult]) -> PopulationRow:
     """`slos`: the run's, of which some are its own."""
     facts, metrics = seen.facts, seen.metrics
+    main = main_metric_of(facts, metrics)
     return {
         "name": name,
         "users": facts.connections.target,
@@ -159,8 +161,9 @@ def _population_row(name: str, seen: Evidence, slos: Iterable[SloResult]) -> Pop
         "rates": _rates(facts),
         "metrics": {metric: cast(MetricRow, row) for metric, row in metrics.items()},
         "failures": failure_rows(facts),
-        "main_metric": main_metric_of(facts, metrics),
+        "main_metric": main,
         "slo": slo_rows(slo for slo in slos if slo.expression.startswith(f"{name}.")),
+        "course": None if facts.state is RunState.RUNNING else course_of(facts.timeline, name, main),
     }
 
 

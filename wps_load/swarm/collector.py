@@ -13,7 +13,8 @@ from wps_load.measure.histogram import Histogram
 from wps_load.measure.retention import Retention
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.interval import COUNTS, Interval, with_tasks
-from wps_load.settings.run_config import RunConfig
+from wps_load.report.portion import Portion
+from wps_load.settings.run_config import Population, RunConfig
 from wps_load.swarm.books import Books
 from wps_load.swarm.messages import Accounts, Report, Vitals
 from wps_load.swarm.pairs import Pairs
@@ -36,6 +37,7 @@ class Second:
     cpu_percent: float = 0.0
     populations: dict[int, Snapshot] = field(default_factory=dict)
     """What belongs to each, by its number."""
+    portions: dict[str, Portion] = field(default_factory=dict)
 
 
 class Collector(Books):
@@ -48,7 +50,9 @@ class Collector(Books):
         self, started_ns: int, config: RunConfig, on_second: Callable[[Collector], None] = lambda _: None
     ) -> None:
         super().__init__()
-        self.populations = [Books() for _ in config.populations] if len(config.populations) > 1 else []
+        several = config.populations if len(config.populations) > 1 else ()
+        self.populations = [Books() for _ in several]
+        self._shown = [_shown(each) for each in several]
         self.phases: list[tuple[str, int]] = []
         self.timeline: Retention[Interval, dict[str, object]] = Retention(Interval.row)
         self.newest: Interval | None = None
@@ -115,8 +119,9 @@ class Collector(Books):
             found.deltas[name] += delta
         found.open[agent] = report.open
         self.count(agent, report.epoch, report)
-        for books, sums in zip(self.populations, report.populations, strict=False):
+        for number, (books, sums) in enumerate(zip(self.populations, report.populations, strict=False)):
             books.count(agent, report.epoch, sums)
+            self._portion(found, number).add(sums.deltas)
         self.vitals[agent] = vitals = report.vitals
         found.cpu_percent = max(found.cpu_percent, vitals.cpu_percent)
         if not report.partial:  # of a few milliseconds the kernel's accounts are too coarse
@@ -126,6 +131,10 @@ class Collector(Books):
         if agent in self._reported:
             self._reported[agent] = second
         self._write_rows()
+
+    def _portion(self, second: Second, number: int) -> Portion:
+        """A population's part of a second that is not complete yet."""
+        return second.portions.setdefault(self._config.populations[number].name, Portion(0, {}))
 
     def _note_pause(self, agent: str, second: int) -> None:
         """An agent reports each second, unless it stands still or is cut off."""
@@ -200,6 +209,10 @@ class Collector(Books):
         began = float(self._last_row)
         self._last_row = number
         self.newest_of = second.populations
+        for population, books in enumerate(self.populations):
+            portion = self._portion(second, population)
+            portion.users = books.open
+            portion.snapshot = second.populations.get(population, Snapshot()).only(self._shown[population])
         self.write(
             Interval(
                 began,
@@ -209,6 +222,7 @@ class Collector(Books):
                 second.cpu_percent,
                 with_tasks(second.deltas, second.interval.counters),
                 second.interval,
+                second.portions,
             )
         )
 
@@ -228,3 +242,9 @@ class Collector(Books):
         """The phase that most of the second that ends at `second` was in."""
         middle = self._started_ns + second * NS_PER_S - NS_PER_S // 2
         return next((name for name, at in reversed(self.phases) if at <= middle), "connect")
+
+
+def _shown(population: Population) -> frozenset[str]:
+    """The times of a population that are shown by the second: what it is about, as far as that is known before."""
+    tasks = {"rtt"} if population.user_class else set()
+    return frozenset({population.main_metric, "delivery", *tasks})

@@ -1,0 +1,36 @@
+"""What happened when, in the summary document: of the run, and of each population. A part of `document`."""
+
+from __future__ import annotations
+
+from typing import Annotated, NotRequired, TypedDict
+
+from msgspec import Meta
+
+from wps_load.report.document_phases import Amount, Count
+
+
+class TimelineRow(TypedDict):
+    """One interval, usually a second; counts are those of the interval. Metrics with a value in it add NAME_count,
+    NAME_p50, NAME_p90, NAME_p99.
+    """
+
+    t_s: Annotated[float, Meta(description="Its end, seconds since the start.")]
+    phase: NotRequired[str]
+    users: Annotated[Count, Meta(description="Connections open at its end.")]
+    published: Count
+    delivered: Count
+    lost: Annotated[int | None, Meta(description="Missing so far: negative when stragglers came in.")]
+
+
+class Course(TypedDict):
+    """One population over time, in at most 600 intervals: a value for each. An interval begins where the one before it
+    ends. `p50`, `p99`: of its main metric; of an interval of several rows of the run's `timeline` the largest.
+    """
+
+    t_s: Annotated[list[float], Meta(description="Its end, seconds since the start.")]
+    users: Annotated[list[Count], Meta(description="Connections open at the interval's end.")]
+    published: list[Count]
+    delivered: list[Count]
+    lost: Annotated[list[int | None], Meta(description="Missing so far: negative when stragglers came in.")]
+    p50: list[Amount]
+    p99: list[Amount]
