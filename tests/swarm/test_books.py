@@ -94,7 +94,8 @@ def test_populations_add_up_to_the_run_and_are_judged_by_their_own() -> None:
     assert [each["verdict"] for each in chat["slo"]] == ["pass"]
     assert [each["connections"]["peak"] for each in parts_of] == [2, 1]
     course = display["course"]
-    assert course is not None
+    assert course is not None, display["main_metric"]
+    assert display["main_metric"] == "delivery"
     assert course == {
         "t_s": [1.0], "users": [1], "published": [0], "delivered": [2], "lost": [0],
         "p50": [pytest.approx(20.0, rel=0.01)], "p99": [pytest.approx(20.0, rel=0.01)],

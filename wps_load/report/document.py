@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
 from msgspec import Meta
 
 from wps_load.measure.catalog import METRICS
-from wps_load.report.document_course import Course, TimelineRow
+from wps_load.report.document_course import CourseColumns, TimelineRow
 from wps_load.report.document_phases import Amount, Count, Number, PhaseRow, Whole
 
 SCHEMA = "wps-load.summary/2"
@@ -312,7 +312,7 @@ class PopulationRow(TypedDict):
     failures: list[FailureRow]
     main_metric: Annotated[MetricName, Meta(description="The latency that it is about.")]
     slo: list[SloRow]
-    course: NotRequired[Annotated[Course | None, Meta(description="Null while the run goes on.")]]
+    course: NotRequired[Annotated[CourseColumns | None, Meta(description="Null while the run goes on.")]]
 
 
 class MatrixRow(TypedDict):

@@ -22,7 +22,7 @@ class TimelineRow(TypedDict):
     lost: Annotated[int | None, Meta(description="Missing so far: negative when stragglers came in.")]
 
 
-class Course(TypedDict):
+class CourseColumns(TypedDict):
     """One population over time, in at most 600 intervals: a value for each. An interval begins where the one before it
     ends. `p50`, `p99`: of its main metric; of an interval of several rows of the run's `timeline` the largest.
     """

@@ -8,7 +8,7 @@ from typing import cast
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.snapshot import Snapshot
-from wps_load.report.document_course import Course
+from wps_load.report.document_course import CourseColumns
 
 PORTIONS = "populations"
 """The key of a timeline's row that has the portions' views; summary.json has them by population instead."""
@@ -58,7 +58,7 @@ class Portion:
         return PortionView(self.users, {name: self.counts.get(key, 0) for name, key in _COUNTS.items()}, times)
 
 
-def course_of(rows: Sequence[Mapping[str, object]], population: str, metric: str) -> Course | None:
+def course_of(rows: Sequence[Mapping[str, object]], population: str, metric: str) -> CourseColumns | None:
     """A population over time, from the timeline's rows; None where they do not tell it."""
     found = [(row["t_s"], view) for row in rows if (view := _view(row, population)) is not None]
     if not found:

@@ -100,7 +100,12 @@ class Population:
     @property
     def main_metric(self) -> str:
         """The latency that it is about, as far as is known before the run."""
-        return main_metric(self.latencies, demanded(self.slos))
+        return main_metric(self.latencies, demanded(self.own_slos))
+
+    @property
+    def own_slos(self) -> tuple[Slo, ...]:
+        """Those that are not another population's: of a locustfile's classes each has all that were asked."""
+        return tuple(slo for slo in self.slos if slo.population in ("", self.name))
 
     def publisher_rate(self, publishers: int) -> Fraction | None:
         """Messages per second of each of `publishers`; None is the closed loop."""

@@ -134,7 +134,7 @@ class Collector(Books):
 
     def _portion(self, second: Second, number: int) -> Portion:
         """A population's part of a second that is not complete yet."""
-        return second.portions.setdefault(self._config.populations[number].name, Portion(0, {}))
+        return second.portions.setdefault(self.config.populations[number].name, Portion(0, {}))
 
     def _note_pause(self, agent: str, second: int) -> None:
         """An agent reports each second, unless it stands still or is cut off."""

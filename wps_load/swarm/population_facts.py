@@ -77,7 +77,7 @@ def _of_one(
         bytes_sent=books.total.counters.get("bytes_sent", 0),
         bytes_received=received,
         snapshot=books.total,
-        slos=population.slos,
+        slos=population.own_slos,
         publishers=None if tasks else _publishers(conductor, population, all_users),
         groups=_groups(population, users),
     )
