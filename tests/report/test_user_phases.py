@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from tests.report.report_runs import facts
 from wps_load.report import phases
 from wps_load.report.interval import Interval
+from wps_load.report.portion import Portion
 from wps_load.report.summary import build_summary
 from wps_load.report.user_phases import HOLD_S, MOST, UserPhases
 
@@ -27,14 +29,19 @@ def climb(first: int, last: int, seconds: int) -> list[Second]:
     return [(first + (last - first) * (at + 1) // seconds, None) for at in range(seconds)]
 
 
-def followed(seconds: list[Second], before: int | None = None) -> UserPhases:
-    """`before`: the number that was asked for when the first second began."""
+def followed(seconds: list[Second], before: int | None = None, *, populations: Sequence[str] = ()) -> UserPhases:
+    """`before`: the number that was asked for when the first second began. Each of several `populations` has a message
+    a second, and the last one the rest."""
     found = UserPhases()
     if before is None:
         before = seconds[0][0] if seconds[0][1] is not None else 1
     for at, (asked, held) in enumerate(seconds):
         counts = {"offered": asked, "published": asked, "delivered": asked, "missing": 0}
-        found.add(Interval(float(at), at + 1.0, {"measure": 1.0}, asked, 1.0, counts), before, asked, held)
+        second = Interval(float(at), at + 1.0, {"measure": 1.0}, asked, 1.0, counts)
+        for name in populations:
+            own = asked - len(populations) + 1 if name == populations[-1] else 1
+            second.portions[name] = Portion(own, {key: own if value else 0 for key, value in counts.items()})
+        found.add(second, before, asked, held)
         before = asked
     return found
 
@@ -108,3 +115,19 @@ def test_the_report_says_what_each_number_of_users_was_offered() -> None:
     assert len(phases.users_table(summary).rows) == 3
     still = build_summary(facts())
     assert (phases.users_sentence(still), phases.user_phases(still)) == ("", [])
+
+
+def test_the_report_says_what_each_population_had_with_each_number_of_users() -> None:
+    found = followed([*steady(20, 10), (40, None), *steady(40, 10)], populations=("app", "viewers")).found()
+    summary = build_summary(replace(facts(), user_phases=found))
+    rows = phases.user_phases(summary)
+    assert [[part["offered_per_s"] for part in row["populations"]] for row in rows] == [[1, 19], [1, 39], [1, 39]]
+    for row in rows:
+        for key in ("connections", "offered_per_s", "delivered_per_s"):
+            assert sum(part[key] or 0 for part in row["populations"]) == row[key]
+    assert "20 users for 10 s, 20 messages/s offered, 20 delivered (app 1 and 1, viewers 19 and 19)" in (
+        phases.users_sentence(summary)
+    )
+    table = phases.users_table(summary).rows
+    assert [row[0].text for row in table][:3] == ["20 users", "… app", "… viewers"]
+    assert len({len(row) for row in table}) == 1

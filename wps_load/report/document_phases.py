@@ -12,6 +12,17 @@ Count = Whole | None
 Amount = Number | None
 
 
+class PhasePart(TypedDict):
+    """What one population had in a phase."""
+
+    name: str
+    connections: Annotated[Amount, Meta(description="Open, in the mean.")]
+    offered_per_s: Amount
+    published_per_s: Amount
+    delivered_per_s: Amount
+    lost: Annotated[Count, Meta(description="Missing so far at its end, of what was due in it.")]
+
+
 class PhaseRow(TypedDict):
     """A phase of the run. Where the number of users changed, the measure phase is told again by these numbers: a row
     for each that was held, and one for each ramp between, with what came in its whole seconds.
@@ -33,3 +44,4 @@ class PhaseRow(TypedDict):
     p99: NotRequired[Amount]
     samples: NotRequired[Count]
     few_samples: NotRequired[Annotated[bool, Meta(description="Too few for p50 or p99.")]]
+    populations: NotRequired[Annotated[list[PhasePart], Meta(description="Of a run of several.")]]

@@ -9,7 +9,7 @@ There are none in a run that was asked for one number, be it too short to hold i
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from wps_load.report.interval import Interval
 
@@ -20,13 +20,14 @@ MOST = 60
 @dataclass(slots=True)
 class UserPhase:
     """`users`: the number that was held, None for a ramp, which led from `first` to `last`. `connected_s`: connections
-    open, times seconds."""
+    open, times seconds. `portions_s`: the same of each population, where there are several."""
 
     users: int | None
     first: int
     last: int
     interval: Interval
     connected_s: float
+    portions_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -44,10 +45,12 @@ class UserPhase:
         self.interval.absorb(later.interval)
         self.last = later.last
         self.connected_s += later.connected_s
+        for name, open_s in later.portions_s.items():
+            self.portions_s[name] = self.portions_s.get(name, 0.0) + open_s
 
     def copy(self) -> UserPhase:
         """One that may absorb others while this one stays as it is."""
-        return replace(self, interval=self.interval.copy())
+        return replace(self, interval=self.interval.copy(), portions_s=dict(self.portions_s))
 
 
 class UserPhases:
@@ -69,7 +72,9 @@ class UserPhases:
         goes_on = bool(self._stretches) and self._stretches[-1].users == held
         opened = self._open if goes_on and held is not None else second.users
         self._open = second.users
-        newest = UserPhase(held, first, asked, second, opened * (second.to_s - second.from_s))
+        length_s = second.to_s - second.from_s
+        portions_s = {name: each.users * length_s for name, each in second.portions.items()}
+        newest = UserPhase(held, first, asked, second, opened * length_s, portions_s)
         if goes_on:
             self._stretches[-1].absorb(newest)
             return
