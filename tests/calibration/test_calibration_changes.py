@@ -18,6 +18,7 @@ pytestmark = pytest.mark.calibration
 
 RAMP = Path(__file__).parent / "ramp_locustfile.py"
 GROUPS = "--headless -u 20 --wps-rate 20 --wps-payload 128B --wps-scenario small-group"
+MIX = f"--headless -u 20 --wps-mix {RAMP.with_name('ramp.toml')}"
 ECHO = "--headless -u 20 -r 100 --wps-rate 20 --wps-payload 128B"
 
 
@@ -31,6 +32,7 @@ def kill_a_worker(process: subprocess.Popen[str], emulator: EmulatorProcess) -> 
 RUNS = {
     "ramp": Run(GROUPS, locustfile=RAMP),
     "ramp, two workers": Run(f"{GROUPS} --processes 2", locustfile=RAMP),
+    "ramp of a mix, two workers": Run(f"{MIX} --processes 2", locustfile=RAMP),
     "worker killed": Run(f"{ECHO} --processes 2 -t 6s", during=kill_a_worker),
     "disconnects": Run(f"{ECHO} -t 4s", "disconnect=1/100,seed=5"),
 }
@@ -65,6 +67,26 @@ def test_who_joins_and_leaves_loses_nothing(outcomes: dict[str, Outcome], name: 
     assert outcome.messages["published"] == outcome.truth["messages_in"]
     # it delivers to who is on the way out as well
     assert 0 <= outcome.truth["deliveries"] - outcome.messages["delivered"] <= 10 * connections["closed_by_plan"]
+
+
+def test_the_populations_of_a_mix_come_and_go_together(outcomes: dict[str, Outcome]) -> None:
+    outcome = outcomes["ramp of a mix, two workers"]
+    summary, found = outcome.summary, outcome.messages
+    assert found["lost"] == found["misdelivered"] == found["missed"] == 0
+    assert found["published"] == outcome.truth["messages_in"]
+    for part in summary["populations"]:
+        whole, messages = part["connections"], part["messages"]
+        assert whole["opened"] > whole["closed_by_plan"] > 0
+        assert messages["expected"] == messages["delivered"]
+        assert whole["requested_mean"] <= part["users"]
+    assert sum(part["messages"]["delivered"] for part in summary["populations"]) == found["delivered"]
+    assert {(row["sender"], row["receiver"]) for row in summary["matrix"]} == {
+        ("hosts", name) for name in ("hosts", "viewers", "phones")
+    }
+    for phase in summary["phases"]:
+        if "populations" in phase:
+            assert sum(part["offered_per_s"] for part in phase["populations"]) == pytest.approx(phase["offered_per_s"])
+            assert [part["offered_per_s"] for part in phase["populations"]][1:] == [0, 0]
 
 
 def test_a_publisher_that_comes_late_was_not_due_before(outcomes: dict[str, Outcome]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wps_load.measure.requested import Requested
+from wps_load.measure.requested import Requested, RequestedPart
 
 S = 1_000_000_000
 PATIENCE_S = 17
@@ -98,3 +98,34 @@ def test_what_is_wanted_lies_between_the_numbers_asked_for(
     found = followed(asks, rate, at, settled=(lambda due: due) if connected else (lambda due: 0)).mean(at * S)
     low, high = (limit(count for count, _ in stages) for limit in (min, max))
     assert low <= round(found, 6) <= high
+
+
+def half(users: int) -> int:
+    return (users + 1) // 2
+
+
+def test_of_each_population_its_users_among_the_first_are_wanted_while_it_is_there() -> None:
+    start, second = 10 * S, S
+    parts = [
+        RequestedPart(half),
+        RequestedPart(lambda users: users // 2, start_ns=start + 4 * second, stop_ns=start + 8 * second),
+    ]
+    requested = Requested(5 * second, parts)
+    requested.note(21, 2.0, 21, 21, start)
+    requested.measure(start)
+    for tick in range(1, 101):
+        asked = 21 if tick < 60 else 9
+        requested.note(asked, 1000.0 if tick >= 60 else 2.0, asked, asked, start + tick * second // 10)
+    requested.end(start + 10 * second)
+    assert parts[0].mean(start + 10 * second) == pytest.approx((11 * 6 + 5 * 4) / 10, abs=0.1)
+    # one at once and two a second from second 4 to 6, then four until second 8
+    assert parts[1].mean(start + 10 * second) == pytest.approx((1.5 + 2.5 + 3.5 + 4.5) / 2 / 10 + 4 * 2 / 10, abs=0.3)
+    assert (parts[0].at_end(start + 10 * second), parts[1].at_end(start + 10 * second)) == (5, 0)
+
+
+def test_a_population_leaves_at_its_instant_however_late_that_is_noted() -> None:
+    part = RequestedPart(lambda users: users, stop_ns=15 * S)
+    part.note(10, 1.0, 10 * S)
+    part.measure(10 * S)
+    part.note(10, 1.0, 19 * S)
+    assert part.mean(20 * S) == 5.0

@@ -1,5 +1,7 @@
 """How many connections are wanted at each moment, where Locust is asked for another number now and then. Pure.
 
+Of a mix also how many of each population: those that are among the first so many users, while it is there.
+
 The first number holds at once. Later ones are reached along the ramp that the spawn rate gives, and a user that is
 added is wanted from when it has connected, or failed to, for the first time, as those of the first number were waited
 for before the measure phase began. Whoever has not been heard of long after its turn is wanted all the same.
@@ -8,6 +10,7 @@ for before the measure phase began. Whoever has not been heard of long after its
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from wps_load.clock import NS_PER_S
@@ -35,15 +38,78 @@ class _Ask:
         return self.before + slots * (1 if step > 0 else -1)
 
 
-class Requested:
-    """`patience_ns`: how long after its turn nobody misses a user that has not been heard of."""
+class WantedTime:
+    """A number that is wanted, integrated over the measure phase."""
 
-    def __init__(self, patience_ns: int) -> None:
-        self._patience_ns = patience_ns
-        self._asks: list[_Ask] = []
+    def __init__(self) -> None:
         self._time = OpenTime()
         self._start_ns = FOREVER
         self._last_ns = 0
+
+    @property
+    def count(self) -> int:
+        """Wanted at present."""
+        return self._time.count
+
+    def want(self, count: int, at_ns: int) -> None:
+        """So many are wanted from `at_ns` on, which does not go back."""
+        self._last_ns = at_ns
+        self._time.change(count - self._time.count, at_ns)
+
+    def measure(self, start_ns: int) -> None:
+        """What is wanted is integrated from here on, from 0."""
+        self._start_ns = start_ns
+        self._time.window(start_ns, FOREVER)
+
+    def end(self, at_ns: int) -> None:
+        """The measure phase ends at `at_ns`."""
+        self._time.end(at_ns)
+
+    def mean(self, at_ns: int) -> float:
+        """Wanted since the measure phase began, until `at_ns` or what was noted last, whichever is later."""
+        until_ns = max(at_ns, self._last_ns)
+        total_ns = self._time.total_ns(until_ns)
+        length_ns = min(until_ns, self._time.end_ns) - self._start_ns
+        return total_ns / length_ns if length_ns > 0 else float(self.count)
+
+    def at_end(self, at_ns: int) -> int:
+        """Wanted at the measure phase's end, or at present."""
+        found = self._time.at_end(max(at_ns, self._last_ns))
+        return self.count if found is None else found
+
+
+class RequestedPart(WantedTime):
+    """Of one population: `among(n)` of the first n users belong to it. They come one after the other from `start_ns`
+    on, if that is later than their turn, and leave at `stop_ns`; None: they stay."""
+
+    def __init__(self, among: Callable[[int], int], start_ns: int | None = None, stop_ns: int | None = None) -> None:
+        super().__init__()
+        self._among = among
+        self._from_ns = start_ns
+        self._until_ns = stop_ns
+
+    def note(self, wanted: int, per_second: float, at_ns: int) -> None:
+        """At `at_ns` so many users of all populations are wanted."""
+        start_ns, stop_ns = self._from_ns, self._until_ns
+        if stop_ns is not None and at_ns >= stop_ns:
+            self.want(0, max(stop_ns, self._last_ns))
+            return
+        count = self._among(wanted)
+        if start_ns is not None:
+            slots = 0 if at_ns < start_ns else 1 + int((at_ns - start_ns) * per_second / NS_PER_S)
+            count = min(count, slots)
+        self.want(count, at_ns)
+
+
+class Requested(WantedTime):
+    """`patience_ns`: how long after its turn nobody misses a user that has not been heard of. `parts`: of a mix, its
+    populations."""
+
+    def __init__(self, patience_ns: int, parts: Sequence[RequestedPart] = ()) -> None:
+        super().__init__()
+        self._patience_ns = patience_ns
+        self.parts = parts
+        self._asks: list[_Ask] = []
         self._course: deque[tuple[int, int, int]] = deque()
         """(since, asked for, wanted)"""
         self.most = 0
@@ -53,11 +119,6 @@ class Requested:
     def asked(self) -> int:
         """The number that is asked for."""
         return self._asks[-1].count if self._asks else 0
-
-    @property
-    def count(self) -> int:
-        """Wanted at present."""
-        return self._time.count
 
     @property
     def steady(self) -> bool:
@@ -74,9 +135,10 @@ class Requested:
         elif asked != self.asked:
             self._asks.append(_Ask(at_ns, self._asks[-1].due(at_ns), asked, per_second))
         self.most = max(self.most, asked)
-        self._last_ns = at_ns
         wanted = self._wanted(present, settled, at_ns)
-        self._time.change(wanted - self._time.count, at_ns)
+        self.want(wanted, at_ns)
+        for part in self.parts:
+            part.note(wanted, per_second, at_ns)
         if not self._course or self._course[-1][1:] != (asked, wanted):
             self._course.append((at_ns, asked, wanted))
             while len(self._course) > 1 and self._course[1][0] < at_ns - _KEPT_NS:
@@ -117,21 +179,12 @@ class Requested:
 
     def measure(self, start_ns: int) -> None:
         """What is wanted is integrated from here on, from 0."""
-        self._start_ns = start_ns
-        self._time.window(start_ns, FOREVER)
+        super().measure(start_ns)
+        for part in self.parts:
+            part.measure(start_ns)
 
     def end(self, at_ns: int) -> None:
         """The measure phase ends at `at_ns`."""
-        self._time.end(at_ns)
-
-    def mean(self, at_ns: int) -> float:
-        """Wanted since the measure phase began, until `at_ns` or what was noted last, whichever is later."""
-        until_ns = max(at_ns, self._last_ns)
-        total_ns = self._time.total_ns(until_ns)
-        length_ns = min(until_ns, self._time.end_ns) - self._start_ns
-        return total_ns / length_ns if length_ns > 0 else float(self.count)
-
-    def at_end(self, at_ns: int) -> int:
-        """Wanted at the measure phase's end, or at present."""
-        found = self._time.at_end(max(at_ns, self._last_ns))
-        return self.count if found is None else found
+        super().end(at_ns)
+        for part in self.parts:
+            part.end(at_ns)

@@ -41,7 +41,7 @@ from wps_load.swarm.messages import (
     Window,
 )  # fmt: skip
 from wps_load.swarm.roster import Roster
-from wps_load.swarm.run_plan import AgentState, Crowd, RunPlan, end_instant
+from wps_load.swarm.run_plan import AgentState, Crowd, RunPlan, end_instant, requested_parts
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,8 @@ class Conductor:
         self.phases: list[tuple[str, int]] = []
         """The phases that people are shown, and since when."""
         self.roster = Roster(self.collector, own_host)
-        self.requested = Requested(plan.config.connect_timeout_ns + ANSWER_NS)
+        self.mixture = plan.config.mixture(plan.users)
+        self.requested = Requested(plan.config.connect_timeout_ns + ANSWER_NS, requested_parts(plan, self.mixture))
         self.epoch = 0
         self.measure_start_ns: int | None = None
         self.measure_end_ns: int | None = None

@@ -103,9 +103,10 @@ class RunFamilies:
         if config.mix is None:  # of a locustfile's own classes Locust deals the users out
             return {(NOBODY,): asked}
         at_ns = now_ns - plan.started_ns
+        counts = [self._conductor.mixture.among(number, asked) for number in range(len(config.populations))]
         return {
             (each.name,): count if each.start_ns <= at_ns and (each.stop_ns is None or at_ns < each.stop_ns) else 0
-            for each, count in zip(config.populations, config.mixture(asked).counts, strict=True)
+            for each, count in zip(config.populations, counts, strict=True)
         }
 
     def _messages(self) -> Iterator[Family]:

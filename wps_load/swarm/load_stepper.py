@@ -147,7 +147,7 @@ class LoadStepper:
     def _having_population(self, users: int) -> int:
         """How many of so many users connect: shares of a mix may leave some without a population."""
         config = self._config
-        return users if config.mix is None else config.mixture(self._conductor.plan.users).having_one(users)
+        return users if config.mix is None else self._conductor.mixture.having_one(users)
 
     def _deliveries(self, users: int) -> float:
         """That one publication is to have, as the ledger counts them: slow readers are in no account."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from wps_load.capacity.units import BILLED_MESSAGE_BYTES
 from wps_load.clock import NS_PER_S
 from wps_load.measure.histogram import Histogram
+from wps_load.measure.requested import WantedTime
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.model import ConnectionCounts, PairFacts, RunFacts
 from wps_load.settings.run_config import Population
@@ -30,7 +31,7 @@ def of_populations(conductor: Conductor, facts: RunFacts) -> dict[str, Any]:
     config, collector = conductor.plan.config, conductor.collector
     every = collector.populations or [collector]  # the only population of a mix is all of the run
     users = max(conductor.requested.most, conductor.plan.users)
-    counts = config.mixture(users).counts
+    counts = _counts(conductor, users)
     names = [each.name for each in config.populations]
     found = {
         population.name: _of_one(conductor, facts, population, books, counts[number], users)
@@ -46,19 +47,22 @@ def of_populations(conductor: Conductor, facts: RunFacts) -> dict[str, Any]:
 
 def connected_share(conductor: Conductor, number: int) -> float | None:
     """Of a population's connections that were asked for, how many were open in the measure phase so far, as a share."""
-    config, collector = conductor.plan.config, conductor.collector
+    collector = conductor.collector
     every = collector.populations or [collector]
     users = max(conductor.requested.most, conductor.plan.users)
-    found = _connections(
-        conductor, config.populations[number], every[number], config.mixture(users).counts[number], users
-    )
-    return found.share
+    return _connections(conductor, number, every[number], _counts(conductor, users)[number], users).share
+
+
+def _counts(conductor: Conductor, users: int) -> list[int]:
+    """How many of the first `users` users belong to each population."""
+    return [conductor.mixture.among(number, users) for number in range(len(conductor.plan.config.populations))]
 
 
 def _of_one(
     conductor: Conductor, facts: RunFacts, population: Population, books: Books, users: int, all_users: int
 ) -> RunFacts:
     alone, tasks = not conductor.collector.populations, bool(population.user_class)
+    number = conductor.plan.config.populations.index(population)
     totals = None if facts.totals is None else books.totals()
     if tasks and totals is not None and not (totals.published or totals.send_failed or totals.expected):
         totals = None  # nothing that was measured had to do with it
@@ -70,7 +74,7 @@ def _of_one(
         latencies=_latencies(population, books),
         closed_loop=population.closed_loop,
         has_messages=population.scenario_row.publishes,
-        connections=facts.connections if alone else _connections(conductor, population, books, users, all_users),
+        connections=facts.connections if alone else _connections(conductor, number, books, users, all_users),
         offered=None if totals is None else totals.published + totals.send_failed,
         totals=totals,
         billed_outbound=-(-received // BILLED_MESSAGE_BYTES),
@@ -87,7 +91,7 @@ def _publishers(conductor: Conductor, population: Population, users: int) -> int
     config = conductor.plan.config
     number = config.populations.index(population)
     return (
-        publishers_of(config.populations, config.mixture(users).counts, number)
+        publishers_of(config.populations, _counts(conductor, users), number)
         if population.scenario_row.publishes
         else 0
     )
@@ -106,26 +110,22 @@ def _latencies(population: Population, books: Books) -> Sequence[str]:
     return (*population.latencies, *more)
 
 
-def _connections(
-    conductor: Conductor, population: Population, books: Books, users: int, all_users: int
-) -> ConnectionCounts:
-    requested, begin_ns, end_ns = conductor.requested, conductor.measure_start_ns, conductor.measure_end_ns
-    share = users / all_users if all_users else 0.0
+def _connections(conductor: Conductor, number: int, books: Books, users: int, all_users: int) -> ConnectionCounts:
+    begin_ns, end_ns = conductor.measure_start_ns, conductor.measure_end_ns
     open_mean = requested_mean = open_end = requested_end = None
     if begin_ns is not None and (end_ns is None or end_ns > begin_ns):
         seen = books.presence(begin_ns, end_ns)
         length_s = (seen.until_ns - begin_ns) / NS_PER_S
         if length_s > 0:
-            there = _there(conductor, population, begin_ns, seen.until_ns)
+            wanted = _wanted(conductor, number, users, all_users, lambda requested: requested.mean(seen.until_ns))
             open_mean = round(seen.open_s / length_s, 3)
-            requested_mean = round(requested.mean(seen.until_ns) * share * there + seen.wanted_s / length_s, 3)
+            requested_mean = round(wanted + seen.wanted_s / length_s, 3)
         open_end = seen.open_end
         if end_ns is not None:
-            stays = population.stop_ns is None or conductor.plan.started_ns + population.stop_ns >= end_ns
-            asked = round(requested.at_end(end_ns) * share) if stays else 0
-            requested_end = asked + (seen.wanted_end or 0)
+            wanted = _wanted(conductor, number, users, all_users, lambda requested: requested.at_end(end_ns))
+            requested_end = round(wanted) + (seen.wanted_end or 0)
     return ConnectionCounts(
-        target=None if population.user_class else users,
+        target=None if conductor.plan.config.populations[number].user_class else users,
         requested_mean=requested_mean,
         requested_end=requested_end,
         open_mean=open_mean,
@@ -136,12 +136,14 @@ def _connections(
     )
 
 
-def _there(conductor: Conductor, population: Population, begin_ns: int, until_ns: int) -> float:
-    """Which part of [begin, until) the population is to be there."""
-    started_ns = conductor.plan.started_ns
-    from_ns = max(begin_ns, started_ns + population.start_ns)
-    to_ns = until_ns if population.stop_ns is None else min(until_ns, started_ns + population.stop_ns)
-    return max(0, to_ns - from_ns) / (until_ns - begin_ns)
+def _wanted(
+    conductor: Conductor, number: int, users: int, all_users: int, ask: Callable[[WantedTime], float]
+) -> float:
+    """Of one population, what Locust was asked for; of a locustfile's own classes its part of all."""
+    requested = conductor.requested
+    if requested.parts:
+        return ask(requested.parts[number])
+    return ask(requested) * users / all_users if all_users else 0.0
 
 
 def _together(run: ConnectionCounts, parts: Sequence[RunFacts]) -> ConnectionCounts:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from wps_load.clock import NS_PER_S
+from wps_load.measure.requested import RequestedPart
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.stream_finals import Streams
+from wps_load.workload.mixture import Mixture
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,20 @@ class RunPlan:
     started_ns: int
     run_time_ns: int | None = None
     scenario_users: bool = True
+
+
+def requested_parts(plan: RunPlan, mixture: Mixture) -> list[RequestedPart]:
+    """What is wanted of each population of a mix; empty where Locust deals the users out."""
+    if plan.config.mix is None:
+        return []
+    return [
+        RequestedPart(
+            partial(mixture.among, number),
+            plan.started_ns + each.start_ns if each.start_ns else None,
+            None if each.stop_ns is None else plan.started_ns + each.stop_ns,
+        )
+        for number, each in enumerate(plan.config.populations)
+    ]
 
 
 @dataclass(slots=True)
