@@ -281,5 +281,6 @@ def test_a_link_may_be_down_for_a_minute(tmp_path: Path) -> None:
         here.await_told("is back")
 
     done, counted = play(tmp_path, run_s=150, during=during)
-    assert done.code == 0, done.output
     assert_exact(done, counted)
+    assert "worker_away" in done.doubts("warning")
+    assert done.doubts("error") <= {"send_lag"}, "the machine may be too busy for this test's own wire"
