@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from types import SimpleNamespace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -47,6 +48,18 @@ def times(name: str, *ms: float, received: int = 100) -> Snapshot:
     histogram = Histogram()
     histogram.record_many([int(each * NS_PER_MS) for each in ms])
     return Snapshot({name: histogram}, {}, {"bytes_received": received})
+
+
+@dataclass
+class Reported:
+    """What a scrape asks of a run's reporter."""
+
+    conductor: Conductor
+    config: RunConfig
+    scenario: str
+    summary: Summary | None
+    started_at: datetime
+    facts: Callable[[Conductor, RunState], Any]
 
 
 class FedRun:
@@ -105,7 +118,7 @@ class FedRun:
 
     @property
     def reporter(self) -> Any:
-        return SimpleNamespace(
+        return Reported(
             conductor=self.conductor,
             config=self.config,
             scenario="locustfile" if len(self.config.populations) > 1 else "echo",

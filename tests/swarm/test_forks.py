@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from types import SimpleNamespace
+from argparse import Namespace
 from typing import Any
 
 import pytest
@@ -31,7 +31,7 @@ LOCUSTS = {"master_bind_host": "*", "master_bind_port": 5557, "master_host": "12
     ],
 )
 def test_where_they_meet(given: dict[str, Any], found: tuple[str, int, str, int]) -> None:
-    place = meeting_place(SimpleNamespace(**{**LOCUSTS, **given}), given, lambda host: 4242)
+    place = meeting_place(Namespace(**{**LOCUSTS, **given}), given, lambda host: 4242)
     names = ("master_bind_host", "master_bind_port", "master_host", "master_port")
     assert tuple(place[name] for name in names) == found
 

@@ -104,5 +104,5 @@ def test_nobody_takes_what_is_for_the_other_side() -> None:
 
 
 def test_each_side_has_an_answer_to_every_kind_of_the_other() -> None:
-    assert set(agent._OBEYED) == {type(message) for message in TO_AGENT}
-    assert {*conductor._HEARD, Failed} == {type(message) for message in TO_COORDINATOR}, "the bus hears of failures"
+    assert set(agent.OBEYED) == {type(message) for message in TO_AGENT}
+    assert {*conductor.HEARD, Failed} == {type(message) for message in TO_COORDINATOR}, "the bus hears of failures"

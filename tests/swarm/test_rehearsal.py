@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -13,18 +13,39 @@ from wps_load.swarm.rehearsal import Rehearsal, Rehearsed
 from wps_load.swarm.room import Room
 
 
+@dataclass
+class Message:
+    """Of Locust."""
+
+    data: Any
+    node_id: str
+
+
+@dataclass
+class Node:
+    """A worker, as Locust's master knows it."""
+
+    id: str
+    state: str
+
+
+@dataclass
+class Nodes:
+    all: list[Node] = field(default_factory=list)
+
+
 class Wire:
     """A master's runner and its workers', joined by calls."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, Any] = {}
+        self.nodes: dict[str, Node] = {}
         self.workers: dict[str, WorkerEnd] = {}
         self.handlers: dict[str, Any] = {}
         self.sent: list[tuple[str, Any, str]] = []
 
     @property
-    def clients(self) -> Any:
-        return SimpleNamespace(all=list(self.nodes.values()))
+    def clients(self) -> Nodes:
+        return Nodes(list(self.nodes.values()))
 
     def register_message(self, kind: str, handler: Any) -> None:
         self.handlers[kind] = handler
@@ -35,10 +56,10 @@ class Wire:
     def send_message(self, kind: str, data: Any, worker: str) -> None:
         self.sent.append((kind, data, worker))
         if worker in self.workers:
-            self.workers[worker].handlers[kind](environment=None, msg=SimpleNamespace(data=data, node_id=worker))
+            self.workers[worker].handlers[kind](environment=None, msg=Message(data, worker))
 
     def ready(self, worker: str, state: str = "ready") -> None:
-        self.nodes[worker] = SimpleNamespace(id=worker, state=state)
+        self.nodes[worker] = Node(worker, state)
 
 
 class WorkerEnd:
@@ -53,7 +74,7 @@ class WorkerEnd:
         self.handlers[kind] = handler
 
     def send_message(self, kind: str, data: Any) -> None:
-        self.wire.handlers[kind](environment=None, msg=SimpleNamespace(data=data, node_id=self.name))
+        self.wire.handlers[kind](environment=None, msg=Message(data, self.name))
 
 
 def worker(wire: Wire, name: str, *faults: Fault) -> WorkerEnd:
@@ -118,8 +139,8 @@ def test_an_answer_of_an_earlier_run_or_of_a_stranger_does_not_count(wire: Wire)
     wire.ready("stranger")
     assert master.faults(ORDER, OPTIONS)[1]
     for number, node in ((1, "a"), (2, "stranger")):
-        message = SimpleNamespace(data={"number": number, "faults": []}, node_id=node)
+        message = Message({"number": number, "faults": []}, node)
         wire.handlers["wps_rehearsed"](environment=None, msg=message)
-    wire.handlers["wps_rehearsed"](environment=None, msg=SimpleNamespace(data=None, node_id="stranger"))
-    wire.handlers["wps_present"](environment=None, msg=SimpleNamespace(data=None, node_id="stranger"))
+    wire.handlers["wps_rehearsed"](environment=None, msg=Message(None, "stranger"))
+    wire.handlers["wps_present"](environment=None, msg=Message(None, "stranger"))
     assert len(master.faults(ORDER, OPTIONS)[1]) == 1

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from tests.swarm.runs import configured
 from wps_load.clock import NS_PER_S, now_ns
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.gate import MasterGate
+from wps_load.swarm.guard import Trouble
+from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.run_plan import time_left_ns
 
 
@@ -23,11 +26,41 @@ def test_what_workers_took_to_answer_is_of_the_run_time(
     assert left_ns == (None if left_s is None else left_s * NS_PER_S)
 
 
+class Runner:
+    """Locust's, which may start."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def register_message(self, kind: str, handler: Any) -> None:
+        """No worker sends anything."""
+
+    def start(self, user_count: int, spawn_rate: float) -> None:
+        self.seen.append("started")
+
+
+class Unbegun:
+    """A process whose run has not begun."""
+
+    environment: Any = None
+    asked: Any = None
+    reporter: Reporter | None = None
+    running = False
+
+    def __init__(self, runner: Runner) -> None:
+        self.runner: Any = runner
+
+    def ready(self) -> RunConfig:
+        return configured()
+
+    def break_off(self, found: Trouble) -> None:
+        raise AssertionError(found.sentence)
+
+
 def test_a_start_is_asked_for_before_the_workers_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[str] = []
-    runner = SimpleNamespace(register_message=lambda *_: None, start=lambda *_: seen.append("started"))
-    process: Any = SimpleNamespace(runner=runner, running=False, ready=lambda: None)
-    gate = MasterGate(process)
+    runner = Runner()
+    seen = runner.seen
+    gate = MasterGate(Unbegun(runner))
 
     def workers_answer(*_: Any) -> None:
         seen.append("asked" if gate.asked_ns is not None and gate.asked_ns <= now_ns() else "not asked")

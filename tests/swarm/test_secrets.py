@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -61,15 +60,25 @@ def test_nothing_that_a_master_sends_has_the_secret(
 PUBLIC = secrets.emulator_connection_string("http://198.18.7.1:8080")
 
 
+class Environment:
+    """What is read of Locust's: a test that imported Locust would be patched by it."""
+
+    shape_class = None
+    parsed_locustfiles = None
+
+    def __init__(self, own: dict[str, Any]) -> None:
+        self.parsed_options = Namespace(**own)
+        self.host = own.get("host")
+        self.user_classes: list[type] = []
+
+
 def asked(own: dict[str, Any], *, sends: bool = False) -> Asked:
-    environment: Any = SimpleNamespace(
-        parsed_options=Namespace(**own),
-        host=own.get("host"),
-        user_classes=[],
-        shape_class=None,
-        parsed_locustfiles=None,
-    )
-    return Asked(environment, sends=sends)
+    return asked_by(Environment(own), sends=sends)
+
+
+def asked_by(environment: Environment, *, sends: bool) -> Asked:
+    locusts: Any = environment
+    return Asked(locusts, sends=sends)
 
 
 @pytest.mark.parametrize("sends", [True, False], ids=["kept here", "left to Locust"])
@@ -134,20 +143,22 @@ def test_a_worker_without_the_secret_says_what_it_lacks(
 
 
 def test_a_master_judges_with_its_secrets_and_does_not_keep_them_where_locust_sends_from() -> None:
-    master = asked({"wps_connection_string": CONNECTION, "wps_rate": "5"}, sends=True)
+    environment = Environment({"wps_connection_string": CONNECTION, "wps_rate": "5"})
+    master = asked_by(environment, sends=True)
     assert master.read().target.describe() == "https://demo.webpubsub.azure.com"
-    assert KEY not in str(vars(master._environment.parsed_options))
+    assert KEY not in str(vars(environment.parsed_options))
 
 
 def test_the_page_shows_a_url_without_its_key_and_may_replace_it() -> None:
-    first = asked({"wps_negotiate_url": NEGOTIATE, "wps_client_url": ""}, sends=True)
+    environment = Environment({"wps_negotiate_url": NEGOTIATE, "wps_client_url": ""})
+    first = asked_by(environment, sends=True)
     assert first.shown == {"wps_negotiate_url": OPEN_NEGOTIATE}
     first.adopt({"wps_rate": "5"})
     assert first.read().target.url == NEGOTIATE
     first.adopt({"wps_negotiate_url": "https://other.example/negotiate"})
     assert first.shown == {}
     assert first.read().target.url == "https://other.example/negotiate"
-    assert vars(first._environment.parsed_options)["wps_negotiate_url"] == "https://other.example/negotiate"
+    assert vars(environment.parsed_options)["wps_negotiate_url"] == "https://other.example/negotiate"
     assert asked({"wps_connection_string": CONNECTION}, sends=True).shown == {}
 
 

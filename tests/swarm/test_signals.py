@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
-from types import SimpleNamespace
+from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
@@ -17,6 +17,7 @@ from tests.swarm.runs import conducted, planned
 from wps_load.clock import NS_PER_S
 from wps_load.errors import ExitCode
 from wps_load.swarm import signals
+from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.early import INTERRUPTED
 from wps_load.swarm.signals import Reaction, Signals, Where, react, where_is
 
@@ -61,6 +62,46 @@ def test_where_locust_is(calls: list[str], prepared: bool, begun: bool, where: W
     assert where_is(iter(calls), prepared=prepared, begun=begun) is where
 
 
+@dataclass
+class Runner:
+    """Locust's."""
+
+    said: list[str]
+    state: str = "running"
+
+    def quit(self) -> None:
+        self.said.append("quit")
+
+
+@dataclass
+class Console:
+    said: list[str]
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+
+@dataclass
+class Begun:
+    """A run that is on."""
+
+    conductor: Conductor = field(default_factory=lambda: conducted(planned()))
+
+
+@dataclass
+class Lifecycle:
+    """A process in the middle of a headless run that has an end."""
+
+    runner: Any
+    console: Any
+    parsed: dict[str, Any] = field(default_factory=lambda: {"headless": True, "processes": None})
+    conducts: bool = True
+    over: bool = False
+    has_end: bool = True
+    agent: Any = "an agent"
+    run: Begun | None = field(default_factory=Begun)
+
+
 class Process:
     """A process with its lifecycle, main greenlet and clock in the test's hands."""
 
@@ -69,19 +110,7 @@ class Process:
         self.said: list[str] = []
         self.exits: list[int] = []
         self.ended_by: list[BaseException] = []
-        self.lifecycle = SimpleNamespace(
-            **{
-                "parsed": {"headless": True, "processes": None},
-                "conducts": True,
-                "over": False,
-                "has_end": True,
-                "agent": object(),
-                "run": SimpleNamespace(conductor=conducted(planned())),
-                "console": SimpleNamespace(say=self.said.append),
-                "runner": SimpleNamespace(state="running", quit=lambda: self.said.append("quit")),
-                **lifecycle,
-            }
-        )
+        self.lifecycle = Lifecycle(**{"runner": Runner(self.said), "console": Console(self.said), **lifecycle})
         monkeypatch.setattr(signals, "now_ns", lambda: self.now_ns)
         monkeypatch.setattr(os, "_exit", self._exit)
         monkeypatch.setattr(signals, "_end_children", lambda: self.said.append("children"))
@@ -94,8 +123,7 @@ class Process:
         raise gevent.GreenletExit
 
     def _main(self) -> None:
-        lifecycle: Any = self.lifecycle
-        self.signals = Signals(lifecycle, lifecycle)
+        self.signals = Signals(self.lifecycle, self.lifecycle)
         self.signals.prepared = True
         try:
             gevent.sleep(60)
@@ -104,7 +132,7 @@ class Process:
 
     def send(self, number: int, at_s: float) -> None:
         self.now_ns = int(at_s * NS_PER_S)
-        gevent.spawn(self.signals._came, number)
+        gevent.spawn(self.signals.came, number)
         gevent.sleep(0.001)
 
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.report.report_runs import facts
-from tests.swarm.runs import NUMBER, conducted, planned, report, second
+from tests.swarm.runs import NUMBER, conducted, configured, planned, report, second
 from wps_load.clock import NS_PER_MS, now_ns
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
-from wps_load.measure.thresholds import parse
 from wps_load.report import tiles
+from wps_load.report.document import Summary
 from wps_load.report.doubts import Doubt
 from wps_load.report.interval import Interval
+from wps_load.report.model import RunFacts, RunState
 from wps_load.report.summary import build_summary
-from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import web_view
+from wps_load.swarm.collector import Collector
+from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.messages import Hello
 from wps_load.swarm.so_far import SoFar
 from wps_load.swarm.web_view import PAGE, REPORT, Judgement, RunView, columns
@@ -38,23 +41,44 @@ def at(to_s: int, **counts: int) -> Interval:
     return second(float(to_s), Snapshot({"rtt": histogram(2.0, 2.0, 8.0)}), **numbers)
 
 
-def run(seconds: int, *, summary: dict[str, Any] | None = None, run_time_s: float | None = 60.0) -> Any:
-    """A reporter in the middle of a run, or after it."""
-    config = load({}, users=5, spawn_rate=None, run_time_s=run_time_s, environ={}, sources={})
+@dataclass
+class Reporter:
+    """Of a run in its middle, or after it; None: of one that is only prepared."""
+
+    conductor: Conductor | None
+    config: RunConfig = field(default_factory=configured)
+    summary: Summary | None = None
+    found: RunFacts = field(default_factory=facts)
+    scenario: str = "echo"
+    folder: Path | None = Path("reports/a-run")
+
+    def main_metric(self, collector: Collector) -> str:
+        return "rtt"
+
+    def target_users(self) -> int:
+        return 5
+
+    def facts(self, conductor: Conductor, state: RunState, /) -> RunFacts:
+        return self.found
+
+    @property
+    def collector(self) -> Collector:
+        assert self.conductor is not None
+        return self.conductor.collector
+
+
+def conducted_for(seconds: int, config: RunConfig) -> Conductor:
     conductor = conducted(planned(config, started_ns=now_ns(), scenario_users=False))
     conductor.tick(now_ns(), set())
     for to_s in range(1, seconds + 1):
         conductor.collector.write(at(to_s))
     conductor.collector.total.histograms["rtt"] = histogram(2.0, 2.0, 8.0)
-    return SimpleNamespace(
-        conductor=conductor,
-        config=config,
-        scenario="echo",
-        summary=summary,
-        main_metric=lambda collector: "rtt",
-        folder=Path("reports/a-run"),
-        target_users=lambda: 5,
-    )
+    return conductor
+
+
+def run(seconds: int, *, summary: Summary | None = None) -> Reporter:
+    config = configured(5, 60.0)
+    return Reporter(conducted_for(seconds, config), config, summary)
 
 
 SUMMARY: Any = {**build_summary(facts(slo="loss = 0", lost=3)), "doubts": []}
@@ -81,8 +105,7 @@ def texts(view: RunView) -> dict[str, tuple[str, str]]:
 
 
 def test_before_the_first_run() -> None:
-    prepared: Any = SimpleNamespace(conductor=None)
-    for find in (lambda: None, lambda: prepared):
+    for find in (lambda: None, lambda: Reporter(None)):
         view = RunView(find)
         assert view.data("", 0) == {"state": "none"}
         assert texts(view) == {"live charts": (PAGE, ""), "phase": ("no run yet", "")}
@@ -97,7 +120,7 @@ def test_rows_are_sent_once() -> None:
     assert (first["from"], first["rows"]["t_s"]) == (0, [1.0, 2.0, 3.0])
     assert view.data(first["key"], 3)["rows"]["t_s"] == []
 
-    reporter.conductor.collector.write(at(4))
+    reporter.collector.write(at(4))
     news = view.data(first["key"], first["next"])
     assert (news["from"], news["next"], news["rows"]["t_s"]) == (3, 4, [4.0])
 
@@ -114,7 +137,7 @@ def test_a_run_in_preparation_leaves_the_last_one_in_sight() -> None:
     reporters = [run(2)]
     view = RunView(lambda: reporters[-1])
     assert view.data("", 0)["state"] == "running"
-    reporters.append(SimpleNamespace(conductor=None))
+    reporters.append(Reporter(None))
     assert len(view.data("", 0)["rows"]["t_s"]) == 2
 
 
@@ -162,8 +185,8 @@ def test_a_run_in_words_when_it_is_over() -> None:
 def test_at_the_end_it_shows_what_the_report_shows() -> None:
     """Agents tell of themselves while they close: that is no part of the run."""
     reporter = run(3, summary=SUMMARY)
-    reporter.conductor.collector.busiest["late"] = 99.0
-    reporter.conductor.collector.rss_bytes_max = 1 << 40
+    reporter.collector.busiest["late"] = 99.0
+    reporter.collector.rss_bytes_max = 1 << 40
     data = RunView(lambda: reporter).data("", 0)
     assert data["tiles"] == tiles.figures(SUMMARY)
     assert dict(data["generator"])["busiest second of a worker, % of a core"] == "31"
@@ -199,20 +222,18 @@ def test_counts_become_rates_and_unknown_stays_unknown() -> None:
 def test_what_is_missing_counts_as_lost_so_far() -> None:
     counts = {"offered": 12, "published": 10, "delivered": 7, "missing": 3, "duplicated": 1, "reordered": 2}
     counts["misdelivered"] = 4
-    facts: Any = SimpleNamespace()
     conductor = conducted()
     conductor.received("a", NUMBER, Hello("here"), 0)
     collector = conductor.collector
     collector.add("a", report(1, counts=counts))
-    assert SoFar(facts, collector).messages == LedgerTotals(10, 2, 10, 7, 3, 1, 2, misdelivered=4)
+    assert SoFar(facts(), collector).messages == LedgerTotals(10, 2, 10, 7, 3, 1, 2, misdelivered=4)
 
 
 def test_every_run_is_interrupted_until_it_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     doubts = [Doubt("interrupted", "error", "", ""), Doubt("cpu", "warning", "", "")]
     monkeypatch.setattr(web_view, "find_doubts", lambda _: doubts)
     monkeypatch.setattr(web_view, "metric_rows", lambda _: {})
-    reporter = run(1)
-    reporter.facts = lambda *_, **__: SimpleNamespace(slos=parse("connect p99 < 1s"), snapshot=Snapshot())
-    found = web_view.judge(reporter, reporter.conductor)
+    conductor = conducted_for(1, configured())
+    found = web_view.judge(Reporter(conductor, found=facts(slo="rest_publish p99 < 1s")), conductor)
     assert [doubt["name"] for doubt in found.doubts] == ["cpu"]
-    assert found.slos == [{"expression": "connect p99 < 1s", "value": None, "verdict": "no_data"}]
+    assert found.slos == [{"expression": "rest_publish p99 < 1s", "value": None, "verdict": "no_data"}]

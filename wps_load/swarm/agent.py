@@ -109,7 +109,7 @@ class Agent:
     # -- the coordinator says --------------------------------------------------------------------------------
 
     def told(self, message: ToAgent) -> None:
-        _OBEYED[type(message)](self, message)
+        OBEYED[type(message)](self, message)
 
     def _granted(self, grant: Grant) -> None:
         self.players.granted(grant)
@@ -299,7 +299,7 @@ class Agent:
         self.players.close()
 
 
-_OBEYED: dict[type[Any], Callable[[Agent, Any], None]] = {
+OBEYED: dict[type[Any], Callable[[Agent, Any], None]] = {
     Grant: Agent._granted,
     Window: Agent._publish,
     Rate: Agent._change_rate,

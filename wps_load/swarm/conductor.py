@@ -287,7 +287,7 @@ class Conductor:
             return []
         if agent not in self.roster.agents and not isinstance(message, Hello):
             return []  # from before it said hello
-        return _HEARD[type(message)](self, agent, message, now_ns)
+        return HEARD[type(message)](self, agent, message, now_ns)
 
     def _hello(self, agent: str, hello: Hello, now_ns: int) -> Actions:
         self.roster.join(agent, hello.host, now_ns)
@@ -380,7 +380,7 @@ _STEPS: dict[Phase, _Step] = {
 }
 """The phases that end by themselves. `drain` ends those before it, MEASURE among them."""
 
-_HEARD: dict[type[Any], Callable[[Conductor, str, Any, int], Actions]] = {
+HEARD: dict[type[Any], Callable[[Conductor, str, Any, int], Actions]] = {
     Hello: Conductor._hello,
     Claim: Conductor._claim,
     Release: Conductor._release,

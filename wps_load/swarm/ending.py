@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from gevent.event import Event
 
 from wps_load.client.quote import quote
 from wps_load.errors import ExitCode, worst
 from wps_load.report.model import Outside
+from wps_load.swarm.guard import Trouble
+from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.run import Run
 from wps_load.swarm.signals import MASTER_PATIENCE_S, SignalledProcess, Signals
 
 MAX_NAMES: Final = 20
 """Of requests that failed, in what bears on the exit code: a locustfile may make a name of each URL."""
 
 
+class EndingProcess(SignalledProcess, Protocol):
+    """What must be known of this process: its lifecycle is one."""
+
+    environment: Any
+    reporter: Reporter | None
+    trouble: Trouble | None
+
+    @property
+    def run(self) -> Run | None: ...
+
+
 class Ending:
     """To be made in the main greenlet, before anything that takes time."""
 
-    def __init__(self, process: SignalledProcess) -> None:
+    def __init__(self, process: EndingProcess) -> None:
         self._process = process
         self._begun = False
         self.signals = Signals(process, self)

@@ -46,6 +46,28 @@ QUIET_S = 10
 message tells."""
 
 
+def step_seconds(left_s: float | None, steps_left: int, recovery_s: float) -> int:
+    """How long the next step is measured. `left_s` is what is left of the run, None if it has no end; a recovery takes
+    `recovery_s`."""
+    if left_s is None:
+        return USUAL_S
+    # about every other step to come fails, and must be recovered from
+    share_s = (left_s - recovery_s * steps_left / 2) / (steps_left + SPARE_STEPS) - SETTLE_S - 1
+    return max(SHORTEST_S, min(LONGEST_S, int(share_s)))
+
+
+def deliveries_of_one(config: RunConfig, users: int) -> float:
+    """How many deliveries one publication is to have, as the ledger counts them: slow readers are in no account."""
+    due, slow = fan_out(config, max(1, users)), config.population.slow
+    return due if slow is None else due * (1 - slow.share.of(users) / max(1, users))
+
+
+def come_and_go(config: RunConfig) -> bool:
+    """Whether the scenario itself ends connections, or has the service end them."""
+    population = config.population
+    return any(part is not None for part in (population.lifetime_ns, population.cut, population.slow))
+
+
 class LoadStepper:
     """`set_users(n)`: asks Locust for n users. `say(text)`: a line for the terminal. `end()`: the run
     is over."""
@@ -117,12 +139,14 @@ class LoadStepper:
         assert span is not None
         search = CapacitySearch(span.low, span.high)
         while (load := search.next_load()) is not None:
-            measured_s = self._step_s(search.steps_left())
-            step = self._step(span.variable, load, measured_s) if self._time_for(measured_s + SETTLE_S) else None
+            end_ns = self._conductor.planned_end_ns
+            left_s = None if end_ns is None else (end_ns - now_ns()) / NS_PER_S
+            measured_s = step_seconds(left_s, search.steps_left(), self._recovery_s)
+            step = self.step(span.variable, load, measured_s) if self._time_for(measured_s + SETTLE_S) else None
             if step is None:
                 break
             outcome, reasons = measured_steps.judge(
-                step, self._slos, self._metric, of_users=span.variable == "users", come_and_go=self._come_and_go()
+                step, self._slos, self._metric, of_users=span.variable == "users", come_and_go=come_and_go(self._config)
             )
             search.record(load, outcome, step.carried)
             self._note(step, outcome, reasons)
@@ -135,24 +159,10 @@ class LoadStepper:
         self.found = search.found(out_of_time=search.next_load() is not None)
         self._say(self._answer())
 
-    def _come_and_go(self) -> bool:
-        """The scenario itself ends connections, or has the service end them."""
-        config = self._config
-        return (
-            config.population.lifetime_ns is not None
-            or config.population.cut is not None
-            or config.population.slow is not None
-        )
-
     def _having_population(self, users: int) -> int:
         """How many of so many users connect: shares of a mix may leave some without a population."""
         config = self._config
         return users if config.mix is None else self._conductor.mixture.having_one(users)
-
-    def _deliveries(self, users: int) -> float:
-        """That one publication is to have, as the ledger counts them: slow readers are in no account."""
-        due, slow = fan_out(self._config, max(1, users)), self._config.population.slow
-        return due if slow is None else due * (1 - slow.share.of(users) / max(1, users))
 
     def _note(self, step: measured_steps.StepSeconds, outcome: Outcome, reasons: list[str]) -> None:
         self.steps.append(load_steps.describe(step, self._metric, outcome, reasons))
@@ -191,7 +201,9 @@ class LoadStepper:
             if watch.seen_s <= watch.from_s:
                 continue  # too short, or not reached: a stage without a second of its own has no statistics
             users = stage.value if plan.variable == "users" else self._conductor.plan.users
-            step = measured_steps.cut(stage.value, watch, target_users=users, fan_out=self._deliveries(users))
+            step = measured_steps.cut(
+                stage.value, watch, target_users=users, fan_out=deliveries_of_one(self._config, users)
+            )
             found.append(load_steps.describe(step, self._metric, None, ()))
         return {"variable": plan.variable, "steps": found}
 
@@ -211,20 +223,11 @@ class LoadStepper:
 
     # -- one step --------------------------------------------------------------------------------------------
 
-    def _step_s(self, steps_left: int) -> int:
-        end_ns = self._conductor.planned_end_ns
-        if end_ns is None:
-            return USUAL_S
-        # about every other step to come fails, and must be recovered from
-        left_s = (end_ns - now_ns()) / NS_PER_S - self._recovery_s * steps_left / 2
-        share_s = left_s / (steps_left + SPARE_STEPS) - SETTLE_S - 1
-        return max(SHORTEST_S, min(LONGEST_S, int(share_s)))
-
     def _time_for(self, seconds: float) -> bool:
         end_ns = self._conductor.planned_end_ns
         return not self._conductor.stopping and (end_ns is None or now_ns() + seconds * NS_PER_S < end_ns)
 
-    def _step(self, variable: str, load: int, measured_s: int) -> measured_steps.StepSeconds | None:
+    def step(self, variable: str, load: int, measured_s: int) -> measured_steps.StepSeconds | None:
         """None: the run ended before the step did, which says nothing about its load."""
         collector, asked = self._conductor.collector, self._coordinator.crowd.expected()
         connecting: list[WatchedSeconds] = [self._whole]
@@ -239,21 +242,24 @@ class LoadStepper:
         measured = collector.watch(begin + SETTLE_S, begin + SETTLE_S + measured_s)
         since_set = collector.watch(begin, measured.to_s)
         try:
-            if not self._measure(measured, self._deliveries(asked.playing)):
+            if not self._measure(measured, deliveries_of_one(self._config, asked.playing)):
                 return None
         finally:
             for watch in (measured, since_set, *connecting[:-1]):
                 collector.unwatch(watch)
         return measured_steps.cut(
-            load, measured,
-            target_users=self._having_population(asked.connecting), fan_out=self._deliveries(asked.playing),
-            connects=connecting, since_set=since_set,
-        )  # fmt: skip
+            load,
+            measured,
+            target_users=self._having_population(asked.connecting),
+            fan_out=deliveries_of_one(self._config, asked.playing),
+            connects=connecting,
+            since_set=since_set,
+        )
 
     def _measure(self, measured: WatchedSeconds, deliveries: float) -> bool:
         """Until its seconds are there, or are hopeless. False: the run ended before."""
         for second in range(int(measured.from_s) + SHORTEST_S, int(measured.to_s) + 1):
-            self._await_second(second)
+            self.await_second(second)
             if self._conductor.stopping:
                 return False
             if measured_steps.hopeless(measured.rows, deliveries):
@@ -270,11 +276,11 @@ class LoadStepper:
             self._coordinator.await_users(low, PATIENCE_S * NS_PER_S)
             return
         self._coordinator.set_rate(low, now_ns() + LEAD_NS)
-        quiet_s = self._reconnect(low)
-        deliveries = self._deliveries(self._coordinator.crowd.expected().playing)
+        quiet_s = self.reconnect(low)
+        deliveries = deliveries_of_one(self._config, self._coordinator.crowd.expected().playing)
         calm_s = 0
         for _ in range(RECOVERY_S):
-            self._await_second(self._second_after(now_ns()))
+            self.await_second(self._second_after(now_ns()))
             row: Any = self._conductor.collector.timeline.last
             due = row["published"] * deliveries
             calm = row["delivered"] <= due * (1 + RECOVERED_SHARE) + 1 and row["lost"] <= 0
@@ -282,12 +288,12 @@ class LoadStepper:
             if self._conductor.stopping or calm_s >= quiet_s:
                 return
 
-    def _reconnect(self, low: int) -> int:
+    def reconnect(self, low: int) -> int:
         """Waits until users that lost their connections have new ones, or no more come. Returns how many seconds
         without a loss show, at a rate of `low`, that all losses of the meantime are known."""
         coordinator = self._coordinator
         asked = coordinator.crowd.expected()
-        if self._come_and_go() or self._conductor.collector.open >= asked.connecting:
+        if come_and_go(self._config) or self._conductor.collector.open >= asked.connecting:
             return 1
         coordinator.retry()  # what refused them is over, as far as the rate is its cause
         coordinator.await_users(asked.everybody, PATIENCE_S * NS_PER_S)
@@ -300,7 +306,7 @@ class LoadStepper:
     def _instant(self, second: int) -> int:
         return self._conductor.plan.started_ns + second * NS_PER_S
 
-    def _await_second(self, second: int) -> None:
+    def await_second(self, second: int) -> None:
         """Until the collector has written the row that ends at `second`."""
         collector = self._conductor.collector
         while not self._conductor.stopping and not (collector.newest and collector.newest.to_s >= second):

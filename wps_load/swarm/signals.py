@@ -16,20 +16,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
 import gevent
 from gevent.event import Event
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.errors import ExitCode
+from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.early import INTERRUPTED
-from wps_load.swarm.guard import Trouble
 from wps_load.swarm.locust_seam import calls_of_program
-
-if TYPE_CHECKING:
-    from wps_load.swarm.reporter import Reporter
-    from wps_load.swarm.run import Run
 
 MASTER_PATIENCE_S: Final = 90.0
 """How long a worker that was told to end waits for its master to end it, and a second one who shuts down for the
@@ -93,17 +89,23 @@ def where_is(calls: Iterator[str], *, prepared: bool, begun: bool) -> Where:
     return Where.RUNNING if prepared else Where.STARTING
 
 
+class Conducted(Protocol):
+    """A run that has begun: a `Run` is one."""
+
+    @property
+    def conductor(self) -> Conductor: ...
+
+
 class SignalledProcess(Protocol):
     """What must be known of this process: its lifecycle is one."""
 
     conducts: bool
-    environment: Any
     runner: Any
     console: Any
     agent: Any
-    run: Run | None
-    reporter: Reporter | None
-    trouble: Trouble | None
+
+    @property
+    def run(self) -> Conducted | None: ...
 
     @property
     def parsed(self) -> dict[str, Any]: ...
@@ -138,7 +140,7 @@ class Signals:
         for number in _NUMBERS:
             if number == signal.SIGHUP and signal.getsignal(number) is signal.SIG_IGN:
                 continue  # nohup
-            gevent.signal_handler(number, self._came, number)
+            gevent.signal_handler(number, self.came, number)
 
     @property
     def code_before_a_run(self) -> int:
@@ -153,7 +155,7 @@ class Signals:
         asked_to_be_worker = "--worker" in sys.argv or bool(os.environ.get("LOCUST_MODE_WORKER"))
         return not process.conducts and bool(process.parsed.get("processes")) and not asked_to_be_worker
 
-    def _came(self, number: int) -> None:
+    def came(self, number: int) -> None:
         """In a greenlet of its own."""
         at_ns = now_ns()
         again = self._first is not None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure.thresholds import evaluate
@@ -17,11 +17,11 @@ from wps_load.report import tables, tiles
 from wps_load.report.charts import latency_limits
 from wps_load.report.document import DoubtRow, SloRow, Summary
 from wps_load.report.doubts import Evidence, find_doubts
-from wps_load.report.model import RunState
+from wps_load.report.model import RunFacts, RunState
 from wps_load.report.summary import doubt_rows, metric_rows, slo_rows
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
-from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.so_far import SoFar
 
 JUDGE_EVERY_NS = 5 * NS_PER_S
@@ -49,16 +49,42 @@ class Judgement:
     metrics: Mapping[str, Mapping[str, Any]]
 
 
+class Reported(Protocol):
+    """What a page shows of a run: its `Reporter` is one."""
+
+    @property
+    def config(self) -> RunConfig: ...
+
+    @property
+    def conductor(self) -> Conductor | None: ...
+
+    @property
+    def scenario(self) -> str: ...
+
+    @property
+    def summary(self) -> Summary | None:
+        """Of a run that is over."""
+
+    @property
+    def folder(self) -> Path | None: ...
+
+    def main_metric(self, collector: Collector) -> str: ...
+
+    def target_users(self) -> int: ...
+
+    def facts(self, conductor: Conductor, state: RunState, /) -> RunFacts: ...
+
+
 class RunView:
     """`current()`: the reporter of the run that goes on, was last, or is prepared; None before the first."""
 
-    def __init__(self, current: Callable[[], Reporter | None]) -> None:
+    def __init__(self, current: Callable[[], Reported | None]) -> None:
         self._current = current
-        self._latest: Reporter | None = None
+        self._latest: Reported | None = None
         self._judged: Judgement | None = None
 
     @property
-    def reporter(self) -> Reporter | None:
+    def reporter(self) -> Reported | None:
         """Of the latest run that has begun: one that is only prepared has nothing to show yet."""
         found = self._current()
         if found is not None and found.conductor is not None:
@@ -136,7 +162,7 @@ class RunView:
             *(_doubt_row(doubt) for doubt in judged.doubts),
         ]
 
-    def _judge(self, reporter: Reporter, conductor: Conductor) -> Judgement:
+    def _judge(self, reporter: Reported, conductor: Conductor) -> Judgement:
         summary = reporter.summary
         if summary is not None:
             return Judgement(conductor, 0, summary["slo"], summary["doubts"], summary["metrics"])
@@ -146,7 +172,7 @@ class RunView:
         return judged
 
 
-def judge(reporter: Reporter, conductor: Conductor) -> Judgement:
+def judge(reporter: Reported, conductor: Conductor) -> Judgement:
     """SLOs and doubts as of now."""
     facts = reporter.facts(conductor, RunState.RUNNING)
     source = SoFar(facts, conductor.collector)
@@ -162,12 +188,12 @@ def judge(reporter: Reporter, conductor: Conductor) -> Judgement:
     )
 
 
-def _target(reporter: Reporter) -> str:
+def _target(reporter: Reported) -> str:
     target = reporter.config.target
     return ("EMULATOR: " if target.is_emulator else "") + target.describe()
 
 
-def phase_of(reporter: Reporter, conductor: Conductor) -> str:
+def phase_of(reporter: Reported, conductor: Conductor) -> str:
     return conductor.phase_at(now_ns()) if reporter.summary is None else "finished"
 
 
@@ -195,7 +221,7 @@ def _phases(conductor: Conductor) -> list[dict[str, Any]]:
     return [{"name": name, "started_s": round((at - started) / NS_PER_S, 3)} for name, at in conductor.phases]
 
 
-def _figures(reporter: Reporter, collector: Collector, judged: Judgement) -> dict[str, Any]:
+def _figures(reporter: Reported, collector: Collector, judged: Judgement) -> dict[str, Any]:
     """So far; `lost` is what is missing until the drain has settled it. `whole`: the latency's percentiles."""
     whole = judged.metrics.get(reporter.main_metric(collector), {})
     messages = None if reporter.summary is None else reporter.summary["messages"]
@@ -246,7 +272,7 @@ def _slo(slo: SloRow, final: bool) -> dict[str, str]:
     return {"expression": slo["expression"], "verdict": verdict, "words": words, "value": tables.slo_value(slo)}
 
 
-def _state_rows(reporter: Reporter, conductor: Conductor) -> Rows:
+def _state_rows(reporter: Reported, conductor: Conductor) -> Rows:
     config, elapsed = reporter.config, elapsed_s(conductor)
     left = "" if config.run_time_s is None else f"{tables.seconds(round(max(0.0, config.run_time_s - elapsed)))} left"
     phase = phase_of(reporter, conductor)
@@ -259,7 +285,7 @@ def _state_rows(reporter: Reporter, conductor: Conductor) -> Rows:
     ]
 
 
-def _number_rows(reporter: Reporter, collector: Collector, judged: Judgement) -> Rows:
+def _number_rows(reporter: Reported, collector: Collector, judged: Judgement) -> Rows:
     metric, figures = reporter.main_metric(collector), _figures(reporter, collector, judged)
     last = collector.timeline.last if reporter.summary is None else None
     row: Mapping[str, Any] = last or dict.fromkeys((*_RATES, "interval_s"))
