@@ -10,8 +10,9 @@ from pathlib import Path
 from shutil import copyfile, copytree, ignore_patterns
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = ("wps_load", "configs", "docs", "examples", "tests")
+FOLDERS = ("wps_load", "configs", "deploy", "docs", "examples", "tests")
 FILES = (
+    ".dockerignore",
     "CHANGELOG.md",
     "LICENSE",
     "MANIFEST.in",

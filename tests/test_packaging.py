@@ -16,6 +16,8 @@ from tests.packaging_files import ROOT, Installed, build_and_install
 
 pytestmark = pytest.mark.program
 
+DEPLOYED = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "deploy").rglob("*")) if path.suffix != ".pyc"
+            and path.is_file()]  # fmt: skip
 MOST_MB = 150
 """Of everything that `pip install wps-load` brings, unpacked."""
 
@@ -84,6 +86,8 @@ def test_the_source_distribution_can_test_itself(installed: Installed, tmp_path:
     with tarfile.open(installed.sdist) as archive:
         archive.extractall(tmp_path, filter="data")
     (source,) = tmp_path.iterdir()
+    lacking = [name for name in (".dockerignore", *DEPLOYED) if not (source / name).is_file()]
+    assert lacking == [], "an image can be built from it"
     quick = ("tests/test_config.py", "tests/test_ready_files.py", "tests/measure/test_stamp.py")
     done = installed.python(
         "-m", "pytest", "-q", "-p", "no:cacheprovider", *(str(source / name) for name in quick), PYTHONPATH=str(source)
