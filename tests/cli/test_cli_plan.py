@@ -11,6 +11,7 @@ from tests.cli.cli_program import Run
 from wps_load.commands import plan
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.conf"))
+MIXES = sorted(path.stem for path in CONFIGS[0].parent.glob("*.toml"))
 PRICES = Path(__file__).parents[2] / "docs" / "prices.example.json"
 
 
@@ -107,11 +108,39 @@ def test_a_run_s_own_command_line_can_be_planned(run: Run, tmp_path: Path) -> No
     assert "did you mean" in run("plan", "smal-group").err
 
 
-def test_a_mix_is_not_planned_as_its_first_population(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "m.toml").write_text('[[population]]\nname = "a"\nusers = 5\nscenario = "idle"\n')
-    result = run("plan", "--wps-mix", "m.toml")
-    assert (result.code, result.out) == (2, "")
-    assert "does not add up populations yet" in result.err
+@pytest.mark.parametrize("mix", MIXES)
+def test_every_ready_mix_can_be_planned_by_population_and_in_sum(run: Run, mix: str) -> None:
+    result = run("plan", mix, "-u", "200", "-t", "1m")
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    table = lines[lines.index("", 3) + 1 :]
+    names = [line.split()[0] for line in table[: table.index("")]]
+    assert names[0] == "connections"
+    assert names[-1] == "all"
+    assert len(names) == 2 + (CONFIGS[0].parent / f"{mix}.toml").read_text().count("\n[[population]]")
+    found = rows(result.out)
+    assert found["connections"] == "200, opened in 10 s, 20 a second"
+    assert found["this run"].endswith("billed")
+    assert max(map(len, lines)) <= 130
+
+
+def test_a_mix_is_checked_against_the_units(run: Run) -> None:
+    checked = ["-t", "1m", "--check", "--wps-units", "1"]
+    assert run("plan", "chat", "-u", "200", *checked).code == 0
+    large = run("plan", "chat", "-u", "500", *checked)
+    assert large.code == 3
+    assert "is too small" in large.out
+    priced = run("plan", "chat", "-u", "200", "--prices", PRICES, "--growth", "10").out
+    assert "a month" in priced
+    ten = rows(run("plan", "chat", "-u", "2000", "--growth", "2").out)
+    assert ten["this load"] == rows(priced)["10 times"], "ten times the users, who hear ten times as many publishers"
+
+
+def test_a_closed_loop_in_a_mix_is_unknown(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "m.toml").write_text('[[population]]\nname = "a"\nusers = 5\nscenario = "echo"\nrate = "max"\n')
+    result = run("plan", "--wps-mix", "m.toml", "--wps-units", "1", "--check")
+    assert result.code == 3, "what nobody knows is held by nothing"
+    assert "unknown: in a closed loop" in result.out
 
 
 def test_this_run_comes_before_a_day(run: Run) -> None:

@@ -12,6 +12,7 @@ from wps_load.measure.stamp import read_binary, read_bytes, read_json
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.frames import FrameReader
 from wps_load.protocol.messages import DataMessage, SendEvent, SendToGroup
+from wps_load.protocol.traits import WEB_PUBSUB
 from wps_load.settings.load import load
 from wps_load.workload.scenarios import SCENARIOS
 
@@ -20,7 +21,7 @@ PAIRS = [(row.name, protocol) for row in SCENARIOS.values() for protocol in row.
 
 def sample(**options: Any) -> Sample:
     values = {f"wps_{name}": str(value) for name, value in options.items()}
-    return Sample(load({"wps_seed": "7", **values}, users=20, spawn_rate=None, environ={}))
+    return Sample(load({"wps_seed": "7", **values}, users=20, spawn_rate=None, environ={}).population)
 
 
 def unmasked(frame: bytes) -> tuple[int, bytes]:
@@ -75,3 +76,15 @@ def test_messages_larger_than_a_sockets_buffer() -> None:
 def test_an_ack_has_a_size_where_one_is_asked_for() -> None:
     assert sample().sizes().ack == 0
     assert 20 < sample(ack="true").sizes().ack < 100
+
+
+@pytest.mark.parametrize("data_type", ["text", "json", "binary"])
+@pytest.mark.parametrize("heard", WEB_PUBSUB)
+@pytest.mark.parametrize("spoken", ["json", "protobuf-reliable"])
+def test_a_message_is_measured_as_those_of_another_protocol_hear_it(spoken: str, heard: str, data_type: str) -> None:
+    population = sample(protocol=spoken, data_type=data_type, scenario="big-group", payload="100B").population
+    pair = Sample(population, heard)
+    alone = Sample(population).sizes()
+    assert pair.sizes().inbound == alone.inbound
+    assert (pair.sizes().outbound == alone.outbound) == (heard == spoken)
+    assert pair.receive_us(0.001) > 0, "our own client finds the stamp in it"

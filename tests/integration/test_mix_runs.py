@@ -10,6 +10,8 @@ import pytest
 
 from tests.integration.program import ROOT, Finished, run
 from tests.integration.test_scenario_runs import AT_ONCE, OF_THE_GENERATOR
+from wps_load.settings.load import load
+from wps_load.workload.flows import flows
 
 SMALL = ("-u", "20", "-r", "40", "-t", "4s", "--wps-seed", "3")
 MIXES = {
@@ -78,6 +80,23 @@ def test_who_hears_whom(finished: dict[str, Finished]) -> None:
     iot = pairs(finished, "iot")
     assert set(iot) == {("devices", "devices"), ("devices", "dashboards")}
     assert iot["devices", "dashboards"]["delivered"] == 2 * iot["devices", "devices"]["delivered"]
+
+
+@pytest.mark.parametrize("name", MIXES)
+def test_the_plan_says_what_comes(finished: dict[str, Finished], name: str) -> None:
+    """By pairs, of populations that are there from the start: how many hear a message."""
+    file = str(ROOT / "configs" / f"{name}.toml")
+    config = load({"wps_mix": file, "wps_seed": "3"}, users=20, spawn_rate=40.0, run_time_s=4.0, environ={})
+    names, counts = config.names, config.mixture(20).counts
+    heard, found = flows(config.populations, counts), pairs(finished, name)
+    late = {each.name for each in config.populations if each.start_ns}
+    published = {each["name"]: each["messages"]["published"] for each in finished[name].summary["populations"]}
+    planned = {(names[sender], names[receiver]) for sender, receiver in heard}
+    assert {pair for pair in planned if pair[1] not in late} <= found.keys() <= planned
+    for (sender, receiver), each in heard.items():
+        if names[receiver] not in late:
+            row = found[names[sender], names[receiver]]
+            assert row["expected"] == pytest.approx(each * published[names[sender]], rel=0.1), row
 
 
 def test_rows_of_locusts_table_and_the_first_lines_name_the_populations(finished: dict[str, Finished]) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from wps_load.capacity.units import Load
 from wps_load.clock import NS_PER_S
 from wps_load.settings.run_config import RunConfig
-from wps_load.workload.layout import Layout, layout, publisher_count
-from wps_load.workload.population import group_count
-from wps_load.workload.scenarios import Topology
+from wps_load.workload import flows
+from wps_load.workload.layout import publisher_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ class Forecast:
 
 def forecast(config: RunConfig, sizes: FrameSizes) -> Forecast:
     """The forecast of `config`, whose users are known. A capacity search is taken at its upper end."""
-    steps = tuple(_steps(config))
+    steps = tuple(_step(config, *level) for level in levels(config))
     users = config.peak_users or 1
     top = max(steps, key=lambda step: (step.outbound_per_s or 0.0, step.connections))
     billed_per_message = _billed_bytes(config, sizes)
@@ -80,9 +79,9 @@ def forecast(config: RunConfig, sizes: FrameSizes) -> Forecast:
         steps=steps,
         publishers=publisher_count(config.population, users),
         sizes=sizes,
-        connecting_s=_connecting_s(config),
-        publishing_s=None if searched else _total(step.duration_s for step in steps),
-        total_s=_total_s(config, steps),
+        connecting_s=connecting_s(config),
+        publishing_s=None if searched else step_sum(step.duration_s for step in steps),
+        total_s=total_s(config, steps),
         published=published,
         delivered=delivered,
         bytes_in=None if published is None else published * sizes.inbound,
@@ -93,61 +92,19 @@ def forecast(config: RunConfig, sizes: FrameSizes) -> Forecast:
 
 
 def fan_out(config: RunConfig, users: int) -> float:
-    """How many deliveries one published message makes, in the mean over the publishers.
-
-    Publishers are spread evenly, so that a group has of them in proportion to its size.
-    """
-    if len(config.populations) > 1 and config.mix is not None:
-        return _of_mix(config, users)
-    topology = config.population.scenario_row.topology
-    if topology is Topology.SILENT:
-        return 0.0
-    if topology is Topology.REST_ALL:
-        return float(users)
-    if topology is not Topology.GROUPS:
-        return 1.0
-    sizes = list(_group_sizes(layout(config.population, users)))
-    members = sum(size * count for size, count in sizes)
-    heard = sum(size * size * count for size, count in sizes) / max(1, members)
-    return max(0.0, heard - 1) if config.population.no_echo else heard
-
-
-def _of_mix(config: RunConfig, users: int) -> float:
-    """As `fan_out`, over all populations by their planned rates; closed loops count alike."""
-    counts = config.mixture(users).counts
+    """How many deliveries one published message makes, in the mean over the publishers; in a mix by the planned rates,
+    where closed loops count alike."""
+    if config.mix is None:
+        return flows.fan_out(config.population, users)
     rates = [1.0 if rate is None else float(rate) for rate in config.planned_rates(users)]
-    out = 0.0
-    for number, each in enumerate(config.populations):
-        if not rates[number]:
-            continue
-        if each.scenario_row.topology is Topology.REST_ALL:
-            out += rates[number] * sum(
-                count for count, other in zip(counts, config.populations, strict=True) if other.hub == each.hub
-            )
-            continue
-        heard = fan_out(replace(config, populations=(each,), mix=None), counts[number])
-        groups = group_count(each, counts[number])
-        for count, other in zip(counts, config.populations, strict=True):
-            if other.listens_to == each.name and groups:
-                heard += count * min(groups, other.groups or groups) / groups
-        out += rates[number] * heard
+    heard = flows.flows(config.populations, config.mixture(users).counts)
+    out = sum(rates[sender] * each for (sender, _), each in heard.items())
     return out / sum(rates) if sum(rates) else 0.0
 
 
-def _group_sizes(plan: Layout) -> Iterator[tuple[int, int]]:
-    """(members, how many such groups)."""
-    if plan.size is None:
-        smaller, larger = divmod(plan.users, plan.occupied)
-        yield smaller + 1, larger
-        yield smaller, plan.occupied - larger
-    else:
-        taken = plan.seats if plan.seats is not None and plan.seats > plan.users else plan.members
-        full, rest = divmod(taken, plan.size)
-        yield plan.size, full
-        yield rest, 1 if rest else 0
-
-
-def _steps(config: RunConfig) -> Iterator[ForecastStep]:
+def levels(config: RunConfig) -> Iterator[tuple[str, int, float | None, float | None]]:
+    """Of each level of load: what of the settings makes it, users, the total rate where that is what is stepped, and
+    seconds; None: no end is set."""
     for plan in (config.stages, config.capacity):
         if plan is None:
             continue
@@ -158,14 +115,12 @@ def _steps(config: RunConfig) -> Iterator[ForecastStep]:
         )
         for value, duration_s in values:
             users = value if plan.variable == "users" else config.users or 1
-            rate = float(value) if plan.variable == "rate" else None
-            yield _step(config, f"{plan.variable} {value:,}", users, rate, duration_s)
+            yield f"{plan.variable} {value:,}", users, float(value) if plan.variable == "rate" else None, duration_s
         return
-    users = config.users or 1
-    duration_s = None
+    users, duration_s = config.users or 1, None
     if config.run_time_s is not None:
-        duration_s = max(0.0, config.run_time_s - (_connecting_s(config) or 0.0))
-    yield _step(config, f"users {users:,}", users, None, duration_s)
+        duration_s = max(0.0, config.run_time_s - (connecting_s(config) or 0.0))
+    yield f"users {users:,}", users, None, duration_s
 
 
 def _step(config: RunConfig, name: str, users: int, total_rate: float | None, duration_s: float | None) -> ForecastStep:
@@ -198,13 +153,14 @@ def _sum(steps: tuple[ForecastStep, ...], rate: str) -> float | None:
     rates = [getattr(step, rate) for step in steps]
     if all(each == 0 for each in rates):
         return 0.0
-    return _total(
+    return step_sum(
         None if each is None or step.duration_s is None else each * step.duration_s
         for each, step in zip(rates, steps, strict=True)
     )
 
 
-def _total(parts: Iterator[float | None]) -> float | None:
+def step_sum(parts: Iterator[float | None]) -> float | None:
+    """None where a part is unknown."""
     total = 0.0
     for part in parts:
         if part is None:
@@ -213,16 +169,18 @@ def _total(parts: Iterator[float | None]) -> float | None:
     return total
 
 
-def _connecting_s(config: RunConfig) -> float | None:
+def connecting_s(config: RunConfig) -> float | None:
+    """How long the ramp takes."""
     users = config.peak_users or 1
     return users / config.spawn_rate if config.spawn_rate else None
 
 
-def _total_s(config: RunConfig, steps: tuple[ForecastStep, ...]) -> float | None:
-    drain_s = config.drain_ns / NS_PER_S if config.population.scenario_row.publishes else 0.0
+def total_s(config: RunConfig, steps: tuple[ForecastStep, ...]) -> float | None:
+    """From start to the report, with the drain at its longest."""
+    drain_s = config.drain_ns / NS_PER_S if any(each.scenario_row.publishes for each in config.populations) else 0.0
     if config.run_time_s is not None:
         return config.run_time_s + drain_s
     if config.capacity is not None:
         return None
-    stages_s = _total(step.duration_s for step in steps)
+    stages_s = step_sum(step.duration_s for step in steps)
     return None if stages_s is None else stages_s + drain_s

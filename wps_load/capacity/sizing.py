@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -56,11 +56,15 @@ def sizing(
     *,
     units: int | None = None,
     sku: str | None = None,
+    grow: Callable[[float], Load] | None = None,
 ) -> Sizing:
-    """`units`, `sku`: what was bought, if known; one of them alone stands for one unit, or the usual tier."""
+    """`units`, `sku`: what was bought, if known; one of them alone stands for one unit, or the usual tier. `grow`: the
+    load with so many times the connections, where that is known better than by `Load.times`."""
     use_case, same = USE_CASES.get(scenario, (None, False))
     fixed = use_case is not None and guide.fixed_inbound(use_case)
-    loads = [(1.0, load), *((float(n), load.times(float(n), fixed_inbound=fixed)) for n in growth)]
+    of_parts = frozenset(name for name, _ in load.parts if guide.fixed_inbound(name))
+    grown = grow or (lambda times: load.times(times, fixed_inbound=fixed, fixed=of_parts))
+    loads = [(1.0, load), *((float(n), grown(float(n))) for n in growth)]
     rows = tuple(_sized(times, each, guide, use_case, prices) for times, each in loads)
     return Sizing(rows, use_case, same, bought(scenario, load, guide, units=units, sku=sku))
 

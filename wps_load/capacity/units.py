@@ -113,7 +113,8 @@ class Guide:
 class Load:
     """What is asked of the service at a time; None: unknown (a closed loop has no rate of its own).
 
-    `message_bytes`: the mean size of a message's data. `billed_bytes_per_s`: all traffic out of the service.
+    `message_bytes`: the mean size of a message's data. `billed_bytes_per_s`: all traffic out of the service. `parts`:
+    of a mix, what its publishers of each of the guide's use cases send, and what goes out for that.
     """
 
     connections: int
@@ -121,6 +122,7 @@ class Load:
     outbound_per_s: float | None
     message_bytes: float
     billed_bytes_per_s: float | None
+    parts: tuple[tuple[str, Load], ...] = ()
 
     @property
     def billed_per_day(self) -> int | None:
@@ -129,9 +131,9 @@ class Load:
             return None
         return billed_messages(self.billed_bytes_per_s * DAY_S)
 
-    def times(self, factor: float, *, fixed_inbound: bool) -> Load:
+    def times(self, factor: float, *, fixed_inbound: bool, fixed: frozenset[str] = frozenset()) -> Load:
         """The load of `factor` times the connections: as much more goes out, and comes in unless it is fan-out
-        that grows (`Guide.fixed_inbound`)."""
+        that grows (`Guide.fixed_inbound`). `fixed`: the use cases of which that is true, for the parts of a mix."""
 
         def grown(value: float | None, by: float) -> float | None:
             return None if value is None else value * by
@@ -142,6 +144,7 @@ class Load:
             inbound_per_s=grown(self.inbound_per_s, 1 if fixed_inbound else factor),
             outbound_per_s=grown(self.outbound_per_s, factor),
             billed_bytes_per_s=grown(self.billed_bytes_per_s, factor),
+            parts=tuple((name, part.times(factor, fixed_inbound=name in fixed)) for name, part in self.parts),
         )
 
 
@@ -199,15 +202,34 @@ def _uses(
 ) -> Iterator[Use]:
     yield Use("connections", load.connections, tier.connections_per_unit * units)
     if row is not None and use_case is not None:
-        if load.outbound_per_s is not None:
-            demand = in_guide_messages(load.outbound_per_s, load.message_bytes)
-            yield Use("outbound messages/s of 2 KB", demand, row.outbound_per_s)
-        if load.inbound_per_s is not None and not guide.fixed_inbound(use_case):
-            demand = in_guide_messages(load.inbound_per_s, load.message_bytes)
-            yield Use("inbound messages/s of 2 KB", demand, row.inbound_per_s)
+        yield from _rates(guide, load, use_case, row)
+    elif load.parts and tier.bills_more:
+        yield from _shared(guide, load, units)
     if not tier.bills_more and load.billed_per_day is not None:
         included = tier.included_messages_per_unit_day * units
         yield Use("billed messages/day", load.billed_per_day, included)
+
+
+def _rates(guide: Guide, load: Load, use_case: str, row: Row) -> Iterator[Use]:
+    if load.outbound_per_s is not None:
+        demand = in_guide_messages(load.outbound_per_s, load.message_bytes)
+        yield Use("outbound messages/s of 2 KB", demand, row.outbound_per_s)
+    if load.inbound_per_s is not None and not guide.fixed_inbound(use_case):
+        demand = in_guide_messages(load.inbound_per_s, load.message_bytes)
+        yield Use("inbound messages/s of 2 KB", demand, row.inbound_per_s)
+
+
+def _shared(guide: Guide, load: Load, units: int) -> Iterator[Use]:
+    """Of several use cases each takes its share of the units, and the shares add up."""
+    demands: dict[str, float] = {}
+    shares: dict[str, float] = {}
+    for use_case, part in load.parts:
+        for use in _rates(guide, part, use_case, guide.row(use_case, units)):
+            demands[use.name] = demands.get(use.name, 0.0) + use.demand
+            shares[use.name] = shares.get(use.name, 0.0) + use.share
+    for name, demand in demands.items():
+        if shares[name]:
+            yield Use(name, demand, demand / shares[name])
 
 
 def smallest(guide: Guide, load: Load, use_case: str | None) -> Size:

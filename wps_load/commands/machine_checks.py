@@ -31,7 +31,7 @@ def checks_of(config: RunConfig, processes: int) -> Iterator[Check]:
     found = this_machine(processes, len(config.bind or ()))
     yield checks.processors(machine.cpu_count(), processes, machine.load_average(), emulator=False)
     yield checks.precise_timer(DeadlineTimer.available())
-    sample = Sample(config)
+    sample = Sample(config.population)
     costs = sample.costs(MEASURE_S) if config.population.scenario_row.publishes else None
     yield from rates(found, costs)
     yield from room(found, config.peak_users, cpu_us_per_s(config, sample, costs))

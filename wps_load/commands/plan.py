@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from wps_load.capacity.forecast import forecast
+from wps_load.capacity.mix_forecast import PopulationForecast
 from wps_load.capacity.prices import read_prices
 from wps_load.capacity.sizing import bought
 from wps_load.capacity.units import Guide, Load, load_guide
-from wps_load.commands import plan_text, ready, units_text
+from wps_load.commands import mix_plan, plan_text, ready, units_text
 from wps_load.commands.parsing import parse_run, run_parser, take_locust_options
 from wps_load.commands.run import as_settings
 from wps_load.commands.sample import Sample
@@ -25,11 +26,13 @@ Connections, messages, bytes and billed messages; the fewest units that hold the
 figures; workers (this machine's speed is measured for a second), open files, ports and time. Nothing connects.
 Cost only from --prices, a file of yours with region, date and currency: docs/capacity.md, docs/prices.example.json.
 
-A run's own command line is taken as it stands, also with the name of a scenario or a FILE.conf in front.
+A run's own command line is taken as it stands, also with the name of a scenario, a mix or a FILE.conf in front. Of a
+mix each population and the sum: a publication belongs to its publisher's population, a delivery to its receiver's.
 
 example:
   wps-load plan small-group -u 1000 --growth 2,5,10 --prices prices.json
   wps-load plan configs/ci.conf --wps-units 2 --check
+  wps-load plan chat -u 2000 -t 10m --wps-units 5 --check
 """
 
 
@@ -47,24 +50,30 @@ def run(argv: Sequence[str]) -> int:
     take_locust_options(parser)
     parser.usage = "wps-load plan [SCENARIO or FILE.conf] [options]"
     arguments, config = parse_run(parser, as_settings(argv, os.environ, ready.configs()), users=1)
-    if config.mix is not None:
-        raise ConfigError(
-            [Fault("--wps-mix", config.mix, "plan does not add up populations yet: plan the options of each alone")]
-        )
     if arguments.check and config.units is None and config.tier is None:
         raise ConfigError([Fault("--check", None, "--wps-units or --wps-tier beside it, which are to hold the load")])
     guide = load_guide()
     growth = units_text.read_growth(arguments.growth)
     prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
-    sample = Sample(config)
-    future = forecast(config, sample.sizes())
-    costs = sample.costs(MEASURE_S) if config.population.scenario_row.publishes else None
-    sys.stdout.write("\n".join(plan_text.lines(config, future, guide, costs, growth, prices)) + "\n")
+    if config.mix is None:
+        sample = Sample(config.population)
+        future = forecast(config, sample.sizes())
+        costs = sample.costs(MEASURE_S) if config.population.scenario_row.publishes else None
+        populations: Sequence[PopulationForecast] = ()
+        grow: Callable[[float], Load] | None = None
+    else:
+        found = mix_plan.samples(config)
+        mixed = mix_plan.planned(config, found)
+        future, populations = mixed.whole, mixed.populations
+        costs = mix_plan.costs(config, found, MEASURE_S)
+        grow = mix_plan.growing(config, found)
+    text = plan_text.lines(config, future, guide, costs, growth, prices, populations, grow)
+    sys.stdout.write("\n".join(text) + "\n")
     return ExitCode.SLO_FAILED if arguments.check and not _held(config, future.peak, guide) else ExitCode.PASSED
 
 
 def _held(config: RunConfig, load: Load, guide: Guide) -> bool:
     """What was bought holds `load`; a load that nobody knows is held by nothing."""
-    size = bought(config.population.scenario, load, guide, units=config.units, sku=config.tier)
-    known = load.outbound_per_s is not None or not config.population.scenario_row.publishes
+    size = bought(plan_text.scenario_of(config), load, guide, units=config.units, sku=config.tier)
+    known = load.outbound_per_s is not None or not plan_text.publishes(config)
     return size is not None and size.holds and known

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from wps_load import machine
 from wps_load.capacity.forecast import Forecast
 from wps_load.capacity.machines import CPU_SHARE
+from wps_load.capacity.mix_forecast import PopulationForecast
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import bought
-from wps_load.capacity.units import Guide, billed_messages
+from wps_load.capacity.units import DAY_S, Guide, Load, billed_messages
 from wps_load.clock import NS_PER_S
 from wps_load.commands import machines_text, units_text
 from wps_load.commands.row_texts import byte_size, duration, rate, row
@@ -25,23 +26,37 @@ def lines(
     costs: Costs | None,
     growth: Sequence[Fraction],
     prices: Prices | None,
+    populations: Sequence[PopulationForecast] = (),
+    grow: Callable[[float], Load] | None = None,
 ) -> Iterator[str]:
-    """The whole plan. `costs` None: the scenario publishes nothing."""
-    yield f"{config.population.scenario} over {config.population.protocol}, against {config.target.describe()}"
+    """The whole plan. `costs` None: the scenario publishes nothing. `populations`: of a mix; `grow`: its load with so
+    many times the users."""
+    what = config.population.scenario if config.mix is None else f"{config.mix}, {len(populations)} populations"
+    yield f"{what} over {config.protocols}, against {config.target.describe()}"
     yield ""
-    yield from _load(config, future)
+    yield from _load(config, future, populations)
     yield from _machine(config, future, costs)
     yield ""
     yield from _connects(config, future, guide)
     yield from units_text.lines(
-        config.population.scenario, future.peak, guide, growth, prices, units=config.units, sku=config.tier
+        scenario_of(config), future.peak, guide, growth, prices, units=config.units, sku=config.tier, grow=grow
     )
+
+
+def scenario_of(config: RunConfig) -> str:
+    """Whose row of the performance guide judges the load: empty of a mix, whose populations each have one."""
+    return config.population.scenario if config.mix is None else ""
+
+
+def publishes(config: RunConfig) -> bool:
+    """Whether anybody does."""
+    return any(each.scenario_row.publishes for each in config.populations)
 
 
 # -- the load ------------------------------------------------------------------------------------------------
 
 
-def _load(config: RunConfig, future: Forecast) -> Iterator[str]:
+def _load(config: RunConfig, future: Forecast, populations: Sequence[PopulationForecast]) -> Iterator[str]:
     peak = future.peak
     opened = (
         "" if future.connecting_s is None
@@ -53,18 +68,68 @@ def _load(config: RunConfig, future: Forecast) -> Iterator[str]:
         yield row("steps", f"{steps}. Rates below: the highest step")
     elif config.capacity is not None:
         yield row("search", "rates below: the upper end of the range")
-    if not config.population.scenario_row.publishes:
-        yield row("messages", f"{config.population.scenario} publishes nothing")
+    yield from _populations(populations, future)
+    if not publishes(config):
+        yield row("messages", f"{config.mix or config.population.scenario} publishes nothing")
     else:
         yield from _messages(config, future)
     drain = f", of which {config.drain_ns / NS_PER_S:g} s of drain at most" if future.total_s else ""
-    yield row("time", f"{duration(future.total_s)}{drain if config.population.scenario_row.publishes else ''}")
+    yield row("time", f"{duration(future.total_s)}{drain if publishes(config) else ''}")
+
+
+_COLUMNS = (
+    "", "connections", "connects/s", "publishers", "in", "out", "billed a day", "this run: in", "out", "billed",
+)  # fmt: skip
+
+
+def _populations(populations: Sequence[PopulationForecast], future: Forecast) -> Iterator[str]:
+    """A table: each population, and the sum of what is there at one time."""
+    if not populations:
+        return
+    rows = [_COLUMNS, *(_population(each) for each in populations), _population(_together(populations, future))]
+    widths = [max(len(cells[at]) for cells in rows) for at in range(len(_COLUMNS))]
+    yield ""
+    for cells in rows:
+        name, *figures = (
+            f"{cell:<{width}}" if not at else f"{cell:>{width}}"
+            for at, (cell, width) in enumerate(zip(cells, widths, strict=True))
+        )
+        yield "  " + "  ".join([name, *figures]).rstrip()
+    yield ""
+
+
+def _together(populations: Sequence[PopulationForecast], future: Forecast) -> PopulationForecast:
+    peak, connects_per_s = future.peak, sum(each.connects_per_s for each in populations)
+    return PopulationForecast(
+        "all", peak.connections, future.publishers, connects_per_s,
+        peak.inbound_per_s, peak.outbound_per_s, peak.billed_bytes_per_s,
+        future.published, future.delivered, future.billed_bytes,
+    )  # fmt: skip
+
+
+def _population(each: PopulationForecast) -> tuple[str, ...]:
+    day = None if each.billed_bytes_per_s is None else billed_messages(each.billed_bytes_per_s * DAY_S)
+    billed = None if each.billed_bytes is None else billed_messages(each.billed_bytes)
+    return (
+        each.name,
+        f"{each.connections:,}",
+        rounded(each.connects_per_s),
+        f"{each.publishers:,}",
+        *("?" if per_s is None else rate(per_s) for per_s in (each.inbound_per_s, each.outbound_per_s)),
+        *("?" if count is None else f"{count:,.0f}" for count in (day, each.published, each.delivered, billed)),
+    )
+
+
+def rounded(value: float) -> str:
+    """To three digits, thousands in words of their own."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _messages(config: RunConfig, future: Forecast) -> Iterator[str]:
     peak, sizes = future.peak, future.sizes
-    who = "REST sender" if config.population.scenario_row.needs_key else "user"
-    yield row("publishers", f"{future.publishers:,} {who}{'s' if future.publishers != 1 else ''}")
+    if config.mix is None:
+        who = "REST sender" if config.population.scenario_row.needs_key else "user"
+        yield row("publishers", f"{future.publishers:,} {who}{'s' if future.publishers != 1 else ''}")
     yield row(
         "message", f"{byte_size(sizes.data)} of data; {byte_size(sizes.inbound)} in and {byte_size(sizes.outbound)} out"
     )
@@ -94,7 +159,7 @@ def _messages(config: RunConfig, future: Forecast) -> Iterator[str]:
 def _connects(config: RunConfig, future: Forecast, guide: Guide) -> Iterator[str]:
     """New connections a second, beside what the service may take."""
     wanted = connects_per_s(config, future)
-    found = bought(config.population.scenario, future.peak, guide, units=config.units, sku=config.tier)
+    found = bought(scenario_of(config), future.peak, guide, units=config.units, sku=config.tier)
     sku, units = ("Standard_S1", 1) if found is None else (found.sku, found.units)
     most = guide.connect_rate(sku, units)
     seen = f"{units:,} x {sku} may take {most:,.0f} (seen at Azure SignalR, unconfirmed here)"
@@ -105,8 +170,12 @@ def _connects(config: RunConfig, future: Forecast, guide: Guide) -> Iterator[str
 
 def connects_per_s(config: RunConfig, future: Forecast) -> float:
     """The most new connections a second: of the ramp, or of those that come and go."""
-    lifetime_ns = config.population.lifetime_ns
-    churning = 0.0 if lifetime_ns is None else future.peak.connections * NS_PER_S / lifetime_ns
+    users = config.peak_users or 1
+    churning = sum(
+        count * NS_PER_S / each.lifetime_ns
+        for each, count in zip(config.populations, config.mixture(users).counts, strict=True)
+        if each.lifetime_ns
+    )
     return max(min(config.spawn_rate, future.peak.connections), churning)
 
 

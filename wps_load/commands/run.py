@@ -132,9 +132,14 @@ def _mix(name: str, configs: Mapping[str, Path]) -> Path | None:
 
 
 def _of_mix(path: Path, asked: _Asked) -> list[str]:
-    """Locust's arguments for a mix: a hundred users for a minute, unless the command line says otherwise."""
+    """Locust's arguments for a mix."""
     made = ["-f", str(ready.locustfile())] if asked.locustfile is None else []
-    made += _shown(asked)
+    return [*made, *_shown(asked), *_load_of_mix(path, asked)]
+
+
+def _load_of_mix(path: Path, asked: _Asked) -> list[str]:
+    """A hundred users for a minute, unless the command line says otherwise."""
+    made: list[str] = []
     if asked.users is None:
         made += ["--users", _MIX_USERS]
         asked = replace(asked, users=_MIX_USERS)
@@ -148,11 +153,14 @@ def _of_mix(path: Path, asked: _Asked) -> list[str]:
 
 def as_settings(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[str, Path]) -> list[str]:
     """The same command line for a command that reads a run's settings and runs nothing: what is named in front becomes
-    `--config`, with the spawn rate that the run would take. Raises ConfigError."""
+    `--config` or `--wps-mix`, with the spawn rate that the run would take. Raises ConfigError."""
     if not argv or argv[0].startswith("-"):
         return list(argv)
     named, rest = argv[0], argv[1:]
     asked = _read(rest, environ)
+    mix = _mix(named, configs)
+    if mix is not None:
+        return [*_load_of_mix(mix, asked), *rest]
     path = _config(named, configs)
     rate = None if asked.spawn_rate is not None else _spawn_rate(asked, _settings(path))
     return ["--config", str(path), *([] if rate is None else ["--spawn-rate", str(rate)]), *rest]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import socket
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from statistics import mean, median
 
@@ -20,7 +20,7 @@ from wps_load.protocol.codecs import CODECS, Template
 from wps_load.protocol.frames import FrameReader, FrameWriter
 from wps_load.protocol.messages import DataMessage, DataType
 from wps_load.protocol.sessions import new_session
-from wps_load.settings.run_config import RunConfig
+from wps_load.settings.run_config import Population
 from wps_load.workload.population import EVENT_NAME, group_name, user_name
 from wps_load.workload.scenarios import Topology
 
@@ -44,24 +44,27 @@ class Costs:
 
 
 class Sample:
-    """The messages of `config` as they will look, names of a run's usual length among them."""
+    """The messages of a population as they will look, names of a run's usual length among them. `receiver`: the
+    protocol of those who hear them, its own where nothing is said."""
 
-    def __init__(self, config: RunConfig) -> None:
-        self.config = config
-        self.codec = CODECS[config.population.protocol]
-        self.data_type = DataType(config.population.data_type)
-        self.payloads = config.population.published_plan()
-        self._raw = config.population.payload_plan(envelope=False)
-        self._rest = config.population.scenario_row.needs_key
-        self._by_group = config.population.scenario_row.publishes_to_groups(config.population.protocol)
-        self._template = self._made_template() if config.population.scenario_row.users_publish else None
+    def __init__(self, population: Population, receiver: str | None = None) -> None:
+        self.population = population
+        self.codec = CODECS[population.protocol]
+        self.heard_by = CODECS[receiver or population.protocol]
+        self.data_type = DataType(population.data_type)
+        self.payloads = population.published_plan()
+        self._raw = population.payload_plan(envelope=False)
+        self._rest = population.scenario_row.needs_key
+        self._by_group = population.scenario_row.publishes_to_groups(population.protocol)
+        self._template = self._made_template() if population.scenario_row.users_publish else None
         self._frame = FrameWriter().frame
-        self._wire: Wire = next(wire for wire in WIRES if wire.name == self.codec.name)
+        self._own_wire = _wire(self.codec.name)
+        self._wire = _wire(self.heard_by.name)
 
     def _made_template(self) -> Template:
         if self._by_group:
-            return self.codec.publish_template("group", _GROUP, self.data_type, self.config.population.no_echo)
-        kind = self.config.population.scenario_row.kind_of_publication(self.codec.name)
+            return self.codec.publish_template("group", _GROUP, self.data_type, self.population.no_echo)
+        kind = self.population.scenario_row.kind_of_publication(self.codec.name)
         if kind == "raw":
             return self.codec.publish_template("event", "message", self.data_type)
         return self.codec.publish_template(kind, EVENT_NAME, self.data_type)
@@ -73,7 +76,7 @@ class Sample:
         pack = pack_text if self.payloads.stamp_is_text else pack_binary
         now = now_ns()
         data = self.payloads.choose(0, seq).wrap(pack(1, make_mark(1, _RUN), 0, seq, now, 0))
-        ack_id = seq + 1 if self.config.population.ack and self.codec.enveloped else None
+        ack_id = seq + 1 if self.population.ack and self.codec.enveloped else None
         return self._frame(self._template.opcode, self._template.encode_safe(data, ack_id))
 
     def outbound(self, seq: int) -> bytes:
@@ -92,31 +95,35 @@ class Sample:
 
     def sizes(self) -> FrameSizes:
         """Means over the first messages; a mix of sizes keeps its weights in every stretch."""
-        if self.config.population.scenario_row.topology is Topology.SILENT:
+        if self.population.scenario_row.topology is Topology.SILENT:
             return FrameSizes(0.0, 0.0, 0.0)
         seqs = range(SAMPLES)
         return FrameSizes(
             data=mean(self._raw.choose(0, seq).size_bytes for seq in seqs),
             inbound=mean(len(self.inbound(seq)) for seq in seqs),
             outbound=mean(len(self.outbound(seq)) for seq in seqs),
-            ack=float(len(self._wire.ack(SAMPLES, None, "")))
-            if self.config.population.ack and self.codec.enveloped
+            ack=float(len(self._own_wire.ack(SAMPLES, None, "")))
+            if self.population.ack and self.codec.enveloped
             else 0.0,
         )
 
     def costs(self, seconds: float) -> Costs:
         """Measures for about `seconds`, on this core. Of the batches the median: what else the machine does
         disturbs little."""
-        ours, theirs = socket.socketpair()
-        with ours, theirs:
-            ours.setblocking(False)
-            theirs.setblocking(False)
-            numbers = itertools.count()
-            publish = (
-                None if self._rest else _median_us(lambda: self._publish(ours, theirs, next(numbers)), seconds / 2)
-            )
-            receive = _median_us(self._receiving(ours, theirs), seconds / 2)
-        return Costs(publish, receive)
+        return Costs(self.publish_us(seconds / 2), self.receive_us(seconds / 2))
+
+    def publish_us(self, seconds: float) -> float | None:
+        """Of a core for one message that a user publishes; None: an app server does."""
+        if self._rest:
+            return None
+        numbers = itertools.count()
+        with _pair() as (ours, theirs):
+            return _median_us(lambda: self._publish(ours, theirs, next(numbers)), seconds)
+
+    def receive_us(self, seconds: float) -> float:
+        """Of a core for one message that is received."""
+        with _pair() as (ours, theirs):
+            return _median_us(self._receiving(ours, theirs), seconds)
 
     def _publish(self, ours: socket.socket, theirs: socket.socket, seq: int) -> int:
         """Encodes and sends one message; how long that took, in ns."""
@@ -134,7 +141,7 @@ class Sample:
     def _receiving(self, ours: socket.socket, theirs: socket.socket) -> Callable[[], int]:
         """Receives one message as a connection does: read, unframe, decode, read the stamp, ask the ledger,
         note the latency."""
-        session, reader = new_session(self.codec), FrameReader()
+        session, reader = new_session(self.heard_by), FrameReader()
         for opcode, payload in reader.feed(self._wire.connected("c", None, None)):
             session.receive(opcode, payload)
         receiver = Ledger(_RUN).receiver(0)
@@ -165,6 +172,19 @@ class Sample:
             return took
 
         return receive
+
+
+@contextmanager
+def _pair() -> Iterator[tuple[socket.socket, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        theirs.setblocking(False)
+        yield ours, theirs
+
+
+def _wire(protocol: str) -> Wire:
+    return next(wire for wire in WIRES if wire.name == protocol)
 
 
 def _median_us(one: Callable[[], int], seconds: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
 from wps_load.capacity.prices import Cost, Prices
@@ -33,11 +33,18 @@ def lines(
     *,
     units: int | None,
     sku: str | None,
+    grow: Callable[[float], Load] | None = None,
 ) -> Iterator[str]:
-    """Units, headroom and cost of `load`, and of `growth` times it. `units`, `sku`: what was bought, if known."""
-    found = sizing(scenario, load, guide, growth, prices, units=units, sku=sku)
+    """Units, headroom and cost of `load`, and of `growth` times it. `units`, `sku`: what was bought, if known. `grow`:
+    as of `sizing`."""
+    found = sizing(scenario, load, guide, growth, prices, units=units, sku=sku, grow=grow)
     yield f"Units, at {PLANNED_SHARE:.0%} of Azure's published figures ({guide.compiled})"
-    yield row("use case", _use_case(scenario, found.use_case, found.same_use_case))
+    several = list(dict.fromkeys(use_case for use_case, _ in load.parts))
+    if several:
+        words = ", ".join(use_case.replace("_", " ") for use_case in several)
+        yield row("use cases", words if len(several) == 1 else f"{words}: each takes its share of the units")
+    else:
+        yield row("use case", _use_case(scenario, found.use_case, found.same_use_case))
     if load.outbound_per_s is None:
         yield row("", "the rate is unknown, so only connections are judged")
     if found.bought is not None:
