@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from wps_load.capacity.forecast import Forecast, FrameSizes, ForecastStep, connecting_s, levels, step_sum, total_s
+from wps_load.capacity.forecast import Forecast, ForecastStep, FrameSizes, connecting_s, levels, step_sum, total_s
 from wps_load.capacity.units import USE_CASES, Load
 from wps_load.clock import NS_PER_S
 from wps_load.settings.run_config import Population, RunConfig

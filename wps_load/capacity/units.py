@@ -210,7 +210,7 @@ def _uses(
         yield Use("billed messages/day", load.billed_per_day, included)
 
 
-def _rates(guide: Guide, load: Load, use_case: str, row: Row) -> Iterator[Use]:
+def _rates(guide: Guide, load: Load, use_case: str, row: UnitsRow) -> Iterator[Use]:
     if load.outbound_per_s is not None:
         demand = in_guide_messages(load.outbound_per_s, load.message_bytes)
         yield Use("outbound messages/s of 2 KB", demand, row.outbound_per_s)
