@@ -48,7 +48,7 @@ class MixForecast:
 
 def mix_forecast(config: RunConfig, sizes: Sizes) -> MixForecast:
     """The forecast of a mix whose users are known. A capacity search is taken at its upper end."""
-    found = [_Level(config, sizes, *level) for level in _spans(config)]
+    found = [_MixLevel(config, sizes, *level) for level in _spans(config)]
     top = max(found, key=lambda each: (each.step.outbound_per_s or 0.0, each.step.connections))
     numbers = range(len(config.populations))
     published = [_sum(each.published(at) for each in found) for at in numbers]
@@ -92,7 +92,7 @@ def connects_per_s(config: RunConfig, number: int, users: int) -> float:
     return max(ramp, count * NS_PER_S / each.lifetime_ns if each.lifetime_ns else 0.0)
 
 
-class _Level:
+class _MixLevel:
     """One step of a mix: who is there, who hears whom, and when."""
 
     def __init__(
