@@ -61,7 +61,9 @@ CLIENT_FLOORS = (
     {"api_invoke", "app_server"},
     {"publish_plan", "virtual_user", "cuts", "keepalive_sweep", "api_connector", "inbox", "conversation"},
     {"establish", "link", "api_link", "rest_publisher", "rest_manager"},
-    {"connections", "recovery", "publisher"},
+    {"hearing"},
+    {"connections", "recovery", "fragments"},
+    {"publisher"},
     {"invoking", "requests", "task_accounts"},
     {"context"},
 )

@@ -95,6 +95,7 @@ def test_what_a_ready_file_demands_or_shows_enough_samples_carry(path: Path) -> 
         "rtt": published,
         "invoke": published,
         "delivery": published * others * (1 - slow),
+        "first_fragment": publishers * others * measure_s * NS_PER_S // (population.stream_length_ns or NS_PER_S),
         "recover": float(population.cut.per_s or 0) * measure_s if population.cut is not None else 0,
     }
     rows = {name: {"count": int(count), "failures": 0} for name, count in samples.items()}

@@ -27,6 +27,7 @@ FILES = {
     "big-group": ("--wps-publishers", "5", "--wps-groups", "4"),
     "upstream": ("--wps-protocol", "protobuf"),
     "invoke": ("--wps-protocol", "json-reliable"),
+    "stream": ("--wps-stream-length", "1s", "--wps-protocol", "protobuf-reliable", "--processes", "2"),
     "send-to-user": ("--processes", "2", "--wps-publishers", "3"),
     "broadcast": ("--wps-publishers", "2", "--wps-total-rate", "40", "--wps-protocol", "simple"),
     "idle": ("-u", "60", "-r", "500"),
@@ -93,6 +94,17 @@ def test_invocations(finished: dict[str, Finished]) -> None:
     assert counts["invoke"] == messages["delivered"] == messages["published"] > 20
     assert not {"rtt", "delivery", "join_group"} & set(counts)
     assert finished["invoke"].summary["invocations"]["pending_max"] >= 1
+
+
+def test_streams(finished: dict[str, Finished]) -> None:
+    _, messages, counts = counted(finished, "stream")
+    assert counts["delivery"] == messages["delivered"] == 4 * messages["published"] > 100
+    streams = finished["stream"].summary["streams"]
+    assert streams["started"] == streams["ended"] == counts["stream_start"] == counts["stream_end"] >= 8
+    assert streams["heard_whole"] == counts["first_fragment"] == 4 * streams["started"]
+    assert counts["fragment_gap"] == counts["delivery"] - counts["first_fragment"]
+    assert (streams["failed"], streams["cut_off"], streams["nacks"]) == (0, 0, 0)
+    assert "rtt" not in counts
 
 
 @pytest.mark.parametrize(("name", "members"), [("small-group", 10), ("big-group", 5)])

@@ -8,13 +8,15 @@ from wps_load.measure import catalog
 
 METRICS = """
     connect connect_token connect_dns connect_tcp connect_tls connect_upgrade connect_ready token_request join_group
-    publish_ack rtt rtt_service delivery invoke rest_publish rest_manage recover disconnect
+    publish_ack rtt rtt_service delivery invoke stream_start first_fragment fragment_gap stream_end rest_publish
+    rest_manage recover disconnect
 """
 LABELS = """
     connect_refused connect_timeout connect_reset dns_failed tls_failed tls_certificate proxy_failed
     http_401 http_503 upgrade_timeout upgrade_invalid subprotocol_refused
     closed_1006 closed_1008 closed_4500 protocol_error_1002 ack_forbidden ack_timeout
     negotiate_http_500 negotiate_invalid send_failed send_stalled
+    stream_start_timeout stream_start_internal_server_error stream_end_connection_lost stream_end_stream_not_found
     join_forbidden join_timeout rest_429 rest_timeout proxy_http_407 recover_refused keepalive_timeout
     connected_timeout connected_lost connect_unfinished client_error url_invalid http_other other
 """

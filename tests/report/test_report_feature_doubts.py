@@ -10,12 +10,12 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.report.summary import build_summary
 
 
-def doubts(failures: dict[tuple[str, str], int], answered: int) -> list[str]:
+def doubts(failures: dict[tuple[str, str], int], answered: int, metric: str = "invoke") -> list[str]:
     snapshot = Snapshot()
     snapshot.failures.update(failures)
-    made = facts(rate=2000, snapshot=snapshot, latencies=("invoke",))
+    made = facts(rate=2000, snapshot=snapshot, latencies=(metric,))
     if answered:
-        snapshot.histograms["invoke"] = histogram = Histogram()
+        snapshot.histograms[metric] = histogram = Histogram()
         histogram.record_many([1_000_000] * answered)
     return [each["name"] for each in build_summary(made)["doubts"] if each["name"] == "not_available"]
 
@@ -34,3 +34,10 @@ def test_only_silence_says_that_a_feature_is_missing(
     failures: dict[tuple[str, str], int], answered: int, found: list[str]
 ) -> None:
     assert doubts(failures, answered) == found
+
+
+def test_streams_whose_start_nothing_answers_are_not_available_either() -> None:
+    silent = {("stream_start", "stream_start_timeout"): 3}
+    assert doubts(silent, 0, "stream_start") == ["not_available"]
+    assert doubts({**silent, ("stream_start", "stream_start_forbidden"): 1}, 0, "stream_start") == []
+    assert doubts(silent, 1, "stream_start") == []

@@ -34,6 +34,7 @@ USE_CASES: Mapping[str, tuple[str, bool]] = MappingProxyType(
         "broadcast": ("rest_broadcast", True),
         "echo": ("upstream_echo", False),
         "invoke": ("upstream_echo", False),
+        "stream": ("send_to_small_group", False),
         "recovery": ("send_to_small_group", False),
         "slow-consumer": ("send_to_big_group", False),
     }

@@ -196,6 +196,7 @@ class Engine:
             recorder.flush()  # a second's worth at once would hold up the messages for milliseconds
         for each in self.populations:
             each.plan.give_up_waiting(now_ns())
+            each.plan.beat(now_ns())
 
     # -- accounts --------------------------------------------------------------------------------------------
 
@@ -269,7 +270,7 @@ class Engine:
         return (
             bool(self.run.ledger.outstanding())
             or self.run.answers.awaited
-            or any(each.plan.awaits_responses for each in self.populations)
+            or any(each.plan.awaits_responses or each.hears_on for each in self.populations)
             or any(each.connections.attempts.hopeful(end_ns) for each in self.populations)
         )
 
@@ -279,6 +280,7 @@ class Engine:
         self.run.answers.end()
         for each in self.populations:
             each.plan.end_waiting()
+            each.end_hearing()
         return sum(each.connections.attempts.abandon(end_ns) for each in self.populations)
 
     def totals(self, population: int | None = None) -> LedgerTotals:

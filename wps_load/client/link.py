@@ -10,11 +10,12 @@ from typing import Protocol
 
 from gevent.event import Event
 
-from wps_load.client import invoking, requests
+from wps_load.client import fragments, invoking, requests
 from wps_load.client.answers import count_acks
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.context import PopulationContext
 from wps_load.client.dial import Dialed
+from wps_load.client.hearing import Hearing
 from wps_load.client.publisher import Publisher
 from wps_load.client.quote import quote
 from wps_load.clock import now_ns
@@ -22,7 +23,7 @@ from wps_load.errors import ConnectionLost, EndedBy
 from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import DUPLICATE, Receiver
 from wps_load.measure.stamp import TEXT_CHARS, WAIT_SHIFT, read_text
-from wps_load.protocol import invocations
+from wps_load.protocol import invocations, streams
 from wps_load.protocol.envelopes import NoEnvelopes
 from wps_load.protocol.messages import (
     Ack,
@@ -34,6 +35,10 @@ from wps_load.protocol.messages import (
     InvokeResponse,
     JoinGroup,
     Pong,
+    StreamAck,
+    StreamClosed,
+    StreamMessage,
+    StreamNack,
     Upstream,
 )
 from wps_load.protocol.pending import PendingAck
@@ -57,6 +62,9 @@ class LinkOwner(Protocol):
 
     @property
     def publisher(self) -> Publisher | None: ...
+
+    @property
+    def hearing(self) -> Hearing: ...
 
     def joined(self, audience: int, at_ns: int | None) -> None:
         """A join was answered; `at_ns` None: it was refused, or not answered in time."""
@@ -181,6 +189,8 @@ class Link:
         """An answer that did not come. `why`: `timeout`, `connection_lost`."""
         if pending.kind == invocations.KIND:
             invoking.unanswered(self._context, self, pending, why)
+        elif pending.kind == streams.KIND:
+            fragments.unanswered(self._context, self, pending, why)
         else:
             requests.unanswered(self._context, self._owner, pending, why)
 
@@ -281,8 +291,15 @@ class Link:
             self.acknowledge(arrival_ns)
 
     def _is_sound(self, stream: int, seq: int, payload: bytes, message: DataMessage) -> bool:
-        """Whether a message of which the envelope was not recognised is of a group of ours, and is what was sent: by
-        its length, and where that says nothing, or it is its turn, by its content."""
+        """Whether a message of which the envelope was not recognised is intact; then it is learned."""
+        if not self.is_intact(stream, seq, message):
+            return False
+        self._learn(payload, message)
+        return True
+
+    def is_intact(self, stream: int, seq: int, message: DataMessage) -> bool:
+        """Whether a message is of a group of ours, and is what was sent: by its length, and where that says nothing,
+        or it is its turn, by its content."""
         context, data = self._context, message[3]
         if self._groups is not None and message[1] not in self._groups:
             context.run.ledger.misdelivered(context.number)
@@ -292,7 +309,6 @@ class Link:
         if not (same_length and seq % context.checked_each) and not heard.intact(stream, seq, data):
             context.run.ledger.damaged(context.number)
             return False
-        self._learn(payload, message)
         return True
 
     def _receive_first(self, opcode: int, payload: bytes) -> Downstream | None:
@@ -328,6 +344,13 @@ class Link:
             self.connection.cut(Cut.RESET, lost)
         elif type(message) is Disconnected:
             self._farewell = quote(message.reason)
+        elif type(message) is StreamMessage:
+            if not self._owner.role.slow:
+                self._owner.hearing.arrived(self, message, arrival_ns)
+            if self._numbered:
+                self.acknowledge(arrival_ns)
+        elif isinstance(message, StreamAck | StreamNack | StreamClosed):
+            fragments.answered(self._context, self, message, arrival_ns)
         elif type(message) is InvokeResponse:
             invoking.answered(self._context, self, message, arrival_ns)
         elif type(message) is Pong:

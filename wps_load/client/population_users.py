@@ -39,6 +39,8 @@ class PopulationRunner:
         self._cutter: Cutter | None = None
         self._rest: RestSender | None = None
         self._stops = False
+        self._streams = any(each.scenario_row.streams for each in config.populations)
+        """There are streams that its users may hear."""
         self._left: set[VirtualUser] = set()
         """Those who have left with their population, and whom Locust has still."""
         self._unawaited = Readiness()
@@ -128,6 +130,7 @@ class PopulationRunner:
             self.readiness.leave(joins=False, settled=True)
         if user.publisher is not None:
             self.plan.retire(user.publisher)
+        user.hearing.forget()
         user.stop()
 
     # -- epochs ----------------------------------------------------------------------------------------------
@@ -170,6 +173,18 @@ class PopulationRunner:
         if self._cutter is not None:
             self._cutter.end_at(at_ns)
         self.connections.end_at(at_ns)
+
+    # -- streams ---------------------------------------------------------------------------------------------
+
+    @property
+    def hears_on(self) -> bool:
+        """A stream that somebody hears has not ended."""
+        return self._streams and any(each.hearing.open for each in self.users.values())
+
+    def end_hearing(self) -> None:
+        """The run is over: streams that have not ended were cut off."""
+        for each in self.users.values():
+            each.hearing.end()
 
     # -- some times a second ---------------------------------------------------------------------------------
 

@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from typing import Any
 
+import gevent
+
 from wps_load.client.context import PopulationContext
 from wps_load.client.epochs import Epoch
+from wps_load.client.fragments import StreamPublisher
 from wps_load.client.publisher import Publisher
 from wps_load.client.publishing_window import PublishingWindow
 from wps_load.client.rest_publisher import RestPublisher, RestSenders
@@ -24,6 +27,8 @@ from wps_load.workload.seeding import derive
 from wps_load.workload.standing import publishers_of
 
 AnyPublisher = Publisher | RestPublisher
+_ACCEPTANCE_NS = NS_PER_S
+"""What is due when publishing ends may wait so long for its stream to be accepted."""
 
 
 def initial_total_rate(config: RunConfig) -> Fraction | None:
@@ -72,7 +77,8 @@ class PublishPlan:
         publication = part.publication
         if publication is None:
             return None
-        publisher = Publisher(
+        make = StreamPublisher if publication.kind == "stream" else Publisher
+        publisher = make(
             self._context,
             stream=stream,
             audience=publication.audience,
@@ -267,8 +273,29 @@ class PublishPlan:
         self._unschedule()
         for publisher in self._publishers.values():
             publisher.end(end_ns)
+        self._await_streams()
         if self._senders is not None:
             self._senders.finish()
+
+    @property
+    def _streaming(self) -> list[StreamPublisher]:
+        """Those whose messages are the fragments of streams."""
+        if not self._context.settings.scenario_row.streams:
+            return []
+        return [each for each in self._publishers.values() if isinstance(each, StreamPublisher)]
+
+    def _await_streams(self) -> None:
+        """A stream that has just begun is accepted in a moment, and then its fragments leave. May block."""
+        deadline_ns = now_ns() + _ACCEPTANCE_NS
+        while any(each.starting for each in self._streaming) and now_ns() < deadline_ns:
+            gevent.sleep(0.005)
+        for each in self._streaming:
+            each.give_up_fragments()
+
+    def beat(self, at_ns: int) -> None:
+        """What time makes due in streams. Call it a few times a second."""
+        for each in self._streaming:
+            each.beat(at_ns)
 
     @property
     def awaits_responses(self) -> bool:

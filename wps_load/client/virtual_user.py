@@ -16,6 +16,7 @@ from wps_load.client.connection import Cut
 from wps_load.client.connections import Connections
 from wps_load.client.dial import Dialed
 from wps_load.client.establish import establish
+from wps_load.client.hearing import Hearing
 from wps_load.client.link import Link
 from wps_load.client.publisher import Publisher
 from wps_load.client.readiness import Readiness
@@ -56,6 +57,7 @@ class VirtualUser:
         "_shut_out",
         "_slot_ns",
         "_was_up",
+        "hearing",
         "link",
         "publisher",
         "receiver",
@@ -85,6 +87,7 @@ class VirtualUser:
         self._lifetimes = lifetimes
         self.receiver = context.run.ledger.receiver(role.index)
         self.publisher = publisher
+        self.hearing = Hearing(context, self.receiver, stream)
         self.link: Link | None = None
         self._lived: Link | None = None
         """The connection whose end its greenlet waits for, or waited for when it was ended itself."""
@@ -173,12 +176,10 @@ class VirtualUser:
         return True
 
     def _close(self) -> None:
-        link = self.link
-        if link is None:
-            return
-        self._context.recorder.count("connections_closed_by_plan")
-        self._leave(now_ns(), planned=True)
-        link.close()
+        if (link := self.link) is not None:
+            self._context.recorder.count("connections_closed_by_plan")
+            self._leave(now_ns(), planned=True)
+            link.close()
 
     def _live(self) -> bool:
         """Stays until the connection ends for good, recovering where that is possible.
@@ -217,8 +218,7 @@ class VirtualUser:
 
     def grant(self) -> ConnectGrant:
         self.role = self._next_part or self.role
-        groups = () if self._context.codec.enveloped else self.role.groups
-        return self._context.access.grant(self.role.user_id, groups)
+        return self._context.access.grant(self.role.user_id, () if self._context.codec.enveloped else self.role.groups)
 
     def open(self, grant: ConnectGrant, dialed: Dialed) -> Link:
         self._grant = grant

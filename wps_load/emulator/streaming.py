@@ -50,7 +50,7 @@ class Stream:
     expected: int = 1
 
 
-class House(Protocol):
+class Audience(Protocol):
     """The hub."""
 
     @property
@@ -69,7 +69,7 @@ class House(Protocol):
 class HubStreams:
     """All streams of one hub."""
 
-    def __init__(self, house: House) -> None:
+    def __init__(self, house: Audience) -> None:
         self._house = house
         self._streams: dict[tuple[str, str], Stream] = {}
         self._orphans: list[Stream] = []

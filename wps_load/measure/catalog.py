@@ -41,6 +41,10 @@ METRICS: Final = (
     Metric("rtt_service", "ms", "bytes handed to the socket", "own copy or answer is back at the sender"),
     Metric("delivery", "ms", "due time", "arrival at another connection"),
     Metric("invoke", "ms", "due time of an invocation", "its own response"),
+    Metric("stream_start", "ms", "due time of a stream's start", "the first `streamAck`"),
+    Metric("first_fragment", "ms", "due time of a stream's start", "its first fragment is at a subscriber"),
+    Metric("fragment_gap", "ms", "a fragment is at a subscriber", "the next one of its stream is"),
+    Metric("stream_end", "ms", "due time of a stream's end", "`streamClosed`"),
     Metric("rest_publish", "ms", "the request", "the response"),
     Metric("rest_manage", "ms", "a request about groups, permissions or connections", "the response"),
     Metric("recover", "ms", "loss of the socket", "recovered"),
@@ -51,7 +55,7 @@ METRIC_BY_NAME: Final = {metric.name: metric for metric in METRICS}
 MESSAGE_METRICS: Final = frozenset({"rtt", "rtt_service", "delivery", "invoke"})
 """A scenario that has one of these carries messages, so that loss, duplicates and order have a meaning."""
 
-LATENCIES: Final = ("rtt", "delivery", "invoke", "rest_publish", "recover", "publish_ack")
+LATENCIES: Final = ("rtt", "delivery", "invoke", "first_fragment", "rest_publish", "recover", "publish_ack")
 """What a run may be about, the most telling first where nothing is known of its scenario."""
 
 
@@ -80,7 +84,10 @@ HEALTH: Final = ("send_lag", "loop_lag")
 nothing about the service: they fill `generator` in the summary and appear in no table of metrics.
 """
 
-OF_MESSAGES: Final = frozenset({"rtt", "rtt_service", "delivery", "invoke", "publish_ack", "rest_publish", "send_lag"})
+_OF_STREAMS: Final = frozenset({"stream_start", "first_fragment", "fragment_gap", "stream_end"})
+OF_MESSAGES: Final = _OF_STREAMS | frozenset(
+    {"rtt", "rtt_service", "delivery", "invoke", "publish_ack", "rest_publish", "send_lag"}
+)
 """Measured once a message, and so only of messages that were due in the measure phase: warm-up is left out."""
 
 WAITED: Final = {"connect": "connect_waited"}
@@ -106,6 +113,15 @@ COUNTERS: Final = frozenset(
         "messages_unknown",  # of a type that this client does not know: ignored, as the protocol asks of clients
         "invocations_cancelled",  # by us: they had no answer in time
         "responses_unknown",  # to no invocation of ours, or to one that had failed already
+        "streams_started",
+        "streams_ended",  # as their publisher wanted
+        "streams_failed",  # refused, closed with an error, never answered, or gone with their connection
+        "streams_heard_whole",  # by a subscriber, to their end
+        "streams_cut_off",  # for a subscriber: ended with an error, or never
+        "stream_nacks",
+        "stream_keepalives",
+        "stream_answers_unknown",  # about no stream of ours, or one that was over
+        "fragments_replayed",  # sent again, for a nack or after a recovery
         "acks_late",  # of requests that had failed for want of an answer
         "acks_unknown",  # of no request of ours, answered already, or of an id that is no number
         "connections_opened",
@@ -130,6 +146,8 @@ OTHER: Final = "other"
 # The wire's error names (protocol reference, "ack": `error.name`), in snake case.
 ACK_ERRORS: Final = frozenset(
     {"forbidden", "duplicate", "internal_server_error", "bad_request", "not_found", "no_handler", "timeout"}
+    | {"invalid_sequence_id", "transient_error", "stream_not_found", "idle_timeout", "cancelled", "user_error"}
+    | {"protocol_violation"}  # our own word for an ack of what was never sent
     | {"malformed"}  # our own word for a response without a clear outcome
 )
 
@@ -138,7 +156,7 @@ _LABEL: Final = re.compile(
     r"(?:(?:(?:proxy|negotiate|token|recover)_)?http_[1-5]\d\d(?:_network|_role)?|(?:proxy|negotiate|rest)_[1-5]\d\d(?:_network|_role)?"
     r"|(?:closed|protocol_error)_[1-4]\d\d\d"
     # words that our own code chose, behind what they are about,
-    r"|(?:ack|join|leave|invoke|recover|negotiate|token|rest|connect|connected|upgrade|proxy|tls|dns|send|keepalive)"
+    r"|(?:ack|join|leave|invoke|stream|recover|negotiate|token|rest|connect|connected|upgrade|proxy|tls|dns|send|keepalive)"
     r"_[a-z]{1,24}(?:_[a-z]{1,24}){0,3}"
     # and what stands alone
     r"|(?:connack|disconnect|ack|join|leave)_0x[0-9a-f]{2}|session_absent"

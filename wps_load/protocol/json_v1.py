@@ -303,12 +303,16 @@ class JsonTemplate:
 
 
 def publish_template(kind: PublishKind, name: str, data_type: DataType, no_echo: bool = False) -> JsonTemplate:
-    """Publications to one group, or of one event, or its invocations. LocalProtocolError: protobuf data."""
+    """Publications to one group, or of one event, its invocations, or fragments of the stream `name`, whose numbers
+    stand where ack ids do. LocalProtocolError: protobuf data."""
     if data_type is DataType.PROTOBUF:
         raise LocalProtocolError("protobuf data cannot be sent in a JSON subprotocol")
     if kind == "invoke":
         fields: dict[str, object] = {"type": "invoke", "target": "event", "event": name, "dataType": str(data_type)}
         return JsonTemplate(_dumps(fields)[:-1] + b',"data":', data_type, b',"invocationId":"%d"}')
+    if kind == "stream":
+        fields = {"type": "streamData", "streamId": name, "dataType": str(data_type)}
+        return JsonTemplate(_dumps(fields)[:-1] + b',"data":', data_type, b',"streamSequenceId":%d}')
     fields = {"type": "sendToGroup", "group": name} if kind == "group" else {"type": "event", "event": name}
     if no_echo and kind == "group":
         fields["noEcho"] = True

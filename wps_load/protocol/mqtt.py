@@ -41,7 +41,7 @@ from wps_load.protocol.mqtt_packets import (
     varint,
 )
 from wps_load.protocol.mqtt_reader import decode as decode_packet
-from wps_load.protocol.traits import EVENT_TOPIC, NO_INVOKE, SERVER_TOPICS, PublishKind
+from wps_load.protocol.traits import EVENT_TOPIC, NO_INVOKE, NO_STREAMS, SERVER_TOPICS, PublishKind
 
 CONTENT_TYPES: Final[Mapping[DataType, str]] = {
     DataType.TEXT: "text/plain",
@@ -108,6 +108,8 @@ class MqttWords:
     ) -> MqttTemplate:
         if kind == "invoke":
             raise LocalProtocolError(NO_INVOKE)
+        if kind == "stream":
+            raise LocalProtocolError(NO_STREAMS)
         if no_echo:
             raise LocalProtocolError("MQTT publications have no noEcho")
         block = b""

@@ -169,10 +169,12 @@ def _string_field(tag: bytes, text: str) -> bytes:
 
 
 def publish_template(kind: PublishKind, name: str, data_type: DataType, no_echo: bool = False) -> ProtobufTemplate:
-    """Publications to one group, or of one event."""
+    """Publications to one group, or of one event, or fragments of one stream, whose numbers stand where ack ids do."""
     constant = _string_field(b"\x0a", name)
     if kind == "invoke":
         raise LocalProtocolError(NO_INVOKE)
+    if kind == "stream":
+        return ProtobufTemplate(b"\x6a", constant, b"\x10", b"\x1a", data_type)
     if kind == "group":
         constant += b"\x20\x01" if no_echo else b""
         return ProtobufTemplate(b"\x0a", constant, b"\x10", b"\x1a", data_type)

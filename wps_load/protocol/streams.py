@@ -82,6 +82,7 @@ class OutgoingStream:
         "_start",
         "_start_sent",
         "_unacked",
+        "accepted",
         "asked_ns",
         "context",
         "due_ns",
@@ -102,6 +103,8 @@ class OutgoingStream:
         self.state = StreamState.STARTING
         self.asked_ns: int | None = None
         """When the start, or the end, was sent that has no answer yet; None: nothing is asked."""
+        self.accepted = False
+        """The service has answered its start."""
         self.overdue = False
         """The caller has been told that it is."""
         self.replayed = 0
@@ -137,9 +140,9 @@ class OutgoingStream:
         return len(self._unacked)
 
     @property
-    def unsent(self) -> int:
-        """Fragments that have been written and were never sent on this connection: the last ones."""
-        return self._next - self._sent
+    def never_sent(self) -> int:
+        """Fragments that have been written and were never sent: the last ones."""
+        return self._next - self._highest
 
     def write(self, payload: bytes) -> None:
         """The fragment `next_number`."""
@@ -215,6 +218,7 @@ class OutgoingStream:
             return False
         if self.state is StreamState.STARTING:
             self.state = StreamState.OPEN
+            self.accepted = True
             self.asked_ns = None
             self.overdue = False
         if expected > self.oldest_unacked:

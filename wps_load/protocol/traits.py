@@ -12,8 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Literal
 
-PublishKind = Literal["group", "event", "invoke"]
-"""What a publication is: to a group, an event, or an event whose answer is the invocation's own."""
+PublishKind = Literal["group", "event", "invoke", "stream"]
+"""What a publication is: to a group, an event, an event with an answer of its own, or a fragment of a stream."""
 
 
 class First(StrEnum):
@@ -168,6 +168,7 @@ WEB_PUBSUB = tuple(row.name for row in TRAITS.values() if not row.is_mqtt)
 """The service's own protocols."""
 INVOKING = tuple(row.name for row in TRAITS.values() if row.invokes)
 NO_INVOKE = f"only {' and '.join(INVOKING)} can invoke: the numbers of its protobuf messages are not public"
+NO_STREAMS = "a simple client has no streams, and nor has MQTT"
 STREAMING = tuple(row.name for row in TRAITS.values() if row.streams)
 RELIABLE = tuple(row.name for row in TRAITS.values() if row.reliable)
 CLIENT_PATHS = tuple(dict.fromkeys(row.client_path for row in TRAITS.values()))

@@ -13,6 +13,7 @@ from msgspec import Meta
 
 from wps_load.measure.catalog import METRICS
 from wps_load.report.document_course import CourseColumns, TimelineRow
+from wps_load.report.document_features import InvocationCounts, StreamCounts
 from wps_load.report.document_phases import Amount, Count, Number, PhaseRow, Whole
 
 SCHEMA = "wps-load.summary/2"
@@ -91,16 +92,6 @@ class SendFailures(TypedDict):
     service: Count
     plan: Count
     generator: Count
-
-
-class InvocationCounts(TypedDict):
-    """Calls of the event handler with answers of their own; their times are the metric `invoke`."""
-
-    pending_max: Annotated[Count, Meta(description="The most that one connection had pending at once.")]
-    cancelled: Annotated[Count, Meta(description="By us: they had no answer in time.")]
-    unknown_responses: Annotated[
-        Count, Meta(description="To no invocation of ours, or to one that had failed already.")
-    ]
 
 
 class Messages(TypedDict):
@@ -350,6 +341,7 @@ class Summary(TypedDict):
     slo: list[SloRow]
     connections: ConnectionTotals
     messages: Messages
+    streams: NotRequired[Annotated[StreamCounts | None, Meta(description="Null where the scenario has none.")]]
     invocations: NotRequired[Annotated[InvocationCounts | None, Meta(description="Null where the scenario has none.")]]
     bytes: Bytes
     rates: Rates

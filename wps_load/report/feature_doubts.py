@@ -8,10 +8,11 @@ from typing import Final
 from wps_load.report.evidence import Doubt, Evidence
 from wps_load.report.model import RunState
 
-_FEATURES: Final[Mapping[str, tuple[str, str]]] = {
-    "invoke": ("invocations", "was an invocation answered"),
+_FEATURES: Final[Mapping[str, tuple[str, str, str]]] = {
+    "invoke": ("invocations", "was an invocation answered", ", or the event handler never answers"),
+    "stream_start": ("streams", "was the start of a stream answered", ""),
 }
-"""By the metric that times its answers: the feature, and what never happened."""
+"""By the metric that times its answers: the feature, what never happened, and what else it may be."""
 _SILENCE: Final = ("timeout", "connection_lost")
 """Ends of the labels of what was not answered at all."""
 
@@ -21,7 +22,7 @@ def not_available(seen: Evidence) -> Doubt | None:
     facts = seen.facts
     if facts.state is RunState.RUNNING:
         return None
-    for metric, (feature, event) in _FEATURES.items():
+    for metric, (feature, event, otherwise) in _FEATURES.items():
         answered = facts.snapshot.histograms.get(metric)
         failures = {label: n for (of, label), n in facts.snapshot.failures.items() if of == metric and n}
         if metric not in facts.latencies or (answered is not None and answered.count) or not failures:
@@ -32,7 +33,7 @@ def not_available(seen: Evidence) -> Doubt | None:
                 "not_available",
                 "error",
                 f"Not available here: not once {event} ({labels}).",
-                f"The service may not have {feature}, which are a preview, at all or in this resource, or the event "
-                "handler never answers. That is no verdict on its speed: try a resource that has them.",
+                f"The service may not have {feature}, which are a preview, at all or in this resource{otherwise}. "
+                "That is no verdict on its speed: try a resource that has them.",
             )
     return None

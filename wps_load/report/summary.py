@@ -21,7 +21,6 @@ from wps_load.report.document import (
     DoubtRow,
     FailureRow,
     Generator,
-    InvocationCounts,
     MatrixRow,
     Messages,
     MetricRow,
@@ -36,6 +35,7 @@ from wps_load.report.document import (
     WorkerRow,
 )
 from wps_load.report.document_course import TimelineRow
+from wps_load.report.document_features import InvocationCounts, StreamCounts
 from wps_load.report.doubts import find_doubts
 from wps_load.report.evidence import Doubt, Evidence, main_metric_of
 from wps_load.report.model import GeneratorHealth, PairFacts, RunFacts, RunState, Worker
@@ -60,6 +60,7 @@ def build_summary(facts: RunFacts) -> Summary:
         "connections": cast(ConnectionTotals, asdict(facts.connections)),
         "messages": _messages(facts),
         "invocations": _invocations(facts),
+        "streams": _streams(facts),
         "bytes": {"sent": facts.bytes_sent, "received": facts.bytes_received},
         "rates": _rates(facts),
         "metrics": {name: cast(MetricRow, row) for name, row in metrics.items()},
@@ -259,6 +260,23 @@ def _invocations(facts: RunFacts) -> InvocationCounts | None:
         "pending_max": None if pending is None else pending.max,
         "cancelled": counters.get("invocations_cancelled", 0),
         "unknown_responses": counters.get("responses_unknown", 0),
+    }
+
+
+def _streams(facts: RunFacts) -> StreamCounts | None:
+    counters = facts.snapshot.counters
+    if "stream_start" not in facts.latencies and not counters.get("streams_heard_whole"):
+        return None
+    return {
+        "started": counters.get("streams_started", 0),
+        "ended": counters.get("streams_ended", 0),
+        "failed": counters.get("streams_failed", 0),
+        "heard_whole": counters.get("streams_heard_whole", 0),
+        "cut_off": counters.get("streams_cut_off", 0),
+        "nacks": counters.get("stream_nacks", 0),
+        "fragments_replayed": counters.get("fragments_replayed", 0),
+        "keepalives": counters.get("stream_keepalives", 0),
+        "unknown_answers": counters.get("stream_answers_unknown", 0),
     }
 
 

@@ -142,7 +142,7 @@ def _population(table: PopulationTable, reader: Reader, seed: int) -> Population
     if listens and "--wps-publishers" not in table.texts and not plays_itself:
         found["scenario"] = LISTENER
     row = ROWS[found["scenario"]]
-    for flag in ("--wps-lifetime", "--wps-cut", "--wps-slow"):  # of the command line: for those who have a use for it
+    for flag in row.own_defaults:  # of the command line: for those who have a use for it
         if flag not in table.texts and flag not in row.own_options:
             found[BY_FLAG[flag].field] = None
     if not row.publishes or row.needs_key:

@@ -194,8 +194,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("--wps-protocol", "protocol", "json", f"one of {', '.join(PROTOCOLS)}", choices=PROTOCOLS, shapes=True),
     Option(
         "--wps-rate", "rate", "1",
-        "messages per second of each publisher, open loop, or max: closed loop; there the next message leaves "
-        "when the previous one has come back", texts.rate_or_max,
+        "messages per second of each publisher, open loop (stream: 20), or max: closed loop; there the next message "
+        "leaves when the previous one has come back", texts.rate_or_max,
         shapes=True,
     ),
     Option(
@@ -211,7 +211,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-payload", "payload", "2KiB",
         "bytes of a message's data: 128B, 2KiB, or a weighted mix 512B*9,16KiB*1; before base64 or envelope, "
-        "at least 64B; :compressible after a size makes text that compresses", parse_mix,
+        "at least 64B (stream: 64B); :compressible after a size makes text that compresses", parse_mix,
         shapes=True,
     ),
     Option(
@@ -247,6 +247,12 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-lifetime", "lifetime_ns", "",
         "churn: mean lifetime of a connection (10s)", positive_duration_ns,
+        shapes=True,
+    ),
+    Option(
+        "--wps-stream-length", "stream_length_ns", "",
+        "stream: how long each stream is (10s); its fragments are of --wps-payload bytes, at --wps-rate",
+        positive_duration_ns,
         shapes=True,
     ),
     Option(

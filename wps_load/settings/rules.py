@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from wps_load.clock import NS_PER_S
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
-from wps_load.protocol.traits import MQTTS, NO_INVOKE, SUBPROTOCOLS, TRAITS
+from wps_load.protocol.traits import MQTTS, NO_INVOKE, NO_STREAMS, SUBPROTOCOLS, TRAITS
 from wps_load.settings.options import TARGET_FLAGS
 from wps_load.workload.layout import layout
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
@@ -75,6 +75,8 @@ def _protocol(seen: Given) -> Fault | None:
     allowed = f"{config.population.scenario} needs one of {', '.join(row.protocols)}"
     if row.invokes:
         return Fault("--wps-protocol", config.population.protocol, f"{allowed}: {NO_INVOKE}")
+    if row.streams:
+        return Fault("--wps-protocol", config.population.protocol, f"{allowed}: {NO_STREAMS}")
     why = "only they can recover a connection" if all(TRAITS[each].reliable for each in row.protocols) else (
         "a simple client cannot publish to a group; broadcast and send-to-user reach simple ones"
     )  # fmt: skip
@@ -193,6 +195,8 @@ def _ack(seen: Given) -> Fault | None:
         return Fault("--wps-ack", None, f"{name} has no acks; use one of {', '.join(SUBPROTOCOLS)}")
     if row.invokes:
         return Fault("--wps-ack", None, "an invocation has an answer of its own, and no ack")
+    if row.streams:
+        return Fault("--wps-ack", None, "fragments have acks of their own, of their stream")
     if not row.users_publish and row.topology is not Topology.TASKS:
         return Fault("--wps-ack", None, f"in {row.name} no user publishes")
     return None
@@ -205,6 +209,8 @@ def _closed_loop(seen: Given) -> Fault | None:
     searched = [plan for plan in (config.stages, config.capacity) if plan is not None and plan.variable == "rate"]
     if config.population.total_rate is not None or searched:
         return Fault("--wps-rate", "max", "the closed loop has no rate to set: leave out max or the total rate")
+    if config.population.scenario_row.streams:
+        return Fault("--wps-rate", "max", "a stream's publisher gets no copies to wait for: give fragments per second")
     if config.population.no_echo:
         return Fault(
             "--wps-no-echo", None, "--wps-rate max sends when the publisher's own copy comes back: only one of them"

@@ -68,6 +68,7 @@ class Population:
     group_size: int | None
     publishers: Share | None
     lifetime_ns: int | None
+    stream_length_ns: int | None
     cut: CutPlan | None
     slow: SlowPlan | None
     slo: str

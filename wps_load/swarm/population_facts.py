@@ -91,9 +91,7 @@ def _publishers(conductor: Conductor, population: Population, users: int) -> int
     config = conductor.plan.config
     number = config.populations.index(population)
     return (
-        publishers_of(config.populations, _counts(conductor, users), number)
-        if population.scenario_row.publishes
-        else 0
+        publishers_of(config.populations, _counts(conductor, users), number) if population.scenario_row.publishes else 0
     )
 
 
@@ -136,9 +134,7 @@ def _connections(conductor: Conductor, number: int, books: Books, users: int, al
     )
 
 
-def _wanted(
-    conductor: Conductor, number: int, users: int, all_users: int, ask: Callable[[WantedTime], float]
-) -> float:
+def _wanted(conductor: Conductor, number: int, users: int, all_users: int, ask: Callable[[WantedTime], float]) -> float:
     """Of one population, what Locust was asked for; of a locustfile's own classes its part of all."""
     requested = conductor.requested
     if requested.parts:

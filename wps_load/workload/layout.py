@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Protocol
 
 from wps_load.workload.chaos import SlowPlan
@@ -141,6 +142,8 @@ def layout(settings: Settings, users: int) -> Layout:
     if row.topology is not Topology.GROUPS:
         return Layout(users, users, 1, None, share if row.users_publish else None, seed=seed)
     groups, size = settings.groups, settings.group_size
+    if row.streams and settings.publishers is None:  # one to a few subscribers
+        share = Share(fraction=Fraction(1, size)) if size else Share(count=groups) if groups else share
     if groups is None and size is None:
         size = row.group_size
         if size is None and row.groups is not None:

@@ -167,7 +167,8 @@ def role(
         if choice:
             label, audience = choice[local % len(choice)]
             name = group_name(run_id, audience & INDEX_MASK, label)
-            published = _publication(settings, plan, local, index, "group", name, audience)
+            kind = row.kind_of_publication(settings.protocol)
+            published = _publication(settings, plan, local, index, kind, name, audience)
     by_itself = [USER_BASE + index] if row.calls_handler(settings.protocol) or standing.addressed else []
     everybody = [] if standing.everybody is None else [standing.everybody]
     return Role(
@@ -244,7 +245,8 @@ def _publication(
     ordinal = plan.ordinal(local)
     if ordinal is None:
         return None
-    return Publication(index, kind, name, audience, settings.no_echo and kind == "group", ordinal)
+    no_echo = kind == "stream" or (settings.no_echo and kind == "group")  # a stream's publisher does not read it
+    return Publication(index, kind, name, audience, no_echo, ordinal)
 
 
 def _stays(plan: Layout, publication: Publication | None) -> bool:

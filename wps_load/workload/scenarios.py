@@ -11,7 +11,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
-from wps_load.protocol.traits import INVOKING, PROTOCOLS, RELIABLE, SUBPROTOCOLS, TRAITS, WEB_PUBSUB, First, PublishKind
+from wps_load.protocol.traits import (
+    INVOKING,
+    PROTOCOLS,
+    RELIABLE,
+    STREAMING,
+    SUBPROTOCOLS,
+    TRAITS,
+    WEB_PUBSUB,
+    First,
+    PublishKind,
+)
 from wps_load.workload.values import Share
 
 JOIN_AND_PUBLISH = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
@@ -55,6 +65,11 @@ class Scenario:
     lifetime: str = ""
     cut: str = ""
     slow: str = ""
+    stream_length: str = ""
+    """Messages are the fragments of streams, each so long; where groups have a size, one member of each publishes."""
+    rate: str = ""
+    payload: str = ""
+    """Of a scenario whose messages are not like those of others: the defaults of `--wps-rate` and `--wps-payload`."""
     by_event: bool = False
     """Users publish by an event that the event handler answers, even where the protocol has groups."""
     invokes: bool = False
@@ -70,6 +85,21 @@ class Scenario:
         return self.topology in (Topology.REST_USERS, Topology.REST_ALL)
 
     @property
+    def own_defaults(self) -> dict[str, str]:
+        """By flag, the texts of the options that only some scenarios have."""
+        return {
+            "--wps-lifetime": self.lifetime,
+            "--wps-stream-length": self.stream_length,
+            "--wps-cut": self.cut,
+            "--wps-slow": self.slow,
+        }
+
+    @property
+    def streams(self) -> bool:
+        """Messages are the fragments of streams."""
+        return bool(self.stream_length)
+
+    @property
     def publishes(self) -> bool:
         return self.topology not in (Topology.SILENT, Topology.TASKS)
 
@@ -80,7 +110,7 @@ class Scenario:
     def kind_of_publication(self, protocol: str) -> PublishKind | Literal["raw"]:
         """What a user publishes. `raw`: a simple client's frame, which the service makes an event of."""
         if self.publishes_to_groups(protocol):
-            return "group"
+            return "stream" if self.streams else "group"
         if not TRAITS[protocol].enveloped:
             return "raw"
         return "invoke" if self.invokes else "event"
@@ -98,6 +128,7 @@ _WHOLE = "loss = 0, misdelivered = 0, connected >= 99%"
 _RTT_SLO = f"rtt p99 < 1s, {_WHOLE}"  # Azure's own definition of what a unit holds
 _DELIVERY_SLO = f"delivery p99 < 1s, {_WHOLE}"
 _INVOKE_SLO = f"invoke p99 < 1s, invoke fail_ratio = 0%, {_WHOLE}"
+_STREAM_SLO = f"first_fragment p95 < 1s, delivery p99 < 1s, stream_start fail_ratio = 0%, {_WHOLE}"
 _ALL, _ONE = Share.parse("100%"), Share(count=1)
 _OWN_METRICS = ("rtt", "rtt_service")
 _GROUP_METRICS = ("delivery", *_OWN_METRICS)
@@ -130,6 +161,14 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             "invoke",
             Topology.OWN, INVOKING, ("invoke",), publishers=_ALL, slo=_INVOKE_SLO, invokes=True,
+        ),
+        Scenario(
+            "stream",
+            Topology.GROUPS, STREAMING,
+            ("first_fragment", "delivery", "fragment_gap", "stream_start", "stream_end"),
+            publishers=Share.parse("20%"), group_size=5, slo=_STREAM_SLO,
+            own_options=("--wps-stream-length", "--wps-cut", *_GROUP_OPTIONS),
+            stream_length="10s", rate="20", payload="64B",
         ),
         Scenario(
             "send-to-user",
@@ -200,7 +239,7 @@ def metrics_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool
     if default_roles(scenario, protocol):
         found.add("join_group")
     tasks = row.topology is Topology.TASKS
-    if traits.enveloped and (tasks or (ack and row.users_publish and not row.invokes)):
+    if traits.enveloped and (tasks or (ack and row.users_publish and not (row.invokes or row.streams))):
         found.add("publish_ack")
     if not traits.invokes:
         found.discard("invoke")

@@ -1,0 +1,328 @@
+"""A publisher of streams: its messages are the fragments of one stream after the other, each of so many seconds.
+
+A stream is due to start when its first fragment is, and to end so long after that. A fragment belongs to the stream
+that is open when it is due: it is written at once, and leaves when the service has accepted the stream. Of a stream
+that the service refuses or closes the other fragments fail; the next one begins when this one would have ended. Where
+the connection is recovered its streams go on (`protocol.streams`); with one that is gone they are over.
+
+Its id says which run and epoch it is of, whose it is, and when it was due to start, in the run's time: a subscriber
+needs no more to measure what its reader waits for.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple, Protocol, cast
+
+from wps_load.client.answers import UNANSWERED, Asker
+from wps_load.client.context import PopulationContext
+from wps_load.client.publisher import Outlet, Publisher
+from wps_load.client.quote import quote
+from wps_load.clock import now_ns
+from wps_load.measure.catalog import ack_label
+from wps_load.measure.causes import Cause
+from wps_load.measure.outgoing import OutStream
+from wps_load.protocol.codecs import Template
+from wps_load.protocol.messages import EndStream, StartStream, StreamAck, StreamClosed, StreamError, StreamNack
+from wps_load.protocol.pending import PendingAck
+from wps_load.protocol.streams import OutgoingStream, StreamChange
+
+_SILENT = StreamError("Timeout", "The service does not answer.", "Timeout")
+_ADVICE = "check the token's roles, and whether the service has streams, which are a preview"
+_NOBODY = -1
+
+
+class StreamName(NamedTuple):
+    """What the id of a stream says. `mark`: of the run and the epoch, as in a stamp. `due_ns`: in the run's time."""
+
+    mark: int
+    stream: int
+    due_ns: int
+
+    def __str__(self) -> str:
+        return f"{self.mark:x}.{self.stream:x}.{self.due_ns:x}"
+
+    @classmethod
+    def of(cls, stream_id: str) -> StreamName | None:
+        """None: it is none of ours."""
+        try:
+            mark, stream, due_ns = (int(part, 16) for part in stream_id.split("."))
+        except ValueError:
+            return None
+        return cls(mark, stream, due_ns)
+
+
+class AnswerLine(Asker, Protocol):
+    """The connection that answers come on."""
+
+    @property
+    def up(self) -> bool: ...
+
+    def send(self, payload: bytes) -> bool: ...
+
+
+class Fragments:
+    """One stream under way, and which messages its fragments are. `out`: the ledger's side of its epoch."""
+
+    __slots__ = ("_seqs", "_told", "due_ns", "end_ns", "ended_ns", "epoch", "out", "publisher", "stream", "template")
+
+    def __init__(self, publisher: StreamPublisher, out: OutStream, epoch: int, due_ns: int, end_ns: int) -> None:
+        self.publisher = publisher
+        self.out = out
+        self.epoch = epoch
+        self.due_ns = due_ns
+        self.end_ns = end_ns
+        self.ended_ns = end_ns
+        """When its end was due: with its epoch, if that is before."""
+        self.stream: OutgoingStream
+        self.template: Template
+        self._seqs: deque[int] = deque()  # of the fragments that are not acknowledged
+        self._told = 0
+
+    def write(self, seq: int, data: bytes) -> None:
+        self._seqs.append(seq)
+        self.stream.write(self.template.encode_safe(data, self.stream.next_number))
+
+    @property
+    def last_sent(self) -> int | None:
+        """The message of the fragment that was sent last; None: it is acknowledged, or there is none."""
+        place = len(self._seqs) - self.stream.never_sent - 1
+        return self._seqs[place] if place >= 0 else None
+
+    def not_sent(self) -> None:
+        """The connection did not take the fragment that was sent last."""
+        place = len(self._seqs) - self.stream.never_sent - 1
+        if place >= 0 and self._seqs[place] != _NOBODY:
+            self.out.failed(self._seqs[place], Cause.SERVICE)
+            self._seqs[place] = _NOBODY
+
+    def acknowledged(self) -> None:
+        while len(self._seqs) > self.stream.outstanding:
+            self._seqs.popleft()
+
+    def newly_replayed(self) -> int:
+        """How many fragments were sent again since this was last asked."""
+        found, self._told = self.stream.replayed - self._told, self.stream.replayed
+        return found
+
+    def over(self, cause: Cause) -> None:
+        """Nothing of it leaves any more, in its epoch. What had been handed to the socket is expected, unless the
+        plan ended that."""
+        sent = len(self._seqs) - self.stream.never_sent
+        for place, seq in enumerate(self._seqs):
+            if seq == _NOBODY:
+                continue
+            if place >= sent:
+                self.out.failed(seq, cause)
+            elif cause is Cause.PLAN:
+                self.out.uncertain(seq)
+        self._seqs.clear()
+
+
+class StreamPublisher(Publisher):
+    """See the module. `_open` takes fragments; `_under_way`: those that have not been closed, it among them."""
+
+    __slots__ = ("_closed_until_ns", "_group", "_length_ns", "_open", "_under_way")
+
+    def __init__(self, context: PopulationContext, *, name: str, **others: Any) -> None:
+        super().__init__(context, name=name, **others)
+        assert context.settings.stream_length_ns is not None
+        self._group = name
+        self._length_ns = context.settings.stream_length_ns
+        self._open: Fragments | None = None
+        self._under_way: set[Fragments] = set()
+        self._closed_until_ns = 0
+
+    def unsent(self) -> int:
+        return super().unsent() + sum(each.stream.never_sent for each in self._under_way)
+
+    # -- fragments -------------------------------------------------------------------------------------------
+
+    def _transmit(self, link: Outlet, seq: int, due_ns: int, *, held: bool = False) -> None:
+        if due_ns < self._closed_until_ns:
+            self.fail(seq, Cause.SERVICE)
+            return
+        fragments = self._open
+        if fragments is not None and due_ns >= fragments.end_ns:
+            self.finish(fragments, fragments.end_ns)
+            fragments = None
+        if fragments is None:
+            fragments = self._start(link, due_ns)
+        context = self._context
+        lag_ns = now_ns() - due_ns
+        stamp = self._pack(context.epochs.byte, self._key, self.stream, seq, due_ns + context.clock.offset_ns, lag_ns)
+        fragments.write(seq, self._choose(self.stream, seq).wrap(stamp))
+        if not held:
+            context.send_lag.append(lag_ns)
+        self.pump(fragments)
+
+    def _start(self, link: Outlet, due_ns: int) -> Fragments:
+        context, window = self._context, self.window
+        assert window is not None
+        end_ns = due_ns + self._length_ns
+        self._open = fragments = Fragments(self, window.out, context.epochs.number, due_ns, end_ns)
+        name = str(StreamName(context.epochs.mark, self.stream, due_ns + context.clock.offset_ns))
+        start = StartStream(self._group, name, no_echo=True)
+        fragments.stream = link.session.streams.start(name, start, fragments, due_ns)
+        fragments.template = context.template("stream", name, no_echo=True)
+        self._under_way.add(fragments)
+        context.run.answers.askers.add(link)
+        context.recorder.count("streams_started")
+        context.run.scheduler.call_at(end_ns, lambda _: self._time_is_up(fragments))
+        return fragments
+
+    def _time_is_up(self, fragments: Fragments) -> None:
+        """What is held back was due before: then it ends behind that."""
+        if self._open is fragments and not self._backlog:
+            self.finish(fragments, fragments.end_ns)
+
+    def finish(self, fragments: Fragments, at_ns: int) -> None:
+        """It takes no fragments any more; its end, due at `at_ns`, leaves behind them."""
+        if self._open is fragments:
+            self._open = None
+        fragments.ended_ns = at_ns
+        fragments.stream.end(self._context.codec.encode(EndStream(fragments.stream.stream_id)))
+        if self.link is not None:
+            self._context.run.answers.askers.add(self.link)
+        self.pump(fragments)
+
+    def pump(self, fragments: Fragments) -> None:
+        """Sends what the connection takes of what can be sent."""
+        link, context = self.link, self._context
+        if link is None:
+            return
+        for payload in fragments.stream.take(now_ns()):
+            if not link.connection.send(context.frame(self._opcode, payload)):
+                if not context.codec.reliable and fragments.epoch == context.epochs.number:
+                    fragments.not_sent()  # else it is sent again after the recovery
+                break
+            if not link.connection.outbox.writable:
+                if (seq := fragments.last_sent) is not None and seq != _NOBODY:
+                    link.stalled_on(self, seq)
+                break
+        if replayed := fragments.newly_replayed():
+            context.recorder.count("fragments_replayed", replayed)
+
+    def beat(self, at_ns: int) -> None:
+        """What time makes due: keepalives, and fragments to be sent again. A few times a second."""
+        for each in tuple(self._under_way):
+            keepalive = each.stream.beat(at_ns)
+            link = self.link
+            if keepalive is not None and link is not None:
+                link.connection.send(self._context.frame(self._opcode, keepalive))
+                self._context.recorder.count("stream_keepalives")
+            if each.stream.ready and link is not None and link.connection.outbox.writable:
+                self.pump(each)
+
+    # -- what happens to it ----------------------------------------------------------------------------------
+
+    def drained(self) -> None:
+        for each in tuple(self._under_way):
+            if self.link is not None and self.link.connection.outbox.writable:
+                self.pump(each)
+        super().drained()
+        if self._open is not None and now_ns() >= self._open.end_ns:
+            self._time_is_up(self._open)
+
+    def halt(self) -> None:
+        super().halt()
+        if self._open is not None:
+            self.finish(self._open, now_ns())
+
+    def end(self, end_ns: int) -> None:
+        super().end(end_ns)
+        if self._open is not None:
+            self.finish(self._open, min(end_ns, self._open.end_ns))
+
+    @property
+    def starting(self) -> bool:
+        """Fragments wait for the service to accept their stream."""
+        return any(each.stream.never_sent for each in self._under_way)
+
+    def give_up_fragments(self) -> None:
+        """What has not left by now has failed."""
+        for each in tuple(self._under_way):
+            if each.stream.never_sent:
+                self._forget(each, Cause.SERVICE)
+
+    def lost(self, cause: Cause, *, holds: bool) -> None:
+        super().lost(cause, holds=holds)
+        if not holds:
+            self._closed_until_ns = 0  # the next connection begins a stream of its own
+            for each in tuple(self._under_way):
+                self._forget(each, cause)
+
+    def closed(self, fragments: Fragments, cause: Cause) -> None:
+        """It is over, before its time if it is open."""
+        if self._open is fragments:
+            self._closed_until_ns = fragments.end_ns
+        self._forget(fragments, cause)
+
+    def _forget(self, fragments: Fragments, cause: Cause) -> None:
+        if self._open is fragments:
+            self._open = None
+        self._under_way.discard(fragments)
+        if fragments.epoch == self._context.epochs.number:
+            fragments.over(cause)
+
+
+# -- answers -----------------------------------------------------------------------------------------------------
+
+
+def answered(
+    context: PopulationContext, link: AnswerLine, answer: StreamAck | StreamNack | StreamClosed, arrival_ns: int
+) -> None:
+    """The service says something of a stream of ours."""
+    change = link.session.streams.receive(answer, arrival_ns)
+    if change is None:
+        context.recorder.count("stream_answers_unknown")
+        return
+    fragments = cast(Fragments, change.stream.context)
+    fragments.acknowledged()
+    if isinstance(answer, StreamNack):
+        context.recorder.count("stream_nacks")
+    if change.started and fragments.epoch == context.epochs.number:
+        context.recorder.buffer("stream_start").append(arrival_ns - fragments.due_ns)
+    if change.over:
+        _closed(context, link, change, fragments, arrival_ns)
+    else:
+        fragments.publisher.pump(fragments)
+
+
+def _closed(
+    context: PopulationContext, link: AnswerLine, change: StreamChange, fragments: Fragments, arrival_ns: int
+) -> None:
+    counts = fragments.epoch == context.epochs.number
+    if change.farewell is not None:
+        link.send(change.farewell)
+    if counts and change.error is None:
+        context.recorder.count("streams_ended")
+        context.recorder.buffer("stream_end").append(arrival_ns - fragments.ended_ns)
+    elif counts and change.error is not None:
+        name, told, _ = change.error
+        metric = _metric(fragments)
+        sentence = f"a stream was {'closed' if fragments.stream.accepted else 'refused'} ({quote(name)}): {quote(told)}"
+        context.recorder.count("streams_failed")
+        context.failed(metric, ack_label(name, metric), sentence, _ADVICE)
+    fragments.publisher.closed(fragments, Cause.SERVICE)
+
+
+def unanswered(context: PopulationContext, link: AnswerLine, pending: PendingAck, why: str) -> None:
+    """A stream whose start or end was not answered in time (`timeout`), or that went with its connection
+    (`connection_lost`)."""
+    stream = cast(OutgoingStream, pending.context)
+    fragments = cast(Fragments, stream.context)
+    if fragments.epoch == context.epochs.number:
+        metric = _metric(fragments)
+        context.recorder.count("streams_failed")
+        context.failed(metric, f"{metric}_{why}", *UNANSWERED[why])
+    if why == "timeout":
+        farewell = link.session.streams.give_up(stream, _SILENT)
+        if link.up and not stream.accepted:
+            link.send(farewell)
+        fragments.publisher.closed(fragments, Cause.SERVICE)
+
+
+def _metric(fragments: Fragments) -> str:
+    """What has failed: it was never accepted, or did not end as it should have."""
+    return "stream_end" if fragments.stream.accepted else "stream_start"
