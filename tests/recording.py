@@ -12,6 +12,7 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.messages import Sums
+from wps_load.swarm.monitored import Monitored
 from wps_load.swarm.prometheus import RunMetrics
 
 EVERY_S = 5
@@ -24,7 +25,7 @@ def scrapes() -> Iterator[list[Metric]]:
     """The last one after the run's end."""
     run = FedRun(two_classes("display.delivery p99 < 25ms, chat-user.rtt p99 < 1ms, connected >= 99%"))
     registry = CollectorRegistry()
-    registry.register(RunMetrics(lambda: run.reporter))
+    registry.register(RunMetrics(Monitored(lambda: run.reporter)))
     for number in range(1, _SCRAPES):
         _second(run, number)
         yield list(registry.collect())

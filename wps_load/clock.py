@@ -27,6 +27,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def unix_ns() -> int:
+    """The wall clock in nanoseconds since 1970: for what other systems put on their time axes."""
+    return time.time_ns()
+
+
 def unix_time_s() -> int:
     """Seconds since the epoch, as JWT's `iat` and `exp` want them (RFC 7519 section 2, NumericDate)."""
     return int(time.time())

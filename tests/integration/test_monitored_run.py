@@ -1,7 +1,8 @@
-"""A run of two populations as monitoring systems meet it: scraped while it goes on and after it, and pushed."""
+"""A run of two populations as monitoring systems meet it: scraped while it goes on and after it, pushed, exported."""
 
 from __future__ import annotations
 
+import gzip
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
 from tests.integration.program import free_port, start, until
 from tests.swarm.scrapes import Scraped, parsed, samples, total, value
@@ -39,14 +41,23 @@ pytestmark = pytest.mark.program
 
 
 @contextmanager
-def gateway() -> Iterator[tuple[int, list[tuple[str, str]]]]:
-    """A Pushgateway, and what it got: the Authorization and the body of each request."""
+def gateway() -> Iterator[tuple[int, list[tuple[str, str]], list[bytes]]]:
+    """A Pushgateway and OpenTelemetry collector, and what they got: the Authorization and the body of each push, and
+    the exports of metrics."""
     pushed: list[tuple[str, str]] = []
+    exported: list[bytes] = []
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"])).decode()
             pushed.append((self.headers["Authorization"], body))
+            self.send_response(200)
+            self.end_headers()
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            unpacked = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
+            exported.extend([unpacked] if self.path == "/v1/metrics" else [])
             self.send_response(200)
             self.end_headers()
 
@@ -57,7 +68,7 @@ def gateway() -> Iterator[tuple[int, list[tuple[str, str]]]]:
     thread = Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
-        yield server.server_port, pushed
+        yield server.server_port, pushed, exported
     finally:
         server.shutdown()
         server.server_close()
@@ -78,14 +89,33 @@ def measuring(port: int) -> Scraped | None:
     return found if there else None
 
 
+def exported_by(body: bytes) -> dict[tuple[str, str], float]:
+    """Counters' values and histograms' counts, by name and population."""
+    found: dict[tuple[str, str], float] = {}
+    for resource in ExportMetricsServiceRequest.FromString(body).resource_metrics:
+        for metric in (metric for scope in resource.scope_metrics for metric in scope.metrics):
+            points = metric.histogram.data_points or metric.sum.data_points or metric.gauge.data_points
+            for point in points:
+                labels = {each.key: each.value.string_value for each in point.attributes}
+                number = point.count if metric.histogram.data_points else point.as_double or point.as_int
+                found[metric.name, labels.get("population", "")] = number
+    return found
+
+
 def test_the_figures_of_a_run_are_its_summarys_at_the_end(tmp_path: Path) -> None:
     mix, port = tmp_path / "two.toml", free_port()
     mix.write_text(MIX)
     options = ("-u", "10", "-r", "100", "-t", "5s", "--wps-mix", str(mix), "--wps-prometheus-port", str(port))
-    with gateway() as (push_port, pushed):
+    with gateway() as (push_port, pushed, exported):
         push = f"http://bench:geheim@127.0.0.1:{push_port}"
-        kept = ("--wps-prometheus-linger", "1h", "--wps-prometheus-push", push)
-        with start(tmp_path / "reports", "--headless", *options, *kept) as program:
+        kept = ("--wps-prometheus-linger", "1h", "--wps-prometheus-push", push, "--otel")
+        otel = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{push_port}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_TRACES_EXPORTER": "none",
+            "OTEL_LOGS_EXPORTER": "none",
+        }
+        with start(tmp_path / "reports", "--headless", *options, *kept, environment=otel) as program:
             seen: list[Scraped] = []
 
             def met() -> bool:
@@ -131,5 +161,12 @@ def test_the_figures_of_a_run_are_its_summarys_at_the_end(tmp_path: Path) -> Non
     authorization, body = pushed[-1]
     assert authorization.startswith("Basic ")
     assert samples(parsed(body)) == end
+    of_otel = exported_by(exported[-1])
+    assert ("locust.client.duration", "") not in of_otel  # no sample was fired for Locust's own histogram
+    for row in summary["populations"]:
+        for metric, times in row["metrics"].items():
+            assert of_otel[f"wps.{metric}", row["name"]] == times["count"] - times["failures"], metric
+        assert of_otel["wps.messages_delivered", row["name"]] == row["messages"]["delivered"]
+
     written = [path.read_text() for path in (done.folder or tmp_path).iterdir()]
     assert not [text for text in [done.output, *written] if "geheim" in text]

@@ -104,6 +104,10 @@ def only_locust_listens_to_requests() -> None:
     environment = Environment(user_classes=[Nobody])
     environment.create_local_runner()
     assert not locust_seam.others_listen(environment)
+    in_module: dict[str, object] = {"__name__": "locust.opentelemetry"}
+    exec("def on_request(**kwargs): pass", in_module)  # as Locust's --otel adds it
+    environment.events.request.add_listener(in_module["on_request"])  # type: ignore[no-untyped-call]
+    assert not locust_seam.others_listen(environment)
     environment.events.request.add_listener(lambda **_: None)  # type: ignore[no-untyped-call]
     assert locust_seam.others_listen(environment)
 

@@ -28,6 +28,7 @@ from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.facts import gather
 from wps_load.swarm.messages import Accounts, ClockReply, Hello, Report, Sums, Vitals
+from wps_load.swarm.monitored import Monitored
 from wps_load.swarm.prometheus import RunMetrics
 
 Scraped = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -72,6 +73,7 @@ class FedRun:
             planned(self.config, scenario_users=not tasks), FakeCrowd(ours=0 if tasks else None), own_host="here"
         )
         self.summary: Summary | None = None
+        self.started_at = utc_now()
         self.second = 0
         self.join("a")
         self.conductor.spawning_complete()
@@ -123,12 +125,12 @@ class FedRun:
             config=self.config,
             scenario="locustfile" if len(self.config.populations) > 1 else "echo",
             summary=self.summary,
-            started_at=utc_now(),
+            started_at=self.started_at,
             facts=lambda conductor, state: self._facts(state),
         )
 
     def scrape(self) -> Scraped:
-        return scraped(RunMetrics(lambda: self.reporter))
+        return scraped(RunMetrics(Monitored(lambda: self.reporter)))
 
 
 def parsed(text: str) -> list[Metric]:

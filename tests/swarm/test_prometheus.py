@@ -16,9 +16,10 @@ from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.messages import Sums
+from wps_load.swarm.monitored import Monitored
 from wps_load.swarm.prometheus import RunMetrics, serve
 
-NOTHING = RunMetrics(lambda: None)
+NOTHING = RunMetrics(Monitored(lambda: None))
 
 
 def registry(metrics: RunMetrics) -> CollectorRegistry:
@@ -149,7 +150,7 @@ def test_an_attempt_that_was_given_up_is_slower_than_any_bound() -> None:
 def test_names_keep_to_the_ecosystems_conventions() -> None:
     run = two_populations()
     run.finish(LedgerTotals(2, 1, 4, 4, 0, 0, 0, missed=0), [LedgerTotals(2, 1, 4, 4, 0, 0, 0, missed=0)] * 2)
-    server = serve("127.0.0.1", 0, registry(RunMetrics(lambda: run.reporter)))
+    server = serve("127.0.0.1", 0, registry(RunMetrics(Monitored(lambda: run.reporter))))
     try:
         text = gevent.get_hub().threadpool.apply(_get, (server.server_port,))
     finally:

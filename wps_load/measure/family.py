@@ -63,6 +63,11 @@ class Family:
         """As Prometheus has it, but for the suffix of its kind."""
         return f"wps_{self.name}_{self.unit}" if self.unit else f"wps_{self.name}"
 
+    @property
+    def dotted(self) -> str:
+        """As OpenTelemetry has it, where the unit stands beside the name."""
+        return f"wps.{self.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class TimeFamily:
@@ -75,8 +80,16 @@ class TimeFamily:
     points: Mapping[Labels, Buckets]
 
     @property
+    def unit(self) -> str:
+        return "seconds"
+
+    @property
     def full_name(self) -> str:
-        return f"wps_{self.name}_seconds"
+        return f"wps_{self.name}_{self.unit}"
+
+    @property
+    def dotted(self) -> str:
+        return f"wps.{self.name}"
 
 
 def bounds_ns(metric: str, slos: Sequence[Slo]) -> tuple[int, ...]:

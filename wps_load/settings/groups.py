@@ -46,7 +46,7 @@ GROUPS = (
     Group(
         "Output",
         "what a run leaves behind",
-        "report-dir table prometheus-port prometheus-host prometheus-linger prometheus-push",
+        "report-dir table prometheus-port prometheus-host prometheus-linger prometheus-push otel-spans",
     ),
 )
 FIRST = ("--wps-target", "--wps-scenario", "--wps-mix", "--wps-protocol", "--wps-rate", "--wps-slo")

@@ -371,6 +371,11 @@ OPTIONS: tuple[Option, ...] = (
         texts.pushgateway, secret=True,
     ),
     Option(
+        "--wps-otel-spans", "otel_spans", False,
+        "with Locust's --otel: a span for each measured time as well, which costs the generator much",
+        page=PageAccess.NEVER,
+    ),
+    Option(
         "--wps-allow-target-change", "allow_target_change", False,
         "whoever reaches the web page may send the load to another target", page=PageAccess.NEVER,
     ),

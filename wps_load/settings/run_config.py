@@ -172,6 +172,7 @@ class RunConfig:
     prometheus_host: str
     prometheus_linger_ns: int
     prometheus_push: Url | None = field(repr=False)
+    otel_spans: bool
     allow_target_change: bool
     table: bool
     users: int | None

@@ -9,8 +9,11 @@ import gevent
 from prometheus_client import CollectorRegistry
 
 from wps_load.clock import NS_PER_S
+from wps_load.errors import ConfigError, Fault
 from wps_load.settings.run_config import RunConfig
+from wps_load.swarm import otel_metrics
 from wps_load.swarm.engines import make_network
+from wps_load.swarm.monitored import Monitored
 from wps_load.swarm.prometheus import RunMetrics, serve
 from wps_load.swarm.pushgateway import PushFailed, Pushgateway
 from wps_load.swarm.reporter import Reporter
@@ -30,14 +33,26 @@ class Exports:
     ) -> None:
         self._say = say
         self._warn = warn
+        self._run = Monitored(current)
         self._registry = CollectorRegistry()
-        self._registry.register(RunMetrics(current))
+        self._registry.register(RunMetrics(self._run))
+        self._otel = False
+        self._flush: Callable[[], object] | None = None
         self._served: str | None = None
         self._gateway: Pushgateway | None = None
         self._pushing: Any = None
 
-    def prepare(self, config: RunConfig) -> None:
-        """Of a run that is about to begin. Raises ConfigError if the address cannot be listened on."""
+    def prepare(self, config: RunConfig, *, otel: bool = False) -> None:
+        """Of a run that is about to begin. `otel`: Locust's option. Raises ConfigError if the address cannot be
+        listened on, or spans have nowhere to go."""
+        if config.otel_spans and not otel:
+            raise ConfigError([Fault("--wps-otel-spans", None, "it needs Locust's --otel, by which spans are sent")])
+        if otel and not self._otel:
+            self._otel = True
+            try:
+                self._flush = otel_metrics.join(self._run)
+            except otel_metrics.Unavailable as why:
+                self._say(f"wps-load: {why}")
         if config.prometheus_port is not None and self._served is None:
             serve(config.prometheus_host, config.prometheus_port, self._registry)
             host = f"[{config.prometheus_host}]" if ":" in config.prometheus_host else config.prometheus_host
@@ -59,6 +74,12 @@ class Exports:
             self._push()
             self._gateway.close()
             self._gateway = None
+        if self._flush is not None:
+            try:
+                self._flush()
+            except Exception as error:  # the SDK raises nothing narrower
+                kind = type(error).__name__
+                self._warn("otel", f"OpenTelemetry's last export failed ({kind}); the report has everything")
 
     def _push_often(self) -> None:
         while True:

@@ -35,6 +35,7 @@ from wps_load.swarm.guard import Trouble, trouble
 from wps_load.swarm.kinds import restore_task
 from wps_load.swarm.locust_stats import LocustTable, make_precise
 from wps_load.swarm.messages import Failed
+from wps_load.swarm.otel_spans import with_spans
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.room_check import lacking_room, own_room
 from wps_load.swarm.run import Run
@@ -196,7 +197,7 @@ class Lifecycle:
             serve_forks(config, make_network(config), self._warn)
         self._steps.install(config)
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
-        self._exports.prepare(config)
+        self._exports.prepare(config, otel=bool(self.parsed.get("otel")))
         self.reporter.announce()
         if self.has_users and (short := lacking_room(config, self.asked.locustfile, [own_room(config)])) is not None:
             self.console.say(f"Before the run: {short}")
@@ -270,7 +271,8 @@ class Lifecycle:
         self._warned.clear()
         engine = make_engine(config, identity, self._warn)
         table = LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}), config.names)
-        self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=table.add)
+        on_interval = with_spans(config, table.add, self._warn)
+        self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=on_interval)
         self.agent.start()
 
     def _warn(self, kind: str, sentence: str) -> None:

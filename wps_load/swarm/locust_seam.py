@@ -120,8 +120,10 @@ def bucket_by(bucket: Callable[[float], float]) -> None:
 
 
 def others_listen(environment: Any) -> bool:
-    """Whether somebody wants each request: the listener of the runner's own statistics is always there."""
-    return len(environment.events.request._handlers) > 1
+    """Whether somebody wants each request: the listener of the runner's own statistics is always there, and that of
+    Locust's `--otel` gets our metrics whole (`swarm/otel_metrics.py`)."""
+    wanting = [each for each in environment.events.request._handlers if each.__module__ != "locust.opentelemetry"]
+    return len(wanting) > 1
 
 
 # -- the program -------------------------------------------------------------------------------------------------------

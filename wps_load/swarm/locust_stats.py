@@ -1,8 +1,7 @@
 """Our figures in Locust's own table: interval snapshots merged into its entries, a tick at a time.
 
 `events.request.fire` costs some 10 µs a call, so it is not called for each message. When somebody else listens to
-`events.request` (a CSV logger, OpenTelemetry), each sample is fired for them instead, from a greenlet, and nothing
-is merged.
+`events.request` (a CSV logger), each sample is fired for them instead, from a greenlet, and nothing is merged.
 """
 
 from __future__ import annotations

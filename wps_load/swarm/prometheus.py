@@ -3,51 +3,27 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable
 
-import gevent
 from gevent.pywsgi import WSGIServer
 from prometheus_client import CollectorRegistry, make_wsgi_app
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector as Source
 from prometheus_client.utils import floatToGoString
 
-from wps_load.clock import now_ns
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.family import Family, Kind, TimeFamily
-from wps_load.swarm.families import RunFamilies
-from wps_load.swarm.reporter import Reporter
-from wps_load.swarm.run_state import RunStanding
+from wps_load.swarm.monitored import Monitored
 
 
 class RunMetrics(Source):
-    """Families as of the moment of a scrape: of the run that goes on, else of the last one, whose figures stay.
+    """Families as of the moment of a scrape."""
 
-    `current()`: the reporter of the run that is on, was last, or is prepared; None before the first.
-    """
-
-    def __init__(self, current: Callable[[], Reporter | None]) -> None:
-        self._current = current
-        self._latest: tuple[Reporter, RunFamilies, RunStanding] | None = None
+    def __init__(self, run: Monitored) -> None:
+        self._run = run
 
     def collect(self) -> Iterable[Metric]:
-        for family in self.families():
-            yield metric(family)
-            gevent.sleep(0)  # messages that have come meanwhile are read before the next family
-
-    def families(self) -> Iterator[Family | TimeFamily]:
-        """Nothing before the first run."""
-        reporter = self._current()
-        if reporter is not None and (self._latest is None or self._latest[0] is not reporter):
-            conductor = reporter.conductor
-            if conductor is not None:
-                families = RunFamilies(conductor, reporter.scenario)
-                alone = families.names[0] if len(families.names) == 1 else ""
-                self._latest = reporter, families, RunStanding(reporter, conductor, alone)
-        if self._latest is not None:
-            _, families, standing = self._latest
-            yield from standing.read()
-            yield from families.read(now_ns())
+        return map(metric, self._run.families())
 
 
 def metric(family: Family | TimeFamily) -> Metric:
