@@ -18,7 +18,8 @@ def canonical(name: str) -> str:
 
 def declared() -> set[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    requirements = [*project["dependencies"], *project["optional-dependencies"]["entra"]]
+    extras = project["optional-dependencies"]
+    requirements = [*project["dependencies"], *extras["entra"], *extras["otel"]]
     names = (re.match(r"[A-Za-z0-9._-]+", requirement) for requirement in requirements)
     return {canonical(name[0]) for name in names if name is not None}
 
@@ -41,7 +42,7 @@ def imported() -> dict[str, str]:
 def distributions() -> dict[str, set[str]]:
     """Top-level module -> the distributions that bring it."""
     found = {module: set(map(canonical, names)) for module, names in packages_distributions().items()}
-    return {**found, "google.protobuf": {"protobuf"}}
+    return {**found, "google.protobuf": {"protobuf"}, "opentelemetry": {"opentelemetry-sdk"}}  # shared by several
 
 
 def test_what_is_imported_is_declared() -> None:

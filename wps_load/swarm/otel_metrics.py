@@ -46,7 +46,8 @@ def join(run: Monitored) -> Callable[[], object] | None:
     if not isinstance(provider, MeterProvider):
         return None
     add_to(provider, run)
-    return provider.force_flush
+    flush: Callable[[], object] = provider.force_flush
+    return flush
 
 
 def add_to(provider: Any, run: Monitored) -> None:
