@@ -44,7 +44,8 @@ class WantedTime:
     def __init__(self) -> None:
         self._time = OpenTime()
         self._start_ns = FOREVER
-        self._last_ns = 0
+        self.last_ns = 0
+        """When something was noted last."""
 
     @property
     def count(self) -> int:
@@ -53,7 +54,7 @@ class WantedTime:
 
     def want(self, count: int, at_ns: int) -> None:
         """So many are wanted from `at_ns` on, which does not go back."""
-        self._last_ns = at_ns
+        self.last_ns = at_ns
         self._time.change(count - self._time.count, at_ns)
 
     def measure(self, start_ns: int) -> None:
@@ -67,14 +68,14 @@ class WantedTime:
 
     def mean(self, at_ns: int) -> float:
         """Wanted since the measure phase began, until `at_ns` or what was noted last, whichever is later."""
-        until_ns = max(at_ns, self._last_ns)
+        until_ns = max(at_ns, self.last_ns)
         total_ns = self._time.total_ns(until_ns)
         length_ns = min(until_ns, self._time.end_ns) - self._start_ns
         return total_ns / length_ns if length_ns > 0 else float(self.count)
 
     def at_end(self, at_ns: int) -> int:
         """Wanted at the measure phase's end, or at present."""
-        found = self._time.at_end(max(at_ns, self._last_ns))
+        found = self._time.at_end(max(at_ns, self.last_ns))
         return self.count if found is None else found
 
 
@@ -92,7 +93,7 @@ class RequestedPart(WantedTime):
         """At `at_ns` so many users of all populations are wanted."""
         start_ns, stop_ns = self._from_ns, self._until_ns
         if stop_ns is not None and at_ns >= stop_ns:
-            self.want(0, max(stop_ns, self._last_ns))
+            self.want(0, max(stop_ns, self.last_ns))
             return
         count = self._among(wanted)
         if start_ns is not None:

@@ -17,7 +17,8 @@ from wps_load.clock import NS_PER_S
 from wps_load.measure import thresholds
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
-from wps_load.swarm.collector import Collector
+from wps_load.settings.run_config import Population
+from wps_load.swarm.books import Books
 from wps_load.swarm.conductor import Conductor
 
 GRACE_S = 10
@@ -26,58 +27,94 @@ UNKNOWN = 1 << 62
 
 
 class AbortWatch:
-    """`hopeless()` once a second: the expression of an SLO that is out of reach, else None."""
+    """`hopeless()` once a second: the expression of an SLO that is out of reach, else None. `slos`: of the run, and of
+    its populations."""
 
     def __init__(self, conductor: Conductor, slos: Sequence[thresholds.Slo]) -> None:
         self._conductor = conductor
-        self._collector: Collector = conductor.collector
-        self._slos = [slo for slo in slos if not slo.population]  # of a population, the end of the run tells
-        drain_s = math.ceil(conductor.plan.config.drain_ns / NS_PER_S) + 1
-        self._measured_s: float | None = None
-        self._opened: deque[int] = deque(maxlen=drain_s + 1)
+        config, collector = conductor.plan.config, conductor.collector
+        self._whole = _Known(collector, conductor)
+        several = collector.populations or [collector] * bool(config.names)
+        self._parts = {
+            population.name: _Known(books, conductor, population)
+            for population, books in zip(config.populations, several, strict=False)
+        }
+        self._slos = slos
 
     def hopeless(self, now_ns: int) -> str | None:
-        self._opened.append(self._collector.running("missing_opened"))
-        self._measured_s = measured_s = self._conductor.measured_s(now_ns)
-        if measured_s is None or measured_s < GRACE_S or self._conductor.stopping:
+        for known in (self._whole, *self._parts.values()):
+            known.look(now_ns)
+        if self._conductor.stopping:
             return None
-        remaining_s = self._remaining_s(now_ns)
         for slo in self._slos:
-            if thresholds.out_of_reach(slo, self, self._remaining(slo, remaining_s), remaining_s):
+            known = self._parts[slo.population] if slo.population else self._whole
+            if known.unreachable(slo):
                 return slo.expression
         return None
 
-    def _remaining_s(self, now_ns: int) -> float:
-        end_ns = self._conductor.planned_end_ns
-        return math.inf if end_ns is None else max(0.0, (end_ns - now_ns) / NS_PER_S)
 
-    def _remaining(self, slo: thresholds.Slo, remaining_s: float) -> int:
-        """At most so many values of the SLO's metric are still to come: at twice the pace so far, to be safe."""
-        if math.isinf(remaining_s) or not self.measure_s:
+class _Known:
+    """What is known so far of a run, or of one of its populations, as thresholds ask for it (LiveSource)."""
+
+    def __init__(self, books: Books, conductor: Conductor, population: Population | None = None) -> None:
+        self._books = books
+        self._conductor = conductor
+        self._config = conductor.plan.config
+        found = self._config.populations if population is None else [population]
+        self._start_ns = conductor.plan.started_ns + max(each.start_ns for each in found)
+        stops = [each.stop_ns for each in found if each.stop_ns is not None]
+        self._stop_ns = conductor.plan.started_ns + max(stops) if len(stops) == len(found) else None
+        self._opened: deque[int] = deque(maxlen=math.ceil(self._config.drain_ns / NS_PER_S) + 2)
+        self._measured_s: float | None = None
+        self._lasted_s = self._remaining_s = 0.0
+        """For how long all of it has been measured, and will be yet."""
+
+    def look(self, now_ns: int) -> None:
+        """Once a second."""
+        self._opened.append(self._books.running("missing_opened"))
+        self._measured_s = measured_s = self._conductor.measured_s(now_ns)
+        late_s = max(0.0, (self._start_ns - (self._conductor.measure_start_ns or 0)) / NS_PER_S)
+        self._lasted_s = max(0.0, (measured_s or 0.0) - late_s)
+        ends = [each for each in (self._conductor.planned_end_ns, self._stop_ns) if each is not None]
+        self._remaining_s = max(0.0, (min(ends) - now_ns) / NS_PER_S) if ends else math.inf
+
+    def unreachable(self, slo: thresholds.Slo) -> bool:
+        """Nothing that may still come can make it hold. Before a time of grace that is not asked."""
+        if self._lasted_s < GRACE_S:
+            return False
+        return thresholds.out_of_reach(slo, self, self._remaining(slo), self._remaining_s)
+
+    def _remaining(self, slo: thresholds.Slo) -> int:
+        """At most so many values of the SLO's metric are still to come: at twice the pace so far, to be safe, and of
+        more users than there were in the mean, at more. Stages may come to any pace."""
+        if math.isinf(self._remaining_s) or self._config.stages is not None:
             return UNKNOWN
+        requested = self._conductor.requested
+        users = requested.mean(requested.last_ns) if self._conductor.plan.scenario_users else 0.0
+        faster = 2 * max(1.0, requested.asked / users if users else 1.0)
         histogram = self.histogram(slo.subject)
-        so_far = histogram.count if histogram is not None else self._collector.running("delivered")
-        return round(2 * so_far / self.measure_s * remaining_s) + self._collector.running("missing")
+        so_far = histogram.count if histogram is not None else self._books.running("delivered")
+        return round(faster * so_far / self._lasted_s * self._remaining_s) + self._books.running("missing")
 
-    # -- as thresholds ask for it (LiveSource) -----------------------------------------------------------------
+    # -- LiveSource --------------------------------------------------------------------------------------------
 
     def row(self, metric: str) -> Mapping[str, Any]:
-        return self._collector.total.row(metric)
+        return self._books.total.row(metric)
 
     def histogram(self, metric: str) -> Histogram | None:
-        return self._collector.total.histograms.get(metric)
+        return self._books.total.histograms.get(metric)
 
     @property
     def messages(self) -> LedgerTotals:
         """What is missing may still come: `certain_loss` says what will not."""
-        return replace(self._collector.running_totals(), expected=None, lost=None)
+        return replace(self._books.running_totals(), expected=None, lost=None)
 
     @property
     def connected_share(self) -> float | None:
         return None
 
     def of(self, population: str) -> None:
-        """Not known by populations."""
+        """Each population has its own."""
 
     @property
     def measure_s(self) -> float | None:
@@ -86,8 +123,8 @@ class AbortWatch:
     @property
     def certain_loss(self) -> int:
         """Gaps that are older than the drain. Unsure, and so 0, where a member was away: it may have missed them."""
-        counters = self._collector.total.counters
+        counters = self._books.total.counters
         away = ("connections_dropped", "connections_cut", "connections_closed_by_plan", "connections_reconnected")
         if any(counters.get(name) for name in away) or len(self._opened) < (self._opened.maxlen or 0):
             return 0
-        return max(0, self._collector.running("missing") - (self._opened[-1] - self._opened[0]))
+        return max(0, self._books.running("missing") - (self._opened[-1] - self._opened[0]))
