@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,28 @@ def test_mqtts_acks_may_be_demanded_in_a_mix(made: Path) -> None:
 def test_what_holds_for_the_whole_run_is_refused_once_and_not_of_a_population(made: Path) -> None:
     found = refusals(made, HOSTS + VIEWERS, keepalive_interval="60s", keepalive_timeout="10s", units="5", tier="free")
     assert [each.partition(" ")[0] for each in found] == ["--wps-keepalive-timeout", "--wps-units"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "names"),
+    [("total_rate", "100", "two, three"), ("publishers", "3", "one, two, three"), ("groups", "4", "one, two, three")],
+)
+def test_a_number_of_the_whole_load_is_refused_where_several_populations_would_have_it(
+    made: Path, option: str, value: str, names: str
+) -> None:
+    tables = [
+        f'[[population]]\nname = "{name}"\nusers = "30%"\nscenario = "small-group"\n{more}\n'
+        for name, more in (("one", "rate = 2"), ("two", ""), ("three", ""))
+    ]
+    key = option.replace("_", "-")
+    given: dict[str, Any] = {option: value}
+    assert refusals(made, "".join(tables), **given) == [
+        f"--wps-{key} {value!r}: {names} would each have all of it: give {key} in their tables"
+    ]
+    config = read(made, tables[0] + tables[1], total_rate="100", publishers="20%")
+    rates = [(each.rate, each.total_rate) for each in config.populations]
+    assert rates == [(Fraction(2), None), (Fraction(1), Fraction(100))]
+    assert "no population takes it" in refusals(made, tables[0], total_rate="100")[0]
 
 
 def test_a_total_rate_may_be_searched_and_staged(made: Path) -> None:

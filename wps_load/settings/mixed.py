@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,8 @@ from wps_load.workload.values import Share
 
 _JOIN = "webpubsub.joinLeaveGroup"
 _NOBODY = Share(count=0)
+_SUMMED = ("--wps-total-rate", "--wps-publishers", "--wps-groups", "--wps-cut")
+"""What counts something of a whole load: as a default of several populations it would count that several times."""
 _OF_SENDERS = "rest_publish fail_ratio < 1%"
 
 
@@ -32,8 +34,8 @@ class Mixed:
     mix: Mix
     populations: tuple[Population, ...]
     faults: tuple[Fault, ...]
-    slo: str
-    """The command line's."""
+    texts: Mapping[str, object]
+    """The command line's, by flag."""
 
     @classmethod
     def read(cls, path: str, content: str, options: Reader, seed: int) -> Mixed:
@@ -48,7 +50,12 @@ class Mixed:
                 for fault in reader.faults
                 if fault.option in table.texts
             ]
-        return cls(mix, tuple(populations), tuple(faults), str(options.texts["--wps-slo"]))
+        return cls(mix, tuple(populations), tuple(faults), dict(options.texts))
+
+    @property
+    def slo(self) -> str:
+        """The command line's."""
+        return str(self.texts["--wps-slo"])
 
     @property
     def users(self) -> int | None:
@@ -131,7 +138,33 @@ class Mixed:
         why = [text for slo in of_all if (text := thresholds.check(slo, metrics)) is not None]
         if why:
             yield Fault("--wps-slo", self.slo, "; ".join(why))
+        for flag in _SUMMED:
+            if flag in given - wrong:
+                yield from self._summed(flag)
         yield from run_conflicts(config, given, wrong)
+
+    def _summed(self, flag: str) -> Iterator[Fault]:
+        """The command line's number must be that of one population, which then has all of it."""
+        names = [
+            table.name
+            for table, population in zip(self.mix.tables, self.populations, strict=True)
+            if flag not in table.texts and _takes(flag, table, population)
+        ]
+        key, text = flag.removeprefix("--wps-"), str(self.texts[flag])
+        if flag == "--wps-publishers" and Share.parse(text).fraction is not None:
+            return  # a share of each is a share of all
+        if len(names) > 1:
+            yield Fault(flag, text, f"{', '.join(names)} would each have all of it: give {key} in their tables")
+        elif not names:
+            yield Fault(flag, text, "no population takes it: each says otherwise in its table, or has no use for it")
+
+
+def _takes(flag: str, table: PopulationTable, population: Population) -> bool:
+    """Whether a population has a use for a number of the command line that its table does not set."""
+    row = population.scenario_row
+    if flag == "--wps-total-rate":
+        return row.publishes and "--wps-rate" not in table.texts
+    return row.publishes if flag == "--wps-publishers" else flag in row.own_options
 
 
 def _population(table: PopulationTable, reader: Reader, seed: int) -> Population:
@@ -149,6 +182,8 @@ def _population(table: PopulationTable, reader: Reader, seed: int) -> Population
         for flag in ("--wps-ack", "--wps-no-echo"):
             if flag not in table.texts:
                 found[BY_FLAG[flag].field] = False
+    if "--wps-rate" in table.texts and "--wps-total-rate" not in table.texts:
+        found["total_rate"] = None  # of the command line, which the table's rate replaces
     if "--wps-slo" not in table.texts:  # of REST senders alone, what they send is demanded of those who hear it
         found["slo"] = _OF_SENDERS if table.users == _NOBODY else ""
     population, roles_given = build(found, reader, seed)
