@@ -33,27 +33,27 @@ class AbortWatch:
     def __init__(self, conductor: Conductor, slos: Sequence[thresholds.Slo]) -> None:
         self._conductor = conductor
         config, collector = conductor.plan.config, conductor.collector
-        self._whole = _Known(collector, conductor)
+        self._whole = _Judged(collector, conductor)
         several = collector.populations or [collector] * bool(config.names)
         self._parts = {
-            population.name: _Known(books, conductor, population)
+            population.name: _Judged(books, conductor, population)
             for population, books in zip(config.populations, several, strict=False)
         }
         self._slos = slos
 
     def hopeless(self, now_ns: int) -> str | None:
-        for known in (self._whole, *self._parts.values()):
-            known.look(now_ns)
+        for judged in (self._whole, *self._parts.values()):
+            judged.look(now_ns)
         if self._conductor.stopping:
             return None
         for slo in self._slos:
-            known = self._parts[slo.population] if slo.population else self._whole
-            if known.unreachable(slo):
+            judged = self._parts[slo.population] if slo.population else self._whole
+            if judged.unreachable(slo):
                 return slo.expression
         return None
 
 
-class _Known:
+class _Judged:
     """What is known so far of a run, or of one of its populations, as thresholds ask for it (LiveSource)."""
 
     def __init__(self, books: Books, conductor: Conductor, population: Population | None = None) -> None:
