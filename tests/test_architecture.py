@@ -56,7 +56,7 @@ SETTINGS_FLOORS = (
 """From the top: a module of the settings imports only those behind it."""
 
 CLIENT_FLOORS = (
-    {"engine"},
+    {"engine", "ways"},
     {"population_users", "api", "way"},
     {"api_invoke", "app_server"},
     {"publish_plan", "virtual_user", "cuts", "keepalive_sweep", "api_connector", "inbox", "conversation"},

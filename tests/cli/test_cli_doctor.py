@@ -106,6 +106,27 @@ class TestWell:
         assert lines(result.out)["client URL"].startswith("pass given")
         assert url.partition("access_token=")[2] not in result.out + result.err
 
+    def test_each_way_of_a_mix(self, run: Run, target: list[str], tmp_path: Path) -> None:
+        file = tmp_path / "mix.toml"
+        file.write_text(
+            '[[population]]\nname = "hosts"\nusers = 1\nscenario = "big-group"\nprotocol = "protobuf"\n'
+            '[[population]]\nname = "viewers"\nusers = 9\nprotocol = "simple"\nlistens-to = "hosts"\n'
+            '[[population]]\nname = "app"\nusers = 0\nscenario = "broadcast"\n'
+        )
+        result = run("doctor", *target, "--wps-mix", file)
+        assert (result.code, result.err) == (0, "")
+        _, hosts, viewers = result.out.split(":\n")[:3]
+        assert result.out.count("(protobuf, hub bench):\n") == result.out.count("viewers (simple, hub bench):\n") == 1
+        assert lines(hosts)["echo"].startswith("pass by way of a group in ")
+        assert lines(hosts)["REST"].startswith("pass sent to one ")
+        assert lines(viewers)["upgrade"].startswith("pass no subprotocol")
+        wrong = run("doctor", *target, "--wps-mix", file, "--wps-roles", "webpubsub.sendToGroup", "--json")
+        document = json.loads(wrong.out)
+        assert wrong.code == 1
+        assert {check["way"] for check in document["checks"] if check["level"] == "fail"} == {
+            "hosts, app (protobuf, hub bench)"
+        }
+
     def test_token_in_the_header(self, run: Run, target: list[str]) -> None:
         assert run("doctor", *target, "--wps-auth", "header").code == 0
 

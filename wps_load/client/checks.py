@@ -10,12 +10,15 @@ from typing import Any, Final
 
 from wps_load.errors import ExitCode, Finding
 from wps_load.machine import RESERVED_FILES
-from wps_load.workload.scenarios import default_roles
+from wps_load.protocol.traits import TRAITS
+from wps_load.workload.scenarios import JOIN_AND_PUBLISH, default_roles
 
 CLOCK_WARN_S: Final = 10
 CLOCK_FAIL_S: Final = 300
 """Validators of tokens commonly allow for five minutes between clocks."""
 CERTIFICATE_WARN_S: Final = 14 * 86_400
+
+_JOIN: Final = JOIN_AND_PUBLISH[0]
 
 
 class Level(StrEnum):
@@ -27,13 +30,16 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One result: what was found, and what to do where it is not well. `label`: of what the other side did."""
+    """One result: what was found, and what to do where it is not well. `label`: of what the other side did; `way`: in
+    a mix, which of several ways to the target it is about.
+    """
 
     name: str
     level: Level
     found: str
     advice: str = ""
     label: str = ""
+    way: str = ""
 
 
 def exit_code(checks: Iterable[Check]) -> ExitCode:
@@ -181,9 +187,14 @@ def roles_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
     return _texts(claims.get("role"))
 
 
-def lacking_roles(roles: Sequence[str], scenario: str, protocol: str, *, minted: bool) -> Check | None:
-    """None: these roles are enough for the scenario."""
-    missing = [role for role in default_roles(scenario, protocol) if not _grants(roles, role)]
+def lacking_roles(
+    roles: Sequence[str], scenario: str, protocol: str, *, minted: bool, listens: bool = False
+) -> Check | None:
+    """None: these roles are enough for the scenario. `listens`: its users join the groups of others; those of a raw
+    client stand in its token."""
+    joins = [_JOIN] if listens and TRAITS[protocol].enveloped else []
+    needed = dict.fromkeys((*default_roles(scenario, protocol), *joins))
+    missing = [role for role in needed if not _grants(roles, role)]
     if not missing:
         return None
     advice = "give the token these roles" + (" (--wps-roles)" if minted else " where it is made")

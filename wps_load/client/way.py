@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, urlsplit
 
@@ -30,15 +30,17 @@ from wps_load.clock import NS_PER_S, now_ns, unix_time_s
 from wps_load.errors import Finding
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import DataType
-from wps_load.settings.run_config import RunConfig
+from wps_load.settings.run_config import Population, RunConfig
 from wps_load.settings.target import TargetKind
 from wps_load.urls import Url
 
-_CLIENT_URL = "client URL"
+CLIENT_URL = "client URL"
+OF_A_CLIENT = (CLIENT_URL, "token", "upgrade", "echo", "REST")
+"""What differs between two ways to the same place."""
 _ADDRESS_LIMIT_S = 2.0
 _HANDSHAKES = 3
 """TCP connections whose quickest says how far the target is: this machine may have been busy in one of them."""
-_GROUNDS = frozenset({_CLIENT_URL, "name", "TCP", "TLS", "upgrade"})
+_GROUNDS = frozenset({CLIENT_URL, "name", "TCP", "TLS", "upgrade"})
 """What the checks behind it stand on."""
 
 
@@ -66,12 +68,12 @@ class Way:
 
     def quick(self) -> Iterator[Check]:
         """One connection with its token: what a run begins with. A message would stand in the service's own counts."""
-        yield from self.checks((_CLIENT_URL, "upgrade"))
+        yield from self.checks((CLIENT_URL, "upgrade"))
 
     def checks(self, only: Collection[str] = ()) -> Iterator[Check]:
         """Each as soon as it is known; `only`: these, not all."""
         steps: tuple[tuple[str, Callable[[], Check]], ...] = (
-            (_CLIENT_URL, self._client_url),
+            (CLIENT_URL, self._client_url),
             ("token", self._token),
             ("name", self._name),
             ("TCP", self._tcp),
@@ -105,7 +107,7 @@ class Way:
         target = self.config.target
         if target.kind is TargetKind.CLIENT_URL:
             self._url = target.url
-            return Check(_CLIENT_URL, Level.PASS, "given, the same for all connections")
+            return Check(CLIENT_URL, Level.PASS, "given, the same for all connections")
         if target.kind is TargetKind.NEGOTIATE:
             negotiator = Negotiator(target.url, self.network.straight, timeout_s=self._limit_s)
             try:
@@ -114,7 +116,7 @@ class Way:
             finally:
                 negotiator.close()
             took_ms = (now_ns() - began_ns) / 1e6
-            return Check(_CLIENT_URL, Level.PASS, f"negotiated in {took_ms:.1f} ms")
+            return Check(CLIENT_URL, Level.PASS, f"negotiated in {took_ms:.1f} ms")
         source, config = target.connection, self.config
         if target.identity is not None:
             return self._made_by_service()
@@ -124,7 +126,7 @@ class Way:
             source, config.population.hub, self._user, config.population.roles, (), lifetime_s, unix_time_s(), path
         )
         self._url = client_url_with_token(source, config.population.hub, minted, path)
-        return Check(_CLIENT_URL, Level.PASS, "made for each connection with the access key")
+        return Check(CLIENT_URL, Level.PASS, "made for each connection with the access key")
 
     def _made_by_service(self) -> Check:
         """With Entra ID: the first client token, which the run then has already."""
@@ -137,7 +139,7 @@ class Way:
         assert config.target.identity is not None
         who = f"Entra ID, credential {config.target.identity.credential}"
         took = f" in {grant.waited_ns / 1e6:.1f} ms" if grant.waited_ns > NS_PER_S // 1000 else ""
-        return Check(_CLIENT_URL, Level.PASS, f"made by the service{took} ({who}), tokens: {config.client_tokens}")
+        return Check(CLIENT_URL, Level.PASS, f"made by the service{took} ({who}), tokens: {config.client_tokens}")
 
     def _token(self) -> Check:
         parts = urlsplit(self._url)
@@ -156,11 +158,14 @@ class Way:
             first = replace(first, found=f"{first.found}; {place_checks.token_kind(key_id(token), claims)}")
         if first.level is Level.FAIL:
             return first
-        for other in config.populations[1:]:
+        for other in config.populations:
             roles = other.roles if config.target.makes_tokens else checks.roles_of(claims or {})
-            lacking = checks.lacking_roles(roles, other.scenario, other.protocol, minted=config.target.makes_tokens)
+            lacking = checks.lacking_roles(
+                roles, other.scenario, other.protocol,
+                minted=config.target.makes_tokens, listens=other.listens_to is not None,
+            )  # fmt: skip
             if lacking is not None:
-                return replace(lacking, found=f"{other.scenario} over {other.protocol}: {lacking.found}")
+                return replace(lacking, found=f"{other.name or other.scenario} over {other.protocol}: {lacking.found}")
         return first
 
     # -- down the layers -----------------------------------------------------------------------------------------
@@ -267,7 +272,7 @@ class Way:
         config, talk = self.config, self._talk
         assert talk is not None, "after the upgrade"
         if not config.population.scenario_row.users_publish:
-            return skipped("echo", f"no user publishes in {config.population.scenario}")
+            return skipped("echo", f"no user publishes in {_called(config.populations)}")
         if config.population.scenario_row.invokes:
             return Check("echo", Level.PASS, f"an invocation was answered in {talk.echo_by_invocation():.1f} ms")
         if config.population.scenario_row.calls_handler(config.population.protocol):
@@ -279,15 +284,16 @@ class Way:
         """One send to our connection, and its delivery: to all would disturb others in the hub."""
         config, talk = self.config, self._talk
         access = rest_access(config.target)
-        if not config.population.scenario_row.needs_key or access is None:
-            return skipped("REST", f"{config.population.scenario} does not use it")
+        sender_of = next((each for each in config.populations if each.scenario_row.needs_key), None)
+        if sender_of is None or access is None:
+            return skipped("REST", f"{_called(config.populations)} {_verb(config.populations)} not use it")
         assert talk is not None, "after the upgrade"
         tokens = config.client_tokens
         named = config.target.has_key or tokens.each
         if talk.connection_id is None and not named:
             return skipped("REST", f"a simple client with a {tokens} token has no name that a send could be for")
         data, sent_ns = talk.rest_data()
-        sender = RestSender(access, config.population.hub, self.network, timeout_s=self._limit_s)
+        sender = RestSender(access, sender_of.hub, self.network, timeout_s=self._limit_s)
         try:
             if talk.connection_id is not None:
                 sender.send_to_connection(talk.connection_id, data, DataType(config.population.data_type))
@@ -298,6 +304,15 @@ class Way:
         took_ms = talk.came_by_rest(sent_ns)
         whom = "user" if talk.connection_id is None else "connection"
         return Check("REST", Level.PASS, f"sent to one {whom}, delivered in {took_ms:.1f} ms")
+
+
+def _called(populations: Sequence[Population]) -> str:
+    """Who goes this way."""
+    return ", ".join(each.name or each.scenario for each in populations)
+
+
+def _verb(populations: Sequence[Population]) -> str:
+    return "does" if len(populations) == 1 else "do"
 
 
 def _judged(name: str, step: Callable[[], Check]) -> Check:

@@ -17,7 +17,7 @@ from wps_load.client.access import judge_way
 from wps_load.client.checks import Check, Level
 from wps_load.client.local_addresses import Sources
 from wps_load.client.stream import Network
-from wps_load.client.way import Way
+from wps_load.client.ways import ways_checks
 from wps_load.clock import NS_PER_S, DeadlineTimer
 from wps_load.commands import machine_checks, packages
 from wps_load.commands.parsing import parse_run, run_parser
@@ -32,6 +32,7 @@ This installation: packages, imports. This machine: open files, local ports, pro
 token (who made it, claims, roles for the scenario), name (public or private, aliases), TCP (how far), TLS (certificate,
 expiry), health (what stands in front), clock, upgrade, one echo, REST where the scenario sends by it.
 One connection, one small message; a REST send goes to that connection only. Without a target: an embedded emulator.
+Of a mix (--wps-mix) each way once: every protocol, hub and place of the token, and who takes it.
 With --machine: how many connections this machine holds, and the first limit that more of them would hit.
 Exit code 0: passed, perhaps with warnings; 1: a check failed; 2: usage.
 
@@ -84,17 +85,21 @@ def run(argv: Sequence[str]) -> int:
 
 def _print(config: RunConfig, found: Iterator[Check], target: str, *, as_json: bool) -> int:
     """Each check as it is done, or all as one document; the exit code."""
-    what = f"{config.population.scenario} over {config.population.protocol}"
+    scenario = config.mix or config.population.scenario
+    what = f"{scenario} over {config.protocols}"
     if as_json:
         done = list(found)
         rows = [{key: str(value) for key, value in asdict(check).items()} for check in done]
         code = int(checks.exit_code(done))
-        document = {"target": target, "scenario": config.population.scenario, "exit_code": code, "checks": rows}
+        document = {"target": target, "scenario": scenario, "exit_code": code, "checks": rows}
         sys.stdout.write(json.dumps(document, indent=2) + "\n")
         return code
     sys.stdout.write(f"Target: {target}, {what}\n")
-    done = []
+    done, way = [], ""
     for check in found:
+        if check.way != way:
+            sys.stdout.write(f"{check.way or 'All of them'}:\n")
+            way = check.way
         sys.stdout.write(_line(check))
         sys.stdout.flush()
         done.append(check)
@@ -134,17 +139,22 @@ def _say(kind: str, sentence: str) -> None:
 
 def _all(config: RunConfig, network: Network, processes: int, *, on_emulator: bool) -> Iterator[Check]:
     yield from _installed(config, processes, on_emulator=on_emulator)
-    way = Way(config, network, config.run_time_s, say=_say)
-    yield from way.checks()
+    addresses = [1]
+    yield from ways_checks(config, network, _say, addresses.append)
     yield from _bought(config)
-    yield _ports(config, way.addresses)
+    yield _ports(config, addresses[-1])
 
 
 def _reopened_per_s(config: RunConfig) -> float:
     """Connections that a run itself closes a second."""
-    if not config.population.lifetime_ns:
+    if config.peak_users is None:
         return 0.0
-    return (config.peak_users or 0) * NS_PER_S / config.population.lifetime_ns
+    counts = config.mixture(config.peak_users).counts
+    return sum(
+        count * NS_PER_S / each.lifetime_ns
+        for each, count in zip(config.populations, counts, strict=True)
+        if each.lifetime_ns
+    )
 
 
 def _emulator(config: RunConfig) -> EmulatorProcess | None:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from wps_load import machine
 from wps_load.capacity.forecast import forecast
 from wps_load.capacity.machines import CONNECT_CPU_MS, CPU_SHARE, Wall, walls
+from wps_load.capacity.units import Load
 from wps_load.client import checks
 from wps_load.client.checks import Check, Level
 from wps_load.clock import DeadlineTimer
+from wps_load.commands import mix_plan
 from wps_load.commands.machines_text import busy_us_per_s
 from wps_load.commands.sample import Costs, Sample
 from wps_load.machine import Machine, this_machine
@@ -31,17 +33,22 @@ def checks_of(config: RunConfig, processes: int) -> Iterator[Check]:
     found = this_machine(processes, len(config.bind or ()))
     yield checks.processors(machine.cpu_count(), processes, machine.load_average(), emulator=False)
     yield checks.precise_timer(DeadlineTimer.available())
-    sample = Sample(config.population)
-    costs = sample.costs(MEASURE_S) if config.population.scenario_row.publishes else None
+    if config.mix is None:
+        sample = Sample(config.population)
+        costs = sample.costs(MEASURE_S) if config.population.scenario_row.publishes else None
+        peak = forecast(config, sample.sizes()).peak
+    else:
+        samples = mix_plan.samples(config)
+        costs = mix_plan.costs(config, samples, MEASURE_S)
+        peak = mix_plan.planned(config, samples).whole.peak
     yield from rates(found, costs)
-    yield from room(found, config.peak_users, cpu_us_per_s(config, sample, costs))
+    yield from room(found, config.peak_users, cpu_us_per_s(config, peak, costs))
 
 
-def cpu_us_per_s(config: RunConfig, sample: Sample, costs: Costs | None) -> float:
+def cpu_us_per_s(config: RunConfig, peak: Load, costs: Costs | None) -> float:
     """Of a core, for the messages of one connection; 0 where nobody knows."""
     if costs is None or config.users is None:
         return 0.0
-    peak = forecast(config, sample.sizes()).peak
     return (busy_us_per_s(peak, costs) or 0.0) / max(1, peak.connections)
 
 
