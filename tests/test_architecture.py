@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -53,7 +54,7 @@ SETTINGS_FLOORS = (
     "options",
     "sources",
 )
-"""From the top: a module of the settings imports only those behind it."""
+"""From the top: a module of the settings reaches, of these, only those behind it."""
 
 CLIENT_FLOORS = (
     {"engine", "ways"},
@@ -67,7 +68,7 @@ CLIENT_FLOORS = (
     {"invoking", "requests", "task_accounts"},
     {"context"},
 )
-"""From the top: a module of the client imports only those of the floors behind its own. All others are the ground."""
+"""From the top: a module of the client reaches only those of the floors behind its own. All others are the ground."""
 SWARM_FLOORS = (
     {"webpubsub_user", "app_server_user"},
     {"users"},
@@ -92,7 +93,7 @@ SWARM_FLOORS = (
     {"messages"},
     {"epoch_report"},
 )
-"""From the top: a module of the swarm imports, of these, only those of the floors behind its own."""
+"""From the top: a module of the swarm reaches, of these, only those of the floors behind its own."""
 PURE_IN_SWARM = {
     "conductor",
     "gathering",
@@ -208,35 +209,75 @@ def test_arrows_go_one_way() -> None:
     assert offenders == {}
 
 
+def test_the_page_names_every_room() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    table = page[page.index("| room | may import |") : page.index("### Inside the client")]
+    assert [name for name in ALLOWED if f"`{name}`" not in table and name != "__init__"] == []
+    assert {room(name) for name in NAMES} - {""} == ALLOWED.keys(), "a room without a row"
+
+
+def test_the_page_has_the_floors_of_the_client() -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    block = page[page.index("### Inside the client") :].split("```")[1]
+    rows = [set(line.split("  ")[0].split(", ")) for line in block.strip().splitlines()]
+    assert rows[: len(CLIENT_FLOORS)] == list(CLIENT_FLOORS)
+
+
+def test_the_page_names_what_is_on_the_way_of_a_message() -> None:
+    """`Class.method`, each a definition of the source, so that the page is true as long as this test passes."""
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text()
+    way = page[page.index("## The way of one message") : page.index("## Words")]
+    named = re.findall(r"`([A-Z]\w+)(?:\.(\w+))?`", way)
+    assert len(named) > 15
+    classes = {
+        node.name: node for path in MODULES for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)
+    }
+    assert [name for name, member in named if name not in classes or (member and not has(classes[name], member))] == []
+
+
+def has(node: ast.ClassDef, member: str) -> bool:
+    """Whether a class defines a method, or sets an attribute of itself by this name."""
+    return any(
+        (isinstance(each, ast.FunctionDef) and each.name == member)
+        or (isinstance(each, ast.Attribute) and each.attr == member and ast.unparse(each.value) == "self")
+        for each in ast.walk(node)
+    )
+
+
+def reached(name: str) -> set[str]:
+    """All modules of its own room that a module imports, directly or by way of others."""
+    seen: set[str] = set()
+    new = {name}
+    while new:
+        seen |= new
+        new = {other for each in new for other in ours(NAMES[each]) if room(other) == room(name)} - seen
+    return seen - {name}
+
+
+def upward(room_name: str, floors: Iterable[Iterable[str]]) -> dict[str, set[str]]:
+    """Each module of a floor that reaches one of its own floor or of a higher one."""
+    height = {f"{room_name}.{name}": number for number, floor in enumerate(floors) for name in floor}
+    assert height.keys() <= NAMES.keys(), "a floor names a module that is not there"
+    return {
+        name: climbs
+        for name in height
+        if (climbs := {other for other in reached(name) & height.keys() if height[other] <= height[name]})
+    }
+
+
 def test_settings_are_made_from_the_top_down() -> None:
-    floors = {f"settings.{name}": number for number, name in enumerate(SETTINGS_FLOORS)}
-    assert {
-        name: upward
-        for name in floors
-        if (upward := {other for other in ours(NAMES[name]) & set(floors) if floors[other] <= floors[name]})
-    } == {}
+    assert upward("settings", ([name] for name in SETTINGS_FLOORS)) == {}
 
 
 def test_arrows_inside_the_client_go_down() -> None:
-    floors = {f"client.{name}": number for number, floor in enumerate(CLIENT_FLOORS) for name in floor}
-    assert floors.keys() <= NAMES.keys()
-    ground = len(CLIENT_FLOORS)
-    assert {
-        name: upward
-        for name, path in NAMES.items()
-        if room(name) == "client"
-        and (upward := {each for each in ours(path) & set(floors) if floors[each] <= floors.get(name, ground)})
-    } == {}
+    assert upward("client", CLIENT_FLOORS) == {}
+    on_a_floor = {f"client.{name}" for floor in CLIENT_FLOORS for name in floor}
+    ground = {name for name in NAMES if room(name) == "client"} - on_a_floor
+    assert {name: climbs for name in ground if (climbs := ours(NAMES[name]) & on_a_floor)} == {}
 
 
 def test_arrows_inside_the_swarm_go_down() -> None:
-    floors = {f"swarm.{name}": number for number, floor in enumerate(SWARM_FLOORS) for name in floor}
-    assert floors.keys() <= NAMES.keys()
-    assert {
-        name: upward
-        for name in floors
-        if (upward := {each for each in ours(NAMES[name]) & set(floors) if floors[each] <= floors[name]})
-    } == {}
+    assert upward("swarm", SWARM_FLOORS) == {}
 
 
 def taken_of_the_clock(path: Path) -> set[str]:

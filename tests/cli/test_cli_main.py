@@ -19,7 +19,7 @@ def test_each_command_explains_itself_with_an_example(run: Run, name: str) -> No
     result = run(name, "--help")
     assert result.code == 0
     assert f"usage: wps-load {name}" in result.out
-    assert f"\n  wps-load {name} " in result.out.partition("example:")[2]
+    assert f"\n  wps-load {name} " in result.out.partition("example")[2]
 
 
 def test_help_lists_every_command(run: Run) -> None:
