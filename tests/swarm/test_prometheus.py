@@ -127,6 +127,26 @@ def test_nothing_goes_back_when_the_statistics_start_anew() -> None:
     assert value(found, "wps_statistics_resets_total") == 1
 
 
+def test_what_is_rare_has_a_counter_where_it_came_in_seconds_where_it_is_a_time() -> None:
+    run = FedRun(configured())
+    rare = Snapshot(counters={"acks_late": 2, "send_stall_ns": 1_500_000_000, "pings_sent": 0})
+    run.report([EpochReport.of(0, 1, {None: rare})])
+    found = run.scrape()
+    assert value(found, "wps_acks_late_total", population="echo") == 2
+    assert value(found, "wps_send_stall_seconds_total", population="echo") == 1.5
+    assert not [key for key in found if key[0] == "wps_pings_sent_total"]
+
+
+def test_a_count_that_an_agent_leaves_out_is_0() -> None:
+    run = FedRun(configured())
+    run.report(totals={"published": 3}, deltas={"published": 3})
+    run.report(epoch=2, totals={"published": 2}, deltas={"published": 2, "reordered": 1})
+    found = run.scrape()
+    assert value(found, "wps_messages_published_total", population="echo") == 5
+    assert value(found, "wps_messages_reordered_total", population="echo") == 1
+    assert value(found, "wps_messages_delivered_total", population="echo") == 0
+
+
 def test_messages_of_the_warm_up_are_in_no_counter() -> None:
     run = FedRun(configured())
     run.report([EpochReport.of(0, 0, {None: times("rtt", 1)})], epoch=0, totals=counts(published=10))

@@ -45,8 +45,9 @@ class Books:
         """An agent's messages of this epoch so far, and its connections."""
         last_epoch, last = self._running.get(agent, (0, {}))
         if 0 < last_epoch < epoch:  # what came since the last report, and is not of this epoch, is of the last one
-            for name, so_far in last.items():
-                self.earlier[name] += so_far + told.deltas.get(name, 0) - told.totals[name]
+            for name in {*last, *told.deltas}:  # a name that is missing counts 0
+                came = last.get(name, 0) + told.deltas.get(name, 0)
+                self.earlier[name] += came - told.totals.get(name, 0)
         self._running[agent] = epoch, told.totals
         if told.presence is not None:
             self._presence[agent] = told.presence
@@ -109,7 +110,7 @@ class Books:
 
     def ever(self, name: str) -> int:
         """As `running`, of all measured epochs together: it never goes down where the count itself does not."""
-        return self.earlier[name] + sum(totals[name] for epoch, totals in self._running.values() if epoch)
+        return self.earlier[name] + sum(totals.get(name, 0) for epoch, totals in self._running.values() if epoch)
 
     def not_sent(self) -> dict[Cause, int]:
         """Messages of the newest epoch that were due and have not been sent so far, by their causes."""

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final
 
-from wps_load.measure.catalog import HEALTH, METRICS, WAITED
+from wps_load.clock import NS_PER_S
+from wps_load.measure.catalog import COUNTERS, HEALTH, METRICS, WAITED
 from wps_load.measure.family import Buckets, Family, Kind, Labels, TimeFamily, bounds_ns, buckets
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
@@ -48,6 +49,12 @@ _SETTLED: Final = {
     "foreign": "Deliveries of other runs in the same hub",
 }
 _BYTES: Final = {"sent": "Bytes sent to the service", "received": "Bytes received from the service"}
+_KNOWN: Final = frozenset(
+    {f"connections_{name}" for name in _CONNECTIONS} | {f"bytes_{name}" for name in _BYTES}
+    | {"tasks_published", "tasks_delivered"}
+)  # fmt: skip
+_OTHERS: Final = tuple(sorted(COUNTERS - _KNOWN))
+"""Counters of the catalogue that are rarely above 0: shown where they are."""
 _LAGS: Final = {
     "send_lag": "From a message's due time to its bytes leaving: the generator's own lateness",
     "loop_lag": "Lateness of the generator's event loops",
@@ -70,6 +77,7 @@ class RunFamilies:
         yield from self._connections(now_ns)
         yield from self._messages()
         yield from self._bytes()
+        yield from self._others()
         yield self._failures()
         yield from self._times()
         yield from self._generator()
@@ -135,6 +143,17 @@ class RunFamilies:
         for name, text in _BYTES.items():
             yield self._counter(name, text, _counter_of(f"bytes_{name}"), "bytes")
 
+    def _others(self) -> Iterator[Family]:
+        for name in _OTHERS:
+            of = _counter_of(name)
+            if not of(self._collector):
+                continue
+            text = f"{name.replace('_', ' ').capitalize()}: see the catalogue of counters"
+            if name.endswith("_ns"):
+                yield self._counter(name.removesuffix("_ns"), text, partial(_in_seconds, of=of), "seconds")
+            else:
+                yield self._counter(name, text, of)
+
     def _failures(self) -> Family:
         found: dict[Labels, float] = {}
         left = _failures_of(self._collector)
@@ -187,7 +206,7 @@ def all_slos(config: RunConfig) -> list[Slo]:
 
 
 def _seconds(bounds: Sequence[int]) -> tuple[float, ...]:
-    return tuple(bound / 1e9 for bound in bounds)
+    return tuple(bound / NS_PER_S for bound in bounds)
 
 
 def _both(books: Books) -> tuple[Snapshot, Snapshot]:
@@ -197,6 +216,10 @@ def _both(books: Books) -> tuple[Snapshot, Snapshot]:
 
 def _counter_of(name: str) -> Callable[[Books], float]:
     return lambda books: sum(each.counters.get(name, 0) for each in _both(books))
+
+
+def _in_seconds(books: Books, of: Callable[[Books], float]) -> float:
+    return of(books) / NS_PER_S
 
 
 def _messages(books: Books, name: str) -> float:

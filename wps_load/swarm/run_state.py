@@ -31,11 +31,13 @@ class RunStanding:
         self._reporter = reporter
         self._conductor = conductor
         self._alone = alone
+        self._info: Family | None = None
         self._judged: Sequence[SloRow] = ()
         self._judged_ns: int | None = None
 
     def read(self) -> Iterator[Family]:
-        yield self._info()
+        self._info = self._info or self._identity()  # its hash is of all settings, and of a file of samples
+        yield self._info
         yield self._populations()
         started = self._reporter.started_at.timestamp()
         yield _gauge("run_start_time", "When the run began, in Unix time", (), {(): started}, "seconds")
@@ -49,7 +51,7 @@ class RunStanding:
         )  # fmt: skip
         yield from self._slos()
 
-    def _info(self) -> Family:
+    def _identity(self) -> Family:
         config, plan = self._reporter.config, self._conductor.plan
         facts = {
             "run_id": plan.run_id,
