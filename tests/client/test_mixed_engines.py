@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.client.engine_runs import Done, Run
+from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.settings.run_config import Population, RunConfig
 from wps_load.workload.scenarios import JOIN_AND_PUBLISH
@@ -121,6 +122,39 @@ def test_a_population_that_leaves_early_misses_nothing(live_emulator: str) -> No
     adds_up(done)
     assert pairs(done).keys() == {(1, 1)}
     assert done.engines[0].totals(0).published == 0
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+def test_a_population_that_comes_and_leaves_in_the_middle_closes_its_accounts(live_emulator: str, engines: int) -> None:
+    began_ns = now_ns()
+    start_ns, stop_ns = began_ns + 400 * NS_PER_MS, began_ns + 1_000 * NS_PER_MS
+    there = {"start_ns": start_ns, "stop_ns": stop_ns, "users": Share(count=2)}
+    changed = mix(
+        {"name": "hosts", "scenario": "big-group", "groups": 1, "users": Share(count=2), "publishers": Share(count=2)},
+        {**there, "name": "guests", "scenario": "echo"},
+        {**there, "name": "viewers", "scenario": "idle", "listens_to": "hosts"},
+        {**there, "name": "phones", "scenario": "idle", "listens_to": "hosts", "protocol": "simple"},
+        {"name": "app", "scenario": "broadcast", "users": Share(count=0), "start_ns": start_ns, "stop_ns": stop_ns},
+    )
+    run = Run(live_emulator, 8, rate="50", changed=changed, engines=engines).settle()
+    assert sum(engine.open for engine in run.engines) == 2, "the others come later"
+    run.measure(1_400)
+    assert sum(engine.open for engine in run.engines) == 2, "the others have left"
+    done = run.finish()
+    done.assert_whole()
+    adds_up(done)
+    found = pairs(done)
+    own = [
+        LedgerTotals(*map(sum, zip(*(engine.totals(number).to_wire() for engine in done.engines), strict=True)))
+        for number in range(5)
+    ]
+    length_s = (stop_ns - start_ns) / NS_PER_S
+    assert 0 < own[1].published + own[1].send_failed <= 2 * (50 * length_s + 1), "due while they were there"
+    assert 0 < own[4].published <= 50 * length_s + 1
+    assert found[0, 2] < 2 * own[0].published * 0.7
+    for number in (1, 2, 3):
+        assert own[number].expected == own[number].delivered > 0
+    assert found[4, 0] == 2 * own[4].published, "hosts were there all the time"
 
 
 def test_users_without_a_population_never_connect(live_emulator: str) -> None:
