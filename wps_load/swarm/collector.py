@@ -108,7 +108,7 @@ class Collector(Books):
                 self.total.merge(part.counted())
                 for pair, own in part.counted_pairs().items():
                     self.populations[pair[1]].total.merge(own)
-                    self.pairs.merge(pair, own)
+                    self.pairs.merge(agent, pair, own)
                 if part.epoch:
                     self._merge_lags(agent, part.snapshot)
             else:  # from before a reset, and told after it

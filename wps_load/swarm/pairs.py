@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
 from wps_load.measure.ledger import PairTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.epoch_report import Pair
 from wps_load.swarm.messages import Accounts
+
+_OF_EACH_MESSAGE: Final = ("rtt", "delivery")
+"""Each message that comes has a time of one of these."""
 
 
 class Pairs:
@@ -16,10 +21,14 @@ class Pairs:
     def __init__(self) -> None:
         self.measured: dict[Pair, Snapshot] = {}
         self._accounts: dict[str, Sequence[PairTotals]] = {}
+        self._timed: dict[str, Counter[Pair]] = {}
+        """By agents: how many messages have come, as far as was told while the run was on."""
 
-    def merge(self, pair: Pair, counted: Snapshot) -> None:
+    def merge(self, agent: str, pair: Pair, counted: Snapshot) -> None:
         """What counts of what an agent has measured."""
         self.measured.setdefault(pair, Snapshot()).merge(counted)
+        came = sum(counted.histograms[name].count for name in _OF_EACH_MESSAGE if name in counted.histograms)
+        self._timed.setdefault(agent, Counter())[pair] += came
 
     def finish(self, agent: str, accounts: Accounts) -> None:
         """An agent's last word."""
@@ -28,12 +37,20 @@ class Pairs:
     def reset(self) -> None:
         """Statistics start anew."""
         self.measured = {}
+        self._timed = {}
 
     def matrix(self) -> dict[Pair, tuple[int, int]]:
-        """Expected and delivered messages by pairs; empty before the end."""
+        """Expected and delivered messages by pairs; empty before the end. Of a lost agent, as in the run's totals, what
+        had come is what was expected."""
         found: dict[Pair, tuple[int, int]] = {}
         for accounts in self._accounts.values():
             for each in accounts:
                 expected, delivered = found.get((each.sender, each.receiver), (0, 0))
                 found[each.sender, each.receiver] = expected + each.expected, delivered + each.delivered
+        lost = self._timed.keys() - self._accounts.keys() if self._accounts else ()
+        for agent in lost:
+            for pair, came in self._timed[agent].items():
+                expected, delivered = found.get(pair, (0, 0))
+                if came:
+                    found[pair] = expected + came, delivered + came
         return found
