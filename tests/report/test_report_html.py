@@ -31,6 +31,7 @@ from wps_load.report.charts import (
 from wps_load.report.extras import Extras
 from wps_load.report.model import GeneratorHealth, RunFacts
 from wps_load.report.summary import build_summary
+from wps_load.report.templates import prose
 
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>&\"'"
 VOID = {"meta", "link", "br", "img", "input", "hr"}
@@ -73,6 +74,12 @@ def test_texts_are_escaped_wherever_they_come_from() -> None:
     assert outline.tags.count("script") == 1
 
 
+def test_names_in_a_sentence_are_code_and_nothing_else_is_markup() -> None:
+    assert prose("the p99 of `delivery` <b>") == "the p99 of <code>delivery</code> &lt;b&gt;"
+    late = replace(facts().generator, send_lag_ms_p99=500.0)
+    assert "the p99 of <code>rtt</code>" in page(facts(generator=late))
+
+
 def test_everything_is_there_without_scripts() -> None:
     text = page(facts(failures={("connect", "http_429"): 7}), charts=False)
     assert len(text) < 100_000
@@ -105,7 +112,7 @@ def test_closed_loop_is_said() -> None:
 def test_a_run_without_messages_shows_its_connects() -> None:
     text = page(facts(scenario="idle", has_messages=False, totals=None, offered=None, rate=0, slo="connect p95 < 1s"))
     assert "connect p95" in text, "that its SLO names"
-    assert "<dt>new connections</dt><dd>16.7 <small>per second</small>" in text
+    assert "<dt>new connections</dt><dd><strong>16.7</strong> per second</dd>" in text
     assert "<h2>Messages</h2>" not in text
 
 

@@ -76,7 +76,7 @@ class TestSearch:
         headings = [part.split("<")[0] for part in text.split("<h2>")[1:]]
         assert headings[:3] == ["Capacity", "Units and cost", "SLOs"]
         assert "All steps together." in text
-        assert "<dt>held</dt><dd>931 <small>messages/s</small>" in text
+        assert "<dt>held</dt><dd><strong>931</strong> messages/s</dd>" in text
         assert text.count("Capacity: 931 messages/s") == 1
 
     def test_with_other_doubts_the_answer_is_said_as_well(self) -> None:
@@ -117,7 +117,7 @@ class TestStages:
         text = page(staged())
         assert [f'id="chart-step-{i}"' in text for i in range(1, 8)] == [True] * 6 + [False]
         assert "<h3>Step 3: 600 messages/s</h3>" in text
-        assert "<dt>knee</dt><dd>600" in text
+        assert "<dt>knee</dt><dd><strong>600" in text
         assert [len(chart.marks) for chart in curve(build_summary(staged()))] == [6, 6]
 
     def test_very_many_steps_do_not_get_charts_each(self) -> None:

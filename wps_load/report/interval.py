@@ -40,7 +40,7 @@ class Interval:
     to_s: float
     phases: dict[str, float]
     users: int
-    cpu_percent: float
+    cpu_percent: float | None
     counts: dict[str, int]
     snapshot: Snapshot = field(default_factory=Snapshot)
     portions: dict[str, Portion] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class Interval:
         for name, seconds in later.phases.items():
             self.phases[name] = self.phases.get(name, 0.0) + seconds
         self.users = later.users
-        self.cpu_percent = max(self.cpu_percent, later.cpu_percent)
+        self.cpu_percent = max((p for p in (self.cpu_percent, later.cpu_percent) if p is not None), default=None)
         for name, count in later.counts.items():
             self.counts[name] = self.counts.get(name, 0) + count
         self.snapshot.merge(later.snapshot)

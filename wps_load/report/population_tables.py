@@ -8,7 +8,7 @@ from wps_load.report.document import PopulationRow, Summary, numbers
 from wps_load.report.tables import Cell, Table, millis, number, table
 
 _HEADER = (
-    "population", "users", "scenario", "connected", "published", "expected", "delivered", "lost", "latency", "p50, ms",
+    "population", "scenario", "users", "connected", "published", "expected", "delivered", "lost", "latency", "p50, ms",
     "p99, ms", "SLOs",
 )  # fmt: skip
 
@@ -20,7 +20,7 @@ def populations(summary: Summary) -> list[PopulationRow]:
 
 def populations_table(summary: Summary) -> Table:
     """A row for each population: whom it had, what it sent and heard, and whether its demands were met."""
-    return table(_HEADER, [_population(each) for each in populations(summary)], numeric_from=3, numeric_to=11)
+    return table(_HEADER, [_population(each) for each in populations(summary)], numeric_from=2, numeric_to=11)
 
 
 def _population(each: PopulationRow) -> list[str | Cell]:
@@ -30,8 +30,8 @@ def _population(each: PopulationRow) -> list[str | Cell]:
     verdict = Cell(f"{met} of {len(each['slo'])} met", tone="fail" if unmet else "pass")
     return [
         Cell(each["name"], href=f"#population-{each['name']}"),
-        number(each["users"]),
         f"{each['scenario']} over {each['protocol']}",
+        number(each["users"]),
         number(each["connections"]["open_mean"]),
         *(number(messages[key]) for key in ("published", "expected", "delivered", "lost")),
         each["main_metric"],

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from markupsafe import Markup
 
+from wps_load.measure.catalog import METRIC_BY_NAME
 from wps_load.report import charts, phases, step_sections, tables
 from wps_load.report.charts import connect_anatomy, thinned
 from wps_load.report.command import reproduce
@@ -84,14 +85,14 @@ def latency(page: Page) -> Markup:
             "slow service was "
             "asked less. Read the rate, not the latency, and compare with closed loops only."
         )
-    elif name == "connect":
-        said = "From the connection’s slot to usable."
-    else:
+    elif METRIC_BY_NAME[name].starts.startswith("due time"):
         said = (
             "Counted from the instant a message was due by the schedule, so a stall counts for every "
-            "message that should have "
-            "gone out during it."
+            "message that should have gone out during it."
         )
+    else:
+        metric = METRIC_BY_NAME[name]
+        said = f"{name}: from {metric.starts} to {metric.ends}."
     percentiles = {f"{name}_{p}": f"{p}, ms" for p in ("p50", "p90", "p99")}
     rows = _time_table(summary, {"t_s": "second", f"{name}_count": "per second", **percentiles})
     drawn = [page.chart(charts.latency(summary, metric)) for metric in charts.shown_metrics(summary)]

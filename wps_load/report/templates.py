@@ -44,7 +44,8 @@ def call(template: str, macro: str, *arguments: object) -> Markup:
 
 def prose(text: str) -> Markup:
     """A sentence with names in backticks, as the terminal and Markdown show it."""
-    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text)))
+    plain = str(escape(text))  # of Markup, re.sub would escape what it puts in
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", plain))
 
 
 @cache

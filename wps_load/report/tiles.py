@@ -21,6 +21,8 @@ def figures(summary: Summary) -> list[Tile]:
 
 def _figures(summary: Summary) -> list[Tile]:
     metric, about = headline(summary), [slo for slo in slos_of(summary) if slo.kind in ("time", "connected")]
+    if parts := _of_populations(summary):
+        return [*parts, _open(summary), *_messages(summary), *_ways(summary)]
     latency, others, open_ = _latency(summary, metric), _others(summary, metric), _open(summary)
     if about and about[0].subject == "connected":
         first = [open_, *latency, *others]
@@ -60,6 +62,19 @@ def _others(summary: Summary, metric: str) -> list[Tile]:
 _MOST_OTHERS = 3
 
 
+def _of_populations(summary: Summary) -> list[Tile]:
+    """Of a mix, the times that SLOs demand of its populations: what failed, or has the least to spare, first."""
+    found: list[tuple[float, Tile]] = []
+    for each in summary.get("populations") or []:
+        for row in each["slo"]:
+            slo = parse(row["expression"])[0]
+            if slo.kind == "time" and slo.population and slo.limit_ms and row["value"] is not None:
+                unit = " · ".join(filter(None, ("ms", margin(row))))
+                tile = (f"{slo.population}.{slo.subject} {slo.aggregate}", tables.millis(row["value"]), unit)
+                found.append((-row["value"] / slo.limit_ms, tile))
+    return [tile for _, tile in sorted(found)[:_MOST_OTHERS]]
+
+
 def _open(summary: Summary) -> Tile:
     found = numbers(summary["connections"])
     known = found.get("open_mean") is not None and found.get("requested_mean") is not None
@@ -90,13 +105,11 @@ def _connecting(summary: Summary) -> list[Tile]:
 
 def _messages(summary: Summary) -> list[Tile]:
     messages, rates = summary["messages"], summary["rates"]
-    if not messages["published"]:
+    if not messages["published"] and not messages["delivered"]:
         return []
-    items = [
-        ("published", tables.number(rates["published_per_s"]), "per second"),
-        ("delivered", tables.number(rates["delivered_per_s"]), "per second"),
-    ]
-    if messages["expected"] is not None:
+    items = [("published", tables.number(rates["published_per_s"]), "per second")] if messages["published"] else []
+    items.append(("delivered", tables.number(rates["delivered_per_s"]), "per second"))
+    if messages["expected"]:
         unit = f"of {tables.number(messages['expected'])}{_spare(summary, 'loss', None)}"
         items.append(("lost", tables.number(messages["lost"]), unit))
     if messages.get("missed"):

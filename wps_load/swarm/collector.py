@@ -34,7 +34,7 @@ class Second:
     interval: Snapshot = field(default_factory=Snapshot)
     deltas: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_DELTAS, 0))
     open: dict[str, int] = field(default_factory=dict)
-    cpu_percent: float = 0.0
+    cpu_percent: float | None = None
     populations: dict[int, Snapshot] = field(default_factory=dict)
     """What belongs to each, by its number."""
     portions: dict[str, Portion] = field(default_factory=dict)
@@ -123,9 +123,9 @@ class Collector(Books):
             books.count(agent, report.epoch, sums)
             self._portion(found, number).add(sums.deltas)
         self.vitals[agent] = vitals = report.vitals
-        found.cpu_percent = max(found.cpu_percent, vitals.cpu_percent)
         if not report.partial:  # of a few milliseconds the kernel's accounts are too coarse
             self.busiest[agent] = max(self.busiest.get(agent, 0.0), vitals.cpu_percent)
+            found.cpu_percent = max(found.cpu_percent or 0.0, vitals.cpu_percent)
         self.rss_bytes_max = max(self.rss_bytes_max, vitals.rss_bytes)
         self.gc_pause_ns_max = max(self.gc_pause_ns_max, vitals.gc_pause_ns)
         if agent in self._reported:

@@ -124,7 +124,7 @@
       [s.metric + " p99", millis(over ? f.whole.p99 : last("p99")), "ms"],
     ];
     $("figures").replaceChildren(...items.map(([name, value, unit]) =>
-      element("div", {}, element("dt", {}, name), element("dd", {}, value + " ", element("small", {}, unit)))));
+      element("div", {}, element("dt", {}, name), element("dd", {}, element("strong", {}, value), " " + unit))));
   }
 
   function showDoubts(doubts) {
