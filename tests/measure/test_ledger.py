@@ -175,7 +175,7 @@ def test_windows_that_ended_before_the_epoch_go() -> None:
         receiver.joined(1, at)
         receiver.left(1, at + 5, planned=True)
     ledger.new_epoch(1, closed_before_ns=80)
-    assert receiver.memberships[1].past == [(80, 85, True), (90, 95, True)]
+    assert list(receiver.memberships[1].past) == [(80, 85, True), (90, 95, True)]
 
 
 def test_the_live_numbers() -> None:

@@ -6,7 +6,8 @@ that comes in order costs one lookup and one store, and everything else is told 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final
 
 from wps_load.measure.intervals import IntervalSet
@@ -80,8 +81,35 @@ class _Gaps(IntervalSet):
         self.first = first
 
 
+class Windows:
+    """(joined, left, by plan), ascending: 16 bytes each, as a member that comes and goes for days has thousands."""
+
+    __slots__ = ("_flat",)
+
+    def __init__(self, windows: Iterable[tuple[int, int, bool]] = ()) -> None:
+        self._flat = array("q")
+        for window in windows:
+            self.append(*window)
+
+    def append(self, joined: int, left: int, planned: bool) -> None:
+        self._flat.extend((joined, left << 1 | planned))
+
+    def __iter__(self) -> Iterator[tuple[int, int, bool]]:
+        ends = iter(self._flat)
+        for joined, left in zip(ends, ends, strict=True):
+            yield joined, left >> 1, bool(left & 1)
+
+    def __bool__(self) -> bool:
+        return bool(self._flat)
+
+    @property
+    def last_left(self) -> int | None:
+        """The end of the last one."""
+        return self._flat[-1] >> 1 if self._flat else None
+
+
 class Membership:
-    """Windows [joined, left) of one receiver in one audience. `past`: (joined, left, by plan), ascending.
+    """Windows [joined, left) of one receiver in one audience. `past`: those that have ended.
 
     `away`: (lost, back), ascending: between two windows, when the first one ended unasked. `away_since`: it did, and
     the member is not back yet. A member that leaves by plan, or that never joined, is not away.
@@ -91,7 +119,7 @@ class Membership:
 
     def __init__(self) -> None:
         self.since: int | None = None
-        self.past: list[tuple[int, int, bool]] = []
+        self.past = Windows()
         self.away: list[tuple[int, int]] = []
         self.away_since: int | None = None
 
@@ -273,7 +301,7 @@ class Receiver:
         if membership is None:
             return
         if membership.since is not None:
-            membership.past.append((membership.since, at_ns, planned))
+            membership.past.append(membership.since, at_ns, planned)
             membership.since = None
             if not planned:
                 membership.away_since = at_ns
@@ -336,5 +364,5 @@ class Receiver:
         self._watched = None
         self._unrecorded = None
         for membership in self.memberships.values():
-            membership.past = [window for window in membership.past if window[1] >= closed_before_ns]
+            membership.past = Windows(window for window in membership.past if window[1] >= closed_before_ns)
             membership.away = [gap for gap in membership.away if gap[1] >= closed_before_ns]

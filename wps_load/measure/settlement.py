@@ -62,7 +62,7 @@ def _expected(
         for interval in part(lo, sure):
             firm.append(*interval)
         if sure < hi and (tail := part(sure, hi)):
-            final_exit = membership.since is None and left == membership.past[-1][1]
+            final_exit = membership.since is None and left == membership.past.last_left
             tails.append((tail, ENDLESS if final_exit else hi))
     if membership.since is not None:
         for interval in part(min(before[membership.since], count), count):
