@@ -215,6 +215,33 @@ def test_the_scenarios_own_options_have_its_defaults() -> None:
     assert read().population.cut is None
 
 
+def test_streams_have_sizes_of_their_own_unless_they_are_given() -> None:
+    found = read(scenario="stream")
+    population = found.population
+    assert (population.rate, population.payload[0].size_bytes) == (Fraction(20), 64)
+    assert population.stream_length_ns == 10 * 10**9
+    shown = found.settings()
+    assert (shown["wps-rate"], shown["wps-payload"], shown["wps-stream-length"]) == ("20", "64B", "10s")
+    given = read(scenario="stream", rate="5", payload="1KiB", stream_length="2s").population
+    assert (given.rate, given.payload[0].size_bytes, given.stream_length_ns) == (Fraction(5), 1024, 2 * 10**9)
+    assert read(scenario="stream", rate="1").population.rate == 1, "what others have, but given"
+    assert read().population.rate == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"protocol": "simple"}, "a simple client has no streams, and nor has MQTT"),
+        ({"protocol": "mqtt5"}, "a simple client has no streams, and nor has MQTT"),
+        ({"rate": "max"}, "a stream's publisher gets no copies"),
+        ({"ack": True}, "fragments have acks of their own"),
+    ],
+)
+def test_what_streams_do_not_go_together_with(options: dict[str, Any], sentence: str) -> None:
+    (fault,) = faults(scenario="stream", **options)
+    assert sentence in fault.allowed
+
+
 def test_rates_of_each_publisher() -> None:
     assert read(rate="0.1").population.publisher_rate(30) == Fraction(1, 10)
     assert read(total_rate="100").population.publisher_rate(30) == Fraction(100, 30)

@@ -55,9 +55,9 @@ def test_every_scenario_has_sizes_and_costs(scenario: str, protocol: str) -> Non
     if not SCENARIOS[scenario].publishes:
         assert (sizes.data, sizes.outbound) == (0, 0)
         return
-    assert sizes.data == 2048
-    assert 2048 <= sizes.inbound < sizes.data + 200
-    assert 2048 < sizes.outbound < sizes.data + 300
+    assert sizes.data == (64 if SCENARIOS[scenario].streams else 2048)
+    assert sizes.data <= sizes.inbound < sizes.data + 200
+    assert sizes.data < sizes.outbound < sizes.data + 300
     costs = made.costs(0.002)
     assert (costs.publish_us is None) is SCENARIOS[scenario].needs_key
     assert costs.receive_us > 0

@@ -205,6 +205,20 @@ def test_small_groups_have_ten_members_and_fill_one_after_the_other() -> None:
     assert len(publishers(roles)) == 25
 
 
+@pytest.mark.parametrize(
+    ("groups", "size", "users", "expected"), [(None, None, 50, 10), (None, 4, 20, 5), (3, None, 20, 3), (6, 5, 30, 6)]
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_stream_has_one_publisher_to_a_few_subscribers(
+    groups: int | None, size: int | None, users: int, expected: int, seed: int
+) -> None:
+    roles = everyone(Plan("stream", groups=groups, group_size=size, seed=seed), users)
+    published = [each.publication for each in roles if each.publication is not None]
+    assert Counter(each.audience for each in published) == Counter(range(expected))
+    assert {(each.kind, each.no_echo) for each in published} == {("stream", True)}
+    assert Counter(each.audiences for each in roles).keys() == {(number,) for number in range(expected)}
+
+
 def test_groups_times_size_beyond_the_users_puts_them_into_several_groups() -> None:
     roles = everyone(Plan(groups=5, group_size=4), 10)
     assert Counter(number for one in roles for number in one.audiences) == {number: 4 for number in range(5)}

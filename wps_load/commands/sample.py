@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from statistics import mean, median
 
 from wps_load.capacity.forecast import FrameSizes
+from wps_load.client.fragments import StreamName
 from wps_load.clock import NS_PER_S, NS_PER_US, now_ns
 from wps_load.emulator.subprotocols import WIRES
-from wps_load.emulator.wires import RoutedMessage, Wire
+from wps_load.emulator.wires import RoutedMessage, StreamInfo, Wire
 from wps_load.measure.ledger import Ledger
 from wps_load.measure.stamp import make_mark, pack_binary, pack_text, read_binary, read_json, read_text
 from wps_load.protocol.codecs import CODECS, Template
 from wps_load.protocol.frames import FrameReader, FrameWriter
-from wps_load.protocol.messages import DataMessage, DataType
+from wps_load.protocol.messages import DataMessage, DataType, StreamAck, StreamMessage
 from wps_load.protocol.sessions import new_session
 from wps_load.settings.run_config import Population
 from wps_load.workload.population import EVENT_NAME, group_name, user_name
@@ -27,6 +28,7 @@ from wps_load.workload.scenarios import Topology
 SAMPLES = 256
 _RUN_ID, _RUN = "0" * 8, 1
 _GROUP = group_name(_RUN_ID, 0)
+_STREAM_ID = str(StreamName(make_mark(1, 1 << 31), 0, 10**15))
 _BATCH = 64
 _CHUNK_BYTES = 64 * 1024
 _READERS = {"text": read_text, "json": read_json, "binary": read_binary}
@@ -56,12 +58,15 @@ class Sample:
         self._raw = population.payload_plan(envelope=False)
         self._rest = population.scenario_row.needs_key
         self._by_group = population.scenario_row.publishes_to_groups(population.protocol)
+        self._streams = population.scenario_row.streams
         self._template = self._made_template() if population.scenario_row.users_publish else None
         self._frame = FrameWriter().frame
         self._own_wire = _wire(self.codec.name)
         self._wire = _wire(self.heard_by.name)
 
     def _made_template(self) -> Template:
+        if self._streams:
+            return self.codec.publish_template("stream", _STREAM_ID, self.data_type)
         if self._by_group:
             return self.codec.publish_template("group", _GROUP, self.data_type, self.population.no_echo)
         kind = self.population.scenario_row.kind_of_publication(self.codec.name)
@@ -76,14 +81,16 @@ class Sample:
         pack = pack_text if self.payloads.stamp_is_text else pack_binary
         now = now_ns()
         data = self.payloads.choose(0, seq).wrap(pack(1, make_mark(1, _RUN), 0, seq, now, 0))
-        ack_id = seq + 1 if self.population.ack and self.codec.enveloped else None
+        numbered = self._streams or (self.population.ack and self.codec.enveloped)
+        ack_id = seq + 1 if numbered else None
         return self._frame(self._template.opcode, self._template.encode_safe(data, ack_id))
 
     def outbound(self, seq: int) -> bytes:
         """The frame in which the service delivers it."""
         data = self._data(seq)
         if self._by_group:
-            message = RoutedMessage("group", _GROUP, user_name(_RUN_ID, 0), self.data_type, data)
+            stream = StreamInfo(_STREAM_ID, seq + 1) if self._streams else None
+            message = RoutedMessage("group", _GROUP, user_name(_RUN_ID, 0), self.data_type, data, stream=stream)
         else:
             message = RoutedMessage("server", None, None, self.data_type, data)
         return self._wire.message(message, seq + 1 if self._wire.reliable else None)
@@ -102,10 +109,14 @@ class Sample:
             data=mean(self._raw.choose(0, seq).size_bytes for seq in seqs),
             inbound=mean(len(self.inbound(seq)) for seq in seqs),
             outbound=mean(len(self.outbound(seq)) for seq in seqs),
-            ack=float(len(self._own_wire.ack(SAMPLES, None, "")))
-            if self.population.ack and self.codec.enveloped
-            else 0.0,
+            ack=float(len(self._ack())),
         )
+
+    def _ack(self) -> bytes:
+        """What answers one message of its publisher's; empty: nothing."""
+        if self._streams:
+            return self._own_wire.stream(StreamAck(_STREAM_ID, SAMPLES))
+        return self._own_wire.ack(SAMPLES, None, "") if self.population.ack and self.codec.enveloped else b""
 
     def costs(self, seconds: float) -> Costs:
         """Measures for about `seconds`, on this core. Of the batches the median: what else the machine does
@@ -152,7 +163,8 @@ class Sample:
         def take(data: bytes) -> None:
             for opcode, payload in reader.feed(data):
                 message = session.receive(opcode, payload)
-                stamp = read(message.data) if isinstance(message, DataMessage) else None
+                content = message.content if isinstance(message, StreamMessage) else message
+                stamp = read(content.data) if isinstance(content, DataMessage) else None
                 assert stamp is not None, "our own message has our stamp"
                 receiver.arrive(stamp[2], stamp[3])
                 latencies.append(now_ns() - stamp[4])

@@ -20,6 +20,8 @@ from wps_load.workload.scenarios import LISTENER, ROWS, Topology
 from wps_load.workload.standing import addressed_by, has_groups, senders_to
 from wps_load.workload.values import Share
 
+_OF_FEW = ("--wps-lifetime", "--wps-stream-length", "--wps-cut", "--wps-slow")
+"""Options that only some scenarios have a use for."""
 _JOIN = "webpubsub.joinLeaveGroup"
 _NOBODY = Share(count=0)
 _SUMMED = ("--wps-total-rate", "--wps-publishers", "--wps-groups", "--wps-cut")
@@ -175,7 +177,7 @@ def _population(table: PopulationTable, reader: Reader, seed: int) -> Population
     if listens and "--wps-publishers" not in table.texts and not plays_itself:
         found["scenario"] = LISTENER
     row = ROWS[found["scenario"]]
-    for flag in row.own_defaults:  # of the command line: for those who have a use for it
+    for flag in _OF_FEW:  # of the command line: for those who have a use for it
         if flag not in table.texts and flag not in row.own_options:
             found[BY_FLAG[flag].field] = None
     if not row.publishes or row.needs_key:

@@ -193,8 +193,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("--wps-protocol", "protocol", "json", f"one of {', '.join(PROTOCOLS)}", choices=PROTOCOLS, shapes=True),
     Option(
-        "--wps-rate", "rate", "1",
-        "messages per second of each publisher, open loop (stream: 20), or max: closed loop; there the next message "
+        "--wps-rate", "rate", "",
+        "messages per second of each publisher, open loop (1; stream: 20), or max: closed loop; there the next message "
         "leaves when the previous one has come back", texts.rate_or_max,
         shapes=True,
     ),
@@ -209,9 +209,9 @@ OPTIONS: tuple[Option, ...] = (
         shapes=True,
     ),
     Option(
-        "--wps-payload", "payload", "2KiB",
-        "bytes of a message's data: 128B, 2KiB, or a weighted mix 512B*9,16KiB*1; before base64 or envelope, "
-        "at least 64B (stream: 64B); :compressible after a size makes text that compresses", parse_mix,
+        "--wps-payload", "payload", "",
+        "bytes of a message's data (2KiB; stream: 64B): 128B, 2KiB, or a weighted mix 512B*9,16KiB*1; before base64 "
+        "or envelope, at least 64B; :compressible after a size makes text that compresses", parse_mix,
         shapes=True,
     ),
     Option(

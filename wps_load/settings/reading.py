@@ -20,14 +20,9 @@ def build(found: dict[str, Any], reader: Reader, seed: int) -> tuple[Population,
     """The population of the values in `found`, of which it takes its own out; and whether its roles were given."""
     row = ROWS[found["scenario"]]
     found["samples"] = reader.samples(found.pop("payload_file"), found["data_type"])
-    for flag, text in (("--wps-rate", row.rate), ("--wps-payload", row.payload)):
-        option = BY_FLAG[flag]
-        if text and not reader.is_set(option):
-            found[option.field] = option.read(text)
-            reader.texts[flag] = text
     for flag, text in row.own_defaults.items():
         option = BY_FLAG[flag]
-        if text and found[option.field] is None and flag not in reader.wrong:
+        if text and (not reader.texts[flag] or flag in reader.wrong):
             found[option.field] = option.read(text)
     found["slo"] = "" if found["slo"] == "none" else found["slo"] or row.slo
     found["slos"] = thresholds.parse(found["slo"])
@@ -48,10 +43,6 @@ class Reader:
         self.wrong: set[str] = set()
         self.given: set[str] = set()
         self.texts: dict[str, str | bool] = {}
-
-    def is_set(self, option: Option) -> bool:
-        """Whether it was given, be it with the text of its default."""
-        return option.flag in self.given or option.flag in self.wrong or option.dest in self._sources
 
     def upon(self, texts: Mapping[str, str | bool]) -> Reader:
         """Another reader, with these texts, by dest, in the place of this one's."""

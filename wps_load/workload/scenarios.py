@@ -67,9 +67,8 @@ class Scenario:
     slow: str = ""
     stream_length: str = ""
     """Messages are the fragments of streams, each so long; where groups have a size, one member of each publishes."""
-    rate: str = ""
-    payload: str = ""
-    """Of a scenario whose messages are not like those of others: the defaults of `--wps-rate` and `--wps-payload`."""
+    rate: str = "1"
+    payload: str = "2KiB"
     by_event: bool = False
     """Users publish by an event that the event handler answers, even where the protocol has groups."""
     invokes: bool = False
@@ -86,8 +85,10 @@ class Scenario:
 
     @property
     def own_defaults(self) -> dict[str, str]:
-        """By flag, the texts of the options that only some scenarios have."""
+        """By flag, the texts of the options whose defaults depend on the scenario; empty: it has no use for them."""
         return {
+            "--wps-rate": self.rate,
+            "--wps-payload": self.payload,
             "--wps-lifetime": self.lifetime,
             "--wps-stream-length": self.stream_length,
             "--wps-cut": self.cut,
