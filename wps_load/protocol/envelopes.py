@@ -85,18 +85,24 @@ class JsonEnvelopes:
 
 
 class ProtobufEnvelopes:
-    __slots__ = ("_endings", "_known", "_starts")
+    __slots__ = ("_endings", "_known", "_others", "_start")
 
     def __init__(self, endings: Endings) -> None:
         self._endings = endings
         self._known: dict[bytes, Container[bytes]] = {}
         """The endings of the one length that the lengths in an envelope allow."""
-        self._starts: tuple[int, ...] = ()
+        self._start = 0
+        """Where the text began first. Most runs have one length of envelope, and a loop over it costs a sixth."""
+        self._others: tuple[int, ...] = ()
 
     def locate(self, payload: bytes) -> int:
-        known = self._known
-        for start in self._starts:
-            if payload[start + HEAD_CHARS :] in known.get(payload[:start], ()):
+        start = self._start
+        endings = self._known.get(payload[:start])
+        if endings is not None and payload[start + HEAD_CHARS :] in endings:
+            return start
+        for start in self._others:
+            endings = self._known.get(payload[:start])
+            if endings is not None and payload[start + HEAD_CHARS :] in endings:
                 return start
         return 0
 
@@ -104,13 +110,15 @@ class ProtobufEnvelopes:
         if message.data_type != _TEXT or len(self._known) >= MAX_KNOWN:
             return
         text = str(message.data).encode()
-        start = len(payload) - len(text)
-        starts = {*self._starts, start}
-        if payload.endswith(_text_field(len(text)) + text) and len(starts) <= _MAX_STARTS:
-            self._known[payload[:start]] = _quick(
-                [each for each in self._endings if len(each) == len(text) - HEAD_CHARS]
-            )
-            self._starts = tuple(starts)
+        if payload.endswith(_text_field(len(text)) + text):
+            self._remember(payload[: len(payload) - len(text)], len(text))
+
+    def _remember(self, envelope: bytes, text_bytes: int) -> None:
+        start = len(envelope)
+        others = {*self._others, start} - {self._start or start}
+        if len(others) < _MAX_STARTS:
+            self._known[envelope] = _quick([each for each in self._endings if len(each) == text_bytes - HEAD_CHARS])
+            self._start, self._others = self._start or start, tuple(others)
 
 
 class MqttEnvelopes(ProtobufEnvelopes):
@@ -123,13 +131,7 @@ class MqttEnvelopes(ProtobufEnvelopes):
         text = data.encode() if isinstance(data, str) else data
         if payload[0] != 0x30 or not isinstance(text, bytes) or len(self._known) >= MAX_KNOWN:
             return
-        start = len(payload) - len(text)
-        starts = {*self._starts, start}
-        if len(starts) <= _MAX_STARTS:
-            self._known[payload[:start]] = _quick(
-                [each for each in self._endings if len(each) == len(text) - HEAD_CHARS]
-            )
-            self._starts = tuple(starts)
+        self._remember(payload[: len(payload) - len(text)], len(text))
 
 
 def _quick(endings: Sequence[bytes]) -> Container[bytes]:
