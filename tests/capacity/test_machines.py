@@ -20,7 +20,7 @@ GIB = 1 << 30
         (Machine(files=1_048_576, ports=28_232), "local ports", 28_232),
         (Machine(files=1_048_576, ports=28_232, addresses=4), "local ports", 112_928),
         (Machine(ports=64_512, addresses=20, tracked=131_072), "conntrack", 131_072),
-        (Machine(memory_bytes=GIB), "memory", 28_071),
+        (Machine(memory_bytes=GIB), "memory", 11_767),
         (Machine(files=50), "open files", 0),
         (ROOMY, "flows", 500_000),
     ],

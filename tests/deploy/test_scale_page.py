@@ -19,6 +19,7 @@ from wps_load.capacity.machines import (
     CPU_SHARE,
     NAT_CONNECTIONS,
     PROCESS_BYTES,
+    TLS_PROCESS_BYTES,
     USUAL_PORTS,
     USUAL_TRACKED,
     VM_CONNECTIONS,
@@ -36,7 +37,12 @@ TEXT = PAGE.read_text("utf-8")
 @pytest.mark.parametrize(
     "figure",
     [f"**{each:,}**" for each in (USUAL_PORTS, NAT_CONNECTIONS, USUAL_TRACKED, VM_CONNECTIONS)]
-    + [f"{CONNECTION_BYTES / 1000:.1f} KB", f"{PROCESS_BYTES / 1000:.1f} KB", f"{CONNECT_CPU_MS:.1f} ms"]
+    + [
+        f"{CONNECTION_BYTES / 1000:.0f} KB",
+        f"{PROCESS_BYTES / 1000:.1f} KB",
+        f"{TLS_PROCESS_BYTES / 1000:.0f} KB",
+        f"{CONNECT_CPU_MS:.1f} ms",
+    ]
     + [f"**{CPU_SHARE:.0%}**".replace("%", " %"), f"(limit - {RESERVED_FILES}) x processes"],
 )
 def test_its_figures_are_those_that_plan_and_doctor_compute_with(figure: str) -> None:
@@ -50,8 +56,8 @@ def test_the_example_of_the_arithmetic_is_right() -> None:
     found = {wall.name: wall.connections for wall in walls(machine, cpu_us_per_s=50.0)}
     assert min(found, key=lambda name: found[name]) == "local ports"
     assert found["open files"] == (1_048_576 - 100) * 8
-    assert (round(found["memory"], -3), found["CPU"]) == (837_000, 80_000)
-    for shown in ("= **28,232** |", "= 8.3 million |", "= 837,000 |", "= 80,000 |"):
+    assert (round(found["memory"], -3), found["CPU"]) == (351_000, 80_000)
+    for shown in ("= **28,232** |", "= 8.3 million |", "= 351,000 |", "= 80,000 |"):
         assert shown in TEXT
 
 

@@ -16,8 +16,12 @@ from wps_load.machine import RESERVED_FILES, Machine
 
 PROCESS_BYTES: Final = 15_300
 """Of the process, for one connection without TLS; measured (docs/performance.md)."""
-CONNECTION_BYTES: Final = 2 * PROCESS_BYTES
-"""Planned for one connection: what was measured, and as much again for TLS and the kernel's buffers."""
+TLS_PROCESS_BYTES: Final = 63_000
+"""The same over TLS; measured with OpenSSL 3.0 on 28 November 2026, between 1,700 and 4,700 idle connections."""
+KERNEL_BYTES: Final = 10_000
+"""Of the kernel, for one connection that carries little."""
+CONNECTION_BYTES: Final = TLS_PROCESS_BYTES + KERNEL_BYTES
+"""Planned for one connection."""
 CONNECT_CPU_MS: Final = 2.0
 """Of one core, for a connection over TLS; measured (docs/performance.md)."""
 CPU_SHARE: Final = 0.5
@@ -93,7 +97,7 @@ def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float, margins: 
         room = int(machine.memory_bytes * margins.memory_share)
         yield Wall(
             "memory", room // margins.connection_bytes,
-            f"{room / 2**30:.1f} GiB to use, at {margins.connection_bytes / 1000:.1f} KB a connection",
+            f"{room / 2**30:.1f} GiB to use, at {margins.connection_bytes / 1000:g} KB a connection",
             "give the machine more memory", firm=margins is UTMOST,
         )  # fmt: skip
     if machine.cores is not None and cpu_us_per_s > 0:
