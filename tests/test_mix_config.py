@@ -185,3 +185,21 @@ def test_a_load_that_cannot_come_about_is_refused(made: Path) -> None:
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"--wps-mix 'gone.toml': a readable file"):
         load({"wps_mix": "gone.toml"}, users=1, spawn_rate=1.0, environ={})
+
+
+def test_what_a_mix_asks_makes_its_fingerprint_and_the_file_s_name_does_not(tmp_path: Path) -> None:
+    samples = tmp_path / "samples"
+    samples.write_text(f"{'one' * 30}\n")
+    tables = [f'[[population]]\nname = "{name}"\nusers = 5\n' for name in "ab"]
+    table = f'{tables[0]}{tables[1]}payload-file = "{samples}"\n'
+
+    def fingerprint(name: str, text: str) -> str:
+        (tmp_path / name).write_text(text)
+        return load({"wps_mix": str(tmp_path / name)}, users=10, spawn_rate=5.0, environ={}).settings_hash
+
+    one = fingerprint("one.toml", table)
+    assert fingerprint("two.toml", f"# a comment\n{table}") == one
+    assert fingerprint("one.toml", table.replace('name = "b"', 'name = "b"\nrate = 2')) != one
+    assert fingerprint("one.toml", table.replace('name = "b"', 'name = "c"')) != one
+    samples.write_text(f"{'two' * 30}\n")
+    assert fingerprint("one.toml", table) != one, "the second population's messages are others"

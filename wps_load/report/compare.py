@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from wps_load.errors import ExitCode, WpsLoadError
-from wps_load.report.document import RunSection
+from wps_load.report.compare_populations import one_sided, population_differences
+from wps_load.report.document import RunSection, Summary
 from wps_load.report.evidence import headline
 from wps_load.report.figures import CONFIDENCE, Difference, Floors, differences
 from wps_load.report.run_folder import PastRun
@@ -77,6 +78,7 @@ def compare(
     rng = np.random.default_rng(seed)
     main = headline(base[0].summary)
     found = differences(base, new, floors or Floors(), rng, first=main)
+    found += population_differences(base, new, floors or Floors(), rng)
     names = tuple(run.name for run in base), tuple(run.name for run in new)
     return Comparison(*names, main, tuple(found), tuple(_notes(base, new)))
 
@@ -101,7 +103,8 @@ def _refuse(base: Sequence[PastRun], new: Sequence[PastRun]) -> None:
     for run in runs[1:]:
         other = run.summary["run"]
         if other["settings_hash"] != first["settings_hash"]:
-            differing = "; ".join(different_settings(first, other)) or "the settings' hash"
+            differing = "; ".join((*different_settings(first, other), *different_mixes(runs[0].summary, run.summary)))
+            differing = differing or "the settings' hash"
             raise NotComparable(f"{runs[0].name} and {run.name} were different tests: {differing}.")
 
 
@@ -124,8 +127,23 @@ def different_settings(a: RunSection, b: RunSection) -> list[str]:
     return found + ([f"target: {a['target']}, {b['target']}"] if kinds[0] != kinds[1] else [])
 
 
+def different_mixes(a: Summary, b: Summary) -> list[str]:
+    """What differs between two mixes, of which the file's name says nothing: their populations."""
+    one, other = ({each["name"]: each for each in run.get("populations") or ()} for run in (a, b))
+    if one.keys() != other.keys():
+        shown = [", ".join(names) or "none" for names in (one, other)]
+        return [f"populations: {shown[0]} and {shown[1]}"]
+    found = []
+    for name in one:
+        for key in ("users", "scenario", "protocol", "publishers", "groups"):
+            values = [row[name].get(key) for row in (one, other)]
+            if values[0] != values[1]:
+                found.append(f"{key} of {name}: {values[0]}, {values[1]}")
+    return found or (["what the mix's file asks of a population"] if one else [])
+
+
 def _notes(base: Sequence[PastRun], new: Sequence[PastRun]) -> list[str]:
-    notes = []
+    notes = one_sided(base, new)
     runs = [run.summary["run"] for run in (*base, *new)]
     for kinds, words in (
         ([run["host"] for run in runs], "The load came from different machines"),

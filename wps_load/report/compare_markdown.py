@@ -11,13 +11,16 @@ _WORDS = {"worse": "❌ worse", "better": "✅ better", "same": "same", "unclear
 
 
 def render(comparison: Comparison) -> str:
-    rows = [_row(difference) for difference in comparison.differences]
+    rows = [_row(each) for each in comparison.differences if not each.population]
+    own = [_row(each) for each in comparison.differences if each.population]
     header = ("figure", "verdict", "base", "new", "change", f"{CONFIDENCE:.0%} interval")
     notes = [f"- {markdown.escape(note)}" for note in (*comparison.notes, *_reasons(comparison))]
     parts = [
         f"## {_answer(comparison)}",
         f"Base: {_names(comparison.base)}. New: {_names(comparison.new)}.",
         markdown.rendered(tables.table(header, rows, numeric_from=2)) if rows else "Nothing to compare.",
+        "### By population" if own else "",
+        markdown.rendered(tables.table(header, own, numeric_from=2)) if own else "",
         "\n".join(notes),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"

@@ -51,7 +51,7 @@ class Difference:
     """One figure on both sides. `change`, `low`, `high`: relative for latencies and rates (0.1: a tenth
     more), in shares for loss and failures. `base` and `new` of several runs: their mean on the scale of logarithms.
     `detectable`: the smallest change for the worse that would have been found four times in five, in the same unit.
-    `reason`: why there is no verdict."""
+    `reason`: why there is no verdict. `population`: whose figure it is; empty: the whole run's."""
 
     name: str
     unit: str
@@ -63,6 +63,7 @@ class Difference:
     verdict: Outcome = "unclear"
     detectable: float | None = None
     reason: str = ""
+    population: str = ""
 
 
 def differences(
@@ -76,18 +77,25 @@ def differences(
     """All figures that at least one side has. `first`: the latency that the runs are about."""
     found: list[Difference] = []
     for metric in dict.fromkeys((first, *LATENCIES, "connect")):
-        present = [any(run.count(metric) for run in side) for side in (base, new)]
-        if all(present):
-            found += _latency(metric, base, new, floors, rng)
-        elif any(present):
-            reason = f"{'the base' if present[0] else 'the new side'} alone has data"
-            found += [_unjudged(base, new, metric, name, reason) for name in PERCENTILES]
+        found += latency(metric, base, new, floors, rng)
     if any(run.summary["messages"]["delivered"] for run in (*base, *new)):
         found.append(_rate(base, new, floors, rng))
-    return [*found, *_shares(base, new, floors)]
+    return [*found, *shares(base, new, floors)]
 
 
-def _latency(
+def latency(
+    metric: str, base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors, rng: np.random.Generator
+) -> Iterator[Difference]:
+    """The percentiles of a metric that at least one side has."""
+    present = [any(run.count(metric) for run in side) for side in (base, new)]
+    if all(present):
+        yield from _of_both(metric, base, new, floors, rng)
+    elif any(present):
+        reason = f"{'the base' if present[0] else 'the new side'} alone has data"
+        yield from (_unjudged(base, new, metric, name, reason) for name in PERCENTILES)
+
+
+def _of_both(
     metric: str, base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors, rng: np.random.Generator
 ) -> Iterator[Difference]:
     """The percentiles of one metric: from histograms where every run has them, else from the timelines."""
@@ -150,7 +158,7 @@ def _unjudged(base: Sequence[PastRun], new: Sequence[PastRun], metric: str, perc
     return Difference(f"{metric} {percentile}", "ms", a.get(percentile), b.get(percentile), reason=reason)
 
 
-def _shares(base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors) -> list[Difference]:
+def shares(base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors) -> list[Difference]:
     """Loss, duplicates and failed connections as shares of what there was."""
     found = []
     for name, section, hits, of in (

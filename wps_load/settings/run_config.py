@@ -108,6 +108,11 @@ class Population:
         """Those that are not another population's: of a locustfile's classes each has all that were asked."""
         return tuple(slo for slo in self.slos if slo.population in ("", self.name))
 
+    @property
+    def samples_digest(self) -> str | None:
+        """Of the sample messages; None: they are generated."""
+        return hashlib.sha256(b"\n".join(self.samples)).hexdigest() if self.samples else None
+
     def publisher_rate(self, publishers: int) -> Fraction | None:
         """Messages per second of each of `publishers`; None is the closed loop."""
         return self.total_rate / max(1, publishers) if self.total_rate is not None else self.rate
@@ -278,12 +283,11 @@ class RunConfig:
         Not in it: the seed, names and addresses of the target (but whether it is the emulator), units and
         tier (more of them is what one compares), TLS, durations, SLOs, reports.
         """
-        samples = self.population.samples
         values = {
             "users": self.users,
             "spawn_rate": self.spawn_rate,
             "emulator": self.target.is_emulator,
-            "payload_file": hashlib.sha256(b"\n".join(samples)).hexdigest() if samples else None,
+            "payload_file": self.population.samples_digest,
         }
         for option in SHAPING:
             holder = self.population if option.field in POPULATION_FIELDS else self
@@ -291,7 +295,9 @@ class RunConfig:
         found = {name: str(value) for name, value in values.items()}
         if self.mix is not None:
             of_one = sorted(POPULATION_FIELDS & {option.field for option in SHAPING} | _OF_MIXES)
-            rows = [[str(getattr(each, name)) for name in of_one] for each in self.populations]
+            rows = [
+                [*(str(getattr(each, name)) for name in of_one), each.samples_digest or ""] for each in self.populations
+            ]
             found |= {"populations": json.dumps(rows)}
         return found
 
