@@ -77,6 +77,7 @@ def test_a_reset_starts_the_statistics_anew_everywhere(outcomes: dict[str, Outco
 def test_reset_stats_takes_out_what_was_before_all_users_were_there(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["--reset-stats"]
     assert outcome.timed("connect") < 12
+    assert 0 < outcome.summary["run"]["reset_s"] < 3
     assert outcome.timed("rtt") == outcome.messages["delivered"] == outcome.truth["deliveries"]
 
 

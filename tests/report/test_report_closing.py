@@ -9,10 +9,12 @@ import pytest
 from tests.report.capacity_runs import searched
 from tests.report.report_runs import facts
 from wps_load.measure.thresholds import parse
+from wps_load.report import html, markdown, words
 from wps_load.report.closing import MOST_LINES, Paint, Said, closing
 from wps_load.report.document import SloVerdict
 from wps_load.report.margins import margin
 from wps_load.report.model import Outside
+from wps_load.report.schema import first_fault
 from wps_load.report.summary import build_summary
 
 REPORT = "reports/20260314T092653Z-echo/report.html"
@@ -41,6 +43,7 @@ def test_the_worst_case_fits() -> None:
     metrics = ("rtt", "rtt_service", "connect", "connect_dns", "connect_tcp", "connect_tls", "connect_upgrade")
     summary["slo"] = [{"expression": f"{name} p90 < 1ms", "value": 2.0, "verdict": "fail"} for name in metrics] * 3
     summary["messages"]["missed"] = 3
+    summary["run"]["reset_s"] = 1.0
     summary["messages"]["send_failed_by"] = {"service": 1, "plan": 2, "generator": 3}
     capacity = {"variable": "rate", "value": 900.0, "low": 900.0, "high": None, "bound_by": "service", "steps": []}
     summary["capacity"] = {**capacity, "answer": "900/s"}
@@ -90,3 +93,13 @@ def test_colour() -> None:
     assert Paint(True).line(Said("  pass    loss = 0", "pass")) == "  \x1b[1;32mpass\x1b[0m    loss = 0"
     assert Paint(True).line(Said("Report: x")) == "Report: x"
     assert Paint(False).line(Said("Verdict: fail", "fail")) == "Verdict: fail"
+
+
+def test_a_reset_of_the_statistics_is_said_wherever_figures_are() -> None:
+    summary = build_summary(facts(reset_s=1.3))
+    said = "The statistics were reset 1.3 s after the start: counts and times are from then on"
+    assert first_fault(summary) is None
+    assert any("counted from the reset 1.3 s after the start" in line for line in texts(summary))
+    for text in (markdown.render(summary), html.render(summary, None).decode()):
+        assert said in text
+    assert "reset" not in "\n".join([*texts(build_summary(facts())), words.reset_sentence(build_summary(facts()))])

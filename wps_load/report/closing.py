@@ -99,6 +99,8 @@ def _load(summary: Summary) -> list[Said]:
     for key in ("dropped", "cut", "recovered", "reconnected", "closed_by_plan"):
         if connections.get(key):
             parts.append(f"{number(connections[key])} {tables.CONNECTION_WORDS[key]}")
+    if (reset_s := summary["run"].get("reset_s")) is not None:
+        parts.append(f"counted from the reset {tables.seconds(reset_s)} after the start")
     lines = [_row("connections", parts)]
     lines += map(Said, _kept([f"  {line}" for line in population_lines(summary)], "population"))
     if messages["published"] is not None and messages["offered"]:

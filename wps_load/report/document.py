@@ -31,6 +31,9 @@ class RunSection(TypedDict):
     id: Annotated[str, Meta(min_length=1)]
     started_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
     duration_s: Number
+    reset_s: NotRequired[
+        Annotated[Amount, Meta(description="When the statistics were reset for the last time; null: never.")]
+    ]
     scenario: str
     main_metric: NotRequired[Annotated[str, Meta(description="The latency that the run is about.")]]
     protocol: str

@@ -42,7 +42,7 @@ def pieces(summary: Summary, histograms: Mapping[str, Histogram] | None, extras:
         started=f"{started:%Y-%m-%d %H:%M:%S} UTC",
         sentence=" ".join([tables.verdict_sentence(summary), *tables.exit_sentences(summary)]),
         title=_title(summary, started),
-        what=" ".join(part for part in (words.what_ran(summary), phases.users_sentence(summary)) if part),
+        what=" ".join(filter(None, _what(summary))),
         previous=summary.get("previous"),
         doubts=doubts(summary["doubts"]),
         filters=filters(population_sections.filters(summary)),
@@ -52,6 +52,12 @@ def pieces(summary: Summary, histograms: Mapping[str, Histogram] | None, extras:
         script=Markup(asset("chart.js") + (asset("filter.js") if summary.get("populations") else "")),
     )
     yield from (part.encode() for part in parts)
+
+
+def _what(summary: Summary) -> Iterator[str]:
+    yield words.what_ran(summary)
+    yield words.reset_sentence(summary)
+    yield phases.users_sentence(summary)
 
 
 def _title(summary: Summary, started: datetime) -> str:

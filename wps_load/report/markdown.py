@@ -30,6 +30,7 @@ def render(summary: Summary, extras: Extras = NONE) -> str:
         *map(escape, tables.exit_sentences(summary)),
         first_figures(summary),
         escape(words.what_ran(summary)),
+        escape(words.reset_sentence(summary)),
         escape(phases.users_sentence(summary)),
         escape(tables.previous_sentence(summary)),
         doubts(summary),

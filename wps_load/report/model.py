@@ -196,6 +196,8 @@ class RunFacts:
     outside: Outside = field(default_factory=Outside)
     user_phases: Sequence[UserPhase] = ()
     trouble: str | None = None
+    reset_s: float | None = None
+    """When the statistics were reset for the last time, seconds since the start."""
     populations: Mapping[str, RunFacts] = field(default_factory=dict)
     """Of a mix: the same of each, by name; what is the run's own stands in them as well."""
     pairs: Sequence[PairFacts] = ()

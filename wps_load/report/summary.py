@@ -219,6 +219,7 @@ def _run(facts: RunFacts) -> RunSection:
         "id": facts.run_id,
         "started_at": facts.started_at.isoformat(timespec="milliseconds"),
         "duration_s": round(facts.duration_s, 3),
+        "reset_s": None if facts.reset_s is None else round(facts.reset_s, 3),
         "scenario": facts.scenario,
         "protocol": facts.protocol,
         "target": facts.target,

@@ -62,3 +62,14 @@ def load_words(settings: Mapping[str, Any]) -> str:
         return f"{total} messages/s in total"
     rate = settings.get("wps-rate")
     return "closed loop" if rate == "max" else f"{tables.shown(rate)} messages/s for each publisher"
+
+
+def reset_sentence(summary: Summary) -> str:
+    """What a reset of the statistics did to the figures; empty where there was none."""
+    reset_s = summary["run"].get("reset_s")
+    if reset_s is None:
+        return ""
+    return (
+        f"The statistics were reset {tables.seconds(reset_s)} after the start: counts and times are from then on, so "
+        "what was opened, failed or was dropped before is in none of them."
+    )

@@ -95,6 +95,8 @@ class Conductor:
         self.ended_ns: int | None = None
         self.trouble: str | None = None
         """Why the run was broken off, in a sentence."""
+        self.reset_ns: int | None = None
+        """When the statistics were reset for the last time."""
         self._crowd = crowd
         self._spawned = False
         self._windows: list[Window] = []
@@ -236,7 +238,7 @@ class Conductor:
         """Statistics start anew everywhere, at one instant. In Locust's own words: reset stats."""
         if self.stopping:
             return []
-        at = now_ns + LEAD_NS
+        at = self.reset_ns = now_ns + LEAD_NS
         self.collector.reset()
         if not self._begun(at):
             return [Send(Reset(at, None))]
