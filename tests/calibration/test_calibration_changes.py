@@ -56,9 +56,10 @@ def test_the_accounts_close(outcomes: dict[str, Outcome], name: str) -> None:
 def test_who_joins_and_leaves_loses_nothing(outcomes: dict[str, Outcome], name: str) -> None:
     outcome = outcomes[name]
     connections = outcome.summary["connections"]
-    assert connections["opened"] == 30  # 20 at first, then ten of the 15 that are there in the end
+    moved = connections["opened"] - 30  # 20 at first, then ten of the 15 that are there in the end
+    assert moved == 0 if name == "ramp" else 0 <= moved <= 5, "those who are left by two workers close up"
     assert 15 < connections["peak"] <= 20  # looked at ten times a second, as far as the machine allows
-    assert connections["closed_by_plan"] == 15
+    assert connections["closed_by_plan"] == 15 + moved
     assert connections["dropped"] == 0
     errors = {name for name, level in outcome.doubts.items() if level == "error"}
     assert errors <= {"send_lag", "rate_missed", "loop_lag"}, "another number of users is another load, and no error"

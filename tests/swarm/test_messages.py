@@ -26,6 +26,7 @@ from wps_load.swarm.messages import (
     Finals,
     Grant,
     Hello,
+    Move,
     Present,
     Rate,
     Release,
@@ -50,6 +51,7 @@ TO_COORDINATOR: tuple[ToCoordinator, ...] = (
 )  # fmt: skip
 TO_AGENT: tuple[ToAgent, ...] = (
     Grant((Slot(0, 1, LARGE), Slot(2, 0, 5))), Window(1, 5, LARGE, 0, 2), Window(0, 5, 9), Rate(100, 7), Retry(),
+    Move(7, Slot(3, 1, LARGE)),
     Present(5, [0, 3]), Reset(5, None), Reset(5, 3), ClockRequest(9), Clock(1, -LARGE, 3), End(LARGE),
     Expect(STREAMS, [[[0, 0, 0]]], [0, 7], 5, 6),
 )  # fmt: skip

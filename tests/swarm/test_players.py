@@ -9,7 +9,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
-from wps_load.swarm.messages import Claim, Grant, Release, Slot
+from wps_load.swarm.messages import Claim, Grant, Move, Release, Slot
 from wps_load.swarm.players import Players
 
 PATIENCE_S = 10
@@ -123,3 +123,16 @@ def test_a_user_that_is_stopped_before_it_has_its_index_gives_it_back(locust: Lo
     idle()
     assert locust.sent == [Claim(2), Release(0)]
     assert (locust.alive, locust.dismissed) == ([1], [])
+
+
+def test_one_makes_room_for_another_in_the_same_seat(locust: Locust) -> None:
+    locust.spawn(3)
+    locust.players.move(Move(2, Slot(7, 0, 0)))
+    locust.players.move(Move(2, Slot(8, 0, 0)))  # it is about to leave: what is not taken is given back
+    idle()
+    assert locust.dismissed == [2]
+    assert locust.sent == [Claim(3), Release(8), Release(2)]
+    assert locust.lives[7].where is locust.greenlets[2]
+    assert locust.alive == [0, 1, 7]
+    locust.stop(0)
+    assert locust.alive == [0, 1], "the last one leaves"

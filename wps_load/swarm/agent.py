@@ -31,6 +31,7 @@ from wps_load.swarm.messages import (
     Finals,
     Grant,
     Hello,
+    Move,
     Present,
     Rate,
     Report,
@@ -113,6 +114,9 @@ class Agent:
 
     def _granted(self, grant: Grant) -> None:
         self.players.granted(grant)
+
+    def _move(self, move: Move) -> None:
+        self.players.move(move)
 
     def _publish(self, window: Window) -> None:
         engine = self.engine
@@ -301,6 +305,7 @@ class Agent:
 
 OBEYED: dict[type[Any], Callable[[Agent, Any], None]] = {
     Grant: Agent._granted,
+    Move: Agent._move,
     Window: Agent._publish,
     Rate: Agent._change_rate,
     Present: Agent._attend,

@@ -20,6 +20,7 @@ from wps_load.measure.requested import Requested
 from wps_load.report.live import settle_line
 from wps_load.swarm.actions import Actions, AskClock, Say, Send
 from wps_load.swarm.attendance import Attendance
+from wps_load.swarm.closing_up import ClosingUp, who_stays
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.expectations import Expectations
 from wps_load.swarm.messages import (
@@ -89,6 +90,8 @@ class Conductor:
         self.roster = Roster(self.collector, own_host)
         self.mixture = plan.config.mixture(plan.users)
         self.requested = Requested(plan.config.connect_timeout_ns + ANSWER_NS, requested_parts(plan, self.mixture))
+        stays = who_stays(plan.config, plan.run_id, self.mixture)
+        self._closing_up = ClosingUp(self.roster, self.requested, stays)
         self.epoch = 0
         self.measure_start_ns: int | None = None
         self.measure_end_ns: int | None = None
@@ -157,9 +160,10 @@ class Conductor:
     def _tell_who_is_there(self, now_ns: int) -> Actions:
         if self.measure_start_ns is None or self.stopping or not self.plan.scenario_users:
             return []
+        moves = self._closing_up.due(now_ns, self._crowd.spawn_rate())
         news = self._attendance.news(self.roster.indices, self.roster.version, now_ns, LEAD_NS)
         self._present = news or self._present
-        return [Send(news)] if news is not None else []
+        return [*moves, *([Send(news)] if news is not None else [])]
 
     def spawning_complete(self) -> None:
         """Locust has started all users."""

@@ -21,6 +21,7 @@ from wps_load.swarm.messages import (
     Finals,
     Grant,
     Hello,
+    Move,
     Present,
     Rate,
     Release,
@@ -181,10 +182,18 @@ def _grant(slots: Sequence[Any]) -> Grant:
     return Grant(tuple(Slot(*slot) for slot in slots))
 
 
+def _move_fields(move: Move) -> list[Any]:
+    return [move.user_index, list(move.slot)]
+
+
+def _move(user_index: int, slot: Sequence[Any]) -> Move:
+    return Move(user_index, Slot(*slot))
+
+
 _NAMES: Final[Mapping[type, str]] = {
     Hello: "hello", Claim: "claim", Release: "release", Status: "status", Report: "report",
     ClockReply: "clock_reply", Finals: "finals", Accounts: "accounts", Failed: "failed",
-    Grant: "grant", Window: "window", Rate: "rate", Present: "present", Retry: "retry", Reset: "reset",
+    Grant: "grant", Move: "move", Window: "window", Rate: "rate", Present: "present", Retry: "retry", Reset: "reset",
     ClockRequest: "clock_request", Clock: "clock", End: "end", Expect: "expect",
 }  # fmt: skip
 _WRITERS: Final[Mapping[type, Callable[[Any], list[Any]]]] = {
@@ -194,6 +203,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], list[Any]]]] = {
     Accounts: _accounts_fields,
     Failed: _failed_fields,
     Grant: _grant_fields,
+    Move: _move_fields,
 }
 """Of the kinds that are missing, the fields are plain data."""
 _TO_COORDINATOR: Final[Mapping[str, Callable[..., ToCoordinator]]] = {
@@ -201,6 +211,6 @@ _TO_COORDINATOR: Final[Mapping[str, Callable[..., ToCoordinator]]] = {
     "clock_reply": ClockReply, "finals": _finals, "accounts": _accounts, "failed": _failed,
 }  # fmt: skip
 _TO_AGENT: Final[Mapping[str, Callable[..., ToAgent]]] = {
-    "grant": _grant, "window": Window, "rate": Rate, "present": Present, "retry": Retry, "reset": Reset,
+    "grant": _grant, "move": _move, "window": Window, "rate": Rate, "present": Present, "retry": Retry, "reset": Reset,
     "clock_request": ClockRequest, "clock": Clock, "end": End, "expect": _expect,
 }  # fmt: skip

@@ -168,6 +168,13 @@ class Present(NamedTuple):
     indices: Sequence[int]
 
 
+class Move(NamedTuple):
+    """The user with this index leaves, and one takes its seat who has this slot."""
+
+    user_index: int
+    slot: Slot
+
+
 class Retry(NamedTuple):
     """Users that back off try to connect soon."""
 
@@ -214,4 +221,4 @@ class Expect(NamedTuple):
 
 
 ToCoordinator = Hello | Claim | Release | Status | Report | ClockReply | Finals | Accounts | Failed
-ToAgent = Grant | Window | Rate | Present | Retry | Reset | ClockRequest | Clock | End | Expect
+ToAgent = Grant | Move | Window | Rate | Present | Retry | Reset | ClockRequest | Clock | End | Expect

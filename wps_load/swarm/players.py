@@ -12,7 +12,7 @@ import gevent
 from gevent.event import AsyncResult, Event
 
 from wps_load.client.virtual_user import VirtualUser
-from wps_load.swarm.messages import Claim, Grant, Release, Slot
+from wps_load.swarm.messages import Claim, Grant, Move, Release, Slot
 from wps_load.swarm.seats import Leaving, Seat, Seats, Sitter
 
 UserSeat = Seat[VirtualUser]
@@ -77,6 +77,15 @@ class Players:
                 self._release(slot.user_index)
             else:
                 result.set(slot)
+
+    def move(self, move: Move) -> None:
+        """The coordinator wants a user to leave, and another one in its seat."""
+        seat = None if self._ending else self._seats.of(move.user_index)
+        if seat is None:
+            self._release(move.slot.user_index)
+            return
+        self._seats.change(seat, Sitter(move.slot.user_index, self._admit(move.slot)))
+        gevent.get_hub().loop.run_callback(_move, seat)
 
     # -- living ----------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from itertools import chain
 
 from wps_load.swarm.clocks import ClockSync
 from wps_load.swarm.collector import Collector
-from wps_load.swarm.messages import Grant, Status
+from wps_load.swarm.messages import Grant, Move, Status
 from wps_load.swarm.run_plan import AgentState
 from wps_load.swarm.slots import SlotAllocator
 
@@ -65,6 +65,17 @@ class Roster:
         state.indices.update(slot.user_index for slot in slots)
         self.version += 1
         return Grant(slots)
+
+    def move(self, index: int, to: int, now_ns: int, per_second: float) -> tuple[str, Move] | None:
+        """The user `index` is to take the free place `to`: by which agent, and how; None: it is not there any more."""
+        agent = next((name for name, state in self.agents.items() if index in state.indices), None)
+        if agent is None:
+            return None
+        state, slot = self.agents[agent], self._slots.take(to, now_ns, per_second)
+        state.claimed += 1  # until the old one is released
+        state.indices.add(to)
+        self.version += 1
+        return agent, Move(index, slot)
 
     def release(self, agent: str, index: int) -> None:
         state = self.agents[agent]

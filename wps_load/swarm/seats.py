@@ -96,6 +96,19 @@ class Seats(Generic[L]):
         heapq.heappush(self._row, (player.user.stays, -player.user_index))
         return Leaving(gone, other)
 
+    def of(self, index: int) -> Seat[L] | None:
+        """Where this user sits; None: it is not there, or about to leave or to move."""
+        seat = self._seats.get(index)
+        return None if seat is None or seat.coming is not None else seat
+
+    def change(self, seat: Seat[L], successor: Sitter[L]) -> None:
+        """`successor` is to take over from who sits there, who leaves."""
+        assert seat.sitter is not None
+        del self._seats[seat.sitter.user_index]
+        seat.coming = successor
+        self._seats[successor.user_index] = seat
+        heapq.heappush(self._row, (successor.user.stays, -successor.user_index))
+
     def move_in(self, seat: Seat[L]) -> Sitter[L] | None:
         """Who comes takes over. Returns who has left; None: nobody was to come any more."""
         if seat.coming is None:

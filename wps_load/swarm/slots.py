@@ -23,9 +23,14 @@ class SlotAllocator:
     _incarnations: dict[int, int] = field(default_factory=dict)
     _last_due_ns: int | None = None
 
+    def take(self, index: int, now_ns: int, per_second: float) -> Slot:
+        """The slot of an index that is free. Raises ValueError where it is not."""
+        self._free.remove(index)
+        heapq.heapify(self._free)
+        return self._slot(index, now_ns, per_second)
+
     def claim(self, count: int, now_ns: int, per_second: float) -> list[Slot]:
         """`count` slots, 1/`per_second` apart, none before `now_ns`."""
-        gap_ns = int(NS_PER_S / per_second) if per_second > 0 else 0
         slots = []
         for _ in range(count):
             if self._free:
@@ -33,12 +38,15 @@ class SlotAllocator:
             else:
                 index = self._next
                 self._next += 1
-            incarnation = self._incarnations.get(index, -1) + 1
-            self._incarnations[index] = incarnation
-            due_ns = now_ns if self._last_due_ns is None else max(now_ns, self._last_due_ns + gap_ns)
-            self._last_due_ns = due_ns
-            slots.append(Slot(index, incarnation, due_ns))
+            slots.append(self._slot(index, now_ns, per_second))
         return slots
+
+    def _slot(self, index: int, now_ns: int, per_second: float) -> Slot:
+        gap_ns = int(NS_PER_S / per_second) if per_second > 0 else 0
+        self._incarnations[index] = self._incarnations.get(index, -1) + 1
+        due_ns = now_ns if self._last_due_ns is None else max(now_ns, self._last_due_ns + gap_ns)
+        self._last_due_ns = due_ns
+        return Slot(index, self._incarnations[index], due_ns)
 
     def release(self, index: int) -> None:
         heapq.heappush(self._free, index)
