@@ -82,6 +82,15 @@ def test_a_cgroup_may_allow_less_memory(tmp_path: Path, files: dict[str, str], l
         ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, 8.0),
         ({"sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
         (
+            {
+                "proc/self/cgroup": "0::/system.slice/wps-load.service\n",
+                "sys/fs/cgroup/system.slice/cpu.max": "50000 100000\n",
+                "sys/fs/cgroup/system.slice/wps-load.service/cpu.max": "max 100000\n",
+            },
+            0.5,
+        ),
+        ({"proc/self/cgroup": "0::/../..\n", "proc/cpu.max": "50000 100000\n"}, 8.0),
+        (
             {"sys/fs/cgroup/cpu/cpu.cfs_quota_us": "200000\n", "sys/fs/cgroup/cpu/cpu.cfs_period_us": "100000\n"},
             2.0,
         ),

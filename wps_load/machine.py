@@ -133,24 +133,29 @@ def _meminfo(root: Path) -> int | None:
     return None
 
 
+def _cgroups(root: Path) -> Iterator[Path]:
+    """The folders of this process's cgroup and of those around it; in a container the first is the container's own."""
+    top = root / "sys/fs/cgroup"
+    own = next((line[3:] for line in _text(root / "proc/self/cgroup").splitlines() if line.startswith("0::/")), "/")
+    place = top / own.strip("/")
+    yield from (folder for folder in (place, *place.parents) if folder == top or top in folder.parents)
+
+
 def _cgroup_memory(root: Path) -> Iterator[int]:
-    for limit, used in (
-        ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory.current"),
-        ("sys/fs/cgroup/memory/memory.limit_in_bytes", "sys/fs/cgroup/memory/memory.usage_in_bytes"),
-    ):
-        most, now = _numbers(root / limit), _numbers(root / used)
+    """What each limit leaves: version 2 of cgroups, then version 1."""
+    pairs = [(folder / "memory.max", folder / "memory.current") for folder in _cgroups(root)]
+    first = root / "sys/fs/cgroup/memory"
+    for limit, used in (*pairs, (first / "memory.limit_in_bytes", first / "memory.usage_in_bytes")):
+        most, now = _numbers(limit), _numbers(used)
         if most and now and most[0] < _CGROUP_NONE:
             yield most[0] - now[0]
 
 
 def _cgroup_cores(root: Path) -> Iterator[float]:
     yield float("inf")
-    both = _numbers(root / "sys/fs/cgroup/cpu.max")
-    quota, period = (
-        _numbers(root / "sys/fs/cgroup/cpu/cpu.cfs_quota_us"),
-        _numbers(root / "sys/fs/cgroup/cpu/cpu.cfs_period_us"),
-    )
-    for numbers in (both, quota + period):
+    first = root / "sys/fs/cgroup/cpu"
+    old = _numbers(first / "cpu.cfs_quota_us") + _numbers(first / "cpu.cfs_period_us")
+    for numbers in (*(_numbers(folder / "cpu.max") for folder in _cgroups(root)), old):
         if len(numbers) == 2 and numbers[0] > 0 and numbers[1] > 0:
             yield numbers[0] / numbers[1]
 

@@ -30,7 +30,7 @@ def test_a_million_passes_all_walls_in_their_order() -> None:
     places = [found.index(text) for text in ("28,232 connections: ports", "50,000 connections: one public address",
                                              "131,072 connections: ", "500,000 connections: one Azure VM")]  # fmt: skip
     assert places == sorted(places)
-    for count in ("; 36 of them", "; 20 of them", "; 8 of them", "; 2 of them"):
+    for count in ("takes 36 of them", "takes 20 of them", "takes 8 of them", "takes 2 of them"):
         assert count in found
 
 

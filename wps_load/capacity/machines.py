@@ -104,7 +104,7 @@ def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float, margins: 
         busy = min(machine.cores, machine.processes)  # a process uses no more than one
         yield Wall(
             "CPU", int(busy * CPU_SHARE * 1e6 / cpu_us_per_s),
-            f"{_cores(busy)} at {CPU_SHARE:.0%}, {cpu_us_per_s:,.3g} µs a second for the messages of a connection",
+            f"{_cores(busy)} at {CPU_SHARE:.0%}, {_micros(cpu_us_per_s)} µs a second for the messages of a connection",
             "use more workers, each with a core of its own, or a lower rate", firm=False,
         )  # fmt: skip
     yield Wall("flows", VM_CONNECTIONS, "of an Azure VM, whatever its size", "use more machines", firm=False)
@@ -143,6 +143,10 @@ def usual_walls() -> tuple[Wall, ...]:
 def nat_addresses(users: int) -> int:
     """Public addresses of a NAT gateway that so many connections to one service need."""
     return math.ceil(users / NAT_CONNECTIONS)
+
+
+def _micros(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _cores(cores: float) -> str:

@@ -22,7 +22,7 @@ MEASURE_S = 1.0
 _TELLS = (
     ("files_left", "files", "of all processes together"),
     ("ports", "local ports", "its range of local ports"),
-    ("tracked", "conntrack", "a table of tracked connections: none are tracked here, or it is hidden"),
+    ("tracked", "conntrack", "how many connections it tracks: perhaps none"),
     ("memory_bytes", "memory", "how much memory is left"),
 )
 """What a system may keep to itself: the field, the wall's name, and how to call it."""

@@ -47,7 +47,7 @@ def _beyond(users: int) -> Iterator[str]:
     passed = [wall for wall in usual_walls() if users > wall.connections]
     for number, wall in enumerate(passed):
         times = math.ceil(users / wall.connections)
-        text = f"{wall.connections:,} connections: {wall.found}; {times:,} of them"
+        text = f"{wall.connections:,} connections: {wall.found}; it takes {times:,} of them"
         yield row("" if number else "walls", text + (f", or {wall.more}" if wall.more else ""))
     if not passed:
         first = usual_walls()[0]
