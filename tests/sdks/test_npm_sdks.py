@@ -53,6 +53,21 @@ def test_client_sdk(emulator: EmulatorProcess) -> None:
     assert_passed(results, expected | {"wrongToken json", "negotiated json"})
 
 
+def test_streams_and_invocations_of_the_client_sdk(emulator: EmulatorProcess) -> None:
+    """The client declares Node 22, and does with 20 what is asked of it here."""
+    service = ConnectionString.parse(emulator.connection_string)
+    with running("node", "client_previews.mjs") as script:
+        script.order(endpoint=service.endpoint, key=service.access_key)
+        results = script.checks()
+
+    of_all = (
+        "streamsFromEndToEnd", "streamsOfOneConnectionAtOnce", "aStreamThatItsPublisherAborts", "anIdleStream",
+        "aStreamThatMayNot", "invocations",
+    )  # fmt: skip
+    expected = {f"{check} {protocol}" for check in of_all for protocol in ("json", "json-reliable")}
+    assert_passed(results, expected | {"aStreamOverARecovery json-reliable"})
+
+
 def test_service_sdk(emulator: EmulatorProcess) -> None:
     service = ConnectionString.parse(emulator.connection_string)
     with running("node", "service_sdk.mjs") as script:

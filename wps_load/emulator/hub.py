@@ -117,6 +117,8 @@ class Hub:
         self._lost.pop(connection.id, None)
         connection.lost_ns = None
         connection.link = link
+        if connection.streams:  # the JavaScript client goes on with its streams when it hears it, and not before
+            link.write(connection.wire.connected(connection.id, connection.user_id, connection.reconnection_token))
         for frame in connection.queue.unacked(now_ns):
             self._delivery.replay(link, frame, now_ns)
 
