@@ -153,9 +153,7 @@ def _endpoint(endpoint: str, port: str | None) -> str:
 
 
 def accept_short_keys() -> None:
-    """PyJWT warns of keys below 32 bytes; how long the service's key is, is not the user's choice. Once a
-    process.
-    """
+    """PyJWT warns of keys below 32 bytes; how long the service's key is, is not the user's choice. Once a process."""
     warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
 
 

@@ -26,9 +26,11 @@ _CGROUP_NONE: Final = 2**60
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """None: not known. `files`: of a process. `files_left`: of the whole machine. `ports`: of one source address.
-    `tracked`: entries that the table of tracked connections still has room for, where it has any. `cores` may be a
-    fraction."""
+    """None: not known.
+
+    `files`: of a process. `files_left`: of the whole machine. `ports`: of one source address. `tracked`: entries that
+    the table of tracked connections still has room for, where it has any. `cores` may be a fraction.
+    """
 
     processes: int = 1
     files: int | None = None
@@ -56,8 +58,10 @@ def this_machine(processes: int = 1, addresses: int = 1, root: Path = ROOT) -> M
 
 
 def network_identity(root: Path = ROOT) -> str:
-    """The same for all processes that share ports and tracked connections: a host, or a container with a network of its
-    own."""
+    """The name of the network that processes share: of ports and tracked connections.
+
+    It belongs to a host, or to a container with a network of its own.
+    """
     boot = _text(root / "proc/sys/kernel/random/boot_id").strip() or f"{platform.node()}/{uuid.getnode():x}"
     try:
         return f"{boot}/{os.readlink(root / 'proc/self/ns/net')}"

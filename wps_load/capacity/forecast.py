@@ -92,8 +92,10 @@ def forecast(config: RunConfig, sizes: FrameSizes) -> Forecast:
 
 
 def fan_out(config: RunConfig, users: int) -> float:
-    """How many deliveries one published message makes, in the mean over the publishers; in a mix by the planned rates,
-    where closed loops count alike."""
+    """How many deliveries one published message makes, in the mean over the publishers.
+
+    In a mix by the planned rates, where closed loops count alike.
+    """
     if config.mix is None:
         return flows.fan_out(config.population, users)
     rates = [1.0 if rate is None else float(rate) for rate in config.planned_rates(users)]
@@ -103,8 +105,10 @@ def fan_out(config: RunConfig, users: int) -> float:
 
 
 def levels(config: RunConfig) -> Iterator[tuple[str, int, float | None, float | None]]:
-    """Of each level of load: what of the settings makes it, users, the total rate where that is what is stepped, and
-    seconds; None: no end is set."""
+    """What each level of load is made of, how many users it has, at which rate, and for how long.
+
+    Its rate is the total where that is what is stepped. Seconds None: no end is set.
+    """
     for plan in (config.stages, config.capacity):
         if plan is None:
             continue

@@ -25,8 +25,10 @@ def power(point: Point) -> float:
 
 
 def knee(points: Sequence[Point]) -> Point | None:
-    """The point of greatest power; None of fewer than three points, or if the greatest is the last one: then no knee
-    was reached."""
+    """The point of greatest power.
+
+    None of fewer than three points, or if the greatest is the last one: then no knee was reached.
+    """
     usable = sorted((point for point in points if point.latency_ms > 0), key=lambda point: point.load)
     if len(usable) < 3:
         return None

@@ -50,8 +50,10 @@ UTMOST: Final = Margins(0, 1.0, PROCESS_BYTES)
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """So many connections to one service, and not one more. `more`: how to get beyond it. `firm`: the system refuses
-    the next one; else it is an estimate, or a rule of Azure's."""
+    """So many connections to one service, and not one more.
+
+    `more`: how to get beyond it. `firm`: the system refuses the next one; else it is an estimate, or a rule of Azure's.
+    """
 
     name: str
     connections: int

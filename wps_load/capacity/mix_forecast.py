@@ -1,5 +1,7 @@
-"""What a mix will do, by population and in sum: a publication belongs to the population of its publisher, a delivery
-to that of its receiver. Nothing connects."""
+"""What a mix will do, by population and in sum.
+
+A publication belongs to the population of its publisher, a delivery to that of its receiver. Nothing connects.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +24,10 @@ Span = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class PopulationForecast:
-    """One population. Rates are those while it and those whom it hears are there, of the highest step; sums are of the
-    whole run. None: unknown. `connects_per_s`: new connections, in the ramp or of those that come and go.
+    """One population.
+
+    Rates are those while it and those whom it hears are there, of the highest step; sums are of the whole run. None:
+    unknown. `connects_per_s`: new connections, in the ramp or of those that come and go.
     """
 
     name: str
@@ -84,8 +88,10 @@ def mix_forecast(config: RunConfig, sizes: Sizes) -> MixForecast:
 
 
 def connects_per_s(config: RunConfig, number: int, users: int) -> float:
-    """New connections of a population a second: its part of the ramp, all of it where it starts later, or those of
-    users who come and go."""
+    """New connections of a population per second.
+
+    Its part of the ramp, all of it where it starts later, or those of users who come and go.
+    """
     each, count = config.populations[number], config.mixture(users).counts[number]
     together = count if each.start_ns else users
     ramp = min(config.spawn_rate * count / together, count) if together else 0.0

@@ -44,8 +44,10 @@ class BoundBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`value`: the highest load that held, None if none did. The limit lies in [`low`, `high`): `low` None means below
-    `high`, `high` None at least `low`."""
+    """`value`: the highest load that held, None if none did.
+
+    The limit lies in [`low`, `high`): `low` None means below `high`, `high` None at least `low`.
+    """
 
     value: int | None
     low: int | None

@@ -37,9 +37,11 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class Sizing:
-    """`rows`: the load itself, then each growth. `use_case`: the guide's; None where connections alone decide.
-    `same_use_case`: whether it is the scenario's own, not the nearest. `bought`: None without `--wps-units` and
-    `--wps-tier`."""
+    """`rows`: the load itself, then each growth.
+
+    `use_case`: the guide's; None where connections alone decide. `same_use_case`: whether it is the scenario's own, not
+    the nearest. `bought`: None without `--wps-units` and `--wps-tier`.
+    """
 
     rows: tuple[Sized, ...]
     use_case: str | None
@@ -58,8 +60,10 @@ def sizing(
     sku: str | None = None,
     grow: Callable[[float], Load] | None = None,
 ) -> Sizing:
-    """`units`, `sku`: what was bought, if known; one of them alone stands for one unit, or the usual tier. `grow`: the
-    load with so many times the connections, where that is known better than by `Load.times`."""
+    """`units`, `sku`: what was bought, if known; one of them alone stands for one unit, or the usual tier.
+
+    `grow`: the load with so many times the connections, where that is known better than by `Load.times`.
+    """
     use_case, same = USE_CASES.get(scenario, (None, False))
     fixed = use_case is not None and guide.fixed_inbound(use_case)
     of_parts = frozenset(name for name, _ in load.parts if guide.fixed_inbound(name))

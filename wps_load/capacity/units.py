@@ -133,8 +133,11 @@ class Load:
         return billed_messages(self.billed_bytes_per_s * DAY_S)
 
     def times(self, factor: float, *, fixed_inbound: bool, fixed: frozenset[str] = frozenset()) -> Load:
-        """The load of `factor` times the connections: as much more goes out, and comes in unless it is fan-out
-        that grows (`Guide.fixed_inbound`). `fixed`: the use cases of which that is true, for the parts of a mix."""
+        """The load of `factor` times the connections.
+
+        As much more goes out, and comes in unless it is fan-out that grows (`Guide.fixed_inbound`). `fixed`: the use
+        cases of which that is true, for the parts of a mix.
+        """
 
         def grown(value: float | None, by: float) -> float | None:
             return None if value is None else value * by
@@ -191,8 +194,11 @@ def in_guide_messages(per_s: float, message_bytes: float) -> float:
 
 
 def filled(guide: Guide, load: Load, use_case: str | None, sku: str, units: int) -> Size:
-    """How full `units` of `sku` are under `load`. Rates that are unknown are left out, and for the free tier, of
-    which no throughput is published, the day's messages decide."""
+    """How full `units` of `sku` are under `load`.
+
+    Rates that are unknown are left out, and for the free tier, of which no throughput is published,
+    the day's messages decide.
+    """
     tier = guide.tiers[sku]
     row = None if use_case is None or not tier.bills_more else guide.row(use_case, units)
     return Size(sku, units, tuple(_uses(guide, load, use_case, tier, units, row)), row)
@@ -234,8 +240,10 @@ def _shared(guide: Guide, load: Load, units: int) -> Iterator[Use]:
 
 
 def smallest(guide: Guide, load: Load, use_case: str | None) -> Size:
-    """The smallest that holds `load` at 80 %. If none does, the largest there is: `holds` is False, and `fullest`
-    says what it hits first."""
+    """The smallest that holds `load` at 80 %.
+
+    If none does, the largest there is: `holds` is False, and `fullest` says what it hits first.
+    """
     size: Size | None = None
     for sku in _CHOICE:
         if load.billed_per_day is None and not guide.tiers[sku].bills_more:

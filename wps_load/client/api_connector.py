@@ -93,8 +93,10 @@ class ApiConnector:
             self._connections.want(wanted)
 
     def _on_end(self, link: ApiLink, lost_ns: int) -> None:
-        """In the hub: the connection has ended for good. One that was closed by plan has been taken leave of already,
-        and another one may be up by now."""
+        """In the hub: the connection has ended for good.
+
+        One that was closed by plan has been taken leave of already, and another one may be up by now.
+        """
         if not link.closing:
             self._account.lost(lost_ns)
             self._want(False)

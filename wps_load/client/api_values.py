@@ -34,8 +34,10 @@ def json_text(data: object) -> str:
 
 
 def rest_body(data: object) -> tuple[DataType, bytes]:
-    """`data` as a REST call sends it: str as text, bytes as binary, anything else as JSON. Raises WrongType,
-    WrongValue."""
+    """`data` as a REST call sends it: str as text, bytes as binary, anything else as JSON.
+
+    Raises WrongType, WrongValue.
+    """
     if isinstance(data, str):
         return DataType.TEXT, within_limit(utf8_text(data).encode())
     if isinstance(data, bytes | bytearray | memoryview):

@@ -41,8 +41,11 @@ class Audiences:
         return audience is None or audience in self.heard_by(index)
 
     def came(self, indices: Iterable[int]) -> set[int]:
-        """Users of the run have come, here or elsewhere. Returns the populations that listen to those that are larger
-        now than they ever were: their members' roles are to be asked for again."""
+        """Users of the run have come, here or elsewhere.
+
+        Returns the populations that listen to those that are larger now than they ever were: their members' roles
+        are to be asked for again.
+        """
         larger = set()
         for index in indices:
             found = self._mixture.of(index)

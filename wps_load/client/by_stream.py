@@ -12,8 +12,10 @@ T = TypeVar("T")
 
 
 class ByStream(dict[int, T]):
-    """Stream -> what belongs to its sender's population. `sender_of(stream)`: the population's number. `otherwise`: for
-    those that nobody is known to hear."""
+    """Stream -> what belongs to its sender's population.
+
+    `sender_of(stream)`: the population's number. `otherwise`: for those that nobody is known to hear.
+    """
 
     def __init__(self, sender_of: Callable[[int], int], of_senders: Mapping[int, T], otherwise: T) -> None:
         super().__init__()
@@ -41,8 +43,10 @@ class Heard:
 
     @classmethod
     def of(cls, senders: Mapping[int, Population], sender_of: Callable[[int], int], *, escapes: bool) -> Heard:
-        """`senders`: the populations that are heard, by their numbers. `escapes`: the receivers' protocol has texts in
-        a JSON document."""
+        """`senders`: the populations that are heard, by their numbers.
+
+        `escapes`: the receivers' protocol has texts in a JSON document.
+        """
         plans = {number: each.published_plan() for number, each in senders.items()}
         endings: dict[bytes, None] = {}
         for number, each in senders.items():

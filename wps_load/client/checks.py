@@ -30,8 +30,9 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One result: what was found, and what to do where it is not well. `label`: of what the other side did; `way`: in
-    a mix, which of several ways to the target it is about.
+    """One result: what was found, and what to do where it is not well.
+
+    `label`: of what the other side did; `way`: in a mix, which of several ways to the target it is about.
     """
 
     name: str
@@ -77,9 +78,11 @@ def open_files(hard_limit: int, users: int | None, processes: int) -> Check:
 def local_ports(
     range_: tuple[int, int] | None, users: int | None, addresses: int, reopened_per_s: float = 0.0
 ) -> Check:
-    """`addresses`: of the target, times those that connections come from. A connection takes a local port of its own
-    for each pair; a closed one holds its port for a
-    minute where this side closed it (TIME_WAIT)."""
+    """`addresses`: of the target, times those that connections come from.
+
+    A connection takes a local port of its own for each pair; a closed one holds its port for a minute where this
+    side closed it (TIME_WAIT).
+    """
     name = "local ports"
     if range_ is None:
         return Check(name, Level.SKIP, "this system does not tell its range of local ports")
@@ -167,8 +170,8 @@ def token(
 ) -> Check:
     """The Client URL's token: does it open this path, long enough, with the roles that the scenario needs?
 
-    `path`: the URL's. `run_s`: how long the run lasts, if known. Only claims are read, signatures are the
-    service's business.
+    `path`: the URL's. `run_s`: how long the run lasts, if known. Only claims are read, signatures
+    are the service's business.
     """
     name = "token"
     if claims is None:
@@ -190,8 +193,10 @@ def roles_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
 def lacking_roles(
     roles: Sequence[str], scenario: str, protocol: str, *, minted: bool, listens: bool = False
 ) -> Check | None:
-    """None: these roles are enough for the scenario. `listens`: its users join the groups of others; those of a raw
-    client stand in its token."""
+    """None: these roles are enough for the scenario.
+
+    `listens`: its users join the groups of others; those of a raw client stand in its token.
+    """
     joins = [_JOIN] if listens and TRAITS[protocol].enveloped else []
     needed = dict.fromkeys((*default_roles(scenario, protocol), *joins))
     missing = [role for role in needed if not _grants(roles, role)]

@@ -164,16 +164,20 @@ class Connection:
         return self.outbox.unsent_frames
 
     def start(self, leftover: bytes, arrival_ns: int) -> None:
-        """Begins to read. `leftover` came with the upgrade's answer, at `arrival_ns`; `on_message` may be
-        called for it before this returns.
+        """Begins to read.
+
+        `leftover` came with the upgrade's answer, at `arrival_ns`; `on_message` may be called
+        for it before this returns.
         """
         if leftover:
             self._take(leftover, arrival_ns)
         self._watch()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Starts the close handshake, behind what is kept for sending. Messages still arrive until the peer
-        answers, for the time limit at most. No effect if the connection is ending already.
+        """Starts the close handshake, behind what is kept for sending.
+
+        Messages still arrive until the peer answers, for the time limit at most. No effect if the
+        connection is ending already.
         """
         if self._state is not _State.OPEN:
             return
@@ -303,8 +307,9 @@ class Connection:
         self._end(lost, encode_close(close_code, lost.reason))
 
     def _end(self, lost: ConnectionLost, close_payload: bytes) -> None:
-        """Nothing more will come or go: answers, reports, and leaves the closing of TCP to the server for a
-        while (section 7.1.1), which also spares this machine's ports.
+        """Nothing more will come or go: answers, reports, and leaves the closing of TCP to the server for a while.
+
+        That is what section 7.1.1 asks for, and it also spares this machine's ports.
         """
         if self._state >= _State.LINGERING:
             return

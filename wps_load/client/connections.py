@@ -70,8 +70,11 @@ class Connections:
         self.context.failed("connect", failure.label, failure.message, failure.advice)
 
     def opened(self, link: OpenLink, gap_ns: int | None = None) -> None:
-        """`gap_ns`: when the scenario itself ended the one before, if this came of the first attempt: the gap counts as
-        open."""
+        """Counts a new connection, and how long its user was without one.
+
+        `gap_ns`: when the scenario itself ended the one before, if this came of the first
+        attempt: the gap counts as open.
+        """
         if link not in self.open_links:
             at_ns = now_ns()
             self.open_links.add(link)

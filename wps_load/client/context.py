@@ -127,8 +127,9 @@ class RunContext:
 
 @dataclass(frozen=True, slots=True)
 class PopulationContext:
-    """What the clients of one population share. `users`: how many of them the topology is laid out for. `number`: its
-    place among those of the run.
+    """What the clients of one population share.
+
+    `users`: how many of them the topology is laid out for. `number`: its place among those of the run.
 
     `epochs`, `clock`: the run's, one step nearer for the way of a message. `recorder` takes the population's metrics;
     `rtt`, `rtt_service`, `delivery` and `send_lag` are its buffers of what each message has. What comes from another

@@ -1,8 +1,7 @@
 """From a Client URL to an upgraded WebSocket connection (RFC 6455 section 4.1), each part timed.
 
-websocket-client makes the request and checks the answer; the sockets are ours. It reads a head byte by byte,
-so it is given the head from memory, after we have read it whole: what the server sent right behind it stays
-with us.
+websocket-client makes the request and checks the answer; the sockets are ours. It reads a head byte by byte, so it is
+given the head from memory, after we have read it whole: what the server sent right behind it stays with us.
 """
 
 from __future__ import annotations
@@ -138,8 +137,10 @@ class _HeadFeed:
         return len(data)
 
     def recv(self, _size: int) -> bytes:
-        """A line, then its line feed. websocket-client asks for single bytes, joins what it gets, and looks
-        for a piece that is a line feed: at 0.6 µs a piece, whole lines save a fifth of a connect.
+        """Returns a line with its line feed.
+
+        websocket-client asks for single bytes, joins what it gets, and looks for a piece that is a line feed: at 0.6 µs
+        a piece, whole lines save a fifth of a connect.
         """
         if self.head is None:
             self._fill()
@@ -233,8 +234,10 @@ _OTHER = ("the service refuses the upgrade", "check the endpoint and the resourc
 
 
 def _refusal(head: ResponseHead, body: bytes, query: str, headers: Mapping[str, str]) -> ConnectFailure:
-    """The finding for an answer other than 101. 408, 425, 429 and 5xx are worth another try. `body`: what came of it
-    with the head."""
+    """The finding for an answer other than 101.
+
+    408, 425, 429 and 5xx are worth another try. `body`: what came of it with the head.
+    """
     what, advice = _ADVICE.get(head.status, _OTHER)
     kind = ""
     if 300 <= head.status < 400:

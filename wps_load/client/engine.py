@@ -1,8 +1,8 @@
 """All of one process's clients: composes what they share, admits and dismisses them, settles their accounts.
 
-Knows no Locust and no other process. Instants that come from the coordinator are in its clock, the run's time;
-`run.clock` says what that is in ours (the same on one host). Stamps, memberships and the ledger use the run's time,
-schedules ours.
+Knows no Locust and no other process. Instants that come from the coordinator are in its clock, the run's
+time; `run.clock` says what that is in ours (the same on one host). Stamps, memberships and the ledger use the
+run's time, schedules ours.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ Pair = tuple[int, int]
 
 
 class EngineStatus(NamedTuple):
-    """How far the clients have come. `settled`: users that have connected, or failed to, once; `open`: connections;
-    `joiners`: users that are to join groups; `joined`: those that are in all of theirs."""
+    """How far the clients have come.
+
+    `settled`: users that have connected, or failed to, once; `open`: connections; `joiners`: users that are to join
+    groups; `joined`: those that are in all of theirs.
+    """
 
     settled: int
     open: int
@@ -202,8 +205,10 @@ class Engine:
 
     @property
     def recorders(self) -> dict[Pair | None, Recorder]:
-        """By the numbers of the sender's population and the receiver's; None: what belongs to no population. Of a run
-        with one population that is all."""
+        """By the numbers of the sender's population and the receiver's; None: what belongs to no population.
+
+        Of a run with one population that is all.
+        """
         found: dict[Pair | None, Recorder] = {None: self.run.recorder}
         if len(self.populations) > 1:
             for each in self.populations:
@@ -222,8 +227,10 @@ class Engine:
             each.connections.measure(start_ns, end_ns)
 
     def presence(self, start_ns: int, at_ns: int, population: int | None = None) -> Presence:
-        """As of `at_ns` of our clock; of one population where one is named. `start_ns`: of the measure phase, in the
-        coordinator's clock."""
+        """As of `at_ns` of our clock; of one population where one is named.
+
+        `start_ns`: of the measure phase, in the coordinator's clock.
+        """
         found = self.populations if population is None else [self.populations[population]]
         opened = [each.connections.open_time for each in found]
         wanted = [each.connections.wanted_time for each in found]
@@ -275,8 +282,10 @@ class Engine:
         )
 
     def end_waiting(self, end_ns: int) -> int:
-        """The drain is over: what has not been answered has failed. Returns how many attempts to connect that were due
-        before `end_ns` were given up."""
+        """The drain is over: what has not been answered has failed.
+
+        Returns how many attempts to connect that were due before `end_ns` were given up.
+        """
         self.run.answers.end()
         for each in self.populations:
             each.plan.end_waiting()

@@ -106,8 +106,10 @@ class Fragments:
         return found
 
     def over(self, cause: Cause) -> None:
-        """Nothing of it leaves any more, in its epoch. What had been handed to the socket is expected, unless the
-        plan ended that."""
+        """Nothing of it leaves any more, in its epoch.
+
+        What had been handed to the socket is expected, unless the plan ended that.
+        """
         sent = len(self._seqs) - self.stream.never_sent
         for place, seq in enumerate(self._seqs):
             if seq == _NOBODY:
@@ -308,8 +310,10 @@ def _closed(
 
 
 def unanswered(context: PopulationContext, link: AnswerLine, pending: PendingAck, why: str) -> None:
-    """A stream whose start or end was not answered in time (`timeout`), or that went with its connection
-    (`connection_lost`)."""
+    """A stream whose start or end got no answer.
+
+    Either the answer was late (`timeout`), or the stream went with its connection (`connection_lost`).
+    """
     stream = cast(OutgoingStream, pending.context)
     fragments = cast(Fragments, stream.context)
     if fragments.epoch == context.epochs.number:

@@ -59,8 +59,11 @@ class TokenMaker:
         self._http = HttpClient(Url.parse(access.endpoint), network, prefix="token", timeout_s=timeout_s)
 
     def make(self, wanted: Wanted) -> tuple[str, int]:
-        """A token, and how long the call took in ns. Raises ConnectFailure: `token_http_NNN`, `token_http_403_role`,
-        `token_http_403_network`, `token_invalid`, or `token_` before a label of opening a connection."""
+        """A token, and how long the call took in ns.
+
+        Raises ConnectFailure: `token_http_NNN`, `token_http_403_role`, `token_http_403_network`, `token_invalid`, or
+        `token_` before a label of opening a connection.
+        """
         url = self._access.endpoint + wanted.target
         headers = {
             "Authorization": self._access.authorization(url),

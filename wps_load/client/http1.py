@@ -1,8 +1,7 @@
 """A small HTTP/1.1 client on our own streams, for the negotiate endpoint and the REST data plane.
 
-It goes through the same resolver, proxies and TLS context as the WebSocket connections, keeps connections
-alive, and parses with geventhttpclient's llhttp. Requests run in the caller's greenlet; any number may be
-under way at once.
+It goes through the same resolver, proxies and TLS context as the WebSocket connections, keeps connections alive, and
+parses with geventhttpclient's llhttp. Requests run in the caller's greenlet; any number may be under way at once.
 """
 
 from __future__ import annotations
@@ -73,9 +72,10 @@ class HttpClient:
         *,
         timeout_s: float | None = None,
     ) -> HttpResponse:
-        """Any status is a result. Raises ConnectFailure, its label `PREFIX_timeout`, `PREFIX_reset`,
-        `PREFIX_invalid` or the prefix before a label of `open_stream`; `unanswered` where the request had left.
-        `timeout_s`: less than the client's own.
+        """Any status is a result.
+
+        Raises ConnectFailure, its label `PREFIX_timeout`, `PREFIX_reset`, `PREFIX_invalid` or the prefix before a label
+        of `open_stream`; `unanswered` where the request had left. `timeout_s`: less than the client's own.
 
         A GET is sent once more when a kept connection closes without a byte: the server had closed it for idleness
         when the request crossed that (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). Nothing else is sent twice: a

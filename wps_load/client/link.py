@@ -298,8 +298,7 @@ class Link:
         return True
 
     def is_intact(self, stream: int, seq: int, message: DataMessage) -> bool:
-        """Whether a message is of a group of ours, and is what was sent: by its length, and where that says nothing,
-        or it is its turn, by its content."""
+        """Whether a message of this run's groups is what was sent, by its length, or at times by its content."""
         context, data = self._context, message[3]
         if self._groups is not None and message[1] not in self._groups:
             context.run.ledger.misdelivered(context.number)
@@ -373,8 +372,10 @@ class Link:
         self.proven.set()
 
     def settle(self, cause: Cause, *, unasked: bool) -> None:
-        """The connection is gone for good: what had left in part only was never published, what had not been answered
-        never will be. `unasked`: nobody had planned it."""
+        """The connection is gone for good, and with it what had left in part only.
+
+        That was never published, and what had not been answered never will be. `unasked`: nobody had planned it.
+        """
         self._context.run.answers.lost(self, counted=unasked)
         if self._stalled is not None and self.connection.unsent_frames:
             publisher, seq = self._stalled

@@ -102,9 +102,7 @@ class Outbox:
         return True
 
     def send_control(self, frame: bytes) -> None:
-        """Sends a control frame, behind what is kept. Dropped if the buffer is full: a pong may be (section
-        5.5.3).
-        """
+        """Sends a control frame, behind what is kept. Dropped if the buffer is full: a pong may be (section 5.5.3)."""
         if self._broken:
             return
         if self._backlog:
@@ -123,8 +121,9 @@ class Outbox:
             self._stall(frame, sent, data=False)
 
     def finish(self, close_frame: bytes, *, drop: bool) -> None:
-        """Sends the close frame as the last one, behind what is kept; `drop`: instead of it, but for a frame
-        that has left in part, whose rest must go first.
+        """Sends the close frame as the last one, behind what is kept.
+
+        `drop`: instead of it, but for a frame that has left in part, whose rest must go first.
         """
         self.writable = False
         if self._broken:
@@ -216,9 +215,7 @@ class Outbox:
                 self._on_writable()
 
     def _break(self) -> None:
-        """The socket is dead. Told from the hub's next turn: whoever is sending now is not surprised by a
-        callback.
-        """
+        """The socket is dead. Told from the hub's next turn: whoever is sending now is not surprised by a callback."""
         if not self._broken:
             on_error = self._on_error
             self.stop()

@@ -1,5 +1,4 @@
-"""HTTP proxies: which connection goes through one, and the CONNECT that opens the way (RFC 9110 section
-9.3.6).
+"""HTTP proxies: which connection goes through one, and the CONNECT that opens the way (RFC 9110 section 9.3.6).
 
 `HTTPS_PROXY` serves wss:// and https://, `HTTP_PROXY` ws:// and http://; `NO_PROXY` lists exceptions; the
 lower-case names win, as in curl. Every connection is tunnelled, also an unencrypted one, as RFC 6455 section
@@ -98,8 +97,10 @@ def is_loopback(host: str) -> bool:
 
 
 def _excepted(entry: str, host: str, port: int) -> bool:
-    """One entry of NO_PROXY: `*`, a domain (and all below it, with or without a dot before or behind it), an address,
-    a network, any of them with `:port`.
+    """Whether one entry of NO_PROXY covers the host.
+
+    An entry is `*`, a domain (and all below it, with or without a dot before or behind it), an address, a network, or
+    any of them with `:port`.
     """
     if entry == "*":
         return True

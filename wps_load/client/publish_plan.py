@@ -183,8 +183,10 @@ class PublishPlan:
                     self._scheduler.call_at(first_ns, window.due)
 
     def attend(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> None:
-        """Users of the run have come and gone, here or in other processes: what all publishers send together is divided
-        anew, and REST senders send to who is there."""
+        """Divides the total rate anew after users have come or gone, here or in other processes.
+
+        REST senders send to those who are there.
+        """
         if self._context.settings.scenario_row.needs_key:
             self._follow_targets(at_ns, came, gone)
             return

@@ -269,8 +269,10 @@ class Publisher:
             self._asking_since_ns = at_ns
 
     def lost(self, cause: Cause, *, holds: bool) -> None:
-        """There is no link: it has ended, or an attempt to get one has failed. `holds`: there may be one that continues
-        it."""
+        """There is no link: it has ended, or an attempt to get one has failed.
+
+        `holds`: there may be one that continues it.
+        """
         if self.link is not None:
             self.link = None
             self._absent_since_ns = now_ns()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 
 class Readiness:
-    """Of the users that are there, `settled`: those that have connected, or failed to, once; `joiners`: those that are
-    to join groups; `joined`: those that are in all of theirs."""
+    """Of the users that are there, `settled`: those that have connected, or failed to, once.
+
+    `joiners`: those that are to join groups; `joined`: those that are in all of theirs.
+    """
 
     __slots__ = ("joined", "joiners", "settled")
 

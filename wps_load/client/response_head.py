@@ -28,8 +28,9 @@ class SpeaksTls(MalformedHead):
 
 @dataclass(frozen=True, slots=True)
 class ResponseHead:
-    """`headers`: lower-case names; a repeated one is joined by commas (RFC 9110 section 5.3). `raw` ends in a
-    blank line.
+    """`headers`: lower-case names; a repeated one is joined by commas (RFC 9110 section 5.3).
+
+    `raw` ends in a blank line.
     """
 
     status: int
@@ -54,9 +55,7 @@ class ResponseHead:
 
     @property
     def retry_after_s(self) -> float | None:
-        """`Retry-After`, in seconds from now, whether given as seconds or as a date (RFC 9110 section
-        10.2.3).
-        """
+        """`Retry-After`, in seconds from now, whether given as seconds or as a date (RFC 9110 section 10.2.3)."""
         return parse_retry_after(self.headers.get("retry-after"))
 
 
@@ -76,11 +75,13 @@ def parse_retry_after(text: str | None) -> float | None:
 
 
 def read_head(sock: Any) -> tuple[ResponseHead, bytes]:
-    """The head of the final response, and what came behind it. Blocks the greenlet.
+    """The head of the final response, and what came behind it.
 
-    Interim responses (1xx, but 101: RFC 9110 section 15.2) are read over. A lone line feed ends a line as well (RFC
-    9112 section 2.2). Raises MalformedHead; ConnectionResetError if the peer closes before the head is complete;
-    OSError.
+    Blocks the greenlet.
+
+    Interim responses (1xx, but 101: RFC 9110 section 15.2) are read over. A lone line feed ends a line as
+    well (RFC 9112 section 2.2). Raises MalformedHead; ConnectionResetError if the peer closes before the
+    head is complete; OSError.
     """
     data, interim = b"", 0
     while True:

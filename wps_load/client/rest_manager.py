@@ -13,8 +13,10 @@ from wps_load.client.rest_sender import RestSender
 
 
 class RestManager:
-    """Of one hub, over a sender's connections. Every method blocks its greenlet until the service has answered, and
-    raises as `RestSender` does."""
+    """Of one hub, over a sender's connections.
+
+    Every method blocks its greenlet until the service has answered, and raises as `RestSender` does.
+    """
 
     def __init__(self, rest: RestSender) -> None:
         self._rest = rest

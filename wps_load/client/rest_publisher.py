@@ -203,9 +203,11 @@ class RestSenders:
         yield from found
 
     def follow(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> list[RestPublisher] | None:
-        """Users have come and gone: from now on each sender sends to those of its own that are there, in turn. Returns
-        the streams that are new, or go on; None: nothing has changed. A user who was added is the sender's whose number
-        is its index's remainder."""
+        """Users have come and gone: from now on each sender sends to those of its own that are there, in turn.
+
+        Returns the streams that are new, or go on; None: nothing has changed. A user who was added is the sender's
+        whose number is its index's remainder.
+        """
         context = self._context
         if ROWS[context.settings.scenario].topology is not Topology.REST_USERS:
             return None
@@ -253,8 +255,11 @@ class RestSenders:
         return True
 
     def busy_with(self, at_ns: int) -> Cause:
-        """Why no request is free: each waits for a service that takes seconds, or there are too few of them for a
-        service that answers as it should."""
+        """Why no request is free.
+
+        Each waits for a service that takes seconds, or there are too few of them for a service
+        that answers as it should.
+        """
         slow = max(self._took_ns, at_ns - self._answered_ns) > SLOW_NS
         return Cause.SERVICE if slow else Cause.GENERATOR
 

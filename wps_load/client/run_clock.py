@@ -18,8 +18,10 @@ class RunClock:
         self.offset_ns = 0
 
     def follow(self, line: Sequence[int], *, first: bool) -> None:
-        """The coordinator knows this process's clock better than before. `first`: it knows it now, for the first
-        time."""
+        """The coordinator knows this process's clock better than before.
+
+        `first`: it knows it now, for the first time.
+        """
         if first:
             self.timescale.begin(*line)
         else:

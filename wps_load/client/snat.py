@@ -17,8 +17,10 @@ LEAST: Final = 1_000
 
 
 def suspected(towards: Address | None, root: Path = ROOT) -> ConnectFailure | None:
-    """Why a connection to `towards` that was not answered may not have been: None where there is no NAT on the way, or
-    too few connections are open for it."""
+    """Why a connection to `towards` that was not answered may have been refused on the way.
+
+    None where there is no NAT on the way, or too few connections are open for it.
+    """
     in_use = tcp_in_use(root)
     if towards is None or in_use is None or in_use < LEAST:
         return None

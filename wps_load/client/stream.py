@@ -55,17 +55,17 @@ class Resolver:
         self._on_unanswered: Callable[[str, str], None] = lambda address, sentence: None
 
     def tell_unanswered(self, told: Callable[[str, str], None]) -> None:
-        """From now on `told(address, sentence)` is called once of an address that did not answer while another one of
-        its name did."""
+        """From now on `told(address, sentence)` is called once for each address that did not answer.
+
+        Only where another address of its name did answer.
+        """
         self._on_unanswered = told
 
     def known(self, host: str, port: int) -> Addresses | None:
         return self._known.get((host, port))
 
     def resolve(self, host: str, port: int) -> Addresses:
-        """Asks gevent's resolver; simultaneous calls share one question. Raises ConnectFailure
-        (`dns_failed`).
-        """
+        """Asks gevent's resolver; simultaneous calls share one question. Raises ConnectFailure (`dns_failed`)."""
         key = (host, port)
         lookup = self._lookups.get(key)
         if lookup is None:
@@ -187,8 +187,9 @@ class Network:
 
 @contextmanager
 def time_limit(timeout_s: float, timings: Timings, host: str) -> Iterator[None]:
-    """One deadline for all phases. Raises ConnectFailure: `upgrade_timeout` in the last phase, else
-    `connect_timeout`.
+    """One deadline for all phases.
+
+    Raises ConnectFailure: `upgrade_timeout` in the last phase, else `connect_timeout`.
     """
     timeout = gevent.Timeout(timeout_s)
     timeout.start()
@@ -215,11 +216,11 @@ UPGRADING: Final = "waiting for the answer to the upgrade"
 
 
 def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: Timings) -> Any:
-    """A connected gevent socket (TLS done, if asked for). `timings` is filled on the way. Set a `time_limit`
-    around it.
+    """A connected gevent socket (TLS done, if asked for).
 
-    Raises ConnectFailure: `dns_failed`, `connect_*` (`_exhausted`: this machine's limits), `proxy_failed`,
-    `tls_*`.
+    `timings` is filled on the way. Set a `time_limit` around it.
+
+    Raises ConnectFailure: `dns_failed`, `connect_*` (`_exhausted`: this machine's limits), `proxy_failed`, `tls_*`.
     """
     name = network.server_name(host)
     host, port = network.place(host, port)

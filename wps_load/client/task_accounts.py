@@ -72,8 +72,11 @@ class TaskPublisher:
 
 
 class Account:
-    """A client's receiving side, and its publisher. `groups` that others may put it into are not known here, so that
-    what comes of those is no misdelivery: `others_add`."""
+    """A client's receiving side, and its publisher.
+
+    `groups` that others may put it into are not known here, so that what comes of those is no
+    misdelivery: `others_add`.
+    """
 
     def __init__(self, context: PopulationContext) -> None:
         self._context = context

@@ -28,8 +28,11 @@ class TaskStream:
         self._newest_ns = 0
 
     def take(self, due_ns: int) -> int:
-        """The number of the message that is handed to the socket now. `due_ns` may be before that of the one before,
-        where one of a client's greenlets had to wait; it is counted by the order in which they left."""
+        """The number of the message that is handed to the socket now.
+
+        `due_ns` may be before that of the one before, where one of a client's greenlets had to wait; it is counted by
+        the order in which they left.
+        """
         self._newest_ns = max(self._newest_ns, due_ns)
         self._log.came_back(self._newest_ns)
         return self.out.take()

@@ -91,8 +91,11 @@ class Calls:
 
 
 class TokenStore:
-    """`make`: one call. `role_wait_ns`: how long a 403 is asked again, before the first token. `say`: for a person,
-    once of a kind. `renews`: tokens are renewed before anybody asks; else when they are used after half their life."""
+    """`make`: one call.
+
+    `role_wait_ns`: how long a 403 is asked again, before the first token. `say`: for a person, once of a kind.
+    `renews`: tokens are renewed before anybody asks; else when they are used after half their life.
+    """
 
     def __init__(
         self,
@@ -225,8 +228,10 @@ class TokenStore:
 
 
 def _life_s(token: str, asked_s: int) -> float:
-    """How long a fresh token lives, by its own claims: the difference of two of the service's times needs no clock of
-    ours."""
+    """How long a fresh token lives, by its own claims.
+
+    The difference of two of the service's times needs no clock of this process.
+    """
     claims = read_claims(token) or {}
     begins, ends = claims.get("iat", claims.get("nbf")), claims.get("exp")
     numbers = all(isinstance(each, int | float) and not isinstance(each, bool) for each in (begins, ends))

@@ -20,16 +20,20 @@ _Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`label`: for a person; empty where the run has one population. `config`: the run with those who go this way, one
-    that publishes first, app servers last."""
+    """`label`: for a person; empty where the run has one population.
+
+    `config`: the run with those who go this way, one that publishes first, app servers last.
+    """
 
     label: str
     config: RunConfig
 
 
 def routes(config: RunConfig) -> list[Route]:
-    """Each way once, in the order of the mix. App servers have no connection: what they send is checked on the first
-    way into their hub, or on one of their own."""
+    """Each way once, in the order of the mix.
+
+    App servers have no connection: what they send is checked on the first way into their hub, or on one of their own.
+    """
     if not config.is_mix:
         return [Route("", config)]
     found: dict[_Key, list[Population]] = {}
@@ -46,8 +50,10 @@ def routes(config: RunConfig) -> list[Route]:
 def ways_checks(
     config: RunConfig, network: Network, say: Callable[[str, str], None], reached: Callable[[int], None]
 ) -> Iterator[Check]:
-    """The checks of all ways: the first whole, the others as far as they differ from it. `reached`: is told how many
-    addresses the target has."""
+    """The checks of all ways: the first whole, the others as far as they differ from it.
+
+    `reached`: is told how many addresses the target has.
+    """
     broken = ""
     for number, route in enumerate(routes(config)):
         way = Way(route.config, network, config.run_time_s, say=say)

@@ -27,8 +27,10 @@ def workers_needed(busy_us: float) -> int:
 
 
 def lines(users: int, busy_us: float | None, machine: Machine) -> Iterator[str]:
-    """`machine`: the kind of which there are to be several, with as many workers as cores. `busy_us`: what all messages
-    take of a core each second; None: unknown, so nothing is said of it."""
+    """`machine`: the kind of which there are to be several, with as many workers as cores.
+
+    `busy_us`: what all messages take of a core each second; None: unknown, so nothing is said of it.
+    """
     each_us = (busy_us or 0.0) / max(1, users)
     first = walls(machine, cpu_us_per_s=each_us)[0]
     needed = machines_needed(users, machine, cpu_us_per_s=each_us)

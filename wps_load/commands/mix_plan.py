@@ -35,8 +35,11 @@ def planned(config: RunConfig, found: Samples) -> MixForecast:
 
 
 def growing(config: RunConfig, found: Samples) -> Callable[[float], Load] | None:
-    """The load of the same mix with so many times the users: where publishers are a share of them, fan-out grows with
-    the square. None: not the users, but steps or a search say how many there are."""
+    """The load of the same mix with a multiple of its users.
+
+    Where publishers are a share of them, fan-out grows with the square. None: not the users, but steps or a
+    search say how many there are.
+    """
     if config.users is None or config.stages is not None or config.capacity is not None:
         return None
     users = config.users

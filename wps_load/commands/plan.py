@@ -37,8 +37,10 @@ example:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Prints the plan: 0, or 3 if it was to be checked and the units do not hold it. Raises ConfigError for settings,
-    growth or prices that cannot be read."""
+    """Prints the plan: 0, or 3 if it was to be checked and the units do not hold it.
+
+    Raises ConfigError for settings, growth or prices that cannot be read.
+    """
     parser = run_parser("plan", "Says what a run will do and cost, without connecting.", _EXAMPLE)
     parser.add_argument(
         "--growth", default="", metavar="N,N", help="units and cost for N times the connections too: 2,5,10"

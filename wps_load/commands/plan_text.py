@@ -29,8 +29,11 @@ def lines(
     populations: Sequence[PopulationForecast] = (),
     grow: Callable[[float], Load] | None = None,
 ) -> Iterator[str]:
-    """The whole plan. `costs` None: the scenario publishes nothing. `populations`: of a mix; `grow`: its load with so
-    many times the users."""
+    """The whole plan.
+
+    `costs` None: the scenario publishes nothing. `populations`: of a mix; `grow`: its load
+    with so many times the users.
+    """
     what = config.population.scenario if config.mix is None else f"{config.mix}, {len(populations)} populations"
     yield f"{what} over {config.protocols}, against {config.target.describe()}"
     yield ""

@@ -152,8 +152,11 @@ def _load_of_mix(path: Path, asked: _Asked) -> list[str]:
 
 
 def as_settings(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[str, Path]) -> list[str]:
-    """The same command line for a command that reads a run's settings and runs nothing: what is named in front becomes
-    `--config` or `--wps-mix`, with the spawn rate that the run would take. Raises ConfigError."""
+    """The same command line for a command that reads a run's settings and runs nothing.
+
+    What is named in front becomes `--config` or `--wps-mix`, with the spawn rate that the run would
+    take. Raises ConfigError.
+    """
     if not argv or argv[0].startswith("-"):
         return list(argv)
     named, rest = argv[0], argv[1:]
@@ -239,8 +242,10 @@ def _locustfile(named: object, config: Path) -> Path:
 
 
 def _spawn_rate(asked: _Asked, settings: Mapping[str, Any]) -> int | None:
-    """Connections a second, so that everybody is there soon; None where the file's own rate fits its own users, or
-    where a number is wrong, which is told later."""
+    """Connections a second, so that everybody is there soon.
+
+    None where the file's own rate fits its own users, or where a number is wrong, which is told later.
+    """
     changed = asked.users is not None or asked.stages is not None or asked.capacity is not None
     if not changed and "spawn-rate" in settings:
         return None

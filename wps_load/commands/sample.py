@@ -46,8 +46,10 @@ class Costs:
 
 
 class Sample:
-    """The messages of a population as they will look, names of a run's usual length among them. `receiver`: the
-    protocol of those who hear them, its own where nothing is said."""
+    """The messages of a population as they will look, names of a run's usual length among them.
+
+    `receiver`: the protocol of those who hear them, its own where nothing is said.
+    """
 
     def __init__(self, population: Population, receiver: str | None = None) -> None:
         self.population = population
@@ -119,8 +121,10 @@ class Sample:
         return self._own_wire.ack(SAMPLES, None, "") if self.population.ack and self.codec.enveloped else b""
 
     def costs(self, seconds: float) -> Costs:
-        """Measures for about `seconds`, on this core. Of the batches the median: what else the machine does
-        disturbs little."""
+        """Measures for about `seconds`, on this core.
+
+        Of the batches the median: what else the machine does disturbs little.
+        """
         return Costs(self.publish_us(seconds / 2), self.receive_us(seconds / 2))
 
     def publish_us(self, seconds: float) -> float | None:
@@ -150,8 +154,10 @@ class Sample:
             began = now_ns()
 
     def _receiving(self, ours: socket.socket, theirs: socket.socket) -> Callable[[], int]:
-        """Receives one message as a connection does: read, unframe, decode, read the stamp, ask the ledger,
-        note the latency."""
+        """Receives one message as a connection does.
+
+        It is read, unframed and decoded, its stamp is read, the ledger is asked, and the latency is noted.
+        """
         session, reader = new_session(self.heard_by), FrameReader()
         for opcode, payload in reader.feed(self._wire.connected("c", None, None)):
             session.receive(opcode, payload)

@@ -35,8 +35,10 @@ def lines(
     sku: str | None,
     grow: Callable[[float], Load] | None = None,
 ) -> Iterator[str]:
-    """Units, headroom and cost of `load`, and of `growth` times it. `units`, `sku`: what was bought, if known. `grow`:
-    as of `sizing`."""
+    """Units, headroom and cost of `load`, and of `growth` times it.
+
+    `units`, `sku`: what was bought, if known. `grow`: as of `sizing`.
+    """
     found = sizing(scenario, load, guide, growth, prices, units=units, sku=sku, grow=grow)
     yield f"Units, at {PLANNED_SHARE:.0%} of Azure's published figures ({guide.compiled})"
     several = list(dict.fromkeys(use_case for use_case, _ in load.parts))

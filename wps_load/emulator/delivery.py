@@ -1,5 +1,6 @@
-"""The way of a message delivery from the hub to a socket, with the faults on it. No socket, no clock: time
-is an argument.
+"""The way of a message delivery from the hub to a socket, with the faults on it.
+
+No socket, no clock: time is an argument.
 
 Order: a connection's deliveries leave in the order they were made, whatever delay and jitter do; only
 `reorder` reorders. `service-rate` gives each delivery its place in one line; `delay` and `jitter` follow;
@@ -24,9 +25,7 @@ REORDER_WAIT_NS = 200 * NS_PER_MS
 
 
 class DeliveryLink(Protocol):
-    """A connection's socket. `due_ns`, `waiting`: this module's notes on it, kept there because that is
-    cheapest.
-    """
+    """A connection's socket. `due_ns`, `waiting`: this module's notes on it, kept there because that is cheapest."""
 
     due_ns: int
     waiting: int
@@ -136,9 +135,7 @@ class FaultyDelivery:
             fault.strike(_Outgoing(self, link, frame, stream, now_ns))
 
     def replay(self, link: DeliveryLink, frame: bytes, now_ns: int) -> None:
-        """What a recovered connection gets again: timed like all, but no second victim of drop and its
-        like.
-        """
+        """What a recovered connection gets again: timed like all, but no second victim of drop and its like."""
         self._leave(link, frame, None, now_ns)
 
     def run(self, now_ns: int) -> None:

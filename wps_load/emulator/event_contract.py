@@ -12,8 +12,9 @@ from wps_load.protocol.messages import SendEvent
 
 
 class HandlerFailed(Exception):
-    """There is no handler, it could not be reached, or it answered with an error: `status` is what a connecting client
-    is told, the text what happened.
+    """There is no handler, it could not be reached, or it answered with an error.
+
+    `status` is what a connecting client gets, the text is what happened.
     """
 
     def __init__(self, status: int, why: str) -> None:
@@ -53,8 +54,10 @@ class ConnectAnswer:
 
 
 class EventHandlers(Protocol):
-    """`connect` and `user_event` raise HandlerFailed; the others never raise. Each `connect`, if it was accepted, is
-    followed by `connected` and `disconnected`, or, if nothing came of it, by `forget`.
+    """`connect` and `user_event` raise HandlerFailed; the others never raise.
+
+    Each `connect`, if it was accepted, is followed by `connected` and `disconnected`, or, if
+    nothing came of it, by `forget`.
     """
 
     async def connect(self, request: ConnectRequest) -> ConnectAnswer: ...

@@ -60,8 +60,9 @@ class _HandlerState:
 
 
 class HttpEventHandlers:
-    """`settings` is asked for each event, so that a file may be read anew. `tell` gets a sentence for each kind of
-    failure, once: what an app server sees of the service's side.
+    """`settings` is asked for each event, so that a file may be read anew.
+
+    `tell` gets a sentence for each kind of failure, once: what an app server sees of the service's side.
     """
 
     def __init__(

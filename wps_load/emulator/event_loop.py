@@ -18,9 +18,7 @@ def use_uvloop() -> None:
 
 
 def calm_the_collector() -> None:
-    """Fewer and smaller garbage collections: a pause of the emulator would be measured as the service's
-    latency.
-    """
+    """Fewer and smaller garbage collections: a pause of the emulator would be measured as the service's latency."""
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
 
@@ -28,8 +26,7 @@ def calm_the_collector() -> None:
 def wait_for_the_end(*, with_stdin: bool) -> asyncio.Event:
     """An event that SIGTERM and SIGINT set; `with_stdin`: the end of standard input instead of SIGINT.
 
-    A terminal's Ctrl-C reaches the whole process group, but a parent that still drains ends us by closing
-    the pipe.
+    A terminal's Ctrl-C reaches the whole process group, but a parent that still drains ends us by closing the pipe.
     """
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -1,5 +1,6 @@
-"""One hub: connections, groups, users, rights, acks, reliable queues. No socket, no clock: time is an
-argument.
+"""One hub: connections, groups, users, rights, acks, reliable queues.
+
+No socket, no clock: time is an argument.
 
 It decides; bytes leave through each connection's `ClientLink` (system messages, acks) and through the `Delivery`
 (messages, which faults may touch). Source of the rules: the subprotocols' documentation; where that is
@@ -108,8 +109,8 @@ class Hub:
     def recover(self, connection: HubConnection, link: ClientLink, now_ns: int) -> None:
         """The connection goes on on its new socket, with what it has not acknowledged sent again.
 
-        It keeps its subprotocol, whatever the client offered. A second socket for a connection that still has one
-        replaces it.
+        It keeps its subprotocol, whatever the client offered. A second socket for a connection that
+        still has one replaces it.
         """
         assert connection.queue is not None
         if connection.link is not None:
@@ -190,9 +191,7 @@ class Hub:
     # -- what clients send ---------------------------------------------------------------------------------
 
     def receive(self, connection: HubConnection, message: Upstream, now_ns: int) -> SendEvent | None:
-        """Does what a client asks. An event is given back: the caller asks the handler, then calls
-        `answer`.
-        """
+        """Does what a client asks. An event is given back: the caller asks the handler, then calls `answer`."""
         if type(message) is SendToGroup and message.ack_id is None:  # the hot path
             self._publish(connection, message, now_ns)
             return None
@@ -336,9 +335,7 @@ class Hub:
 
 
 def _discard(index: dict[str, dict[str, HubConnection]], key: str, connection_id: str) -> None:
-    """Removes an entry and, when it was the last one, its key: groups and users exist while they have
-    connections.
-    """
+    """Removes an entry and, when it was the last one, its key: groups and users exist while they have connections."""
     members = index.get(key)
     if members is not None:
         members.pop(connection_id, None)

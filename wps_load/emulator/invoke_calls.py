@@ -43,8 +43,10 @@ def event_of(connection: Invoker, message: Invoke) -> SendEvent | None:
 
 
 def respond(delivery: Delivery, connection: Invoker, invocation_id: str, reply: Reply | None, now_ns: int) -> None:
-    """The handler has answered. The response is a delivery, which faults may touch. Of one that was cancelled, or whose
-    socket is gone: nothing."""
+    """The handler has answered.
+
+    The response is a delivery, which faults may touch. Of one that was cancelled, or whose socket is gone: nothing.
+    """
     link = connection.link
     if invocation_id in connection.invocations and link is not None:
         connection.invocations.discard(invocation_id)

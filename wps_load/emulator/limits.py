@@ -76,9 +76,7 @@ class Limits:
         return self._rest.take(now_ns)
 
     def quota_used_up(self, bytes_out: int, now_ns: int) -> bool:
-        """Whether a day's messages (2 KB of outbound traffic each) are spent; a day counts from the first
-        question.
-        """
+        """Whether a day's messages (2 KB of outbound traffic each) are spent; a day counts from the first question."""
         quota = self.tier.messages_per_day
         if quota is None:
             return False

@@ -1,7 +1,9 @@
-"""MQTT, the service's side: how publications become packets, and what a session has not been acknowledged yet. Pure.
+"""MQTT, the service's side: how publications become packets, and what a session has not been acknowledged yet.
 
-Source: Azure Web PubSub, "Cross-protocol communication" and "MQTT cloud events"; what no page says is decided in
-docs/emulator.md.
+Pure.
+
+Source: Azure Web PubSub, "Cross-protocol communication" and "MQTT cloud events"; what no page says is
+decided in docs/emulator.md.
 """
 
 from __future__ import annotations
@@ -175,8 +177,10 @@ class MqttQueue:
         return len(self._unacked)
 
     def number(self, message: RoutedMessage) -> int | None:
-        """QoS and packet identifier of the delivery that is about to be made: the publication's QoS (1 of other
-        protocols), lowered by the subscription's."""
+        """QoS and packet identifier of the delivery that is about to be made.
+
+        The QoS is the publication's (1 for other protocols), lowered by the subscription's.
+        """
         qos = min(1 if message.mqtt is None else message.mqtt.qos, self.subscriptions.get(message.group or "", 2))
         if not qos:
             self._last = None

@@ -1,6 +1,4 @@
-"""Starts and ends the embedded emulator as a child process. Standard library only: its caller may be
-gevent-patched.
-"""
+"""Starts and ends the embedded emulator as a child process. Standard library only: its caller may be gevent-patched."""
 
 from __future__ import annotations
 
@@ -92,8 +90,9 @@ class EmulatorProcess:
         return self._process.poll() is None
 
     def stop(self) -> int:
-        """Ends it and returns its exit code. Twice does nothing more; nor does a fork of the process that
-        started it.
+        """Ends it and returns its exit code.
+
+        Twice does nothing more; nor does a fork of the process that started it.
         """
         return _end(self._process) if os.getpid() == self._owner_pid else 0
 

@@ -27,8 +27,9 @@ _MAX_INT = 2_147_483_647
 
 
 def list_group(call: Call) -> web.Response:
-    """A page of a group's connections, in the order of their ids; the next one begins behind the last of this one, so
-    that nobody is skipped when others leave.
+    """A page of a group's connections, in the order of their ids.
+
+    The next one begins behind the last of this one, so that nobody is skipped when others leave.
     """
     group = call.group
     page = call.whole("maxpagesize", 1, _MAX_PAGE)

@@ -34,8 +34,10 @@ class Parts:
         return name in self._raw
 
     def name(self, name: str, known: Container[str] = ()) -> str:
-        """A segment, decoded. Where `%2F` is in it, the name with the `%2F` if it is among the `known` ones, else the
-        one with the slash: the service keeps the first, says Microsoft's emulator; the documents mean the second.
+        """A segment, decoded.
+
+        Where `%2F` is in it, the name with the `%2F` if it is among the `known` ones, else the one with the slash: the
+        service keeps the first, says Microsoft's emulator; the documents mean the second.
         """
         segment = self._raw[name]
         if "%2" in segment:

@@ -181,8 +181,9 @@ def _accept(
 
 
 def _recover(request: web.Request, service: Service, hub: Hub) -> web.StreamResponse:
-    """A reliable client's return, with the subprotocol that it had. If its connection is gone, that is said by close
-    code 1008 after the upgrade.
+    """A reliable client's return, with the subprotocol that it had.
+
+    If its connection is gone, that is said by close code 1008 after the upgrade.
     """
     query = request.query
     connection = hub.recoverable(query["awps_connection_id"], query.get("awps_reconnection_token", ""), now_ns())
@@ -225,8 +226,9 @@ def _authenticate(request: web.Request, service: Service, hub: str) -> ClientCla
 
 
 def _raw_group(request: web.Request) -> GroupOfRaw | None:
-    """`webpubsub_mode`: what a simple client's frames become. The last value wins; names and values ignore case; an
-    empty one is the default.
+    """`webpubsub_mode`: what a simple client's frames become.
+
+    The last value wins; names and values ignore case; an empty one is the default.
     """
     given = {name.lower(): value for name, value in request.query.items()}
     mode = given.get("webpubsub_mode", "").lower() or "sendevent"

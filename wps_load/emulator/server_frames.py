@@ -1,7 +1,6 @@
 """RFC 6455 framing, server side: reads masked client frames, builds unmasked server frames.
 
-Not the client's reader turned round: an instrument that is checked against its own code would share its
-mistakes.
+Not the client's reader turned round: an instrument that is checked against its own code would share its mistakes.
 """
 
 from __future__ import annotations
@@ -60,8 +59,9 @@ def build_close(code: int, reason: str = "") -> bytes:
 
 
 def read_close(payload: bytes) -> tuple[int, str]:
-    """Code and reason of a close frame; 1005 when it names none. Raises RemoteProtocolError for what RFC
-    6455 forbids.
+    """Code and reason of a close frame; 1005 when it names none.
+
+    Raises RemoteProtocolError for what RFC 6455 forbids.
     """
     if not payload:
         return 1005, ""
@@ -90,9 +90,7 @@ class ServerFrameReader:
         self.error: RemoteProtocolError | None = None
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are now complete, in order. What breaks the protocol is left in `error`, after
-        them.
-        """
+        """The messages that are now complete, in order. What breaks the protocol is left in `error`, after them."""
         if self._between:  # one whole short message and nothing else, as clients that wait for an answer send?
             size = len(data) - 8
             if 126 <= size <= self._longest_lone:

@@ -1,6 +1,4 @@
-"""Ties hubs, sockets, faults, limits and event handlers together: what one emulator process is, without its
-HTTP face.
-"""
+"""Ties hubs, sockets, faults, limits and event handlers together: an emulator process without its HTTP side."""
 
 from __future__ import annotations
 

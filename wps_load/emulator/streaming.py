@@ -38,8 +38,11 @@ _CANCELLED = StreamError("Cancelled", "The publisher has gone, or its stream was
 
 @dataclass(slots=True)
 class Stream:
-    """One that is active. `expected`: the number of the next fragment. `active_ns`: when something was last accepted
-    of it; `idle_ns`: how long it may be idle."""
+    """One that is active.
+
+    `expected`: the number of the next fragment. `active_ns`: when something was last accepted of it;
+    `idle_ns`: how long it may be idle.
+    """
 
     connection: HubConnection
     stream_id: str
@@ -134,8 +137,10 @@ class HubStreams:
     # -- how they end ----------------------------------------------------------------------------------------
 
     def expire(self, now_ns: int) -> None:
-        """Ends those that were idle for too long, and tells subscribers of those whose connections are gone. Call it
-        often: the time-out is kept as exactly as that."""
+        """Ends those that were idle for too long, and tells subscribers of those whose connections are gone.
+
+        Call it often: the time-out is kept as exactly as that.
+        """
         orphans, self._orphans = self._orphans, []
         for stream in orphans:
             self._tell_subscribers(stream, _CANCELLED, now_ns)

@@ -13,11 +13,12 @@ _BY_SUBPROTOCOL = {wire.subprotocol: wire for wire in WIRES if wire.subprotocol 
 
 
 def choose(offered: tuple[str, ...], chosen: str | None = None) -> tuple[Wire, str | None]:
-    """The wire, and the subprotocol to echo. `chosen`: the connect handler's word, which is one of those
-    offered.
+    """The wire, and the subprotocol to echo.
 
-    Without it the first known one, whatever its case; a custom subprotocol that nobody chose is not echoed, and the
-    client is simple.
+    `chosen`: the connect handler's word, which is one of those offered.
+
+    Without it the first known one, whatever its case; a custom subprotocol that nobody chose is not echoed,
+    and the client is simple.
     """
     if chosen is not None:
         return _BY_SUBPROTOCOL.get(chosen.lower(), SIMPLE), chosen

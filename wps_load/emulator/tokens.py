@@ -35,8 +35,10 @@ class ClientClaims:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose tokens are taken. `access_key` None: local authentication is switched off. `issuer`: an Entra ID of one's
-    own making, whose tokens for REST are taken unverified. `any_entra`: those of every issuer are.
+    """Whose tokens are taken.
+
+    `access_key` None: local authentication is switched off. `issuer`: an Entra ID of one's own making, whose tokens for
+    REST are taken unverified. `any_entra`: those of every issuer are.
     """
 
     access_key: str | None = field(repr=False)

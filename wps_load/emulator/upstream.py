@@ -31,9 +31,7 @@ _HANDLER_PATH = "/api/webpubsub/hubs/{hub}"
 
 
 def build_upstream(connection_string: ConnectionString) -> web.Application:
-    """`GET /negotiate?hub=H&id=USER` and the event handler below `/api/webpubsub/hubs/{hub}`, as Azure's
-    samples have.
-    """
+    """`GET /negotiate?hub=H&id=USER`, and the event handler below `/api/webpubsub/hubs/{hub}`, like Azure's samples."""
     app = web.Application(client_max_size=2 * 1024 * 1024)
     app[_CONNECTION_STRING] = connection_string
     app.router.add_get("/negotiate", _negotiate)

@@ -59,8 +59,9 @@ class Webhooks:
         body: bytes,
         jar: aiohttp.CookieJar,
     ) -> WebhookAnswer:
-        """One request, tried again after 408, 5xx and network errors. Raises WebhookFailed: a 4xx of the app server's,
-        else 500.
+        """One request, tried again after 408, 5xx and network errors.
+
+        Raises WebhookFailed: a 4xx of the app server's, else 500.
 
         `authority`: host and port by which clients know this service; the app server is told the host alone, which is
         what it looks up (Azure's has no port).

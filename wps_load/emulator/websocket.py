@@ -39,8 +39,10 @@ _CUT = ConnectionEnd(None, "The connection ended.", by_client=False)
 
 
 class WebSocketOwner(Protocol):
-    """Who is told. `message` may raise RemoteProtocolError, which closes the link with its code. `batch_end`, if
-    there is one: all that came together has been told.
+    """Who is told.
+
+    `message` may raise RemoteProtocolError, which closes the link with its code. `batch_end`, if there is one: all that
+    came together has been told.
     """
 
     batch_end: Callable[[], None] | None
@@ -57,8 +59,9 @@ def _nowhere(frame: bytes) -> None:
 
 
 class WebSocketLink(asyncio.Protocol):
-    """`open`: messages may still be written. `lost` is told once, when the socket is gone or the client
-    closed.
+    """`open`: messages may still be written.
+
+    `lost` is told once, when the socket is gone or the client closed.
 
     `write` hands a whole frame to the transport; never blocks. Nothing happens on a link that is not open. It is the
     transport's own, and only another while that is not enough: a call less for each delivery.
@@ -187,9 +190,7 @@ class WebSocketLink(asyncio.Protocol):
             self._tell(ConnectionEnd(code, reason, by_client=True))
 
     def _fail(self, error: RemoteProtocolError) -> None:
-        """Says why and hangs up. Half-closed first: an outright close with unread data would reset the
-        close frame.
-        """
+        """Says why and hangs up. Half-closed first: an outright close with unread data would reset the close frame."""
         if self._closing is None:
             self.close(error.close_code, str(error))
             self._tell(ConnectionEnd(error.close_code, str(error), by_client=False))

@@ -48,9 +48,7 @@ Reply = tuple[DataType, bytes, Metadata]
 
 
 class Wire(Protocol):
-    """One subprotocol. `decode` raises RemoteProtocolError with the close code; the others build whole
-    frames.
-    """
+    """One subprotocol. `decode` raises RemoteProtocolError with the close code; the others build whole frames."""
 
     @property
     def name(self) -> str: ...

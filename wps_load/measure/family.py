@@ -1,5 +1,7 @@
-"""What monitoring systems are shown, whatever the system: families of figures, which Prometheus and OpenTelemetry name
-by the same rules."""
+"""Families of figures for monitoring systems, whatever the system.
+
+Prometheus and OpenTelemetry name them by the same rules.
+"""
 
 from __future__ import annotations
 
@@ -101,8 +103,11 @@ def bounds_ns(metric: str, slos: Sequence[Slo]) -> tuple[int, ...]:
 def buckets(
     histograms: Sequence[Histogram | None], bounds: Sequence[int], waited: Sequence[Histogram | None] = ()
 ) -> Buckets:
-    """All histograms together. `waited`: of attempts that were given up, which stand behind all values and so above
-    every bound, as they do in the report's percentiles."""
+    """All histograms together.
+
+    `waited`: of attempts that were given up, which stand behind all values and so above every bound, as they do in
+    the report's percentiles.
+    """
     counts, total_ns = [0] * (len(bounds) + 1), 0
     for histogram in histograms:
         if histogram is None or not histogram.count:

@@ -1,9 +1,8 @@
 """A histogram of nanoseconds in HdrHistogram's bucket layout, counted with numpy.
 
-Layout (HdrHistogram, 3 significant digits, lowest discernible value 1): 2048 linear buckets of 1 ns, then
-1024 for each doubling, so that no bucket is wider than 1/1024 of its value. `hdrh` does the log format and
-checks our percentiles; recording is ours: the library takes one value a call, a vectorised batch costs 0.07
-µs a value.
+Layout (HdrHistogram, 3 significant digits, lowest discernible value 1): 2048 linear buckets of 1 ns, then 1024 for each
+doubling, so that no bucket is wider than 1/1024 of its value. `hdrh` does the log format and checks our percentiles;
+recording is ours: the library takes one value a call, a vectorised batch costs 0.07 µs a value.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""HdrHistogram's log (`.hlog`), version 1.3: a line for each metric and interval, the metric as the line's
-tag.
+"""HdrHistogram's log (`.hlog`), version 1.3: a line for each metric and interval, the metric as the line's tag.
 
     #[Histogram log format version 1.3]
     #[BaseTime: 1700000000.000 (seconds since epoch)]

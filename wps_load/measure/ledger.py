@@ -1,9 +1,7 @@
-"""The ledger: for each stream and receiver delivered, lost, duplicated, reordered; exact at both ends of a
-stream.
+"""The ledger: for each stream and receiver delivered, lost, duplicated, reordered; exact at both ends of a stream.
 
-The theory is "Exact accounting" in docs/architecture.md. One process has one ledger, with its own streams and
-its own receivers. In the drain each ledger settles the finals of *all* of them, and their totals add up to
-the run's.
+The theory is "Exact accounting" in docs/architecture.md. One process has one ledger, with its own streams and its own
+receivers. In the drain each ledger settles the finals of *all* of them, and their totals add up to the run's.
 """
 
 from __future__ import annotations
@@ -93,9 +91,11 @@ class LedgerTotals:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Before the drain. `missing`: numbers skipped so far that did not come yet; they may be on their way, or
-    due while a receiver was away. `missing_opened`: how many were ever skipped. Of those skipped until some
-    instant, at least `missing - (missing_opened - missing_opened then)` are missing still.
+    """Before the drain.
+
+    `missing`: numbers skipped so far that did not come yet; they may be on their way, or due while a receiver was away.
+    `missing_opened`: how many were ever skipped. Of those skipped until some instant, at least `missing -
+    (missing_opened - missing_opened then)` are missing still.
     """
 
     published: int
@@ -133,8 +133,10 @@ CountBefore = Callable[[StreamFinal, int], int]
 
 
 class Ledger:
-    """All accounting of one process. `run`: the id in our stamps; a caller tells of other runs' messages
-    (`stranger`) and of damaged ones (`damaged`), and ignores messages whose epoch is not `epoch`.
+    """All accounting of one process.
+
+    `run`: the id in our stamps; a caller tells of other runs' messages (`stranger`) and of damaged ones (`damaged`),
+    and ignores messages whose epoch is not `epoch`.
 
     `entitled(index, stream)`: whether the receiver of that index belongs to the stream's audience. A delivery belongs
     to the receiver's population, what is published to the publisher's: `population_of(index)`, `sender_of(stream)` are
@@ -163,8 +165,10 @@ class Ledger:
         self._settled = False
 
     def new_epoch(self, epoch: int, closed_before_ns: int = 0) -> None:
-        """Forgets counts and starts the streams at 0. Memberships stay, but for windows that ended before
-        `closed_before_ns`: give the instant at which the epoch began.
+        """Forgets counts and starts the streams at 0.
+
+        Memberships stay, but for windows that ended before `closed_before_ns`: give the instant
+        at which the epoch began.
         """
         self.epoch = epoch
         self._settled = False
@@ -180,8 +184,8 @@ class Ledger:
     def open_stream(self, stream: int, audience: int, owner: int | None, no_echo: bool) -> OutStream:
         """The publisher's side; the same stream again (a reconnect) continues its numbers.
 
-        `owner`: the publisher's index, None for REST senders. Raises ValueError when the stream is open with
-        another audience.
+        `owner`: the publisher's index, None for REST senders. Raises ValueError when the stream is
+        open with another audience.
         """
         out = self._streams.get(stream)
         if out is None:
@@ -222,9 +226,7 @@ class Ledger:
         )
 
     def outstanding(self) -> int:
-        """After `settle`: expected messages that did not come yet. Costs nothing; the drain ends when it is
-        0.
-        """
+        """After `settle`: expected messages that did not come yet. Costs nothing; the drain ends when it is 0."""
         return sum([tally.outstanding for tally in self._tallies])
 
     def totals(self, population: int | None = None) -> LedgerTotals:

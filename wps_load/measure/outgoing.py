@@ -35,8 +35,10 @@ class StreamFinal(NamedTuple):
 
 
 class OutStream:
-    """One stream's numbers. `seq` is the next one: a hot caller may read and increment it itself. `population`: the
-    number of the publisher's."""
+    """One stream's numbers.
+
+    `seq` is the next one: a hot caller may read and increment it itself. `population`: the number of the publisher's.
+    """
 
     __slots__ = ("_failed", "_uncertain", "audience", "failed_by", "no_echo", "owner", "population", "seq", "stream")
 
@@ -74,8 +76,10 @@ class OutStream:
             self.failed_by[cause] = self.failed_by.get(cause, 0) + 1
 
     def uncertain(self, seq: int) -> None:
-        """`seq` was handed to the socket, and whether it was published is unknown (a REST call without an answer): it
-        counts as published, and is expected only where it comes."""
+        """Takes note of a message that was handed to the socket and may not have been published.
+
+        A REST call without an answer is one. It counts as published, and is expected only where it comes.
+        """
         if self._uncertain is None:
             self._uncertain = IntervalSet()
         self._uncertain.add(seq)

@@ -135,8 +135,10 @@ Tail = tuple[IntervalSet, int]
 
 
 class OutstandingPair:
-    """A pair of which something is outstanding after `settle`. `firm`: expected whether it came or not. `away`: due
-    while the receiver was disconnected unasked; `missed` is how many of those did not come.
+    """A pair of which something is outstanding after `settle`.
+
+    `firm`: expected whether it came or not. `away`: due while the receiver was disconnected unasked; `missed` is how
+    many of those did not come.
     """
 
     __slots__ = ("away", "firm", "missed", "next", "outstanding", "tails")
@@ -295,8 +297,10 @@ class Receiver:
             membership.back(at_ns)
 
     def left(self, audience: int, at_ns: int, planned: bool) -> None:
-        """Membership ended: by plan (leave, stop, churn), or unasked (the socket was lost). By plan, of a member that
-        is away unasked: it is not to come back, so that it misses nothing from now on."""
+        """Membership ended: by plan (leave, stop, churn), or unasked (the socket was lost).
+
+        By plan, of a member that is away unasked: it is not to come back, so that it misses nothing from now on.
+        """
         membership = self.memberships.get(audience)
         if membership is None:
             return

@@ -37,8 +37,10 @@ class Recorder:
         return found
 
     def fail(self, metric: str, label: str, n: int = 1, sentence: str = "") -> None:
-        """Counts failures of `metric`. A label outside the vocabulary is counted as `other`: never lost, and
-        no free text gets through. Raises ValueError for an unknown metric.
+        """Counts failures of `metric`.
+
+        A label outside the vocabulary is counted as `other`: never lost, and no free text gets through. Raises
+        ValueError for an unknown metric.
 
         `sentence`: what happened, in words that may be shown; that of a kind's first failure is kept.
         """

@@ -80,8 +80,11 @@ class WantedTime:
 
 
 class RequestedPart(WantedTime):
-    """Of one population: `among(n)` of the first n users belong to it. They come one after the other from `start_ns`
-    on, if that is later than their turn, and leave at `stop_ns`; None: they stay."""
+    """Of one population: `among(n)` of the first n users belong to it.
+
+    They come one after the other from `start_ns` on, if that is later than their turn, and leave at
+    `stop_ns`; None: they stay.
+    """
 
     def __init__(self, among: Callable[[int], int], start_ns: int | None = None, stop_ns: int | None = None) -> None:
         super().__init__()
@@ -103,8 +106,10 @@ class RequestedPart(WantedTime):
 
 
 class Requested(WantedTime):
-    """`patience_ns`: how long after its turn nobody misses a user that has not been heard of. `parts`: of a mix, its
-    populations."""
+    """`patience_ns`: how long after its turn nobody misses a user that has not been heard of.
+
+    `parts`: of a mix, its populations.
+    """
 
     def __init__(self, patience_ns: int, parts: Sequence[RequestedPart] = ()) -> None:
         super().__init__()
@@ -127,8 +132,10 @@ class Requested(WantedTime):
         return self.count == self.asked
 
     def note(self, asked: int, per_second: float, present: int, settled: int, at_ns: int) -> None:
-        """At `at_ns`, which does not go back, `asked` are asked for, and `settled` of the `present` users have
-        connected, or failed to, once."""
+        """Takes note of how many users are wanted and present at an instant, which does not go back.
+
+        `asked` are wanted; `settled` of the `present` ones have connected, or failed to, once.
+        """
         if not self._asks:
             if not asked:
                 return

@@ -50,9 +50,8 @@ def _expected(
 ) -> tuple[IntervalSet, tuple[Tail, ...]]:
     """What several windows make expected: firmly, and in the tails of those that ended by plan.
 
-    A message that was still sent to a member on its way out shows that the tail before it was due as well.
-    After a rejoin it shows nothing about the time before, so there a tail is judged by the messages due
-    before its end.
+    A message that was still sent to a member on its way out shows that the tail before it was due as well. After a
+    rejoin it shows nothing about the time before, so there a tail is judged by the messages due before its end.
     """
     firm = IntervalSet()
     tails = []
@@ -108,8 +107,7 @@ def instants(members: Iterable[Receiver], audience: int, drain_ns: int) -> list[
 def evaluate(rising: Callable[[int], int], points: Sequence[int]) -> dict[int, int]:
     """`rising` at each of the ascending `points`, with few calls: between two equal values all are equal.
 
-    A Poisson schedule is replayed for each call, and thousands of members join before the first message is
-    due.
+    A Poisson schedule is replayed for each call, and thousands of members join before the first message is due.
     """
     if not points:
         return {}

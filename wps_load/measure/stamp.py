@@ -52,8 +52,11 @@ def mark_of(stamp: Stamp) -> int:
 
 
 def pack_binary(epoch: int, key: int, stream: int, seq: int, due_ns: int, lag_ns: int) -> bytes:
-    """The 30 raw bytes. `epoch`: of the mark, 0..255. `key`: mark ^ stream, the same for all messages of a stream in an
-    epoch. `lag_ns`: from due to sent. Raises struct.error when another field does not fit."""
+    """The 30 raw bytes.
+
+    `epoch`: of the mark, 0..255. `key`: mark ^ stream, the same for all messages of a stream in an epoch. `lag_ns`:
+    from due to sent. Raises struct.error when another field does not fit.
+    """
     wait = lag_ns >> 10
     try:
         return _pack(0xA7, epoch, key ^ seq ^ due_ns ^ wait, stream, seq, due_ns, wait)
@@ -91,8 +94,10 @@ def read_binary(data: object) -> Stamp | None:
 
 
 def read_bytes(data: object) -> Stamp | None:
-    """The stamp of bytes that are binary, a text, or JSON's text: an MQTT 3.1.1 client is not told which. Never
-    raises."""
+    """The stamp of bytes that are binary, a text, or JSON's text: an MQTT 3.1.1 client is not told which.
+
+    Never raises.
+    """
     found = read_binary(data) or read_text(data)
     if found is None and isinstance(data, bytes):
         found = read_json(data[:_JSON_HEAD].decode(errors="replace"))

@@ -50,9 +50,7 @@ _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 
 class _Kind(NamedTuple):
-    """What a subject's values look like: `units` allowed, the operators that make a demand, and an
-    example.
-    """
+    """What a subject's values look like: `units` allowed, the operators that make a demand, and an example."""
 
     units: tuple[str, ...]
     operators: str
@@ -86,8 +84,10 @@ class SloError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """One demand. `limit` is in `unit` ("us", "ms", "s", "m", "/s", "%" or "" for a plain number). `population`: whose
-    numbers it is about; empty: the whole run's.
+    """One demand.
+
+    `limit` is in `unit` ("us", "ms", "s", "m", "/s", "%" or "" for a plain number). `population`: whose numbers it is
+    about; empty: the whole run's.
     """
 
     expression: str
@@ -304,17 +304,16 @@ class LiveSource(SloSource, Protocol):
 
     @property
     def certain_loss(self) -> int:
-        """Messages that are lost whatever comes: skipped, and not arrived within the drain time. 0 when
-        unsure.
-        """
+        """Messages that are lost whatever comes: skipped, and not arrived within the drain time. 0 when unsure."""
 
 
 def out_of_reach(slo: Slo, source: LiveSource, remaining: int, remaining_s: float) -> bool:
-    """Whether nothing that may still happen can make `slo` hold. Never true on a mere suspicion.
+    """Whether nothing that may still happen can make `slo` hold.
 
-    `remaining`: at most so many further values of the SLO's metric (for message counts: deliveries) may come,
-    and `remaining_s` of the measure phase. The best case is reckoned: all of them instant, successful, single
-    and in order.
+    Never true on a mere suspicion.
+
+    `remaining`: at most so many further values of the SLO's metric (for message counts: deliveries) may come, and
+    `remaining_s` of the measure phase. The best case is reckoned: all of them instant, successful, single and in order.
     """
     upper = slo.operator != ">" and slo.operator != ">="
     match slo.kind:

@@ -31,7 +31,9 @@ class NotJson(ValueError):
 
 
 def loads(payload: bytes) -> Any:
-    """The value. Lone surrogates become U+FFFD, as UTF-8 cannot hold them; numbers beyond a double's range null.
+    """The value.
+
+    Lone surrogates become U+FFFD, as UTF-8 cannot hold them; numbers beyond a double's range null.
 
     Raises NotJson.
     """

@@ -303,8 +303,10 @@ class JsonTemplate:
 
 
 def publish_template(kind: PublishKind, name: str, data_type: DataType, no_echo: bool = False) -> JsonTemplate:
-    """Publications to one group, or of one event, its invocations, or fragments of the stream `name`, whose numbers
-    stand where ack ids do. LocalProtocolError: protobuf data."""
+    """A template of publications to one group, of one event, of its invocations, or of a stream's fragments.
+
+    The numbers of fragments stand where ack ids do. Raises LocalProtocolError for protobuf data.
+    """
     if data_type is DataType.PROTOBUF:
         raise LocalProtocolError("protobuf data cannot be sent in a JSON subprotocol")
     if kind == "invoke":

@@ -1,9 +1,9 @@
 """MQTT as Web PubSub has it, a client's side: messages to packets and back.
 
-A topic is a group's name, literally: SUBSCRIBE joins, PUBLISH sends to the group. Topics below `$webpubsub/` are the
-service's own. Packet identifiers are ack ids: 1 to 65,535, then from 1 again. What a session remembers is in
-`mqtt_session`. Source: Azure Web PubSub, "MQTT support"; how types cross to other clients: "Cross-protocol
-communication".
+A topic is a group's name, literally: SUBSCRIBE joins, PUBLISH sends to the group. Topics below `$webpubsub/`
+are the service's own. Packet identifiers are ack ids: 1 to 65,535, then from 1 again. What a session remembers
+is in `mqtt_session`. Source: Azure Web PubSub, "MQTT support"; how types cross to other clients:
+"Cross-protocol communication".
 """
 
 from __future__ import annotations
@@ -71,8 +71,10 @@ def read_publish(packet: Publish) -> DataMessage:
 
 
 class MqttWords:
-    """How one version writes messages. `qos`: of subscriptions, and of publications that are acknowledged (1 at
-    least)."""
+    """How one version writes messages.
+
+    `qos`: of subscriptions, and of publications that are acknowledged (1 at least).
+    """
 
     def __init__(self, version: int, qos: int = 0) -> None:
         self.version = version

@@ -53,8 +53,11 @@ _CONNECTED = State.CONNECTED  # an Enum's members are slow to look up, and `rece
 
 
 class AckResult(NamedTuple):
-    """What became of a request. `ok` includes `duplicate`: done before. `error`: the service's name. `late`: the
-    caller had been told that it was overdue."""
+    """What became of a request.
+
+    `ok` includes `duplicate`: done before. `error`: the service's name. `late`: the caller had been
+    told that it was overdue.
+    """
 
     kind: str
     context: object

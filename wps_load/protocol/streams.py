@@ -17,8 +17,8 @@ Pure: answers in, payloads to be sent out, time as an argument.
   know the stream any more although the end had been sent has ended it: its `streamClosed` died with the socket.
 - A stream that says nothing for half of its idle time-out sends a keepalive.
 
-Source: Azure Web PubSub client specification, section 3.6; npm `@azure/web-pubsub-client` 1.1.0 for back-offs and
-impossible acks.
+Source: Azure Web PubSub client specification, section 3.6; npm `@azure/web-pubsub-client` 1.1.0 for
+back-offs and impossible acks.
 """
 
 from __future__ import annotations
@@ -263,8 +263,11 @@ class OutgoingStream:
 
 
 class StreamChange(NamedTuple):
-    """What an answer has changed. `started`: it accepts the stream. `over`: the stream has been forgotten; `error`: why
-    it did not end as it should have. `farewell`: to be sent."""
+    """What an answer has changed.
+
+    `started`: it accepts the stream. `over`: the stream has been forgotten; `error`: why it did not end as it should
+    have. `farewell`: to be sent.
+    """
 
     stream: OutgoingStream
     started: bool = False

@@ -45,8 +45,9 @@ CLIENT_PATH: Final = "/client/hubs/"
 
 @dataclass(frozen=True, slots=True)
 class Traits:
-    """One protocol. `name` is the value of `--wps-protocol`; `subprotocol` stands in `Sec-WebSocket-Protocol`, None:
-    nothing is offered.
+    """One protocol.
+
+    `name` is the value of `--wps-protocol`; `subprotocol` stands in `Sec-WebSocket-Protocol`, None: nothing is offered.
     """
 
     name: str

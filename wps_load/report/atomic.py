@@ -8,8 +8,9 @@ from pathlib import Path
 
 
 def put(path: Path, content: bytes) -> None:
-    """Writes `content` to `path` in one step for every reader: beside its place, then renamed (POSIX rename is atomic
-    within a file system). Raises OSError.
+    """Writes `content` to `path` in one step for every reader.
+
+    It is written beside its place, then renamed (a POSIX rename is atomic within a file system). Raises OSError.
 
     No fsync: a killed process, not a power cut, is the risk, and a sync may take longer than a message's latency.
     """

@@ -43,8 +43,7 @@ class Axis:
 
 
 def nice_step(span: float, wanted: int) -> float:
-    """A step of 1, 2 or 5 times a power of ten that divides `span` into about `wanted` (Heckbert, Graphics Gems,
-    1990)."""
+    """A step of 1, 2 or 5 times a power of ten that divides `span` into about `wanted` (Heckbert, 1990)."""
     rough = span / max(wanted, 1)
     power: float = 10.0 ** math.floor(math.log10(rough))
     return next(step * power for step in (1, 2, 5, 10) if step * power >= rough * 0.999)

@@ -52,8 +52,11 @@ class MetricPoint:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric while the run went on. `aggregate`: maximum, average, total, ... `category`: why connections closed,
-    "" of all other metrics. `interval_s`: what a point stands for."""
+    """One metric while the run went on.
+
+    `aggregate`: maximum, average, total, ... `category`: why connections closed, "" of all other metrics.
+    `interval_s`: what a point stands for.
+    """
 
     metric: str
     aggregate: str
@@ -87,8 +90,10 @@ def read_azure(paths: Sequence[str], started_at: datetime, duration_s: float) ->
 
 
 def of_documents(documents: Sequence[object], started_at: datetime, duration_s: float) -> AzureMetrics:
-    """The metrics of answers of the API, cut to the run; one that has none of a kind is left out. Raises ValueError
-    where nothing is left, with the reason."""
+    """The metrics of answers of the API, cut to the run; one that has none of a kind is left out.
+
+    Raises ValueError where nothing is left, with the reason.
+    """
     series: list[Series] = []
     reason = "Azure Monitor has answered with nothing"
     for document in documents:
@@ -115,8 +120,10 @@ def _read(path: str, started_at: datetime, duration_s: float) -> list[Series]:
 
 
 def overlay(document: object, started_at: datetime, duration_s: float) -> list[Series]:
-    """The document's metrics as far as they touch the run. Raises ValueError: another shape, no metric of Web PubSub,
-    no value, no overlap in time."""
+    """The document's metrics as far as they touch the run.
+
+    Raises ValueError: another shape, no metric of Web PubSub, no value, no overlap in time.
+    """
     rows = document.get("value") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(rows, list):
         raise ValueError("the JSON of `az monitor metrics list`: an object with a list named value")

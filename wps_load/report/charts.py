@@ -43,8 +43,7 @@ T = TypeVar("T")
 
 
 def latency_limits(expression: str, metric: str | None) -> list[dict[str, Any]]:
-    """The limit that an SLO puts on a percentile of `metric`, in ms, for a line in the chart; none for other
-    SLOs."""
+    """The limit that an SLO puts on a percentile of `metric`, in ms, for a line in the chart; none for other SLOs."""
     return [
         {"expression": expression, "ms": slo.limit_ms}
         for slo in parse(expression)
@@ -181,8 +180,11 @@ def _few(found: Sequence[T]) -> Sequence[T]:
 
 
 def thinned(rows: Sequence[Mapping[str, Any]], names: Sequence[str], limit: int = MAX_POINTS) -> Columns:
-    """Columns of the timeline, at most `limit` long: counts become rates per second; of several rows that
-    fall together counts are summed, and of everything else the largest stays, so that no spike disappears."""
+    """Columns of the timeline, at most `limit` long: counts become rates per second.
+
+    Of several rows that fall together counts are summed, and of everything else the largest stays, so
+    that no spike disappears.
+    """
     step = max(1, -(-len(rows) // limit))
     groups = [rows[i : i + step] for i in range(0, len(rows), step)]
     columns: Columns = {name: [_together(group, name) for group in groups] for name in names}
@@ -204,8 +206,10 @@ _COUNTS = frozenset({"offered", "published", "delivered", "lost", "connect_opene
 
 
 def connects_per_s(rows: Sequence[Mapping[str, Any]]) -> float | None:
-    """New connections a second: of the measure phase where there were some, else from the first to the last of the
-    ramp. None: there were none."""
+    """New connections per second in the measure phase, or else in the ramp.
+
+    Of the ramp, from the first to the last one. None: there were none.
+    """
     measured = [row for row in rows if row.get("phase") == "measure"]
     if not any(row["connect_opened"] for row in measured):
         busy = [at for at, row in enumerate(rows) if row["connect_opened"]]
@@ -258,8 +262,10 @@ def populations_over_time(summary: Summary, rows: Sequence[PopulationRow], point
 
 
 def by_population(rows: Sequence[PopulationRow], histograms: Mapping[str, Histogram]) -> Chart | None:
-    """What each population is about on one percentile axis, of as many populations as there are colours; None where
-    there is nothing to compare."""
+    """What each population is about on one percentile axis, of as many populations as there are colours.
+
+    None where there is nothing to compare.
+    """
     found = [(row, histograms.get(f"{row['name']}.{row['main_metric']}")) for row in rows]
     lines = [
         Polyline(f"{row['name']} {row['main_metric']}", curve["x"], curve["y"], slot)
@@ -335,8 +341,10 @@ def azure(summary: Summary, name: str, label: str, found: Sequence[Mapping[str, 
 
 
 def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:
-    """HdrHistogram's percentile plot: x = 1 / (1 - share), so that 90, 99, 99.9 % are equally far apart on a
-    log axis; y in ms. It ends where single samples begin: at x = count stands the maximum."""
+    """HdrHistogram's percentile plot: x = 1 / (1 - share), so that 90, 99, 99.9 % are equally far apart on a log axis.
+
+    Y in ms. It ends where single samples begin: at x = count stands the maximum.
+    """
     xs: list[float] = []
     while not xs or xs[-1] < histogram.count:
         xs.append(min(10 ** (len(xs) / _TICKS_PER_DECADE), float(histogram.count)))
@@ -348,9 +356,11 @@ def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:
 
 
 def connect_anatomy(metrics: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The mean connect, in the parts that add up to it (percentiles would not add up). A part that not every
-    connection had, such as TLS or a cached name, weighs as often as it occurred; what no part explains is
-    waiting."""
+    """The mean connect, in the parts that add up to it (percentiles would not add up).
+
+    A part that not every connection had, such as TLS or a cached name, weighs as often as it occurred; what no
+    part explains is waiting.
+    """
     whole = metrics.get("connect")
     if not whole or whole["mean"] is None:
         return []

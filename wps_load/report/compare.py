@@ -1,5 +1,4 @@
-"""Did it get worse? Two sides of runs, whether they may be compared, and the answer. The figures are in
-`figures`."""
+"""Did it get worse? Two sides of runs, whether they may be compared, and the answer. The figures are in `figures`."""
 
 from __future__ import annotations
 

@@ -119,8 +119,10 @@ def local_limit(seen: Evidence) -> Doubt | None:
 
 
 def not_measured(seen: Evidence) -> Doubt | None:
-    """A run without messages that ended before its measure phase began, or whose tasks never did anything: there is
-    nothing that it could have passed."""
+    """Whether a run without messages had nothing that it could have passed.
+
+    It ended before its measure phase began, or its tasks never did anything.
+    """
     facts = seen.facts
     if facts.has_messages or facts.state is RunState.RUNNING or seen.nothing_connected:
         return None

@@ -1,5 +1,7 @@
-"""The summary document, `wps-load.summary/2`, as types: what `summary` builds, every renderer reads, and other programs
-may rely on. `schema` makes summary.schema.json from them, and holds documents against them.
+"""The summary document, `wps-load.summary/2`, as types.
+
+`summary` builds it, every renderer reads it, and other programs may rely on it. `schema` makes summary.schema.json from
+these types, and holds documents against them.
 
 Unknown values are None, never 0. Times are in milliseconds unless the name says otherwise.
 """
@@ -88,8 +90,9 @@ class ConnectionTotals(TypedDict):
 
 
 class SendFailures(TypedDict):
-    """`send_failed` by its causes: no connection, because the service ended, refused or did not answer it; because the
-    run's own plan had ended it; or the generator was too late, or at its own limits.
+    """`send_failed` by its causes: no connection, because the service ended, refused or did not answer it.
+
+    Because the run's own plan had ended it; or the generator was too late, or at its own limits.
     """
 
     service: Count
@@ -310,8 +313,10 @@ class PopulationRow(TypedDict):
 
 
 class MatrixRow(TypedDict):
-    """What members of one population have heard of another's, or of their own. The names are those of populations; a
-    delivery belongs to the receiver's."""
+    """What members of one population have heard of another's, or of their own.
+
+    The names are those of populations; a delivery belongs to the receiver's.
+    """
 
     sender: str
     receiver: str
@@ -333,8 +338,9 @@ class Previous(TypedDict):
 
 
 class Summary(TypedDict):
-    """The result of one run of wps-load. Unknown values are null, never 0. Times are in milliseconds unless the name
-    says otherwise.
+    """The result of one run of wps-load.
+
+    Unknown values are null, never 0. Times are in milliseconds unless the name says otherwise.
     """
 
     schema: Literal["wps-load.summary/2"]

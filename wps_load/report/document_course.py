@@ -10,8 +10,9 @@ from wps_load.report.document_phases import Amount, Count
 
 
 class TimelineRow(TypedDict):
-    """One interval, usually a second; counts are those of the interval. Metrics with a value in it add NAME_count,
-    NAME_p50, NAME_p90, NAME_p99.
+    """One interval, usually a second; counts are those of the interval.
+
+    Metrics with a value in it add NAME_count, NAME_p50, NAME_p90, NAME_p99.
     """
 
     t_s: Annotated[float, Meta(description="Its end, seconds since the start.")]
@@ -23,8 +24,10 @@ class TimelineRow(TypedDict):
 
 
 class CourseColumns(TypedDict):
-    """One population over time, in at most 600 intervals: a value for each. An interval begins where the one before it
-    ends. `p50`, `p99`: of its main metric; of an interval of several rows of the run's `timeline` the largest.
+    """One population over time, in at most 600 intervals: a value for each.
+
+    An interval begins where the one before it ends. `p50`, `p99`: of its main metric; of an interval of several rows of
+    the run's `timeline` the largest.
     """
 
     t_s: Annotated[list[float], Meta(description="Its end, seconds since the start.")]

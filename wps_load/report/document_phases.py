@@ -24,8 +24,10 @@ class PhasePart(TypedDict):
 
 
 class PhaseRow(TypedDict):
-    """A phase of the run. Where the number of users changed, the measure phase is told again by these numbers: a row
-    for each that was held, and one for each ramp between, with what came in its whole seconds.
+    """A phase of the run.
+
+    Where the number of users changed, the measure phase is told again by these numbers: a row for each that was held,
+    and one for each ramp between, with what came in its whole seconds.
     """
 
     name: str

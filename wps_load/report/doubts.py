@@ -1,8 +1,7 @@
 """Reasons not to trust a run: a closed list, each with advice.
 
-A doubt is about the measurement, not about the service. Level "error" makes the run invalid; "warning" asks
-the reader to look. One function a doubt, `Evidence -> Doubt | None`, and one row of `CHECKS`; docs/metrics.md
-has the list.
+A doubt is about the measurement, not about the service. Level "error" makes the run invalid; "warning" asks the reader
+to look. One function a doubt, `Evidence -> Doubt | None`, and one row of `CHECKS`; docs/metrics.md has the list.
 """
 
 from __future__ import annotations
@@ -249,8 +248,10 @@ _OF_POPULATIONS = (
 
 
 def find_doubts(seen: Evidence, populations: Mapping[str, Evidence] = MappingProxyType({})) -> list[Doubt]:
-    """All doubts about a run, errors first, and first of all that nothing connected. `populations`: of a mix, by
-    name."""
+    """All doubts about a run, errors first, and first of all that nothing connected.
+
+    `populations`: of a mix, by name.
+    """
     found = _of_run(seen)
     raised = {doubt.name for doubt in found}
     if seen.facts.capacity is None and not seen.nothing_connected:

@@ -19,10 +19,13 @@ SCHEMAS = (SCHEMA, "wps-load.summary/1")
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """One run. `folder`: its folder's name. `title`: what ran, the same for all runs of a `settings_hash`. `high`: the
-    percentile that is shown beside p50, and `high_ms` its value. `unfinished`: the run was killed, or goes on.
-    `offered_per_s`: of all publishers. `held`: what a search found, in `variable`. `standing`: against the previous
-    good run, as the run's own report says it."""
+    """One run.
+
+    `folder`: its folder's name. `title`: what ran, the same for all runs of a `settings_hash`. `high`: the percentile
+    that is shown beside p50, and `high_ms` its value. `unfinished`: the run was killed, or goes on. `offered_per_s`:
+    of all publishers. `held`: what a search found, in `variable`. `standing`: against the previous good run, as the
+    run's own report says it.
+    """
 
     folder: str
     id: str

@@ -57,8 +57,7 @@ def _ms(histogram: Histogram, share: float) -> float:
 def from_timelines(
     metric: str, base: Sequence[PastRun], new: Sequence[PastRun], rng: np.random.Generator
 ) -> dict[str, Sides] | None:
-    """From the percentiles of each second, where a summary alone is known: their geometric mean over the
-    seconds."""
+    """From the percentiles of each second, where a summary alone is known: their geometric mean over the seconds."""
     found: dict[str, Sides] = {}
     for name in PERCENTILES:
         sides = []

@@ -88,8 +88,10 @@ def slos_of(summary: Summary) -> list[Slo]:
 
 
 def high_percentile(metric: str, row: Row, slos: Iterable[Slo]) -> str:
-    """What the headline shows of a metric beside p50: the highest percentile that an SLO demands of it, else the
-    highest that enough samples carry."""
+    """Which percentile of a metric the headline shows beside p50.
+
+    It is the highest that an SLO demands of the metric, or else the highest that enough samples carry.
+    """
     asked = [slo.aggregate.replace(".", "_") for slo in slos if slo.subject == metric and slo.aggregate]
     found = [name for name in reversed(PERCENTILES) if name in asked and name != "p50"]
     thin = thin_percentiles(row)
@@ -102,8 +104,10 @@ def samples(row: Row) -> int:
 
 
 def thin_percentiles(row: Row) -> list[str]:
-    """The percentiles of a row that have fewer than `SAMPLES_BEYOND` samples above them. Empty when there is
-    no data."""
+    """The percentiles of a row that have fewer than `SAMPLES_BEYOND` samples above them.
+
+    Empty when there is no data.
+    """
     count = samples(row)
     # 1 - 0.99 is a little more than 0.01 in binary; the rounding keeps 1,000 samples enough for p99.
     return [name for name, share in PERCENTILES.items() if count and round(count * (1 - share), 6) < SAMPLES_BEYOND]

@@ -48,10 +48,13 @@ class Floors:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure on both sides. `change`, `low`, `high`: relative for latencies and rates (0.1: a tenth
-    more), in shares for loss and failures. `base` and `new` of several runs: their mean on the scale of logarithms.
-    `detectable`: the smallest change for the worse that would have been found four times in five, in the same unit.
-    `reason`: why there is no verdict. `population`: whose figure it is; empty: the whole run's."""
+    """One figure on both sides.
+
+    `change`, `low`, `high`: relative for latencies and rates (0.1: a tenth more), in shares for loss and failures.
+    `base` and `new` of several runs: their mean on the scale of logarithms. `detectable`: the smallest change for the
+    worse that would have been found four times in five, in the same unit. `reason`: why there is no verdict.
+    `population`: whose figure it is; empty: the whole run's.
+    """
 
     name: str
     unit: str

@@ -149,8 +149,11 @@ def _rendered(summary: Summary, histograms: Mapping[str, Histogram] | None, extr
 def write_rendered(
     folder: Path, summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE
 ) -> None:
-    """Writes what is made from the summary: report.html, without the percentiles' chart where `histograms` is None,
-    summary.md and junit.xml. Raises OSError; ValueError for settings that no run of this version has."""
+    """Writes what is made from the summary: report.html, summary.md and junit.xml.
+
+    Without the percentiles' chart where `histograms` is None. Raises OSError; ValueError for settings that
+    no run of this version has.
+    """
     for name, content in _rendered(summary, histograms, replace(extras, folder=str(folder))):
         put(folder / name, b"".join(content()))
 
@@ -158,8 +161,7 @@ def write_rendered(
 def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:
     """Appends summary.md to the file of `$GITHUB_STEP_SUMMARY`, in a GitHub job; whether it did.
 
-    A summary that would not fit any more, or a file that cannot be written, is left out: a report must not
-    fail a job.
+    A summary that would not fit any more, or a file that cannot be written, is left out: a report must not fail a job.
     """
     path = environ.get("GITHUB_STEP_SUMMARY")
     if not path:

@@ -61,8 +61,10 @@ def rate_missed(seen: Evidence) -> Doubt | None:
 
 
 def send_lag(seen: Evidence) -> Doubt | None:
-    """Judged where the SLOs and the headline look: a pause of half a second in a minute is nothing at p99, and all that
-    there is at p99.9."""
+    """Judges a pause at the percentiles that the SLOs and the headline look at.
+
+    Half a second in a minute is nothing at p99, and all that there is at p99.9.
+    """
     late = [each for each in lateness(seen, "send_lag") if each.matters]
     if not late:
         return None

@@ -31,9 +31,9 @@ _RENAMED = {"missing": "lost"}
 class Interval:
     """What came in the seconds after `from_s` up to `to_s`, counted from the start of the run.
 
-    `phases`: for how many seconds it was in each. `users`: connections open at its end. `cpu_percent`: the busiest
-    second of any worker. `counts`: messages, by the names of COUNTS. `portions`: what of it is each population's, where
-    there are several.
+    `phases`: for how many seconds it was in each. `users`: connections open at its end. `cpu_percent`: the
+    busiest second of any worker. `counts`: messages, by the names of COUNTS. `portions`: what of it is each
+    population's, where there are several.
     """
 
     from_s: float

@@ -1,9 +1,9 @@
-"""junit.xml: one testcase for the run's validity, one for a search, and one for each SLO, as CI servers show them; a
-test suite for each population.
+"""junit.xml: one testcase for the run's validity, one for a search, and one for each SLO, as CI servers show them.
 
-The common dialect (testsuites/testsuite/testcase with failure, error, properties), which Jenkins, GitLab,
-Azure Pipelines and GitHub's actions read. An invalid run is an `error` (the test itself broke), an unmet SLO
-a `failure`.
+A test suite for each population.
+
+The common dialect (testsuites/testsuite/testcase with failure, error, properties), which Jenkins, GitLab, Azure
+Pipelines and GitHub's actions read. An invalid run is an `error` (the test itself broke), an unmet SLO a `failure`.
 """
 
 from __future__ import annotations

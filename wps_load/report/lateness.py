@@ -27,8 +27,10 @@ FROM_DUE = ("rtt", "delivery", "publish_ack")
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """One latency, and the lags at the same percentile: of all workers together, and of the worst one. `limit_ms`: the
-    latency's SLO. `carried`: enough samples lie above the percentile."""
+    """One latency, and the lags at the same percentile: of all workers together, and of the worst one.
+
+    `limit_ms`: the latency's SLO. `carried`: enough samples lie above the percentile.
+    """
 
     metric: str
     at: str
@@ -111,8 +113,10 @@ def _merged(seen: Evidence, name: Lag, at: str) -> float | None:
 
 
 def _worst(seen: Evidence, name: Lag, at: str) -> float | None:
-    """Of the worst worker, in the measure phase: messages are of that, and a crowd that connects before it keeps loops
-    busy."""
+    """The lateness of the worst worker in the measure phase.
+
+    That is when messages are measured, and a crowd that connects before it keeps event loops busy.
+    """
     found = [_at(lags.get(name), at) for lags in seen.facts.generator.lags]
     return max((lag_ms for lag_ms in found if lag_ms is not None), default=None)
 

@@ -19,8 +19,10 @@ class Latest:
 
 
 def latest(folder: Path, most: int) -> Latest:
-    """The newest finished run in `folder`, and at most `most` before it with the same settings whose figures can be
-    trusted. Raises BrokenRun where there is none."""
+    """The newest finished run in `folder`, and at most `most` before it that it can be compared with.
+
+    Those have the same settings, and figures that can be trusted. Raises BrokenRun where there is none.
+    """
     found = sorted(
         (run for path in folder.glob("*/summary.json") if (run := _run(path)) is not None),
         key=lambda run: str(run[1]["run"]["started_at"]),

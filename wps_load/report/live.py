@@ -54,11 +54,12 @@ class LinePart(NamedTuple):
 
 
 def live_line(state: LiveState, width: int | None) -> str:
-    """The state in one line without a line end: for a terminal of `width` columns, never wider and with a
-    bar; for None (a file, a CI log) complete and without a bar.
+    """The state in one line without a line end: for a terminal of `width` columns, never wider and with a bar.
 
-    What does not fit is left out by whole parts, the least important first; the latency, or what the run is about
-    instead, last.
+    For None (a file, a CI log) complete and without a bar.
+
+    What does not fit is left out by whole parts, the least important first; the latency, or what the
+    run is about instead, last.
     """
     parts = [LinePart(1, _clock(state)), *_parts(state)]
     if width is None:
@@ -88,8 +89,7 @@ def settle_line(*, in_time: bool, seconds: float, users: int, connected: int, jo
 
 
 def progress_bar(share: float, width: int = _BAR_WIDTH) -> str:
-    """A bar of `width` characters, to an eighth of a character; a share outside 0..1 is taken as its nearest
-    end."""
+    """A bar of `width` characters, to an eighth of a character; a share outside 0..1 is taken as its nearest end."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
     part = _PARTS[rest] if rest else ""

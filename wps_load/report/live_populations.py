@@ -59,7 +59,9 @@ class Demand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PopulationNow:
-    """One population, in the last second. `name`: empty for the whole run. `metric`: the latency that it is about.
+    """One population, in the last second.
+
+    `name`: empty for the whole run. `metric`: the latency that it is about.
 
     `demands`: its SLOs.
     """

@@ -1,5 +1,4 @@
-"""summary.md: what a person wants to know of a run, short enough for a GitHub step summary (1 MiB at
-most)."""
+"""summary.md: what a person wants to know of a run, short enough for a GitHub step summary (1 MiB at most)."""
 
 from __future__ import annotations
 

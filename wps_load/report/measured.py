@@ -27,8 +27,9 @@ def busiest_step(stages: StagesSection) -> StepRow | None:
 
 
 def measured_load(summary: Summary) -> Load:
-    """Rates of the measure phase, connections at their peak; of a search, of the highest step that held; of stages,
-    of the busiest one. What the summary does not know is None.
+    """Rates of the measure phase, connections at their peak; of a search, of the highest step that held.
+
+    Of stages, of the busiest one. What the summary does not know is None.
 
     Outbound bytes are those received in the run, told apart from the warm-up's by the phases' lengths, plus the
     data of each event handler's call, which the client does not see.

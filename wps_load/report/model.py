@@ -33,10 +33,12 @@ class RunState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionCounts:
-    """`target`: users asked for, at most. `opened` and `failed` count attempts that ended, `connecting` those that the
-    end of the run found under way. `dropped`: ended unasked. `cut` and `closed_by_plan`: the scenario's own doing.
-    `peak`: the most that were open at one instant. `requested_*` and `open_*`: asked for and open over the measure
-    phase, time-weighted, and at its end; a gap that the scenario made counts as open if it was closed at once.
+    """`target`: users asked for, at most.
+
+    `opened` and `failed` count attempts that ended, `connecting` those that the end of the run found under way.
+    `dropped`: ended unasked. `cut` and `closed_by_plan`: the scenario's own doing. `peak`: the most that were open at
+    one instant. `requested_*` and `open_*`: asked for and open over the measure phase, time-weighted, and at its end; a
+    gap that the scenario made counts as open if it was closed at once.
     """
 
     target: int | None = None
@@ -89,9 +91,11 @@ class GeneratorHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One process that made load. `host`: numbered in the run; workers of one share a clock. `users`: the most at a
-    time. `cpu_percent_max`: its busiest second, of one core. `send_lag_ms_p99`: of the measure phase.
-    `clock_error_ms`: bound of the error of its clock in the run's time. `lost`: gone for good before the end.
+    """One process that made load.
+
+    `host`: numbered in the run; workers of one share a clock. `users`: the most at a time. `cpu_percent_max`: its
+    busiest second, of one core. `send_lag_ms_p99`: of the measure phase. `clock_error_ms`: bound of the error of its
+    clock in the run's time. `lost`: gone for good before the end.
     """
 
     name: str
@@ -136,8 +140,11 @@ class Outside:
 
 @dataclass(frozen=True, slots=True)
 class PairFacts:
-    """What members of one population have heard of another's, or of their own: names, and the messages that they were
-    to get and got. `expected` None: before the end. `delivery`: how long those took."""
+    """What members of one population have received from another, or from their own.
+
+    Names, and the messages that they were to get and got. `expected` None: before the end.
+    `delivery`: how long those took.
+    """
 
     sender: str
     receiver: str

@@ -16,8 +16,10 @@ from wps_load.report.extras import NONE, Extras
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`histograms` None: they are not known, and nothing is drawn of them. `prefix`: of its charts' names, where there
-    are several of a kind."""
+    """`histograms` None: they are not known, and nothing is drawn of them.
+
+    `prefix`: of its charts' names, where there are several of a kind.
+    """
 
     summary: Summary
     histograms: Mapping[str, Histogram] | None = None

@@ -49,8 +49,10 @@ class PastRun:
         return 0 if row is None else row["count"] - row["failures"]
 
     def seconds(self, metric: str) -> list[MetricInterval]:
-        """The intervals from the first with a value to the last, with empty ones where the log has none. All of one
-        length: that of the longest, as a long run's log has short ones at its beginning."""
+        """The intervals from the first with a value to the last, with empty ones where the log has none.
+
+        All of one length: that of the longest, as a long run's log has short ones at its beginning.
+        """
         found: list[MetricInterval] = []
         for second in _even(self.log.get(metric, ())):
             if found:

@@ -21,8 +21,10 @@ def clock_time(summary: Summary, t_s: float) -> str:
 
 
 def worst_seconds(summary: Summary) -> Table | None:
-    """The slowest intervals of the measure phase by the headline's p99, and those with the most failures and loss, with
-    the time of day at which each began: what other logs are to be searched for."""
+    """The slowest intervals of the measure phase, and those with the most failures and loss.
+
+    Slow by the headline's p99. Each has the time of day at which it began, for a search in other logs.
+    """
     metric = headline(summary)
     column = f"{metric}_p99"
     rows: list[Mapping[str, Any]] = [dict(row) for row in summary["timeline"] if row.get("phase") == "measure"]

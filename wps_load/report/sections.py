@@ -1,5 +1,4 @@
-"""The sections of report.html, in the order in which a reader asks: HTML fragments made from the summary
-document.
+"""The sections of report.html, in the order in which a reader asks: HTML fragments made from the summary document.
 
 Each chart is followed by its figures as a table, which scripts fold away.
 """

@@ -1,5 +1,6 @@
-"""The statistics behind `compare` and the drift doubt. Pure arrays in, numbers out; everything random is
-seeded.
+"""The statistics behind `compare` and the drift doubt.
+
+Pure arrays in, numbers out; everything random is seeded.
 
 Why blocks: the seconds of a run are not independent (a slow second follows a slow one), and a bootstrap that
 draws single seconds believes its means to be better known than they are. Drawing runs of neighbouring seconds
@@ -59,16 +60,20 @@ def drift(values: Sequence[float]) -> Drift | None:
 
 
 def mann_whitney_z(a: Floats, b: Floats) -> float:
-    """The U statistic of two samples in standard deviations from its mean under "no difference" (no tie
-    correction: ties make it smaller, never larger)."""
+    """The U statistic of two samples in standard deviations from its mean under "no difference".
+
+    Without a correction for ties, which make it smaller, never larger.
+    """
     above = (b[:, None] > a[None, :]).sum() + 0.5 * (b[:, None] == a[None, :]).sum()
     n, m = len(a), len(b)
     return float((above - n * m / 2) / math.sqrt(n * m * (n + m + 1) / 12))
 
 
 def autocorrelation(values: Floats) -> float:
-    """Lag-1 autocorrelation in 0..0.95, taken on the careful side: corrected for the bias of short series,
-    -(1 + 3r) / n (Kendall, 1954), plus one standard error, sqrt((1 - r^2) / n)."""
+    """Lag-1 autocorrelation in 0..0.95, taken on the careful side.
+
+    Corrected for the bias of short series, -(1 + 3r) / n (Kendall, 1954), plus one standard error, sqrt((1 - r^2) / n).
+    """
     centred = values - values.mean()
     power, n = float(centred @ centred), len(values)
     if n < 5 or power == 0.0:
@@ -79,20 +84,21 @@ def autocorrelation(values: Floats) -> float:
 
 
 def block_length(n: int, r: float) -> int:
-    """Seconds a block: (3/2 n)^(1/3) * (2r / (1 - r^2))^(2/3), the optimum for an AR(1) series of lag-1
-    correlation r in the circular scheme (Politis and White, 2004); at least n^(1/3), at most n/4."""
+    """The best length of a block, in seconds, for an AR(1) series of lag-1 correlation r.
+
+    (3/2 n)^(1/3) * (2r / (1 - r^2))^(2/3) in the circular scheme (Politis and White, 2004); at
+    least n^(1/3), at most n/4.
+    """
     optimum = (1.5 * n) ** (1 / 3) * (2 * r / (1 - r * r)) ** (2 / 3)
     return max(1, min(round(float(max(optimum, n ** (1 / 3)))), n // 4))
 
 
 def widening(n: int, block: int, r: float) -> float:
-    """The factor by which deviations of a block bootstrap fall short for an AR(1) series of n values, at
-    least 1.
+    """The factor by which deviations of a block bootstrap fall short for an AR(1) series of n values, at least 1.
 
-    Three things are missing from the resamples: dependence that blocks of this length cut, V = (1 + r) / (1 -
-    r) against 1 + 2 sum (1 - k/L) r^k; the variance that a mean taken from the same series hides, V / n of
-    it; and that n / V independent values know their own variance badly, for which Student's t stands in for
-    the normal.
+    Three things are missing from the resamples: dependence that blocks of this length cut, V = (1 + r) / (1 - r)
+    against 1 + 2 sum (1 - k/L) r^k; the variance that a mean taken from the same series hides, V / n of it; and that n
+    / V independent values know their own variance badly, for which Student's t stands in for the normal.
     """
     whole = (1 + r) / (1 - r)
     captured = 1 + 2 * sum((1 - k / block) * r**k for k in range(1, block))
@@ -103,8 +109,9 @@ def widening(n: int, block: int, r: float) -> float:
 
 def student_99(freedom: float) -> float:
     """The 99.5 % quantile of Student's t, by the expansion in 1 / freedom (Abramowitz and Stegun, 26.7.5).
-    Below 3 degrees of freedom, where it fails, that of 3, which is wide enough to never call a regression by
-    itself."""
+
+    Below 3 degrees of freedom, where it fails, that of 3, which is wide enough to never call a regression by itself.
+    """
     z, f = Z_99, max(freedom, 3.0)
     g1 = (z**3 + z) / 4
     g2 = (5 * z**5 + 16 * z**3 + 3 * z) / 96
@@ -114,8 +121,7 @@ def student_99(freedom: float) -> float:
 
 
 def block_weights(n: int, block: int, draws: int, rng: np.random.Generator) -> Floats:
-    """`draws` resamples of n seconds as weights [draws, n]: how often each second was drawn. Rows sum to
-    n."""
+    """`draws` resamples of n seconds as weights [draws, n]: how often each second was drawn. Rows sum to n."""
     blocks = math.ceil(n / block)
     starts = rng.integers(0, n, size=(draws, blocks))
     index = ((starts[:, :, None] + np.arange(block)) % n).reshape(draws, -1)[:, :n]
@@ -124,8 +130,11 @@ def block_weights(n: int, block: int, draws: int, rng: np.random.Generator) -> F
 
 
 def product(a: Floats, b: Floats) -> Floats:
-    """The matrix product, in pieces of about 2^18 multiplications. OpenBLAS shares out larger ones among threads,
-    which then spin and wait for more: that costs as much CPU as all the rest of a comparison."""
+    """The matrix product, in pieces of about 2^18 multiplications.
+
+    OpenBLAS shares out larger ones among threads, which then spin and wait for more: that costs as much CPU as all
+    the rest of a comparison.
+    """
     rows = max(1, _SINGLE_THREADED // (b.size or 1))
     found = np.empty((len(a), b.shape[1]))
     for start in range(0, len(a), rows):
@@ -134,8 +143,10 @@ def product(a: Floats, b: Floats) -> Floats:
 
 
 def percentiles_of_counts(counts: Floats, values: Floats, shares: Sequence[float]) -> Floats:
-    """For each row of counts[rows, bins] over ascending bin values, and each share: the value at or below
-    which that share of the row lies. [rows, shares]"""
+    """The value at or below which each share of a row of counts lies: [rows, shares].
+
+    `counts[rows, bins]` stand over ascending bin values.
+    """
     cumulative = np.cumsum(counts, axis=1)
     found = np.empty((len(counts), len(shares)))
     for i, share in enumerate(shares):
@@ -180,8 +191,9 @@ def overdispersion(sides: Sequence[Sequence[tuple[int, int]]]) -> float:
 
 
 def resampled_counts(counts: Floats, level: Floats, draws: int, rng: np.random.Generator) -> tuple[Floats, float]:
-    """Resamples of one run's counts, summed over its seconds [draws, bins], and the factor by which their
-    deviations must be widened.
+    """Resamples one run's counts, summed over its seconds [draws, bins].
+
+    Also returns the factor by which their deviations must be widened.
 
     `counts`: [seconds, bins]; `level`: the level of each second, whose dependence sets the blocks.
     """

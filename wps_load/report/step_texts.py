@@ -28,8 +28,10 @@ def steps(summary: Summary) -> Sequence[StepRow]:
 
 
 def knee_load(summary: Summary) -> float | None:
-    """Of stages: the load of the step with the greatest power, deliveries a second by the median latency; None: no
-    knee was reached, or the run has no stages."""
+    """Of stages: the load of the step with the greatest power, deliveries a second by the median latency.
+
+    None: no knee was reached, or the run has no stages.
+    """
     if is_search(summary):
         return None
     points = [

@@ -190,8 +190,10 @@ def failure_rows(facts: RunFacts) -> list[FailureRow]:
 
 
 def verdict(doubts: Sequence[Doubt], slos: Sequence[SloResult], capacity: Capacity | None = None) -> Verdict:
-    """An error-level doubt makes a run invalid, whatever its SLOs say. No data is never a pass. A search passes
-    when a step held: steps that fail are how it finds the limit."""
+    """An error-level doubt makes a run invalid, whatever its SLOs say.
+
+    No data is never a pass. A search passes when a step held: steps that fail are how it finds the limit.
+    """
     if any(doubt.level == "error" for doubt in doubts):
         return "invalid"
     if capacity is not None:
@@ -200,8 +202,11 @@ def verdict(doubts: Sequence[Doubt], slos: Sequence[SloResult], capacity: Capaci
 
 
 def _searched_slos(facts: RunFacts) -> list[SloResult]:
-    """The SLOs of a search are those of the highest step that held. Where only its outcome is known: a step that
-    held has met each of them, and where none held there is nothing to show."""
+    """The SLOs of a search are those of the highest step that held.
+
+    Where only its outcome is known: a step that held has met each of them, and where none held
+    there is nothing to show.
+    """
     if facts.best_slo:
         return [SloResult(slo["expression"], slo["value"], slo["verdict"]) for slo in facts.best_slo]
     held = facts.capacity is not None and facts.capacity["value"] is not None

@@ -19,8 +19,10 @@ MOST = 60
 
 @dataclass(slots=True)
 class UserPhase:
-    """`users`: the number that was held, None for a ramp, which led from `first` to `last`. `connected_s`: connections
-    open, times seconds. `portions_s`: the same of each population, where there are several."""
+    """`users`: the number that was held, None for a ramp, which led from `first` to `last`.
+
+    `connected_s`: connections open, times seconds. `portions_s`: the same of each population, where there are several.
+    """
 
     users: int | None
     first: int
@@ -65,8 +67,10 @@ class UserPhases:
         """The lowest and the highest number that was asked for."""
 
     def add(self, second: Interval, first: int, asked: int, held: int | None) -> None:
-        """`first`, `asked`: the numbers that were asked for at its beginning and its end. `held`: the one that was held
-        all through it, if any."""
+        """`first`, `asked`: the numbers that were asked for at its beginning and its end.
+
+        `held`: the one that was held all through it, if any.
+        """
         lowest, highest = self._numbers or (first, first)
         self._numbers = min(lowest, first, asked), max(highest, first, asked)
         goes_on = bool(self._stretches) and self._stretches[-1].users == held

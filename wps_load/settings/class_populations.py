@@ -19,8 +19,10 @@ _KEY = "give a connection string, whose key signs"
 def populations_of(
     classes: Sequence[TaskClass], options: Population, *, plays_scenario: bool, roles_given: bool
 ) -> tuple[Population, ...]:
-    """All of a run: `options`, which the options describe, if there are users that play the scenario, and one of each
-    class. A single one has no name. `roles_given`: by an option."""
+    """All populations of a run: that of the options, if users play the scenario, and one of each class.
+
+    A single one has no name. `roles_given`: by an option.
+    """
     found = [_population_of(each, options, roles_given=roles_given) for each in classes]
     if plays_scenario or not found:
         found.insert(0, options)

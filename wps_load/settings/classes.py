@@ -10,8 +10,11 @@ _STEP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9
 
 @dataclass(frozen=True, slots=True)
 class TaskClass:
-    """One User class. None: the option holds. `rest`: its tasks call REST and have no connection; else `groups` are
-    joined with every connection, where they are known before the run."""
+    """One User class.
+
+    None: the option holds. `rest`: its tasks call REST and have no connection; else `groups` are joined with every
+    connection, where they are known before the run.
+    """
 
     name: str
     protocol: str | None = None

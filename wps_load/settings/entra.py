@@ -48,8 +48,10 @@ class AzureResource:
 
 @dataclass(frozen=True, slots=True)
 class ClientTokens:
-    """How many client tokens there are. `pool`: so many, with as many user ids; `each`: one for each user; neither: one
-    for all, without a user id."""
+    """How many client tokens there are.
+
+    `pool`: so many, with as many user ids; `each`: one for each user; neither: one for all, without a user id.
+    """
 
     each: bool = False
     pool: int | None = None

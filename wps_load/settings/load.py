@@ -41,8 +41,9 @@ def load(
     locustfile: Locustfile | None = None,
     judged: bool = False,
 ) -> RunConfig:
-    """The run of these options. `values`: Locust's parsed options by `Option.dest`, and its `host`; others in it are
-    ignored.
+    """The run of these options.
+
+    `values`: Locust's parsed options by `Option.dest`, and its `host`; others in it are ignored.
 
     `sources`: where each option that is set came from, by dest (`sources.levels`), so that a target by flag outdoes one
     in a file, and a text that is set but empty is told from none. `users` None: not known yet (the web page asks).

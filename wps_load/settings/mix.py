@@ -29,8 +29,10 @@ _NOBODY: Final = Share(count=0)
 
 @dataclass(frozen=True, slots=True)
 class PopulationTable:
-    """One `[[population]]`. `texts`: the options that it sets, by flag, as a command line would have them; a switch's
-    is True or False."""
+    """One `[[population]]`.
+
+    `texts`: the options that it sets, by flag, as a command line would have them; a switch's is True or False.
+    """
 
     name: str
     users: Share

@@ -1,5 +1,6 @@
-"""Every `--wps-*` option, once: its flag, default, help, and how its text is read. The table makes
-argparse's arguments, the web form and `load`.
+"""Every `--wps-*` option, once: its flag, default, help, and how its text is read.
+
+The table makes argparse's arguments, the web form and `load`.
 
 Options are plain strings and switches, because Locust's master packs them for its workers; `""` is "not set".
 """

@@ -1,7 +1,6 @@
 """Settings that are right alone and wrong together: one row a rule, one sentence a fault.
 
-A rule names the options it reads; it is skipped where one of these is wrong already, so that a slip gives
-one fault.
+A rule names the options it reads; it is skipped where one of these is wrong already, so that a slip gives one fault.
 """
 
 from __future__ import annotations
@@ -41,9 +40,7 @@ Rule = Callable[[Given], Fault | None]
 
 
 def conflicts(config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -> Iterator[Fault]:
-    """Every fault of options that do not go together. `given`, `wrong`: flags set, and flags refused
-    already.
-    """
+    """Every fault of options that do not go together. `given`, `wrong`: flags set, and flags refused already."""
     seen = Given(config, given - wrong)
     yield from _broken(seen, wrong, [rule for _, rule in _RULES])
     if "--wps-scenario" not in wrong:

@@ -30,8 +30,9 @@ EVERYONE = Share(fraction=Fraction(1))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Population:
-    """The connections of one kind: what they do, how, and what is demanded of them. Times in ns, rates in messages per
-    second as exact fractions; None: not set.
+    """The connections of one kind: what they do, how, and what is demanded of them.
+
+    Times in ns, rates in messages per second as exact fractions; None: not set.
 
     `rate` None is the closed loop (`--wps-rate max`); `total_rate` replaces `rate`. `publishers`, `groups` and
     `group_size` None: the scenario's default (`workload.population.layout`).
@@ -256,9 +257,7 @@ class RunConfig:
 
     @property
     def peak_users(self) -> int | None:
-        """The most users at a time, for which roles are dealt out: `-u`, or what stages or a search go up
-        to.
-        """
+        """The most users at a time, for which roles are dealt out: `-u`, or what stages or a search go up to."""
         for plan in (self.stages, self.capacity):
             if plan is not None and plan.variable == "users":
                 return plan.peak

@@ -40,9 +40,11 @@ _KINDS = dict(zip(TARGET_FLAGS, TargetKind, strict=False))
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is tested. `connection` is set for a connection string, and for the emulator once it runs
-    (`RunConfig.with_emulator`); `url` is the Client URL or negotiate URL, a secret. With Entra ID it is the endpoint,
-    and `identity` says who asks."""
+    """What is tested.
+
+    `connection` is set for a connection string, and for the emulator once it runs (`RunConfig.with_emulator`); `url` is
+    the Client URL or negotiate URL, a secret. With Entra ID it is the endpoint, and `identity` says who asks.
+    """
 
     kind: TargetKind
     connection: ConnectionString | None = field(default=None, repr=False)
@@ -253,8 +255,8 @@ def _by_host(host: Host, found: Mapping[str, Any], faults: list[Fault]) -> list[
 def _host_fault(host: Host, chosen: Candidate | None, locustfile: Locustfile) -> Fault | None:
     """An endpoint beside a target of the same host is harmless; other people's users may have another host.
 
-    Without a target an endpoint of the service, or any host where all users are ours, says that the emulator is not
-    what was meant.
+    Without a target an endpoint of the service, or any host where all users are ours, says that the
+    emulator is not what was meant.
     """
     shown, of_service = without_secrets(host.address), "webpubsub" in host.address.lower()
     if locustfile.other_users and (chosen is not None or not of_service):

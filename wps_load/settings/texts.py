@@ -1,5 +1,7 @@
-"""How the text of an option becomes its value, where more than a plain number, duration or name is needed. Each raises
-ValueError with what is allowed."""
+"""How the text of an option becomes its value, where more than a plain number, duration or name is needed.
+
+Each raises ValueError with what is allowed.
+"""
 
 from __future__ import annotations
 

@@ -27,8 +27,10 @@ UNKNOWN = 1 << 62
 
 
 class AbortWatch:
-    """`hopeless()` once a second: the expression of an SLO that is out of reach, else None. `slos`: of the run, and of
-    its populations."""
+    """`hopeless()` once a second: the expression of an SLO that is out of reach, else None.
+
+    `slos`: of the run, and of its populations.
+    """
 
     def __init__(self, conductor: Conductor, slos: Sequence[thresholds.Slo]) -> None:
         self._conductor = conductor
@@ -85,8 +87,11 @@ class _Judged:
         return thresholds.out_of_reach(slo, self, self._remaining(slo), self._remaining_s)
 
     def _remaining(self, slo: thresholds.Slo) -> int:
-        """At most so many values of the SLO's metric are still to come: at twice the pace so far, to be safe, and of
-        more users than there were in the mean, at more. Stages may come to any pace."""
+        """The most values of the SLO's metric that are still to come.
+
+        At twice the pace so far, to be safe; with more users than there were in the mean, at more.
+        Stages may come to any pace.
+        """
         if math.isinf(self._remaining_s) or self._config.stages is not None:
             return UNKNOWN
         requested = self._conductor.requested

@@ -9,8 +9,10 @@ from wps_load.measure.ledger import Running
 
 
 def counts_of(running: Running, held: Mapping[Cause, int]) -> dict[str, int]:
-    """The present epoch's messages so far. `missing`: gaps that are not filled yet. What is `held` back has not been
-    sent so far, and may be yet."""
+    """The present epoch's messages so far.
+
+    `missing`: gaps that are not filled yet. What is `held` back has not been sent so far, and may be yet.
+    """
     return {
         "duplicated": running.duplicated,
         "misdelivered": running.misdelivered,

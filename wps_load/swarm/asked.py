@@ -21,8 +21,11 @@ _SECRET = frozenset(option.dest for option in OPTIONS if option.secret)
 
 
 class Asked:
-    """Of one process. Locust keeps what a form said last in `environment.parsed_options`, the master's spawn messages
-    take the host along, and the page shows it to everybody: a token in it does not stay there."""
+    """Of one process.
+
+    Locust keeps what a form said last in `environment.parsed_options`, the master's spawn messages take the host along,
+    and the page shows it to everybody: a token in it does not stay there.
+    """
 
     def __init__(self, environment: Environment, *, sends: bool) -> None:
         """`sends`: in a process whose options go to the page, or from a master to whoever asks for them."""
@@ -73,8 +76,10 @@ class Asked:
         return {dest: without_secrets(text) for dest, text in self._secrets.items() if dest not in _SECRET}
 
     def read_options(self) -> None:
-        """Judges each option and the target, for a run that the page begins: with how many users, and how they go
-        together, its form says. Raises ConfigError."""
+        """Judges each option and the target, for a run that the page begins. Raises ConfigError.
+
+        Its form says with how many users, and how they go together.
+        """
         values = {**self.values, "num_users": None}
         values[HOST] = self._host(values)
         self.target = self._read(values, self._sources, self.locustfile, judged=True).target.describe()

@@ -25,8 +25,9 @@ def bucket_response_time(response_time: float) -> float:
 
 
 def bucketed(histogram: Histogram) -> dict[float, int]:
-    """Its counts by Locust's buckets: `bucket_response_time` of all values in one go. A worker does this once a second
-    between its messages, and a histogram may have thousands of buckets in use.
+    """Its counts by Locust's buckets: `bucket_response_time` of all values in one go.
+
+    A worker does this once a second between its messages, and a histogram may have thousands of buckets in use.
     """
     middles, counts = histogram.buckets()
     times = middles / NS_PER_MS

@@ -1,10 +1,10 @@
 """One time for all workers: the coordinator's monotonic clock, which the agents follow, with a bound of the error.
 
-On one host the clock is shared, and the offset is exactly 0: one exchange is to agree with that, as virtual machines
-that come from one snapshot claim the same identity. Across hosts the coordinator asks each agent what its clock reads,
-some times in a row when it says hello, before anything is planned with it, and then once a second; what the answers say
-is in `corridor`. The agent is told a line (offset and rate) when the one that it follows has left the middle of the
-corridor.
+On one host the clock is shared, and the offset is exactly 0: one exchange is to agree with that, as virtual
+machines that come from one snapshot claim the same identity. Across hosts the coordinator asks each agent what its
+clock reads, some times in a row when it says hello, before anything is planned with it, and then once a second;
+what the answers say is in `corridor`. The agent is told a line (offset and rate) when the one that it follows has
+left the middle of the corridor.
 """
 
 from __future__ import annotations

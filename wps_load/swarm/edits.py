@@ -28,8 +28,11 @@ def fixed_users(*, searched: bool, stages: bool, shape: str | None) -> str | Non
 
 
 def refused_edit(form: Mapping[str, str], present: Mapping[str, str], fixed: str | None) -> Iterator[str]:
-    """A sentence for each reason to refuse what the page's Edit sent. `present`: what each field would say of the run
-    that is on. What is no number at all is left to Locust, which has a sentence for it."""
+    """A sentence for each reason to refuse what the page's Edit sent.
+
+    `present`: what each field would say of the run that is on. What is no number at all is left to Locust,
+    which has a sentence for it.
+    """
     if fixed is not None:
         yield fixed
         return

@@ -43,8 +43,10 @@ class Exports:
         self._pushing: Any = None
 
     def prepare(self, config: RunConfig, *, otel: bool = False) -> None:
-        """Of a run that is about to begin. `otel`: Locust's option. Raises ConfigError if the address cannot be
-        listened on, or spans have nowhere to go."""
+        """Of a run that is about to begin.
+
+        `otel`: Locust's option. Raises ConfigError if the address cannot be listened on, or spans have nowhere to go.
+        """
         if config.otel_spans and not otel:
             raise ConfigError([Fault("--wps-otel-spans", None, "it needs Locust's --otel, by which spans are sent")])
         if otel and not self._otel:

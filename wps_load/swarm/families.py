@@ -1,5 +1,7 @@
-"""What a run shows to monitoring systems, as of now. Read when somebody asks, from what the reports of each second have
-been put together to: no message costs anything for it.
+"""What a run shows to monitoring systems, as of now.
+
+Read when somebody asks, from what the reports of each second have been put together to: no
+message costs anything for it.
 
 Every series belongs to one population, so that sums over them are the run's. What belongs to none has an empty label.
 """

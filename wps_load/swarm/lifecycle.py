@@ -119,8 +119,10 @@ class Lifecycle:
     # -- trouble ---------------------------------------------------------------------------------------------
 
     def break_off(self, found: Trouble) -> None:
-        """Something went wrong that cannot be told before: says so, and ends the run at once. In a worker: tells the
-        master, which does."""
+        """Something went wrong that cannot be told before: says so, and ends the run at once.
+
+        In a worker: tells the master, which does.
+        """
         if not self.conducts:
             self._bus.to_coordinator(0, Failed(found.sentence, found.code))
             return

@@ -47,8 +47,10 @@ message tells."""
 
 
 def step_seconds(left_s: float | None, steps_left: int, recovery_s: float) -> int:
-    """How long the next step is measured. `left_s` is what is left of the run, None if it has no end; a recovery takes
-    `recovery_s`."""
+    """How long the next step is measured.
+
+    `left_s` is what is left of the run, None if it has no end; a recovery takes `recovery_s`.
+    """
     if left_s is None:
         return USUAL_S
     # about every other step to come fails, and must be recovered from
@@ -69,8 +71,7 @@ def come_and_go(config: RunConfig) -> bool:
 
 
 class LoadStepper:
-    """`set_users(n)`: asks Locust for n users. `say(text)`: a line for the terminal. `end()`: the run
-    is over."""
+    """`set_users(n)`: asks Locust for n users. `say(text)`: a line for the terminal. `end()`: the run is over."""
 
     def __init__(
         self,
@@ -289,8 +290,10 @@ class LoadStepper:
                 return
 
     def reconnect(self, low: int) -> int:
-        """Waits until users that lost their connections have new ones, or no more come. Returns how many seconds
-        without a loss show, at a rate of `low`, that all losses of the meantime are known."""
+        """Waits until users that lost their connections have new ones, or no more come.
+
+        Returns how many seconds without a loss show, at a rate of `low`, that all losses of the meantime are known.
+        """
         coordinator = self._coordinator
         asked = coordinator.crowd.expected()
         if come_and_go(self._config) or self._conductor.collector.open >= asked.connecting:

@@ -40,8 +40,11 @@ def knows_worker(runner: Any, worker: str) -> bool:
 
 
 def be_patient() -> None:
-    """A link that is down for a minute ends nothing: Locust's worker would quit, and its master give the worker's users
-    to others. TCP tries again after pauses that double, so that such a link is used again after two minutes at most."""
+    """A link that is down for a minute ends nothing.
+
+    Locust's worker would quit, and its master give the worker's users to others. TCP tries again after pauses that
+    double, so that such a link is used again after two minutes at most.
+    """
     from locust import runners
 
     runners.MASTER_HEARTBEAT_TIMEOUT = PATIENCE_S
@@ -57,8 +60,11 @@ def send_stats(runner: Any) -> None:
 
 
 def spawn_rate(runner: Any) -> float | None:
-    """Users a second as of now. A shape and the web page give rates of their own, which only a master keeps in the
-    open: elsewhere they are with whoever dispatches the users."""
+    """Users a second as of now.
+
+    A shape and the web page give rates of their own, which only a master keeps in the open: elsewhere they are with
+    whoever dispatches the users.
+    """
     dispatcher = getattr(runner, "_users_dispatcher", None)
     return getattr(runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
 
@@ -120,8 +126,11 @@ def bucket_by(bucket: Callable[[float], float]) -> None:
 
 
 def others_listen(environment: Any) -> bool:
-    """Whether somebody wants each request: the listener of the runner's own statistics is always there, and that of
-    Locust's `--otel` gets our metrics whole (`swarm/otel_metrics.py`)."""
+    """Whether somebody wants each request.
+
+    The listener of the runner's own statistics is always there, and that of Locust's `--otel` gets the metrics whole
+    (`swarm/otel_metrics.py`).
+    """
     wanting = [each for each in environment.events.request._handlers if each.__module__ != "locust.opentelemetry"]
     return len(wanting) > 1
 

@@ -79,8 +79,11 @@ def make_precise(stats: RequestStats) -> None:
 
 
 class LocustTable:
-    """Merges intervals into one environment's table. `aggregated`: the metrics that its last row takes. `names`: of the
-    run's populations, which have rows of their own in a mix (`viewers/delivery`)."""
+    """Merges intervals into one environment's table.
+
+    `aggregated`: the metrics that its last row takes. `names`: of the run's populations, which have rows of their own
+    in a mix (`viewers/delivery`).
+    """
 
     def __init__(self, environment: Any, aggregated: frozenset[str], names: Sequence[str] = ()) -> None:
         self._environment = environment

@@ -110,8 +110,9 @@ class StepSeconds:
         return self.load * min(connected, 1.0 - self.behind)
 
     def shed(self, *, of_users: bool = False) -> list[str]:
-        """How the service got rid of load, instead of answering late: connections that it ended or refused, messages
-        that could not be sent for want of one. Empty: it did not.
+        """How the service got rid of load, instead of answering late. Empty: it did not.
+
+        By connections that it ended or refused, and by messages that could not be sent for want of one.
 
         `of_users`: refusals while a crowd connects are no end of it, as those who were refused come back; whether they
         are there when it counts, `users_missing` says.
@@ -248,8 +249,9 @@ def judge(
     of_users: bool = False,
     come_and_go: bool = False,
 ) -> tuple[Outcome, list[str]]:
-    """Whether the load was held, and why not. `of_users`: the load is a number of users, who must then be
-    there; where they `come_and_go`, some are away by plan.
+    """Whether the load was held, and why not.
+
+    `of_users`: the load is a number of users, who must then be there; where they `come_and_go`, some are away by plan.
 
     A service that ended or refused connections has failed, whatever the generator did. Else latencies count from the
     due time, so that a generator that is late makes a load look worse, never better: its lateness matters where it may

@@ -95,8 +95,8 @@ class ClockReply(NamedTuple):
 class Finals(NamedTuple):
     """What the agent's publishers have sent: for each stream its final and its schedule, which is in the agent's clock.
 
-    `clock`: the lines of the agent's timescale, as plain data. `hears`: the audiences that its receivers belong to, as
-    flat ranges.
+    `clock`: the lines of the agent's timescale, as plain data. `hears`: the audiences that its receivers
+    belong to, as flat ranges.
     """
 
     streams: Streams

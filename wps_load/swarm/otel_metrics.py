@@ -35,8 +35,11 @@ class Unavailable(Exception):
 
 
 def join(run: Monitored) -> Callable[[], object] | None:
-    """From now on each export of the process has the run's figures. Returns what makes one at once, which may take
-    seconds where nobody takes it; None where Locust was told to export no metrics. Raises Unavailable."""
+    """From now on each export of the process has the run's figures.
+
+    Returns what makes one at once, which may take seconds where nobody takes it; None where Locust was told to export
+    no metrics. Raises Unavailable.
+    """
     try:
         from opentelemetry.metrics import get_meter_provider
         from opentelemetry.sdk.metrics import MeterProvider
@@ -63,8 +66,10 @@ def add_to(provider: Any, run: Monitored) -> None:
 
 
 def _temporality(reader: Any) -> dict[str, Any]:
-    """How a reader wants to have each kind of instrument, `Counter` and `Histogram` among them: since the start, or
-    since its last collection."""
+    """How a reader wants to have each kind of instrument: since the start, or since its last collection.
+
+    `Counter` and `Histogram` are among them.
+    """
     return {kind.__name__.lstrip("_"): wanted for kind, wanted in reader._instrument_class_temporality.items()}
 
 

@@ -40,8 +40,10 @@ class Pairs:
         self._timed = {}
 
     def matrix(self) -> dict[Pair, tuple[int, int]]:
-        """Expected and delivered messages by pairs; empty before the end. Of a lost agent, as in the run's totals, what
-        had come is what was expected."""
+        """Expected and delivered messages by pairs; empty before the end.
+
+        Of a lost agent, as in the run's totals, what had come is what was expected.
+        """
         found: dict[Pair, tuple[int, int]] = {}
         for accounts in self._accounts.values():
             for each in accounts:

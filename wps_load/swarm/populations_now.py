@@ -17,8 +17,10 @@ from wps_load.swarm.population_facts import connected_share
 
 
 def populations_now(conductor: Conductor, collector: Collector) -> Sequence[PopulationNow]:
-    """Those of a mix, or of a locustfile's classes, and where something is demanded of all, the whole run; empty: it
-    has one population only."""
+    """Those of a mix, or of a locustfile's classes, and where something is demanded of all, the whole run.
+
+    Empty: it has one population only.
+    """
     config, newest = collector.config, collector.newest
     if not config.is_mix or newest is None:
         return ()

@@ -13,8 +13,10 @@ _CONSOLE = "console"
 
 
 def keep_quiet(environment: Any) -> None:
-    """In the process that conducts, before Locust starts its table. Where other people's users take part, whose
-    requests only Locust's tables have, these stay at the end."""
+    """In the process that conducts, before Locust starts its table.
+
+    Where other people's users take part, whose requests only Locust's tables have, these stay at the end.
+    """
     options = environment.parsed_options
     if not options.only_summary:
         return

@@ -1,5 +1,6 @@
-"""Before a run, a master asks each worker whether it could play its part: has it the secret, the files, the way, and
-room for how many connections?
+"""Before a run, a master asks each worker whether it could play its part.
+
+Has it the secret, the files, the way, and room for how many connections?
 
 A worker says that it is present when it has started. What says `client_ready` and never that is no worker of ours. The
 messages are of this package's own kind, and there is no secret in them.
@@ -90,8 +91,11 @@ class Rehearsal:
 
 
 class Rehearsed:
-    """A worker's side. `judge(order, options)` says what room this machine has, and raises ConfigError;
-    `tell(sentences)` is for this worker's own user."""
+    """A worker's side.
+
+    `judge(order, options)` says what room this machine has, and raises ConfigError; `tell(sentences)` is
+    for this worker's own user.
+    """
 
     def __init__(self, runner: Any, judge: Callable[[Data, Data], Room], tell: Callable[[list[str]], None]) -> None:
         self._runner = runner

@@ -14,8 +14,10 @@ from wps_load.machine import Machine
 
 
 class Room(NamedTuple):
-    """What one process says of its machine. `network`: the same for all processes that share ports. Numbers as in
-    `Machine`: None is not known."""
+    """What one process says of its machine.
+
+    `network`: the same for all processes that share ports. Numbers as in `Machine`: None is not known.
+    """
 
     network: str
     host: str

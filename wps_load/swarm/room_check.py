@@ -20,8 +20,11 @@ def own_room(config: RunConfig) -> Room:
 
 
 def lacking_room(config: RunConfig, locustfile: Locustfile, rooms: Sequence[Room]) -> str | None:
-    """Why the run's connections do not fit, or None. A search finds its limits itself, and of other people's users, or
-    of a shape of theirs, nobody knows how many connections they open."""
+    """Why the run's connections do not fit, or None.
+
+    A search finds its limits itself, and of other people's users, or of a shape of theirs, nobody knows how
+    many connections they open.
+    """
     searched = config.capacity is not None and config.capacity.variable == "users"
     users = config.peak_users
     if users is None or searched or not rooms or not locustfile.plays_scenario:

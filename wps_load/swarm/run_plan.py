@@ -97,8 +97,10 @@ class Crowd(Protocol):
 
 
 def end_instant(soon_ns: int, planned_ns: int | None) -> int:
-    """Where publishing ends when the drain is asked for now. Locust's own -t fires some milliseconds off the instant
-    that was planned; the plan wins."""
+    """Where publishing ends when the drain is asked for now.
+
+    Locust's own -t fires some milliseconds off the instant that was planned; the plan wins.
+    """
     if planned_ns is None:
         return soon_ns
     return planned_ns if abs(planned_ns - soon_ns) < NS_PER_S else min(soon_ns, planned_ns)

@@ -35,8 +35,10 @@ class Sitter(NamedTuple, Generic[L]):
 
 
 class Seat(Generic[L]):
-    """`sitter`: who lives here; `coming`: who does as soon as that one has left. `greenlet`: the place itself, at which
-    nobody looks here."""
+    """`sitter`: who lives here; `coming`: who does as soon as that one has left.
+
+    `greenlet`: the place itself, at which nobody looks here.
+    """
 
     __slots__ = ("coming", "greenlet", "sitter")
 

@@ -31,8 +31,10 @@ _NEEDED = {
 
 
 def holds_secret(option: Option, text: str) -> bool:
-    """Whether a text of this option stays in its process: a negotiate URL may have a key in its query (`?code=...`);
-    what is about one host is nothing to another."""
+    """Whether a text of this option stays in its process: a negotiate URL may have a key in its query (`?code=...`).
+
+    What is about one host is nothing to another.
+    """
     if option.secret or option.local:
         return bool(text)
     return option.on_page is PageAccess.TARGET and "://" in text and without_secrets(text) != text
@@ -45,8 +47,9 @@ def secrets_of(values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def take(options: Namespace) -> dict[str, str]:
-    """Takes them out of Locust's parsed options, as if there were no such options: no text of the master's, not even an
-    empty one, is to replace a worker's own.
+    """Takes the secrets out of Locust's parsed options, as if there were no such options.
+
+    No text of the master's, not even an empty one, is to replace a worker's own.
     """
     found = secrets_of(vars(options))
     for option in OPTIONS:

@@ -78,8 +78,9 @@ def react(number: int, where: Where, *, again: bool, forked_worker: bool) -> Rea
 
 
 def where_is(calls: Iterator[str], *, prepared: bool, begun: bool) -> Where:
-    """`calls`: the functions of Locust's program that the main greenlet is in. `prepared`: our part of the start is
-    done. `begun`: a run has.
+    """`calls`: the functions of Locust's program that the main greenlet is in.
+
+    `prepared`: our part of the start is done. `begun`: a run has.
     """
     names = set(calls)
     if "shutdown" in names:
@@ -205,8 +206,9 @@ class Signals:
         self._leave()
 
     def await_master(self) -> None:
-        """In Locust's `quitting`: a forked worker that was told by a signal to end waits here until its master, which
-        drains the run, ends it by way of the main greenlet.
+        """Has a forked worker that a signal told to end wait in Locust's `quitting` for its master.
+
+        The master drains the run, and ends the worker by way of the main greenlet.
         """
         if self._first is not None and self._forked_worker and gevent.getcurrent() is not self._main:
             gevent.sleep(MASTER_PATIENCE_S)

@@ -58,8 +58,10 @@ def _known_groups(cls: type) -> tuple[str, ...]:
 
 
 def _of_class(cls: type, attribute: str) -> Any:
-    """The value of an attribute that is the same for all users of a class; None: not set. Raises WrongType,
-    WrongValue."""
+    """The value of an attribute that is the same for all users of a class; None: not set.
+
+    Raises WrongType, WrongValue.
+    """
     value = inspect.getattr_static(cls, attribute, None)
     if value is None:
         return None

@@ -25,8 +25,10 @@ _KEPT = "private, max-age=86400"
 
 
 def pages(view: RunView, preview: Callable[[], str], base_path: str | None, guard: Callable[[Any], Any]) -> Blueprint:
-    """The routes. `preview`: what Start would do with the form of this request. `guard`: Locust's
-    `auth_required_if_enabled`."""
+    """The routes.
+
+    `preview`: what Start would do with the form of this request. `guard`: Locust's `auth_required_if_enabled`.
+    """
     blueprint = Blueprint("wps", __name__, url_prefix=base_path)
 
     def page() -> Response:

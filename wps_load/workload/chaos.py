@@ -87,8 +87,9 @@ class SlowPlan:
 
 
 def victims(seed: int, users: Collection[int], turn: int = 0) -> Iterator[int]:
-    """Whom each cut of a run hits: all users in an order of chance, then all again in another one. `turn`: how often
-    `users` were others before.
+    """Whom each cut of a run hits: all users in an order of chance, then all again in another one.
+
+    `turn`: how often `users` were others before.
 
     Nobody is hit twice before everybody has been hit, so a victim has the longest time to recover. No users: no end.
     """

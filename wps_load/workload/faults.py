@@ -48,8 +48,10 @@ class InjectedFault:
 
 @dataclass(slots=True)
 class Moment:
-    """When a delivery leaves. `slot_ns`: its place in the service's line, before which it never does; `due_ns`: as the
-    faults so far have made it; `first_ns`: when the first message came in, None: none has.
+    """When a delivery leaves.
+
+    `slot_ns`: its place in the service's line, before which it never does; `due_ns`: as the faults so far have made it;
+    `first_ns`: when the first message came in, None: none has.
     """
 
     slot_ns: int

@@ -38,8 +38,9 @@ class Settings(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Groups and publishers of a run that begins with `users`. Those who are added later continue it, and nobody's part
-    changes.
+    """Groups and publishers of a run that begins with `users`.
+
+    Those who are added later continue it, and nobody's part changes.
 
     `size` None: the groups are dealt out in turn, row by row; `paired`: the first two rows in pairs, so that few users
     have somebody to hear. Else the groups' seats stand in a row, `size` to a group: `seats` of them, which the users
@@ -157,8 +158,10 @@ def layout(settings: Settings, users: int) -> Layout:
 
 
 def publisher_count(settings: Settings, users: int) -> int:
-    """How many publish: users, or in REST scenarios the senders that run beside them; of those that send to single
-    users, `users` are all that they send to."""
+    """How many publish: users, or in REST scenarios the senders that run beside them.
+
+    Of those that send to single users, `users` are all that they send to.
+    """
     row = ROWS[settings.scenario]
     if not row.needs_key:
         return layout(settings, users).publishers
@@ -169,8 +172,10 @@ def publisher_count(settings: Settings, users: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """`chosen` of `total` places, spread evenly (Bresenham's line, begun at `start`): exactly so many, and
-    of every stretch of places, such as a group, its share to within one. `endless`: and so on behind them.
+    """`chosen` of `total` places, spread evenly (Bresenham's line, begun at `start`).
+
+    Exactly that number, and of every stretch of places, such as a group, its share to within one.
+    `endless`: and so on behind them.
     """
 
     chosen: int
@@ -203,6 +208,8 @@ class Spread:
 
 
 def on_circle(ordinal: int) -> int:
-    """Of 2^32 places in a circle, that of this ordinal: any number of them lie at nearly even distances (three-distance
-    theorem), and neighbours far apart."""
+    """The place of an ordinal among 2^32 places in a circle.
+
+    Any number of them lie at nearly even distances (three-distance theorem), and neighbours far apart.
+    """
     return ordinal * _GOLDEN & _CIRCLE

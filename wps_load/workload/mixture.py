@@ -126,8 +126,10 @@ def _wanted(sizes: Sequence[Share], users: int) -> list[Fraction]:
 
 
 def _weights(sizes: Sequence[Share]) -> list[int]:
-    """In which proportion users are dealt, in lowest terms: by numbers where there are no shares, else by the shares
-    alone. Last, those that have no population."""
+    """In which proportion users are dealt, in lowest terms.
+
+    By numbers where there are no shares, else by the shares alone. Those that have no population come last.
+    """
     shares = [size.fraction or Fraction(0) for size in sizes]
     if any(shares):
         shares.append(max(Fraction(0), 1 - sum(shares, Fraction(0))))
@@ -140,8 +142,10 @@ def _weights(sizes: Sequence[Share]) -> list[int]:
 
 
 def largest_remainders(wanted: Sequence[Fraction], total: int, ranks: Mapping[int, int]) -> list[int]:
-    """Whole numbers that add up to `total`, each within one of what is wanted (Hamilton's method). `ranks`: who comes
-    first of those whose remainders are equal."""
+    """Whole numbers that add up to `total`, each within one of what is wanted (Hamilton's method).
+
+    `ranks`: who comes first of those whose remainders are equal.
+    """
     counts = [int(each) for each in wanted]
     left = total - sum(counts)
     by_remainder = sorted(range(len(wanted)), key=lambda at: (counts[at] - wanted[at], ranks[at]))

@@ -97,9 +97,8 @@ def _poisson_dues(start_ns: int, mean_ns: int, seed: int) -> Iterator[int]:
 class ClosedPacer:
     """The closed loop: a message is due when the previous one has come back, so the caller says when.
 
-    Keeps at most `limit` checkpoints (sequence number, due time), every `stride`-th message, the stride
-    doubling as the run grows: `count_before` is exact at checkpoints and off by less than the stride
-    between them.
+    Keeps at most `limit` checkpoints (sequence number, due time), every `stride`-th message, the stride doubling as the
+    run grows: `count_before` is exact at checkpoints and off by less than the stride between them.
     """
 
     __slots__ = ("_count", "_dues", "_last", "_limit", "_seqs", "_start_ns", "_stride")

@@ -1,13 +1,13 @@
-"""What messages carry: sizes, mixes, samples from a file. All is prepared before the run; nothing is made
-per message.
+"""What messages carry: sizes, mixes, samples from a file.
+
+All is prepared before the run; nothing is made per message.
 
     mix  = part *("," part)        part = SIZE ["*" WEIGHT] [":compressible"]        512B*9,16KiB*1
 
-The stamp (40 ASCII characters of base64, or 30 raw bytes where binary data travel raw) replaces content and
-never adds to the size asked for; only samples of JSON grow, by the member that carries it. Generated text
-is random by default, because traffic that compresses flatters every link and proxy on the way;
-`:compressible` repeats a phrase. Random text is of base64's alphabet: 6 bits a byte, and safe in JSON
-without escapes.
+The stamp (40 ASCII characters of base64, or 30 raw bytes where binary data travel raw) replaces content and never adds
+to the size asked for; only samples of JSON grow, by the member that carries it. Generated text is random by default,
+because traffic that compresses flatters every link and proxy on the way; `:compressible` repeats a phrase. Random text
+is of base64's alphabet: 6 bits a byte, and safe in JSON without escapes.
 """
 
 from __future__ import annotations
@@ -94,8 +94,9 @@ class Filler:
     size_bytes: int
 
     def wrap(self, stamp: bytes) -> bytes:
-        """The data as the codec wants it: raw, or for a JSON envelope the inside of the string (text,
-        binary) or the value (json).
+        """The data as the codec wants it.
+
+        Raw, or for a JSON envelope the inside of the string (text, binary) or the value (json).
         """
         return self.head + stamp + self.tail
 
@@ -103,9 +104,8 @@ class Filler:
 class PayloadPlan:
     """Which content each message of a run carries: a pure function of (seed, stream, seq).
 
-    `envelope` True: for a JSON subprotocol, where text is escaped and binary is base64; False: raw data
-    (`simple`, protobuf, REST bodies). `stamp_is_text`: whether `Filler.wrap` wants the 40-character or the
-    30-byte stamp.
+    `envelope` True: for a JSON subprotocol, where text is escaped and binary is base64; False: raw data (`simple`,
+    protobuf, REST bodies). `stamp_is_text`: whether `Filler.wrap` wants the 40-character or the 30-byte stamp.
     """
 
     __slots__ = ("_bodies", "_data_type", "_length", "_table", "envelope", "fillers", "stamp_is_text")
@@ -189,9 +189,7 @@ class PayloadPlan:
         return text, len(text) + STAMP_TEXT_BYTES
 
     def choose(self, stream: int, seq: int) -> Filler:
-        """The content of message `seq` of `stream`. In every full turn of the table the weights hold
-        exactly.
-        """
+        """The content of message `seq` of `stream`. In every full turn of the table the weights hold exactly."""
         return self._table[(stream * 40503 + seq) % self._length]
 
 
@@ -230,11 +228,11 @@ def _pad(length: int, compressible: bool, seed: int, alphabet: bytes = _ALPHABET
 
 
 def read_samples(content: bytes, data_type: str) -> tuple[bytes, ...]:
-    """A payload file's lines (binary: base64, returned decoded), judged. ValueError names the first wrong
-    line.
+    """A payload file's lines (binary: base64, returned decoded), judged.
 
-    Text and binary lose their first 40 characters or 30 bytes to the stamp; JSON objects get a first member
-    `wps`.
+    ValueError names the first wrong line.
+
+    Text and binary lose their first 40 characters or 30 bytes to the stamp; JSON objects get a first member `wps`.
     """
     samples: list[bytes] = []
     if content.startswith(codecs.BOM_UTF8):

@@ -1,5 +1,4 @@
-"""Who is who: a connection's role as a pure function of (index, users, seed), the same in one process and
-in eight.
+"""Who is who: a connection's role as a pure function of (index, users, seed), the same in one process and in eight.
 
 Locust has no global index; the master hands out dense ones. Words (stream, audience): docs/architecture.md.
 In a mix the role depends on the user's number among those of its population (`mixture`); names of users, streams and
@@ -36,8 +35,10 @@ EVENT_NAME = "echo"
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What a user publishes. `kind`: as of `Scenario.kind_of_publication`;
-    `name`: group or event. `ordinal`: the publisher's number among the publishers, from 0, for `phase`.
+    """What a user publishes.
+
+    `kind`: as of `Scenario.kind_of_publication`; `name`: group or event. `ordinal`: the publisher's number among the
+    publishers, from 0, for `phase`.
     """
 
     stream: int
@@ -50,9 +51,11 @@ class Publication:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """One connection's part. `groups`: names to join, `group_audiences` their numbers in the same order;
-    `audiences`: all that it receives. `slow`: it reads at the speed of `--wps-slow`. `stays`: when users are to
-    leave, others leave first."""
+    """One connection's part.
+
+    `groups`: names to join, `group_audiences` their numbers in the same order; `audiences`: all that it receives.
+    `slow`: it reads at the speed of `--wps-slow`. `stays`: when users are to leave, others leave first.
+    """
 
     index: int
     user_id: str
@@ -97,8 +100,11 @@ class Listened:
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """How many users a population that is listened to has had: when the listener came, a pure function of the
-    listener's index, and so far at most, of which groups are those that all listeners join."""
+    """How many users a population that is listened to has had.
+
+    When the listener came, as a pure function of the listener's index, and so far at most, of which groups are those
+    that all listeners join.
+    """
 
     then: int
     most: int
@@ -137,11 +143,13 @@ def role(
     standing: Standing | None = None,
     hosts: Hosts | None = None,
 ) -> Role:
-    """The part of user `local` of the `users` of its population. Pure: same arguments, same role, on every worker.
+    """The part of user `local` of the `users` of its population.
 
-    `index`: its number in the run, the same where there is one population only. `hosts`: of the population that its own
-    listens to; None: those that the run begins with. With more of them a user joins more groups, and nothing else of
-    its part changes.
+    Pure: same arguments, same role, on every worker.
+
+    `index`: its number in the run, the same where there is one population only. `hosts`: of the population that its
+    own listens to; None: those that the run begins with. With more of them a user joins more groups, and nothing
+    else of its part changes.
     """
     index = local if index is None else index
     standing = standing_alone(settings) if standing is None else standing
@@ -204,8 +212,10 @@ def _listened_groups(settings: Settings, standing: Standing, local: int, hosts: 
 
 
 def group_count(settings: Settings, users: int, come: int = 0) -> int:
-    """How many groups the users of a population publish to; 0: it has none. `come`: so many users it has had, if those
-    are more than the `users` that it began with."""
+    """How many groups the users of a population publish to; 0: it has none.
+
+    `come`: so many users it has had, if those are more than the `users` that it began with.
+    """
     if not ROWS[settings.scenario].publishes_to_groups(settings.protocol):
         return 0
     return layout(settings, users).groups_with(come)
@@ -228,8 +238,10 @@ def user_name(run_id: str, index: int) -> str:
 
 
 def group_name(run_id: str, number: int, label: str = "") -> str:
-    """Group names carry the run's id, so that two runs in one hub do not hear each other, and in a mix the name of
-    their population."""
+    """The names of a run's groups, which carry its id: two runs in one hub do not hear each other.
+
+    In a mix they carry the name of their population too.
+    """
     return f"{run_id}-{label}-g{number}" if label else f"{run_id}-g{number}"
 
 

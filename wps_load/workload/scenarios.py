@@ -1,7 +1,6 @@
 """The scenarios as one table: who may play them, what they measure, and what they default to.
 
-A new scenario is a row here, a branch in `population` if its topology is new, and a section in
-docs/scenarios.md.
+A new scenario is a row here, a branch in `population` if its topology is new, and a section in docs/scenarios.md.
 """
 
 from __future__ import annotations
@@ -45,8 +44,9 @@ class Topology(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One row. `publishers` and the group defaults hold where the option is not given; None: the option has
-    no use.
+    """One row.
+
+    `publishers` and the group defaults hold where the option is not given; None: the option has no use.
 
     `metrics`: the latencies that it is about, the most telling first. `guide`: the row of Azure's performance guide
     that the ready file in configs/ reproduces, if there is one.
@@ -78,9 +78,7 @@ class Scenario:
 
     @property
     def needs_key(self) -> bool:
-        """REST calls are signed with the access key, which a Client URL or a negotiate endpoint does not
-        give.
-        """
+        """REST calls are signed with the access key, which a Client URL or a negotiate endpoint does not give."""
         return self.topology in (Topology.REST_USERS, Topology.REST_ALL)
 
     @property

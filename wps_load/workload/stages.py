@@ -72,8 +72,7 @@ class Stages:
     ) -> tuple[int, float] | None:
         """What a LoadTestShape's `tick` answers: users and spawn rate, None for the end.
 
-        `users`: `-u`, which holds while the rate is what changes. `run_time_s`: `-t`, which Locust leaves
-        to the shape.
+        `users`: `-u`, which holds while the rate is what changes. `run_time_s`: `-t`, which Locust leaves to the shape.
         """
         if run_time_s is not None and elapsed_s >= run_time_s:
             return None

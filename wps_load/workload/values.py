@@ -1,7 +1,8 @@
-"""The small grammars of option values: text in, integers out. Each raises ValueError saying what is allowed.
+"""The small grammars of option values: text in, integers out.
 
-Integers and exact fractions, never floats: a rate of 0.1/s is 1/10, and a schedule made from it does not
-drift.
+Each raises ValueError saying what is allowed.
+
+Integers and exact fractions, never floats: a rate of 0.1/s is 1/10, and a schedule made from it does not drift.
 """
 
 from __future__ import annotations
@@ -119,9 +120,7 @@ class Share:
         return self.fraction is not None and self.fraction < 1
 
     def of(self, total: int) -> int:
-        """At most `total`. A fraction rounds to the nearest (half up), and to at least one of a total that
-        is not 0.
-        """
+        """At most `total`. A fraction rounds to the nearest (half up), and to at least one of a total that is not 0."""
         if self.count is not None:
             return min(self.count, total)
         assert self.fraction is not None
