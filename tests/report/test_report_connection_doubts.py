@@ -111,6 +111,15 @@ def test_one_connection_that_this_machine_kept_out_is_too_many(label: str) -> No
     assert "not at the service" in found["local_limit"]
 
 
+def test_what_a_nat_may_have_dropped_is_a_warning_and_excuses_nobody() -> None:
+    made = run(SOUND, failures={("connect", "connect_timeout_snat"): 3, ("connect", "connect_timeout"): 2})
+    (doubt,) = [each for each in build_summary(made)["doubts"] if each["name"] == "snat_suspected"]
+    assert (doubt["level"], doubt["message"].startswith("3 attempts to connect got no answer")) == ("warning", True)
+    assert errors(made) == {}
+    without = build_summary(run(SOUND, failures={("connect", "connect_timeout"): 2}))["doubts"]
+    assert "snat_suspected" not in {each["name"] for each in without}
+
+
 def test_a_refusal_of_the_services_is_no_limit_of_ours() -> None:
     assert errors(run(SOUND, failures={("connect", "http_429"): 20})) == {}
 

@@ -22,6 +22,9 @@ OWN_LIMITS = {
 }
 """Ends of the labels of what this machine kept out (`causes.is_own_limit`): what was missing, and what helps."""
 
+SNAT = "_timeout_snat"
+"""End of the label of what was not answered while many connections passed a NAT."""
+
 JOIN_ADVICE = (
     "See the failures of `join_group` by label: does the token have the role webpubsub.joinLeaveGroup (--wps-roles), "
     "and does the service answer requests?"
@@ -76,6 +79,21 @@ def address_unanswered(seen: Evidence) -> Doubt | None:
         f"Of the target's addresses not all answered: {'; '.join(told[:3])}{more}.",
         "One connection in a minute waited 250 ms for it, which stands in its `connect`. Check this machine's routes "
         "(IPv6 that leads nowhere?), the name's records, and the server behind that address.",
+    )
+
+
+def snat_suspected(seen: Evidence) -> Doubt | None:
+    """What stands between may have had no port left: nobody says so, and the service is not excused by it."""
+    count = sum(n for (_, label), n in seen.facts.snapshot.failures.items() if label.endswith(SNAT))
+    if not count:
+        return None
+    return Doubt(
+        "snat_suspected",
+        "warning",
+        f"{count:,} attempt{'s' if count > 1 else ''} to connect got no answer while more than 1,000 connections of a "
+        "private address went to a public one: a NAT on the way may have had no port left. It may also be the service.",
+        "A NAT gateway holds 50,000 connections to one service for each of its addresses: give it more, give each "
+        "machine a public address, or use a private endpoint (docs/scale.md).",
     )
 
 

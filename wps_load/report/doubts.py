@@ -22,6 +22,7 @@ from wps_load.report.connection_doubts import (
     nobody_left,
     not_measured,
     nothing_cut,
+    snat_suspected,
 )
 from wps_load.report.evidence import (
     SAMPLES_BEYOND,
@@ -220,6 +221,7 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     send_stalled,
     connections_silent,
     address_unanswered,
+    snat_suspected,
     ledger_full,
     gc_pauses,
     clock_error,
