@@ -101,5 +101,5 @@ def test_the_plan_says_what_comes(finished: dict[str, Finished], name: str) -> N
 
 def test_rows_of_locusts_table_and_the_first_lines_name_the_populations(finished: dict[str, Finished]) -> None:
     output = finished["chat"].output
-    assert "  readers: 80% users, listener over simple, listens to chatters" in output
-    assert "Mix: chat; SLO: chatters.delivery p99 < 250ms" in output
+    assert "  readers:   16 users (80%), listener over simple, listens to chatters; SLO: delivery p99 < 1s, " in output
+    assert "Mix: chat, 20 users\n  chatters:  2 users (10%), big-group over json; SLO: delivery p99 < 250ms" in output

@@ -58,3 +58,25 @@ def test_the_worst_population_comes_first_in_the_closing_lines() -> None:
     lines = [*population_lines(summary(viewers_slo="viewers.delivery p99 < 1ms"))]
     assert lines[0].startswith("viewers: 50 users, ")
     assert any("viewers: 50 users" in said.text for said in closing(summary(), report=None))
+
+
+def test_the_tightest_demand_comes_first_in_the_closing_lines_of_a_mix() -> None:
+    """Those that everybody meets easily would fill the five lines that there are."""
+    found = summary(viewers_slo="viewers.connected >= 1%, viewers.delivery p99 < 60s, viewers.delivery p99 < 1s")
+    passed = [said.text for said in closing(found, report=None) if said.text.startswith("  pass")]
+    shown = [text.split("(")[0].split(maxsplit=1)[1].strip() for text in passed]
+    assert (
+        shown.index("viewers.delivery p99 < 1s") < shown.index("viewers.delivery p99 < 60s") < shown.index("loss = 0")
+    )
+
+
+def test_a_population_says_what_there_is_to_say() -> None:
+    found = summary()
+    rows = found["populations"]
+    assert rows is not None
+    rows[0]["messages"] |= {"published": 0, "delivered": 0, "lost": 0}
+    rows[0]["metrics"] = {}
+    rows[0]["connections"]["failed"], rows[0]["users"] = 7, 1
+    lines = {line.split(":")[0]: line for line in population_lines(found)}
+    assert lines["hosts"] == "hosts:   1 user, 7 failed, no message"
+    assert lines["viewers"].startswith("viewers: 50 users, ")

@@ -11,6 +11,7 @@ from typing import Final
 from wps_load.measure.thresholds import parse
 from wps_load.report import phases, tables
 from wps_load.report.document import SloRow, Summary, numbers
+from wps_load.report.live_populations import Demand
 from wps_load.report.lookup import metric_row
 from wps_load.report.margins import margin
 from wps_load.report.next_steps import next_steps
@@ -78,13 +79,20 @@ def _kept(lines: Sequence[str], kind: str) -> list[str]:
 
 
 def _slos(summary: Summary) -> list[Said]:
-    """Those that were not met first."""
+    """Those that were not met first; in a mix, where they are many, then those with the least to spare."""
     found = sorted(summary["slo"], key=lambda slo: slo["verdict"] == "pass")
+    if summary.get("populations"):
+        found.sort(key=_order)
     most = _MOST["slo"]
     shown = found if len(found) <= most else found[: most - 1]
     lines = [Said(_slo(slo), "pass" if slo["verdict"] == "pass" else "fail") for slo in shown]
     more = len(found) - len(shown)
     return [*lines, Said(f"  and {more} more SLOs: see the report")] if more else lines
+
+
+def _order(slo: SloRow) -> tuple[int, float]:
+    order, left = Demand(parse(slo["expression"])[0], slo["value"]).order
+    return (0 if slo["verdict"] != "pass" else order), left
 
 
 def _slo(slo: SloRow) -> str:

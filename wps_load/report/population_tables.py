@@ -64,13 +64,22 @@ def matrix_table(summary: Summary) -> Table | None:
 
 def population_lines(summary: Summary) -> Iterator[str]:
     """A line for each population, those whose demands were not met first."""
-    order = sorted(populations(summary), key=lambda each: all(slo["verdict"] == "pass" for slo in each["slo"]))
-    for each in order:
-        row = numbers(each["metrics"].get(each["main_metric"], {}))
-        messages = each["messages"]
-        took = f", {each['main_metric']} p50 {millis(row['p50'])} p99 {millis(row['p99'])} ms" if row.get("p50") else ""
-        lost = f", {number(messages['lost'])} lost" if messages["lost"] else ""
-        yield (
-            f"{each['name']}: {number(each['users'])} users, {number(messages['published'])} published, "
-            f"{number(messages['delivered'])} delivered{lost}{took}"
-        )
+    found = populations(summary)
+    width = max((len(each["name"]) for each in found), default=0) + 1
+    for each in sorted(found, key=lambda each: all(slo["verdict"] == "pass" for slo in each["slo"])):
+        yield f"{each['name'] + ':':{width}} {', '.join(_parts(each))}"
+
+
+def _parts(each: PopulationRow) -> Iterator[str]:
+    """What there is to say of it: whom it had, what failed, what it sent and heard, and how long that took."""
+    messages, connections = each["messages"], each["connections"]
+    if each["users"]:
+        yield f"{number(each['users'])} user{'' if each['users'] == 1 else 's'}"
+    for key in ("failed", "dropped"):
+        if connections[key]:
+            yield f"{number(connections[key])} {key}"
+    told = [f"{number(messages[key])} {key}" for key in ("published", "delivered", "lost") if messages[key]]
+    yield from told or ["no message"]
+    row = numbers(each["metrics"].get(each["main_metric"], {}))
+    if row.get("p50"):
+        yield f"{each['main_metric']} p50 {millis(row['p50'])} p99 {millis(row['p99'])} ms"

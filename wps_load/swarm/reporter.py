@@ -33,6 +33,7 @@ from wps_load.report.summary import build_summary
 from wps_load.report.templates import preload
 from wps_load.report.user_phases import UserPhases
 from wps_load.settings.run_config import RunConfig
+from wps_load.swarm.announced import announced
 from wps_load.swarm.books import Books
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
@@ -94,15 +95,8 @@ class Reporter:
         hub = f", hub {config.population.hub}" if config.target.has_key else ""  # else the Client URL decides
         emulator = "; EMULATOR: nothing here is said of Azure" if config.target.is_emulator else ""
         self._console.say(f"Target: {config.target.describe()}{hub}{emulator}")
-        if config.mix is None:
-            self._console.say(
-                f"Scenario: {self.scenario} over {config.population.protocol}; SLO: {config.population.slo or 'none'}"
-            )
-            return
-        self._console.say(f"Mix: {config.mix}; SLO: {', '.join(slo.expression for slo in config.slos) or 'none'}")
-        for each in config.populations:
-            heard = f", listens to {each.listens_to}" if each.listens_to else ""
-            self._console.say(f"  {each.name}: {each.users} users, {each.scenario} over {each.protocol}{heard}")
+        for line in announced(config, self.scenario):
+            self._console.say(line)
 
     def begin(self, conductor: Conductor, target_users: Callable[[], int], steps: Steps | None = None) -> None:
         """`target_users`: how many connections the run was asked for. `steps`: what drives its load in steps."""
