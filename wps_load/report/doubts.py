@@ -235,7 +235,7 @@ _NOT_OF_A_SEARCH = frozenset(
 )
 """A search overloads the service on purpose, and judges its generator step by step: `client_bound`."""
 _CONSEQUENCES = frozenset({"no_messages", "rate_missed"})
-"""What follows from having no connection at all."""
+"""What follows from having no connection at all, or not what the scenario is about."""
 
 
 _OF_POPULATIONS = (
@@ -274,6 +274,8 @@ def _of_run(seen: Evidence) -> list[Doubt]:
     if seen.nothing_connected:
         found = [doubt for doubt in found if doubt.name not in _CONSEQUENCES]
         found.sort(key=lambda doubt: doubt.name != "connections_failed")
+    elif any(doubt.name == "not_available" for doubt in found):
+        found = [doubt for doubt in found if doubt.name not in _CONSEQUENCES]
     return sorted(found, key=lambda doubt: doubt.level != "error")
 
 

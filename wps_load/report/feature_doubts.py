@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from wps_load.measure.thresholds import Slo
 from wps_load.report.evidence import Doubt, Evidence
-from wps_load.report.model import RunState
+from wps_load.report.model import RunFacts, RunState
 
 _FEATURES: Final[Mapping[str, tuple[str, str, str]]] = {
     "invoke": ("invocations", "was an invocation answered", ", or the event handler never answers"),
@@ -19,21 +20,39 @@ _SILENCE: Final = ("timeout", "connection_lost")
 
 def not_available(seen: Evidence) -> Doubt | None:
     """Not one answer came, be it an error: the service does not know the feature, or nobody is there to answer."""
-    facts = seen.facts
+    metric = missing(seen.facts)
+    if metric is None:
+        return None
+    feature, event, otherwise = _FEATURES[metric]
+    failures = {label: n for (of, label), n in seen.facts.snapshot.failures.items() if of == metric and n}
+    labels = ", ".join(f"{label} {n:,}x" for label, n in sorted(failures.items()))
+    return Doubt(
+        "not_available",
+        "error",
+        f"Not available here: not once {event} ({labels}).",
+        f"The service may not have {feature}, which are a preview, at all or in this resource{otherwise}. "
+        "That is no verdict on its speed: try a resource that has them.",
+    )
+
+
+def missing(facts: RunFacts) -> str | None:
+    """The metric of a feature that was asked for and never answered; None: there is none, as far as is known."""
     if facts.state is RunState.RUNNING:
         return None
-    for metric, (feature, event, otherwise) in _FEATURES.items():
+    for metric in _FEATURES:
         answered = facts.snapshot.histograms.get(metric)
-        failures = {label: n for (of, label), n in facts.snapshot.failures.items() if of == metric and n}
-        if metric not in facts.latencies or (answered is not None and answered.count) or not failures:
+        labels = {label for (of, label), n in facts.snapshot.failures.items() if of == metric and n}
+        if metric not in facts.latencies or (answered is not None and answered.count) or not labels:
             continue
-        if all(label in {f"{metric}_{end}" for end in _SILENCE} for label in failures):
-            labels = ", ".join(f"{label} {n:,}x" for label, n in sorted(failures.items()))
-            return Doubt(
-                "not_available",
-                "error",
-                f"Not available here: not once {event} ({labels}).",
-                f"The service may not have {feature}, which are a preview, at all or in this resource{otherwise}. "
-                "That is no verdict on its speed: try a resource that has them.",
-            )
+        if labels <= {f"{metric}_{end}" for end in _SILENCE}:
+            return metric
     return None
+
+
+def says_nothing(slo: Slo, facts: RunFacts) -> bool:
+    """Whether a demand is about a feature that is not there, or about messages that it did not carry: then it has not
+    failed. `populations` of a mix may have carried others."""
+    metric = missing(facts)
+    if metric is None:
+        return False
+    return slo.subject == metric or (slo.kind == "messages" and not facts.populations)

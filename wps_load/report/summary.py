@@ -13,7 +13,7 @@ from typing import cast
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.catalog import METRICS, PENDING
 from wps_load.measure.ledger import LedgerTotals
-from wps_load.measure.thresholds import SloResult, evaluate
+from wps_load.measure.thresholds import Slo, SloResult, evaluate
 from wps_load.protocol.traits import RELIABLE
 from wps_load.report.document import (
     Capacity,
@@ -38,6 +38,7 @@ from wps_load.report.document_course import TimelineRow
 from wps_load.report.document_features import InvocationCounts, StreamCounts
 from wps_load.report.doubts import find_doubts
 from wps_load.report.evidence import Doubt, Evidence, main_metric_of
+from wps_load.report.feature_doubts import says_nothing
 from wps_load.report.model import GeneratorHealth, PairFacts, RunFacts, RunState, Worker
 from wps_load.report.outcome import exit_block
 from wps_load.report.phases import phase_rows
@@ -50,7 +51,7 @@ def build_summary(facts: RunFacts) -> Summary:
     parts = {name: Evidence(each, metric_rows(each)) for name, each in facts.populations.items()}
     doubts = find_doubts(Evidence(facts, metrics), parts)
     source = FactsSource(facts)
-    slos = [evaluate(slo, source) for slo in facts.slos] if facts.capacity is None else _searched_slos(facts)
+    slos = [_judged(slo, source, facts) for slo in facts.slos] if facts.capacity is None else _searched_slos(facts)
     summary: Summary = {
         "schema": "wps-load.summary/2",
         "run": {**_run(facts), "main_metric": main_metric_of(facts, metrics)},
@@ -76,6 +77,10 @@ def build_summary(facts: RunFacts) -> Summary:
     }
     summary["exit"] = exit_block(summary, facts.outside)
     return summary
+
+
+def _judged(slo: Slo, source: FactsSource, facts: RunFacts) -> SloResult:
+    return SloResult(slo.expression, None, "no_data") if says_nothing(slo, facts) else evaluate(slo, source)
 
 
 def slo_rows(results: Iterable[SloResult]) -> list[SloRow]:
