@@ -22,6 +22,7 @@ from wps_load.report.summary import doubt_rows, metric_rows, slo_rows
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
+from wps_load.swarm.populations_view import populations_view
 from wps_load.swarm.so_far import SoFar
 
 JUDGE_EVERY_NS = 5 * NS_PER_S
@@ -135,6 +136,7 @@ class RunView:
             "tiles": None if summary is None else tiles.figures(summary),
             "so_far": None if summary is not None else _so_far(judged.slos),
             "slos": [_slo(slo, summary is not None) for slo in judged.slos],
+            "populations": populations_view(conductor, summary),
             "doubts": list(judged.doubts),
             "generator": _generator(conductor) if summary is None else _generator_at_the_end(summary),
             "from": 0 if new is None else since,

@@ -81,6 +81,7 @@
     showFigures(s);
     ifChanged("doubts", s.doubts, showDoubts);
     ifChanged("slos", s.slos, showSlos);
+    ifChanged("populations", s.populations, showPopulations);
     setText("latency-note", latencyNote(s));
     $("generator").replaceChildren(...s.generator.map(([name, value]) => element("div", {}, element("dt", {}, name), element("dd", {}, value))));
   }
@@ -142,6 +143,17 @@
       element("th", { scope: "row" }, slo.expression),
       element("td", {}, element("span", { class: { pass: "is-pass", fail: "is-fail" }[slo.verdict] || "" }, slo.words)),
       element("td", { class: "num" }, slo.value))));
+  }
+
+  function showPopulations(found) {
+    $("populations").hidden = !found;
+    if (!found) return;
+    const numeric = (at) => found.columns[at].numeric ? { class: "num" } : {};
+    const tones = { pass: "is-pass", fail: "is-fail" };
+    $("populations").querySelector("thead tr").replaceChildren(...found.columns.map((column, at) =>
+      element("th", { scope: "col", ...numeric(at) }, column.text)));
+    $("populations").querySelector("tbody").replaceChildren(...found.rows.map((row) => element("tr", {}, ...row.map((cell, at) =>
+      at ? element("td", numeric(at), element("span", { class: tones[cell.tone] || "" }, cell.text)) : element("th", { scope: "row" }, cell.text)))));
   }
 
   function latencyNote(s) {
