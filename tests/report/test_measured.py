@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from wps_load.report.measured import measured_load
+from wps_load.report.measured import guided_by, measured_load
 
 
 def summary(scenario: str = "echo", protocol: str = "json", **changes: Any) -> Any:
@@ -49,3 +49,37 @@ def test_unknown_stays_unknown() -> None:
     load = measured_load(summary(rates={"published_per_s": None, "delivered_per_s": None}))
     assert (load.inbound_per_s, load.billed_per_day) == (None, None)
     assert measured_load(summary(bytes={"received": None})).billed_per_day is None
+
+
+def mix(*scenarios: str) -> Any:
+    """Each publishes as much as the others, and all is heard by the last one; the first is heard three times as much
+    as the others."""
+    rows = [
+        {"name": f"p{at}", "scenario": scenario, "protocol": "json", "messages": {"published": 500}}
+        for at, scenario in enumerate(scenarios)
+    ]
+    matrix = [{"sender": f"p{at}", "receiver": f"p{len(rows) - 1}", "delivered": 100 if at else 300}
+              for at in range(len(rows))]  # fmt: skip
+    document = summary("chat", populations=rows, matrix=matrix)
+    document["run"]["settings"]["wps-mix"] = "chat.toml"
+    return document
+
+
+def test_of_a_mix_each_use_case_has_what_its_publishers_sent_and_what_was_heard_of_it() -> None:
+    load = measured_load(mix("big-group", "broadcast"))
+    assert (load.connections, load.inbound_per_s, load.outbound_per_s) == (50, 100, 100)
+    parts = {name: (part.inbound_per_s, part.outbound_per_s) for name, part in load.parts}
+    assert parts == {"send_to_big_group": (50, 75), "rest_broadcast": (50, 25)}
+    assert load.billed_bytes_per_s == pytest.approx(100 * 2200)
+    assert guided_by(mix("big-group", "broadcast")) == ""
+    assert guided_by(summary()) == "echo"
+
+
+def test_of_a_mix_calls_of_the_event_handler_are_billed() -> None:
+    assert measured_load(mix("upstream", "broadcast")).billed_bytes_per_s == pytest.approx(100 * 2200 + 50 * 2200)
+
+
+def test_a_mix_of_idle_users_is_zero_and_tasks_are_unknown() -> None:
+    assert measured_load(mix("idle", "churn")).outbound_per_s == 0
+    assert measured_load(mix("locustfile", "locustfile")).outbound_per_s is None
+    assert measured_load(summary("locustfile")).outbound_per_s is None

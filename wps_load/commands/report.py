@@ -22,7 +22,7 @@ from wps_load.report.document import Summary
 from wps_load.report.extras import Extras
 from wps_load.report.files import write_rendered
 from wps_load.report.index import INDEX, write_index
-from wps_load.report.measured import measured_load
+from wps_load.report.measured import guided_by, measured_load
 from wps_load.report.run_folder import BrokenRun, PastRun, load_run
 from wps_load.settings.entra import CREDENTIALS, AzureResource, Identity, resource_id
 from wps_load.settings.options import BY_FLAG
@@ -177,7 +177,7 @@ def _units(run: PastRun, guide: Guide, growth: Sequence[Fraction], prices: Price
     lines = ["", row("measured", f"{load.connections:,} connections")]
     if load.inbound_per_s is not None and load.outbound_per_s is not None:
         lines.append(row("", f"{rate(load.inbound_per_s)} in, {rate(load.outbound_per_s)} out"))
-    lines += units_text.lines(summary["run"]["scenario"], load, guide, growth, prices, **bought)
+    lines += units_text.lines(guided_by(summary), load, guide, growth, prices, **bought)
     return "\n".join([*lines, ""])
 
 

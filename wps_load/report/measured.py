@@ -8,11 +8,11 @@ from typing import Any
 
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import Sizing, sizing
-from wps_load.capacity.units import Guide, Load
+from wps_load.capacity.units import USE_CASES, Guide, Load
 from wps_load.report.document import Capacity, StagesSection, StepRow, Summary
 from wps_load.settings.options import OPTIONS
 from wps_load.workload.payload import mean_bytes, parse_mix
-from wps_load.workload.scenarios import SCENARIOS
+from wps_load.workload.scenarios import LOCUSTFILE, ROWS, SCENARIOS
 
 
 def best_step(capacity: Capacity) -> StepRow | None:
@@ -43,6 +43,10 @@ def measured_load(summary: Summary) -> Load:
         inbound = outbound = None
         if step is not None:
             inbound, outbound, connections = step["published_per_s"], step["delivered_per_s"], step["users"] or 0
+    if summary.get("populations"):
+        return _of_populations(summary, connections, inbound, outbound)
+    if run["scenario"] == LOCUSTFILE:
+        return Load(connections, None, None, 0.0, None)
     if not SCENARIOS[run["scenario"]].publishes:
         return Load(connections, 0.0, 0.0, 0.0, 0.0)
     per_message = _received_per_message(summary)
@@ -52,6 +56,36 @@ def measured_load(summary: Summary) -> Load:
         handled = SCENARIOS[run["scenario"]].calls_handler(run["protocol"])
         billed = outbound * (per_message or 0.0) + (inbound * size if handled else 0.0)
     return Load(connections, inbound, outbound, size, billed)
+
+
+def _of_populations(summary: Summary, connections: int, inbound: float | None, outbound: float | None) -> Load:
+    """Of a mix: what its publishers of each use case sent, and what was delivered for that. A message is taken as large
+    as a delivery is in the mean."""
+    rows = {row["name"]: row for row in summary.get("populations") or ()}
+    if not any(ROWS[row["scenario"]].publishes or row["scenario"] == LOCUSTFILE for row in rows.values()):
+        return Load(connections, 0.0, 0.0, 0.0, 0.0)
+    if inbound is None or outbound is None or any(row["scenario"] == LOCUSTFILE for row in rows.values()):
+        return Load(connections, None, None, 0.0, None)
+    per_message = _received_per_message(summary) or 0.0
+    published = sum(row["messages"]["published"] or 0 for row in rows.values())
+    heard: dict[str, int] = dict.fromkeys(rows, 0)
+    for pair in summary.get("matrix") or ():
+        heard[pair["sender"]] += pair["delivered"] or 0
+    delivered, handled, parts = sum(heard.values()), 0.0, []
+    for name, row in rows.items():
+        of_published = inbound * (row["messages"]["published"] or 0) / (published or 1)
+        if ROWS[row["scenario"]].calls_handler(row["protocol"]):
+            handled += of_published * per_message
+        use_case, _ = USE_CASES.get(row["scenario"], (None, False))
+        if use_case is not None and (of_published or heard[name]):
+            of_delivered = outbound * heard[name] / (delivered or 1)
+            parts.append((use_case, Load(0, of_published, of_delivered, per_message, None)))
+    return Load(connections, inbound, outbound, per_message, outbound * per_message + handled, tuple(parts))
+
+
+def guided_by(summary: Summary) -> str:
+    """The scenario whose row of the performance guide judges the run; empty: each population has its own."""
+    return "" if summary.get("populations") else summary["run"]["scenario"]
 
 
 def _received_per_message(summary: Summary) -> float | None:
@@ -80,14 +114,16 @@ def measured_sizing(summary: Summary, guide: Guide, growth: Sequence[Fraction], 
     Raises ValueError for settings that no run of this version has.
     """
     run = summary["run"]
-    if run["scenario"] not in SCENARIOS or not summary["connections"]["peak"]:
+    rows = summary.get("populations") or ()
+    played = {row["scenario"] for row in rows} or {run["scenario"]}
+    if not played <= ROWS.keys() - {LOCUSTFILE} or not summary["connections"]["peak"]:
         return None
     capacity = summary["capacity"]
     if capacity is not None and capacity["value"] is None:
         return None
     bought = {name: _setting(run["settings"], name) for name in ("units", "tier")}
     load = measured_load(summary)
-    return sizing(run["scenario"], load, guide, growth, prices, units=bought["units"], sku=bought["tier"])
+    return sizing(guided_by(summary), load, guide, growth, prices, units=bought["units"], sku=bought["tier"])
 
 
 def _setting(settings: Mapping[str, Any], name: str) -> Any:

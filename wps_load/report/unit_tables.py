@@ -33,7 +33,10 @@ def units_sentence(summary: Summary, found: Sizing) -> str:
 
 def units_notes(summary: Summary, found: Sizing, guide: Guide) -> list[str]:
     """What the figures rest on, and what was bought."""
-    if found.use_case is None:
+    several = list(dict.fromkeys(use_case.replace("_", " ") for use_case, _ in found.rows[0].load.parts))
+    if several:
+        use_case = f"use cases “{'”, “'.join(several)}”, each with its share of the units"
+    elif found.use_case is None:
         use_case = "connections alone decide"
     else:
         words = f"“{found.use_case.replace('_', ' ')}”"
