@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.program import ROOT, Finished, run
 from tests.integration.test_scenario_runs import AT_ONCE, OF_THE_GENERATOR
+from wps_load.report.run_folder import load_run
 from wps_load.settings.load import load
 from wps_load.workload.flows import flows
 
@@ -59,11 +60,19 @@ def test_the_ledger_closes_by_population_and_in_sum(finished: dict[str, Finished
     rows = summary["matrix"]
     assert sum(row["expected"] for row in rows) == whole["expected"]
     assert sum(row["delivered"] for row in rows) == whole["delivered"]
+    assert done.folder is not None
+    logged = load_run(done.folder).histograms
     for part in parts:
         heard = [row for row in rows if row["receiver"] == part["name"]]
         assert sum(row["delivered"] for row in heard) == part["messages"]["delivered"], part["name"]
         for count in ("published", "delivered"):
             assert sum(part["course"][count]) == part["messages"][count], part["name"]
+        times = logged.get(f"{part['name']}.{part['main_metric']}")
+        assert (0 if times is None else times.count) == answered(part["metrics"].get(part["main_metric"]))
+
+
+def answered(row: dict[str, Any] | None) -> int:
+    return 0 if row is None else row["count"] - row["failures"]
 
 
 def pairs(finished: dict[str, Finished], name: str) -> dict[tuple[str, str], dict[str, Any]]:
