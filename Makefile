@@ -46,10 +46,10 @@ $(VENV)/.installed-test: pyproject.toml setup.py
 sample: $(VENV)/.installed
 	rm -rf reports/sample reports/sample-capacity build/sample
 	$(CLEAN_ENV) $(BIN)/locust --config configs/small-group.conf --wps-report-dir build/sample
-	mv build/sample/* reports/sample
+	mv build/sample/*/ reports/sample
 	$(CLEAN_ENV) $(BIN)/locust --config configs/capacity.conf --wps-report-dir build/sample \
 	  --wps-capacity rate:100..3000 --wps-emulator-faults service-rate=900 -t 4m
-	mv build/sample/* reports/sample-capacity
+	mv build/sample/*/ reports/sample-capacity
 
 # The JSON Schema of summary.json, from the types in wps_load/report/document.py.
 schema: $(VENV)/.installed
