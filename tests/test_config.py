@@ -220,6 +220,7 @@ def test_streams_have_sizes_of_their_own_unless_they_are_given() -> None:
     population = found.population
     assert (population.rate, population.payload[0].size_bytes) == (Fraction(20), 64)
     assert population.stream_length_ns == 10 * 10**9
+    assert population.no_echo, "a publisher does not read its own stream"
     shown = found.settings()
     assert (shown["wps-rate"], shown["wps-payload"], shown["wps-stream-length"]) == ("20", "64B", "10s")
     given = read(scenario="stream", rate="5", payload="1KiB", stream_length="2s").population

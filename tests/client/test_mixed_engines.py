@@ -170,3 +170,28 @@ def test_nobody_waits_for_a_population_that_comes_later(live_emulator: str) -> N
     run = Run(live_emulator, 4, rate="20", changed=late).settle()
     assert run.engines[0].open == 2
     run.measure(100).finish().assert_whole()
+
+
+@pytest.mark.parametrize("protocol", ["json-reliable", "protobuf"])
+def test_members_of_other_populations_hear_streams_each_as_their_protocol_has_them(
+    live_emulator: str, protocol: str
+) -> None:
+    host = {"name": "host", "scenario": "stream", "users": Share(count=2), "groups": 1, "publishers": Share(count=1)}
+    host |= {"protocol": protocol, "no_echo": True, "stream_length_ns": 100 * NS_PER_MS, "rate": Fraction(50)}
+    listening = {"scenario": "listener", "listens_to": "host", "users": Share(count=1)}
+    changed = mix(
+        host,
+        {**listening, "name": "readers", "protocol": "json"},
+        {**listening, "name": "phones", "protocol": "simple"},
+        {**listening, "name": "devices", "protocol": "mqtt5"},
+    )
+    done = Run(live_emulator, 5, changed=changed).settle().measure(400).finish()
+    adds_up(done)
+    published = done.totals.published
+    assert published > 0
+    assert (done.totals.lost, done.totals.foreign, done.totals.corrupted) == (0, 0, 0)
+    assert pairs(done) == {(0, number): published for number in range(4)}
+    assert [timed(done, 0, number) for number in range(4)] == [published] * 4
+    streams = timed(done, 0, 0, "first_fragment")
+    assert [timed(done, 0, number, "first_fragment") for number in range(4)] == [streams, streams, 0, 0]
+    assert streams > 0

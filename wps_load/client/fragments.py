@@ -164,7 +164,7 @@ class StreamPublisher(Publisher):
         end_ns = due_ns + self._length_ns
         self._open = fragments = Fragments(self, window.out, context.epochs.number, due_ns, end_ns)
         name = str(StreamName(context.epochs.mark, self.stream, due_ns + context.clock.offset_ns))
-        start = StartStream(self._group, name, no_echo=True)
+        start = StartStream(self._group, name, no_echo=self.no_echo)
         fragments.stream = link.session.streams.start(name, start, fragments, due_ns)
         fragments.template = context.template("stream", name, no_echo=True)
         self._under_way.add(fragments)

@@ -24,6 +24,7 @@ def build(found: dict[str, Any], reader: Reader, seed: int) -> tuple[Population,
         option = BY_FLAG[flag]
         if text and (not reader.texts[flag] or flag in reader.wrong):
             found[option.field] = option.read(text)
+    found["no_echo"] = found["no_echo"] or (row.streams and found["protocol"] in row.protocols)  # nobody reads its own
     found["slo"] = "" if found["slo"] == "none" else found["slo"] or row.slo
     found["slos"] = thresholds.parse(found["slo"])
     roles_given = found["roles"] is not None

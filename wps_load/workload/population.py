@@ -257,8 +257,7 @@ def _publication(
     ordinal = plan.ordinal(local)
     if ordinal is None:
         return None
-    no_echo = kind == "stream" or (settings.no_echo and kind == "group")  # a stream's publisher does not read it
-    return Publication(index, kind, name, audience, no_echo, ordinal)
+    return Publication(index, kind, name, audience, settings.no_echo and kind in ("group", "stream"), ordinal)
 
 
 def _stays(plan: Layout, publication: Publication | None) -> bool:
