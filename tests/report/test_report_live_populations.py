@@ -59,6 +59,7 @@ def test_the_worst_first(populations: list[PopulationNow], order: list[str]) -> 
         (now("a", demand("delivery p50 < 4ms", 5.0)), "a delivery p50 5.00 p99 20.0 ms p50 ✗ 25% above 4.00"),
         (now("a", demand("delivery p99.9 < 1s", 400.0)), "a delivery p99.9 400 ms ✓ 60% below 1,000"),
         (now("a", demand("rtt p99 < 1s", 400.0)), "a rtt p99 400 ms ✓ 60% below 1,000"),
+        (now("a", demand("delivery p99 < 1ms", 61.0), p99=61.0), "a delivery p50 5.00 p99 61.0 ms ✗ 6,000% above 1.00"),
         (LOSING, "losing missing 3 ✗ = 0"),
         (MISSING_SHARE, "some missing 1.5% ✗ < 1%"),
         (FEW, "few connected 98.5% ✗ >= 99%"),

@@ -40,6 +40,12 @@ def test_a_run_that_passed() -> None:
     assert commands(made(target="wss://a.example"), "before") == [f"wps-load compare reports/before {FOLDER}"]
 
 
+def test_doctor_walks_each_way_of_a_mix() -> None:
+    run = made()
+    run["run"]["settings"]["wps-mix"] = "my mix.toml"
+    assert commands(run) == ["WebPubSubConnectionString='Endpoint=...' wps-load doctor --wps-mix 'my mix.toml'"]
+
+
 @pytest.mark.parametrize(
     ("names", "first"),
     [

@@ -127,7 +127,7 @@ def test_the_live_line_knows_each_population_of_the_last_second() -> None:
     conductor.received("a", NUMBER, told(1, quiet, quiet), 2)
     found = {each.name: each for each in populations_now(conductor, conductor.collector)}
     assert found["display"].text == "display delivery p50 400 p99 400 ms ✓ 20% below 500"
-    assert found["chat-user"].text == "chat-user rtt p50 5.00 p99 5.00 ms ✓ 100% below 1,000"
+    assert found["chat-user"].text == "chat-user rtt p50 5.00 p99 5.00 ms ✓ 99.5% below 1,000"
     assert found[""].text == "all delivery p50 400 p99 400 ms ✓ 60% below 1,000"
 
     losing = Sums(0, counts(), counts(delivered=7, missing=2), None)

@@ -25,7 +25,7 @@ def test_the_last_second_of_each_the_worst_first() -> None:
     assert found is not None
     assert [[cell["text"] for cell in row] for row in found["rows"]] == [
         ["display", "7", "0", "11", "2", "delivery", "400", "400", "delivery p50 400 p99 400 ms ✗ 300% above 100"],
-        ["chat-user", "3", "5", "0", "0", "rtt", "5.00", "5.00", "rtt p50 5.00 p99 5.00 ms ✓ 100% below 1,000"],
+        ["chat-user", "3", "5", "0", "0", "rtt", "5.00", "5.00", "rtt p50 5.00 p99 5.00 ms ✓ 99.5% below 1,000"],
     ]
     assert [row[-1]["tone"] for row in found["rows"]] == ["fail", "pass"]
     assert [column["numeric"] for column in found["columns"]] == [False] + [True] * 7 + [False]

@@ -27,7 +27,7 @@ def measuring() -> Conductor:
 @pytest.mark.parametrize(
     ("slo", "shown"),
     [
-        ("", "delivery p50 5.00 p99 5.00 ms ✓ 100% below 1,000"),
+        ("", "delivery p50 5.00 p99 5.00 ms ✓ 99.5% below 1,000"),
         ("loss = 0, rtt p50 < 1ms, rtt p99 < 1s", "p99 5.00 ms ✗ 400% above 1.00"),
         ("rtt p99.9 < 1ms, connect p99 < 1ms", "p99 5.00 ms | lost"),
         ("none", "delivery p50 5.00 p99 5.00 ms | lost"),

@@ -113,9 +113,10 @@ def not_met(populations: Sequence[PopulationNow]) -> int:
 
 
 def beyond(value_ms: float, limit_ms: float, *, met: bool) -> str:
-    """How far a latency is from its limit: `✓ 97% below 1,000`."""
-    share = abs(value_ms - limit_ms) / limit_ms if limit_ms else 0.0
-    return f"{'✓' if met else '✗'} {share:.0%} {'below' if value_ms <= limit_ms else 'above'} {millis(limit_ms)}"
+    """How far a latency is from its limit: `✓ 99.7% below 1,000`."""
+    percent = abs(value_ms - limit_ms) / limit_ms * 100 if limit_ms else 0.0
+    shown = f"{percent:.3g}" if percent < 999.5 else f"{percent:,.0f}"
+    return f"{'✓' if met else '✗'} {shown}% {'below' if value_ms <= limit_ms else 'above'} {millis(limit_ms)}"
 
 
 def _shown(demand: Demand) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import PurePath
 from typing import NamedTuple
 
@@ -56,7 +57,7 @@ def _after_invalid(summary: Summary) -> list[NextStep]:
     if errors & _OWN_LIMITS:
         steps.append(NextStep("wps-load doctor --machine", "what this machine can hold"))
     if errors - _OWN_LIMITS - _TOO_SHORT or (not steps and not errors & _TOO_SHORT):
-        steps.append(NextStep("wps-load doctor", "the way to the target, step by step"))
+        steps.append(NextStep(_doctor(summary), "the way to the target, step by step"))
     return [*steps, *_longer(summary, errors)]
 
 
@@ -74,7 +75,7 @@ def _after_search(summary: Summary, found: Capacity, folder: str | None) -> list
     if value is None:
         tried = min((step["load"] for step in found["steps"]), default=None)
         if tried is None or tried < 2:
-            return [NextStep("wps-load doctor", "the way to the target, step by step")]
+            return [NextStep(_doctor(summary), "the way to the target, step by step")]
         wanted = {"wps-capacity": f"{variable}:{max(1, int(tried / _SEARCH_WIDTH))}..{int(tried)}"}
         return [NextStep(again(summary, wanted), "nothing held: the same search lower down")]
     steps = [] if folder is None else [NextStep(f"wps-load report {folder} --growth 2,5,10", "units for more of it")]
@@ -91,11 +92,17 @@ def _after_failure(summary: Summary) -> list[NextStep]:
     steps = []
     connects = summary["connections"]["failed"] or summary["connections"]["dropped"]
     if connects or any(slo.subject.startswith("connect") for slo in unmet):
-        steps.append(NextStep("wps-load doctor", "the way to the target, step by step"))
+        steps.append(NextStep(_doctor(summary), "the way to the target, step by step"))
     if all(slo.subject.startswith("connect") for slo in unmet):
         return steps
     search = _search(summary)
     return steps if search is None else [*steps, NextStep(search, "how much of it is held")]
+
+
+def _doctor(summary: Summary) -> str:
+    """Of a mix it walks each way."""
+    mix = summary["run"]["settings"].get("wps-mix")
+    return shlex.join(["wps-load", "doctor", *(["--wps-mix", str(mix)] if mix else [])])
 
 
 def _search(summary: Summary) -> str | None:
@@ -139,7 +146,8 @@ def _time_gives_samples(summary: Summary) -> bool:
 
 def _after_pass(summary: Summary, folder: str | None) -> list[NextStep]:
     if tables.on_emulator(summary):
-        return [NextStep("WebPubSubConnectionString='Endpoint=...' wps-load doctor", "then the same against a service")]
+        command = f"WebPubSubConnectionString='Endpoint=...' {_doctor(summary)}"
+        return [NextStep(command, "then the same against a service")]
     if folder is None:
         return []
     return [NextStep(f"wps-load compare --last 5 {PurePath(folder).parent}", "against the runs before it")]
