@@ -13,6 +13,7 @@ Reliable subprotocols recover the connection first, and calls wait meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import orjson
@@ -22,7 +23,7 @@ from wps_load.client.api_connector import TIMEOUT_S, ApiConnector
 from wps_load.client.connections import Connections
 from wps_load.client.inbox import Callback, Inbox
 from wps_load.client.outstanding import Key, Outstanding, Sent, data_key
-from wps_load.client.task_accounts import Account
+from wps_load.client.task_accounts import Account, Audience
 from wps_load.client.task_streams import Sending
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectionLost, Finding, LocalProtocolError, WrongType
@@ -151,20 +152,28 @@ class WebPubSubClient:
         names.group_name(group)
         data_type, wire, shown = self._written(data)
         if measured:
-            self._publish_measured(group, data_type, data, ack, no_echo, timeout)
+            audience = Audience("group", group, no_echo)
+
+            def sealed(wire: object, ack_id: int | None) -> Upstream:
+                return SendToGroup(group, data_type, wire, ack_id, no_echo)
+
+            self._publish_measured(audience, sealed, data_type, data, ack, timeout)
             return
         key = None if no_echo else self._key(group, data_type, shown)
         self._publish(lambda ack_id: SendToGroup(group, data_type, wire, ack_id, no_echo), key, ack, timeout)
 
-    def send_event(self, name: str, data: Any, *, ack: bool = True, timeout: float = TIMEOUT_S) -> None:
-        """Raises an event at the hub's event handler. As `send_to_group`; an answer of the same data is `rtt`."""
+    def send_event(
+        self, name: str, data: Any, *, ack: bool = True, measured: bool = False, timeout: float = TIMEOUT_S
+    ) -> None:
+        """Raises an event at the hub's event handler. As `send_to_group`; an answer of the same data is `rtt`.
+
+        `measured`: that answer is expected, and lost where the handler gives none or another one.
+        """
         self._require_envelope("send_event")
         names.event_name(name)
         if self._context.codec.traits.answers_on_topics:
             self._connector.join_optional(ANSWER_TOPIC.format(event=name), api_values.seconds(timeout))
-        data_type, wire, shown = self._written(data)
-        key = self._key(None, data_type, shown)
-        self._publish(lambda ack_id: SendEvent(name, data_type, wire, ack_id), key, ack, timeout)
+        self._publish_event(name, data, ack, measured, timeout)
 
     def invoke(self, event: str, data: Any = None, *, timeout: float = TIMEOUT_S) -> InvokeResponse:
         """Raises an event at the hub's event handler and returns its answer: `data`, with `data_type`; None: no data.
@@ -179,19 +188,28 @@ class WebPubSubClient:
         data_type, wire = (None, None) if data is None else self._written(data)[:2]
         return api_invoke.invoke(self._context, self._connector, event, data_type, wire, timeout_s)
 
-    def send(self, data: Any, *, timeout: float = TIMEOUT_S) -> None:
+    def send(self, data: Any, *, measured: bool = False, timeout: float = TIMEOUT_S) -> None:
         """`--wps-protocol simple`: sends a raw message, which has no ack. An answer of the same data is `rtt`.
 
-        str and bytes go as they are, anything else as JSON text.
+        str and bytes go as they are, anything else as JSON text. `measured`: as of `send_event`.
         """
         if self._context.codec.enveloped:
             protocol = self._context.codec.name
             raise LocalProtocolError(
                 f"send is for --wps-protocol simple; in {protocol} use send_event or send_to_group"
             )
+        self._publish_event(EVENT, data, False, measured, timeout)
+
+    def _publish_event(self, name: str, data: Any, ack: bool, measured: bool, timeout: float) -> None:
         data_type, wire, shown = self._written(data)
+        if measured:
+            self._connector.ready()
+            audience = self._account.await_answers()
+            sealed = partial(SendEvent, name, data_type)
+            self._publish_measured(audience, sealed, data_type, data, ack, timeout)
+            return
         key = self._key(None, data_type, shown)
-        self._publish(lambda _: SendEvent(EVENT, data_type, wire), key, False, timeout)
+        self._publish(lambda ack_id: SendEvent(name, data_type, wire, ack_id), key, ack, timeout)
 
     def _publish(
         self,
@@ -229,18 +247,25 @@ class WebPubSubClient:
             connector.fail("publish_ack", "send_failed", "the connection broke while a message was sent")
 
     def _publish_measured(
-        self, group: str, data_type: DataType, data: Any, ack: bool, no_echo: bool, timeout: float
+        self,
+        audience: Audience,
+        upstream: Callable[[object, int | None], Upstream],
+        data_type: DataType,
+        data: Any,
+        ack: bool,
+        timeout: float,
     ) -> None:
+        """`upstream(data, ack_id)`: the message that carries the stamped data."""
         publisher = self._account.publisher
         sending: Sending | None = None
 
         def message(ack_id: int | None) -> Upstream:
             sealed = publisher.sealed(bytes(data) if data_type is DataType.BINARY else data, due())
-            return SendToGroup(group, data_type, self._written(sealed)[1], ack_id, no_echo)
+            return upstream(self._written(sealed)[1], ack_id)
 
         def due() -> Sending:
             nonlocal sending
-            sending = sending or publisher.due("group", group, no_echo=no_echo)
+            sending = sending or publisher.due(*audience)
             return sending
 
         try:

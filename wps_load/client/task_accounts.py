@@ -7,7 +7,7 @@ log of those instants; a client belongs to its groups from the ack of a join unt
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from wps_load.client.context import PopulationContext
 from wps_load.client.task_streams import Sending, TaskStream
@@ -17,6 +17,14 @@ from wps_load.measure.ledger import DUPLICATE
 from wps_load.measure.stamp import WAIT_SHIFT
 from wps_load.measure.task_envelope import Opened, seal
 from wps_load.measure.task_stamp import COUNTED, TaskStamp, audience_number, new_number
+
+
+class Audience(NamedTuple):
+    """Who is to get a message: `kind` is group, user, connection, all, or the `answers` of one client."""
+
+    kind: str
+    name: str
+    no_echo: bool = False
 
 
 class TaskPublisher:
@@ -31,7 +39,7 @@ class TaskPublisher:
         self.one_way: set[int] = set()
         """Of those that are not to come back to it."""
 
-    def due(self, kind: str, name: str, *, no_echo: bool = False) -> Sending:
+    def due(self, kind: str, name: str, no_echo: bool = False) -> Sending:
         """A message to this audience is due now."""
         context = self._context
         audience = audience_number(context.settings.hub, kind, name)
@@ -84,6 +92,9 @@ class Account:
         number = new_number(context.number)
         self._receiver = context.run.ledger.receiver(number)
         self.publisher = TaskPublisher(context, number)
+        self._answers = Audience("answers", str(number))
+        """Itself alone hears the event handler's answers to it."""
+        self._awaits_answers = False
         self._others_add = not context.run.config.target.makes_tokens or any(
             each.calls_rest for each in context.run.config.populations
         )
@@ -105,6 +116,8 @@ class Account:
             receiver.left(self._connection, at_ns, planned=True)
         self._connection = None
         receiver.joined(audience_number(self._hub, "all"), at_ns)
+        if self._awaits_answers:
+            receiver.joined(audience_number(self._hub, *self._answers[:2]), at_ns)
         if user_id is not None:
             receiver.joined(audience_number(self._hub, "user", user_id), at_ns)
         if connection_id is not None:
@@ -112,6 +125,13 @@ class Account:
             receiver.joined(self._connection, at_ns)
         for group in groups:
             receiver.joined(self._group(group), at_ns)
+
+    def await_answers(self) -> Audience:
+        """From now on an answer to each measured event is expected. It is connected."""
+        if not self._awaits_answers:
+            self._awaits_answers = True
+            self._receiver.joined(audience_number(self._hub, *self._answers[:2]), self._time(now_ns()))
+        return self._answers
 
     def joining(self, group: str) -> None:
         """A join is asked for."""
