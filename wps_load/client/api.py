@@ -23,7 +23,7 @@ from wps_load.client.api_connector import TIMEOUT_S, ApiConnector
 from wps_load.client.connections import Connections
 from wps_load.client.inbox import Callback, Inbox
 from wps_load.client.outstanding import Key, Outstanding, Sent, data_key
-from wps_load.client.task_accounts import Account, Audience
+from wps_load.client.task_accounts import Account, AddressedTo
 from wps_load.client.task_streams import Sending
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectionLost, Finding, LocalProtocolError, WrongType
@@ -152,7 +152,7 @@ class WebPubSubClient:
         names.group_name(group)
         data_type, wire, shown = self._written(data)
         if measured:
-            audience = Audience("group", group, no_echo)
+            audience = AddressedTo("group", group, no_echo)
 
             def sealed(wire: object, ack_id: int | None) -> Upstream:
                 return SendToGroup(group, data_type, wire, ack_id, no_echo)
@@ -248,7 +248,7 @@ class WebPubSubClient:
 
     def _publish_measured(
         self,
-        audience: Audience,
+        audience: AddressedTo,
         upstream: Callable[[object, int | None], Upstream],
         data_type: DataType,
         data: Any,

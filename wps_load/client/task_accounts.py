@@ -19,7 +19,7 @@ from wps_load.measure.task_envelope import Opened, seal
 from wps_load.measure.task_stamp import COUNTED, TaskStamp, audience_number, new_number
 
 
-class Audience(NamedTuple):
+class AddressedTo(NamedTuple):
     """Who is to get a message: `kind` is group, user, connection, all, or the `answers` of one client."""
 
     kind: str
@@ -92,7 +92,7 @@ class Account:
         number = new_number(context.number)
         self._receiver = context.run.ledger.receiver(number)
         self.publisher = TaskPublisher(context, number)
-        self._answers = Audience("answers", str(number))
+        self._answers = AddressedTo("answers", str(number))
         """Itself alone hears the event handler's answers to it."""
         self._awaits_answers = False
         self._others_add = not context.run.config.target.makes_tokens or any(
@@ -126,7 +126,7 @@ class Account:
         for group in groups:
             receiver.joined(self._group(group), at_ns)
 
-    def await_answers(self) -> Audience:
+    def await_answers(self) -> AddressedTo:
         """From now on an answer to each measured event is expected. It is connected."""
         if not self._awaits_answers:
             self._awaits_answers = True
