@@ -140,6 +140,18 @@ class TestCompare:
         assert "Regression: " in result.out
         assert run("compare", new, base).code == 0
 
+    def test_a_regression_is_red_in_a_pipelines_own_file(
+        self, run: Run, make: Callable[..., Path], tmp_path: Path
+    ) -> None:
+        base, new, junit = make("base"), make("new", seed=2, median_ms=24.0), tmp_path / "compare.xml"
+        assert run("compare", base, new, "--junit", junit).code == 5
+        assert '<failure message="rtt p50: ' in junit.read_text()
+        assert run("compare", new, base, "--junit", junit).code == 0
+        assert "<failure" not in junit.read_text()
+        refused = run("compare", base, new, "--junit", tmp_path / "nowhere" / "compare.xml")
+        assert refused.code == 2
+        assert "--junit" in refused.err
+
     def test_a_tolerance(self, run: Run, make: Callable[..., Path]) -> None:
         base, new = make("base"), make("new", seed=2, median_ms=13.5)
         assert run("compare", base, new).code == 5

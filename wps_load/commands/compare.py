@@ -9,8 +9,9 @@ from pathlib import Path
 
 from wps_load.commands.parsing import plain_parser
 from wps_load.errors import ConfigError, ExitCode, Fault
-from wps_load.report import compare_markdown
-from wps_load.report.compare import compare
+from wps_load.report import compare_junit, compare_markdown
+from wps_load.report.atomic import put
+from wps_load.report.compare import Comparison, compare
 from wps_load.report.figures import Floors
 from wps_load.report.latest import latest
 from wps_load.report.run_folder import PastRun, load_run
@@ -26,7 +27,7 @@ and its 99 % confidence interval; 2: the runs cannot be compared.
 example:
   wps-load compare reports/main reports/branch
   wps-load compare reports/main-* -- reports/branch-*
-  wps-load compare --last 5 reports
+  wps-load compare --last 5 reports --junit compare.xml
   wps-load compare --base reports/main-* --new reports/branch-* --tolerance 10% --json
 """
 _SIDES = "give BASE NEW, or several a side: BASE... -- NEW..., --base A B --new C D"
@@ -43,6 +44,7 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("--new", nargs="+", default=[], metavar="RUN", help="runs of the new side")
     parser.add_argument("--last", metavar="N", help="the newest run of a folder against the last N like it")
     parser.add_argument("--tolerance", default="5%", metavar="SHARE", help="what is too little to matter (default 5%%)")
+    parser.add_argument("--junit", metavar="FILE", help="writes a junit.xml, too, in which a regression is a failure")
     parser.add_argument("--json", action="store_true", help="JSON instead of Markdown")
     before, behind = _split(argv)
     arguments = parser.parse_args(before)
@@ -52,6 +54,7 @@ def run(argv: Sequence[str]) -> int:
             sys.stdout.write(
                 f"{Path(new[0]).name} is the first run with its settings: nothing to compare it with yet.\n"
             )
+            _keep(arguments.junit, None)
             return int(ExitCode.PASSED)
     else:
         base, new = _sides(arguments.runs, arguments.base, arguments.new, behind)
@@ -59,7 +62,18 @@ def run(argv: Sequence[str]) -> int:
     result = compare(_load(base), _load(new), floors=floors)
     text = json.dumps(result.to_json(), indent=2) + "\n" if arguments.json else compare_markdown.render(result)
     sys.stdout.write(text)
+    _keep(arguments.junit, result)
     return result.exit_code
+
+
+def _keep(path: str | None, result: Comparison | None) -> None:
+    """Writes junit.xml, where one was asked for. Raises ConfigError."""
+    if path is None:
+        return
+    try:
+        put(Path(path), compare_junit.render(result))
+    except OSError as error:
+        raise ConfigError([Fault("--junit", path, f"a file that can be written: {error.strerror}")]) from None
 
 
 def _latest(count: str, folders: list[str]) -> tuple[list[str], list[str]]:

@@ -53,17 +53,22 @@ def _reasons(comparison: Comparison) -> list[str]:
 
 
 def _row(difference: Difference) -> list[str | Cell]:
+    return [*texts(difference)]
+
+
+def texts(difference: Difference) -> tuple[str, str, str, str, str, str]:
+    """Its name, its verdict, what was before and is now, the change, and the interval of the change."""
     interval = tables.DASH
     if difference.low is not None and difference.high is not None:
         interval = f"{_change(difference, difference.low)} … {_change(difference, difference.high)}"
-    return [
+    return (
         difference.name,
         _WORDS[difference.verdict],
         _figure(difference, difference.base),
         _figure(difference, difference.new),
         _change(difference, difference.change),
         interval,
-    ]
+    )
 
 
 def _figure(difference: Difference, value: float | None) -> str:

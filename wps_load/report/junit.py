@@ -54,7 +54,7 @@ def render(summary: Summary) -> bytes:
     suite = ET.SubElement(root, "testsuite", {"name": f"wps-load.{run['scenario']}", **counts, "timestamp": started})
     properties = ET.SubElement(suite, "properties")
     for name in ("id", "scenario", "protocol", "target", "settings_hash", "seed"):
-        ET.SubElement(properties, "property", {"name": name, "value": _text(str(run[name]))})
+        ET.SubElement(properties, "property", {"name": name, "value": xml_text(str(run[name]))})
     class_name = f"wps-load.{run['scenario']}.{run['protocol']}"
 
     emulator = " (EMULATOR)" if tables.on_emulator(summary) else ""
@@ -75,7 +75,7 @@ def render(summary: Summary) -> bytes:
         _outcome(case, "failure", sentence, "exit", sentence)
     warnings = [f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"]
     if warnings:
-        ET.SubElement(suite, "system-out").text = _text("\n".join(warnings))
+        ET.SubElement(suite, "system-out").text = xml_text("\n".join(warnings))
     for each, part in zip(populations(summary), parts, strict=True):
         name = f"{class_name.rpartition('.')[0]}.{each['name']}"
         suite = ET.SubElement(root, "testsuite", {"name": name, **part, "timestamp": started})
@@ -96,18 +96,19 @@ def _slo(suite: ET.Element, class_name: str, slo: SloRow) -> None:
     found = "no data" if slo["verdict"] == "no_data" else f"measured {tables.slo_value(slo)}"
     found = ", ".join(filter(None, (found, margin(slo))))
     if slo["verdict"] == "pass":
-        ET.SubElement(case, "system-out").text = _text(f"{slo['expression']}: {found}")
+        ET.SubElement(case, "system-out").text = xml_text(f"{slo['expression']}: {found}")
     else:
         _outcome(case, "failure", found, slo["verdict"], f"{slo['expression']}: {found}")
 
 
 def _testcase(suite: ET.Element, class_name: str, name: str) -> ET.Element:
-    return ET.SubElement(suite, "testcase", {"classname": _text(class_name), "name": _text(name), "time": "0"})
+    return ET.SubElement(suite, "testcase", {"classname": xml_text(class_name), "name": xml_text(name), "time": "0"})
 
 
 def _outcome(case: ET.Element, kind: str, message: str, type_: str, body: str) -> None:
-    ET.SubElement(case, kind, {"message": _text(message), "type": type_}).text = _text(body)
+    ET.SubElement(case, kind, {"message": xml_text(message), "type": type_}).text = xml_text(body)
 
 
-def _text(text: str) -> str:
+def xml_text(text: str) -> str:
+    """A text without what XML cannot carry."""
     return _NOT_XML.sub("\ufffd", text)
