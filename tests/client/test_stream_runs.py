@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from wsproto import events as ws
 
+from tests.client.api_engines import client_of, make
 from tests.client.connection_peer import Peer
 from tests.client.engine_runs import Done, Run, play, until
-from tests.client.json_service import JsonService, ack
+from tests.client.json_service import JsonService, ack, say
 from tests.client.stream_service import StreamService
 from wps_load.measure.causes import Cause
 from wps_load.protocol.traits import STREAMING
@@ -181,3 +182,20 @@ def test_a_stream_of_somebody_else_is_foreign() -> None:
         done = run.measure(200).finish()
         assert done.totals.foreign >= 3
         assert done.totals.lost == 0
+
+
+def test_to_a_task_a_fragment_is_a_message_and_the_end_of_a_stream_none() -> None:
+    def streams(peer: Peer, message: dict[str, Any]) -> None:
+        ack(peer, message)
+        for number, data in enumerate(("a", "b", "", "c"), 1):
+            stream = {"streamId": "s", "streamSequenceId": number, "endOfStream": not data}
+            fields = {"group": "g", "dataType": "text", "data": data, "stream": stream}
+            say(peer, type="message", **{"from": "group"}, **fields)
+
+    with JsonService(streams) as service:
+        engine = make(service)  # type: ignore[arg-type]  # it has a connection string as well
+        client = client_of(engine)
+        client.join_group("g")
+        came = [client.receive(timeout=5) for _ in range(3)]
+        assert [each and each.data for each in came] == ["a", "b", "c"]
+        engine.close()

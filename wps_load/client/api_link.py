@@ -21,7 +21,16 @@ from wps_load.client.quote import quote
 from wps_load.client.recovery import recover
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost, EndedBy
-from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, Ended, InvokeResponse, Pong
+from wps_load.protocol.messages import (
+    Ack,
+    Connected,
+    DataMessage,
+    Disconnected,
+    Ended,
+    InvokeResponse,
+    Pong,
+    StreamMessage,
+)
 from wps_load.protocol.session import Session
 from wps_load.protocol.session_states import State
 from wps_load.protocol.sessions import new_session
@@ -207,8 +216,11 @@ class ApiLink:
         message = self.session.receive(opcode, payload)
         if self._recovery is not None:
             self.proven.set()
-        if type(message) is DataMessage:
-            self._on_data(message, arrival_ns)
+        if isinstance(message, DataMessage | StreamMessage):
+            if type(message) is DataMessage:
+                self._on_data(message, arrival_ns)
+            elif isinstance(message, StreamMessage) and not message.ends:  # a fragment is a message to a task
+                self._on_data(message.content, arrival_ns)
             if self._numbered:
                 self.acknowledge(arrival_ns)
         elif type(message) is Ack:
