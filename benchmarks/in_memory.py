@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import gevent
@@ -23,16 +24,36 @@ from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import SendToGroup
 from wps_load.protocol.mqtt_packets import V5, Granted, PacketKind, encode
 from wps_load.settings.load import load
+from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.engines import make_engine
+from wps_load.workload.values import Share
 
 DATA_BYTES = 128
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
+def four_populations(config: RunConfig) -> RunConfig:
+    """The first has all users."""
+    others = ("idle", "idle", "broadcast")
+    nobody = Share(count=0)
+    return replace(
+        config,
+        mix="bench",
+        populations=(
+            replace(config.population, name="first"),
+            *(
+                replace(config.population, name=f"other-{at}", scenario=scenario, users=nobody, slos=())
+                for at, scenario in enumerate(others)
+            ),
+        ),
+    )
+
+
 class Client:
     """Connected, joined and publishing, 128 bytes of text; its schedule is so slow that nothing is due by itself."""
 
-    def __init__(self, protocol: str) -> None:
+    def __init__(self, protocol: str, *, mixed: bool = False) -> None:
+        """`mixed`: its population is one of four, and an app server's broadcast reaches it, too."""
         self._wire = next(wire for wire in WIRES if wire.name == protocol)
         self._is_mqtt = CODECS[protocol].traits.is_mqtt
         self._server = gevent.server.StreamServer(("127.0.0.1", 0), self._serve)
@@ -46,6 +67,8 @@ class Client:
             "wps_rate": "0.001",
         }
         config = load(options, users=1, spawn_rate=1, environ={})
+        if mixed:
+            config = four_populations(config)
         identity: dict[str, Any] = {"run_id": "bench", "number": 1, "users": 1, "started_ns": 0}
         self.engine = make_engine(config, identity, lambda *_: None)
         member = self.engine.admit(0, 0, now_ns())

@@ -19,6 +19,9 @@ def connections(plan: Plan) -> list[Row]:
     memory = Row("connections", "memory of a connection", "KB", goal=20.0)
     cost = Row("connections", "CPU", "µs/connection")
     able = capacity("connections", "opened", 1500)
+    mixed = Row("connections", "memory of a connection in a mix of four populations", "KB", goal=20.0)
+    mix = plan.folder / "four.toml"
+    mix.write_text("".join(_POPULATION.format(at) for at in range(4)))
     with echo_server(plan.folder) as server:
         before = _idle(plan, server, 100, 100).rss
         for _ in range(plan.rounds):
@@ -26,6 +29,8 @@ def connections(plan: Plan) -> list[Row]:
             memory.samples.append((found.rss - before) / 9_900 / 1024)
             cost.samples.append(found.cpu_us_each)
             able.samples.append(1e6 / found.cpu_us_each)
+            four = _idle(plan, server, 10_000, 1000, "--wps-mix", str(mix))
+            mixed.samples.append((four.rss - before) / 9_900 / 1024)
             plan.say(f"connections: {found.cpu_us_each:.0f} µs, {memory.samples[-1]:.1f} KB each; {found.per_s:.0f}/s")
     tls_cost = Row("connections", "CPU over TLS", "µs/connection")
     tls_able = capacity("connections", "opened over TLS", 800)
@@ -35,7 +40,14 @@ def connections(plan: Plan) -> list[Row]:
             tls_cost.samples.append(found.cpu_us_each)
             tls_able.samples.append(1e6 / found.cpu_us_each)
             plan.say(f"connections over TLS: {found.cpu_us_each:.0f} µs; {found.per_s:.0f}/s")
-    return [memory, able, cost, tls_able, tls_cost]
+    return [memory, mixed, able, cost, tls_able, tls_cost]
+
+
+_POPULATION = """
+[[population]]
+name = "part-{}"
+users = "25%"
+"""
 
 
 @dataclass(frozen=True)
@@ -45,10 +57,10 @@ class Opened:
     rss: int
 
 
-def _idle(plan: Plan, server: Server, users: int, pace: int) -> Opened:
+def _idle(plan: Plan, server: Server, users: int, pace: int, *more: str) -> Opened:
     """Opens `pace` a second, and looks at the middle nine tenths."""
     arguments = ["-u", str(users), "-r", str(pace), "-t", "60s", "--wps-scenario", "idle"]
-    arguments += ["--wps-connect-timeout", "30s"]
+    arguments += ["--wps-connect-timeout", "30s", *more]
     process = contenders.locust(server, arguments, plan.folder)
     try:
         server.await_connections(users // 20, process)
