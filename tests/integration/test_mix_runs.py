@@ -112,3 +112,6 @@ def test_rows_of_locusts_table_and_the_first_lines_name_the_populations(finished
     output = finished["chat"].output
     assert "  readers:   16 users (80%), listener over simple, listens to chatters; SLO: delivery p99 < 1s, " in output
     assert "Mix: chat, 20 users\n  chatters:  2 users (10%), big-group over json; SLO: delivery p99 < 250ms" in output
+    live = [line for line in output.splitlines() if line.startswith(("measure ", "drain "))]
+    assert live
+    assert all(line.split(" | ")[1].split()[0] in ("chatters", "readers", "visitors", "announcer") for line in live)

@@ -114,6 +114,9 @@ def told(at_s: int, chat: Sums, display: Sums) -> Report:
     return Report(at_s, False, 0, 1, counts(), chat.totals, Vitals(0.0, 0, 0), None, [part], [chat, display])
 
 
+NONE = Sums(0, counts(), counts(), None)
+
+
 def test_the_live_line_knows_each_population_of_the_last_second() -> None:
     conductor = Conductor(
         planned(config("display.delivery p99 < 500ms, display.loss = 0, chat-user.rtt p99 < 1s, delivery p99 < 1s"),
@@ -139,3 +142,17 @@ def test_the_live_line_knows_each_population_of_the_last_second() -> None:
     found = {each.name: each for each in populations_now(conductor, conductor.collector)}
     assert found["chat-user"].p99_ms is None
     assert found["chat-user"].order[0] == 3, "it had values before"
+
+
+def test_what_is_not_due_yet_is_no_alarm() -> None:
+    """Before the measure phase nothing is known of connections, and how many values there will be is known at the end:
+    neither comes before what can be told."""
+    asked = config("display.connected >= 99%, display.delivery p99 < 500ms, chat-user.rtt count > 5")
+    conductor = Conductor(planned(asked, scenario_users=False), FakeCrowd(ours=0), own_host="here")
+    conductor.received("a", NUMBER, Hello("here"), 0)
+    conductor.received("a", NUMBER, told(1, NONE, NONE), 2)
+    assert conductor.measure_start_ns is None
+    display, chat = sorted(populations_now(conductor, conductor.collector), key=lambda each: each.name != "display")
+    assert display.text == "display delivery p50 400 p99 400 ms ✓ 20% below 500"
+    assert chat.text == "chat-user rtt p50 5.00 p99 5.00 ms"
+    assert chat.order > display.order

@@ -20,7 +20,7 @@ from wps_load.report.tables import DASH, millis, number
 class Demand:
     """An SLO and its value at present: of times in the last second, of everything else so far. `value` None: unknown.
 
-    `quiet`: it had values before, and none in the last second.
+    `quiet`: there is none for a good reason: none in the last second, but before; or it is not due yet.
     """
 
     slo: Slo

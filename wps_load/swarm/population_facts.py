@@ -45,12 +45,19 @@ def of_populations(conductor: Conductor, facts: RunFacts) -> dict[str, Any]:
     return {"populations": found, "pairs": pairs, "connections": _together(facts.connections, [*found.values()])}
 
 
-def connected_share(conductor: Conductor, number: int) -> float | None:
-    """Of a population's connections that were asked for, how many were open in the measure phase so far, as a share."""
+def connected_share(conductor: Conductor, numbers: Sequence[int]) -> float | None:
+    """Of the connections that were asked for of these populations, how many were open in the measure phase so far, as a
+    share; None: that is not known."""
     collector = conductor.collector
     every = collector.populations or [collector]
     users = max(conductor.requested.most, conductor.plan.users)
-    return _connections(conductor, number, every[number], _counts(conductor, users)[number], users).share
+    counts = _counts(conductor, users)
+    found = [_connections(conductor, at, every[at], counts[at], users) for at in numbers]
+    means = [(each.open_mean, each.requested_mean) for each in found]
+    if any(None in pair for pair in means):
+        return None
+    open_mean, requested_mean = (sum(pair[at] or 0.0 for pair in means) for at in (0, 1))
+    return ConnectionCounts(open_mean=open_mean, requested_mean=requested_mean).share
 
 
 def _counts(conductor: Conductor, users: int) -> list[int]:

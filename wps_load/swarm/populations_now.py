@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wps_load.clock import NS_PER_MS
+from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.measure.catalog import main_metric
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
@@ -24,26 +24,21 @@ def populations_now(conductor: Conductor, collector: Collector) -> Sequence[Popu
     config, newest = collector.config, collector.newest
     if not config.is_mix or newest is None:
         return ()
-    length_s = newest.to_s - newest.from_s
+    length_s, measuring = newest.to_s - newest.from_s, conductor.measure_start_ns is not None
     found = []
     for number, population in enumerate(config.populations):
         books = collector.populations[number] if collector.populations else collector
         second = collector.newest_of.get(number, Snapshot()) if collector.populations else newest.snapshot
         slos = [slo for slo in config.slos if slo.population == population.name]
-        share = connected_share(conductor, number) if _wants_share(slos) else None
-        demands = tuple(_demand(slo, books, second, share, length_s) for slo in slos)
+        share = connected_share(conductor, [number]) if _wants_share(slos) else None
+        due = measuring and newest.from_s * NS_PER_S >= population.start_ns
+        demands = tuple(_demand(slo, books, second, share, length_s, due=due) for slo in slos)
         found.append(_shown(population.name, population.latencies, demands, books, second))
     if of_all := [slo for slo in config.slos if not slo.population]:
-        share = conductor_share(conductor) if _wants_share(of_all) else None
-        demands = tuple(_demand(slo, collector, newest.snapshot, share, length_s) for slo in of_all)
+        share = connected_share(conductor, range(len(config.populations))) if _wants_share(of_all) else None
+        demands = tuple(_demand(slo, collector, newest.snapshot, share, length_s, due=measuring) for slo in of_all)
         found.append(_shown("", config.latencies, demands, collector, newest.snapshot))
     return found
-
-
-def conductor_share(conductor: Conductor) -> float | None:
-    """Of all connections that were asked for, how many are open at present."""
-    asked = conductor.requested.asked
-    return min(1.0, conductor.collector.open / asked) if asked else None
 
 
 def _wants_share(slos: Sequence[Slo]) -> bool:
@@ -66,10 +61,12 @@ def _shown(
     )
 
 
-def _demand(slo: Slo, books: Books, second: Snapshot, share: float | None, length_s: float) -> Demand:
+def _demand(slo: Slo, books: Books, second: Snapshot, share: float | None, length_s: float, *, due: bool) -> Demand:
+    """`due`: there should be values by now: the measure phase has begun, and the population was to come."""
     before = books.total.histograms.get(slo.subject)
     value = _value(slo, books, second, share, length_s)
-    return Demand(slo, value, quiet=value is None and before is not None and before.count > 0)
+    known = before is not None and before.count > 0
+    return Demand(slo, value, quiet=value is None and (known or not due or slo.kind == "count"))
 
 
 def _value(slo: Slo, books: Books, second: Snapshot, share: float | None, length_s: float) -> float | None:
