@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.exports import Exports
 from wps_load.swarm.messages import Sums
 from wps_load.swarm.monitored import Monitored
-from wps_load.swarm.otel_metrics import Unavailable, add_to, join
+from wps_load.swarm.otel_metrics import Unavailable, add_to, join, judge_emulator, share_the_loop
 from wps_load.swarm.otel_spans import Spans, with_spans
 
 DELTA = {Counter: AggregationTemporality.DELTA, Histogram: AggregationTemporality.DELTA}
@@ -115,6 +116,28 @@ def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) 
     said: list[str] = []
     Exports(lambda: None, say=said.append, warn=lambda *_: None).prepare(configured(), otel=True)
     assert len(said) == 1
+
+
+def test_grpc_waits_in_turn_with_all_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    switched: list[str] = []
+    for name in ("grpc", "grpc.experimental", "grpc.experimental.gevent"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    share_the_loop()  # it is not there: nothing to do
+    for name in ("grpc", "grpc.experimental", "grpc.experimental.gevent"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setattr(
+        sys.modules["grpc.experimental.gevent"], "init_gevent", lambda: switched.append("on"), raising=False
+    )
+    share_the_loop()
+    assert switched == ["on"]
+
+
+def test_a_master_that_exports_starts_no_emulator_which_would_never_begin() -> None:
+    judge_emulator({"otel": True}, master=False)
+    judge_emulator({}, master=True)
+    with pytest.raises(ConfigError) as refused:
+        judge_emulator({"otel": True}, master=True)
+    assert "wps-load emulator" in refused.value.faults[0].allowed
 
 
 def spans_sent(part: EpochReport, names: tuple[str, ...] = ()) -> list[Any]:

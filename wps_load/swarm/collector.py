@@ -65,7 +65,7 @@ class Collector(Books):
         self.busiest: dict[str, float] = {}
         """Each agent's busiest second, percent of one core."""
         self.vitals: dict[str, Vitals] = {}
-        """Each agent's newest."""
+        """Each agent's newest, of a whole second."""
         self.rss_bytes_max = 0
         self.gc_pause_ns_max = 0
         self._started_ns = started_ns
@@ -122,8 +122,9 @@ class Collector(Books):
         for number, (books, sums) in enumerate(zip(self.populations, report.populations, strict=False)):
             books.count(agent, report.epoch, sums)
             self._portion(found, number).add(sums.deltas)
-        self.vitals[agent] = vitals = report.vitals
+        vitals = report.vitals
         if not report.partial:  # of a few milliseconds the kernel's accounts are too coarse
+            self.vitals[agent] = vitals
             self.busiest[agent] = max(self.busiest.get(agent, 0.0), vitals.cpu_percent)
             found.cpu_percent = max(found.cpu_percent or 0.0, vitals.cpu_percent)
         self.rss_bytes_max = max(self.rss_bytes_max, vitals.rss_bytes)

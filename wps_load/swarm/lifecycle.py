@@ -22,7 +22,7 @@ from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.catalog import message_metric
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm import edits, forks, locust_seam
+from wps_load.swarm import edits, forks, locust_seam, otel_metrics
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.asked import Asked
 from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
@@ -73,6 +73,8 @@ class Lifecycle:
         self._bus: Bus = self._make_bus()
         self.gate = MasterGate(self) if isinstance(runner, MasterRunner) else None
         self._worker = WorkerGate(self) if isinstance(runner, WorkerRunner) else None
+        if self.parsed.get("otel"):
+            otel_metrics.share_the_loop()
         if self.conducts:
             locust_seam.guard_users(runner, lambda: self.fixed_users)
 
@@ -190,6 +192,7 @@ class Lifecycle:
         judge_network(config)  # an unusable CA file or proxy is told now
         self._stop_emulator()
         if config.target.is_emulator:
+            otel_metrics.judge_emulator(self.parsed, master=not self.has_users)
             try:
                 self._emulator = EmulatorProcess.start(faults=config.emulator_faults, units=config.emulator_units)
             except EmulatorFailed as error:

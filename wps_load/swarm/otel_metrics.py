@@ -11,11 +11,14 @@ OpenTelemetry is imported by `join`, and so only where it is asked for.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from wps_load.clock import unix_ns
+from wps_load.errors import ConfigError, Fault
 from wps_load.measure.family import Buckets, Family, Kind, Labels, TimeFamily
 from wps_load.swarm.monitored import Monitored
 
@@ -51,6 +54,21 @@ def join(run: Monitored) -> Callable[[], object] | None:
     add_to(provider, run)
     flush: Callable[[], object] = provider.force_flush
     return flush
+
+
+def share_the_loop() -> None:
+    """gRPC, by which exports go unless others are asked for, waits for its peer outside of gevent: a collector that
+    does not answer would hold up all messages of the process for seconds. It has a switch for that."""
+    if "grpc" in sys.modules:
+        import_module("grpc.experimental.gevent").init_gevent()
+
+
+def judge_emulator(options: Mapping[str, Any], *, master: bool) -> None:
+    """What the SDK does in a fork lets the emulator's process run on as a copy of its master, for ever. Raises
+    ConfigError where that would come."""
+    if options.get("otel") and master:
+        allowed = "a master cannot start the embedded emulator with it: start `wps-load emulator`, and give its string"
+        raise ConfigError([Fault("--otel", None, allowed)])
 
 
 def add_to(provider: Any, run: Monitored) -> None:
