@@ -127,13 +127,13 @@ class Run:
         until(lambda: sum(self.engines[0].run.recorder.total().failures.values()) >= count, f"{count} failures")
         beat.kill()
 
-    def finish(self) -> Done:
+    def finish(self, drain_ns: int = DRAIN_NS) -> Done:
         """Drains, as the coordinator and its agents do."""
         streams = [[*final, at] for at, engine in enumerate(self.engines) for final in engine.finals()]
         clocks = [engine.run.clock.timescale.to_wire() for engine in self.engines]
         for engine in self.engines:
-            engine.settle(streams, clocks, DRAIN_NS)
-        deadline_ns = now_ns() + DRAIN_NS
+            engine.settle(streams, clocks, drain_ns)
+        deadline_ns = now_ns() + drain_ns
         while any(engine.awaits(0) for engine in self.engines):
             if now_ns() > deadline_ns:
                 break
@@ -166,9 +166,17 @@ def exchange(context: RunContext | PopulationContext, **fields: Any) -> None:
         object.__setattr__(context, name, value)
 
 
-def play(connection_string: str, users: int, *, duration_ms: int = 150, engines: int = 1, **options: Any) -> Done:
-    """A whole run."""
-    return Run(connection_string, users, engines=engines, **options).settle().measure(duration_ms).finish()
+def play(
+    connection_string: str,
+    users: int,
+    *,
+    duration_ms: int = 150,
+    engines: int = 1,
+    drain_ns: int = DRAIN_NS,
+    **options: Any,
+) -> Done:
+    """A whole run. `drain_ns`: how long is waited for what never comes."""
+    return Run(connection_string, users, engines=engines, **options).settle().measure(duration_ms).finish(drain_ns)
 
 
 def until(condition: Callable[[], Any], what: str) -> None:

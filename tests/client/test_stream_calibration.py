@@ -17,7 +17,7 @@ SOME = {(2, 0), (5, 0), (5, 1), (7, 1)}
 def measured(fault: Fault) -> tuple[Done, StreamService]:
     """Streams of one publisher to two subscribers, each of which is whole: 600 ms are three of them."""
     with StreamService(fault) as service:
-        return play(service.connection_string, 3, duration_ms=600, **OPTIONS), service
+        return play(service.connection_string, 3, duration_ms=600, drain_ns=500_000_000, **OPTIONS), service
 
 
 def counts(done: Done) -> tuple[int | None, int, int, int, int]:

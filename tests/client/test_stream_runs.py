@@ -18,6 +18,10 @@ from wps_load.protocol.traits import STREAMING
 OPTIONS: dict[str, Any] = {"scenario": "stream", "rate": "50", "stream_length": "200ms", "group_size": "3"}
 
 
+DRAIN_NS = 300_000_000
+"""Where something never comes: what does come comes in milliseconds."""
+
+
 def failed_by(done: Done) -> dict[Cause, int]:
     return {cause: count for cause, count in (done.totals.send_failed_by or {}).items() if count}
 
@@ -25,7 +29,7 @@ def failed_by(done: Done) -> dict[Cause, int]:
 @pytest.mark.parametrize("protocol", STREAMING)
 @pytest.mark.parametrize("data_type", ["text", "json", "binary"])
 def test_each_stream_is_heard_to_its_end(live_emulator: str, protocol: str, data_type: str) -> None:
-    done = play(live_emulator, 6, protocol=protocol, duration_ms=500, data_type=data_type, **OPTIONS)
+    done = play(live_emulator, 6, protocol=protocol, duration_ms=300, data_type=data_type, **OPTIONS)
     done.assert_whole()
     started = done.counter("streams_started")
     assert started >= 4
@@ -58,7 +62,7 @@ def test_streams_go_on_over_recoveries(live_emulator: str, protocol: str) -> Non
 
 def test_with_a_connection_that_cannot_be_recovered_its_streams_are_gone(live_emulator: str) -> None:
     """The cuts are the plan's: what was on its way is owed by nobody."""
-    done = play(live_emulator, 6, duration_ms=1500, cut="8/s reset", **OPTIONS)
+    done = play(live_emulator, 6, duration_ms=1500, cut="8/s reset", drain_ns=DRAIN_NS, **OPTIONS)
     assert done.counter("connections_cut") > 0
     assert done.counter("streams_started") > done.counter("streams_ended")
     assert done.totals.expected == done.totals.delivered + (done.totals.lost or 0)
@@ -100,7 +104,7 @@ def test_a_stream_that_is_closed_early_is_cut_off_and_the_rest_of_it_has_failed(
         return True
 
     with StreamService(answers=closes) as service:
-        done = play(service.connection_string, 3, duration_ms=500, **OPTIONS)
+        done = play(service.connection_string, 3, duration_ms=500, drain_ns=DRAIN_NS, **OPTIONS)
         failed = done.counter("streams_failed")
         assert done.snapshot.failures == {("stream_end", "stream_end_idle_timeout"): failed}
         assert failed > 0
@@ -136,7 +140,7 @@ def test_an_ack_of_what_was_never_sent_ends_the_stream() -> None:
         return True
 
     with StreamService(answers=acknowledges_too_much) as service:
-        done = play(service.connection_string, 3, duration_ms=300, **OPTIONS)
+        done = play(service.connection_string, 3, duration_ms=300, drain_ns=DRAIN_NS, **OPTIONS)
         failed = done.counter("streams_failed")
         assert done.snapshot.failures == {("stream_end", "stream_end_protocol_violation"): failed}
         ends = [message for message in service.json.messages if message["type"] == "streamEnd"]
@@ -146,7 +150,7 @@ def test_an_ack_of_what_was_never_sent_ends_the_stream() -> None:
 def test_an_end_that_nobody_hears_of_is_a_stream_cut_off() -> None:
     with StreamService() as service:
         service.ends = False
-        done = play(service.connection_string, 3, duration_ms=300, **OPTIONS)
+        done = play(service.connection_string, 3, duration_ms=300, drain_ns=DRAIN_NS, **OPTIONS)
         assert done.totals.lost == 0
         assert done.counter("streams_ended") == done.counter("streams_started") > 0
         assert done.counter("streams_cut_off") == 2 * done.counter("streams_started")
@@ -157,7 +161,7 @@ def test_an_end_that_is_not_answered_has_failed() -> None:
         return bool(message["type"] == "streamEnd")
 
     with StreamService(answers=silent) as service:
-        done = play(service.connection_string, 3, duration_ms=300, answer_timeout="200ms", **OPTIONS)
+        done = play(service.connection_string, 3, duration_ms=300, answer_timeout="200ms", drain_ns=DRAIN_NS, **OPTIONS)
         failures = done.snapshot.failures
         assert failures == {("stream_end", "stream_end_timeout"): done.counter("streams_started")}
         assert done.totals.lost == 0
@@ -170,7 +174,7 @@ def test_a_connection_that_is_dropped_takes_its_streams_with_it() -> None:
         return bool(message.get("streamSequenceId", 0) >= 3)
 
     with StreamService(answers=drops) as service:
-        done = play(service.connection_string, 3, duration_ms=300, **OPTIONS)
+        done = play(service.connection_string, 3, duration_ms=300, drain_ns=DRAIN_NS, **OPTIONS)
         assert done.snapshot.failures["stream_end", "stream_end_connection_lost"] >= 1
         assert done.counter("streams_cut_off") >= 2
 
