@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.swarm.runs import COUNTS
@@ -128,6 +128,7 @@ def plain(snapshot: Snapshot) -> tuple[dict[str, tuple[int, int, int | None, byt
     return histograms, {name: count for name, count in snapshot.counters.items() if count}
 
 
+@settings(max_examples=40)
 @given(PIECES)
 def test_histograms_and_counters_of_the_populations_add_up_to_the_runs(pieces: list[Piece]) -> None:
     collector = collected(pieces)
@@ -150,6 +151,7 @@ def test_histograms_and_counters_of_the_populations_add_up_to_the_runs(pieces: l
     assert collector.open == sum(books.open for books in collector.populations)
 
 
+@settings(max_examples=40)
 @given(PIECES, st.sampled_from([(), ("a",), ("b",), AGENTS]))
 def test_the_matrix_has_what_a_lost_agent_had_told(pieces: list[Piece], finished: tuple[str, ...]) -> None:
     collector = collected(pieces)
