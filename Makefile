@@ -21,7 +21,7 @@ test: check
 
 # In a minute: what starts no program and no browser.
 unit: $(VENV)/.installed-test
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not program"
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist worksteal -m "not program"
 
 # What the tests run of the package, line by line and branch by branch. Programs are not followed into their processes.
 coverage: $(VENV)/.installed-test

@@ -6,6 +6,7 @@ so. `make unit` leaves them out. What starts a process without being marked fail
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -15,8 +16,9 @@ from hypothesis import HealthCheck, settings
 
 from wps_load.emulator.process import EmulatorProcess
 
-settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("suite")
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
+settings.register_profile("thorough", settings.get_profile("suite"), max_examples=200)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
 
 FOLDERS = {"calibration", "integration", "sdks"}
 """All of their tests are about whole programs."""

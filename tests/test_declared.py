@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 import tomllib
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def declared() -> set[str]:
     return {canonical(name[0]) for name in names if name is not None}
 
 
+@cache
 def imported() -> dict[str, str]:
     """Top-level module -> a file that imports it; what stands inside functions too."""
     found: dict[str, str] = {}
@@ -39,6 +41,7 @@ def imported() -> dict[str, str]:
     return {name: file for name, file in found.items() if name not in ours}
 
 
+@cache
 def distributions() -> dict[str, set[str]]:
     """Top-level module -> the distributions that bring it."""
     found = {module: set(map(canonical, names)) for module, names in packages_distributions().items()}
