@@ -34,7 +34,7 @@ def test_the_search_finds_a_known_limit_within_five_percent_and_twelve_steps() -
 def test_the_search_finds_how_many_connections_a_unit_takes() -> None:
     found = execute(
         Run(
-            "--headless -u 20 -r 300 -t 80s --wps-capacity users:800..1200",  # the usual SLO, which asks for no users
+            "--headless -u 20 -r 300 -t 110s --wps-capacity users:800..1200",  # the usual SLO, which asks for no users
         ),
         EmulatorProcess.start(units=1),
         patience_s=170,
