@@ -12,23 +12,42 @@ from wps_load.client.quote import quote
 from wps_load.errors import ExitCode, worst
 from wps_load.report.model import Outside
 from wps_load.swarm.guard import Trouble
-from wps_load.swarm.reporter import Reporter
-from wps_load.swarm.run import Run
-from wps_load.swarm.signals import MASTER_PATIENCE_S, SignalledProcess, Signals
+from wps_load.swarm.signals import MASTER_PATIENCE_S, Conducted, SignalledProcess, Signals
 
 MAX_NAMES: Final = 20
 """Of requests that failed, in what bears on the exit code: a locustfile may make a name of each URL."""
+
+
+class EndingRun(Conducted, Protocol):
+    """A run that has begun: a `Run` is one."""
+
+    @property
+    def explorer(self) -> object | None:
+        """What drives its load in steps, if they do."""
+
+
+class EndingReporter(Protocol):
+    """What reports a run: a `Reporter` is one."""
+
+    @property
+    def used(self) -> bool:
+        """Whether its run has begun."""
+
+    @property
+    def exit_code(self) -> int: ...
 
 
 class EndingProcess(SignalledProcess, Protocol):
     """What must be known of this process: its lifecycle is one."""
 
     environment: Any
-    reporter: Reporter | None
     trouble: Trouble | None
 
     @property
-    def run(self) -> Run | None: ...
+    def reporter(self) -> EndingReporter | None: ...
+
+    @property
+    def run(self) -> EndingRun | None: ...
 
 
 class Ending:
