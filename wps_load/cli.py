@@ -1,4 +1,4 @@
-"""The program `wps-load`: one module in `commands/` for each command, imported when it is asked for."""
+"""The program `wps-load`: one module in `commands/` for each command, imported when it is requested."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code: 2, with a sentence on stderr, for wrong usage.
 
     2 too when what a command has to say could not be written (a full disk); a reader that has read enough
-    (`| head`) is none of that.
+    (`| head`) is not such a case.
     """
     output.make_tolerant()
     try:

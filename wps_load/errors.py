@@ -1,4 +1,4 @@
-"""Every error of ours, and whose fault each is.
+"""Every error of wps-load, and whose fault it is.
 
     WpsLoadError
     ├── ConfigError            the user's settings (exit code 2); lists every fault at once

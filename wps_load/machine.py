@@ -122,7 +122,7 @@ def cores(root: Path = ROOT) -> float:
 
 
 def load_average() -> float:
-    """Of the last minute; 0 where there is none."""
+    """Of the last minute; 0 if there is not one."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):

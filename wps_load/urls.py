@@ -72,7 +72,7 @@ class Url:
 
     @property
     def basic(self) -> str | None:
-        """The value of `Authorization` for the credentials (RFC 7617); a secret. None: there are none."""
+        """The value of `Authorization` for the credentials (RFC 7617); a secret. None if there are none."""
         return None if self.credentials is None else basic(*self.credentials)
 
     @property

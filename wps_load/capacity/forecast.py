@@ -16,7 +16,7 @@ from wps_load.workload.layout import publisher_count
 class FrameSizes:
     """Mean bytes of one message: `data` alone, and its frames on the wire with headers, without TLS and TCP.
 
-    `ack`: the ack of a publication; 0 where none is asked for.
+    `ack`: the ack of a publication; 0 where none is requested.
     """
 
     data: float

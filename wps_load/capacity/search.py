@@ -137,7 +137,7 @@ class CapacitySearch:
         """Around what was carried at `failed`: a margin below, and when about that held, as far above as is precise.
 
         Only a hint. Where nearly everything was carried it was latency that broke; where a lower guess has ever failed,
-        what is carried depends on what is asked for, and says little: then the search bisects.
+        what is carried depends on what is requested, and says little: then the search bisects.
         """
         guesses = {load: int(carried * (1 - MARGIN)) for load, carried in self._carried.items()}
         wrong = any(self._verdict(guess) is Outcome.FAILED for guess in guesses.values() if guess in self._tries)

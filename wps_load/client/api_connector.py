@@ -132,7 +132,7 @@ class ApiConnector:
         link.discard()
 
     def _tell_loss(self, link: ApiLink) -> None:
-        """The connection has ended unasked: the one who learns it first raises it, the next call connects anew."""
+        """The connection was dropped: the one who learns it first raises it, the next call connects anew."""
         if self.link is link:
             self.link = None
         assert link.lost is not None

@@ -13,7 +13,7 @@ from wps_load.workload.standing import standings
 
 
 class Audiences:
-    """`mixture`: who belongs to which population. Roles are worked out once each, when they are asked for."""
+    """`mixture`: who belongs to which population. Roles are worked out once each, when they are requested."""
 
     def __init__(self, config: RunConfig, run_id: str, mixture: Mixture) -> None:
         self._config = config
@@ -44,7 +44,7 @@ class Audiences:
         """Users of the run have come, here or elsewhere.
 
         Returns the populations that listen to those that are larger now than they ever were: their members' roles
-        are to be asked for again.
+        are to be requested again.
         """
         larger = set()
         for index in indices:

@@ -1,4 +1,4 @@
-"""Tokens of Microsoft Entra ID for this process, by azure-identity, which is imported only where one is asked for.
+"""Tokens of Microsoft Entra ID for this process, by azure-identity, which is imported only where one is requested.
 
 Kept and renewed as azure-core's bearer token policy does it (`BearerTokenCredentialPolicy`): by the time that Entra ID
 names for it, else in the last five minutes, a random minute earlier so that workers do not ask together. As long as the
@@ -113,7 +113,7 @@ class EntraTokens:
         self.relayed = False
 
     def token(self) -> str:
-        """A token that holds, a secret. In the caller's greenlet, which waits only if there is none.
+        """A token that holds, a secret. In the caller's greenlet, which waits only if there is not one.
 
         Raises ConnectFailure: `token_credential_unavailable`, `_refused`, `_unreachable`.
         """

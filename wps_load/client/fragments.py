@@ -44,7 +44,7 @@ class StreamName(NamedTuple):
 
     @classmethod
     def of(cls, stream_id: str) -> StreamName | None:
-        """None: it is none of ours."""
+        """None: it belongs to no publisher here."""
         try:
             mark, stream, due_ns = (int(part, 16) for part in stream_id.split("."))
         except ValueError:
@@ -274,7 +274,7 @@ class StreamPublisher(Publisher):
 def answered(
     context: PopulationContext, link: AnswerLine, answer: StreamAck | StreamNack | StreamClosed, arrival_ns: int
 ) -> None:
-    """The service says something of a stream of ours."""
+    """The service says something of a stream of this client."""
     change = link.session.streams.receive(answer, arrival_ns)
     if change is None:
         context.recorder.count("stream_answers_unknown")

@@ -18,7 +18,7 @@ Source = tuple[int, str]
 
 
 class NoSource(OSError):
-    """An address of `--wps-bind` cannot be used; `address` is empty where there is none of the family."""
+    """An address of `--wps-bind` cannot be used; `address` is empty if no address of that family is there."""
 
     def __init__(self, address: str) -> None:
         super().__init__(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
@@ -59,7 +59,7 @@ class Sources:
             raise
 
     def judge(self) -> None:
-        """Before a run: raises ConfigError where an address is none of this host's."""
+        """Before a run: raises ConfigError where an address is not one of this host's."""
         missing = [address for family, each in self._families.items() for address in each if not _here(family, address)]
         if missing:
             more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""

@@ -49,7 +49,7 @@ class Outstanding:
             self._forget(next(iter(self._order)))
 
     def take(self, key: Key) -> Sent | None:
-        """The oldest message of this key, which is back; None: it is not one of ours."""
+        """The oldest message of this key, which is back; None: it was not sent here."""
         serials = self._sent.get(key)
         return None if serials is None else self._forget(serials[0])
 

@@ -45,7 +45,7 @@ class PingWords:
             self._scout = None
 
     def ended(self, link: object, lost: ConnectionLost) -> bool:
-        """`link` has ended unasked. True: the service ended it for the message, which it does not know."""
+        """`link` was dropped. True: the service ended it for the message, which it does not know."""
         if link is not self._scout:
             return False
         self._scout = None

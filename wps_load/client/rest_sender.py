@@ -103,7 +103,7 @@ class RestSender:
             raise _unanswered(failure.label) from failure
 
     def refused(self, response: HttpResponse, what: str) -> RestFailure:
-        """The failure that a status is. `what` was asked for: a word such as `send`."""
+        """The failure that a status is. `what` was requested: a word such as `send`."""
         return _refused(response, what, by_entra=isinstance(self._access, EntraCalls))
 
 

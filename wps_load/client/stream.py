@@ -216,7 +216,7 @@ UPGRADING: Final = "waiting for the answer to the upgrade"
 
 
 def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: Timings) -> Any:
-    """A connected gevent socket (TLS done, if asked for).
+    """A connected gevent socket (TLS done, if requested).
 
     `timings` is filled on the way. Set a `time_limit` around it.
 

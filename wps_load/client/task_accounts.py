@@ -134,7 +134,7 @@ class Account:
         return self._answers
 
     def joining(self, group: str) -> None:
-        """A join is asked for."""
+        """A join is requested."""
         self._unclear.add(self._group(group))
 
     def joined(self, group: str, at_ns: int) -> None:
@@ -144,7 +144,7 @@ class Account:
         self._receiver.joined(audience, self._time(at_ns))
 
     def leaving(self, group: str) -> None:
-        """A leave is asked for, so that from now on nothing must come."""
+        """A leave is requested, so that from now on nothing must come."""
         audience = self._group(group)
         self._unclear.add(audience)
         self._receiver.left(audience, self._time(now_ns()), planned=True)
@@ -160,7 +160,7 @@ class Account:
         self._unclear.discard(self._group(group))
 
     def lost(self, at_ns: int) -> None:
-        """The connection ended unasked, for good."""
+        """The connection was dropped, for good."""
         self._receiver.left_all(self._time(at_ns), planned=False)
 
     def closed(self) -> None:

@@ -23,7 +23,7 @@ from wps_load.errors import ConnectFailure
 MARGIN_S: Final = 30
 """A token is used until so long before its end."""
 ROLE_POLL_S: Final = 5.0
-"""How often a role that is missing is asked for again."""
+"""How often a role that is missing is requested again."""
 REFUSED_S: Final = 5
 """A lasting refusal is everybody's answer for so long: a thousand users who connect are not a thousand calls."""
 _TRIES: Final = 4
@@ -121,7 +121,7 @@ class TokenStore:
         self.calls = Calls()
 
     def get(self, wanted: Wanted) -> str:
-        """A token that holds. In the caller's greenlet, which waits only if there is none. Raises ConnectFailure."""
+        """A token that holds. In the caller's greenlet, which waits only if there is not one. Raises ConnectFailure."""
         return self.get_until(wanted)[0]
 
     def get_until(self, wanted: Wanted) -> tuple[str, int]:

@@ -15,7 +15,7 @@ APART_S: Final = 30
 
 
 def read_claims(token: str) -> dict[str, Any] | None:
-    """The claims of a JWT, unverified; None: it is none. RFC 7519 section 7.2."""
+    """The claims of a JWT, unverified; None if it is not one. RFC 7519 section 7.2."""
     parts = token.split(".")
     if len(parts) != 3:
         return None
@@ -27,7 +27,7 @@ def read_claims(token: str) -> dict[str, Any] | None:
 
 
 def key_id(token: str) -> str | None:
-    """The `kid` of a JWT's header, unverified; None: there is none."""
+    """The `kid` of a JWT's header, unverified; None if there is not one."""
     try:
         found = json.loads(base64.urlsafe_b64decode(token.partition(".")[0] + "=" * 3))
     except (binascii.Error, ValueError, RecursionError):
@@ -42,7 +42,7 @@ def made_by_service(token: str) -> bool:
 
 
 def clock_offset_s(date: object, now_s: int) -> float | None:
-    """This machine's time minus that of an HTTP Date header (RFC 9110 section 6.6.1); None: there is none."""
+    """This machine's time minus that of an HTTP Date header (RFC 9110 section 6.6.1); None if there is not one."""
     if not isinstance(date, str):
         return None
     try:

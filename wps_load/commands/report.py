@@ -95,7 +95,7 @@ class Azure(NamedTuple):
     resource: AzureResource | None
 
     def metrics_of(self, run: PastRun) -> AzureMetrics | None:
-        """None: nothing is asked for. Raises ConfigError with what is wrong in one sentence."""
+        """None: nothing is requested. Raises ConfigError with what is wrong in one sentence."""
         told = run.summary["run"]
         started_at, duration_s = datetime.fromisoformat(told["started_at"]), told["duration_s"]
         found = [read_azure(self.paths, started_at, duration_s)] if self.paths else []
@@ -168,7 +168,7 @@ def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azu
 
 
 def _units(run: PastRun, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> str:
-    """Raises BrokenRun for settings that no run of ours has."""
+    """Raises BrokenRun for settings that no run of wps-load has."""
     summary = run.summary
     try:
         load, bought = measured_load(summary), _bought(summary)

@@ -48,7 +48,7 @@ _MOST_CONNECTS_PER_S = 1000
 
 
 def run(argv: Sequence[str]) -> int:
-    """Becomes Locust's program, whose exit code it is. Raises ConfigError for a scenario that is none."""
+    """Becomes Locust's program, whose exit code it is. Raises ConfigError for a scenario that is not one."""
     if argv and argv[0] in ("-h", "--help"):
         _parser().print_help()
         return 0
@@ -117,7 +117,7 @@ def _shown(asked: _Asked) -> list[str]:
 
 
 def _mix(name: str, configs: Mapping[str, Path]) -> Path | None:
-    """A ready mix by its name, or a mix of somebody's own; None: it is none."""
+    """A ready mix by its name, or a mix of somebody's own; None if it is not one."""
     path = ready.mixes().get(name, Path(name)) if name not in configs else Path(name)
     if path.suffix != ".toml":
         return None
@@ -128,7 +128,7 @@ def _mix(name: str, configs: Mapping[str, Path]) -> Path | None:
     try:
         return path if "population" in tomllib.loads(content) else None
     except tomllib.TOMLDecodeError:
-        return path if "[[population" in content else None  # what is wrong in it is told later
+        return path if "[[population" in content else None  # what is wrong in it is reported later
 
 
 def _of_mix(path: Path, asked: _Asked) -> list[str]:
@@ -244,7 +244,7 @@ def _locustfile(named: object, config: Path) -> Path:
 def _spawn_rate(asked: _Asked, settings: Mapping[str, Any]) -> int | None:
     """Connections a second, so that everybody is there soon.
 
-    None where the file's own rate fits its own users, or where a number is wrong, which is told later.
+    None where the file's own rate fits its own users, or where a number is wrong, which is reported later.
     """
     changed = asked.users is not None or asked.stages is not None or asked.capacity is not None
     if not changed and "spawn-rate" in settings:

@@ -19,7 +19,7 @@ example:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Serves until it is told to end: 0; 2 if it cannot start."""
+    """Serves until a signal ends it: 0; 2 if it cannot start."""
     parser = plain_parser("upstream", "Runs an app server: a negotiate endpoint and an echo event handler.", _EXAMPLE)
     add_upstream_arguments(parser)
     return run_upstream(parser.parse_args(argv))

@@ -201,7 +201,7 @@ def _bytes(text: bytes) -> bytes:
 
 
 def _string(data: bytes) -> bytes:
-    """The UTF-8 of a JSON string; half a surrogate pair is none."""
+    """The UTF-8 of a JSON string; half a surrogate pair has none."""
     if data[0] == _QUOTE and b"\\" not in data:
         return data[1:-1]
     try:

@@ -109,7 +109,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Parses and serves until it is told to end; returns the exit code."""
+    """Parses and serves until a signal ends it; returns the exit code."""
     parser = argparse.ArgumentParser(prog="wps-load emulator", description="A local Azure Web PubSub.")
     add_arguments(parser)
     return serve(parser.parse_args(argv))

@@ -21,7 +21,7 @@ class EmulatorFailed(Exception):
 class EmulatorProcess:
     """A running emulator. It ends with `stop`, and also when this process ends, however that happens.
 
-    Its standard input is a pipe of ours: when that closes, it exits. It has a session of its own, so that a
+    Its standard input is a pipe from wps-load: when that closes, it exits. It has a session of its own, so that a
     terminal's Ctrl-C does not reach it before the run has drained.
     """
 
@@ -112,7 +112,7 @@ def _read_line(stream: IO[str], timeout_s: float) -> str | None:
 
 
 def _end(process: subprocess.Popen[str], *, terminate: bool = True) -> int:
-    """Sees a process to its end. `terminate` for one that runs: forks of ours may hold its lifeline open.
+    """Sees a process to its end. `terminate` for one that runs: forks of this process may hold its lifeline open.
 
     The signal goes first: after the end of its lifeline a process that is about to exit no longer catches it.
     """

@@ -61,7 +61,7 @@ def found(there: object, code: str) -> web.Response:
 
 
 class Call:
-    """One request, checked as far as all operations have in common. Names are checked when they are asked for."""
+    """One request, checked as far as all operations have in common. Names are checked when they are requested."""
 
     def __init__(self, request: web.Request, parts: Parts, service: Service, hub: Hub, body: bytes) -> None:
         self.service = service

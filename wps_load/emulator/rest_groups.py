@@ -56,7 +56,7 @@ def _id(connection: HubConnection) -> str:
 
 
 def _continuation(call: Call, group: str) -> str:
-    """The id behind which a page begins. Raises RestError for a token that is none of this group's."""
+    """The id behind which a page begins. Raises RestError for a token that is not one of this group's."""
     tokens = call.query.getall("continuationToken", ())
     if not tokens:
         return ""

@@ -115,7 +115,7 @@ class Service:
     # -- connections ---------------------------------------------------------------------------------------
 
     def hub(self, name: str) -> Hub:
-        """The hub of this name, whatever its case; made when first asked for."""
+        """The hub of this name, whatever its case; made when first requested."""
         key = name.lower()
         hub = self.hubs.get(key)
         if hub is None:

@@ -61,7 +61,7 @@ def _nowhere(frame: bytes) -> None:
 class WebSocketLink(asyncio.Protocol):
     """`open`: messages may still be written.
 
-    `lost` is told once, when the socket is gone or the client closed.
+    `lost` is reported once, when the socket is gone or the client closed.
 
     `write` hands a whole frame to the transport; never blocks. Nothing happens on a link that is not open. It is the
     transport's own, and only another while that is not enough: a call less for each delivery.

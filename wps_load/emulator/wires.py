@@ -77,7 +77,7 @@ class Wire(Protocol):
     def pong(self) -> bytes: ...
 
     def invoke_response(self, invocation_id: str, reply: Reply | None, error: str | None, message: str) -> bytes:
-        """`reply`: the handler's answer, None: it has nothing to say. `error`: why there is none."""
+        """`reply`: the handler's answer, None: it has nothing to say. `error`: why there is no answer."""
         ...
 
     def stream(self, answer: StreamAck | StreamNack | StreamClosed) -> bytes:

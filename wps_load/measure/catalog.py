@@ -105,14 +105,14 @@ COUNTERS: Final = frozenset(
         "bytes_sent",
         "bytes_received",
         "messages_outdated",  # stamped with another epoch: warm-up's, or from before a reset
-        "messages_unstamped",  # data without a stamp of ours
+        "messages_unstamped",  # data without a stamp
         "messages_replayed",  # sent again after a recovery although they had come: the protocol drops them
         "sequence_gaps",  # sequence ids that a reliable connection's service skipped
         "tasks_published",  # by a locustfile's own tasks in the measure phase: handed to a socket
         "tasks_delivered",  # to them
         "messages_unknown",  # of a type that this client does not know: ignored, as the protocol asks of clients
         "invocations_cancelled",  # by us: they had no answer in time
-        "responses_unknown",  # to no invocation of ours, or to one that had failed already
+        "responses_unknown",  # to no invocation of this client, or to one that had failed already
         "streams_started",
         "streams_ended",  # as their publisher wanted
         "streams_failed",  # refused, closed with an error, never answered, or gone with their connection
@@ -120,10 +120,10 @@ COUNTERS: Final = frozenset(
         "streams_cut_off",  # for a subscriber: ended with an error, or never
         "stream_nacks",
         "stream_keepalives",
-        "stream_answers_unknown",  # about no stream of ours, or one that was over
+        "stream_answers_unknown",  # about no stream of this client, or one that was over
         "fragments_replayed",  # sent again, for a nack or after a recovery
         "acks_late",  # of requests that had failed for want of an answer
-        "acks_unknown",  # of no request of ours, answered already, or of an id that is no number
+        "acks_unknown",  # of no request of this client, answered already, or of an id that is no number
         "connections_opened",
         "connections_failed",
         "connections_dropped",

@@ -1,8 +1,8 @@
-"""How many connections were open, and how many were asked for, integrated over the measure phase.
+"""How many connections were open, and how many were requested, integrated over the measure phase.
 
 Exact and pure.
 
-Each process integrates its own connections; the coordinator integrates what was asked for (`requested`).
+Each process integrates its own connections; the coordinator integrates what was requested (`requested`).
 Their quotient is the SLO `connected`: a time-weighted mean, in which a connection that was never begun counts
 as much as one that was dropped.
 """

@@ -17,12 +17,12 @@ from wps_load.clock import NS_PER_S
 from wps_load.measure.presence import FOREVER, OpenTime
 
 _KEPT_NS = 300 * NS_PER_S
-"""For so long it is known what was asked for and wanted at each moment."""
+"""For so long it is known what was requested and wanted at each moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """From `at_ns` on `count` are asked for, where `before` were due."""
+    """From `at_ns` on `count` are requested, where `before` were due."""
 
     at_ns: int
     before: int
@@ -119,16 +119,16 @@ class Requested(WantedTime):
         self._course: deque[tuple[int, int, int]] = deque()
         """(since, asked for, wanted)"""
         self.most = 0
-        """The highest number that was asked for."""
+        """The highest number that was requested."""
 
     @property
     def asked(self) -> int:
-        """The number that is asked for."""
+        """The number that is requested."""
         return self._asks[-1].count if self._asks else 0
 
     @property
     def steady(self) -> bool:
-        """As many are wanted as are asked for."""
+        """As many are wanted as are requested."""
         return self.count == self.asked
 
     def note(self, asked: int, per_second: float, present: int, settled: int, at_ns: int) -> None:
@@ -170,11 +170,11 @@ class Requested(WantedTime):
     # -- the last minutes --------------------------------------------------------------------------------------------
 
     def asked_at(self, at_ns: int) -> int:
-        """What was asked for at `at_ns`."""
+        """What was requested at `at_ns`."""
         return next((asked for since_ns, asked, _ in reversed(self._course) if since_ns <= at_ns), self.asked)
 
     def held(self, from_ns: int, to_ns: int) -> int | None:
-        """The number that was asked for and wanted all the time from `from_ns` to `to_ns`; None: it changed."""
+        """The number that was requested and wanted all the time from `from_ns` to `to_ns`; None: it changed."""
         ends = [*[since_ns for since_ns, _, _ in self._course][1:], FOREVER]
         found = {
             asked if asked == wanted else None

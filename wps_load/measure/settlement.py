@@ -75,7 +75,7 @@ def _away(
     count: int,
     part: Callable[[int, int], IntervalSet],
 ) -> IntervalSet | None:
-    """What was due while the member was disconnected unasked; None: it never was."""
+    """What was due while the member was disconnected against the plan; None: it never was."""
     if not membership.away and membership.away_since is None:
         return None
     found = IntervalSet()

@@ -1,4 +1,4 @@
-"""The stamp that every message of ours carries in its data, so that any receiver can account for it.
+"""The stamp that every measured message carries in its data, so that any receiver can account for it.
 
 30 bytes, big endian: magic u8, epoch u8, key i64, stream u32, seq u32, due i64 (ns of the master's monotonic clock),
 wait u32 (from due to sent, in 1,024 ns). In text and json they are 40 characters of base64 (30 bytes need no padding),
@@ -76,7 +76,7 @@ def pack_text(epoch: int, key: int, stream: int, seq: int, due_ns: int, lag_ns: 
 
 
 def read_text(data: object) -> Stamp | None:
-    """The stamp that a text begins with; None when there is none. Never raises."""
+    """The stamp that a text begins with; None when there is not one. Never raises."""
     try:
         # Characters outside the alphabet are skipped by a2b_base64, so 30 bytes come from 40 valid ones only.
         raw = a2b_base64(data[:40])  # type: ignore[index]
@@ -86,7 +86,7 @@ def read_text(data: object) -> Stamp | None:
 
 
 def read_binary(data: object) -> Stamp | None:
-    """The stamp that bytes begin with; None when there is none. Never raises."""
+    """The stamp that bytes begin with; None when there is not one. Never raises."""
     try:
         return _unpack_from(data) if data[0] == 0xA7 else None  # type: ignore[index,arg-type]
     except (ValueError, TypeError, IndexError, KeyError, error):

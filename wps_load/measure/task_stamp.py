@@ -70,7 +70,7 @@ def _key(mark: int, flags: int, stream: int, audience: int, seq: int, due_ns: in
 
 
 def read_raw(raw: bytes) -> TaskStamp | None:
-    """The stamp that 48 bytes are; None: they are none. Its mark says whose it is."""
+    """The stamp that 48 bytes are; None if they are not one. Its mark says whose it is."""
     if len(raw) != RAW_BYTES or raw[0] != MAGIC:
         return None
     _, epoch, flags, key, *rest = _STRUCT.unpack(raw)

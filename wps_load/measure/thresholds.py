@@ -164,7 +164,7 @@ def _parse_one(part: str) -> Slo:
 
 
 def demanded(slos: Iterable[Slo]) -> frozenset[str]:
-    """The metrics that SLOs are about: those whose times are demanded, or where there is none, all."""
+    """The metrics that SLOs are about: those whose times are demanded, or if there is not one, all."""
     found = list(slos)
     times = frozenset(slo.subject for slo in found if slo.kind == "time" and slo.subject in LATENCIES)
     return times or frozenset(slo.subject for slo in found)
@@ -198,7 +198,7 @@ class SloSource(Protocol):
 
     @property
     def connected_share(self) -> float | None:
-        """Connections open over the measure phase, as a share (0..1) of those asked for."""
+        """Connections open over the measure phase, as a share (0..1) of those requested."""
 
     @property
     def measure_s(self) -> float | None:

@@ -140,7 +140,7 @@ def _quick(endings: Sequence[bytes]) -> Container[bytes]:
 
 
 def _text_field(size: int) -> bytes:
-    """MessageData's field 1 and its length, as far as two bytes hold it; nothing of ours begins with a NUL."""
+    """MessageData's field 1 and its length, as far as two bytes hold it; no text of a run begins with a NUL."""
     if size < 0x80:
         return bytes((0x0A, size))
     return bytes((0x0A, size & 0x7F | 0x80, size >> 7)) if size < 0x4000 else b"\0"

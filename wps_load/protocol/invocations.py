@@ -23,7 +23,7 @@ class Invocations:
         self._last = 0
         self._pending: dict[int, PendingAck] = {}
         self.unknown = 0
-        """Responses to none of ours, or to one that had ended already."""
+        """Responses to no invocation of this client, or to one that had ended already."""
 
     def __len__(self) -> int:
         return len(self._pending)

@@ -48,7 +48,7 @@ class Keepalive:
         return KeepaliveStep.PING if now_ns - max(heard_ns, pinged_ns) >= self.interval_ns else KeepaliveStep.WAIT
 
     def suspicious(self, now_ns: int, heard_ns: int) -> bool:
-        """Whether three ping intervals have passed without a byte: ours, or without pings of ours the service's."""
+        """Whether three ping intervals have passed without a byte: ours, or without own pings the service's."""
         return now_ns - heard_ns >= SILENT_INTERVALS * (self.interval_ns or SERVICE_PING_NS)
 
     @property

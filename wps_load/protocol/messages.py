@@ -76,7 +76,7 @@ class Pong:
 
 
 class InvokeResponse(NamedTuple):
-    """`invokeResponse`: what an invocation came to. `data`: as of `DataMessage`, None: there is none.
+    """`invokeResponse`: what an invocation came to. `data`: as of `DataMessage`; None if there is not one.
 
     `error`: why it failed, by its name; `MALFORMED`: it says neither that it succeeded nor why not.
     """

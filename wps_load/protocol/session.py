@@ -128,7 +128,7 @@ class Session:
         self.late_acks = 0
         """Acks of requests that were overdue."""
         self.unknown_acks = 0
-        """Acks for an id that nobody waits for: of no request of ours, answered already, or no number at all."""
+        """Acks for an id that nobody waits for: of no request of this client, answered already, or no number at all."""
 
     # -- the protocol's own words ----------------------------------------------------------------------------
 
@@ -206,7 +206,7 @@ class Session:
         self._last_sequence_id = sequence_id
         return True
 
-    # -- acks of ours ----------------------------------------------------------------------------------------
+    # -- acks of requests ----------------------------------------------------------------------------------------
 
     def next_ack_id(self) -> int:
         """1, 2, 3, ... An id belongs to the logical connection and outlives its recovery."""

@@ -286,7 +286,7 @@ class OutgoingStreams:
         self._streams: dict[str, OutgoingStream] = {}
         self.nacks = 0
         self.unknown = 0
-        """Answers to no stream of ours, or to one that was over."""
+        """Answers to no stream of this client, or to one that was over."""
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -297,14 +297,14 @@ class OutgoingStreams:
     def start(
         self, stream_id: str, start: Upstream, context: object, due_ns: int, idle_timeout_ms: int = IDLE_TIMEOUT_MS
     ) -> OutgoingStream:
-        """A stream whose id is none of those that are under way. Its start is the first that `take` has."""
+        """A stream whose id is not among those that are under way. Its start is the first that `take` has."""
         keepalive = self._encode(StreamData(stream_id))
         stream = OutgoingStream(stream_id, self._encode(start), keepalive, context, due_ns, idle_timeout_ms)
         self._streams[stream_id] = stream
         return stream
 
     def receive(self, answer: StreamAck | StreamNack | StreamClosed, now_ns: int) -> StreamChange | None:
-        """None (counted): it is about no stream of ours."""
+        """None (counted): it is about no stream of this client."""
         stream = self._streams.get(answer.stream_id)
         if stream is None:
             self.unknown += 1

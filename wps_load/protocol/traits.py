@@ -61,7 +61,7 @@ class Traits:
     numbered: bool = False
     """Messages have sequence ids, which the client acknowledges."""
     mqtt_version: int = 0
-    """MQTT's protocol level; 0: it is none. A frame may hold a part of a packet, or several."""
+    """MQTT's protocol level; 0: it is not MQTT. A frame may hold a part of a packet, or several."""
     escapes_text: bool = False
     """Text and JSON stand in a JSON document: quotes, backslashes and controls are escaped."""
     binary: Binary = Binary.RAW

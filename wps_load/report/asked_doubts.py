@@ -1,4 +1,4 @@
-"""Doubts about whether the run was the one that was asked for."""
+"""Doubts about whether the run was the one that was requested."""
 
 from __future__ import annotations
 

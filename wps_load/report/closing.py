@@ -47,7 +47,7 @@ class Paint:
 
 
 def closing(summary: Summary, *, report: str | None, notes: Iterable[str] = ()) -> list[Said]:
-    """The lines. `report`: its path; None: there is none. `notes`: what else is to be said."""
+    """The lines. `report`: its path; None if there is not one. `notes`: what else is to be said."""
     emulator = " (EMULATOR)" if tables.on_emulator(summary) else ""
     lines = [Said(f"{_VERDICT}{summary['verdict']}{emulator}", summary["verdict"]), *_slos(summary), *_load(summary)]
     if changed := phases.users_sentence(summary):

@@ -95,7 +95,7 @@ _DECODER = msgspec.json.Decoder(_Seen)
 
 
 def entry_of(folder: str, content: bytes) -> Entry:
-    """The entry of a summary.json. Raises ValueError with the reason for what is none."""
+    """The entry of a summary.json. Raises ValueError with the reason for anything else."""
     try:
         seen = _DECODER.decode(content)
     except msgspec.ValidationError as error:

@@ -60,7 +60,7 @@ class Evidence:
 
     @property
     def nothing_connected(self) -> bool:
-        """No connection ever, although some were asked for, tried, or both."""
+        """No connection ever, although some were requested, tried, or both."""
         found = self.facts.connections
         wanted = found.failed or found.connecting or found.requested_mean or found.requested_end
         return found.opened == 0 and not found.peak and bool(wanted)

@@ -70,5 +70,5 @@ def _title(summary: Summary, started: datetime) -> str:
 
 
 def page_css() -> str:
-    """The style of every page of ours; it and the script are ours, and hold no end of an element."""
+    """The style of every page; it and the script are part of wps-load, and hold no end of an element."""
     return asset("report.css") + asset("chart.css")

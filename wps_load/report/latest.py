@@ -21,7 +21,7 @@ class Latest:
 def latest(folder: Path, most: int) -> Latest:
     """The newest finished run in `folder`, and at most `most` before it that it can be compared with.
 
-    Those have the same settings, and figures that can be trusted. Raises BrokenRun where there is none.
+    Those have the same settings, and figures that can be trusted. Raises BrokenRun if there is not one.
     """
     found = sorted(
         (run for path in folder.glob("*/summary.json") if (run := _run(path)) is not None),
@@ -36,7 +36,7 @@ def latest(folder: Path, most: int) -> Latest:
 
 
 def _run(path: Path) -> tuple[Path, Any] | None:
-    """A run's folder and summary; None for what is no finished run of ours."""
+    """A run's folder and summary; None for what is not a finished run."""
     try:
         summary = json.loads(path.read_text("utf-8"))
         run = summary["run"]

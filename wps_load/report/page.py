@@ -27,5 +27,5 @@ class Page:
     prefix: str = ""
 
     def chart(self, chart: Chart | Bars | None) -> Markup:
-        """The chart as HTML; nothing where there is none."""
+        """The chart as HTML; nothing if there is not one."""
         return NOTHING if chart is None else drawn(replace(chart, name=f"{self.prefix}{chart.name}"))

@@ -19,7 +19,7 @@ from wps_load.report.schema import first_fault
 
 
 class BrokenRun(WpsLoadError):
-    """A folder or file that is no run of ours; the message says why, in one sentence. Exit code 2."""
+    """A folder or file that is not a run of wps-load; the message says why, in one sentence. Exit code 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def _by_metric(entries: Iterable[LogEntry]) -> dict[str, list[MetricInterval]]:
 
 
 def load_summary(path: Path) -> Summary:
-    """Reads a summary.json. Raises BrokenRun for a file that is none, or of another version."""
+    """Reads a summary.json. Raises BrokenRun for a file that is not one, or of another version."""
     text = _read(path)
     try:
         document = json.loads(text)

@@ -117,7 +117,7 @@ def verdict_sentence(summary: Summary) -> str:
 
 
 def previous_sentence(summary: Summary) -> str:
-    """How the run stands against the last good one with its settings; empty where there is none."""
+    """How the run stands against the last good one with its settings; empty if there is not one."""
     previous = summary.get("previous")
     return "" if previous is None else previous["sentence"]
 

@@ -62,7 +62,7 @@ def counted(count: int, word: str) -> str:
 
 
 def _settings(scenario: str, protocol: str, settings: Mapping[str, Any]) -> _Settings:
-    """Raises ValueError for texts that no run of ours has."""
+    """Raises ValueError for texts that no run of wps-load has."""
 
     def whole(name: str) -> int | None:
         return int(text) if (text := settings.get(name)) else None

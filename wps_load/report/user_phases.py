@@ -1,6 +1,6 @@
 """The measure phase by numbers of users: stretches in which one number was held, and the ramps between them. Pure.
 
-A number is *held* where at least HOLD_S whole seconds in a row had it: it was asked for, and all of its users were
+A number is *held* where at least HOLD_S whole seconds in a row had it: it was requested, and all of its users were
 there or had failed to connect. All else is a ramp, however long: a shape that changes each second makes one ramp. With
 more than MOST stretches the time that a number must be held doubles, so that a run of days keeps a bounded number.
 There are none in a run that was asked for one number, be it too short to hold it.
@@ -64,10 +64,10 @@ class UserPhases:
         self._open = 0
         """Connections at the last second's end, when the change that the next one begins with had not come yet."""
         self._numbers: tuple[int, int] | None = None
-        """The lowest and the highest number that was asked for."""
+        """The lowest and the highest number that was requested."""
 
     def add(self, second: Interval, first: int, asked: int, held: int | None) -> None:
-        """`first`, `asked`: the numbers that were asked for at its beginning and its end.
+        """`first`, `asked`: the numbers that were requested at its beginning and its end.
 
         `held`: the one that was held all through it, if any.
         """
@@ -92,7 +92,7 @@ class UserPhases:
             self._stretches.append(newest.copy())
 
     def found(self) -> Sequence[UserPhase]:
-        """None where one number was asked for all the time, however long its users took to come."""
+        """None where one number was requested all the time, however long its users took to come."""
         if self._numbers is None or self._numbers[0] == self._numbers[1]:
             return ()
         return _joined([each.copy() for each in self._stretches], self._hold_s)

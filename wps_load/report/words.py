@@ -20,7 +20,7 @@ def scenario_words(summary: Summary) -> str:
 
 
 def settings_words(summary: Summary) -> str:
-    """What was asked for, in a few words: the same for all runs with the same settings."""
+    """What was requested, in a few words: the same for all runs with the same settings."""
     run, settings = summary["run"], summary["run"]["settings"]
     parts = [f"{scenario_words(summary)} over {run['protocol']}"]
     if (users := settings.get("users")) is not None:
@@ -53,7 +53,7 @@ _NAMED = 6
 
 
 def load_words(settings: Mapping[str, Any]) -> str:
-    """The rate that was asked for."""
+    """The rate that was requested."""
     if explored := settings.get("wps-capacity"):
         return f"searched {explored}"
     if stages := settings.get("wps-stages"):
@@ -65,7 +65,7 @@ def load_words(settings: Mapping[str, Any]) -> str:
 
 
 def reset_sentence(summary: Summary) -> str:
-    """What a reset of the statistics did to the figures; empty where there was none."""
+    """What a reset of the statistics did to the figures; empty if there was not one."""
     reset_s = summary["run"].get("reset_s")
     if reset_s is None:
         return ""

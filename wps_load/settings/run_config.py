@@ -146,7 +146,7 @@ class RunConfig:
     target: Target
     populations: tuple[Population, ...]
     mix: str | None
-    """What a mix is called; None: the run is none."""
+    """What a mix is called; None if the run is not a mix."""
     slos_of_all: tuple[Slo, ...]
     """Of a mix: what is demanded of the whole run, beside what is of its populations."""
     credential: str | None

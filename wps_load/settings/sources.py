@@ -25,7 +25,7 @@ class SourceLevel(IntEnum):
     VARIABLE = 2
     FILE = 3
     LOCUSTFILE = 4
-    """The `host` of a User class of ours."""
+    """The `host` of one of wps-load's User classes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Locustfile:
 
     `plays_scenario`: there are users that play `--wps-scenario`, not only tasks. `other_users`: there are User classes
     that are not of this package, such as HttpUser. `shape`: the name of its own LoadTestShape, which then sets the
-    number of users. `hosts`: class and `host` of the User classes of ours that have one. `classes`: those of
+    number of users. `hosts`: class and `host` of wps-load's User classes that have one. `classes`: those of
     ours that have tasks of their own.
     """
 
@@ -79,7 +79,7 @@ def _named(text: str, flags: Mapping[str, str]) -> Iterator[str]:
 
 
 def stranger_before(text: str, argv: Sequence[str], flags: Sequence[str]) -> str | None:
-    """What looks like an option in front of an argument and is none; argparse accepts the beginning of one too."""
+    """What looks like an option in front of an argument and is not one; argparse accepts the beginning of one too."""
     for before, argument in pairwise(argv):
         looks = before.startswith("--") and "=" not in before
         if argument == text and looks and not any(flag.startswith(before) for flag in flags):

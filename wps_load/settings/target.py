@@ -99,7 +99,7 @@ class Host(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GivenTarget:
-    """What the user has said about the target beside the options of ours. `host`: Locust's."""
+    """What the user has said about the target beside wps-load's options. `host`: Locust's."""
 
     sources: Mapping[str, SourceLevel] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -211,7 +211,7 @@ def _variable(environ: Mapping[str, str], faults: list[Fault]) -> Iterator[Candi
 
 
 def _hosts(given: GivenTarget, faults: list[Fault]) -> Iterator[Candidate | Host]:
-    """Locust's host, else that of a User class of ours: a Client URL is a target, an endpoint names one."""
+    """Locust's host, else that of one of wps-load's User classes: a Client URL is a target, an endpoint names one."""
     if given.host is not None and (given.host.strip() or HOST in given.sources):
         level = given.level(HOST)
         name = "Host" if level is SourceLevel.PAGE else given_as("--host", "LOCUST_HOST", level)
@@ -275,6 +275,6 @@ def public_host(text: str) -> str:
 
 
 def _place(address: str) -> tuple[str, int]:
-    """Host and port of a URL; raises ValueError if it is none."""
+    """Host and port of a URL; raises ValueError if it is not one."""
     url = Url.parse(address, {**HTTP, **WEBSOCKET})
     return url.host, url.port

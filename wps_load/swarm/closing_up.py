@@ -1,7 +1,7 @@
 """Users of several workers close up after others have left: those who are there shall be the first ones. Pure.
 
 Locust chooses the workers whose users leave. Each worker lets its last ones go (`seats`), but the last of one worker
-may stand before many of another, and would leave holes: groups that are half full, shares that are none any more. So
+may stand before many of another, and would leave holes: groups that are half full, shares that do not hold any more. So
 the last users of all take the places that are free before theirs, each with a connection of its new part.
 """
 

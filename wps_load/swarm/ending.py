@@ -1,4 +1,4 @@
-"""How a process of ours ends: whether its run has had its time, what makes its exit code, who shuts down."""
+"""How a process of wps-load ends: whether its run has had its time, what makes its exit code, who shuts down."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Ending:
         )
 
     def exit_code(self) -> int:
-        """The worst of ours and Locust's own rule for failures."""
+        """The worst of wps-load's codes and Locust's own rule for failures."""
         process = self._process
         if process.reporter is not None and process.reporter.used:
             return int(process.reporter.exit_code)

@@ -119,7 +119,7 @@ def _in_fork() -> None:
 
 
 def master() -> int | None:
-    """The process that made this fork of `--processes`; None: it is none."""
+    """The process that made this fork of `--processes`; None if it is not one."""
     born_of: int | None = _forking.born_of
     return born_of
 

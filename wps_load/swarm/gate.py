@@ -105,5 +105,5 @@ class WorkerGate:
 
     def _judge(self, order: Data, given: Data) -> Room:
         config = self._process.asked.read_as_worker(order, given)
-        judge_network(config)  # an unusable CA file or proxy is told now
+        judge_network(config)  # an unusable CA file or proxy is reported now
         return own_room(config)

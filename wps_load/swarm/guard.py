@@ -1,4 +1,4 @@
-"""What goes wrong inside an event handler, a message or a greenlet of ours ends the run.
+"""What goes wrong inside an event handler, a message or a greenlet of wps-load ends the run.
 
 Locust logs whatever a listener raises and goes on, and gevent prints what ends a greenlet: a run whose beginning failed
 would go on without us, connect nobody, and end with exit code 0.
@@ -32,7 +32,7 @@ class Trouble(NamedTuple):
 
 
 def trouble(where: str, error: BaseException) -> Trouble:
-    """What a person is told of an error in `where`; a bug of ours is logged with its traceback, nothing else is."""
+    """What a person is told of an error in `where`; a bug of wps-load is logged with its traceback, nothing else is."""
     if isinstance(error, ConfigError):
         return Trouble("; ".join(str(fault) for fault in error.faults), ExitCode.USAGE)
     if isinstance(error, WpsLoadError):
@@ -59,7 +59,7 @@ def guarded(handler: Callable[..., Any], on_trouble: Callable[[Trouble], None]) 
 
 
 def watch_loop(on_trouble: Callable[[Trouble], None]) -> None:
-    """Tells `on_trouble` of what ends a greenlet or a callback that was in the midst of code of ours.
+    """Tells `on_trouble` of what ends a greenlet or a callback that was in the midst of wps-load's code.
 
     gevent prints its traceback. A request for the page (its context is a WSGI environment) is no part of a run.
     """

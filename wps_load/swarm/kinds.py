@@ -1,4 +1,4 @@
-"""How classes of ours are told from other people's. Knows no Locust, whose classes they are mixed into."""
+"""How wps-load's classes differ from other people's. Knows no Locust, whose classes they are mixed into."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plays(user_class: Any) -> bool:
 
 
 def connects(user_class: Any) -> bool:
-    """Its users have a connection of ours: they play the scenario, or have tasks of their own."""
+    """Its users have a measured connection: they play the scenario, or have tasks of their own."""
     return is_ours(user_class) and bool(user_class.connects)
 
 

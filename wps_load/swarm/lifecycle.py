@@ -189,7 +189,7 @@ class Lifecycle:
         config = self.asked.read(changed)
         self.asked.adopt(changed)
         self.trouble = None
-        judge_network(config)  # an unusable CA file or proxy is told now
+        judge_network(config)  # an unusable CA file or proxy is reported now
         self._stop_emulator()
         if config.target.is_emulator:
             otel_metrics.judge_emulator(self.parsed, master=not self.has_users)
@@ -281,7 +281,7 @@ class Lifecycle:
         self.agent.start()
 
     def _warn(self, kind: str, sentence: str) -> None:
-        """Each kind of failure is told once a run; how often it was, the tables say."""
+        """Each kind of failure is reported once a run; how often it was, the tables say."""
         if kind not in self._warned:
             self._warned.add(kind)
             logger.warning("%s", sentence)

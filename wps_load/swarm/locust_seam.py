@@ -102,7 +102,7 @@ def settings_of(parser: Any) -> Mapping[str, Any]:
 
 
 def judge_types(parser: Any, judges: Mapping[str, Callable[[str], Any]]) -> None:
-    """Options of Locust's own are read by functions of ours."""
+    """Options of Locust's own are read by wps-load's functions."""
     for action in parser._actions:
         action.type = judges.get(action.dest, action.type)
 

@@ -5,7 +5,7 @@ counted already (the specification's MetricProducer). So we stand in the way of 
 the SDK is given to it with our families in it, as the SDK's own data classes. That uses parts of the SDK that are not
 public; where a version has others, `join` says so, and the run goes on without.
 
-OpenTelemetry is imported by `join`, and so only where it is asked for.
+OpenTelemetry is imported by `join`, and so only where it is requested.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`--wps-otel-spans`: a span for each measured time, for a look at single ones. It costs much: off unless asked for.
+"""`--wps-otel-spans`: a span for each measured time, for a look at single ones. It costs much: off unless requested.
 
 Times are counted once a second, not kept one by one, so a span's length is that of its time (to 0.1 %), and where it
 stands on the time axis is true to the second in which it was measured. OpenTelemetry is imported only here.

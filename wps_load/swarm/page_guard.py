@@ -59,7 +59,7 @@ def refusal(ask: Ask, known_names: Collection[str]) -> str | None:
 
     A browser tells by Sec-Fetch-Site (over HTTPS and on loopback) or by Origin which site a request comes from; other
     programs send neither. A name that has been bound to this host's loopback address by somebody else (DNS rebinding)
-    has an Origin of its own: it is known by not being one of ours.
+    has an Origin of its own: it is known by its absence from wps-load's own.
     """
     if not ask.changes:
         return None

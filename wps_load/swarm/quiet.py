@@ -31,7 +31,7 @@ def keep_quiet(environment: Any) -> None:
 
 
 def log(text: str) -> None:
-    """A line of ours in Locust's log file and in the page's Logs; standard error has it already."""
+    """A line of wps-load in Locust's log file and in the page's Logs; standard error has it already."""
     logger = logging.getLogger("wps_load")
     record = logger.makeRecord(logger.name, logging.INFO, "", 0, "%s", (text,), None)
     for handler in logging.getLogger().handlers:

@@ -1,4 +1,4 @@
-"""A LoadTestShape of ours, where load is stages of users or a search for users.
+"""wps-load's LoadTestShape, where load is stages of users or a search for users.
 
 Made here, never exported by a locustfile: Locust instantiates every shape that it finds in one.
 """

@@ -24,7 +24,7 @@ _COLUMNS = (
     ("own", "<i8"),
     ("clock", "<u4"),
 )
-"""Numbers of tasks have 62 bits. `owner`: -1 where there is none. `shape`: which schedule, but for its `own` number."""
+"""Numbers of tasks have 62 bits. `owner`: -1 if there is not one. `shape`: which schedule, but for its `own` number."""
 _OWN = {"constant": 1, "poisson": 3}
 """Kind of schedule -> where in its description the number stands that each stream has to itself."""
 

@@ -1,4 +1,4 @@
-"""The attributes that a locustfile gives its classes of ours, judged before anything connects. Knows no Locust."""
+"""The attributes that a locustfile gives its wps-load classes, judged before anything connects. Knows no Locust."""
 
 from __future__ import annotations
 

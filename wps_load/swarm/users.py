@@ -1,4 +1,4 @@
-"""Locust's user classes of ours."""
+"""wps-load's user classes for Locust."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ SLOW_ALLOWED = "a share of the users and a speed, such as '10% 1KiB/s'"
 
 @dataclass(frozen=True, slots=True)
 class CutPlan:
-    """Sockets cut in the measure phase: so many a second among all users, or all of them once.
+    """Sockets cut in the measure phase: a number per second among all users, or all of them once.
 
     `kind`: `reset` (TCP RST), `close` (WebSocket close with `code`), `silent` (half-open: no more reading, writing or
     answering). Exactly one of `per_s` and `all_at_ns` (after the measure phase's beginning) is set.

@@ -5,7 +5,7 @@ All is prepared before the run; nothing is made per message.
     mix  = part *("," part)        part = SIZE ["*" WEIGHT] [":compressible"]        512B*9,16KiB*1
 
 The stamp (40 ASCII characters of base64, or 30 raw bytes where binary data travel raw) replaces content and never adds
-to the size asked for; only samples of JSON grow, by the member that carries it. Generated text is random by default,
+to the size requested; only samples of JSON grow, by the member that carries it. Generated text is random by default,
 because traffic that compresses flatters every link and proxy on the way; `:compressible` repeats a phrase. Random text
 is of base64's alphabet: 6 bits a byte, and safe in JSON without escapes.
 """

@@ -115,7 +115,7 @@ class Standing:
     """Where a population stands in its run. The default is that of the only population of a run.
 
     `number`: its place among them. `label`: in its groups' names. `listens`: whose groups its members join.
-    `everybody`: the audience of those REST senders who reach all in its hub; None: there are none. `addressed`: REST
+    `everybody`: the audience of those REST senders who reach all in its hub; None if there are none. `addressed`: REST
     senders send to its users one by one.
     """
 
