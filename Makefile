@@ -23,7 +23,7 @@ test: check
 unit: $(VENV)/.installed-test
 	$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist worksteal -m "not program"
 
-# What the tests run of the package, line by line and branch by branch. Programs are not followed into their processes.
+# What the tests run of the package, line by line and branch by branch. Tests that start programs are left out.
 coverage: $(VENV)/.installed-test
 	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not program" --cov --cov-report=term:skip-covered
 
