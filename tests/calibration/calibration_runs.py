@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -69,7 +70,7 @@ def execute(run: Run, emulator: EmulatorProcess | None = None, *, patience_s: fl
     with tempfile.TemporaryDirectory() as folder:
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "locust", "-f", str(run.locustfile), *run.options.split()),
+                *(sys.executable, "-m", "locust", "-f", str(run.locustfile), *shlex.split(run.options)),
                 *("--wps-connection-string", emulator.connection_string, "--wps-report-dir", folder),
                 *("--wps-drain", "1s", "--only-summary", *_master_port(run.options)),
             ],
