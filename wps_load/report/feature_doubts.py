@@ -50,8 +50,10 @@ def missing(facts: RunFacts) -> str | None:
 
 
 def says_nothing(slo: Slo, facts: RunFacts) -> bool:
-    """Whether a demand is about a feature that is not there, or about messages that it did not carry: then it has not
-    failed. `populations` of a mix may have carried others."""
+    """Whether a demand is about a feature that is not there, or carried no messages: then it has not failed.
+
+    `populations` of a mix may have carried others.
+    """
     metric = missing(facts)
     if metric is None:
         return False

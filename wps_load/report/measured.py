@@ -59,8 +59,10 @@ def measured_load(summary: Summary) -> Load:
 
 
 def _of_populations(summary: Summary, connections: int, inbound: float | None, outbound: float | None) -> Load:
-    """Of a mix: what its publishers of each use case sent, and what was delivered for that. A message is taken as large
-    as a delivery is in the mean."""
+    """Of a mix: what its publishers of each use case sent, and what was delivered for that.
+
+    A message is taken as large as a delivery is in the mean.
+    """
     rows = {row["name"]: row for row in summary.get("populations") or ()}
     if not any(ROWS[row["scenario"]].publishes or row["scenario"] == LOCUSTFILE for row in rows.values()):
         return Load(connections, 0.0, 0.0, 0.0, 0.0)

@@ -72,8 +72,10 @@ class ClosingUp:
         self._seen: int | None = None
 
     def due(self, now_ns: int, per_second: float) -> Actions:
-        """The moves to be made now, as many as users come in a second: where the number of users has been held for some
-        time, and others are there than at the last look."""
+        """The moves to be made now, as many as users come in a second.
+
+        Where the number of users has been held for some time, and others are there than at the last look.
+        """
         roster = self._roster
         if len(roster.agents) < 2 or roster.version == self._seen:
             return []

@@ -57,15 +57,19 @@ def join(run: Monitored) -> Callable[[], object] | None:
 
 
 def share_the_loop() -> None:
-    """gRPC, by which exports go unless others are asked for, waits for its peer outside of gevent: a collector that
-    does not answer would hold up all messages of the process for seconds. It has a switch for that."""
+    """Has gRPC wait for its peer within gevent: exports go by it unless another protocol is set.
+
+    Otherwise a collector that does not answer would hold up all messages of the process for seconds.
+    """
     if "grpc" in sys.modules:
         import_module("grpc.experimental.gevent").init_gevent()
 
 
 def judge_emulator(options: Mapping[str, Any], *, master: bool) -> None:
-    """What the SDK does in a fork lets the emulator's process run on as a copy of its master, for ever. Raises
-    ConfigError where that would come."""
+    """What the SDK does in a fork lets the emulator's process run on as a copy of its master, for ever.
+
+    Raises ConfigError where that would come.
+    """
     if options.get("otel") and master:
         allowed = "a master cannot start the embedded emulator with it: start `wps-load emulator`, and give its string"
         raise ConfigError([Fault("--otel", None, allowed)])

@@ -46,8 +46,10 @@ def of_populations(conductor: Conductor, facts: RunFacts) -> dict[str, Any]:
 
 
 def connected_share(conductor: Conductor, numbers: Sequence[int]) -> float | None:
-    """Of the connections that were asked for of these populations, how many were open in the measure phase so far, as a
-    share; None: that is not known."""
+    """The share of these populations' requested connections that were open in the measure phase so far.
+
+    None: that is not known.
+    """
     collector = conductor.collector
     every = collector.populations or [collector]
     users = max(conductor.requested.most, conductor.plan.users)
