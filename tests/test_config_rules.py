@@ -21,7 +21,7 @@ from tests.config_texts import CLIENT_URL, CONNECTION, NEGOTIATE, read, refused
             "--wps-roles",
             "has its roles already",
         ),
-        ({"cut": "1/s reset"}, "--wps-cut", "it is for idle, recovery"),
+        ({"cut": "1/s reset"}, "--wps-cut", "it is for stream, idle, recovery"),
         ({"slow": "10% 1KiB/s"}, "--wps-slow", "it is for slow-consumer"),
         ({"lifetime": "5s"}, "--wps-lifetime", "it is for churn"),
         ({"groups": "3"}, "--wps-groups", "small-group"),
