@@ -253,7 +253,7 @@ def test_a_run_whose_worker_was_cut_off_and_came_back_is_valid(tmp_path: Path) -
     summary = done.summary
     assert done.code == 0, done.output
     assert_exact(done, counted)
-    assert summary["connections"]["opened"] == 12
+    assert (summary["connections"]["opened"], summary["connections"]["closed_by_plan"]) == (12, 0)
     assert summary["generator"]["workers"] == 2, "the one that came late has no users"
     assert "worker_away" in done.doubts("warning")
 

@@ -43,6 +43,21 @@ def workers_are_known_by_their_heartbeat() -> None:
     assert locust_seam.MISSING == "missing" == locust.runners.STATE_MISSING
 
 
+def users_stay_where_they_are() -> None:
+    runner = Environment(user_classes=[Nobody]).create_local_runner()
+    locust_seam.guard_users(runner, lambda: None)
+    runner.start(1, 7.0)
+    while runner.state != locust.runners.STATE_RUNNING:
+        gevent.sleep(0.01)
+    assert runner.state == locust_seam.RUNNING
+    runner.start(1, 3.0)
+    assert runner.state == locust.runners.STATE_RUNNING, "nobody is dealt out anew"
+    runner.start(2, 7.0)
+    gevent.sleep(0)  # it begins in a greenlet
+    assert runner.target_user_count == 2
+    runner.quit()
+
+
 def heartbeats_may_be_late() -> None:
     source = inspect.getsource(locust.runners)
     for name in ("MASTER_HEARTBEAT_TIMEOUT", "HEARTBEAT_DEAD_INTERNAL"):
@@ -159,6 +174,7 @@ def events_have_the_names_that_we_listen_to() -> None:
 
 PARTS: tuple[Callable[[], None], ...] = (
     workers_are_known_by_their_heartbeat,
+    users_stay_where_they_are,
     heartbeats_may_be_late,
     a_worker_sends_its_statistics,
     the_spawn_rate_is_known_where_a_run_is_on,

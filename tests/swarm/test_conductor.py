@@ -167,7 +167,7 @@ def test_a_reset_in_the_drain_comes_too_late() -> None:
 
 
 def test_the_indices_of_an_agent_that_is_gone_are_given_to_others() -> None:
-    conductor = conducted()
+    conductor = conducted(crowd=FakeCrowd(4))
     for agent in ("a", "b"):
         greet(conductor, agent, 0)
         hear(conductor, agent, Claim(2), 0)
@@ -180,6 +180,21 @@ def test_the_indices_of_an_agent_that_is_gone_are_given_to_others() -> None:
     (grant,) = told(hear(conductor, "b", Claim(1), 5), "b")
     assert isinstance(grant, Grant)
     assert grant.slots[0].user_index == 4
+
+
+def test_an_agent_that_is_not_heard_of_keeps_its_places_until_others_play_its_users() -> None:
+    conductor = conducted(crowd=FakeCrowd(5))
+    for agent in ("a", "b"):
+        greet(conductor, agent, 0)
+        hear(conductor, agent, Claim(2), 0)
+    conductor.tick(1, {"b"})
+    (grant,) = told(hear(conductor, "b", Claim(1), 2), "b")
+    assert isinstance(grant, Grant)
+    assert [slot.user_index for slot in grant.slots] == [4], "the ramp goes on: nobody takes a's places"
+    conductor.tick(3, {"a", "b"})
+    assert conductor.roster.claimed == 5
+    hear(conductor, "a", Release(1), 4)
+    assert set(conductor.roster.indices) == {0, 2, 3, 4}
 
 
 def test_messages_of_an_earlier_run_and_of_strangers_are_ignored() -> None:

@@ -77,8 +77,8 @@ class ClosingUp:
         Where the number of users has been held for some time, and others are there than at the last look.
         """
         roster = self._roster
-        if len(roster.agents) < 2 or roster.version == self._seen:
-            return []
+        if len(roster.agents) < 2 or roster.version == self._seen or roster.lost:
+            return []  # who is not heard of may come back to the places that it has
         if self._requested.held(now_ns - QUIET_NS, now_ns) != roster.claimed:
             return []
         self._seen = roster.version

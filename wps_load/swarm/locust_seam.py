@@ -18,6 +18,8 @@ logger = logging.getLogger(__name__)
 
 MISSING = "missing"
 """The state of a worker whose heartbeat is overdue."""
+RUNNING = "running"
+"""The state of a runner whose users are all started."""
 PATIENCE_S = 180
 """How long a master and its worker may not hear of each other until they take each other for dead."""
 
@@ -70,14 +72,20 @@ def spawn_rate(runner: Any) -> float | None:
 
 
 def guard_users(runner: Any, fixed: Callable[[], str | None]) -> None:
-    """A key changes the number of users through `start`, as a shape does. `fixed()`: why it may not be changed."""
+    """A key changes the number of users through `start`, as a shape does. `fixed()`: why it may not be changed.
+
+    A master calls it with the same number where a worker comes in the middle of a run, or comes back, to deal the users
+    anew: theirs are connections that would be closed for it. They stay where they are.
+    """
     start = runner.start
 
     def start_unless_fixed(user_count: int, *args: Any, **kwargs: Any) -> None:
-        # a master calls it with the same number to spread users over its workers anew
-        if user_count != runner.target_user_count and gevent.getcurrent() is not runner.shape_greenlet:
-            sentence = fixed()
-            if sentence is not None:
+        if gevent.getcurrent() is not runner.shape_greenlet:
+            if user_count == runner.target_user_count:
+                if runner.state == RUNNING:
+                    logger.info("Users stay with their workers; who has come meanwhile plays when more are asked for.")
+                    return
+            elif (sentence := fixed()) is not None:
                 logger.warning("%s", sentence)
                 return
         start(user_count, *args, **kwargs)

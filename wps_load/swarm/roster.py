@@ -85,8 +85,15 @@ class Roster:
             self.version += 1
             self._slots.release(index)
 
+    def give_up_places(self) -> None:
+        """Locust starts the users of workers that are not heard of on others, which take over their indices, and so
+        their parts. Until then these may come back."""
+        for agent in self.lost:
+            self._abandon(self.agents[agent])
+
     def _abandon(self, state: AgentState) -> None:
-        """Locust starts the lost worker's users on the others: they take over its indices, and so its parts."""
+        if not state.claimed:
+            return
         for index in state.indices:
             self._slots.release(index)
         state.indices.clear()
@@ -104,7 +111,6 @@ class Roster:
                 )
                 self._lose(agent)
                 self.clocks.leave(agent)
-                self._abandon(self.agents[agent])
         for agent in self.lost & alive:
             self.back(agent)
 
