@@ -51,7 +51,7 @@ class Swarm:
 
     def come(self, at: int, count: int) -> None:
         worker = self.workers[at % len(self.workers)]
-        for slot in self.roster.grant(worker.name, count, 0, 10.0).slots:
+        for slot in self.roster.grant(worker.name, count, 0, FakeCrowd(10**6)).slots:
             worker.row.append(worker.seats.take(slot.user_index, Someone(slot.user_index in self.stays)))
 
     def go(self, at: int, which: int) -> None:

@@ -326,9 +326,7 @@ class Conductor:
 
     def _grant(self, agent: str, count: int, now_ns: int) -> Actions:
         self._note_requested(now_ns)  # what they are asked for begins with their slots
-        if self.roster.claimed + count > self._crowd.requested():
-            self.roster.give_up_places()
-        return [Send(self.roster.grant(agent, count, now_ns, self._crowd.spawn_rate()), agent)]
+        return [Send(self.roster.grant(agent, count, now_ns, self._crowd), agent)]
 
     def _release(self, agent: str, release: Release, _: int) -> Actions:
         self.roster.release(agent, release.user_index)

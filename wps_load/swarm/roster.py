@@ -9,7 +9,7 @@ from itertools import chain
 from wps_load.swarm.clocks import ClockSync
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.messages import Grant, Move, Status
-from wps_load.swarm.run_plan import AgentState
+from wps_load.swarm.run_plan import AgentState, Crowd
 from wps_load.swarm.slots import SlotAllocator
 
 logger = logging.getLogger(__name__)
@@ -58,8 +58,11 @@ class Roster:
         """Users that have connected, or failed once."""
         return sum(state.settled for state in self.agents.values())
 
-    def grant(self, agent: str, count: int, now_ns: int, per_second: float) -> Grant:
-        state, slots = self.agents[agent], self._slots.claim(count, now_ns, per_second)
+    def grant(self, agent: str, count: int, now_ns: int, crowd: Crowd) -> Grant:
+        """Places for `count` users of this agent, of those that `crowd` is asked for."""
+        if self.claimed + count > crowd.requested():
+            self._give_up_places()
+        state, slots = self.agents[agent], self._slots.claim(count, now_ns, crowd.spawn_rate())
         state.claimed += count
         state.most = max(state.most, state.claimed)
         state.indices.update(slot.user_index for slot in slots)
@@ -85,7 +88,7 @@ class Roster:
             self.version += 1
             self._slots.release(index)
 
-    def give_up_places(self) -> None:
+    def _give_up_places(self) -> None:
         """Locust starts the users of workers that are not heard of on others, which take over their indices, and so
         their parts. Until then these may come back."""
         for agent in self.lost:
