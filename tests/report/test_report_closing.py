@@ -8,6 +8,7 @@ import pytest
 
 from tests.report.capacity_runs import searched
 from tests.report.report_runs import facts
+from tests.report.test_population_tables import summary as of_a_mix
 from wps_load.measure.thresholds import parse
 from wps_load.report import html, markdown, words
 from wps_load.report.closing import MOST_LINES, Paint, Said, closing
@@ -30,7 +31,7 @@ def test_what_a_passed_run_says() -> None:
     assert lines[0] == "Verdict: pass (EMULATOR)"
     assert lines[-2] == f"Report: {REPORT}"
     assert lines[-1].startswith("Next: WebPubSubConnectionString='Endpoint=...' wps-load doctor")
-    assert sum(line.startswith("  connections  50 asked for, 50 opened, 0 failed") for line in lines) == 1
+    assert sum(line.startswith("  connections  50 requested, 50 opened, 0 failed") for line in lines) == 1
     assert any(line.startswith("  rtt          p50 ") for line in lines)
     assert any(line.startswith("  pass    rtt p99 < ") and line.endswith("% to spare)") for line in lines)
 
@@ -48,7 +49,9 @@ def test_the_worst_case_fits() -> None:
     capacity = {"variable": "rate", "value": 900.0, "low": 900.0, "high": None, "bound_by": "service", "steps": []}
     summary["capacity"] = {**capacity, "answer": "900/s"}
     summary["exit"] = {"code": 4, "reasons": [{"code": n, "message": "why", "judged": False} for n in range(5)]}
-    lines = texts(summary, notes=["  index.html could not be written"])
+    assert len(texts(summary, notes=["  index.html could not be written"])) <= MOST_LINES
+    summary["populations"] = [*(of_a_mix()["populations"] or ())] * 3
+    lines = texts(summary, notes=["  index.html could not be written", "  the push failed"])
     assert len(lines) <= MOST_LINES
     assert [line for line in lines if line.startswith("  error:")] == ["  error: first a"]
     assert lines[-1].startswith("900/s. SLO: ")

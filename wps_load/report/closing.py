@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
@@ -20,6 +20,8 @@ from wps_load.report.tables import millis, number
 
 MOST_LINES: Final = 25
 _MOST = {"slo": 5, "population": 4, "latency": 3, "failure": 2, "doubt": 3, "exit": 2}
+_FEWER = {"slo": 3, "population": 2, "latency": 2, "failure": 1, "doubt": 2, "exit": 1}
+"""Lines of each kind, and where there is much to say of every one."""
 _LABEL = 12
 _VERDICT = "Verdict: "
 _COLOURS = {"pass": "32", "fail": "31", "invalid": "33"}
@@ -48,17 +50,25 @@ class Paint:
 
 def closing(summary: Summary, *, report: str | None, notes: Iterable[str] = ()) -> list[Said]:
     """The lines. `report`: its path; None if there is not one. `notes`: what else is to be said."""
+    notes = [*notes]
+    lines = _lines(summary, _MOST, report, notes)
+    return lines if len(lines) <= MOST_LINES else _lines(summary, _FEWER, report, notes)
+
+
+def _lines(summary: Summary, most: Mapping[str, int], report: str | None, notes: Sequence[str]) -> list[Said]:
     emulator = " (EMULATOR)" if tables.on_emulator(summary) else ""
-    lines = [Said(f"{_VERDICT}{summary['verdict']}{emulator}", summary["verdict"]), *_slos(summary), *_load(summary)]
+    lines = [Said(f"{_VERDICT}{summary['verdict']}{emulator}", summary["verdict"]), *_slos(summary, most["slo"])]
+    lines += _load(summary, most["population"])
     if changed := phases.users_sentence(summary):
         lines.append(Said(f"  {changed}"))
-    lines += map(Said, _kept([*_latencies(summary)], "latency"))
-    lines += map(Said, _kept([*_failures(summary)], "failure"))
+    lines += map(Said, _kept([*_latencies(summary)], most["latency"]))
+    lines += map(Said, _kept([*_failures(summary)], most["failure"]))
     for sentence in filter(None, (tables.not_sent_sentence(summary), tables.missed_sentence(summary))):
         lines.append(Said(f"  {sentence}"))
     doubts = sorted(summary["doubts"], key=lambda doubt: doubt["level"] != "error")
-    lines += map(Said, _kept([f"  {each['level']}: {each['message']} {each['advice']}" for each in doubts], "doubt"))
-    lines += map(Said, _kept([f"  {sentence}" for sentence in tables.exit_sentences(summary)], "exit"))
+    told = [f"  {each['level']}: {each['message']} {each['advice']}" for each in doubts]
+    lines += map(Said, _kept(told, most["doubt"]))
+    lines += map(Said, _kept([f"  {sentence}" for sentence in tables.exit_sentences(summary)], most["exit"]))
     lines += map(Said, notes)
     if previous := tables.previous_sentence(summary):
         lines.append(Said(f"  {previous}"))
@@ -71,19 +81,17 @@ def closing(summary: Summary, *, report: str | None, notes: Iterable[str] = ()) 
     return lines
 
 
-def _kept(lines: Sequence[str], kind: str) -> list[str]:
-    most = _MOST[kind]
+def _kept(lines: Sequence[str], most: int) -> list[str]:
     if len(lines) <= most:
         return [*lines]
     return [*lines[: most - 1], f"  and {len(lines) - most + 1} more: see the report"]
 
 
-def _slos(summary: Summary) -> list[Said]:
+def _slos(summary: Summary, most: int) -> list[Said]:
     """Those that were not met first; in a mix, where they are many, then those with the least to spare."""
     found = sorted(summary["slo"], key=lambda slo: slo["verdict"] == "pass")
     if summary.get("populations"):
         found.sort(key=_order)
-    most = _MOST["slo"]
     shown = found if len(found) <= most else found[: most - 1]
     lines = [Said(_slo(slo), "pass" if slo["verdict"] == "pass" else "fail") for slo in shown]
     more = len(found) - len(shown)
@@ -100,9 +108,9 @@ def _slo(slo: SloRow) -> str:
     return f"  {slo['verdict']:8}{slo['expression']}  (measured: {tables.slo_value(slo)}{left and f', {left}'})"
 
 
-def _load(summary: Summary) -> list[Said]:
+def _load(summary: Summary, populations: int) -> list[Said]:
     connections, messages, rates = map(numbers, (summary["connections"], summary["messages"], summary["rates"]))
-    parts = [f"{number(connections['target'])} asked for", f"{number(connections['opened'])} opened"]
+    parts = [f"{number(connections['target'])} requested", f"{number(connections['opened'])} opened"]
     parts += [f"{number(connections['failed'])} failed"]
     for key in ("dropped", "cut", "recovered", "reconnected", "closed_by_plan"):
         if connections.get(key):
@@ -110,7 +118,7 @@ def _load(summary: Summary) -> list[Said]:
     if (reset_s := summary["run"].get("reset_s")) is not None:
         parts.append(f"counted from the reset {tables.seconds(reset_s)} after the start")
     lines = [_row("connections", parts)]
-    lines += map(Said, _kept([f"  {line}" for line in population_lines(summary)], "population"))
+    lines += map(Said, _kept([f"  {line}" for line in population_lines(summary)], populations))
     if messages["published"] is not None and messages["offered"]:
         parts = [f"{number(messages[key])} {key}" for key in ("published", "delivered", "lost")]
         for key in ("duplicated", "reordered", "misdelivered", "corrupted"):
