@@ -28,9 +28,11 @@ pytestmark = pytest.mark.program
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Finished]]:
+    folders = {name: tmp_path_factory.mktemp(name) for name in MIXES}  # here: its first use is not for threads
+
     def one(name: str) -> Finished:
         file = str(ROOT / "configs" / f"{name}.toml")
-        return run(tmp_path_factory.mktemp(name) / "reports", *SMALL, "--wps-mix", file, *MIXES[name])
+        return run(folders[name] / "reports", *SMALL, "--wps-mix", file, *MIXES[name])
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         yield dict(zip(MIXES, pool.map(one, MIXES), strict=True))

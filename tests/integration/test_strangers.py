@@ -6,6 +6,7 @@ import secrets
 import subprocess
 import sys
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,10 +80,10 @@ def worker(port: int, log: Path, **environment: str) -> Iterator[subprocess.Pope
         process.wait()
 
 
-def read(address: str) -> bytes:
+def read(address: str, form: bytes | None = None) -> bytes:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(address, timeout=10) as answer:
+        with opener.open(address, form, timeout=10) as answer:
             body: bytes = answer.read()
             return body
     except urllib.error.HTTPError as error:
@@ -104,6 +105,9 @@ def test_neither_the_masters_port_nor_its_page_gives_the_key_away(connection: st
     ):
         program.await_output("All users spawned")
         with Stranger(port, tmp_path / "heard") as stranger:
+            until(lambda: "ack" in stranger.kinds(), "the stranger is one of the workers")
+            more = urllib.parse.urlencode({"user_count": 6, "spawn_rate": 4}).encode()
+            assert b'"success": true' in read(f"http://127.0.0.1:{web_port}/swarm", more).replace(b'":t', b'": t')
             until(lambda: "spawn" in stranger.kinds(), "the stranger is given users")
             pages = _pages(web_port)
             program.await_output("Report: ")

@@ -46,6 +46,16 @@ def test_a_population_is_shown_as_a_run_is() -> None:
     assert part_of(summary, hosts)["failures"] == []
 
 
+def test_a_population_that_only_connects_has_no_rate_that_nobody_counted() -> None:
+    summary = build_summary(mix())
+    for row in populations(summary):
+        part = part_of(summary, {**row, "main_metric": "connect", "slo": []})
+        assert part["timeline"]
+        names = [name for name, _, _ in figures(part)]
+        assert "failed attempts" in names
+        assert "new connections" not in names
+
+
 def test_a_mix_begins_with_what_its_populations_are_asked_for_the_tightest_first() -> None:
     names = [(name, "beyond" in unit) for name, _, unit in figures(build_summary(mix()))]
     assert names[:4] == [

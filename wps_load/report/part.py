@@ -9,6 +9,7 @@ from typing import Any, cast
 from wps_load.measure.histogram import Histogram
 from wps_load.report.document import PopulationRow, SloRow, Summary
 from wps_load.report.document_course import TimelineRow
+from wps_load.report.timeline import COLUMNS
 
 
 def part_of(summary: Summary, row: PopulationRow) -> Summary:
@@ -40,11 +41,12 @@ def part_of(summary: Summary, row: PopulationRow) -> Summary:
 
 
 def _timeline(row: PopulationRow) -> list[TimelineRow]:
-    """The population's intervals as rows; none where they are not known."""
+    """The population's intervals as rows, without a value where only the run's is known; none if none are known."""
     course, metric = row.get("course"), row["main_metric"]
     if course is None:
         return []
     ends = course["t_s"]
+    unknown = dict.fromkeys(COLUMNS)
     columns: dict[str, Any] = {
         "t_s": ends,
         "interval_s": [end - begin for begin, end in pairwise([0.0, *ends])],
@@ -52,9 +54,8 @@ def _timeline(row: PopulationRow) -> list[TimelineRow]:
         f"{metric}_p50": course["p50"],
         f"{metric}_p99": course["p99"],
     }
-    return cast(
-        list[TimelineRow], [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-    )
+    rows = [unknown | dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+    return cast(list[TimelineRow], rows)
 
 
 def histograms_of(histograms: Mapping[str, Histogram], population: str) -> dict[str, Histogram]:

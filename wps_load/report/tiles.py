@@ -95,9 +95,9 @@ def _spare(summary: Summary, subject: str, aggregate: str | None) -> str:
 
 
 def _connecting(summary: Summary) -> list[Tile]:
-    connections = summary["connections"]
+    connections, per_s = summary["connections"], connects_per_s(summary["timeline"])
     return [
-        ("new connections", tables.number(connects_per_s(summary["timeline"])), "per second"),
+        *([] if per_s is None else [("new connections", tables.number(per_s), "per second")]),
         ("failed attempts", tables.number(connections["failed"]), _spare(summary, "connect", "fail_ratio")[3:]),
         ("dropped", tables.number(connections["dropped"]), ""),
     ]

@@ -89,8 +89,11 @@ class Roster:
             self._slots.release(index)
 
     def _give_up_places(self) -> None:
-        """Locust starts the users of workers that are not heard of on others, which take over their indices, and so
-        their parts. Until then these may come back."""
+        """The places of workers that are not heard of are free again.
+
+        Locust starts their users on others, which take over their indices, and so their parts. Until then these workers
+        may come back to them.
+        """
         for agent in self.lost:
             self._abandon(self.agents[agent])
 
