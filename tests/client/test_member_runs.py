@@ -19,6 +19,7 @@ from wps_load.client.connection import Cut
 from wps_load.client.engine import Engine
 from wps_load.client.rest_sender import RestSender
 from wps_load.client.virtual_user import VirtualUser
+from wps_load.clock import now_ns
 from wps_load.protocol.session import Session
 from wps_load.protocol.traits import PROTOCOLS, RELIABLE, SUBPROTOCOLS, WEB_PUBSUB
 from wps_load.protocol.webpubsub_pb2 import UpstreamMessage
@@ -296,6 +297,25 @@ def test_all_idle_users_cut_at_once_come_back(live_emulator: str) -> None:
     done = run.finish()
     assert done.counter("connections_cut") == done.counter("connections_reconnected") == 20
     assert done.snapshot.failures == {}
+
+
+def test_a_crowd_that_is_cut_at_once_lets_others_have_their_turn(
+    live_emulator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    happened: list[str] = []
+    run = Run(live_emulator, 20, scenario="idle", cut="all@50ms", protocol="simple").settle()
+    scheduler = run.engines[0].run.scheduler
+
+    def cut(user: VirtualUser, kind: Cut, code: int) -> bool:
+        happened.append("cut")
+        if len(happened) == 1:  # due right after the first cut, as a message may be, or the loop's own probe
+            scheduler.call_at(now_ns(), lambda _: happened.append("other"))
+        return True
+
+    monkeypatch.setattr(VirtualUser, "cut", cut)
+    run.measure(100).close()
+    assert happened.count("cut") == 20
+    assert happened.index("other") < 10, "it does not wait for all of them"
 
 
 def test_cuts_hit_the_same_users_however_many_processes(live_emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
