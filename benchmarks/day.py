@@ -19,7 +19,8 @@ import gevent
 import msgpack
 import numpy as np
 
-from benchmarks.reports import Reports
+from benchmarks.harness import rss_bytes
+from benchmarks.reports import Reports, SteadyCrowd
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.report.model import Outside
 from wps_load.settings.load import load
@@ -29,26 +30,13 @@ from wps_load.swarm.console import Console
 from wps_load.swarm.message_wire import message_to_coordinator, to_wire
 from wps_load.swarm.messages import Claim, Hello, Status, ToCoordinator
 from wps_load.swarm.reporter import Reporter
-from wps_load.swarm.run_plan import Expected, RunPlan
+from wps_load.swarm.run_plan import RunPlan
 
 DAY_S = 86_400
 WORKERS = 8
 USERS = 1_000
 YIELD_EVERY = 20
 """Seconds of the day after which snapshots of the run get their turn, as they do between messages."""
-
-
-class _Crowd:
-    """Locust is asked for USERS from the start, and has them."""
-
-    def spawn_rate(self) -> float:
-        return float(USERS)
-
-    def expected(self) -> Expected:
-        return Expected(USERS, USERS, USERS)
-
-    def requested(self) -> int:
-        return USERS
 
 
 def _packed(message: ToCoordinator) -> bytes:
@@ -58,11 +46,6 @@ def _packed(message: ToCoordinator) -> bytes:
 
 def _received(conductor: Conductor, worker: str, packed: bytes, at_ns: int) -> None:
     conductor.received(worker, conductor.plan.number, message_to_coordinator(msgpack.unpackb(packed)), at_ns)
-
-
-def _rss_bytes() -> int:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def _seconds(conductor: Conductor, workers: list[str], made_up: Reports, length_s: int) -> Iterator[float]:
@@ -91,7 +74,7 @@ def play(length_s: int, folder: Path) -> dict[str, float]:
         reporter.second(collector)
 
     plan = RunPlan("day", 7, config, USERS, now_ns() - length_s * NS_PER_S)
-    conductor = Conductor(plan, _Crowd(), on_second=on_second, own_host="here")
+    conductor = Conductor(plan, SteadyCrowd(USERS), on_second=on_second, own_host="here")
     reporter.begin(conductor, lambda: USERS)
     workers = [f"worker-{number}" for number in range(WORKERS)]
     for worker in workers:
@@ -100,12 +83,12 @@ def play(length_s: int, folder: Path) -> dict[str, float]:
     conductor.spawning_complete()
     conductor.tick(plan.started_ns, workers)
     made_up = Reports(USERS // WORKERS)
-    start_bytes = most_bytes = _rss_bytes()
+    start_bytes = most_bytes = rss_bytes(os.getpid())
     taken = []
     for second, took in enumerate(_seconds(conductor, workers, made_up, length_s)):
         taken.append(took)
         if not second % 100:
-            most_bytes = max(most_bytes, _rss_bytes())
+            most_bytes = max(most_bytes, rss_bytes(os.getpid()))
     before = time.process_time()
     conductor.drain(plan.started_ns + length_s * NS_PER_S)
     reporter.finish(conductor, Outside())
@@ -114,7 +97,7 @@ def play(length_s: int, folder: Path) -> dict[str, float]:
     sizes = {f"{file.name} bytes": float(file.stat().st_size) for file in reporter.folder.iterdir()}
     last = taken[-min(len(taken), 600) :]
     return {
-        "memory above its start bytes": float(max(most_bytes, _rss_bytes()) - start_bytes),
+        "memory above its start bytes": float(max(most_bytes, rss_bytes(os.getpid())) - start_bytes),
         "a second, median s": float(np.median(taken)),
         "a second of the last ten minutes, median s": float(np.median(last)),
         "a second, p99 s": float(np.percentile(taken, 99)),

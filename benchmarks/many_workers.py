@@ -23,7 +23,7 @@ from locust.rpc.protocol import Message
 from locust.stats import RequestStats
 
 from benchmarks.harness import GENERATOR_CORE, REPOSITORY, SERVER_CORE, raise_open_files
-from benchmarks.reports import LATENCIES_MS, RATE, Reports
+from benchmarks.reports import LATENCIES_MS, RATE, Reports, SteadyCrowd
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.settings.load import load
@@ -33,7 +33,7 @@ from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.guard import Trouble
 from wps_load.swarm.message_wire import to_wire
 from wps_load.swarm.messages import Accounts, Claim, ClockReply, Finals, Hello, Status, ToCoordinator
-from wps_load.swarm.run_plan import Expected, RunPlan
+from wps_load.swarm.run_plan import RunPlan
 from wps_load.swarm.stream_finals import Streams
 
 USERS = 500
@@ -153,29 +153,13 @@ def _play_workers(port: int, count: int) -> None:
 # -- the master --------------------------------------------------------------------------------------------------------
 
 
-class _Crowd:
-    """Locust is asked for all of them, and has them."""
-
-    def __init__(self, users: int) -> None:
-        self._users = users
-
-    def spawn_rate(self) -> float:
-        return float(self._users)
-
-    def expected(self) -> Expected:
-        return Expected(self._users, self._users, self._users)
-
-    def requested(self) -> int:
-        return self._users
-
-
 def measure(count: int) -> dict[str, float]:
     """Figures by name; CPU in percent of a core, rates in bytes a second of both directions."""
     raise_open_files()
     os.sched_setaffinity(0, {GENERATOR_CORE})
     runner = Environment(user_classes=[]).create_master_runner("127.0.0.1", _free_port())
     config = load({"wps_report_dir": ""}, users=count * USERS, spawn_rate=None, run_time_s=None, environ={}, sources={})
-    crowd = _Crowd(count * USERS)
+    crowd = SteadyCrowd(count * USERS)
     conductor = Conductor(RunPlan("many", NUMBER, config, count * USERS, now_ns()), crowd, own_host="one host")
     coordinator = Coordinator(conductor, MasterBus(runner, _fail), crowd)
     coordinator.start()

@@ -13,6 +13,7 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.report.interval import COUNTS
 from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.messages import Report, Vitals
+from wps_load.swarm.run_plan import Expected
 
 RATE = 100
 """Messages a second of each worker."""
@@ -31,6 +32,22 @@ LATENCIES_MS = {
 """Ten metrics, and the median of each."""
 KINDS = 50
 """Reports that differ in their times; they come in random order."""
+
+
+class SteadyCrowd:
+    """Locust is asked for so many users from the start, and has them."""
+
+    def __init__(self, users: int) -> None:
+        self._users = users
+
+    def spawn_rate(self) -> float:
+        return float(self._users)
+
+    def expected(self) -> Expected:
+        return Expected(self._users, self._users, self._users)
+
+    def requested(self) -> int:
+        return self._users
 
 
 class Reports:
