@@ -14,15 +14,18 @@ LINES = 400
 PUBLIC_UNDERSCORES = {"_replace", "_asdict", "_fields", "_make", "_exit", "_is_coroutine"}
 """Of named tuples and of `os`."""
 
-PURE = {"errors", "clock", "urls", "machine", "auth", "protocol", "measure", "workload", "settings", "capacity"}
+PURE_GROUND = {"errors", "clock", "plurals", "urls", "machine"}
+PURE = {*PURE_GROUND, "auth", "protocol", "measure", "workload", "settings", "capacity"}
 TOLD_THE_TIME = {"auth", "protocol", "measure", "workload", "settings", "capacity"}
 """Of the clock they take constants only: whoever calls them says what time it is."""
-GROUND = {"errors", "clock", "machine", "posix", "urls"}
+GROUND = {"errors", "clock", "machine", "plurals", "posix", "urls"}
 MIDDLE = {"auth", "protocol", "measure", "workload", "settings", "client", "capacity", "report"}
+OF_A_RUN = {"measure", "workload", "settings"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "urls": set(),
+    "plurals": set(),
     "posix": set(),
     "machine": {"posix"},
     "output": {"errors"},
@@ -32,8 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "measure": {"errors", "clock"},
     "settings": {*GROUND, "auth", "protocol.traits", "measure", "workload"},
     "client": {*GROUND, "auth", "protocol", "measure", "workload", "settings"},
-    "capacity": {"errors", "clock", "machine", "measure", "workload", "settings"},
-    "report": {"errors", "clock", "output", "protocol.traits", "measure", "workload", "settings", "capacity"},
+    "capacity": {"errors", "clock", "machine", "plurals", *OF_A_RUN},
+    "report": {"errors", "clock", "output", "plurals", "protocol.traits", *OF_A_RUN, "capacity"},
     "emulator": {*GROUND, "output", "auth", "protocol", "workload"},
     "swarm": {*GROUND, *MIDDLE, "output", "emulator"},
     "commands": {*GROUND, *MIDDLE, "output", "emulator"},

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from wps_load.machine import RESERVED_FILES, Machine
+from wps_load.plurals import counted
 
 PROCESS_BYTES: Final = 15_300
 """Of the process, for one connection without TLS; measured (docs/performance.md)."""
@@ -77,7 +78,7 @@ def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float, margins: 
     if machine.files is not None:
         each = max(0, machine.files - margins.files)
         yield Wall(
-            "open files", each * machine.processes, f"{each:,} for each of {_count(machine.processes, 'process')}",
+            "open files", each * machine.processes, f"{each:,} for each of {counted(machine.processes, 'process')}",
             "raise the hard limit (ulimit -Hn, LimitNOFILE=), or run more workers (--processes)",
         )  # fmt: skip
     if machine.files_left is not None:
@@ -87,7 +88,7 @@ def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float, margins: 
         beside = f", to each of {targets:,} addresses of the service" if targets > 1 else ""
         yield Wall(
             "local ports", machine.ports * machine.addresses * max(1, targets),
-            f"{machine.ports:,} for each of {_count(machine.addresses, 'source address')}{beside}",
+            f"{machine.ports:,} for each of {counted(machine.addresses, 'source address')}{beside}",
             "widen net.ipv4.ip_local_port_range, or give more source addresses (--wps-bind)",
         )  # fmt: skip
     if machine.tracked is not None:
@@ -106,7 +107,8 @@ def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float, margins: 
         busy = min(machine.cores, machine.processes)  # a process uses no more than one
         yield Wall(
             "CPU", int(busy * CPU_SHARE * 1e6 / cpu_us_per_s),
-            f"{_cores(busy)} at {CPU_SHARE:.0%}, {_micros(cpu_us_per_s)} µs a second for the messages of a connection",
+            f"{counted(f'{busy:g}', 'core')} at {CPU_SHARE:.0%}, {_micros(cpu_us_per_s)} µs a second for the messages "
+            "of a connection",
             "use more workers, each with a core of its own, or a lower rate", firm=False,
         )  # fmt: skip
     yield Wall("flows", VM_CONNECTIONS, "of an Azure VM, whatever its size", "use more machines", firm=False)
@@ -149,11 +151,3 @@ def nat_addresses(users: int) -> int:
 
 def _micros(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _cores(cores: float) -> str:
-    return f"{cores:g} core{'' if cores == 1 else 's'}"
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}es"

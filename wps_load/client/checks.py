@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from wps_load.errors import ExitCode, Finding
 from wps_load.machine import RESERVED_FILES
+from wps_load.plurals import counted
 from wps_load.protocol.traits import TRAITS
 from wps_load.workload.scenarios import JOIN_AND_PUBLISH, default_roles
 
@@ -103,7 +104,7 @@ def processors(cpus: int, processes: int, load_average: float, *, emulator: bool
     """Workers want a core each, and the embedded emulator another one."""
     name = "processors"
     busy = processes + (1 if emulator else 0)
-    found = f"{cpus} for {processes} process{'es' if processes > 1 else ''}"
+    found = f"{cpus} for {counted(processes, 'process')}"
     found += " and the emulator" if emulator else ""
     if busy > cpus:
         return Check(

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from wps_load.client.checks import Check, Level
 from wps_load.client.quote import quote
+from wps_load.plurals import counted
 
 FAR_MS: Final = 15.0
 """A TCP handshake within a region takes a millisecond or two; between regions, tens of them."""
@@ -32,7 +33,7 @@ def name(host: str, addresses: Sequence[str], canonical: str, took_ms: float, *,
     """What a name leads to. `canonical`: where its aliases end; empty or the name itself: it has none."""
     kinds = sorted({kind_of(address) for address in addresses})
     shown = ", ".join(addresses[:4]) + (", ..." if len(addresses) > 4 else "")
-    found = f"{host} has {len(addresses)} address{'es' if len(addresses) > 1 else ''} ({' and '.join(kinds)}: {shown})"
+    found = f"{host} has {counted(len(addresses), 'address')} ({' and '.join(kinds)}: {shown})"
     alias = canonical.rstrip(".").lower()
     if alias and alias not in (host.rstrip(".").lower(), *addresses):
         found += f", an alias (CNAME) of {alias}"

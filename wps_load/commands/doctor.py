@@ -23,6 +23,7 @@ from wps_load.commands import machine_checks, packages
 from wps_load.commands.parsing import parse_run, run_parser
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
+from wps_load.plurals import counted
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.texts import TIERS
 from wps_load.workload.values import whole
@@ -125,7 +126,7 @@ def _bought(config: RunConfig) -> Iterator[Check]:
         return
     tier, units = load_guide().tiers[config.tier or TIERS["standard"]], config.units or 1
     room, users = tier.connections_per_unit * units, config.peak_users
-    found = f"{tier.sku}, {units} unit{'s' if units > 1 else ''}: {room:,} connections"
+    found = f"{tier.sku}, {counted(units, 'unit')}: {room:,} connections"
     if users is not None and users > room:
         yield Check("units", Level.WARN, f"{found}, and {users:,} are asked for", "add units, or use fewer users")
     else:

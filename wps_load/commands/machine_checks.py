@@ -15,6 +15,7 @@ from wps_load.commands import mix_plan
 from wps_load.commands.machines_text import busy_us_per_s
 from wps_load.commands.sample import Costs, Sample
 from wps_load.machine import Machine, this_machine
+from wps_load.plurals import counted
 from wps_load.settings.run_config import RunConfig
 
 MEASURE_S = 1.0
@@ -56,7 +57,7 @@ def rates(found: Machine, costs: Costs | None) -> Iterator[Check]:
     """What the cores do in a second, of which the messages' part has just been measured."""
     cores = found.cores or 1.0
     used = cores * CPU_SHARE
-    share = f"{cores:g} core{'' if cores == 1 else 's'} at {CPU_SHARE:.0%}"
+    share = f"{counted(f'{cores:g}', 'core')} at {CPU_SHARE:.0%}"
     if costs is not None:
         yield Check(
             "messages", Level.PASS,

@@ -16,6 +16,7 @@ from wps_load.clock import NS_PER_S
 from wps_load.commands import machines_text, units_text
 from wps_load.commands.row_texts import byte_size, duration, rate, row
 from wps_load.commands.sample import Costs
+from wps_load.plurals import counted
 from wps_load.settings.run_config import RunConfig
 
 
@@ -132,7 +133,7 @@ def _messages(config: RunConfig, future: Forecast) -> Iterator[str]:
     peak, sizes = future.peak, future.sizes
     if config.mix is None:
         who = "REST sender" if config.population.scenario_row.needs_key else "user"
-        yield row("publishers", f"{future.publishers:,} {who}{'s' if future.publishers != 1 else ''}")
+        yield row("publishers", counted(future.publishers, who))
     yield row(
         "message", f"{byte_size(sizes.data)} of data; {byte_size(sizes.inbound)} in and {byte_size(sizes.outbound)} out"
     )

@@ -16,6 +16,7 @@ from wps_load.commands import units_text
 from wps_load.commands.parsing import plain_parser
 from wps_load.commands.row_texts import rate, row
 from wps_load.errors import ConfigError, ExitCode, Fault, Finding
+from wps_load.plurals import counted
 from wps_load.report import tables
 from wps_load.report.azure import AzureMetrics, of_documents, read_azure
 from wps_load.report.document import Summary
@@ -143,8 +144,7 @@ def _index(folder: Path) -> None:
     except OSError as error:
         fault = Fault("FOLDER", str(folder), f"a folder that can be written to ({error.strerror})")
         raise ConfigError([fault]) from error
-    count = len(history.runs)
-    lines = [f"{count:,} run{'' if count == 1 else 's'}"]
+    lines = [counted(len(history.runs), "run")]
     lines += [f"skipped {each.folder}: {each.reason}" for each in history.skipped]
     sys.stdout.write("\n".join([*lines, str(folder / INDEX), ""]))
 
@@ -174,7 +174,7 @@ def _units(run: PastRun, guide: Guide, growth: Sequence[Fraction], prices: Price
         load, bought = measured_load(summary), _bought(summary)
     except (KeyError, ValueError) as error:
         raise BrokenRun(f"{run.name} has settings that this version of wps-load does not know: {error}.") from error
-    lines = ["", row("measured", f"{load.connections:,} connections")]
+    lines = ["", row("measured", f"{counted(load.connections, 'connection')}")]
     if load.inbound_per_s is not None and load.outbound_per_s is not None:
         lines.append(row("", f"{rate(load.inbound_per_s)} in, {rate(load.outbound_per_s)} out"))
     lines += units_text.lines(guided_by(summary), load, guide, growth, prices, **bought)

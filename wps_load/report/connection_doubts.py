@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wps_load.measure.causes import is_own_limit
+from wps_load.plurals import counted
 from wps_load.report.evidence import Doubt, Evidence
 from wps_load.report.model import ConnectionCounts, RunState
 from wps_load.workload.scenarios import SCENARIOS
@@ -61,7 +62,7 @@ def connections_silent(seen: Evidence) -> Doubt | None:
     return Doubt(
         "connections_silent",
         "warning",
-        f"{count:,} time{'s' if count > 1 else ''} a connection received no byte for three ping intervals or longer: "
+        f"{counted(count, 'time')} a connection received no byte for three ping intervals or longer: "
         "its peer may have been gone, although TCP did not say so.",
         "See the failures of `disconnect` by label: after --wps-keepalive-timeout of silence a connection is dropped "
         "(keepalive_timeout). A NAT or load balancer on the way may forget connections.",
@@ -90,7 +91,7 @@ def snat_suspected(seen: Evidence) -> Doubt | None:
     return Doubt(
         "snat_suspected",
         "warning",
-        f"{count:,} attempt{'s' if count > 1 else ''} to connect got no answer while more than 1,000 connections of a "
+        f"{counted(count, 'attempt')} to connect got no answer while more than 1,000 connections of a "
         "private address went to a public one: a NAT on the way may have had no port left. It may also be the service.",
         "A NAT gateway holds 50,000 connections to one service for each of its addresses: give it more, give each "
         "machine a public address, or use a private endpoint (docs/scale.md).",

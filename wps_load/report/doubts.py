@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from wps_load.plurals import counted
 from wps_load.report.asked_doubts import broken_off
 from wps_load.report.connection_doubts import (
     JOIN_ADVICE,
@@ -123,7 +124,7 @@ def send_stalled(seen: Evidence) -> Doubt | None:
     return Doubt(
         "send_stalled",
         "warning",
-        f"Send buffers were full {stalls:,} time{'s' if stalls > 1 else ''}: the service or the network took the "
+        f"Send buffers were full {counted(stalls, 'time')}: the service or the network took the "
         "bytes more slowly than they were due.",
         "It counts in the latency, as it should. Check the uplink's bandwidth before blaming the service.",
     )

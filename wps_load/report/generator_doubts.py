@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from wps_load.plurals import counted
 from wps_load.report.evidence import Doubt, Evidence
 from wps_load.report.lateness import LAG_LIMIT_MS, lateness
 from wps_load.report.model import RunState
@@ -19,7 +20,7 @@ def worker_lost(seen: Evidence) -> Doubt | None:
     return Doubt(
         "worker_lost",
         "error",
-        f"{lost} worker{'s' if lost > 1 else ''} went missing during the run; the load was lower than asked, and "
+        f"{counted(lost, 'worker')} went missing during the run; the load was lower than asked, and "
         "what they had measured since their last snapshot is not in here.",
         "Look in the worker's own log; memory and the limit of open files are the usual causes.",
     )

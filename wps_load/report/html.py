@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from markupsafe import Markup
 
 from wps_load.measure.histogram import Histogram
+from wps_load.plurals import counted
 from wps_load.report import phases, population_sections, tables, words
 from wps_load.report.document import Summary
 from wps_load.report.elements import doubts, figures, filters, of
@@ -62,7 +63,7 @@ def _what(summary: Summary) -> Iterator[str]:
 
 def _title(summary: Summary, started: datetime) -> str:
     """What tells a browser's tabs apart: the verdict, what ran with how much, and when."""
-    load = f"{tables.number(summary['connections']['target'])} connections"
+    load = counted(tables.number(summary["connections"]["target"]), "connection")
     if rate := summary["rates"]["offered_per_s"]:
         load += f", {tables.number(rate)}/s"
     what = f"{words.scenario_words(summary)} over {summary['run']['protocol']}"

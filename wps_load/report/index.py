@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 
+from wps_load.plurals import counted
 from wps_load.report import axes, tables
 from wps_load.report.atomic import put
 from wps_load.report.drawing import Chart, Polyline, drawn
@@ -78,7 +79,7 @@ def render(history: History) -> str:
 
 
 def _counts(runs: Sequence[Entry]) -> str:
-    found = [f"{number(len(runs))} run{'' if len(runs) == 1 else 's'}"]
+    found = [counted(len(runs), "run")]
     for name, word in (("pass", "passed"), ("fail", "failed"), ("invalid", "invalid")):
         if count := sum(run.verdict == name for run in runs):
             found.append(f"{number(count)} {word}")
@@ -114,7 +115,7 @@ def verdict_words(run: Entry) -> str:
 
 
 def _load(run: Entry) -> str:
-    parts = [f"{number(run.connections)} connections"]
+    parts = [counted(number(run.connections), "connection")]
     if run.is_search:
         parts.append(f"held {number(run.held)}" + ("/s" if run.variable == "rate" else " users"))
     elif run.offered_per_s:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wps_load.measure.thresholds import parse
+from wps_load.plurals import counted
 from wps_load.report.document import SloRow
 
 
@@ -28,6 +29,5 @@ def margin(slo: SloRow) -> str:
         return ""
     side = "to spare" if slo["verdict"] == "pass" else "beyond"
     if parse(slo["expression"])[0].unit == "%":
-        points = f"{abs(left):.3g}"
-        return f"{points} point{'' if points == '1' else 's'} {side}"
+        return f"{counted(f'{abs(left):.3g}', 'point')} {side}"
     return f"{abs(left) / limit * 100:.3g}% {side}" if limit else ""

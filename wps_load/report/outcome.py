@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wps_load.errors import ExitCode, severity
+from wps_load.plurals import counted
 from wps_load.report.document import Cause, Exit, Reason, Summary
 from wps_load.report.model import Outside
 
@@ -59,7 +60,7 @@ def _failures(outside: Outside) -> str:
     parts = []
     if outside.failed:
         shown = ", ".join(outside.failures[:_SHOWN]) + (", ..." if len(outside.failures) > _SHOWN else "")
-        parts.append(f"{outside.failed:,} failed request{'s' if outside.failed > 1 else ''} ({shown})")
+        parts.append(f"{counted(outside.failed, 'failed request')} ({shown})")
     if outside.exceptions:
-        parts.append(f"{outside.exceptions:,} exception{'s' if outside.exceptions > 1 else ''} in tasks")
+        parts.append(f"{counted(outside.exceptions, 'exception')} in tasks")
     return f"{' and '.join(parts)} in Locust's table; --exit-code-on-error 0 leaves them out"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from wps_load.plurals import counted
 from wps_load.report.document import Summary
 from wps_load.report.document_phases import PhasePart, PhaseRow
 from wps_load.report.evidence import samples, thin_percentiles
@@ -82,13 +83,17 @@ def users_sentence(summary: Summary) -> str:
     more = len(held) - MOST_SAID
     parts = [_told(phase) for phase in (held[:MOST_SAID] or found[:1])]
     parts += [f"and {more} more numbers"] if more > 0 else []
-    parts += [f"{ramps} ramp{'s' if ramps > 1 else ''} between or beside them"] if held and ramps else []
+    parts += [f"{counted(ramps, 'ramp')} between or beside them"] if held and ramps else []
     return f"The number of users changed: {'; '.join(parts)}."
 
 
 def _told(phase: PhaseRow) -> str:
     offered, delivered = phase.get("offered_per_s"), phase.get("delivered_per_s")
-    load = f", {number(offered)} messages/s offered, {number(delivered)} delivered" if phase.get("offered") else ""
+    load = (
+        f", {counted(number(offered), 'message')}/s offered, {number(delivered)} delivered"
+        if phase.get("offered")
+        else ""
+    )
     what = phase["name"] if phase["users"] is not None else f"a ramp of {phase['name']}"
     parts = ", ".join(
         f"{part['name']} {number(part['offered_per_s'])} and {number(part['delivered_per_s'])}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from wps_load.plurals import counted
 from wps_load.report.document import PopulationRow, Summary, numbers
 from wps_load.report.tables import Cell, Table, millis, number, table
 
@@ -74,7 +75,7 @@ def _parts(each: PopulationRow) -> Iterator[str]:
     """What there is to say of it: whom it had, what failed, what it sent and heard, and how long that took."""
     messages, connections = each["messages"], each["connections"]
     if each["users"]:
-        yield f"{number(each['users'])} user{'' if each['users'] == 1 else 's'}"
+        yield counted(number(each["users"]), "user")
     for key in ("failed", "dropped"):
         if connections[key]:
             yield f"{number(connections[key])} {key}"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from wps_load.plurals import counted
 from wps_load.report.document import PopulationRow, Summary
 from wps_load.workload.chaos import SlowPlan
 from wps_load.workload.layout import layout, publisher_count
@@ -54,11 +55,6 @@ def population_words(each: PopulationRow) -> str:
     if groups := each.get("groups"):
         parts.append(counted(groups, "group"))
     return ", ".join(parts)
-
-
-def counted(count: int, word: str) -> str:
-    """`1 group`, `2 groups`."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
 
 
 def _settings(scenario: str, protocol: str, settings: Mapping[str, Any]) -> _Settings:

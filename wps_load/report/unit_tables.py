@@ -5,6 +5,7 @@ from __future__ import annotations
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import Sized, Sizing
 from wps_load.capacity.units import PLANNED_SHARE, Guide, Load, Size, UnitsRow, in_guide_messages, load_guide
+from wps_load.plurals import counted
 from wps_load.report.document import Summary
 from wps_load.report.extras import Extras
 from wps_load.report.measured import measured_sizing
@@ -125,10 +126,11 @@ def price_note(prices: Prices) -> str:
 
 
 def _load(load: Load) -> str:
+    connections = counted(number(load.connections), "connection")
     if load.inbound_per_s is None or load.outbound_per_s is None:
-        return f"{number(load.connections)} connections"
-    rates = f"{number(load.inbound_per_s)} messages/s in and {number(load.outbound_per_s)} out"
-    return f"{number(load.connections)} connections with {rates}"
+        return connections
+    rates = f"{counted(number(load.inbound_per_s), 'message')}/s in and {number(load.outbound_per_s)} out"
+    return f"{connections} with {rates}"
 
 
 def _name(size: Size) -> str:

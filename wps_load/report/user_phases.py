@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from wps_load.plurals import counted
 from wps_load.report.interval import Interval
 
 HOLD_S = 3.0
@@ -35,7 +36,7 @@ class UserPhase:
     def name(self) -> str:
         """As the report calls it."""
         if self.users is not None:
-            return f"{self.users} user{'s' if self.users != 1 else ''}"
+            return counted(self.users, "user")
         return f"around {self.first} users" if self.first == self.last else f"{self.first} to {self.last} users"
 
     @property

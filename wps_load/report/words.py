@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from wps_load.plurals import counted
 from wps_load.report import tables
 from wps_load.report.document import Summary
-from wps_load.report.topology import counted, population_words, roles_words
+from wps_load.report.topology import population_words, roles_words
 from wps_load.workload.scenarios import SCENARIOS
 
 
@@ -24,7 +25,7 @@ def settings_words(summary: Summary) -> str:
     run, settings = summary["run"], summary["run"]["settings"]
     parts = [f"{scenario_words(summary)} over {run['protocol']}"]
     if (users := settings.get("users")) is not None:
-        parts.append(f"{tables.number(users)} users")
+        parts.append(counted(tables.number(users), "user"))
     scenario = SCENARIOS.get(run["scenario"])
     if scenario is not None and scenario.publishes:
         parts += [load_words(settings), f"payload {tables.shown(settings.get('wps-payload'))}"]
@@ -36,7 +37,7 @@ def what_ran(summary: Summary) -> str:
     run = summary["run"]
     parts = [
         f"{scenario_words(summary)} over {run['protocol']}",
-        f"{tables.number(summary['connections']['target'])} connections",
+        counted(tables.number(summary["connections"]["target"]), "connection"),
         *roles_words(summary),
     ]
     if mixed := summary.get("populations"):
@@ -59,9 +60,9 @@ def load_words(settings: Mapping[str, Any]) -> str:
     if stages := settings.get("wps-stages"):
         return f"in {len(str(stages).split(','))} stages"
     if (total := settings.get("wps-total-rate")) is not None:
-        return f"{total} messages/s in total"
+        return f"{counted(str(total), 'message')}/s in total"
     rate = settings.get("wps-rate")
-    return "closed loop" if rate == "max" else f"{tables.shown(rate)} messages/s for each publisher"
+    return "closed loop" if rate == "max" else f"{counted(tables.shown(rate), 'message')}/s for each publisher"
 
 
 def reset_sentence(summary: Summary) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from wps_load.clock import NS_PER_S
 from wps_load.errors import Fault
+from wps_load.plurals import counted
 from wps_load.settings.sources import Locustfile
 from wps_load.workload.stages import LoadStep, Stages
 
@@ -188,4 +189,4 @@ class _Load:
 
 
 def _connecting(users: int) -> str:
-    return f"connecting {users:,} user{'s' if users != 1 else ''}"
+    return f"connecting {counted(users, 'user')}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from wps_load.measure.thresholds import Slo
+from wps_load.plurals import counted
 from wps_load.settings.run_config import Population, RunConfig
 from wps_load.workload.values import Share
 
@@ -17,7 +18,7 @@ def announced(config: RunConfig, scenario: str) -> Iterator[str]:
         yield f"Scenario: {scenario} over {config.population.protocol}; SLO: {config.population.slo or 'none'}"
         return
     of_all = [slo for slo in config.slos if not slo.population]
-    users = "" if config.peak_users is None else f", {config.peak_users:,} users"
+    users = "" if config.peak_users is None else f", {counted(config.peak_users, 'user')}"
     yield f"Mix: {config.mix}{users}{f'; SLO: {_listed(of_all)}' if of_all else ''}"
     counts = [None] * len(config.populations) if config.peak_users is None else config.mixture(config.peak_users).counts
     width = max(len(each.name) for each in config.populations) + 1
@@ -36,9 +37,9 @@ def _users(each: Population, count: int | None) -> str:
     if each.users == _NOBODY and each.scenario_row.needs_key:
         return "an app server"
     if count is None:
-        return f"{each.users} users"
+        return counted(str(each.users), "user")
     share = f" ({each.users})" if each.users.fraction is not None else ""
-    return f"{count:,} user{'' if count == 1 else 's'}{share}"
+    return f"{counted(count, 'user')}{share}"
 
 
 def _listed(slos: Iterable[Slo]) -> str:

@@ -12,6 +12,7 @@ from wps_load.measure.catalog import METRICS
 from wps_load.measure.causes import is_own_limit
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
+from wps_load.plurals import counted
 from wps_load.report.lateness import LAG_LIMIT_MS
 from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.swarm.watch import WatchedSeconds
@@ -185,7 +186,7 @@ def _by_label(failures: Failures, metric: str) -> dict[str, int]:
 
 def _done_by_service(what: str, labels: Mapping[str, int]) -> list[str]:
     many = sum(labels.values())
-    return [f"the service {what} {many:,} connection{'s' if many > 1 else ''} ({', '.join(labels)})"] if labels else []
+    return [f"the service {what} {counted(many, 'connection')} ({', '.join(labels)})"] if labels else []
 
 
 def hopeless(rows: Sequence[Mapping[str, Any]], fan_out: float) -> bool:
