@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import pytest
 from hypothesis import given
@@ -13,6 +13,8 @@ from wps_load.protocol import webpubsub_pb2 as pb
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.envelopes import MAX_KNOWN, Envelopes
 from wps_load.protocol.messages import DataMessage
+from wps_load.protocol.mqtt_packets import V5, V311, Property, Publish, encode
+from wps_load.protocol.mqtt_reader import PacketReader
 
 STAMPED = "A" * 40 + "z" * 88
 ENDINGS = [b"z" * 88, b"y" * 20, b"y" * 300, b""]
@@ -29,6 +31,10 @@ def protobuf_delivery(text: str, group: str = "g") -> bytes:
     message.data_message.group = group
     message.data_message.data.text_data = text
     return bytes(message.SerializeToString())
+
+
+def mqtt_delivery(text: str, topic: str = "g", version: int = V5) -> bytes:
+    return encode(Publish(topic, text.encode(), properties={Property.CONTENT_TYPE: "text/plain"}), version)
 
 
 def learned(protocol: str, *payloads: bytes, endings: Sequence[bytes] = ()) -> Envelopes:
@@ -109,21 +115,29 @@ KNOWN = {
         json_delivery(STAMPED, **{"from": "server"}),
     ],
     "protobuf": [protobuf_delivery(STAMPED), protobuf_delivery("y" * 60, "group 2"), protobuf_delivery("y" * 340)],
+    "mqtt5": [mqtt_delivery(STAMPED), mqtt_delivery("y" * 60, "group 2"), mqtt_delivery("y" * 340)],
+    "mqtt": [mqtt_delivery(text, topic, V311) for text, topic in ((STAMPED, "g"), ("y" * 60, "2"), ("y" * 340, "g"))],
 }
+MAKERS: Mapping[str, Callable[[str], bytes]] = {
+    "json": json_delivery,
+    "protobuf": protobuf_delivery,
+    "mqtt5": mqtt_delivery,
+    "mqtt": lambda text: mqtt_delivery(text, version=V311),
+}
+PUT_IN = [b"", b'"', b"\\", b"}", b",", b"\n", b"A", b"\x12", b"\xc3", b"\xa9", b"\x31", b"\x80", b"\x00"]
 TEXTS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=200)
 
 
-@pytest.mark.parametrize("protocol", ["json", "protobuf"])
+@pytest.mark.parametrize("protocol", MAKERS)
 @given(data=st.data())
 def test_what_is_recognised_is_what_the_codec_reads(protocol: str, data: st.DataObject) -> None:
     """Deliveries with other texts, and known ones with bytes changed, put in and taken out."""
     payload = bytearray(data.draw(st.sampled_from(KNOWN[protocol])))
     if data.draw(st.booleans()):
-        text = data.draw(TEXTS)
-        payload = bytearray(json_delivery(text) if protocol == "json" else protobuf_delivery(text))
+        payload = bytearray(MAKERS[protocol](data.draw(TEXTS)))
     for _ in range(data.draw(st.integers(0, 3))):
         at = data.draw(st.integers(0, len(payload) - 1))
-        put_in = data.draw(st.sampled_from([b"", b'"', b"\\", b"}", b",", b"\n", b"A", b"\x12", b"\xc3", b"\xa9"]))
+        put_in = data.draw(st.sampled_from(PUT_IN))
         payload[at : at + data.draw(st.integers(0, 2))] = put_in
     whole = bytes(payload)
     start = learned(protocol, *KNOWN[protocol]).locate(whole)
@@ -132,6 +146,8 @@ def test_what_is_recognised_is_what_the_codec_reads(protocol: str, data: st.Data
     if start == 0 or (protocol == "json" and min(whole) < 0x20):  # read tolerantly, see the module
         return
     codec = CODECS[protocol]
+    if codec.traits.is_mqtt:
+        assert PacketReader().feed(whole) == (whole,), "it is one packet"
     try:
         whole.decode("utf-8" if protocol == "json" else "latin-1")  # text frames are checked to be UTF-8 before
     except UnicodeDecodeError:
@@ -141,5 +157,6 @@ def test_what_is_recognised_is_what_the_codec_reads(protocol: str, data: st.Data
     except RemoteProtocolError as error:
         pytest.fail(f"recognised {whole!r}, which is {error}")
     assert isinstance(message, DataMessage)
-    assert message.data_type == "text"
-    assert str(message.data).encode() == (whole[start:-2] if protocol == "json" else whole[start:])
+    assert message.data_type == ("text" if codec.traits.typed else "binary")
+    read = message.data if isinstance(message.data, bytes) else str(message.data).encode()
+    assert read == (whole[start:-2] if protocol == "json" else whole[start:])

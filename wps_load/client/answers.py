@@ -9,15 +9,12 @@ acknowledged late is a member from then on.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import gevent
 
 from wps_load.protocol.pending import PendingAck
 from wps_load.protocol.session import Session
-
-if TYPE_CHECKING:
-    from wps_load.measure.recorder import Recorder
 
 SLICE = 256
 """Sessions that are looked at before messages may pass."""
@@ -82,12 +79,3 @@ class Answers:
                 asker.unanswered(pending, "timeout")
             if not asker.session.unanswered:
                 self.askers.discard(asker)
-
-
-def count_acks(recorder: Recorder, session: Session, told: tuple[int, int]) -> tuple[int, int]:
-    """Tells the recorder of acks that nobody waited for. `told`: what it was told before; returns what it is now."""
-    now = session.late_acks, session.unknown_acks
-    for name, count, before in zip(("acks_late", "acks_unknown"), now, told, strict=True):
-        if count > before:
-            recorder.count(name, count - before)
-    return now

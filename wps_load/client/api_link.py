@@ -12,8 +12,8 @@ from typing import Any, cast
 import gevent
 from gevent.event import AsyncResult, Event
 
+from wps_load.client import oddities
 from wps_load.client.access import ConnectGrant
-from wps_load.client.answers import count_acks
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.connections import Connections
 from wps_load.client.dial import Dialed
@@ -69,7 +69,6 @@ class ApiLink:
     """
 
     __slots__ = (
-        "_acks_told",
         "_closing",
         "_connections",
         "_context",
@@ -79,6 +78,7 @@ class ApiLink:
         "_on_data",
         "_on_end",
         "_recovery",
+        "_told",
         "connected",
         "connection",
         "ended",
@@ -112,7 +112,7 @@ class ApiLink:
         self.proven = Event()
         """A message has come since a recovery was tried, or its socket has ended."""
         self.session = new_session(context.codec)
-        self._acks_told = (0, 0)
+        self._told = oddities.met(self.session)
         self.connected = Event()
         self.ended = Event()
         self.passable = Event()
@@ -167,6 +167,10 @@ class ApiLink:
         payload = self.session.sequence_ack_due(at_ns)
         if payload is not None:
             self.send(payload, self._context.codec.opcode)
+            self._count_oddities()
+
+    def _count_oddities(self) -> None:
+        self._told = oddities.count(self._context.recorder, self.session, self._told)
 
     def close(self) -> None:
         """Starts the close handshake; nothing is recovered any more. Again: does nothing."""
@@ -226,7 +230,7 @@ class ApiLink:
         elif type(message) is Ack:
             found = self.session.resolve(message)
             if found is None:
-                self._acks_told = count_acks(self._context.recorder, self.session, self._acks_told)
+                self._count_oddities()
             else:
                 cast(Request, found.context).answer.set(RequestOutcome(found.ok, found.error, arrival_ns))
         elif type(message) is Connected:
@@ -245,10 +249,13 @@ class ApiLink:
         elif type(message) is Pong:
             self._context.recorder.count("pongs_received")
             self._context.ping_words.answered()
+        elif message is None:
+            self._count_oddities()
 
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
         lost_ns = now_ns()
         lost = lost.after(self._farewell)
+        self._count_oddities()
         self.up = False
         self.passable.clear()
         usable = self.session.state is State.CONNECTED

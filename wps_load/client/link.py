@@ -10,8 +10,7 @@ from typing import Protocol
 
 from gevent.event import Event
 
-from wps_load.client import fragments, invoking, requests
-from wps_load.client.answers import count_acks
+from wps_load.client import fragments, invoking, oddities, requests
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.context import PopulationContext
 from wps_load.client.dial import Dialed
@@ -83,7 +82,7 @@ class LinkOwner(Protocol):
         ...
 
 
-_UNUSUAL = ("messages_replayed", "sequence_gaps", "messages_unknown")
+_NOTHING = NoEnvelopes()
 
 
 class Link:
@@ -94,7 +93,6 @@ class Link:
     """
 
     __slots__ = (
-        "_acks_told",
         "_arrive",
         "_came_back",
         "_context",
@@ -102,15 +100,16 @@ class Link:
         "_farewell",
         "_full_window",
         "_groups",
+        "_is_mqtt",
         "_learn",
         "_locate",
+        "_locate_usually",
         "_numbered",
         "_opcode",
         "_owner",
         "_receive",
         "_rtt",
         "_rtt_service",
-        "_split",
         "_stalled",
         "_stream",
         "_told",
@@ -135,7 +134,9 @@ class Link:
         self._receive: Callable[[int, bytes], Downstream | None] = self._receive_first
         self._numbered = context.codec.traits.numbered
         self._opcode = context.codec.opcode
-        self._locate: Callable[[bytes], int] = NoEnvelopes().locate  # until `connected` has come
+        self._is_mqtt = context.codec.traits.is_mqtt
+        self._locate_usually: Callable[[bytes], int] = _NOTHING.locate  # until `connected` has come
+        self._locate: Callable[[bytes], int] = self._locate_usually
         self._learn = context.envelopes.learn
         self._arrive = owner.receiver.arrive
         self._stream = owner.stream
@@ -157,14 +158,10 @@ class Link:
         self.lost_ns = 0
         self._farewell = ""
         self._full_window = False
-        self._split = session.splitter()
-        self._told = (session.duplicates_dropped, session.sequence_gaps, session.unknown_messages)
-        self._acks_told = (session.late_acks, session.unknown_acks)
+        self._told = oddities.met(session)
         self._stalled: tuple[Publisher, int] | None = None
         """The publisher's message that may have left in part only, if the connection stalled on one."""
         on_message = self._on_slow_message if owner.role.slow else self._on_message
-        if context.codec.traits.is_mqtt:
-            on_message = self._on_packets
         self.connection = Connection(dialed, on_message, self._on_close, on_writable=self._on_writable)
 
     # -- out -------------------------------------------------------------------------------------------------
@@ -208,16 +205,10 @@ class Link:
         payload = self.session.sequence_ack_due(at_ns)
         if payload is not None:
             self.send(payload)
-            self._count_unusual()
+            self._count_oddities()
 
-    def _count_unusual(self) -> None:
-        """Tells the recorder what the session has dropped, missed or not understood since it was last asked."""
-        session, recorder = self.session, self._context.recorder
-        now = session.duplicates_dropped, session.sequence_gaps, session.unknown_messages
-        for name, count, before in zip(_UNUSUAL, now, self._told, strict=True):
-            if count > before:
-                recorder.count(name, count - before)
-        self._told = now
+    def _count_oddities(self) -> None:
+        self._told = oddities.count(self._context.recorder, self.session, self._told)
 
     def window_full(self) -> None:
         """The publisher holds messages back until an answer comes."""
@@ -240,20 +231,24 @@ class Link:
 
     # -- in --------------------------------------------------------------------------------------------------
 
-    def _on_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
+    def _on_message(self, opcode: int, payload: bytes, arrival_ns: int, cut_out: bool = False) -> None:
+        """`cut_out`: MQTT: this is one packet. A frame that is none is cut into packets, unless it is a known one."""
         context = self._context
         locate, arrive = self._locate, self._arrive  # by local names, see Connection._on_readable
         start = locate(payload)
         if start and opcode == self._opcode:
             data: object = payload[start : start + TEXT_CHARS]
             stamp = read_text(data)
+        elif self._is_mqtt and not cut_out:
+            self._on_packets(opcode, payload, arrival_ns)
+            return
         else:
             message = self._receive(opcode, payload)
             if type(message) is not DataMessage:
                 if message is not None:
                     self._on_protocol(message, arrival_ns)
                 else:
-                    self._count_unusual()
+                    self._count_oddities()
                 return
             decoded = message
             data = message[3]
@@ -284,10 +279,12 @@ class Link:
 
     def _on_packets(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
         """MQTT: a frame holds a part of a packet, or several. What it answers by itself leaves at once."""
-        split, on_message = self._split, self._on_message  # by local names, see Connection._on_readable
-        for packet in split(payload):
-            on_message(opcode, packet, arrival_ns)
-        if self.session.outgoing:
+        session = self.session
+        for packet in session.packets(payload):
+            self._on_message(opcode, packet, arrival_ns, cut_out=True)
+        # inside a packet no frame is taken for a known one: it goes on with what has begun
+        self._locate = _NOTHING.locate if session.midway else self._locate_usually
+        if session.outgoing:
             self.acknowledge(arrival_ns)
 
     def _is_sound(self, stream: int, seq: int, payload: bytes, message: DataMessage) -> bool:
@@ -329,14 +326,14 @@ class Link:
         if type(message) is Ack:
             answered = self.session.resolve(message)
             if answered is None or answered.late:
-                self._acks_told = count_acks(self._context.recorder, self.session, self._acks_told)
+                self._count_oddities()
             if answered is None:
                 return
             if self._full_window:
                 self._owner.writable()  # MQTT's window of publications in flight has room again
             requests.answered(self._context, self._owner, answered, arrival_ns)
         elif type(message) is Connected:
-            self._locate = self._context.envelopes.locate
+            self._locate = self._locate_usually = self._context.envelopes.locate
             self.connected.set()
         elif type(message) is Ended:
             lost = ConnectionLost(message.code, quote(message.reason), EndedBy(message.how))
@@ -363,7 +360,7 @@ class Link:
     def _on_close(self, lost: ConnectionLost, asked: bool) -> None:
         self.lost_ns = now_ns()
         self.lost = lost = lost.after(self._farewell)
-        self._count_unusual()
+        self._count_oddities()
         self.closed_cleanly = asked and lost.code != 1006
         invoking.lost(self._context, self, counted=not asked)
         self._owner.link_lost(self, lost, asked)

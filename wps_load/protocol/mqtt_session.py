@@ -11,7 +11,7 @@ PUBCOMP): whoever feeds packets sends it. Source: OASIS MQTT 3.1.1 and 5.0; Azur
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from wps_load.clock import NS_PER_S
@@ -119,9 +119,9 @@ class MqttSession(Session):
         """The packets that are whole with this frame's bytes. Raises RemoteProtocolError."""
         return self._reader.feed(payload)
 
-    def splitter(self) -> Callable[[bytes], Sequence[bytes]]:
-        """`packets` of the present connection, a call nearer."""
-        return self._reader.feed
+    @property
+    def midway(self) -> bool:
+        return self._reader.midway
 
     def receive(self, opcode: int, payload: bytes) -> Downstream | None:
         """One packet. Raises RemoteProtocolError: 1003 for a text frame, 1002 for what breaks the protocol."""

@@ -16,7 +16,7 @@ Source: Azure Web PubSub, "Reliable JSON/Protobuf WebSocket subprotocol" and "Cr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from wps_load.clock import NS_PER_S
@@ -152,9 +152,10 @@ class Session:
         """A frame's messages. Web PubSub's own protocols have one in each."""
         return (payload,)
 
-    def splitter(self) -> Callable[[bytes], Sequence[bytes]]:
-        """`packets` of the present connection."""
-        return self.packets
+    @property
+    def midway(self) -> bool:
+        """A frame has begun a message that another one goes on with."""
+        return False
 
     # -- receiving -------------------------------------------------------------------------------------------
 
