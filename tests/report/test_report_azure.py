@@ -56,7 +56,7 @@ def test_the_load_is_judged() -> None:
 
 def test_lines_are_steps_within_the_axis() -> None:
     line = azure_lines(found())["azure-load"][0]
-    assert (line["name"], line["x"], line["y"]) == ("Server Load", [0.0, 7.0, 67.0], [38.0, 83.0, 83.0])
+    assert (line.name, line.xs, line.ys) == ("Server Load", [0.0, 7.0, 67.0], [38.0, 83.0, 83.0])
 
 
 def test_page_and_markdown_show_it_and_no_ids() -> None:

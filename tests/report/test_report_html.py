@@ -20,7 +20,6 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.report import html
 from wps_load.report.azure import read_azure
 from wps_load.report.charts import (
-    connect_anatomy,
     distribution,
     latency,
     limits_of,
@@ -28,6 +27,7 @@ from wps_load.report.charts import (
     shown_metrics,
     thinned,
 )
+from wps_load.report.connect_parts import connect_anatomy
 from wps_load.report.extras import Extras
 from wps_load.report.model import GeneratorHealth, RunFacts
 from wps_load.report.summary import build_summary
@@ -131,12 +131,12 @@ def test_thinning_keeps_spikes_and_rates() -> None:
         {"t_s": float(i + 1), "interval_s": 1.0, "published": 10, "rtt_p99": 500.0 if i == 777 else 5.0}
         for i in range(1000)
     ]
-    found = thinned(rows, ["t_s", "published", "rtt_p99", "delivered"], 100)
-    assert len(found["t_s"]) == 100
-    assert found["t_s"][-1] == 1000.0
-    assert set(found["published"]) == {10.0}
-    assert max(found["rtt_p99"]) == 500.0
-    assert set(found["delivered"]) == {None}
+    found = thinned(rows, ["published", "rtt_p99", "delivered"], 100)
+    assert len(found.t_s) == 100
+    assert found.t_s[-1] == 1000.0
+    assert set(found.columns["published"]) == {10.0}
+    assert max(value or 0 for value in found.columns["rtt_p99"]) == 500.0
+    assert set(found.columns["delivered"]) == {None}
 
 
 def test_percentile_axis_ends_at_the_maximum() -> None:
@@ -152,8 +152,8 @@ def test_percentile_axis_ends_at_the_maximum() -> None:
 def test_anatomy_adds_up_to_the_connect() -> None:
     metrics = build_summary(facts())["metrics"]
     parts = connect_anatomy(metrics)
-    assert [part["label"] for part in parts] == ["DNS", "TCP", "TLS", "upgrade", "ready", "waiting"]
-    assert sum(part["ms"] for part in parts) == pytest.approx(metrics["connect"]["mean"], abs=0.01)
+    assert [part.label for part in parts] == ["DNS", "TCP", "TLS", "upgrade", "ready", "waiting"]
+    assert sum(part.ms for part in parts) == pytest.approx(metrics["connect"]["mean"], abs=0.01)
 
 
 def test_limits_of_the_headline_become_lines() -> None:

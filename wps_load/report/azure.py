@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from wps_load.errors import ConfigError, Fault
 
@@ -201,7 +200,7 @@ def _interval_s(text: object) -> float:
     return float(((days * 24 + hours) * 60 + minutes) * 60 + seconds) or _USUAL_S
 
 
-def _field(value: object, name: str) -> Any:
+def _field(value: object, name: str) -> object:
     """Of an object, whatever the letters' case: tools differ in it (timeStamp, timestamp)."""
     if not isinstance(value, dict):
         return None

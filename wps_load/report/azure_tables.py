@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from wps_load.report.azure import CLOSED, HEALTHY_LOAD_PERCENT, METRICS, AzureMetrics, Series
 from wps_load.report.tables import Cell, Table, number, size, table
@@ -52,7 +52,16 @@ def closes_table(found: AzureMetrics) -> Table | None:
     return table(("closed because", "connections"), rows)
 
 
-def azure_lines(found: AzureMetrics) -> dict[str, list[dict[str, Any]]]:
+@dataclass(frozen=True, slots=True)
+class AzureLine:
+    """One line of a chart."""
+
+    name: str
+    xs: list[float]
+    ys: list[float]
+
+
+def azure_lines(found: AzureMetrics) -> dict[str, list[AzureLine]]:
     """Each chart's lines as steps: a point stands for its whole interval, so that its value is repeated at the end.
 
     The first interval may have begun before the run: then its line begins with it.
@@ -62,12 +71,11 @@ def azure_lines(found: AzureMetrics) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def _line(series: Series) -> dict[str, Any]:
+def _line(series: Series) -> AzureLine:
     words = METRICS[series.metric][0].removesuffix(", %")
     last = series.points[-1]
-    return {
-        "name": f"{words}: {series.category}" if series.category else words,
-        "metric": series.metric,
-        "x": [round(max(point.t_s, 0.0), 3) for point in series.points] + [round(last.t_s + series.interval_s, 3)],
-        "y": [point.value for point in series.points] + [last.value],
-    }
+    return AzureLine(
+        f"{words}: {series.category}" if series.category else words,
+        [round(max(point.t_s, 0.0), 3) for point in series.points] + [round(last.t_s + series.interval_s, 3)],
+        [point.value for point in series.points] + [last.value],
+    )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import NamedTuple, TypedDict, TypeVar
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.thresholds import Slo, parse
 from wps_load.report import axes
 from wps_load.report.azure import HEALTHY_LOAD_PERCENT
-from wps_load.report.document import PopulationRow, Summary
+from wps_load.report.azure_tables import AzureLine
+from wps_load.report.connect_parts import connect_anatomy
+from wps_load.report.document import PopulationRow, Row, Summary, numbers
+from wps_load.report.document_course import TimelineRow
 from wps_load.report.drawing import Band, Bar, Bars, Chart, Polyline, Rule
 from wps_load.report.evidence import headline, samples, slos_of
 from wps_load.report.lookup import metric_row
@@ -27,27 +30,35 @@ NAMED = 8
 
 LATENCY_METRICS = ("rtt", "rtt_service", "delivery", "publish_ack", "rest_publish", "recover", "connect")
 _SLOTS = dict(zip(LATENCY_METRICS, (1, 6, 3, 5, 7, 2, 4), strict=True))
-CONNECT_PARTS = (
-    ("connect_token", "token"),
-    ("connect_dns", "DNS"),
-    ("connect_tcp", "TCP"),
-    ("connect_tls", "TLS"),
-    ("connect_upgrade", "upgrade"),
-    ("connect_ready", "ready"),
-)
 _TICKS_PER_DECADE = 24
 _SECONDS = "seconds since the start"
 
-Columns = dict[str, list[Any]]
 T = TypeVar("T")
 
 
-def latency_limits(expression: str, metric: str | None) -> list[dict[str, Any]]:
+class Limit(TypedDict):
+    """A line across a chart of times."""
+
+    expression: str
+    ms: float
+
+
+class ThinnedColumns(NamedTuple):
+    """Columns of the timeline, each with a value for each of `t_s`."""
+
+    t_s: list[float]
+    columns: dict[str, list[float | None]]
+
+
+def latency_limits(expression: str, metric: str | None) -> list[Limit]:
     """The limit that an SLO puts on a percentile of `metric`, in ms, for a line in the chart; none for other SLOs."""
     return [
         {"expression": expression, "ms": slo.limit_ms}
         for slo in parse(expression)
-        if slo.subject == metric and slo.aggregate in ("p50", "p90", "p99") and not slo.population
+        if slo.limit_ms is not None
+        and slo.subject == metric
+        and slo.aggregate in ("p50", "p90", "p99")
+        and not slo.population
     ]
 
 
@@ -73,10 +84,10 @@ def shown_metrics(summary: Summary) -> list[str]:
 def latency(summary: Summary, metric: str, points: int = MAX_POINTS) -> Chart | None:
     """The percentiles of a metric, second by second, with the limits that are near."""
     lines = [(f"{metric}_{p}", f"{metric} {p}", slot) for p, slot in (("p50", 1), ("p90", 5), ("p99", 2))]
-    limits = [
+    limits: list[Limit] = [
         {"expression": words, "ms": slo.limit_ms}
         for slo, words in limits_of(summary, metric)
-        if slo.aggregate in ("p50", "p90", "p99")
+        if slo.limit_ms is not None and slo.aggregate in ("p50", "p90", "p99")
     ]
     return _over_time(summary, f"latency-{metric}", f"{metric} over time", lines, "ms", limits, points=points)
 
@@ -116,19 +127,20 @@ def _over_time(
     label: str,
     columns: Sequence[tuple[str, str, int]],
     unit: str,
-    limits: Sequence[Mapping[str, Any]] = (),
+    limits: Sequence[Limit] = (),
     *,
+    rows: Sequence[Row] | None = None,
     wide: str = "",
     size: str = "",
     points: int = MAX_POINTS,
 ) -> Chart | None:
-    """Columns of the timeline as lines; None where none has a value."""
-    time = thinned(summary["timeline"], [column for column, _, _ in columns], points)
-    seconds = time["t_s"]
+    """Columns of the timeline, or of other `rows`, as lines; None where none has a value."""
+    names = [column for column, _, _ in columns]
+    seconds, found = thinned(summary["timeline"] if rows is None else rows, names, points)
     lines = [
-        Polyline(words, seconds, time[column], slot, wide=column == wide)
+        Polyline(words, seconds, found[column], slot, wide=column == wide)
         for column, words, slot in columns
-        if any(value is not None for value in time[column])
+        if any(value is not None for value in found[column])
     ]
     if not lines:
         return None
@@ -179,20 +191,19 @@ def _few(found: Sequence[T]) -> Sequence[T]:
     return found if len(found) <= 40 else ()
 
 
-def thinned(rows: Sequence[Mapping[str, Any]], names: Sequence[str], limit: int = MAX_POINTS) -> Columns:
+def thinned(rows: Sequence[Mapping[str, object]], names: Sequence[str], limit: int = MAX_POINTS) -> ThinnedColumns:
     """Columns of the timeline, at most `limit` long: counts become rates per second.
 
     Of several rows that fall together counts are summed, and of everything else the largest stays, so
     that no spike disappears.
     """
     step = max(1, -(-len(rows) // limit))
-    groups = [rows[i : i + step] for i in range(0, len(rows), step)]
-    columns: Columns = {name: [_together(group, name) for group in groups] for name in names}
-    columns["t_s"] = [group[-1]["t_s"] for group in groups]
-    return columns
+    groups = [[numbers(row) for row in rows[i : i + step]] for i in range(0, len(rows), step)]
+    ends = [group[-1]["t_s"] or 0.0 for group in groups]
+    return ThinnedColumns(ends, {name: [_together(group, name) for group in groups] for name in names})
 
 
-def _together(group: Sequence[Mapping[str, Any]], name: str) -> float | None:
+def _together(group: Sequence[Row], name: str) -> float | None:
     values = [value for row in group if (value := row.get(name)) is not None]
     if not values:
         return None
@@ -205,17 +216,17 @@ def _together(group: Sequence[Mapping[str, Any]], name: str) -> float | None:
 _COUNTS = frozenset({"offered", "published", "delivered", "lost", "connect_opened", "connect_failed"})
 
 
-def connects_per_s(rows: Sequence[Mapping[str, Any]]) -> float | None:
+def connects_per_s(rows: Sequence[TimelineRow]) -> float | None:
     """New connections per second in the measure phase, or else in the ramp.
 
     Of the ramp, from the first to the last one. None: there were none.
     """
     measured = [row for row in rows if row.get("phase") == "measure"]
-    if not any(row["connect_opened"] for row in measured):
-        busy = [at for at, row in enumerate(rows) if row["connect_opened"]]
+    if not any(row.get("connect_opened") for row in measured):
+        busy = [at for at, row in enumerate(rows) if row.get("connect_opened")]
         measured = list(rows[busy[0] : busy[-1] + 1]) if busy else []
     span_s = sum(row.get("interval_s") or 1.0 for row in measured)
-    return sum(row["connect_opened"] for row in measured) / span_s if span_s else None
+    return sum(row.get("connect_opened") or 0 for row in measured) / span_s if span_s else None
 
 
 # -- whole run -----------------------------------------------------------------------------------------------
@@ -248,15 +259,15 @@ def populations_over_time(summary: Summary, rows: Sequence[PopulationRow], point
     for name, course in shown.items():
         for t_s, p99 in zip(course["t_s"], course["p99"], strict=True):
             made.setdefault(t_s, {"t_s": t_s})[name] = p99
-    timeline: Any = [made[t_s] for t_s in sorted(made)]
     metrics = {row["name"]: row["main_metric"] for row in rows}
     lines = [(name, f"{name} {metrics[name]} p99", slot) for slot, name in enumerate(shown, 1)]
     return _over_time(
-        {**summary, "timeline": timeline},
+        summary,
         "populations-time",
         "p99 of each population over time",
         lines,
         "ms",
+        rows=[made[t_s] for t_s in sorted(made)],
         points=points,
     )
 
@@ -303,11 +314,11 @@ def errors(summary: Summary) -> Chart | None:
     if len(summary["timeline"]) < 2 or not any("failed" in row for row in summary["timeline"]):
         return None
     names = {failed_column(each["metric"], each["label"]): f"{each['metric']} · {each['label']}" for each in found}
-    rows: Any = [{**dict.fromkeys(names, 0), **row} for row in summary["timeline"]]
+    rows: list[Row] = [{**dict.fromkeys(names, 0), **numbers(row)} for row in summary["timeline"]]
     lines = [(column, words, slot) for (column, words), slot in zip(names.items(), _ERROR_SLOTS, strict=False)]
     if not any(row[column] for row in rows for column in names):
         return None
-    return _over_time({**summary, "timeline": rows}, "errors", "failures over time", lines, "per second", size="low")
+    return _over_time(summary, "errors", "failures over time", lines, "per second", rows=rows, size="low")
 
 
 _ERROR_SLOTS = (4, 2, 5, 7, 3, 1)
@@ -318,7 +329,7 @@ def anatomy(summary: Summary) -> Bars | None:
     if not parts:
         return None
     colours = (1, 3, 7, 5, 2, 4)
-    stacked = [(p["label"], p["ms"], 6 if p["name"] == "waiting" else colours[i % 6]) for i, p in enumerate(parts)]
+    stacked = [(p.label, p.ms, 6 if p.name == "waiting" else colours[i % 6]) for i, p in enumerate(parts)]
     return Bars("anatomy", "the parts of a connect", [Bar("connect", stacked)], "ms")
 
 
@@ -328,10 +339,10 @@ def failures(summary: Summary) -> Bars | None:
     return Bars("failures", "failures by label", bars) if bars else None
 
 
-def azure(summary: Summary, name: str, label: str, found: Sequence[Mapping[str, Any]]) -> Chart:
+def azure(summary: Summary, name: str, label: str, found: Sequence[AzureLine]) -> Chart:
     """Azure Monitor's points, each of which stands for a whole interval."""
     slots = (1, 3, 5, 4, 2, 7, 6)
-    lines = [Polyline(each["name"], each["x"], each["y"], slots[i % 7], stepped=True) for i, each in enumerate(found)]
+    lines = [Polyline(each.name, each.xs, each.ys, slots[i % 7], stepped=True) for i, each in enumerate(found)]
     load = name == "azure-load"
     unit = "%" if load else "connections"
     limit = float(HEALTHY_LOAD_PERCENT)
@@ -353,23 +364,3 @@ def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:
         "x": [round(x, 3) for x in xs],
         "y": [round(y / NS_PER_MS, 4) for y in ys if y is not None],
     }
-
-
-def connect_anatomy(metrics: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The mean connect, in the parts that add up to it (percentiles would not add up).
-
-    A part that not every connection had, such as TLS or a cached name, weighs as often as it occurred; what no
-    part explains is waiting.
-    """
-    whole = metrics.get("connect")
-    if not whole or whole["mean"] is None:
-        return []
-    parts = []
-    for name, label in CONNECT_PARTS:
-        row = metrics.get(name)
-        if row and row["mean"] is not None:
-            parts.append({"name": name, "label": label, "ms": row["mean"] * samples(row) / samples(whole)})
-    rest = whole["mean"] - sum(part["ms"] for part in parts)
-    if parts and rest > 0:
-        parts.append({"name": "waiting", "label": "waiting", "ms": rest})
-    return [{**part, "ms": round(part["ms"], 4)} for part in parts]

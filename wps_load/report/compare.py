@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import numpy as np
 
@@ -55,7 +54,7 @@ class Comparison:
     def exit_code(self) -> ExitCode:
         return ExitCode.REGRESSION if self.regressed else ExitCode.PASSED
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, object]:
         return {
             "schema": SCHEMA,
             "regressed": self.regressed,

@@ -76,9 +76,9 @@ def one_step(summary: Summary, number_: int, step: StepRow) -> Chart | None:
     """Latency in the seconds of one step."""
     metric, end_s = step["metric"], step["from_s"] + step["duration_s"]
     rows = [row for row in summary["timeline"] if step["from_s"] < row["t_s"] <= end_s]
-    columns = thinned(rows, [f"{metric}_p50", f"{metric}_p99"])
+    seconds, columns = thinned(rows, [f"{metric}_p50", f"{metric}_p99"])
     lines = [
-        Polyline(p, columns["t_s"], columns[f"{metric}_{p}"], slot)
+        Polyline(p, seconds, columns[f"{metric}_{p}"], slot)
         for p, slot in (("p50", 1), ("p99", 2))
         if any(value is not None for value in columns[f"{metric}_{p}"])
     ]

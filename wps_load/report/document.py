@@ -9,7 +9,7 @@ Unknown values are None, never 0. Times are in milliseconds unless the name says
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, NotRequired, TypedDict, cast
+from typing import Annotated, Literal, NotRequired, TypedDict, cast
 
 from msgspec import Meta
 
@@ -26,6 +26,9 @@ SloVerdict = Literal["pass", "fail", "no_data"]
 Variable = Literal["rate", "users"]
 Standing = Literal["worse", "better", "same", "unclear"]
 
+Scalar = str | bool | float | int | None
+"""A setting as it was given, or a fact of a machine."""
+
 
 class RunSection(TypedDict):
     """What ran, against what, and on what."""
@@ -40,11 +43,11 @@ class RunSection(TypedDict):
     main_metric: NotRequired[Annotated[str, Meta(description="The latency that the run is about.")]]
     protocol: str
     target: Annotated[str, Meta(description="Never holds a secret.")]
-    settings: dict[str, Any]
+    settings: dict[str, Scalar]
     settings_hash: Annotated[str, Meta(description="Equal for runs that may be compared.")]
     seed: int | None
     versions: dict[str, str]
-    host: dict[str, Any]
+    host: dict[str, Scalar]
 
 
 class DoubtRow(TypedDict):
@@ -381,5 +384,5 @@ Row = Mapping[str, float | int | None]
 
 
 def numbers(section: Mapping[str, object]) -> Row:
-    """A section that holds numbers only, for those who choose its names as they run."""
+    """A section as numbers, for those who choose its names as they run: of the timeline all but `phase`."""
     return cast(Row, section)

@@ -6,7 +6,7 @@ A summary of a long run is megabytes, most of them its timeline: msgspec steps o
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any, NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
 import msgspec
 
@@ -75,6 +75,15 @@ class _Found(TypedDict):
     value: float | None
 
 
+class _Connections(TypedDict, total=False):
+    target: int | None
+
+
+class _Messages(TypedDict, total=False):
+    lost: int | None
+    expected: int | None
+
+
 class _Seen(TypedDict):
     """As much of a summary as the index needs; of the first version as well."""
 
@@ -83,8 +92,8 @@ class _Seen(TypedDict):
     verdict: Verdict
     doubts: list[_Doubt]
     slo: list[SloRow]
-    connections: dict[str, Any]
-    messages: dict[str, Any]
+    connections: _Connections
+    messages: _Messages
     rates: dict[str, float | None]
     metrics: dict[str, dict[str, float | int | None]]
     capacity: _Found | None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
+
+import msgspec
 
 from wps_load.report.run_folder import BrokenRun
 
@@ -25,7 +26,7 @@ def latest(folder: Path, most: int) -> Latest:
     """
     found = sorted(
         (run for path in folder.glob("*/summary.json") if (run := _run(path)) is not None),
-        key=lambda run: str(run[1]["run"]["started_at"]),
+        key=lambda run: run[1]["run"]["started_at"],
     )
     if not found:
         raise BrokenRun(f"{folder} holds no finished run: give the folder of all runs, such as reports.")
@@ -35,11 +36,26 @@ def latest(folder: Path, most: int) -> Latest:
     return Latest(newest, tuple(like[-most:]))
 
 
-def _run(path: Path) -> tuple[Path, Any] | None:
-    """A run's folder and summary; None for what is not a finished run."""
+class _Run(TypedDict):
+    started_at: str
+    settings_hash: str
+
+
+class _Head(TypedDict):
+    """As much of a summary as it takes to choose among runs: its timeline is not read."""
+
+    run: _Run
+    verdict: str
+
+
+_DECODER = msgspec.json.Decoder(_Head)
+
+
+def _run(path: Path) -> tuple[Path, _Head] | None:
+    """A run's folder and what is known of it; None for what is not a finished run."""
     try:
-        summary = json.loads(path.read_text("utf-8"))
-        run = summary["run"]
-        return (path.parent, summary) if run["settings_hash"] and run["started_at"] and summary["verdict"] else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        summary = _DECODER.decode(path.read_bytes())
+    except (OSError, ValueError, RecursionError):  # of msgspec's errors ValueError is the class
         return None
+    run = summary["run"]
+    return (path.parent, summary) if run["settings_hash"] and run["started_at"] and summary["verdict"] else None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from wps_load.capacity.search import BoundBy, Found, Outcome
 from wps_load.report import document
@@ -21,12 +21,12 @@ class MeasuredStep(Protocol):
     def from_s(self) -> int: ...
 
     @property
-    def rows(self) -> Sequence[Mapping[str, Any]]: ...
+    def rows(self) -> Sequence[document.Row]: ...
 
     @property
     def measure_s(self) -> float: ...
 
-    def row(self, metric: str) -> Mapping[str, Any]: ...
+    def row(self, metric: str) -> document.Row: ...
 
     def total(self, column: str) -> int: ...
 
@@ -73,7 +73,7 @@ def describe(step: MeasuredStep, main_metric: str, outcome: Outcome | None, reas
         "metric": main_metric,
         "p50": row["p50"],
         "p99": row["p99"],
-        "samples": row["count"],
+        "samples": int(row["count"] or 0),
         "few_samples": bool({"p50", "p99"} & set(thin_percentiles(row))),
         "cpu_percent_max": max((float(each["cpu_percent"] or 0) for each in step.rows), default=None),
         "outcome": None if outcome is None else outcome.value,

@@ -9,7 +9,7 @@ from typing import Any
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import Sizing, sizing
 from wps_load.capacity.units import USE_CASES, Guide, Load
-from wps_load.report.document import Capacity, StagesSection, StepRow, Summary
+from wps_load.report.document import Capacity, Scalar, StagesSection, StepRow, Summary
 from wps_load.settings.options import OPTIONS
 from wps_load.workload.payload import mean_bytes, parse_mix
 from wps_load.workload.scenarios import LOCUSTFILE, ROWS, SCENARIOS
@@ -102,12 +102,12 @@ def _received_per_message(summary: Summary) -> float | None:
     return of_measure / float(delivered)
 
 
-def _data_bytes(settings: Mapping[str, Any]) -> float | None:
+def _data_bytes(settings: Mapping[str, Scalar]) -> float | None:
     """The mean size of a message's data by the settings; None where samples of a file were sent."""
     if settings.get("wps-payload-file"):
         return None
     text = settings.get("wps-payload")
-    return mean_bytes(parse_mix(text)) if text else None
+    return mean_bytes(parse_mix(str(text))) if text else None
 
 
 def measured_sizing(summary: Summary, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> Sizing | None:
@@ -128,7 +128,7 @@ def measured_sizing(summary: Summary, guide: Guide, growth: Sequence[Fraction], 
     return sizing(guided_by(summary), load, guide, growth, prices, units=bought["units"], sku=bought["tier"])
 
 
-def _setting(settings: Mapping[str, Any], name: str) -> Any:
+def _setting(settings: Mapping[str, Scalar], name: str) -> Any:
     option = next(option for option in OPTIONS if option.flag == f"--wps-{name}")
     text = settings.get(option.key)
     return option.read(str(text)) if text else None

@@ -14,7 +14,7 @@ from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.measure.thresholds import Slo
-from wps_load.report.document import Capacity, SloRow, StagesSection
+from wps_load.report.document import Capacity, Scalar, SloRow, StagesSection
 from wps_load.report.user_phases import UserPhase
 
 TimelineRow = Mapping[str, object]
@@ -174,11 +174,11 @@ class RunFacts:
     scenario: str
     protocol: str
     target: str
-    settings: Mapping[str, object]
+    settings: Mapping[str, Scalar]
     settings_hash: str
     seed: int | None
     versions: Mapping[str, str]
-    host: Mapping[str, object]
+    host: Mapping[str, Scalar]
     state: RunState = RunState.FINISHED
     latencies: Sequence[str] = ()
     closed_loop: bool = False

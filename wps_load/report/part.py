@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any, cast
+from typing import cast
 
 from wps_load.measure.histogram import Histogram
 from wps_load.report.document import PopulationRow, SloRow, Summary
@@ -47,7 +47,7 @@ def _timeline(row: PopulationRow) -> list[TimelineRow]:
         return []
     ends = course["t_s"]
     unknown = dict.fromkeys(COLUMNS)
-    columns: dict[str, Any] = {
+    columns: dict[str, Sequence[float | None]] = {
         "t_s": ends,
         "interval_s": [end - begin for begin, end in pairwise([0.0, *ends])],
         **{name: course[name] for name in ("users", "published", "delivered", "lost")},

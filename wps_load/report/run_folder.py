@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from wps_load.errors import WpsLoadError
 from wps_load.measure.histogram import Histogram
@@ -143,7 +143,7 @@ _SINCE_2 = {
 """What the first version of the schema did not have."""
 
 
-def _upgraded(document: dict[str, Any]) -> dict[str, Any]:
+def _upgraded(document: dict[str, object]) -> dict[str, object]:
     """A summary of the first version as one of the present: what it did not know is unknown, None."""
     if document["schema"] != "wps-load.summary/1":
         return document
@@ -164,5 +164,5 @@ def _read(path: Path) -> str:
         raise BrokenRun(f"{path} cannot be read: {reason}.") from error
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return repr(value)[:60]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from wps_load.report.document import Summary, WorkerRow
+from wps_load.report.document import Row, Summary, WorkerRow, numbers
 from wps_load.report.evidence import headline
 from wps_load.report.tables import Cell, Table, millis, number, table
 
@@ -27,9 +25,9 @@ def worst_seconds(summary: Summary) -> Table | None:
     """
     metric = headline(summary)
     column = f"{metric}_p99"
-    rows: list[Mapping[str, Any]] = [dict(row) for row in summary["timeline"] if row.get("phase") == "measure"]
-    rows = rows or [dict(row) for row in summary["timeline"]]
-    slow = sorted((row for row in rows if row.get(column) is not None), key=lambda row: -row[column])[:SLOWEST]
+    rows = [numbers(row) for row in summary["timeline"] if row.get("phase") == "measure"]
+    rows = rows or [numbers(row) for row in summary["timeline"]]
+    slow = sorted((row for row in rows if row.get(column) is not None), key=lambda row: -(row[column] or 0))[:SLOWEST]
     bad = sorted((row for row in rows if _bad(row)), key=lambda row: -_bad(row))[:ODDEST]
     chosen = {row["t_s"]: (row, "slowest") for row in slow} | {
         row["t_s"]: (row, "lost or failed") for row in bad if row not in slow
@@ -38,13 +36,12 @@ def worst_seconds(summary: Summary) -> Table | None:
         return None
     cells: list[list[str | Cell]] = []
     for row, why in chosen.values():
-        began = row["t_s"] - (row.get("interval_s") or 1.0)
+        ended = row["t_s"] or 0.0
+        began = ended - (row.get("interval_s") or 1.0)
         figures = [millis(row.get(f"{metric}_{p}")) for p in ("p50", "p99")]
         counts = [number(row.get(name)) for name in ("delivered", "lost", "failed")]
         machine = [millis(row.get("send_lag_ms_p99")), number(row.get("cpu_percent"))]
-        cells.append(
-            [f"{number(began)}–{number(row['t_s'])}", clock_time(summary, began), why, *figures, *counts, *machine]
-        )
+        cells.append([f"{number(began)}–{number(ended)}", clock_time(summary, began), why, *figures, *counts, *machine])
     header = (
         "second",
         "UTC",
@@ -60,7 +57,7 @@ def worst_seconds(summary: Summary) -> Table | None:
     return table(header, cells, numeric_from=3)
 
 
-def _bad(row: Mapping[str, Any]) -> float:
+def _bad(row: Row) -> float:
     return float(max(0, row.get("lost") or 0) + (row.get("failed") or row.get("connect_failed") or 0))
 
 

@@ -11,8 +11,9 @@ from markupsafe import Markup
 
 from wps_load.measure.catalog import METRIC_BY_NAME
 from wps_load.report import charts, phases, step_sections, tables
-from wps_load.report.charts import connect_anatomy, thinned
+from wps_load.report.charts import thinned
 from wps_load.report.command import reproduce
+from wps_load.report.connect_parts import connect_anatomy
 from wps_load.report.document import Summary
 from wps_load.report.elements import NOTHING, columns, details, of, pairs, section, table
 from wps_load.report.evidence import headline, samples
@@ -148,7 +149,7 @@ def anatomy(page: Page) -> Markup:
     parts = connect_anatomy(summary["metrics"])
     if not parts:
         return NOTHING
-    rows = [[part["label"], tables.millis(part["ms"])] for part in parts]
+    rows = [[part.label, tables.millis(part.ms)] for part in parts]
     said = "Means, because only means add up; the table of metrics has each part’s percentiles."
     drawn = page.chart(charts.anatomy(summary))
     return section("Anatomy of a connect", said, drawn, details("As a table", tables.table(("part", "ms"), rows)))
@@ -199,11 +200,11 @@ def settings(page: Page) -> Markup:
 
 def _time_table(summary: Summary, columns: Mapping[str, str]) -> Table:
     """Some columns of the timeline, thinned to what a person would scroll through, with the time of day."""
-    found = thinned(summary["timeline"], list(columns), _TIMELINE_ROWS)
-    rows = []
-    for t_s, *values in zip(*(found[name] for name in columns), strict=True):
-        rows.append([tables.number(t_s), clock_time(summary, t_s), *map(tables.number, values)])
     first, *others = columns.values()
+    ends, found = thinned(summary["timeline"], list(columns)[1:], _TIMELINE_ROWS)
+    rows = []
+    for t_s, *values in zip(ends, *found.values(), strict=True):
+        rows.append([tables.number(t_s), clock_time(summary, t_s), *map(tables.number, values)])
     return tables.table((first, "UTC", *others), rows, numeric_from=0)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from wps_load.plurals import counted
-from wps_load.report.document import PopulationRow, Summary
+from wps_load.report.document import PopulationRow, Scalar, Summary
 from wps_load.workload.chaos import SlowPlan
 from wps_load.workload.layout import layout, publisher_count
 from wps_load.workload.scenarios import SCENARIOS, Topology
@@ -57,7 +56,7 @@ def population_words(each: PopulationRow) -> str:
     return ", ".join(parts)
 
 
-def _settings(scenario: str, protocol: str, settings: Mapping[str, Any]) -> _Settings:
+def _settings(scenario: str, protocol: str, settings: Mapping[str, Scalar]) -> _Settings:
     """Raises ValueError for texts that no run of wps-load has."""
 
     def whole(name: str) -> int | None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import PurePath
-from typing import Any
 
 from wps_load.plurals import counted
 from wps_load.report import tables
-from wps_load.report.document import Summary
+from wps_load.report.document import Scalar, Summary
 from wps_load.report.topology import population_words, roles_words
 from wps_load.workload.scenarios import SCENARIOS
 
@@ -24,7 +23,7 @@ def settings_words(summary: Summary) -> str:
     """What was requested, in a few words: the same for all runs with the same settings."""
     run, settings = summary["run"], summary["run"]["settings"]
     parts = [f"{scenario_words(summary)} over {run['protocol']}"]
-    if (users := settings.get("users")) is not None:
+    if isinstance(users := settings.get("users"), int):
         parts.append(counted(tables.number(users), "user"))
     scenario = SCENARIOS.get(run["scenario"])
     if scenario is not None and scenario.publishes:
@@ -53,7 +52,7 @@ _NAMED = 6
 """So many populations are named in a sentence."""
 
 
-def load_words(settings: Mapping[str, Any]) -> str:
+def load_words(settings: Mapping[str, Scalar]) -> str:
     """The rate that was requested."""
     if explored := settings.get("wps-capacity"):
         return f"searched {explored}"

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from wps_load.capacity.units import BILLED_MESSAGE_BYTES
 from wps_load.clock import NS_PER_MS, NS_PER_S
-from wps_load.report.document import Capacity, SloRow, StagesSection
+from wps_load.report.document import Capacity, Scalar, SloRow, StagesSection
 from wps_load.report.interval import p99_ms
 from wps_load.report.model import (
     ConnectionCounts,
@@ -204,5 +204,5 @@ def versions() -> dict[str, str]:
     return found
 
 
-def _host() -> dict[str, object]:
+def _host() -> dict[str, Scalar]:
     return {"system": platform.system(), "machine": platform.machine(), "cpus": os.cpu_count()}
