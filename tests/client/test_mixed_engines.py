@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.client.engine_runs import Done, Run
+from tests.client.engine_runs import Done, Run, until
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.settings.run_config import Population, RunConfig
+from wps_load.workload.chaos import CutPlan
 from wps_load.workload.scenarios import JOIN_AND_PUBLISH
 from wps_load.workload.values import Share
 
@@ -195,3 +196,27 @@ def test_members_of_other_populations_hear_streams_each_as_their_protocol_has_th
     streams = timed(done, 0, 0, "first_fragment")
     assert [timed(done, 0, number, "first_fragment") for number in range(4)] == [streams, streams, 0, 0]
     assert streams > 0
+
+
+@pytest.mark.parametrize("engines", [1, 2])
+def test_cuts_of_a_population_hit_its_own_users_as_often_as_it_says(live_emulator: str, engines: int) -> None:
+    changed = mix(
+        {"name": "calm", "scenario": "idle", "users": HALF},
+        {
+            "name": "cut",
+            "scenario": "recovery",
+            "users": HALF,
+            "protocol": "json-reliable",
+            "cut": CutPlan.parse("20/s reset"),
+        },
+    )
+    run = Run(live_emulator, 20, changed=changed, engines=engines).settle()
+    run.measure(500)
+    until(lambda: sum(engine.open for engine in run.engines) == 20, "everybody back")
+    calm, cut = (
+        sum(
+            engine.populations[at].context.recorder.total().counters.get("connections_cut", 0) for engine in run.engines
+        )
+        for at in range(2)
+    )
+    assert (calm, cut) == (0, 10), "ten in half a second: each of its users once"

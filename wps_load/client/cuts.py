@@ -7,7 +7,7 @@ still recovering from the last one) is left out; `connections.cut` counts what w
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from typing import Protocol
 
 from wps_load.client.connection import Cut
@@ -29,11 +29,18 @@ class Victim(Protocol):
 class Cutter:
     """Cuts from `start_ns`, the measure phase's beginning in our clock, until its end, which may be moved.
 
-    `users`: those of this process, by index, as they come and go.
+    `users`: the population's users of this process, by index, as they come and go. `present`: the indices of all users
+    that are there, of all populations and processes.
     """
 
     def __init__(
-        self, context: PopulationContext, users: Mapping[int, Victim], plan: CutPlan, start_ns: int, until_ns: int
+        self,
+        context: PopulationContext,
+        users: Mapping[int, Victim],
+        present: Collection[int],
+        plan: CutPlan,
+        start_ns: int,
+        until_ns: int,
     ) -> None:
         self._until_ns = until_ns
         self._users = users
@@ -41,8 +48,8 @@ class Cutter:
         self._kind = Cut(plan.kind)
         self._code = plan.code
         self._seed = context.settings.seed
-        self._belongs = lambda index: context.run.audiences.population_of(index) == context.number
-        self._present = set(range(context.users))
+        self._belongs = lambda index: context.run.audiences.belongs(index, (context.number,))
+        self._present = set(filter(self._belongs, present))
         self._turn = 0
         self._victims = victims(self._seed, self._present)
         self._all: Iterator[Victim] | None = None

@@ -139,7 +139,7 @@ class Engine:
         epochs.announce(epoch)
         self.run.scheduler.call_at(epoch.start_ns, lambda _: epochs.enter(epoch.number), first=True)
         for each in self.populations:
-            each.announce(epoch)
+            each.announce(epoch, self._present)
 
     def change_rate(self, at_ns: int, total_rate: Fraction) -> None:
         """From `at_ns` of our clock on, all publishers of the run together send `total_rate` messages a second."""

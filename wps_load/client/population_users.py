@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import gevent
 
@@ -135,12 +135,15 @@ class PopulationRunner:
 
     # -- epochs ----------------------------------------------------------------------------------------------
 
-    def announce(self, epoch: Epoch) -> None:
-        """Publishing in this epoch, and the cuts of the first one that is measured."""
+    def announce(self, epoch: Epoch, present: Collection[int]) -> None:
+        """Publishing in this epoch, and the cuts of the first one that is measured.
+
+        `present`: the indices of the users that are there, of all populations and processes.
+        """
         self.plan.announce(epoch)
         cut = self.context.settings.cut
         if cut is not None and self._cutter is None and epoch.number > 0:
-            self._cutter = Cutter(self.context, self.users, cut, epoch.start_ns, epoch.until_ns)
+            self._cutter = Cutter(self.context, self.users, present, cut, epoch.start_ns, epoch.until_ns)
 
     def attend(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> None:
         """Users of the run have come and gone, here or elsewhere: what is divided among them follows."""
