@@ -140,6 +140,20 @@ def test_users_default_to_the_sum_of_numbers(made: Path) -> None:
     assert read(made, HOSTS + VIEWERS, users=None).users is None
 
 
+def test_a_mix_of_shares_is_not_run_with_one_user(made: Path) -> None:
+    def unset(content: str, **options: str) -> RunConfig:
+        made.write_text(content)
+        values = {"wps_mix": str(made), **options}
+        return load(values, users=None, users_if_unset=1, spawn_rate=20.0, environ={}, run_time_s=20.0)
+
+    with pytest.raises(
+        ConfigError, match=r"^--users: a number of users: the populations of chat.toml are"
+    ):
+        unset(HOSTS + VIEWERS)
+    assert unset(HOSTS + VIEWERS.replace('"60%"', "5")).users == 7
+    assert unset(HOSTS + VIEWERS, wps_stages="20:10s,40:10s").peak_users == 40
+
+
 def test_runs_of_another_mix_are_not_compared(made: Path) -> None:
     one = read(made, HOSTS + VIEWERS)
     assert one.settings_hash == read(made.with_name("other.toml"), HOSTS + VIEWERS).settings_hash

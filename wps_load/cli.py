@@ -18,7 +18,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "emulator": "run a local Azure Web PubSub",
         "upstream": "run an app server: negotiate endpoint and echo event handler",
         "token": "print a Client URL",
-        "doctor": "check the way to the target before a run",
+        "doctor": "check the path to the target before a run",
         "plan": "say what a run will do and cost, without connecting",
         "report": "render a finished run again",
         "compare": "say whether runs got worse, with statistics",

@@ -41,10 +41,14 @@ class TestWell:
         found = lines(result.out)
         assert (result.code, result.err) == (0, "")
         assert result.out.startswith("Target: embedded emulator at http://127.0.0.1:")
-        assert found["echo"].startswith("pass by way of a group in ")
+        assert found["echo"].startswith("pass through a group in ")
         assert found["TLS"].startswith("skip")
         assert list(found)[-1] == "local ports"
         assert result.out.splitlines()[-1].endswith(" 0 failed.")
+
+    def test_a_ready_name_in_front_as_for_run(self, run: Run, target: list[str]) -> None:
+        result = run("doctor", "idle", *target, "--json")
+        assert (result.code, json.loads(result.out)["scenario"]) == (0, "idle")
 
     def test_as_one_document(self, run: Run, target: list[str]) -> None:
         result = run("doctor", "--json", *target, "--wps-units", "1", "--users", "2000")
@@ -81,7 +85,7 @@ class TestWell:
     def test_an_echo_over_every_subprotocol(self, run: Run, target: list[str], protocol: str, data_type: str) -> None:
         result = run("doctor", *target, "--wps-protocol", protocol, "--wps-data-type", data_type)
         assert result.code == 0
-        assert lines(result.out)["echo"].startswith("pass by way of a group in ")
+        assert lines(result.out)["echo"].startswith("pass through a group in ")
 
     @pytest.mark.parametrize("protocol", ["simple", "json"])
     def test_an_answer_of_the_event_handler(self, run: Run, target: list[str], protocol: str) -> None:
@@ -117,7 +121,7 @@ class TestWell:
         assert (result.code, result.err) == (0, "")
         _, hosts, viewers = result.out.split(":\n")[:3]
         assert result.out.count("(protobuf, hub bench):\n") == result.out.count("viewers (simple, hub bench):\n") == 1
-        assert lines(hosts)["echo"].startswith("pass by way of a group in ")
+        assert lines(hosts)["echo"].startswith("pass through a group in ")
         assert lines(hosts)["REST"].startswith("pass sent to one ")
         assert lines(viewers)["upgrade"].startswith("pass no subprotocol")
         wrong = run("doctor", *target, "--wps-mix", file, "--wps-roles", "webpubsub.sendToGroup", "--json")
@@ -145,7 +149,7 @@ class TestBroken:
         found = lines(result.out)
         assert result.code == 1
         assert found["upgrade"].startswith("fail the service does not accept the token (status 401)")
-        assert found["echo"] == "skip upgrade comes first"
+        assert found["echo"] == "skip upgrade failed"
 
     @pytest.mark.program
     def test_messages_that_do_not_come_back(self, run: Run) -> None:
@@ -166,7 +170,7 @@ class TestBroken:
         found = lines(result.out)
         assert result.code == 1
         assert found["TCP"].startswith("fail")
-        assert {found[name] for name in ("TLS", "clock", "upgrade", "echo", "REST")} == {"skip TCP comes first"}
+        assert {found[name] for name in ("TLS", "clock", "upgrade", "echo", "REST")} == {"skip TCP failed"}
 
     def test_a_negotiate_endpoint_that_is_not_there(self, run: Run) -> None:
         with socket.socket() as bound:
@@ -181,7 +185,7 @@ class TestBroken:
         monkeypatch.setattr(machine, "hard_open_files", lambda: 1024)
         result = run("doctor", *target, "--users", "2000", "--processes", "2")
         assert result.code == 1
-        assert lines(result.out)["open files"].startswith("fail 1,000 connections a process")
+        assert lines(result.out)["open files"].startswith("fail 1,000 connections per process")
 
 
 class TestTls:
@@ -193,7 +197,7 @@ class TestTls:
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         with tls_server(authority) as port:
             result = run("doctor", "--wps-connection-string", connection(port), "--wps-ca-file", "ca.pem")
-        assert "the certificate is trusted and valid for " in lines(result.out)["TLS"]
+        assert "the certificate is trusted and expires in " in lines(result.out)["TLS"]
         assert lines(result.out)["TLS"].startswith("pass TLSv1.")
 
     def test_unknown_authority(self, run: Run, authority: trustme.CA) -> None:

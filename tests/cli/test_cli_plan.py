@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.cli_program import Run
-from wps_load.commands import plan
+from wps_load.commands import plan, ready
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.conf"))
 MIXES = sorted(path.stem for path in CONFIGS[0].parent.glob("*.toml"))
@@ -41,6 +41,13 @@ def test_the_guides_row_needs_two_units_at_80_percent(run: Run) -> None:
     assert found["in all"].startswith("1,800 messages in (")
     assert ", 180,000 out (" in found["in all"]
     assert found["this load"].startswith("2 x Standard_S1: connections 50%, outbound")
+
+
+def test_a_mix_by_its_option_is_planned_as_by_its_name(run: Run) -> None:
+    path = ready.mixes()["chat"]
+    by_option = run("plan", "--wps-mix", path)
+    assert rows(by_option.out)["connections"].startswith("100, ")
+    assert rows(by_option.out)["this load"] == rows(run("plan", "chat").out)["this load"]
 
 
 def test_growth_and_prices(run: Run, tmp_path: Path) -> None:

@@ -40,6 +40,18 @@ def test_a_scenario_has_its_ready_file(argv: tuple[str, ...], name: str) -> None
     assert found[-1:] == list(argv[-1:]) or argv in ((), ("churn",))
 
 
+def test_a_mix_by_its_option_runs_as_by_its_name(tmp_path: Path) -> None:
+    mix = tmp_path / "own.toml"
+    mix.write_text('[[population]]\nname = "a"\nusers = 30\n[[population]]\nname = "b"\nusers = 40\n')
+    named, by_option = made(str(mix)), made("--wps-mix", str(mix))
+    assert set(named) == set(by_option)
+    assert value(named, "--users") == "70", "the file's own numbers"
+    assert value(named, "--config") is value(by_option, "--config") is None
+    mix.write_text('[[population]]\nname = "a"\nusers = "100%"\n')
+    assert value(made("--wps-mix", str(mix)), "--users") == "100"
+    assert value(made("--wps-mix", str(mix), "-u", "9"), "--users") is None
+
+
 @pytest.mark.parametrize(
     ("argv", "rate"),
     [

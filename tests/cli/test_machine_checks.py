@@ -51,7 +51,7 @@ def test_what_a_system_does_not_tell_is_skipped_with_a_sentence() -> None:
     assert {name for name, check in found.items() if check.level is Level.SKIP} == {
         "files", "local ports", "conntrack", "memory",
     }  # fmt: skip
-    assert found["memory"].found == "this system does not tell how much memory is left"
+    assert found["memory"].found == "this system does not report how much memory is left"
     assert found["first limit"].found == "open files, at 924 connections to one service"
 
 

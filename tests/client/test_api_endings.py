@@ -159,4 +159,4 @@ def test_a_loss_is_told_with_the_services_own_words() -> None:
     assert caught.value.label == "closed_1008"
     assert str(caught.value) == "the service closed the connection with code 1008: quota exceeded"
     sentence = taken(engine).sentences["disconnect", "closed_1008"]
-    assert sentence == f"a connection ended unasked: {caught.value}"
+    assert sentence == f"a connection dropped: {caught.value}"

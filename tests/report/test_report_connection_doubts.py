@@ -134,7 +134,7 @@ def test_a_silent_run_without_a_measure_phase_has_measured_nothing() -> None:
 def test_tasks_that_never_did_anything_have_passed_nothing() -> None:
     quiet = replace(NONE, requested_end=0, requested_mean=0.0)
     made = replace(run(quiet, has_messages=False, totals=None, slo="none"), snapshot=Snapshot())
-    assert "The tasks of 50 users asked for no connection" in errors(made)["not_measured"]
+    assert "The tasks of 50 users opened no connection" in errors(made)["not_measured"]
     by_rest = replace(made, snapshot=Snapshot({}, {("rest_publish", "rest_401"): 1}))
     assert not errors(by_rest), "users that send by REST have no connection"
     assert not errors(replace(made, connections=replace(quiet, target=0))), "there were other people's users only"

@@ -31,9 +31,9 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One result: what was found, and what to do where it is not well.
+    """One result: what was found, and what to do about it if it did not pass.
 
-    `label`: of what the other side did; `way`: in a mix, which of several ways to the target it is about.
+    `label`: the label of a failure; `way`: in a mix, which of several paths to the target it is about.
     """
 
     name: str
@@ -65,9 +65,11 @@ def open_files(hard_limit: int, users: int | None, processes: int) -> Check:
     """Each connection is a descriptor of its worker; a run raises the soft limit to the hard one by itself."""
     name, room = "open files", max(0, hard_limit - RESERVED_FILES)
     if users is None:
-        return Check(name, Level.PASS, f"room for {room:,} connections a process; -u tells how many are needed")
+        return Check(
+            name, Level.PASS, f"room for {room:,} connections per process; give -u to see whether that is enough"
+        )
     each = math.ceil(users / processes)
-    found = f"{each:,} connections a process, and room for {room:,}"
+    found = f"{each:,} connections per process, room for {room:,}"
     if each <= room:
         return Check(name, Level.PASS, found)
     advice = "raise the hard limit (ulimit -Hn, LimitNOFILE=)"
@@ -86,13 +88,13 @@ def local_ports(
     """
     name = "local ports"
     if range_ is None:
-        return Check(name, Level.SKIP, "this system does not tell its range of local ports")
+        return Check(name, Level.SKIP, "this system does not report its range of local ports")
     room = (range_[1] - range_[0] + 1) * max(1, addresses)
     if users is None:
         return Check(name, Level.PASS, f"{room:,} to this target")
     needed = users + math.ceil(reopened_per_s * 60)
     found = f"{needed:,} needed, {room:,} to this target"
-    advice = "widen net.ipv4.ip_local_port_range, give more source addresses (--wps-bind), or use more machines"
+    advice = "widen net.ipv4.ip_local_port_range, add source addresses (--wps-bind), or use more machines"
     if needed > room:
         return Check(name, Level.FAIL, found, advice)
     if needed > 0.8 * room:
@@ -111,14 +113,14 @@ def processors(cpus: int, processes: int, load_average: float, *, emulator: bool
             name,
             Level.WARN,
             found,
-            "they will take each other's time, and latencies show it: use fewer processes, or another machine",
+            "they will compete for CPU, which adds to latencies: use fewer processes or a larger machine",
         )
     if load_average > 0.5 * cpus:
         return Check(
             name,
             Level.WARN,
             f"{found}; the machine is busy (load average {load_average:.1f})",
-            "end what else runs here: it makes latencies longer",
+            "stop other programs: they add to latencies",
         )
     return Check(name, Level.PASS, found)
 
@@ -126,22 +128,22 @@ def processors(cpus: int, processes: int, load_average: float, *, emulator: bool
 def precise_timer(available: bool) -> Check:
     """Due times are kept within 0.1 ms by timerfd; elsewhere the event loop sleeps in whole milliseconds."""
     if available:
-        return Check("timer", Level.PASS, "messages leave within 0.1 ms of their due time")
-    return Check("timer", Level.WARN, "this system has no timerfd: messages may leave 1 ms late", "run on Linux")
+        return Check("timer", Level.PASS, "messages are sent within 0.1 ms of their due time")
+    return Check("timer", Level.WARN, "this system has no timerfd: messages may be up to 1 ms late", "run on Linux")
 
 
 def clock(offset_s: float | None) -> Check:
-    """`offset_s`: this machine's clock minus the target's, to the second; None: the target told no time."""
+    """`offset_s`: this machine's clock minus the target's, to the second; None: the target sent no time."""
     name = "clock"
     if offset_s is None:
-        return Check(name, Level.SKIP, "the target does not tell its time")
+        return Check(name, Level.SKIP, "the target does not report its time")
     found = f"{abs(offset_s):.0f} s {'ahead of' if offset_s > 0 else 'behind'} the target's"
-    advice = "set the clock (NTP): tokens are valid by it"
+    advice = "set the clock (NTP): a token's validity depends on it"
     if abs(offset_s) > CLOCK_FAIL_S:
         return Check(name, Level.FAIL, found, advice)
     if abs(offset_s) > CLOCK_WARN_S:
         return Check(name, Level.WARN, found, advice)
-    return Check(name, Level.PASS, "agrees with the target's to some seconds")
+    return Check(name, Level.PASS, "within a few seconds of the target's")
 
 
 # -- certificate and token -------------------------------------------------------------------------------------
@@ -153,7 +155,7 @@ def certificate(expires_s: int | None, now_s: int, protocol: str, *, verified: b
     if not verified or expires_s is None:
         return Check(name, Level.WARN, f"{protocol}; the certificate is not verified", "leave out --wps-insecure")
     days = (expires_s - now_s) // 86_400
-    found = f"{protocol}; the certificate is trusted and valid for {days} more days"
+    found = f"{protocol}; the certificate is trusted and expires in {days} days"
     if expires_s - now_s < CERTIFICATE_WARN_S:
         return Check(name, Level.WARN, found, "renew the certificate soon")
     return Check(name, Level.PASS, found)
@@ -222,7 +224,7 @@ def _token_fault(claims: Mapping[str, Any], path: str, now_s: int, run_s: float 
             return Check(name, Level.WARN, f"it is valid for {_left(claims, now_s)}, the run lasts {run_s:g} s", how)
     audiences = _texts(claims.get("aud"))
     if audiences and not any(audience.rstrip("/").endswith(path.rstrip("/")) for audience in audiences):
-        return Check(name, Level.FAIL, "it was made for another hub than the URL names", "ask for a new Client URL")
+        return Check(name, Level.FAIL, "its audience is not the hub in the URL", "ask for a new Client URL")
     return None
 
 
@@ -238,5 +240,5 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _grants(roles: Sequence[str], needed: str) -> bool:
-    """A role for single groups or patterns may be enough for the groups that are meant: the echo will tell."""
+    """A role for single groups or patterns may be enough for the groups that are meant: the echo check decides."""
     return any(role == needed or role.startswith((f"{needed}.", f"{needed}s.")) for role in roles)

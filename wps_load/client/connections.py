@@ -109,7 +109,7 @@ class Connections:
         self._closed_traffic = self._closed_traffic.plus(_traffic_of(link))
         if counted:
             self.context.recorder.count("connections_dropped")
-            self.context.failed("disconnect", lost.label, f"a connection ended unasked: {lost.message}", lost.advice)
+            self.context.failed("disconnect", lost.label, f"a connection dropped: {lost.message}", lost.advice)
         return at_ns
 
     def ping_refused(self, link: OpenLink, lost: ConnectionLost) -> bool:

@@ -201,7 +201,7 @@ def _kind(error: Exception) -> str:
 _SAID: Final = {
     "unavailable": "there is no credential of the kind {kind} here",
     "refused": "Entra ID gives no token to the credential {kind}",
-    "unreachable": "Entra ID cannot be asked for a token with the credential {kind}",
+    "unreachable": "Entra ID cannot be reached for a token (credential {kind})",
 }
 
 

@@ -34,7 +34,7 @@ def unpacked(body: bytes, encoding: str | None) -> bytes:
         if name in ("", "identity"):
             continue
         if name not in ("gzip", "x-gzip", "deflate"):
-            raise NoClientUrl(f"its body is encoded as {name[:20]!r}, which was not asked for")
+            raise NoClientUrl(f"its body is encoded as {name[:20]!r}, which was not requested")
         # deflate is zlib's format, which some servers leave out
         raw = name == "deflate" and not (len(body) > 1 and body[0] & 15 == 8 and (body[0] << 8 | body[1]) % 31 == 0)
         inflater = zlib.decompressobj(-zlib.MAX_WBITS if raw else zlib.MAX_WBITS | 32)

@@ -1,4 +1,4 @@
-"""What `doctor` says of the place it finds: addresses and aliases, what stands in front, and how far it is. Pure."""
+"""Checks of the target's host: addresses and aliases, what answers for it, and its round trip. Pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FAR_MS: Final = 15.0
 """A TCP handshake within a region takes a millisecond or two; between regions, tens of them."""
 _PRIVATELINK: Final = ".privatelink."
 _REGION: Final = (
-    "put the generator into the service's region: every round trip has this in it, and every new connection several"
+    "run the generator in the service's region: this is in every round trip, several times in every new connection"
 )
 
 
@@ -39,10 +39,10 @@ def name(host: str, addresses: Sequence[str], canonical: str, took_ms: float, *,
         found += f", an alias (CNAME) of {alias}"
     found += f", in {took_ms:.1f} ms" + (" (the proxy's)" if is_proxy else "")
     if _PRIVATELINK in f".{host.lower()}":
-        advice = "give the public name, NAME.webpubsub.azure.com: certificates are not for the privatelink name"
+        advice = "use the public name, NAME.webpubsub.azure.com: certificates do not cover the privatelink name"
         return Check("name", Level.WARN, found, advice)
     if _PRIVATELINK in alias and "public" in kinds:
-        advice = "it has a private endpoint, and this machine's DNS does not know it: link the private DNS zone"
+        advice = "it has a private endpoint that this machine's DNS does not resolve: link the private DNS zone"
         return Check("name", Level.WARN, found, advice)
     return Check("name", Level.PASS, found)
 
@@ -52,12 +52,12 @@ def health(status: int, server: str | None, via: str | None, took_ms: float) -> 
     who = [f"{label}: {quote(value)}" for label, value in (("Server", server), ("Via", via)) if value]
     found = f"/api/health answered {status} in {took_ms:.1f} ms" + (f"; {', '.join(who)}" if who else "")
     if via:
-        found += " (a proxy stands between)"
+        found += " (through a proxy)"
     if status == 200:
         return Check("health", Level.PASS, found)
-    advice = "check the state of the resource, and what stands in front of it"
+    advice = "check the state of the resource and of any gateway in front of it"
     if status == 403:
-        advice = "a network rule, or a gateway, forbids it: see the resource's networking"
+        advice = "a network rule or a gateway forbids it: see the resource's networking page"
     if status in (502, 503, 504):
         advice = "a gateway in front finds no service behind it: check its backend"
     return Check("health", Level.WARN, found, advice)
@@ -78,5 +78,5 @@ def token_kind(key_id: str | None, claims: Mapping[str, Any]) -> str:
     if (key_id or "").startswith("s-"):
         return f"made by the service (kid s-...{by})"
     if key_id:
-        return f"signed by somebody else's key (kid {quote(key_id)}{by})"
+        return f"signed with an unknown key (kid {quote(key_id)}{by})"
     return f"signed with an access key{by}"

@@ -90,7 +90,7 @@ class Way:
                 if only and name not in only:
                     continue
                 if broken:
-                    yield skipped(name, f"{broken} comes first")
+                    yield skipped(name, f"{broken} failed")
                     continue
                 check = _judged(name, step)
                 yield check
@@ -107,7 +107,7 @@ class Way:
         target = self.config.target
         if target.kind is TargetKind.CLIENT_URL:
             self._url = target.url
-            return Check(CLIENT_URL, Level.PASS, "given, the same for all connections")
+            return Check(CLIENT_URL, Level.PASS, "given, one for all connections")
         if target.kind is TargetKind.NEGOTIATE:
             negotiator = Negotiator(target.url, self.network.straight, timeout_s=self._limit_s)
             try:
@@ -126,7 +126,7 @@ class Way:
             source, config.population.hub, self._user, config.population.roles, (), lifetime_s, unix_time_s(), path
         )
         self._url = client_url_with_token(source, config.population.hub, minted, path)
-        return Check(CLIENT_URL, Level.PASS, "made for each connection with the access key")
+        return Check(CLIENT_URL, Level.PASS, "signed with the access key, one for each connection")
 
     def _made_by_service(self) -> Check:
         """With Entra ID: the first client token, which the run then has already."""
@@ -218,7 +218,7 @@ class Way:
             if dead:
                 self.addresses -= len(dead)
                 said = f"{found}, but of {len(addresses)} addresses {', '.join(dead)}"
-                return Check("TCP", Level.WARN, said, "check routes and firewall; a run uses the others")
+                return Check("TCP", Level.WARN, said, "check routes and the firewall; a run uses the other addresses")
         return check
 
     def _tls(self) -> Check:
@@ -278,7 +278,7 @@ class Way:
         if config.population.scenario_row.calls_handler(config.population.protocol):
             return Check("echo", Level.PASS, f"the event handler answered in {talk.echo_by_handler():.1f} ms")
         took_ms = talk.echo_in_group(f"{self._user}-group")
-        return Check("echo", Level.PASS, f"by way of a group in {took_ms:.1f} ms")
+        return Check("echo", Level.PASS, f"through a group in {took_ms:.1f} ms")
 
     def _rest(self) -> Check:
         """One send to our connection, and its delivery: to all would disturb others in the hub."""
@@ -291,7 +291,7 @@ class Way:
         tokens = config.client_tokens
         named = config.target.has_key or tokens.each
         if talk.connection_id is None and not named:
-            return skipped("REST", f"a simple client with a {tokens} token has no name that a send could be for")
+            return skipped("REST", f"a simple client with a {tokens} token has no user id to send to")
         data, sent_ns = talk.rest_data()
         sender = RestSender(access, sender_of.hub, self.network, timeout_s=self._limit_s)
         try:

@@ -1,4 +1,4 @@
-"""`wps-load doctor`: checks the way to the target before a run."""
+"""`wps-load doctor`: checks the path to the target before a run."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from wps_load.client.local_addresses import Sources
 from wps_load.client.stream import Network
 from wps_load.client.ways import ways_checks
 from wps_load.clock import NS_PER_S, DeadlineTimer
-from wps_load.commands import machine_checks, packages
+from wps_load.commands import machine_checks, packages, ready
 from wps_load.commands.parsing import parse_run, run_parser
+from wps_load.commands.run import as_settings
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
 from wps_load.plurals import counted
@@ -29,15 +30,18 @@ from wps_load.settings.texts import TIERS
 from wps_load.workload.values import whole
 
 _EXAMPLE = """\
-This installation: packages, imports. This machine: open files, local ports, processors, timer. The way: Client URL and
-token (who made it, claims, roles for the scenario), name (public or private, aliases), TCP (how far), TLS (certificate,
-expiry), health (what stands in front), clock, upgrade, one echo, REST where the scenario sends by it.
-One connection, one small message; a REST send goes to that connection only. Without a target: an embedded emulator.
-Of a mix (--wps-mix) each way once: every protocol, hub and place of the token, and who takes it.
-With --machine: how many connections this machine holds, and the first limit that more of them would hit.
+Checks the installation (packages, imports), this machine (open files, local ports, processors, timer) and the path to
+the target: Client URL and token (who made it, claims, roles for the scenario), name (public or private, aliases), TCP
+(how far), TLS (certificate, expiry), health (what answers), clock, upgrade, one echo, and REST if the scenario uses it.
+It opens one connection and sends one small message; a REST send goes to that connection only. Without a target it
+starts an embedded emulator. Of a mix it checks each combination of protocol, hub and credential once.
+--machine checks no target: it says how many connections this machine holds, and which limit more of them would hit.
+
+A run's own command line is accepted, also with the name of a scenario, a mix or a FILE.conf in front.
 Exit code 0: passed, perhaps with warnings; 1: a check failed; 2: usage.
 
 examples:
+  wps-load doctor chat
   wps-load doctor --machine --processes -1
   wps-load doctor --config configs/broadcast.conf --users 1000 --processes 2
 """
@@ -45,7 +49,7 @@ examples:
 
 def run(argv: Sequence[str]) -> int:
     """Prints each check as it is done: 0, or 1 if one failed. Raises ConfigError."""
-    parser = run_parser("doctor", "Checks the way to the target before a run.", _EXAMPLE)
+    parser = run_parser("doctor", "Checks the path to the target before a run.", _EXAMPLE)
     parser.add_argument(
         "--processes",
         env_var="LOCUST_PROCESSES",
@@ -59,7 +63,8 @@ def run(argv: Sequence[str]) -> int:
         help="only this installation, and how many connections this machine holds; no target",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document instead of lines")
-    arguments, config = parse_run(parser, argv)
+    parser.usage = "wps-load doctor [SCENARIO or FILE.conf] [options]"
+    arguments, config = parse_run(parser, as_settings(argv, os.environ, ready.configs()))
     processes = _processes(arguments.processes)
     if arguments.machine:
         Sources(config.bind or ()).judge()
@@ -128,7 +133,7 @@ def _bought(config: RunConfig) -> Iterator[Check]:
     room, users = tier.connections_per_unit * units, config.peak_users
     found = f"{tier.sku}, {counted(units, 'unit')}: {room:,} connections"
     if users is not None and users > room:
-        yield Check("units", Level.WARN, f"{found}, and {users:,} are asked for", "add units, or use fewer users")
+        yield Check("units", Level.WARN, f"{found}, but {users:,} are requested", "add units, or use fewer users")
     else:
         yield Check("units", Level.PASS, found)
 

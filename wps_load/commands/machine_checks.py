@@ -79,7 +79,7 @@ def room(found: Machine, users: int | None, cpu_us: float) -> Iterator[Check]:
     names = {wall.name for wall in ordered}
     for field, name, what in _TELLS:
         if getattr(found, field) is None and name not in names:
-            yield Check(name, Level.SKIP, f"this system does not tell {what}")
+            yield Check(name, Level.SKIP, f"this system does not report {what}")
     first = ordered[0]
     fits = users is None or users <= first.connections
     found_first = f"{first.name}, at {first.connections:,} connections to one service"
@@ -90,7 +90,7 @@ def _wall(wall: Wall, users: int | None) -> Check:
     found = f"{wall.connections:,} connections ({wall.found})"
     if users is None or users <= wall.connections:
         return Check(wall.name, Level.PASS, found)
-    return Check(wall.name, _level(wall), f"{found}, and {users:,} are asked for", wall.more)
+    return Check(wall.name, _level(wall), f"{found}, but {users:,} are requested", wall.more)
 
 
 def _level(wall: Wall) -> Level:

@@ -45,7 +45,7 @@ def versions(requirements: Iterable[str], installed: Callable[[str], str]) -> Ch
             wrong.append(f"{requirement.name} is {found}, needed is {requirement.specifier}")
     if wrong:
         return Check("packages", Level.FAIL, "; ".join(wrong), "install wps-load again: pip install --upgrade wps-load")
-    return Check("packages", Level.PASS, f"{count} packages, all of versions that it is tested with")
+    return Check("packages", Level.PASS, f"{count} packages, all in tested versions")
 
 
 @cache
@@ -58,6 +58,6 @@ def imports(modules: tuple[str, ...]) -> Check:
     except subprocess.TimeoutExpired:
         return Check("imports", Level.FAIL, f"importing what a run imports takes longer than {_LIMIT_S} s")
     if done.returncode == 0:
-        return Check("imports", Level.PASS, "what a run imports can be imported")
+        return Check("imports", Level.PASS, "all modules of a run load")
     last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
     return Check("imports", Level.FAIL, last, "install wps-load again, in an environment of its own")

@@ -110,7 +110,8 @@ def parse_run(
     try:
         config = load(
             vars(arguments),
-            users=users if count is None else count,
+            users=count,
+            users_if_unset=users,
             spawn_rate=spawn_rate,
             run_time_s=run_time_s,
             environ=environ,

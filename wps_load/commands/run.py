@@ -80,6 +80,7 @@ class _Asked:
     spawn_rate: str | None
     run_time: str | None
     scenario: str | None
+    mix: str | None
     stages: str | None
     capacity: str | None
     web: bool
@@ -94,7 +95,7 @@ def arguments(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[
     asked = _read(argv, environ)
     if named is not None and asked.config is not None:
         raise ConfigError([Fault("--config", asked.config, f"nothing beside {named}, which is a config file already")])
-    mix = None if named is None else _mix(named, configs)
+    mix = _mix_of(named, asked, configs)
     if mix is not None:
         return [*_of_mix(mix, asked), *asked.rest]
     path = Path(asked.config) if asked.config is not None else _config(named or asked.scenario or _FIRST, configs)
@@ -114,6 +115,13 @@ def _shown(asked: _Asked) -> list[str]:
     """Where the run is seen: on a page, or in a line; a worker's is its master's."""
     place = ["--headful"] if asked.web else [] if asked.worker else ["--headless"]
     return place if asked.table else [*place, "--only-summary"]
+
+
+def _mix_of(named: str | None, asked: _Asked, configs: Mapping[str, Path]) -> Path | None:
+    """The mix that is named in front, or else by its option; None: there is none, or a config file says the rest."""
+    if named is not None:
+        return _mix(named, configs)
+    return None if asked.mix is None or asked.config is not None else Path(asked.mix)
 
 
 def _mix(name: str, configs: Mapping[str, Path]) -> Path | None:
@@ -138,11 +146,12 @@ def _of_mix(path: Path, asked: _Asked) -> list[str]:
 
 
 def _load_of_mix(path: Path, asked: _Asked) -> list[str]:
-    """A hundred users for a minute, unless the command line says otherwise."""
+    """A hundred users, or the file's own numbers of them, for a minute, unless the command line says otherwise."""
     made: list[str] = []
     if asked.users is None:
-        made += ["--users", _MIX_USERS]
-        asked = replace(asked, users=_MIX_USERS)
+        users = _numbers_of(path) or _MIX_USERS
+        made += ["--users", users]
+        asked = replace(asked, users=users)
     if asked.run_time is None:
         made += ["--run-time", _MIX_TIME]
         asked = replace(asked, run_time=_MIX_TIME)
@@ -151,19 +160,28 @@ def _load_of_mix(path: Path, asked: _Asked) -> list[str]:
     return [*made, "--wps-mix", str(path)]
 
 
+def _numbers_of(path: Path) -> str | None:
+    """The users of a mix whose populations all have numbers; None: shares, or what is reported later."""
+    try:
+        tables = tomllib.loads(path.read_text("utf-8-sig"))["population"]
+        return str(sum(int(table["users"]) for table in tables))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def as_settings(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[str, Path]) -> list[str]:
     """The same command line for a command that reads a run's settings and runs nothing.
 
     What is named in front becomes `--config` or `--wps-mix`, with the spawn rate that the run would
     take. Raises ConfigError.
     """
-    if not argv or argv[0].startswith("-"):
-        return list(argv)
-    named, rest = argv[0], argv[1:]
+    named, rest = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else (None, argv)
     asked = _read(rest, environ)
-    mix = _mix(named, configs)
+    mix = _mix_of(named, asked, configs)
     if mix is not None:
         return [*_load_of_mix(mix, asked), *rest]
+    if named is None:
+        return list(argv)
     path = _config(named, configs)
     rate = None if asked.spawn_rate is not None else _spawn_rate(asked, _settings(path))
     return ["--config", str(path), *([] if rate is None else ["--spawn-rate", str(rate)]), *rest]
@@ -171,7 +189,7 @@ def as_settings(argv: Sequence[str], environ: Mapping[str, str], configs: Mappin
 
 _READ = (
     ("-f", "--locustfile"), ("--config",), ("-u", "--users"), ("-r", "--spawn-rate"), ("-t", "--run-time"),
-    ("--wps-scenario",), ("--wps-stages",), ("--wps-capacity",),
+    ("--wps-scenario",), ("--wps-mix",), ("--wps-stages",), ("--wps-capacity",),
 )  # fmt: skip
 
 
@@ -194,6 +212,7 @@ def _read(argv: Sequence[str], environ: Mapping[str, str]) -> _Asked:
         spawn_rate=given("spawn_rate"),
         run_time=given("run_time"),
         scenario=given("wps_scenario"),
+        mix=given("wps_mix"),
         stages=given("wps_stages"),
         capacity=given("wps_capacity"),
         web=found.web,

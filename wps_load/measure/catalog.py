@@ -48,7 +48,7 @@ METRICS: Final = (
     Metric("rest_publish", "ms", "the request", "the response"),
     Metric("rest_manage", "ms", "a request about groups, permissions or connections", "the response"),
     Metric("recover", "ms", "loss of the socket", "recovered"),
-    Metric("disconnect", "count", "usable", "a connection that ended unasked"),
+    Metric("disconnect", "count", "usable", "a connection that was dropped"),
 )
 METRIC_BY_NAME: Final = {metric.name: metric for metric in METRICS}
 

@@ -51,7 +51,7 @@ def connections_failed(seen: Evidence) -> Doubt | None:
         "connections_failed",
         "error",
         f"None of {tried:,} attempts to connect succeeded{_most_frequent(seen)}{hanging}: nothing was measured.",
-        "`wps-load doctor`, with the same options, checks the way to the target step by step.",
+        "`wps-load doctor`, with the same options, checks the path to the target step by step.",
     )
 
 
@@ -77,7 +77,7 @@ def address_unanswered(seen: Evidence) -> Doubt | None:
     return Doubt(
         "address_unanswered",
         "warning",
-        f"Of the target's addresses not all answered: {'; '.join(told[:3])}{more}.",
+        f"Not all of the target's addresses answered: {'; '.join(told[:3])}{more}.",
         "One connection in a minute waited 250 ms for it, which stands in its `connect`. Check this machine's routes "
         "(IPv6 that leads nowhere?), the name's records, and the server behind that address.",
     )
@@ -150,7 +150,7 @@ def not_measured(seen: Evidence) -> Doubt | None:
         return Doubt(
             "not_measured",
             "error",
-            f"The tasks of {counts.target:,} users asked for no connection and sent nothing: nothing was measured.",
+            f"The tasks of {counts.target:,} users opened no connection and sent nothing: nothing was measured.",
             "A WebPubSubUser connects with the first call of its client. Did its tasks run? See Locust's exceptions.",
         )
     if facts.measure_s or not counts.requested_end:
@@ -242,7 +242,7 @@ def _missing_advice(seen: Evidence) -> str:
     labels = {label for metric, label in seen.facts.snapshot.failures if metric in ("connect", "disconnect")}
     said = ["See the failures of `connect` and `disconnect` by label."]
     if any(metric == "connect" for metric, _ in seen.facts.snapshot.failures):
-        said.append("`wps-load doctor` checks the way to the target.")
+        said.append("`wps-load doctor` checks the path to the target.")
     if "http_429" in labels:
         said.append("http_429 is throttling: a unit of the service takes 1,000 connections; lower the spawn rate (-r).")
     if seen.facts.connections.dropped:

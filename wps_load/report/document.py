@@ -70,7 +70,7 @@ class SloRow(TypedDict):
 class ConnectionTotals(TypedDict):
     """Connections over the whole run, and over the measure phase."""
 
-    target: Annotated[Count, Meta(description="Connections asked for (-u, or the highest stage).")]
+    target: Annotated[Count, Meta(description="Connections requested (-u, or the highest stage).")]
     requested_mean: Annotated[Amount, Meta(description="Asked for over the measure phase, time-weighted.")]
     requested_end: Annotated[Count, Meta(description="Asked for at its end.")]
     open_mean: Annotated[
@@ -84,7 +84,7 @@ class ConnectionTotals(TypedDict):
     connecting: Annotated[Count, Meta(description="Attempts that the end of the run found under way.")]
     opened: Count
     failed: Count
-    dropped: Annotated[Count, Meta(description="Ended unasked.")]
+    dropped: Annotated[Count, Meta(description="Ended by the service or the network.")]
     reconnected: Count
     recovered: Count
     cut: Annotated[Count, Meta(description="By the scenario.")]
@@ -118,10 +118,7 @@ class Messages(TypedDict):
     lost: Annotated[Count, Meta(description="expected - delivered.")]
     missed: Annotated[
         Count,
-        Meta(
-            description="Deliveries that members would have had while they were disconnected unasked; beside lost, "
-            "never in expected."
-        ),
+        Meta(description="Deliveries to members whose connections had dropped; beside lost, never in expected."),
     ]
     duplicated: Count
     reordered: Count

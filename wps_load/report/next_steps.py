@@ -57,7 +57,7 @@ def _after_invalid(summary: Summary) -> list[NextStep]:
     if errors & _OWN_LIMITS:
         steps.append(NextStep("wps-load doctor --machine", "what this machine can hold"))
     if errors - _OWN_LIMITS - _TOO_SHORT or (not steps and not errors & _TOO_SHORT):
-        steps.append(NextStep(_doctor(summary), "the way to the target, step by step"))
+        steps.append(NextStep(_doctor(summary), "the path to the target, step by step"))
     return [*steps, *_longer(summary, errors)]
 
 
@@ -75,7 +75,7 @@ def _after_search(summary: Summary, found: Capacity, folder: str | None) -> list
     if value is None:
         tried = min((step["load"] for step in found["steps"]), default=None)
         if tried is None or tried < 2:
-            return [NextStep(_doctor(summary), "the way to the target, step by step")]
+            return [NextStep(_doctor(summary), "the path to the target, step by step")]
         wanted = {"wps-capacity": f"{variable}:{max(1, int(tried / _SEARCH_WIDTH))}..{int(tried)}"}
         return [NextStep(again(summary, wanted), "nothing held: the same search lower down")]
     steps = [] if folder is None else [NextStep(f"wps-load report {folder} --growth 2,5,10", "units for more of it")]
@@ -92,7 +92,7 @@ def _after_failure(summary: Summary) -> list[NextStep]:
     steps = []
     connects = summary["connections"]["failed"] or summary["connections"]["dropped"]
     if connects or any(slo.subject.startswith("connect") for slo in unmet):
-        steps.append(NextStep(_doctor(summary), "the way to the target, step by step"))
+        steps.append(NextStep(_doctor(summary), "the path to the target, step by step"))
     if all(slo.subject.startswith("connect") for slo in unmet):
         return steps
     search = _search(summary)

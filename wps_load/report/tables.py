@@ -127,7 +127,7 @@ def missed_sentence(summary: Summary) -> str:
     missed = summary["messages"].get("missed")
     if not missed:
         return ""
-    return f"Missed: {missed:,} deliveries that members would have had while they were disconnected unasked."
+    return f"Missed: {missed:,} deliveries to members whose connections had dropped."
 
 
 def not_sent_sentence(summary: Summary) -> str:
@@ -270,7 +270,7 @@ MESSAGE_WORDS = {
     "expected": "expected deliveries",
     "delivered": "delivered",
     "lost": "lost",
-    "missed": "missed while disconnected unasked",
+    "missed": "missed while dropped",
     "duplicated": "duplicated",
     "reordered": "reordered",
     "replayed": "replayed by a recovery",

@@ -36,6 +36,7 @@ def load(
     users: int | None,
     spawn_rate: float | None,
     environ: Mapping[str, str],
+    users_if_unset: int | None = None,
     run_time_s: float | None = None,
     sources: Mapping[str, SourceLevel] | None = None,
     locustfile: Locustfile | None = None,
@@ -46,9 +47,10 @@ def load(
     `values`: Locust's parsed options by `Option.dest`, and its `host`; others in it are ignored.
 
     `sources`: where each option that is set came from, by dest (`sources.levels`), so that a target by flag outdoes one
-    in a file, and a text that is set but empty is told from none. `users` None: not known yet (the web page asks).
-    `spawn_rate` None: Locust's default. `judged`: whether the options go together was judged already, by a master.
-    Raises ConfigError with every fault.
+    in a file, and a text that is set but empty is told from none. `users` None: nothing says how many. Then a mix of
+    numbers has its own, a mix of shares is refused, and other runs have `users_if_unset`; if that is None, too, the
+    number is not known yet (the web page asks). `spawn_rate` None: Locust's default. `judged`: a master has already
+    judged whether the options go together. Raises ConfigError with every fault.
     """
     given = GivenTarget(sources or {}, environ, values.get(HOST), locustfile or Locustfile())
     if str(values.get(BY_FLAG["--wps-target"].dest) or "").strip() == "emulator":
@@ -77,6 +79,8 @@ def load(
         path, content = source
         mixed = Mixed.read(path, content, reader, found["seed"])
         users = mixed.users if users is None else users
+        if users is None and users_if_unset is not None:
+            reader.faults += mixed.users_unset(found)
         own, of_run = mixed.demands()
         made = tuple(replace(each, slos=(*each.slos, *own.get(each.name, ()))) for each in mixed.populations)
         populations = made or populations
@@ -85,7 +89,7 @@ def load(
         populations=populations,
         mix=None if mixed is None else mixed.mix.name,
         slos_of_all=of_run,
-        users=users,
+        users=users_if_unset if users is None else users,
         spawn_rate=DEFAULT_SPAWN_RATE if spawn_rate is None else spawn_rate,
         run_time_s=run_time_s,
         given=tuple(_shown(reader.texts, row, found["seed"], target, mix=mixed is not None)),

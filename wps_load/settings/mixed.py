@@ -65,6 +65,11 @@ class Mixed:
         counts = [each.users.count for each in self.populations]
         return None if None in counts else sum(count or 0 for count in counts) or None
 
+    def users_unset(self, found: Mapping[str, Any]) -> Iterator[Fault]:
+        """A mix of shares needs a number of users: -u, or steps. `found`: the command line's values by field."""
+        if all(plan is None or plan.variable != "users" for plan in (found["stages"], found["capacity"])):
+            yield Fault("--users", None, f"a number of users: the populations of {self.mix.file} are shares of it")
+
     def demands(self) -> tuple[dict[str, tuple[Slo, ...]], tuple[Slo, ...]]:
         """Of the command line's SLOs those that name a population, by its name, and those of the whole run."""
         found = thresholds.parse(self.slo)

@@ -148,7 +148,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-token-rate", "token_rate", "100",
-        "client tokens that are asked for a second, at most, by each process that has the credential: a master with "
+        "client tokens requested per second, at most, by each process that has the credential: a master with "
         "its forks, or a worker on another host", rate,
     ),
     Option(

@@ -70,6 +70,12 @@ class Asked:
             del self._secrets[dest]
             setattr(self._environment.parsed_options, dest, changed[dest])
 
+    def complete(self, config: RunConfig) -> None:
+        """Locust, which would begin with one user, begins with as many as the run has if nothing says how many."""
+        options: Any = self._environment.parsed_options
+        if options.num_users is None:
+            options.num_users = config.users
+
     @property
     def shown(self) -> dict[str, str]:
         """What the page shows in the place of texts that hold secrets, by dest; nothing of those that are only that."""

@@ -29,7 +29,7 @@ NOBODY: Final = ""
 _CONNECTIONS: Final = {
     "opened": "Connections that became usable",
     "failed": "Attempts to connect that failed",
-    "dropped": "Connections that ended unasked",
+    "dropped": "Connections that the service or the network dropped",
     "reconnected": "Connections that were replaced by new ones after they were dropped",
     "recovered": "Connections of reliable protocols that were continued on a new socket",
     "cut": "Sockets that the scenario cut itself",
@@ -47,7 +47,7 @@ _MESSAGES: Final = {
 _SETTLED: Final = {
     "expected": "Deliveries that were due, known once the run has drained",
     "lost": "Expected deliveries that never came, known once the run has drained",
-    "missed": "Deliveries that members would have had while they were disconnected unasked",
+    "missed": "Deliveries to members whose connections had dropped",
     "foreign": "Deliveries of other runs in the same hub",
 }
 _BYTES: Final = {"sent": "Bytes sent to the service", "received": "Bytes received from the service"}
@@ -100,7 +100,7 @@ class RunFamilies:
     def _connections(self, now_ns: int) -> Iterator[Family]:
         is_open, requested = self._by_population(lambda books: books.open), self._requested(now_ns)
         yield Family("connections_open", Kind.GAUGE, "Connections open now", POPULATION, is_open)
-        text = "Connections that the run is asked for"
+        text = "Connections requested"
         yield Family("connections_requested", Kind.GAUGE, text, POPULATION, requested)
         for name, text in _CONNECTIONS.items():
             yield self._counter(f"connections_{name}", text, _counter_of(f"connections_{name}"))

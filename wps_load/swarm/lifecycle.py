@@ -188,6 +188,7 @@ class Lifecycle:
         """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
         config = self.asked.read(changed)
         self.asked.adopt(changed)
+        self.asked.complete(config)
         self.trouble = None
         judge_network(config)  # an unusable CA file or proxy is reported now
         self._stop_emulator()

@@ -6,6 +6,7 @@ import os
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
 
 from wps_load.auth import redact
@@ -26,22 +27,29 @@ class Suggestions(list[str]):
 
 
 def _user_class(text: str) -> str:
-    """Locust ends with 1, which is the code of failed requests, for what is no class.
+    """A positional argument: the name of a User class.
 
-    Mostly it is a value's second word, or the value of an option that nobody has.
+    Locust itself ends with 1, the code of failed requests, for any other word. Mostly that is the second word of a
+    value, or the value of an option that does not exist; argparse reads it before it reports the option.
     """
-    from locust import User  # Locust patches the process that imports it, which tests of options are not to be
+    from locust import User  # importing Locust patches the process, which tests of options must not do
 
     if text not in {cls.__name__ for cls in _subclasses(User) if not cls.__dict__.get("abstract")}:
-        why = "a value with a blank needs quotes"
-        if stranger := stranger_before(text, sys.argv[1:], _flags_of_all()):
-            why = f"{stranger} is no option; `wps-load options` and `locust --help` list them"
-        raise ArgumentTypeError(f"{text!r} is no User class of the locustfile; {why}")
+        flags = _flags_of_all()
+        if stranger := stranger_before(text, sys.argv[1:], flags):
+            _parsers[0].error(_no_option(stranger, flags))
+        raise ArgumentTypeError(f"{text!r} is no User class of the locustfile; a value with a blank needs quotes")
     return text
 
 
 def _flags_of_all() -> list[str]:
     return [flag for parser in _parsers for action in parser._actions for flag in action.option_strings]
+
+
+def _no_option(stranger: str, flags: Sequence[str]) -> str:
+    near = get_close_matches(stranger, flags, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return f"{stranger} is no option: {meant}`wps-load options` and `locust --help` list them"
 
 
 def _subclasses(base: Any) -> Iterator[Any]:
@@ -98,7 +106,8 @@ def read(
     shaped = locustfile is not None and locustfile.shape is not None
     return load(
         parsed,
-        users=1 if users is None and not shaped and not judged else users,
+        users=users,
+        users_if_unset=None if shaped or judged else 1,
         spawn_rate=parsed.get("spawn_rate"),
         run_time_s=None if run_time is None else float(run_time),
         environ=os.environ if environ is None else environ,
