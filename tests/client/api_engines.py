@@ -33,8 +33,7 @@ def make(emulator: EmulatorProcess, measured: bool = True, **options: str) -> En
     values = {f"wps_{name}": text for name, text in options.items()}
     config = load(values, users=1, spawn_rate=1.0, environ={}, locustfile=TASKS)
     config = config.with_emulator(emulator.connection_string)
-    identity = {"run_id": uuid4().hex[:8], "number": 1, "users": 1}
-    engine = make_engine(config, identity, lambda kind, sentence: None)
+    engine = make_engine(config, lambda kind, sentence: None, run_id=uuid4().hex[:8], number=1, users=1)
     if measured:
         began = Event()
         engine.announce(Epoch(1, now_ns(), NEVER_NS))
@@ -64,7 +63,7 @@ def scripted(port: int, **options: str) -> Engine:
     """An engine whose target is a Server of loopback's."""
     url = f"ws://127.0.0.1:{port}/client/hubs/h?access_token=T"
     config = load({"wps_client_url": url, **options}, users=1, spawn_rate=1.0, environ={})
-    engine = make_engine(config, {"run_id": "r", "number": 1, "users": 1}, lambda kind, sentence: None)
+    engine = make_engine(config, lambda kind, sentence: None, run_id="r", number=1, users=1)
     assert isinstance(engine.populations[0].context.access, UrlAccess)
     return engine
 

@@ -111,7 +111,7 @@ def test_what_the_service_refuses_is_counted_under_a_fixed_label(engine: Engine,
 def test_a_service_that_is_not_there() -> None:
     nobody = f"Endpoint=http://127.0.0.1:{free_port()};AccessKey={'k' * 32};Version=1.0;"
     config = load({"wps_connection_string": nobody}, users=1, spawn_rate=1.0, environ={}, locustfile=TASKS)
-    engine = make_engine(config, {"run_id": "r", "number": 1, "users": 1}, lambda kind, sentence: None)
+    engine = make_engine(config, lambda kind, sentence: None, run_id="r", number=1, users=1)
     with pytest.raises(Finding):
         engine.populations[0].app_server().send_to_all("x")
     assert [*taken(engine).failures] == [("rest_publish", "rest_connect_refused")]

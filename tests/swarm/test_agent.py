@@ -52,7 +52,7 @@ class Side:
         config = load(
             {"wps_client_url": "ws://127.0.0.1:9/client/hubs/h?access_token=T"}, users=4, spawn_rate=10.0, environ={}
         )
-        engine = make_engine(config, {"run_id": "r", "number": NUMBER, "users": 4}, lambda kind, sentence: None)
+        engine = make_engine(config, lambda kind, sentence: None, run_id="r", number=NUMBER, users=4)
         self.agent = Agent(engine, self.bus, now_ns(), on_interval=lambda part: self.shown.append(part.counted()))
 
     def _hear(self, agent: str, run: int, message: ToCoordinator) -> None:

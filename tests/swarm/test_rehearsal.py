@@ -9,6 +9,7 @@ import pytest
 
 from wps_load.errors import ConfigError, Fault
 from wps_load.swarm import rehearsal
+from wps_load.swarm.orders import Order
 from wps_load.swarm.rehearsal import Rehearsal, Rehearsed
 from wps_load.swarm.room import Room
 
@@ -90,7 +91,19 @@ def worker(wire: Wire, name: str, *faults: Fault) -> WorkerEnd:
     return end
 
 
-ORDER = {"target": "emulator"}
+ORDER: Order = {
+    "target": "emulator",
+    "shown": "embedded emulator",
+    "needs": "",
+    "emulator": "",
+    "public": "",
+    "endpoint": "",
+    "credential": "",
+    "network": "n",
+    "seed": 1,
+    "traits": {},
+    "users": 10,
+}
 OPTIONS = {"wps_rate": "5"}
 
 
@@ -120,6 +133,13 @@ def test_each_unfit_worker_is_named_with_what_it_lacks(wire: Wire) -> None:
     assert ("worker 1 on " in second, ", worker 2 on " in second) == (True, True), "what several lack is said once"
     assert silent == []
     assert len(unfit.told[0]) == 2, "and it says so itself"
+
+
+def test_an_order_of_another_version_is_refused_in_a_sentence(wire: Wire) -> None:
+    Rehearsal(wire)
+    end = worker(wire, "a")
+    wire.send_message("wps_rehearse", {"number": 1, "order": {}, "options": {}}, "a")
+    assert end.told == [["an order of another version of wps-load came: master and workers need the same"]]
 
 
 def test_a_stranger_is_told_nothing_and_is_no_worker(wire: Wire) -> None:

@@ -10,6 +10,7 @@ import pytest
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.locust_options import unsupported
+from wps_load.swarm.orders import SharedTraits
 from wps_load.swarm.sameness import differences, traits_of
 
 
@@ -39,7 +40,7 @@ def test_a_file_that_differs_is_named(files: dict[str, str]) -> None:
 
 
 def test_another_version_is_the_only_thing_to_say(files: dict[str, str]) -> None:
-    traits = {**traits_of(config(), [files["a"]]), "version": "0.0.1"}
+    traits: SharedTraits = {**traits_of(config(), [files["a"]]), "version": "0.0.1"}
     (fault,) = differences(config(), [files["b"]], traits)
     assert str(fault).startswith("version of wps-load '")
     assert "the master's, 0.0.1" in str(fault)

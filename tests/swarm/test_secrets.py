@@ -14,6 +14,7 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.settings.target import AZURE_VARIABLE
 from wps_load.swarm import secrets
 from wps_load.swarm.asked import Asked
+from wps_load.swarm.orders import Order
 
 KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
 CONNECTION = f"Endpoint=https://demo.webpubsub.azure.com;AccessKey={KEY};Version=1.0;"
@@ -90,8 +91,8 @@ def test_a_secret_that_is_set_to_nothing_is_refused(dest: str, sends: bool, monk
         asked({dest: ""}, sends=sends).read()
 
 
-def ordered(values: dict[str, Any]) -> dict[str, Any]:
-    return {**secrets.order(config(values)), "seed": 1, "users": 10}
+def ordered(values: dict[str, Any]) -> Order:
+    return {**secrets.order(config(values)), "seed": 1, "users": 10, "traits": {}}
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_the_page_shows_a_url_without_its_key_and_may_replace_it() -> None:
 def test_the_embedded_emulator_is_for_its_own_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(AZURE_VARIABLE, raising=False)
     emulator = config({}).with_emulator(secrets.emulator_connection_string("http://127.0.0.1:8080"))
-    order = {**secrets.order(emulator), "seed": 1, "users": 10}
+    order: Order = {**secrets.order(emulator), "seed": 1, "users": 10, "traits": {}}
     assert "ABCDEF" not in str(order), "its key is public, and not sent all the same"
     assert asked({}).read_as_worker(order).target.describe() == "embedded emulator at http://127.0.0.1:8080"
     with pytest.raises(ConfigError, match="the master's host only"):

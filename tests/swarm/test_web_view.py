@@ -117,19 +117,19 @@ def test_rows_are_sent_once() -> None:
     reporter = run(3)
     view = RunView(lambda: reporter)
     first = view.data("", 0)
-    assert (first["from"], first["rows"]["t_s"]) == (0, [1.0, 2.0, 3.0])
+    assert (first["first"], first["rows"]["t_s"]) == (0, [1.0, 2.0, 3.0])
     assert view.data(first["key"], 3)["rows"]["t_s"] == []
 
     reporter.collector.write(at(4))
     news = view.data(first["key"], first["next"])
-    assert (news["from"], news["next"], news["rows"]["t_s"]) == (3, 4, [4.0])
+    assert (news["first"], news["next"], news["rows"]["t_s"]) == (3, 4, [4.0])
 
 
 @pytest.mark.usefixtures("judged")
 @pytest.mark.parametrize(("key", "since"), [("of another run", 2), ("run-rtt", 99), ("run-rtt", -1)])
 def test_who_knows_other_rows_gets_all(key: str, since: int) -> None:
     found = RunView(lambda: run(3)).data(key, since)
-    assert (found["from"], len(found["rows"]["t_s"])) == (0, 3)
+    assert (found["first"], len(found["rows"]["t_s"])) == (0, 3)
 
 
 @pytest.mark.usefixtures("judged")

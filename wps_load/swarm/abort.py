@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from wps_load.clock import NS_PER_S
 from wps_load.measure import thresholds
@@ -103,7 +102,7 @@ class _Judged:
 
     # -- LiveSource --------------------------------------------------------------------------------------------
 
-    def row(self, metric: str) -> Mapping[str, Any]:
+    def row(self, metric: str) -> thresholds.Row:
         return self._books.total.row(metric)
 
     def histogram(self, metric: str) -> Histogram | None:

@@ -12,6 +12,7 @@ from wps_load.settings.sources import Locustfile, SourceLevel
 from wps_load.settings.target import HOST, TargetKind, public_host
 from wps_load.swarm import locust_options, sameness, secrets
 from wps_load.swarm.kinds import OurShape, is_ours, plays
+from wps_load.swarm.orders import Order, RunIdentity, SharedTraits
 from wps_load.urls import without_secrets
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Asked:
         values[HOST] = self._host(values)
         self.target = self._read(values, self._sources, self.locustfile, judged=True).target.describe()
 
-    def read_as_worker(self, order: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> RunConfig:
+    def read_as_worker(self, order: Order | RunIdentity, given: Mapping[str, Any] | None = None) -> RunConfig:
         """The run that a master has judged: what it chose, with this process's own secrets.
 
         `given`: the master's options, where Locust has not sent them yet. Raises ConfigError with what is lacking here.
@@ -116,13 +117,13 @@ class Asked:
         values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"
         config = locust_options.read(values, sources=self._sources, locustfile=self.locustfile, judged=True)
         secrets.judge_target(config.target, order)
-        if faults := sameness.differences(config, self._files(), order):
+        if faults := sameness.differences(config, self._files(), order["traits"]):
             raise ConfigError(faults)
         if order["emulator"]:
             return config.with_emulator(secrets.emulator_connection_string(order["emulator"]))
         return config
 
-    def traits(self, config: RunConfig) -> dict[str, Any]:
+    def traits(self, config: RunConfig) -> SharedTraits:
         """What the workers of a run need to have in common with this master."""
         return sameness.traits_of(config, self._files())
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from wps_load.client.access import Access, MintedAccess, NegotiatedAccess, UrlAccess, judge_way
 from wps_load.client.engine import Engine
@@ -16,18 +15,26 @@ from wps_load.settings.run_config import Population, RunConfig
 from wps_load.settings.target import TargetKind
 
 
-def make_engine(config: RunConfig, identity: Mapping[str, Any], on_warning: Callable[[str, str], None]) -> Engine:
-    """Raises ConfigError for a CA file that cannot be used."""
+def make_engine(
+    config: RunConfig,
+    on_warning: Callable[[str, str], None],
+    *,
+    run_id: str,
+    number: int,
+    users: int,
+    started_ns: int = 0,
+) -> Engine:
+    """Raises ConfigError for a CA file that cannot be used. `number`: the 32 bits of the run's id in its stamps."""
     network = make_network(config)
     engine = Engine(
         config,
-        run_id=identity["run_id"],
-        number=identity["number"],
-        users=identity["users"],
+        run_id=run_id,
+        number=number,
+        users=users,
         access_of=lambda population: make_access(config, population, network),
         network=network,
         on_warning=on_warning,
-        started_ns=identity.get("started_ns", 0),
+        started_ns=started_ns,
     )
     count_calls(config, on_warning, engine.count_token_call)
     return engine

@@ -26,7 +26,7 @@ from wps_load.report.model import (
 from wps_load.report.user_phases import UserPhase
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.conductor import Conductor
-from wps_load.swarm.population_facts import counted, of_populations
+from wps_load.swarm.population_facts import counted, with_populations
 
 _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjson")
 
@@ -103,7 +103,7 @@ def gather(
         trouble=conductor.trouble,
         reset_s=None if conductor.reset_ns is None else (conductor.reset_ns - plan.started_ns) / NS_PER_S,
     )
-    return replace(facts, **of_populations(conductor, facts)) if config.is_mix else facts
+    return with_populations(conductor, facts) if config.is_mix else facts
 
 
 def scenario_name(config: RunConfig, scenario_users: bool) -> str:
@@ -124,7 +124,8 @@ def _connections(conductor: Conductor, target: int) -> ConnectionCounts:
             requested_mean = round(requested.mean(seen.until_ns) + seen.wanted_s / length_s, 3)
         open_end = seen.open_end
         requested_end = None if end_ns is None else requested.at_end(end_ns) + (seen.wanted_end or 0)
-    return ConnectionCounts(
+    return replace(
+        counted(collector.total),
         target=max(target, requested.most),
         requested_mean=requested_mean,
         requested_end=requested_end,
@@ -132,7 +133,6 @@ def _connections(conductor: Conductor, target: int) -> ConnectionCounts:
         open_end=open_end,
         connecting=collector.connecting,
         peak=collector.peak_open,
-        **counted(collector.total),
     )
 
 

@@ -14,7 +14,8 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import secrets
 from wps_load.swarm.engines import judge_network
 from wps_load.swarm.guard import Trouble, trouble
-from wps_load.swarm.rehearsal import Data, Rehearsal, Rehearsed
+from wps_load.swarm.orders import Order
+from wps_load.swarm.rehearsal import Options, Rehearsal, Rehearsed
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.room import Room
 from wps_load.swarm.room_check import lacking_room, own_room
@@ -55,9 +56,9 @@ class MasterGate:
         `changed`: what the page's form says differently from Locust's parsed options.
         """
         process = self._process
-        order = {
+        order: Order = {
             **secrets.order(config),
-            **process.asked.traits(config),
+            "traits": process.asked.traits(config),
             "users": config.peak_users,
             "seed": config.seed,
         }
@@ -103,7 +104,7 @@ class WorkerGate:
             logger.error("This worker cannot take part: %s", fault)
         self._process.environment.process_exit_code = int(ExitCode.USAGE) if faults else None
 
-    def _judge(self, order: Data, given: Data) -> Room:
+    def _judge(self, order: Order, given: Options) -> Room:
         config = self._process.asked.read_as_worker(order, given)
         judge_network(config)  # an unusable CA file or proxy is reported now
         return own_room(config)

@@ -22,7 +22,7 @@ from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.catalog import message_metric
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm import edits, forks, locust_seam, otel_metrics
+from wps_load.swarm import edits, forks, locust_seam, orders, otel_metrics
 from wps_load.swarm.agent import Agent
 from wps_load.swarm.asked import Asked
 from wps_load.swarm.bus import Bus, LocalBus, MasterBus, WorkerBus
@@ -260,9 +260,10 @@ class Lifecycle:
 
     def _join(self) -> None:
         """This process has users: makes their engine."""
-        identity = orjson.loads(getattr(self.environment.parsed_options, RUN_ATTRIBUTE, "") or "null")
-        if identity is None:
+        text = getattr(self.environment.parsed_options, RUN_ATTRIBUTE, "")
+        if not text:
             return
+        identity = orders.read(orjson.loads(text), orders.RunIdentity)
         if self.conducts:
             assert self.reporter is not None
             config = self.reporter.config
@@ -275,7 +276,14 @@ class Lifecycle:
                 assert self._worker is not None
                 return self._worker.refuse(error)
         self._warned.clear()
-        engine = make_engine(config, identity, self._warn)
+        engine = make_engine(
+            config,
+            self._warn,
+            run_id=identity["run_id"],
+            number=identity["number"],
+            users=identity["users"],
+            started_ns=identity["started_ns"],
+        )
         table = LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}), config.names)
         on_interval = with_spans(config, table.add, self._warn)
         self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=on_interval)

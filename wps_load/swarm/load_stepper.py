@@ -10,7 +10,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
-from typing import Any
 
 import gevent
 
@@ -282,9 +281,10 @@ class LoadStepper:
         calm_s = 0
         for _ in range(RECOVERY_S):
             self.await_second(self._second_after(now_ns()))
-            row: Any = self._conductor.collector.timeline.last
-            due = row["published"] * deliveries
-            calm = row["delivered"] <= due * (1 + RECOVERED_SHARE) + 1 and row["lost"] <= 0
+            newest = self._conductor.collector.newest
+            counts = {} if newest is None else newest.counts
+            due = counts.get("published", 0) * deliveries
+            calm = counts.get("delivered", 0) <= due * (1 + RECOVERED_SHARE) + 1 and counts.get("missing", 0) <= 0
             calm_s = calm_s + 1 if calm else 0
             if self._conductor.stopping or calm_s >= quiet_s:
                 return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from wps_load.capacity.search import Outcome
 from wps_load.measure import thresholds
@@ -13,6 +12,7 @@ from wps_load.measure.causes import is_own_limit
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.plurals import counted
+from wps_load.report.document import Row
 from wps_load.report.lateness import LAG_LIMIT_MS
 from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.swarm.watch import WatchedSeconds
@@ -46,7 +46,7 @@ class StepSeconds:
     load: int
     from_s: int
     to_s: int
-    rows: Sequence[Mapping[str, Any]]
+    rows: Sequence[Row]
     snapshot: Snapshot
     target_users: int
     fan_out: float
@@ -57,7 +57,7 @@ class StepSeconds:
 
     # -- as thresholds ask for it (SloSource) ----------------------------------------------------------------
 
-    def row(self, metric: str) -> Mapping[str, Any]:
+    def row(self, metric: str) -> Row:
         return self.snapshot.row(metric)
 
     @property
@@ -189,13 +189,13 @@ def _done_by_service(what: str, labels: Mapping[str, int]) -> list[str]:
     return [f"the service {what} {counted(many, 'connection')} ({', '.join(labels)})"] if labels else []
 
 
-def hopeless(rows: Sequence[Mapping[str, Any]], fan_out: float) -> bool:
+def hopeless(rows: Sequence[Row], fan_out: float) -> bool:
     """Whether these seconds say already that the load cannot be held."""
     unsent = _total(rows, "send_failed_service")
     return behind(rows, fan_out) > HOPELESS_SHARE or unsent > HOPELESS_SHARE * _total(rows, "offered")
 
 
-def behind(rows: Sequence[Mapping[str, Any]], fan_out: float) -> float:
+def behind(rows: Sequence[Row], fan_out: float) -> float:
     """The share of these seconds' deliveries that were still to come at their end, beyond those at their beginning.
 
     The less of the last two seconds' ends: a queue that grows is there at both, a hiccup at one.
@@ -203,12 +203,12 @@ def behind(rows: Sequence[Mapping[str, Any]], fan_out: float) -> float:
     return min(_behind(rows, fan_out), _behind(rows[:-1], fan_out)) if len(rows) > 1 else _behind(rows, fan_out)
 
 
-def _behind(rows: Sequence[Mapping[str, Any]], fan_out: float) -> float:
+def _behind(rows: Sequence[Row], fan_out: float) -> float:
     due = fan_out * _total(rows, "published")
     return max(0.0, due - _total(rows, "delivered") - max(0, _total(rows, "lost"))) / due if due else 0.0
 
 
-def _total(rows: Sequence[Mapping[str, Any]], column: str) -> int:
+def _total(rows: Sequence[Row], column: str) -> int:
     return sum(int(row.get(column) or 0) for row in rows)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from wps_load.capacity.units import BILLED_MESSAGE_BYTES
 from wps_load.clock import NS_PER_S
@@ -20,14 +19,14 @@ from wps_load.workload.scenarios import Topology
 from wps_load.workload.standing import publishers_of
 
 
-def counted(total: Snapshot) -> dict[str, Any]:
-    """What connections did, by the counters of a snapshot."""
+def counted(total: Snapshot) -> ConnectionCounts:
+    """What connections did, by the counters of a snapshot; nothing else is known."""
     names = ("opened", "failed", "dropped", "reconnected", "recovered", "cut", "closed_by_plan")
-    return {name: total.counters.get(f"connections_{name}", 0) for name in names}
+    return ConnectionCounts(**{name: total.counters.get(f"connections_{name}", 0) for name in names})
 
 
-def of_populations(conductor: Conductor, facts: RunFacts) -> dict[str, Any]:
-    """The fields `populations`, `pairs` and `connections` of the run's facts."""
+def with_populations(conductor: Conductor, facts: RunFacts) -> RunFacts:
+    """The run's facts with those of its populations."""
     config, collector = conductor.plan.config, conductor.collector
     every = collector.populations or [collector]  # the only population of a mix is all of the run
     users = max(conductor.requested.most, conductor.plan.users)
@@ -41,8 +40,8 @@ def of_populations(conductor: Conductor, facts: RunFacts) -> dict[str, Any]:
     keys = sorted({*matrix, *(pair for pair, snapshot in measured.items() if snapshot.histograms.get("delivery"))})
     pairs = [_pair(names, key, matrix.get(key), measured.get(key)) for key in keys]
     if config.mix is None:  # of a locustfile's own classes Locust deals the users out
-        return {"populations": found, "pairs": pairs}
-    return {"populations": found, "pairs": pairs, "connections": _together(facts.connections, [*found.values()])}
+        return replace(facts, populations=found, pairs=pairs)
+    return replace(facts, populations=found, pairs=pairs, connections=_together(facts.connections, [*found.values()]))
 
 
 def connected_share(conductor: Conductor, numbers: Sequence[int]) -> float | None:
@@ -131,7 +130,8 @@ def _connections(conductor: Conductor, number: int, books: Books, users: int, al
         if end_ns is not None:
             wanted = _wanted(conductor, number, users, all_users, lambda requested: requested.at_end(end_ns))
             requested_end = round(wanted) + (seen.wanted_end or 0)
-    return ConnectionCounts(
+    return replace(
+        counted(books.total),
         target=None if conductor.plan.config.populations[number].user_class else users,
         requested_mean=requested_mean,
         requested_end=requested_end,
@@ -139,7 +139,6 @@ def _connections(conductor: Conductor, number: int, books: Books, users: int, al
         open_end=open_end,
         connecting=None,
         peak=books.peak_open,
-        **counted(books.total),
     )
 
 

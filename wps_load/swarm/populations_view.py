@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
 from wps_load.report.document import Summary
 from wps_load.report.live_populations import PopulationNow, worst_first
 from wps_load.report.population_tables import populations, populations_table
 from wps_load.report.portion import Portion
 from wps_load.report.tables import DASH, Cell, Table, millis, number, table
 from wps_load.swarm.conductor import Conductor
+from wps_load.swarm.live_data import LiveTable
 from wps_load.swarm.populations_now import populations_now
 
 _HEADER = (
@@ -19,7 +17,7 @@ _HEADER = (
 )  # fmt: skip
 
 
-def populations_view(conductor: Conductor, summary: Summary | None) -> dict[str, Any] | None:
+def populations_view(conductor: Conductor, summary: Summary | None) -> LiveTable | None:
     """A table for the page; None: the run has one population only. `summary`: of a run that is over."""
     if summary is not None:
         return _shown(populations_table(summary)) if populations(summary) else None
@@ -55,10 +53,9 @@ def _row(now: PopulationNow, second: Portion | None, missing: int | None, length
     ]
 
 
-def _shown(found: Table) -> dict[str, Any]:
+def _shown(found: Table) -> LiveTable:
     """For JSON."""
-    columns: Sequence[dict[str, Any]] = [
-        {"text": text, "numeric": found.is_numeric(at)} for at, text in enumerate(found.header)
-    ]
-    rows = [[{"text": cell.text, "tone": cell.tone} for cell in row] for row in found.rows]
-    return {"columns": columns, "rows": rows}
+    return {
+        "columns": [{"text": text, "numeric": found.is_numeric(at)} for at, text in enumerate(found.header)],
+        "rows": [[{"text": cell.text, "tone": cell.tone} for cell in row] for row in found.rows],
+    }

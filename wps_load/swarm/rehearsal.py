@@ -16,14 +16,16 @@ import gevent
 
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConfigError, WpsLoadError
-from wps_load.swarm import locust_seam
+from wps_load.swarm import locust_seam, orders
+from wps_load.swarm.orders import Order
 from wps_load.swarm.room import Room
 
 ANSWER_NS = 5 * NS_PER_S
 """How long a worker may take to start, and to answer."""
 _POLL_S = 0.02
 _PRESENT, _ASK, _ANSWER = "wps_present", "wps_rehearse", "wps_rehearsed"
-Data = Mapping[str, Any]
+Options = Mapping[str, Any]
+"""Locust's parsed options, without secrets."""
 
 
 class Rehearsal:
@@ -39,7 +41,7 @@ class Rehearsal:
         runner.register_message(_PRESENT, self._on_present)
         runner.register_message(_ANSWER, self._on_answer)
 
-    def faults(self, order: Data, options: Data) -> tuple[list[str], list[str]]:
+    def faults(self, order: Order, options: Options) -> tuple[list[str], list[str]]:
         """A sentence for each worker that is no good for the run, and one for each that does not answer."""
         self._number += 1
         self._answers.clear()
@@ -49,7 +51,7 @@ class Rehearsal:
         while now_ns() < deadline:
             for worker in self._workers() & set(self._names) - asked:
                 asked.add(worker)
-                data = {"number": self._number, "order": dict(order), "options": dict(options)}
+                data = {"number": self._number, "order": order, "options": dict(options)}
                 self._runner.send_message(_ASK, data, worker)
             if self._workers() <= set(self._answers):
                 break
@@ -97,7 +99,7 @@ class Rehearsed:
     for this worker's own user.
     """
 
-    def __init__(self, runner: Any, judge: Callable[[Data, Data], Room], tell: Callable[[list[str]], None]) -> None:
+    def __init__(self, runner: Any, judge: Callable[[Order, Options], Room], tell: Callable[[list[str]], None]) -> None:
         self._runner = runner
         self._judge = judge
         self._tell = tell
@@ -108,7 +110,7 @@ class Rehearsed:
         faults: list[str] = []
         room: Room | None = None
         try:
-            room = self._judge(msg.data["order"], msg.data["options"])
+            room = self._judge(orders.read(msg.data["order"], Order), msg.data["options"])
         except ConfigError as error:
             faults = [str(fault) for fault in error.faults]
         except (WpsLoadError, OSError) as error:

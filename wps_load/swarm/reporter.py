@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import gevent
 
@@ -22,7 +21,7 @@ from wps_load.measure.catalog import LATENCIES, main_metric
 from wps_load.report.appended import AppendedFiles
 from wps_load.report.azure import of_documents
 from wps_load.report.closing import closing
-from wps_load.report.document import Summary
+from wps_load.report.document import Summary, numbers
 from wps_load.report.extras import NONE, Extras
 from wps_load.report.files import append_step_summary, prepare, summarize, write_run
 from wps_load.report.index import INDEX, write_index
@@ -162,7 +161,7 @@ class Reporter:
             writer.write(self.facts(conductor, RunState.RUNNING))
 
     def _live(self, conductor: Conductor, collector: Collector) -> LiveState:
-        row: Any = collector.timeline.last
+        row = numbers(collector.timeline.last or {})
         metric = self.main_metric(collector)
         now = now_ns()
         phase = conductor.phase_at(now)
@@ -173,22 +172,22 @@ class Reporter:
             metric = "connect"
         elapsed_s = (now - conductor.plan.started_ns) / NS_PER_S
         limit_ms, percentile = self._limit(metric)
-        interval_s = float(row["interval_s"]) or 1.0
+        interval_s = row.get("interval_s") or 1.0
         return LiveState(
             phase=phase,
             elapsed_s=elapsed_s,
             total_s=self.config.run_time_s,
             connections=collector.open,
             target=max(0, self.target_users() - (conductor.requested.most - conductor.requested.asked)),
-            published_per_s=row["published"] / interval_s,
-            delivered_per_s=row["delivered"] / interval_s,
+            published_per_s=(row.get("published") or 0) / interval_s,
+            delivered_per_s=(row.get("delivered") or 0) / interval_s,
             metric=metric,
             p50_ms=row.get(f"{metric}_p50"),
             p99_ms=row.get(f"{metric}_p99"),
             lost=collector.running("missing"),
             limit_ms=limit_ms,
             limit_percentile=percentile,
-            connects_per_s=row["connect_opened"] / interval_s if connects else None,
+            connects_per_s=(row.get("connect_opened") or 0) / interval_s if connects else None,
             failed=_connect_failures(collector),
             failed_most=_failed_most(self.config, collector),
             counts=_counts(self.scenario, collector),

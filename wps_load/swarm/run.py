@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from wps_load.clock import now_ns
 from wps_load.report.model import Outside
@@ -13,6 +12,7 @@ from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.load_stepper import LoadStepper
+from wps_load.swarm.orders import RunIdentity
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.run_plan import RunPlan
 from wps_load.swarm.secrets import order
@@ -50,11 +50,12 @@ class Run:
             self._coordinator.on_publish = self.explorer.begin
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> RunIdentity:
         """What workers are told of it; the secrets that it names are their own."""
         plan = self.conductor.plan
         return {
             **order(plan.config),
+            "traits": {},
             "run_id": plan.run_id,
             "number": plan.number,
             "users": plan.users,

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from wps_load.errors import Fault
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.facts import versions
+from wps_load.swarm.orders import SharedTraits
 
 PAYLOADS, LOCUSTFILES = "--wps-payload-file", "locustfile"
 
 
-def traits_of(config: RunConfig, locustfiles: Iterable[str] | None) -> dict[str, Any]:
+def traits_of(config: RunConfig, locustfiles: Iterable[str] | None) -> SharedTraits:
     """What a master tells its workers. Digests: nobody needs the contents, and a path says nothing on another host."""
     return {"version": versions().get("wps-load", ""), "files": _files(config, locustfiles)}
 
 
-def differences(config: RunConfig, locustfiles: Iterable[str] | None, traits: Mapping[str, Any]) -> list[Fault]:
+def differences(config: RunConfig, locustfiles: Iterable[str] | None, traits: SharedTraits) -> list[Fault]:
     """Why this worker, with its own `config`, cannot play in the run of a master with these traits."""
     own = versions().get("wps-load", "")
     if traits.get("version", own) != own:

@@ -12,13 +12,13 @@ import platform
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.errors import ConfigError, Fault
 from wps_load.settings.options import BY_FLAG, OPTIONS, Option, PageAccess
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.target import AZURE_VARIABLE, Target, TargetKind
+from wps_load.swarm.orders import TargetOrder
 from wps_load.urls import without_secrets
 
 _CONNECTION_STRING = BY_FLAG["--wps-connection-string"]
@@ -40,7 +40,7 @@ def holds_secret(option: Option, text: str) -> bool:
     return option.on_page is PageAccess.TARGET and "://" in text and without_secrets(text) != text
 
 
-def secrets_of(values: Mapping[str, Any]) -> dict[str, str]:
+def secrets_of(values: Mapping[str, object]) -> dict[str, str]:
     """The texts that hold secrets, by dest."""
     texts = {option.dest: str(values.get(option.dest) or "") for option in OPTIONS if not option.is_switch}
     return {dest: text for dest, text in texts.items() if holds_secret(_BY_DEST[dest], text)}
@@ -58,7 +58,7 @@ def take(options: Namespace) -> dict[str, str]:
     return found
 
 
-def shareable(values: Mapping[str, Any]) -> dict[str, Any]:
+def shareable(values: Mapping[str, object]) -> dict[str, object]:
     """The options that may be sent."""
     hidden = secrets_of(values)
     return {
@@ -68,7 +68,7 @@ def shareable(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def order(config: RunConfig) -> dict[str, Any]:
+def order(config: RunConfig) -> TargetOrder:
     """What a master tells its workers of the target: which one it is, and which secret each needs for it."""
     target = config.target
     option = _NEEDED.get(target.kind)
@@ -89,7 +89,7 @@ def order(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def judge_target(own: Target, order: Mapping[str, Any]) -> None:
+def judge_target(own: Target, order: TargetOrder) -> None:
     """Raises ConfigError where a worker has no secret of its own for the master's target, or one for another."""
     if not order["needs"]:
         return
@@ -105,7 +105,7 @@ def judge_target(own: Target, order: Mapping[str, Any]) -> None:
         raise ConfigError([Fault(option.flag, own.describe(), f"that of the master's target, {order['shown']}")])
 
 
-def judge_emulator(order: Mapping[str, Any]) -> None:
+def judge_emulator(order: TargetOrder) -> None:
     """Raises ConfigError on another host than the embedded emulator's, which listens on loopback."""
     if order["emulator"] and order["network"] != network_identity():
         raise ConfigError([Fault(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
 
 from wps_load.measure.retention import Retention
 from wps_load.measure.snapshot import Snapshot
+from wps_load.report.document import Row, numbers
 from wps_load.report.interval import Interval
 
 
@@ -19,7 +18,7 @@ class WatchedSeconds:
         self.to_s = to_s
         self.seen_s = from_s
         self.snapshot = Snapshot()
-        self._rows: Retention[Interval, dict[str, Any]] = Retention(Interval.row)
+        self._rows: Retention[Interval, dict[str, object]] = Retention(Interval.row)
 
     def add(self, interval: Interval) -> None:
         """Called with every second of the run, in order."""
@@ -29,6 +28,6 @@ class WatchedSeconds:
             self._rows.append(interval.without_times())
 
     @property
-    def rows(self) -> list[Mapping[str, Any]]:
+    def rows(self) -> list[Row]:
         """Of the timeline, without the columns of metrics; of a long stretch the older ones are merged."""
-        return [*self._rows.rows()]
+        return [numbers(row) for row in self._rows.rows()]

@@ -9,19 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure.thresholds import evaluate
 from wps_load.report import tables, tiles
 from wps_load.report.charts import latency_limits
-from wps_load.report.document import DoubtRow, SloRow, Summary
+from wps_load.report.document import DoubtRow, Row, SloRow, Summary, numbers
 from wps_load.report.doubts import Evidence, find_doubts
 from wps_load.report.model import RunFacts, RunState
 from wps_load.report.summary import doubt_rows, metric_rows, slo_rows
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
+from wps_load.swarm.live_data import LiveData, LiveFigures, LivePhase, LiveSlo
 from wps_load.swarm.populations_view import populations_view
 from wps_load.swarm.so_far import SoFar
 
@@ -47,7 +48,7 @@ class Judgement:
     at_ns: int
     slos: Sequence[SloRow]
     doubts: Sequence[DoubtRow]
-    metrics: Mapping[str, Mapping[str, Any]]
+    metrics: Mapping[str, Row]
 
 
 class Reported(Protocol):
@@ -106,7 +107,7 @@ class RunView:
 
     # -- the page --------------------------------------------------------------------------------------------
 
-    def data(self, key: str, since: int) -> dict[str, Any]:
+    def data(self, key: str, since: int) -> LiveData:
         """The state, and the rows from number `since` on; from the first where `key` is not that of these rows."""
         reporter = self.reporter
         if reporter is None or reporter.conductor is None:
@@ -139,7 +140,7 @@ class RunView:
             "populations": populations_view(conductor, summary),
             "doubts": list(judged.doubts),
             "generator": _generator(conductor) if summary is None else _generator_at_the_end(summary),
-            "from": 0 if new is None else since,
+            "first": 0 if new is None else since,
             "next": collector.timeline.count,
             "rows": columns(collector.timeline.rows() if new is None else new, metric),
         }
@@ -167,7 +168,7 @@ class RunView:
     def _judge(self, reporter: Reported, conductor: Conductor) -> Judgement:
         summary = reporter.summary
         if summary is not None:
-            return Judgement(conductor, 0, summary["slo"], summary["doubts"], summary["metrics"])
+            return Judgement(conductor, 0, summary["slo"], summary["doubts"], _rows_of(summary))
         now, judged = now_ns(), self._judged
         if judged is None or judged.conductor is not conductor or now - judged.at_ns >= JUDGE_EVERY_NS:
             self._judged = judged = judge(reporter, conductor)
@@ -203,8 +204,13 @@ def elapsed_s(conductor: Conductor) -> float:
     return ((conductor.ended_ns or now_ns()) - conductor.plan.started_ns) / NS_PER_S
 
 
-def columns(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, list[float | None]]:
+def _rows_of(summary: Summary) -> dict[str, Row]:
+    return {name: numbers(row) for name, row in summary["metrics"].items()}
+
+
+def columns(timeline: Sequence[Mapping[str, object]], metric: str) -> dict[str, list[float | None]]:
     """Rows of the timeline as the charts' columns; counts as rates per second."""
+    rows = [numbers(row) for row in timeline]
     found: dict[str, list[float | None]] = {name: [row[name] for row in rows] for name in _LEVELS}
     for name in _RATES:
         found[name] = [_per_s(row, name) for row in rows]
@@ -213,18 +219,17 @@ def columns(rows: Sequence[Mapping[str, Any]], metric: str) -> dict[str, list[fl
     return found
 
 
-def _per_s(row: Mapping[str, Any], name: str) -> float | None:
+def _per_s(row: Row, name: str) -> float | None:
     value, interval_s = row[name], row["interval_s"] or 1.0
     return None if value is None else round(value / interval_s, 3)
 
 
-def _phases(conductor: Conductor) -> list[dict[str, Any]]:
+def _phases(conductor: Conductor) -> list[LivePhase]:
     started = conductor.plan.started_ns
     return [{"name": name, "started_s": round((at - started) / NS_PER_S, 3)} for name, at in conductor.phases]
 
 
-def _figures(reporter: Reported, collector: Collector, judged: Judgement) -> dict[str, Any]:
-    """So far; `lost` is what is missing until the drain has settled it. `whole`: the latency's percentiles."""
+def _figures(reporter: Reported, collector: Collector, judged: Judgement) -> LiveFigures:
     whole = judged.metrics.get(reporter.main_metric(collector), {})
     messages = None if reporter.summary is None else reporter.summary["messages"]
     counters = collector.total.counters
@@ -267,7 +272,7 @@ def _so_far(slos: Sequence[SloRow]) -> str:
     return f"{unmet} of {len(slos)} SLOs not met so far" if unmet else "SLOs met so far"
 
 
-def _slo(slo: SloRow, final: bool) -> dict[str, str]:
+def _slo(slo: SloRow, final: bool) -> LiveSlo:
     verdict = slo["verdict"]
     early = not final and slo["expression"].split()[0] in _DRAINED and verdict == "fail"
     words = tables.SLO_WORDS[verdict] if final else "missing so far" if early else _SO_FAR[verdict]
@@ -290,7 +295,7 @@ def _state_rows(reporter: Reported, conductor: Conductor) -> Rows:
 def _number_rows(reporter: Reported, collector: Collector, judged: Judgement) -> Rows:
     metric, figures = reporter.main_metric(collector), _figures(reporter, collector, judged)
     last = collector.timeline.last if reporter.summary is None else None
-    row: Mapping[str, Any] = last or dict.fromkeys((*_RATES, "interval_s"))
+    row = numbers(last or dict.fromkeys((*_RATES, "interval_s")))
     rates = {name: tables.number(_per_s(row, name)) for name in _RATES}
     latencies = [
         _row(f"{metric} {p}, ms", tables.millis(row.get(f"{metric}_{p}")), tables.millis(whole))

@@ -37,8 +37,8 @@
   function take(found) {
     state = found;
     if (found.state === "none") { key = ""; rows = {}; return; }
-    if (found.key !== key || found.from !== next) { rows = {}; next = 0; }
-    if (found.from !== next) { key = ""; return; } // rows in between are missing: the next question asks for all
+    if (found.key !== key || found.first !== next) { rows = {}; next = 0; }
+    if (found.first !== next) { key = ""; return; } // rows in between are missing: the next question asks for all
     next = found.next;
     key = length() < MAX_ROWS ? found.key : ""; // of a long run the older rows come merged with the next answer
     for (const [name, column] of Object.entries(found.rows)) (rows[name] ||= []).push(...column);
