@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import base64
+import gc
 import math
+import zlib
 
 import numpy as np
 import pytest
@@ -26,11 +29,35 @@ def of(values: list[int]) -> Histogram:
     return histogram
 
 
+def kept(values: list[int]) -> Histogram:
+    histogram = of(values)
+    histogram.compact()
+    return histogram
+
+
 @given(many, many)
 def test_merging_is_recording_both(first: list[int], second: list[int]) -> None:
-    merged = of(first)
-    merged.merge(of(second))
-    assert merged == of(first + second)
+    for mine in (of, kept):
+        for other in (of, kept):
+            merged = mine(first)
+            merged.merge(other(second))
+            assert merged == of(first + second)
+
+
+@given(many, many, st.lists(values_ns, max_size=5))
+def test_a_compact_one_is_the_same(values: list[int], more: list[int], limits: list[int]) -> None:
+    compact, histogram = kept(values), of(values)
+    assert compact.percentiles(PERCENTILES) == histogram.percentiles(PERCENTILES)
+    assert compact.counts_to(limits) == histogram.counts_to(limits)
+    assert compact.to_wire() == histogram.to_wire()
+    twin = compact.copy()
+    twin.record_many(more)
+    assert (twin, compact) == (of(values + more), histogram)
+
+
+def test_a_compact_one_takes_some_bytes_for_each_bucket() -> None:
+    histogram = kept([12_000_000 + 40_000 * number for number in range(100)])
+    assert sum(array.nbytes for array in histogram._kept) == 300
 
 
 @given(many)
@@ -116,9 +143,34 @@ def test_what_is_at_or_below_limits_says_what_the_percentiles_say(
             assert (found <= limit) == (below >= rank_of(percent, len(values)))
 
 
+def librarys(histogram: Histogram) -> bytes:
+    hdr = HdrHistogram(1, MAX_NS, 3)
+    for value, count in histogram.nonzero():
+        hdr.record_value(value, count)
+    blob: bytes = hdr.encode()
+    return blob
+
+
+def payload(blob: bytes) -> bytes:
+    """Of an encoding; how well it is compressed does not matter."""
+    return zlib.decompress(base64.b64decode(blob)[8:])
+
+
+def test_an_encoding_leaves_nothing_to_the_garbage_collector() -> None:
+    histogram = of([1, 2, 3_000_000, 3_000_000])
+    gc.collect()
+    gc.disable()
+    try:
+        histogram.encode()
+        assert gc.collect() == 0
+    finally:
+        gc.enable()
+
+
 @given(many)
 def test_the_librarys_encoding_keeps_the_counts(values: list[int]) -> None:
     histogram = of(values)
+    assert payload(histogram.encode()) == payload(librarys(histogram))
     again = Histogram.decode(histogram.encode())
     assert again.encode() == histogram.encode()
     assert again.count == histogram.count
@@ -137,6 +189,7 @@ def test_the_wire_form_keeps_large_counts(values: list[int], times: int) -> None
     histogram = of(values)
     histogram.record(values[0], times)
     assert Histogram.from_wire(histogram.to_wire()) == histogram
+    assert payload(histogram.encode()) == payload(librarys(histogram))
 
 
 def test_a_second_of_a_hundred_messages_takes_few_bytes_on_the_wire() -> None:

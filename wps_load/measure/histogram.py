@@ -1,8 +1,11 @@
 """A histogram of nanoseconds in HdrHistogram's bucket layout, counted with numpy.
 
 Layout (HdrHistogram, 3 significant digits, lowest discernible value 1): 2048 linear buckets of 1 ns, then 1024 for each
-doubling, so that no bucket is wider than 1/1024 of its value. `hdrh` does the log format and checks our percentiles;
+doubling, so that no bucket is wider than 1/1024 of its value. `hdrh` reads the log format and checks our percentiles;
 recording is ours: the library takes one value a call, a vectorised batch costs 0.07 µs a value.
+
+While values are added the counts are an array of all buckets, some 100 KB; what is only kept, or came over the wire,
+has the buckets in use alone (`compact`).
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import numpy.typing as npt
 from hdrh.histogram import HdrHistogram
 
 from wps_load.clock import NS_PER_S
+from wps_load.measure.hdr_encoding import encoded
 
 SIGNIFICANT_DIGITS = 3
 MAX_NS = 3600 * NS_PER_S
@@ -24,6 +28,10 @@ _HALF_BITS = 10  # 1024 buckets for each doubling
 _LINEAR_BITS = _HALF_BITS + 1  # values below 2048 have a bucket each
 _BATCH = 1_000_000  # a batch's int64 sum holds: 10^6 * 3.6 * 10^12 < 2^63
 
+Counts = npt.NDArray[np.int64]
+InUse = tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.unsignedinteger]]
+"""Indices of buckets, ascending, and the count of each."""
+_NONE_IN_USE: InUse = (np.zeros(0, np.uint16), np.zeros(0, np.uint8))
 Wire = tuple[bytes, bytes, int, int, str, int, int]
 
 
@@ -38,13 +46,17 @@ def _lowest(index: int) -> tuple[int, int]:
     return (index - (shift << _HALF_BITS)) << shift, 1 << shift
 
 
-def _up_to(cumulative: npt.NDArray[np.int64], limit: int) -> int:
+def _last_up_to(limit: int) -> int:
+    """The last bucket that has no value above the limit."""
     if limit < 0:
-        return 0
-    index = _index(limit)
+        return -1
+    index = _index(min(limit, MAX_NS))
     low, width = _lowest(index)
-    last = min(index if low + width - 1 <= limit else index - 1, len(cumulative) - 1)
-    return int(cumulative[last]) if last >= 0 else 0
+    return index if low + width - 1 <= limit else index - 1
+
+
+def _whole_doublings(length: int) -> int:
+    return -(-length >> _HALF_BITS) << _HALF_BITS
 
 
 def _narrowed(values: npt.NDArray[np.int64]) -> bytes:
@@ -66,10 +78,12 @@ class Histogram:
     `negative`: values below 0 (two hosts' clocks), counted as 0.
     """
 
-    __slots__ = ("_counts", "clamped", "count", "max", "min", "negative", "sum")
+    __slots__ = ("_counts", "_kept", "clamped", "count", "max", "min", "negative", "sum")
 
     def __init__(self) -> None:
-        self._counts: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self._counts: Counts | None = None
+        """By bucket; None: they are in `_kept`, whose arrays nobody changes, as others may share them."""
+        self._kept: InUse = _NONE_IN_USE
         self.count = 0
         self.min: int | None = None
         self.max: int | None = None
@@ -88,8 +102,7 @@ class Histogram:
         elif value_ns > MAX_NS:
             value_ns, self.clamped = MAX_NS, self.clamped + n
         index = _index(value_ns)
-        self._grow(index + 1)
-        self._counts[index] += n
+        self._grown(index + 1)[index] += n
         self._account(n, value_ns, value_ns, value_ns * n)
 
     def record_many(self, values_ns: Sequence[int]) -> None:
@@ -112,17 +125,21 @@ class Histogram:
             low, high = int(values.min()), int(values.max())
         # frexp's exponent is the bit length; exact, as every value is below 2^53
         shift = np.maximum(np.frexp(values.astype(np.float64))[1].astype(np.int64) - _LINEAR_BITS, 0)
-        self._grow(_index(high) + 1)
-        np.add.at(self._counts, (shift << _HALF_BITS) + (values >> shift), 1)
+        np.add.at(self._grown(_index(high) + 1), (shift << _HALF_BITS) + (values >> shift), 1)
         self._account(len(values), low, high, int(values.sum()))
 
     def merge(self, other: Histogram) -> None:
         """Adds `other`, without loss: afterwards as if its values had been recorded here."""
         if other.min is None or other.max is None:
             return
-        first, length = _index(other.min), _index(other.max) + 1
-        self._grow(length)
-        self._counts[first:length] += other._counts[first:length]
+        if self.min is None and other._counts is None:
+            self._kept = other._kept
+        elif other._counts is None:
+            used, weights = other._kept
+            self._grown(int(used[-1]) + 1)[used] += weights.astype(np.int64)
+        else:
+            first, length = _index(other.min), _index(other.max) + 1
+            self._grown(length)[first:length] += other._counts[first:length]
         self.clamped += other.clamped
         self.negative += other.negative
         self._account(other.count, other.min, other.max, other.sum)
@@ -132,13 +149,35 @@ class Histogram:
         twin.merge(self)
         return twin
 
-    def _grow(self, length: int) -> None:
-        have = len(self._counts)
-        if length > have:
-            doubling = 1 << _HALF_BITS
-            grown = np.zeros(-(-length // doubling) * doubling, np.int64)
-            grown[:have] = self._counts
-            self._counts = grown
+    def compact(self) -> None:
+        """For one that is kept: the same in some bytes for each bucket in use."""
+        if self._counts is not None:
+            used, weights = self._in_use()
+            smallest = np.min_scalar_type(int(weights.max())) if len(weights) else np.uint8
+            self._kept = used.astype(np.uint16), weights.astype(smallest)
+            self._counts = None
+
+    def _grown(self, length: int) -> Counts:
+        """The counts of all buckets, at least so many, for somebody who adds to them."""
+        counts = self._counts
+        if counts is None:
+            used, weights = self._kept
+            counts = np.zeros(_whole_doublings(max(length, int(used[-1]) + 1 if len(used) else 0)), np.int64)
+            counts[used] = weights
+            self._counts, self._kept = counts, _NONE_IN_USE
+        elif length > len(counts):
+            grown = np.zeros(_whole_doublings(length), np.int64)
+            grown[: len(counts)] = counts
+            self._counts = counts = grown
+        return counts
+
+    def _in_use(self) -> tuple[Counts, Counts]:
+        """The buckets in use, ascending, and their counts."""
+        if self._counts is None:
+            used, weights = self._kept
+            return used.astype(np.int64), weights.astype(np.int64)
+        found = np.flatnonzero(self._counts != 0)  # ten times as fast as of integers
+        return found, self._counts[found]
 
     def _account(self, n: int, low: int, high: int, total: int) -> None:
         self.count += n
@@ -161,9 +200,9 @@ class Histogram:
         if self.max is None:
             return [None] * len(ps)
         ranks = [max(1, int(min(p, 100.0) * self.count / 100 + 0.5)) for p in ps]
-        indices = np.searchsorted(np.cumsum(self._counts), ranks)
+        used, weights = self._in_use()
         found: list[int | None] = []
-        for index in indices.tolist():
+        for index in used[np.searchsorted(np.cumsum(weights), ranks)].tolist():
             low, width = _lowest(index)
             found.append(min(low + width - 1, self.max))
         return found
@@ -187,7 +226,8 @@ class Histogram:
 
     def count_above(self, limit_ns: int) -> int:
         """How many values are certainly above `limit_ns`: those of the buckets above the limit's own."""
-        return int(self._counts[_index(min(max(limit_ns, 0), MAX_NS)) + 1 :].sum())
+        used, weights = self._in_use()
+        return int(weights[np.searchsorted(used, _index(min(max(limit_ns, 0), MAX_NS)), "right") :].sum())
 
     def counts_to(self, limits_ns: Sequence[int]) -> list[int]:
         """How many values are certainly at or below each limit: those of the buckets that end there.
@@ -196,37 +236,33 @@ class Histogram:
         """
         if self.max is None:
             return [0] * len(limits_ns)
-        cumulative = np.cumsum(self._counts)
-        return [self.count if limit >= self.max else _up_to(cumulative, limit) for limit in limits_ns]
+        used, weights = self._in_use()
+        cumulative = np.concatenate(([0], np.cumsum(weights)))
+        at = np.searchsorted(used, [_last_up_to(limit) for limit in limits_ns], "right")
+        return [
+            self.count if limit >= self.max else below
+            for limit, below in zip(limits_ns, cumulative[at].tolist(), strict=True)
+        ]
 
     def nonzero(self) -> Iterator[tuple[int, int]]:
         """(value in ns, count) of each bucket in use, ascending; the value is its middle, inside min..max."""
         middles, counts = self.buckets()
         return zip(middles.tolist(), counts.tolist(), strict=True)
 
-    def buckets(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def buckets(self) -> tuple[Counts, Counts]:
         """The values in ns and the counts of the buckets in use, as `nonzero`, for arithmetic on all of them."""
-        used = np.nonzero(self._counts != 0)[0]  # ten times as fast as of integers
+        used, weights = self._in_use()
         shift = np.maximum((used >> _HALF_BITS) - 1, 0)
         middles = ((used - (shift << _HALF_BITS)) << shift) + ((1 << shift) >> 1)
         if self.min is not None and self.max is not None:
             middles = np.clip(middles, self.min, self.max)
-        return middles, self._counts[used]
+        return middles, weights
 
     # -- HdrHistogram's library and wire ---------------------------------------------------------------------
 
-    def to_hdr(self) -> HdrHistogram:
-        """The same counts as the library's histogram (1 ns .. 1 h, 3 digits)."""
-        hdr = HdrHistogram(1, MAX_NS, SIGNIFICANT_DIGITS)
-        if self.min is not None and self.max is not None:
-            np.frombuffer(hdr.counts, np.uint64)[: len(self._counts)] = self._counts
-            hdr.total_count, hdr.min_value, hdr.max_value = self.count, self.min, self.max
-        return hdr
-
     def encode(self) -> bytes:
         """HdrHistogram V2, compressed, base64: what its log format and other tools read. Counts only."""
-        blob: bytes = self.to_hdr().encode()
-        return blob
+        return encoded(*self._in_use(), digits=SIGNIFICANT_DIGITS, highest=MAX_NS)
 
     @classmethod
     def decode(cls, blob: bytes | str) -> Histogram:
@@ -243,17 +279,17 @@ class Histogram:
         return cls._from_counts(np.frombuffer(hdr.counts, np.uint64).astype(np.int64))
 
     @classmethod
-    def _from_counts(cls, counts: npt.NDArray[np.int64]) -> Histogram:
+    def _from_counts(cls, counts: Counts) -> Histogram:
         histogram = cls()
-        used = np.nonzero(counts)[0]
+        used = np.flatnonzero(counts)
         if len(used):
-            histogram._grow(int(used[-1]) + 1)
-            histogram._counts[: used[-1] + 1] = counts[: used[-1] + 1]
+            histogram._counts = counts
             middles, weights = histogram.buckets()
             low, width = _lowest(int(used[-1]))
             total = sum(value * n for value, n in zip(middles.tolist(), weights.tolist(), strict=True))
             high = min(low + width - 1, MAX_NS)
             histogram._account(int(weights.sum()), _lowest(int(used[0]))[0], high, total)
+            histogram.compact()
         return histogram
 
     def to_wire(self) -> Wire:
@@ -265,13 +301,10 @@ class Histogram:
         """
         if self.min is None or self.max is None:
             return b"", b"", 0, 0, "0", self.clamped, self.negative
-        first = _index(self.min)
-        counts = self._counts[first : _index(self.max) + 1]
-        used = np.flatnonzero(counts != 0)
-        weights = counts[used]
+        used, weights = self._in_use()
         once = len(used) == self.count
         return (
-            _narrowed(np.diff(used, prepend=0)),
+            _narrowed(np.diff(used, prepend=used[0])),
             b"" if once else _narrowed(weights),
             self.min,
             self.max,
@@ -295,8 +328,7 @@ class Histogram:
             weights = _widened(counts) if counts else np.ones(len(used), np.int64)
             if not len(used) or len(used) != len(weights) or int(used[-1]) != _index(most):
                 raise ValueError("not a histogram's buckets")
-            histogram._grow(int(used[-1]) + 1)
-            histogram._counts[used] = weights
+            histogram._kept = used.astype(np.uint16), weights.astype(np.uint64)
             histogram._account(int(weights.sum()), least, most, int(total))
         histogram.clamped, histogram.negative = int(str(clamped)), int(str(negative))
         return histogram
@@ -305,7 +337,7 @@ class Histogram:
         if not isinstance(other, Histogram):
             return NotImplemented
         return self._facts() == other._facts() and bool(
-            np.array_equal(np.trim_zeros(self._counts, "b"), np.trim_zeros(other._counts, "b"))
+            all(np.array_equal(*pair) for pair in zip(self._in_use(), other._in_use(), strict=True))
         )
 
     __hash__ = None  # type: ignore[assignment]  # mutable

@@ -44,6 +44,11 @@ class Snapshot:
             self.counters[name] = self.counters.get(name, 0) + n
         self.sentences = other.sentences | self.sentences
 
+    def compact(self) -> None:
+        """For one that is kept: its histograms take few bytes."""
+        for histogram in self.histograms.values():
+            histogram.compact()
+
     def without(self, names: Collection[str]) -> Snapshot:
         """The same but for these metrics, times and failures. Shares the histograms."""
         return Snapshot(

@@ -61,6 +61,12 @@ class Interval:
                 self.portions[name] = portion.copy()
             else:
                 mine.absorb(portion)
+        self.compact()
+
+    def compact(self) -> None:
+        """For one that is kept: its histograms take few bytes."""
+        for snapshot in (self.snapshot, *(portion.snapshot for portion in self.portions.values())):
+            snapshot.compact()
 
     def copy(self) -> Interval:
         """One that may absorb others while this one stays as it is."""

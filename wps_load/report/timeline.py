@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Final
 
 from wps_load.clock import NS_PER_MS
@@ -30,8 +31,9 @@ FIXED_COLUMNS = (
 QUANTILES = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0))
 
 
+@cache
 def failed_column(metric: str, label: str) -> str:
-    """The column of one kind of failure, which a row has where there were some."""
+    """The column of one kind of failure, which a row has where there were some. The same text each time."""
     return f"failed_{metric}_{label}"
 
 
@@ -78,12 +80,18 @@ def timeline_row(
     for name, histogram in interval.histograms.items():
         if histogram.count == 0 or name not in METRIC_BY_NAME:
             continue
-        row[f"{name}_count"] = histogram.count
+        count, *quantiles = _TIMED[name]
+        row[count] = histogram.count
         values = histogram.percentiles([percent for _, percent in QUANTILES])
-        for (label, _), value in zip(QUANTILES, values, strict=True):
-            row[f"{name}_{label}"] = None if value is None else round(value / NS_PER_MS, 3)
+        for column, value in zip(quantiles, values, strict=True):
+            row[column] = None if value is None else round(value / NS_PER_MS, 3)
     return row
 
+
+_TIMED: Final = {
+    metric.name: (f"{metric.name}_count", *(f"{metric.name}_{label}" for label, _ in QUANTILES)) for metric in METRICS
+}
+"""Of each metric with times, its columns. One text for all rows: a run keeps thousands of them."""
 
 COLUMNS: Final = (
     *FIXED_COLUMNS,
@@ -93,12 +101,7 @@ COLUMNS: Final = (
     "reordered",
     "misdelivered",
     "corrupted",
-    *(
-        f"{metric.name}_{suffix}"
-        for metric in METRICS
-        if metric.timed
-        for suffix in ("count", *(label for label, _ in QUANTILES))
-    ),
+    *(column for metric in METRICS if metric.timed for column in _TIMED[metric.name]),
 )
 """Of timeline.csv: all of them in every run, as its head is written before anybody knows what will be measured."""
 

@@ -229,6 +229,7 @@ class Collector(Books):
 
     def write(self, interval: Interval) -> None:
         """A second is complete."""
+        interval.compact()
         self.newest = interval
         for watch in self._watches:
             watch.add(interval)
