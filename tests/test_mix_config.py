@@ -146,9 +146,7 @@ def test_a_mix_of_shares_is_not_run_with_one_user(made: Path) -> None:
         values = {"wps_mix": str(made), **options}
         return load(values, users=None, users_if_unset=1, spawn_rate=20.0, environ={}, run_time_s=20.0)
 
-    with pytest.raises(
-        ConfigError, match=r"^--users: a number of users: the populations of chat.toml are"
-    ):
+    with pytest.raises(ConfigError, match=r"^--users: a number of users: the populations of chat.toml are"):
         unset(HOSTS + VIEWERS)
     assert unset(HOSTS + VIEWERS.replace('"60%"', "5")).users == 7
     assert unset(HOSTS + VIEWERS, wps_stages="20:10s,40:10s").peak_users == 40

@@ -53,6 +53,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 TOO_WIDE = """() => [...document.querySelectorAll("main *, header *")]
   .filter((each) => !each.closest(".wide, svg, .area, .skip") && each.getBoundingClientRect().right > innerWidth + 0.5)
   .map((each) => each.outerHTML.slice(0, 80))"""
+OUT_OF_SIGHT = """() => [...document.querySelectorAll(".fit")]
+  .filter((each) => each.scrollWidth > each.clientWidth)
+  .map((each) => each.textContent)"""
 TOUCHING = """() => [...document.querySelectorAll(".figures div")].filter((tile) => {
     const words = document.createRange();
     words.selectNodeContents(tile);
@@ -73,6 +76,7 @@ def test_nothing_is_cut_off_or_touches_an_edge(chromium: Any, pages: dict[str, s
             seen.goto(address)
             assert seen.evaluate("document.documentElement.scrollWidth") <= width, name
             assert seen.evaluate(TOO_WIDE) == [], name
+            assert seen.evaluate(OUT_OF_SIGHT) == [], "the margin of an SLO is seen without scrolling"
             assert seen.evaluate(TOUCHING) == [], name
             assert seen.evaluate(NARROW) == [], name
             ink, paper = (

@@ -88,3 +88,19 @@ def test_failures_are_shown_with_the_first_of_each_kind_in_words() -> None:
     for page in (markdown.render(summary), html.render(summary, None).decode()):
         assert "code 1008: Quota" in page
         assert "<b>" not in page
+
+
+def test_settings_that_were_set_stand_before_those_at_their_default() -> None:
+    chosen = {"users": 50, "wps-rate": "2", "wps-scenario": "echo", "wps-ack": True}
+    left = {"wps-groups": None, "wps-insecure": False, "wps-protocol": "json", "wps-target": "auto"}
+    summary = build_summary(facts(settings={**left, **chosen}))
+    shown = [row[0].text for row in tables.settings_table(summary).rows]
+    assert shown == ["users", "wps-rate", "wps-ack"]
+    rest = {row[0].text: row[1].text for row in tables.defaults_table(summary).rows}
+    assert rest == {
+        "wps-groups": tables.DASH,
+        "wps-insecure": tables.shown(value=False),
+        "wps-protocol": "json",
+        "wps-target": "auto",
+        "wps-scenario": "echo",
+    }

@@ -37,6 +37,11 @@ def table(found: Table) -> Markup:
     return call("elements.html", "table", _Columns(found))
 
 
+def fitting(found: Table) -> Markup:
+    """A table whose cells wrap on a phone, so that no column is out of sight."""
+    return call("elements.html", "table", _Columns(found), " fit")
+
+
 def pairs(found: Table) -> Markup:
     """A table of names and values as a list that fills the width; further columns follow the value, named."""
     return call("elements.html", "pairs", found)

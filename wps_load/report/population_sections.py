@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from wps_load.report import charts, tables
 from wps_load.report.document import PopulationRow, Summary
-from wps_load.report.elements import NOTHING, details, figures, note, of, section, table
+from wps_load.report.elements import NOTHING, details, figures, fitting, note, of, section, table
 from wps_load.report.evidence import headline
 from wps_load.report.page import Page
 from wps_load.report.part import histograms_of, part_of
@@ -57,7 +57,7 @@ def _body(page: Page, points: int) -> Iterator[Markup]:
     summary = page.summary
     yield figures(first_figures(summary))
     if summary["slo"]:
-        yield table(tables.slo_table(summary))
+        yield fitting(tables.slo_table(summary))
     for metric in charts.shown_metrics(summary):
         yield page.chart(charts.latency(summary, metric, points))
     yield page.chart(charts.messages(summary, points))

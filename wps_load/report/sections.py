@@ -10,12 +10,13 @@ from collections.abc import Iterator, Mapping
 from markupsafe import Markup
 
 from wps_load.measure.catalog import METRIC_BY_NAME
+from wps_load.plurals import counted
 from wps_load.report import charts, phases, step_sections, tables
 from wps_load.report.charts import thinned
 from wps_load.report.command import reproduce
 from wps_load.report.connect_parts import connect_anatomy
 from wps_load.report.document import Summary
-from wps_load.report.elements import NOTHING, columns, details, of, pairs, section, table
+from wps_load.report.elements import NOTHING, columns, details, fitting, of, pairs, section, table
 from wps_load.report.evidence import headline, samples
 from wps_load.report.lookup import explored, metric_row
 from wps_load.report.next_steps import next_steps
@@ -71,7 +72,7 @@ def users(page: Page) -> Markup:
 def slos(page: Page) -> Markup:
     summary = page.summary
     said = "Of the highest step that held." if tables.is_search(summary) and summary["verdict"] == "pass" else ""
-    return section("SLOs", said, table(tables.slo_table(summary))) if summary["slo"] else NOTHING
+    return section("SLOs", said, fitting(tables.slo_table(summary))) if summary["slo"] else NOTHING
 
 
 def latency(page: Page) -> Markup:
@@ -194,7 +195,9 @@ def next_(page: Page) -> Markup:
 def settings(page: Page) -> Markup:
     summary = page.summary
     command = Markup("<pre>{}</pre>").format(reproduce(summary))
-    both = columns(table(tables.settings_table(summary)), table(tables.environment_table(summary)))
+    unset = tables.defaults_table(summary)
+    folded = details(f"{counted(len(unset.rows), 'setting')} at the default", unset) if unset.rows else NOTHING
+    both = columns(table(tables.settings_table(summary)) + folded, table(tables.environment_table(summary)))
     return section("To run it again", "Secrets are not kept: set them in the environment.", command, both)
 
 

@@ -13,6 +13,7 @@ from wps_load.report.document import Reason, SloRow, Summary, numbers
 from wps_load.report.evidence import headline, slos_of, thin_percentiles
 from wps_load.report.margins import margin
 from wps_load.report.stream_counts import stream_counts
+from wps_load.settings.options import OPTIONS
 
 DASH = "–"
 PERCENTILE_COLUMNS = ("p50", "p90", "p95", "p99", "p99_9", "p99_99")
@@ -320,8 +321,24 @@ def generator_table(summary: Summary) -> Table:
 
 
 def settings_table(summary: Summary) -> Table:
-    rows = [[name, shown(value)] for name, value in summary["run"]["settings"].items()]
+    """Those that somebody, the scenario or chance has set."""
+    settings = summary["run"]["settings"].items()
+    rows = [[name, shown(value)] for name, value in settings if not _is_default(name, value)]
     return table(("setting", "value"), rows, numeric_from=2)
+
+
+def defaults_table(summary: Summary) -> Table:
+    """The other settings, with what held instead."""
+    settings = summary["run"]["settings"].items()
+    rows = [[name, shown(value)] for name, value in settings if _is_default(name, value)]
+    return table(("setting", "default"), rows, numeric_from=2)
+
+
+_DEFAULTS: Mapping[str, str | bool] = {option.key: option.default for option in OPTIONS}
+
+
+def _is_default(name: str, value: object) -> bool:
+    return value is None or value == _DEFAULTS.get(name)
 
 
 def environment_table(summary: Summary) -> Table:
