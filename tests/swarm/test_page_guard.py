@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -92,9 +93,13 @@ def test_what_is_refused_does_not_reach_the_page() -> None:
 
     guard = Guard(page, OWN_NAMES)
 
+    def start_response(status: str, headers: list[tuple[str, str]], _: object = None, /) -> Callable[[bytes], object]:
+        answers.append((status, headers))
+        return len
+
     def ask(**environ: str) -> bytes:
         start = {"REQUEST_METHOD": "POST", "PATH_INFO": "/swarm", "HTTP_HOST": HERE, "REMOTE_ADDR": "10.0.0.9"}
-        return b"".join(guard({**start, **environ}, lambda status, headers: answers.append((status, headers))))
+        return b"".join(guard({**start, **environ}, start_response))
 
     assert b"evil.example" in ask(HTTP_ORIGIN="http://evil.example")
     assert (reached, answers.pop()[0]) == ([], "403 Forbidden")

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from wps_load.capacity.units import MONTH_DAYS, Guide, Size, additional_messages
 from wps_load.errors import ConfigError, Fault
@@ -60,7 +59,7 @@ def cost(guide: Guide, prices: Prices, size: Size, billed_per_day: int | None) -
     return Cost(units, None if million is None else million * more / 1e6)
 
 
-def read_prices(path: str, known: Mapping[str, Any]) -> Prices:
+def read_prices(path: str, known: Collection[str]) -> Prices:
     """Reads a prices file; `known`: the tiers there are. Raises ConfigError with what is wrong in one sentence."""
     try:
         document = json.loads(Path(path).read_text("utf-8"))
@@ -78,14 +77,14 @@ def read_prices(path: str, known: Mapping[str, Any]) -> Prices:
     return Prices(region, date, currency, rows)
 
 
-def _word(path: str, document: Mapping[str, Any], name: str) -> str:
+def _word(path: str, document: Mapping[str, object], name: str) -> str:
     value = document.get(name)
     if not isinstance(value, str) or not value:
         raise _wrong(path, f"it needs {name}, a text: prices are worth nothing without it")
     return value
 
 
-def _price(path: str, sku: str, row: Any, known: Mapping[str, Any]) -> Price:
+def _price(path: str, sku: str, row: object, known: Collection[str]) -> Price:
     if sku not in known:
         raise _wrong(path, f"it has the tier {sku!r}; there are {', '.join(known)}")
     if not isinstance(row, dict):

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any
+from typing import TypedDict
 
 BILLED_MESSAGE_BYTES = 2048
 """Azure bills outbound traffic, to clients and to event handlers, in messages of 2 KB; inbound is free."""
@@ -281,7 +281,25 @@ def load_guide() -> Guide:
     )
 
 
-def _tier(sku: str, row: Mapping[str, Any]) -> TierRow:
+class _TierFields(TypedDict):
+    """Of a tier in capacity.json."""
+
+    units_allowed: list[int]
+    connections_per_unit: int
+    included_messages_per_unit_per_day: int
+    additional_messages: bool
+
+
+class _UnitsFields(TypedDict):
+    """Of a row of the performance guide in capacity.json."""
+
+    units: int
+    connections: int
+    inbound_msg_s: int
+    outbound_msg_s: int
+
+
+def _tier(sku: str, row: _TierFields) -> TierRow:
     return TierRow(
         sku,
         tuple(row["units_allowed"]),
@@ -291,5 +309,5 @@ def _tier(sku: str, row: Mapping[str, Any]) -> TierRow:
     )
 
 
-def _row(row: Mapping[str, Any]) -> UnitsRow:
+def _row(row: _UnitsFields) -> UnitsRow:
     return UnitsRow(row["units"], row["connections"], row["inbound_msg_s"], row["outbound_msg_s"])

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 from wps_load.errors import ConfigError
 from wps_load.measure import thresholds
@@ -16,7 +15,7 @@ from wps_load.settings.class_populations import class_faults, populations_of
 from wps_load.settings.entra import AzureResource, Identity
 from wps_load.settings.feasibility import unreachable
 from wps_load.settings.mixed import Mixed
-from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS
+from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, OptionValues
 from wps_load.settings.reading import Reader, build
 from wps_load.settings.rules import conflicts
 from wps_load.settings.run_config import RunConfig
@@ -31,7 +30,7 @@ DEFAULT_SPAWN_RATE = 1.0
 
 
 def load(
-    values: Mapping[str, Any],
+    values: OptionValues,
     *,
     users: int | None,
     spawn_rate: float | None,

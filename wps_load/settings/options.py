@@ -7,7 +7,7 @@ Options are plain strings and switches, because Locust's master packs them for i
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -96,6 +96,9 @@ class Option:
             raise ValueError(f"one of {', '.join(self.choices)}")
         return self.parse(text)
 
+
+OptionValues = Mapping[str, Any]
+"""Values or texts by dest, as Locust has parsed or a form has sent them; each row of `OPTIONS` reads its own."""
 
 TARGET_FLAGS = ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url", "--wps-endpoint")
 """What is tested. Locust's own `--host` is beside them, and the variable `target.AZURE_VARIABLE`."""

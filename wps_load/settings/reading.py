@@ -7,7 +7,7 @@ from typing import Any
 
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
-from wps_load.settings.options import BY_FLAG, TARGET_FLAGS, Option
+from wps_load.settings.options import BY_FLAG, TARGET_FLAGS, Option, OptionValues
 from wps_load.settings.run_config import POPULATION_FIELDS, Population
 from wps_load.settings.sources import SourceLevel, given_as
 from wps_load.settings.target import empty
@@ -37,7 +37,7 @@ def build(found: dict[str, Any], reader: Reader, seed: int) -> tuple[Population,
 class Reader:
     """Reads the options one by one and collects what is wrong with them."""
 
-    def __init__(self, values: Mapping[str, Any], sources: Mapping[str, SourceLevel]) -> None:
+    def __init__(self, values: OptionValues, sources: Mapping[str, SourceLevel]) -> None:
         self._values = values
         self._sources = sources
         self.faults: list[Fault] = []

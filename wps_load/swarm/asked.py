@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from wps_load.errors import ConfigError
-from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS
+from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, OptionValues
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Locustfile, SourceLevel
 from wps_load.settings.target import HOST, TargetKind, public_host
@@ -47,7 +47,7 @@ class Asked:
         self._first = dict(self.values)
 
     @property
-    def values(self) -> dict[str, Any]:
+    def values(self) -> OptionValues:
         """Locust's parsed options, and the secrets, which are not in them where they would be sent or shown."""
         return {**self._empty, **vars(self._environment.parsed_options), **self._secrets}
 
@@ -55,7 +55,7 @@ class Asked:
         """An option's text as the process was started with; empty: not set."""
         return str(self._first.get(dest) or "")
 
-    def read(self, changed: Mapping[str, Any] | None = None) -> RunConfig:
+    def read(self, changed: Mapping[str, object] | None = None) -> RunConfig:
         """The run that the options ask for, `changed` by the page's form. Raises ConfigError with every fault."""
         values, found = {**self.values, **(changed or {})}, self.locustfile
         sources = self._now(values)
@@ -64,7 +64,7 @@ class Asked:
             values["run_time"] = None  # Locust leaves it to the shape
         return self._read(values, sources, found)
 
-    def adopt(self, changed: Mapping[str, Any] | None) -> None:
+    def adopt(self, changed: Mapping[str, object] | None) -> None:
         """What the page puts in the place of a secret is none: Locust, which did not know of that, may send it."""
         for dest in self._secrets.keys() & (changed or {}).keys():
             assert changed is not None
@@ -91,7 +91,7 @@ class Asked:
         values[HOST] = self._host(values)
         self.target = self._read(values, self._sources, self.locustfile, judged=True).target.describe()
 
-    def read_as_worker(self, order: Order | RunIdentity, given: Mapping[str, Any] | None = None) -> RunConfig:
+    def read_as_worker(self, order: Order | RunIdentity, given: OptionValues | None = None) -> RunConfig:
         """The run that a master has judged: what it chose, with this process's own secrets.
 
         `given`: the master's options, where Locust has not sent them yet. Raises ConfigError with what is lacking here.
@@ -132,7 +132,7 @@ class Asked:
 
     def _read(
         self,
-        values: Mapping[str, Any],
+        values: OptionValues,
         sources: Mapping[str, SourceLevel],
         locustfile: Locustfile,
         *,
@@ -169,7 +169,7 @@ class Asked:
             self._environment.host = shown
             setattr(self._environment.parsed_options, HOST, shown)
 
-    def _host(self, values: Mapping[str, Any]) -> str | None:
+    def _host(self, values: OptionValues) -> str | None:
         """Locust's host with its token; without users of ours it is for other people's."""
         host = values.get(HOST) or ""
         shown: str | None = values.get(HOST)
@@ -178,7 +178,7 @@ class Asked:
     def _ours(self) -> list[Any]:
         return [cls for cls in self._environment.user_classes if is_ours(cls)]
 
-    def _now(self, values: Mapping[str, Any]) -> dict[str, SourceLevel]:
+    def _now(self, values: OptionValues) -> dict[str, SourceLevel]:
         """Where these values come from: as at the start, or from the page, where empty is "not set"."""
         found = dict(self._sources)
         for dest in (HOST, *(option.dest for option in OPTIONS if not option.is_switch)):

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from wps_load.errors import ExitCode
 
@@ -20,7 +20,7 @@ def leave_quietly() -> None:
         return
     headless = "--headless" in sys.argv or os.environ.get("LOCUST_HEADLESS", "").lower() in ("1", "true", "yes")
 
-    def leave(_number: int, _frame: Any) -> None:
+    def leave(_number: int, _frame: object) -> None:
         raise SystemExit(int(ExitCode.STOPPED) if headless else INTERRUPTED)
 
     with suppress(ValueError):  # not in the main thread

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from typing import Any, Final, Protocol
+from collections.abc import Iterable
+from typing import Any, Final, Protocol, TypedDict
 
 from gevent.event import Event
 
@@ -16,6 +16,25 @@ from wps_load.swarm.signals import MASTER_PATIENCE_S, Conducted, SignalledProces
 
 MAX_NAMES: Final = 20
 """Of requests that failed, in what bears on the exit code: a locustfile may make a name of each URL."""
+
+
+class FailedRequest(Protocol):
+    """A row of Locust's table of failures."""
+
+    @property
+    def method(self) -> str | None: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def occurrences(self) -> int: ...
+
+
+class RaisedException(TypedDict):
+    """A row of Locust's table of exceptions, as far as it counts here."""
+
+    count: int | str
 
 
 class EndingRun(Conducted, Protocol):
@@ -104,8 +123,8 @@ class Ending:
 
 
 def outside(
-    errors: Iterable[Any],
-    exceptions: Iterable[Mapping[str, Any]],
+    errors: Iterable[FailedRequest],
+    exceptions: Iterable[RaisedException],
     *,
     stopped_by: str | None,
     exit_code_on_error: int,

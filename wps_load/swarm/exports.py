@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+from gevent.event import Event
 from prometheus_client import CollectorRegistry
 
 from wps_load.clock import NS_PER_S
@@ -95,7 +96,7 @@ class Exports:
         except PushFailed as failure:
             self._warn("push", f"{failure}; the run is not affected, its report has everything")
 
-    def linger(self, config: RunConfig, asked: Any) -> None:
+    def linger(self, config: RunConfig, asked: Event) -> None:
         """What is served stays for a last scrape, until `asked` is set: somebody wants the process to end."""
         seconds = config.prometheus_linger_ns / NS_PER_S
         if self._served is not None and seconds and not asked.is_set():

@@ -10,12 +10,14 @@ import gevent
 
 from wps_load.clock import now_ns
 from wps_load.errors import ConfigError, ExitCode
+from wps_load.settings.options import OptionValues
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import secrets
+from wps_load.swarm.asked import Asked
 from wps_load.swarm.engines import judge_network
 from wps_load.swarm.guard import Trouble, trouble
 from wps_load.swarm.orders import Order
-from wps_load.swarm.rehearsal import Options, Rehearsal, Rehearsed
+from wps_load.swarm.rehearsal import Rehearsal, Rehearsed
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.room import Room
 from wps_load.swarm.room_check import lacking_room, own_room
@@ -28,7 +30,7 @@ class GatedProcess(Protocol):
 
     environment: Any
     runner: Any
-    asked: Any  # an `Asked`, whose module would close a circle of imports
+    asked: Asked
     reporter: Reporter | None
 
     @property
@@ -50,7 +52,7 @@ class MasterGate:
         """When Locust was asked to start the run, which is where it counts its `-t` from: workers answer meanwhile."""
         process.runner.start = self._start_if_fit
 
-    def refusal(self, config: RunConfig, changed: Mapping[str, Any] | None = None) -> Trouble | None:
+    def refusal(self, config: RunConfig, changed: Mapping[str, object] | None = None) -> Trouble | None:
         """Why the run cannot begin. Waits for the workers' answers.
 
         `changed`: what the page's form says differently from Locust's parsed options.
@@ -104,7 +106,7 @@ class WorkerGate:
             logger.error("This worker cannot take part: %s", fault)
         self._process.environment.process_exit_code = int(ExitCode.USAGE) if faults else None
 
-    def _judge(self, order: Order, given: Options) -> Room:
+    def _judge(self, order: Order, given: OptionValues) -> Room:
         config = self._process.asked.read_as_worker(order, given)
         judge_network(config)  # an unusable CA file or proxy is reported now
         return own_room(config)

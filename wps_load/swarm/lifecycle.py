@@ -21,6 +21,7 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.catalog import message_metric
+from wps_load.settings.options import OptionValues
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import edits, forks, locust_seam, orders, otel_metrics
 from wps_load.swarm.agent import Agent
@@ -106,7 +107,7 @@ class Lifecycle:
     # -- options ---------------------------------------------------------------------------------------------
 
     @property
-    def parsed(self) -> dict[str, Any]:
+    def parsed(self) -> OptionValues:
         return self.asked.values
 
     @property
@@ -184,7 +185,7 @@ class Lifecycle:
 
         gevent.spawn_later(max(0.0, (end_ns - now_ns()) / NS_PER_S), end)
 
-    def prepare(self, changed: dict[str, Any] | None = None) -> None:
+    def prepare(self, changed: Mapping[str, object] | None = None) -> None:
         """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
         config = self.asked.read(changed)
         self.asked.adopt(changed)

@@ -12,7 +12,7 @@ from typing import Any
 from wps_load.auth import redact
 from wps_load.errors import Fault
 from wps_load.settings.load import load
-from wps_load.settings.options import OPTIONS, PageAccess
+from wps_load.settings.options import OPTIONS, OptionValues, PageAccess
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Locustfile, Settings, SourceLevel, levels, repeated_keys, stranger_before
 from wps_load.settings.target import HOST
@@ -91,7 +91,7 @@ def add_arguments(parser: Any) -> None:
 
 
 def read(
-    parsed: Mapping[str, Any],
+    parsed: OptionValues,
     *,
     sources: Mapping[str, SourceLevel] | None = None,
     environ: Mapping[str, str] | None = None,

@@ -7,7 +7,7 @@ values are handed over as they are; between processes they travel as plain data 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from wps_load.errors import ExitCode
 from wps_load.measure.ledger import LedgerTotals, PairTotals
@@ -100,7 +100,7 @@ class Finals(NamedTuple):
     """
 
     streams: Streams
-    clock: Sequence[Any]
+    clock: Sequence[Sequence[int]]
     hears: Sequence[int]
 
 
@@ -214,7 +214,7 @@ class Expect(NamedTuple):
     """
 
     streams: Streams
-    clocks: Sequence[Any]
+    clocks: Sequence[Sequence[Sequence[int]]]
     known: Sequence[int]
     drain_ns: int
     end_ns: int

@@ -65,7 +65,7 @@ def share_the_loop() -> None:
         import_module("grpc.experimental.gevent").init_gevent()
 
 
-def judge_emulator(options: Mapping[str, Any], *, master: bool) -> None:
+def judge_emulator(options: Mapping[str, object], *, master: bool) -> None:
     """What the SDK does in a fork lets the emulator's process run on as a copy of its master, for ever.
 
     Raises ConfigError where that would come.

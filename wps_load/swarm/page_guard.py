@@ -10,10 +10,13 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from wps_load.settings.options import OPTIONS, PageAccess
 from wps_load.swarm.secrets import holds_secret
+
+if TYPE_CHECKING:
+    from wsgiref.types import StartResponse, WSGIEnvironment
 
 LOCUST_FIELDS = frozenset(("user_count", "spawn_rate", "run_time", "host", "profile", "user_classes", "shape_class"))
 """What Locust's own form sends to /swarm. Locust would take any of its options from there, such as a file's name."""
@@ -38,7 +41,7 @@ class Ask:
     remote: str = ""
 
     @classmethod
-    def of(cls, environ: Mapping[str, Any]) -> Ask:
+    def of(cls, environ: WSGIEnvironment) -> Ask:
         """Of a WSGI request."""
         return cls(
             environ.get("REQUEST_METHOD", "GET"),
@@ -114,7 +117,7 @@ class Guard:
         self._app = app
         self._known_names = known_names
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         refused = refusal(Ask.of(environ), self._known_names)
         if refused is None:
             return self._app(environ, start_response)
@@ -170,7 +173,7 @@ def refused_mode(posted: str, started: str, *, allow_target_change: bool) -> str
     return f"--wps-target {posted}: the program was started for the emulator; start it without, or with {_SWITCH}"
 
 
-def refused_settings(settings: Any, host: str | None, *, allow_target_change: bool) -> str | None:
+def refused_settings(settings: object, host: str | None, *, allow_target_change: bool) -> str | None:
     """Why a change of a user class (Locust's /user) is refused. `host`: the class's present one."""
     if not isinstance(settings, dict):
         return "A user class's settings are a JSON object"

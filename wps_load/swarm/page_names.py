@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
@@ -22,7 +21,7 @@ def addresses() -> list[str]:
     return [address for address in found if not address.startswith("fe80")]
 
 
-def own_names(parsed: Mapping[str, Any]) -> frozenset[str]:
+def own_names(parsed: Mapping[str, object]) -> frozenset[str]:
     """Lower case: this host's name, and what Locust's options call the page."""
     display = str(parsed.get("web_host_display_name") or "")
     shown = urlsplit(display if "//" in display else f"//{display}").hostname

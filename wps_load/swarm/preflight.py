@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from wps_load.client.checks import Check, Level
 from wps_load.client.way import Way
 from wps_load.clock import NS_PER_S
+from wps_load.settings.options import OptionValues
 from wps_load.swarm.console import Console
 from wps_load.swarm.engines import make_network
 from wps_load.swarm.reporter import Reporter
@@ -36,7 +37,7 @@ class CheckedProcess(Protocol):
     """Locust's."""
 
     @property
-    def parsed(self) -> dict[str, Any]: ...
+    def parsed(self) -> OptionValues: ...
 
     @property
     def plays_scenario(self) -> bool: ...

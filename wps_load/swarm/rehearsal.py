@@ -9,13 +9,14 @@ messages are of this package's own kind, and there is no secret in them.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import gevent
 
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConfigError, WpsLoadError
+from wps_load.settings.options import OptionValues
 from wps_load.swarm import locust_seam, orders
 from wps_load.swarm.orders import Order
 from wps_load.swarm.room import Room
@@ -24,8 +25,6 @@ ANSWER_NS = 5 * NS_PER_S
 """How long a worker may take to start, and to answer."""
 _POLL_S = 0.02
 _PRESENT, _ASK, _ANSWER = "wps_present", "wps_rehearse", "wps_rehearsed"
-Options = Mapping[str, Any]
-"""Locust's parsed options, without secrets."""
 
 
 class Rehearsal:
@@ -41,7 +40,7 @@ class Rehearsal:
         runner.register_message(_PRESENT, self._on_present)
         runner.register_message(_ANSWER, self._on_answer)
 
-    def faults(self, order: Order, options: Options) -> tuple[list[str], list[str]]:
+    def faults(self, order: Order, options: OptionValues) -> tuple[list[str], list[str]]:
         """A sentence for each worker that is no good for the run, and one for each that does not answer."""
         self._number += 1
         self._answers.clear()
@@ -99,7 +98,9 @@ class Rehearsed:
     for this worker's own user.
     """
 
-    def __init__(self, runner: Any, judge: Callable[[Order, Options], Room], tell: Callable[[list[str]], None]) -> None:
+    def __init__(
+        self, runner: Any, judge: Callable[[Order, OptionValues], Room], tell: Callable[[list[str]], None]
+    ) -> None:
         self._runner = runner
         self._judge = judge
         self._tell = tell

@@ -6,8 +6,8 @@ however many workers it has.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from wps_load.capacity.machines import UTMOST, Wall, walls
 from wps_load.machine import Machine
@@ -36,7 +36,7 @@ class Room(NamedTuple):
         )  # fmt: skip
 
     @classmethod
-    def from_wire(cls, data: Any) -> Room | None:
+    def from_wire(cls, data: object) -> Room | None:
         """None: it says nothing that can be understood."""
         if not isinstance(data, list | tuple) or len(data) != len(cls._fields):
             return None
@@ -90,6 +90,6 @@ def _hosts(rooms: Sequence[Room], targets: int | None) -> list[_Host]:
     return found
 
 
-def _least(numbers: Any) -> int | None:
+def _least(numbers: Iterable[int | None]) -> int | None:
     known = [each for each in numbers if each is not None]
     return min(known, default=None)

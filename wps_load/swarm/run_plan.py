@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from wps_load.clock import NS_PER_S
 from wps_load.measure.requested import RequestedPart
@@ -64,7 +64,7 @@ class AgentState:
     finals: Streams | None = None
     hears: Sequence[int] | None = None
     """The audiences of its receivers, as flat ranges; None: not known."""
-    clock: Sequence[Any] = ()
+    clock: Sequence[Sequence[int]] = ()
     """Its timescale, which the finals' schedules are in."""
     finished: bool = False
     indices: set[int] = field(default_factory=set)

@@ -23,7 +23,9 @@ from gevent.event import Event
 
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
 from wps_load.errors import ExitCode
+from wps_load.settings.options import OptionValues
 from wps_load.swarm.conductor import Conductor
+from wps_load.swarm.console import Console
 from wps_load.swarm.early import INTERRUPTED
 from wps_load.swarm.locust_seam import calls_of_program
 
@@ -102,14 +104,16 @@ class SignalledProcess(Protocol):
 
     conducts: bool
     runner: Any
-    console: Any
-    agent: Any
+    console: Console
+
+    @property
+    def agent(self) -> object: ...
 
     @property
     def run(self) -> Conducted | None: ...
 
     @property
-    def parsed(self) -> dict[str, Any]: ...
+    def parsed(self) -> OptionValues: ...
 
 
 class Course(Protocol):

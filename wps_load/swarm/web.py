@@ -29,9 +29,9 @@ from wps_load.swarm.web_page import pages
 from wps_load.swarm.web_view import PAGE, REPORT, RunView
 
 _FIELDS = frozenset(option.dest for option in OPTIONS if option.on_page is not PageAccess.NEVER)
-_TAB = {"title": "Web PubSub", "key": "wps"}
+_TAB: Mapping[str, object] = {"title": "Web PubSub", "key": "wps"}
 _COLUMNS = (("what", "Web PubSub"), ("now", "Now"), ("so_far", "So far"))
-_OFFERED: Mapping[str, list[dict[str, Any]]] = {
+_OFFERED: Mapping[str, list[Mapping[str, object]]] = {
     "extended_tabs": [_TAB],
     "extended_tables": [{"key": _TAB["key"], "structure": [{"key": key, "title": title} for key, title in _COLUMNS]}],
     "extended_csv_files": [
@@ -214,7 +214,7 @@ def _present(lifecycle: Lifecycle) -> dict[str, str]:
     }
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
@@ -228,14 +228,14 @@ def _may_change_target(lifecycle: Lifecycle) -> bool:
     return str(lifecycle.parsed.get("wps_allow_target_change", "")).lower() in ("true", "1", "yes", "on")
 
 
-def _refusal(message: str, lifecycle: Lifecycle) -> dict[str, Any]:
+def _refusal(message: str, lifecycle: Lifecycle) -> dict[str, object]:
     """As Locust's page expects it of /swarm."""
     return {"success": False, "message": _in_words_of_the_form(message), "host": lifecycle.environment.host}
 
 
-def _changes(form: Mapping[str, str]) -> dict[str, Any]:
+def _changes(form: Mapping[str, str]) -> dict[str, object]:
     """What the form says differently from the command line; what Locust itself will refuse is left to it."""
-    changed: dict[str, Any] = {name: text for name, text in form.items() if name in _FIELDS}
+    changed: dict[str, object] = {name: text for name, text in form.items() if name in _FIELDS}
     with contextlib.suppress(ValueError):
         changed["num_users"] = int(form.get("user_count", ""))
     with contextlib.suppress(ValueError):
