@@ -223,6 +223,8 @@ def test_streams_have_sizes_of_their_own_unless_they_are_given() -> None:
     assert population.no_echo, "a publisher does not read its own stream"
     shown = found.settings()
     assert (shown["wps-rate"], shown["wps-payload"], shown["wps-stream-length"]) == ("20", "64B", "10s")
+    assert population.streams == 1
+    assert read(scenario="stream", streams="40").population.streams == 40
     given = read(scenario="stream", rate="5", payload="1KiB", stream_length="2s").population
     assert (given.rate, given.payload[0].size_bytes, given.stream_length_ns) == (Fraction(5), 1024, 2 * 10**9)
     assert read(scenario="stream", rate="1").population.rate == 1, "what others have, but given"
@@ -236,10 +238,14 @@ def test_streams_have_sizes_of_their_own_unless_they_are_given() -> None:
         ({"protocol": "mqtt5"}, "a simple client has no streams, and nor has MQTT"),
         ({"rate": "max"}, "a stream's publisher gets no copies"),
         ({"ack": True}, "fragments have acks of their own"),
+        ({"streams": "0"}, "a whole number from 1 to 1,000"),
+        ({"streams": "-2"}, "a whole number from 1 to 1,000"),
+        ({"stream_length": "-1s"}, "duration"),
+        ({"scenario": "echo", "streams": "2"}, "echo has no use for it; it is for stream"),
     ],
 )
 def test_what_streams_do_not_go_together_with(options: dict[str, Any], sentence: str) -> None:
-    (fault,) = faults(scenario="stream", **options)
+    (fault,) = faults(**{"scenario": "stream", **options})
     assert sentence in fault.allowed
 
 

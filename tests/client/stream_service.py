@@ -49,6 +49,8 @@ class StreamService:
         """Subscribers hear of ends."""
         self._groups: dict[str, Group] = {}
         self._streams: dict[tuple[int, str], tuple[str, int]] = {}
+        self.open_at_once = 0
+        """The most streams that one publisher had open."""
         self.json = JsonService(self._on_message)
 
     def _on_message(self, peer: Peer, message: dict[str, Any]) -> None:
@@ -66,7 +68,9 @@ class StreamService:
             return
         if kind == "sendToGroup":
             self._streams[key] = group, 1
+            self.open_at_once = max(self.open_at_once, sum(each[0] == key[0] for each in self._streams))
         elif kind == "streamEnd":
+            self._streams.pop(key, None)
             if self.ends:
                 self._tell(peer, group, stream_id, expected, endOfStream=True)
             say(peer, type="streamClosed", streamId=stream_id)
@@ -151,13 +155,14 @@ class Swapping(Dropping):
 
     def __init__(self, which: set[tuple[int, int]]) -> None:
         super().__init__(which)
-        self._held: dict[int, Fragment] = {}
+        self._held: dict[tuple[int, str], Fragment] = {}
 
     def __call__(self, fragment: Fragment) -> bool:
+        way = fragment.to, fragment.fields["stream"]["streamId"]
         if super().__call__(fragment):
-            self._held[fragment.to] = fragment
+            self._held[way] = fragment
             return True
-        held = self._held.pop(fragment.to, None)
+        held = self._held.pop(way, None)
         fragment.deliver()
         if held is not None:
             held.deliver()

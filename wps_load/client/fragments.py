@@ -1,12 +1,13 @@
-"""A publisher of streams: its messages are the fragments of one stream after the other, each of so many seconds.
+"""A publisher of streams: its messages are the fragments of streams, each of so many seconds.
 
-A stream is due to start when its first fragment is, and to end so long after that. A fragment belongs to the stream
-that is open when it is due: it is written at once, and leaves when the service has accepted the stream. Of a stream
-that the service refuses or closes the other fragments fail; the next one begins when this one would have ended. Where
-the connection is recovered its streams go on (`protocol.streams`); with one that is gone they are over.
+It has a number of places, and in each one stream after the other; messages are dealt to the places in turn. A stream is
+due to start when its first fragment is, and to end so long after that. A fragment belongs to the stream that is open in
+its place when it is due: it is written at once, and leaves when the service has accepted the stream. Of a stream that
+the service refuses or closes the other fragments fail; the next one begins when this one would have ended. Where the
+connection is recovered its streams go on (`protocol.streams`); with one that is gone they are over.
 
-Its id says which run and epoch it is of, whose it is, and when it was due to start, in the run's time: a subscriber
-needs no more to measure what its reader waits for.
+Its id says which run and epoch it is of, whose it is, when it was due to start, in the run's time, and which of its
+publisher's messages its fragments are: a subscriber needs no more to measure what its reader waits for.
 """
 
 from __future__ import annotations
@@ -33,23 +34,32 @@ _NOBODY = -1
 
 
 class StreamName(NamedTuple):
-    """What the id of a stream says. `mark`: of the run and the epoch, as in a stamp. `due_ns`: in the run's time."""
+    """What the id of a stream says. `mark`: of the run and the epoch, as in a stamp. `due_ns`: in the run's time.
+
+    Its fragments are the messages `first`, `first + step`, `first + 2 * step`, ... of its publisher.
+    """
 
     mark: int
     stream: int
     due_ns: int
+    first: int
+    step: int
 
     def __str__(self) -> str:
-        return f"{self.mark:x}.{self.stream:x}.{self.due_ns:x}"
+        return ".".join(f"{part:x}" for part in self)
+
+    def has(self, seq: int, number: int) -> bool:
+        """Whether its publisher's message `seq` is its fragment `number`."""
+        return seq == self.first + self.step * (number - 1)
 
     @classmethod
     def of(cls, stream_id: str) -> StreamName | None:
         """None: it belongs to no publisher here."""
         try:
-            mark, stream, due_ns = (int(part, 16) for part in stream_id.split("."))
+            mark, stream, due_ns, first, step = (int(part, 16) for part in stream_id.split("."))
         except ValueError:
             return None
-        return cls(mark, stream, due_ns)
+        return cls(mark, stream, due_ns, first, step)
 
 
 class AnswerLine(Asker, Protocol):
@@ -61,19 +71,39 @@ class AnswerLine(Asker, Protocol):
     def send(self, payload: bytes) -> bool: ...
 
 
+class Place:
+    """Has one stream after the other. `open`: takes fragments; what is due before `closed_until_ns` finds none."""
+
+    __slots__ = ("closed_until_ns", "open")
+
+    def __init__(self) -> None:
+        self.open: Fragments | None = None
+        self.closed_until_ns = 0
+
+
 class Fragments:
-    """One stream under way, and which messages its fragments are. `out`: the ledger's side of its epoch."""
+    """One stream under way, and which messages its fragments are. `out`: the ledger's side of its epoch.
 
-    __slots__ = ("_seqs", "_told", "due_ns", "end_ns", "ended_ns", "epoch", "out", "publisher", "stream", "template")
+    `next_seq`: the message that its next fragment is.
+    """
 
-    def __init__(self, publisher: StreamPublisher, out: OutStream, epoch: int, due_ns: int, end_ns: int) -> None:
+    __slots__ = (
+        "_seqs", "_told", "due_ns", "end_ns", "ended_ns", "epoch",
+        "next_seq", "out", "place", "publisher", "stream", "template",
+    )  # fmt: skip
+
+    def __init__(
+        self, publisher: StreamPublisher, place: Place, out: OutStream, epoch: int, due_ns: int, end_ns: int
+    ) -> None:
         self.publisher = publisher
+        self.place = place
         self.out = out
         self.epoch = epoch
         self.due_ns = due_ns
         self.end_ns = end_ns
         self.ended_ns = end_ns
         """When its end was due: with its epoch, if that is before."""
+        self.next_seq = 0
         self.stream: OutgoingStream
         self.template: Template
         self._seqs: deque[int] = deque()  # of the fragments that are not acknowledged
@@ -122,18 +152,17 @@ class Fragments:
 
 
 class StreamPublisher(Publisher):
-    """See the module. `_open` takes fragments; `_under_way`: those that have not been closed, it among them."""
+    """See the module. `_under_way`: the streams that have not been closed, open ones among them."""
 
-    __slots__ = ("_closed_until_ns", "_group", "_length_ns", "_open", "_under_way")
+    __slots__ = ("_group", "_length_ns", "_places", "_under_way")
 
     def __init__(self, context: PopulationContext, *, name: str, **others: Any) -> None:
         super().__init__(context, name=name, **others)
         assert context.settings.stream_length_ns is not None
         self._group = name
         self._length_ns = context.settings.stream_length_ns
-        self._open: Fragments | None = None
+        self._places = tuple(Place() for _ in range(context.settings.streams))
         self._under_way: set[Fragments] = set()
-        self._closed_until_ns = 0
 
     def unsent(self) -> int:
         return super().unsent() + sum(each.stream.never_sent for each in self._under_way)
@@ -141,29 +170,33 @@ class StreamPublisher(Publisher):
     # -- fragments -------------------------------------------------------------------------------------------
 
     def _transmit(self, link: Outlet, seq: int, due_ns: int, *, held: bool = False) -> None:
-        if due_ns < self._closed_until_ns:
+        places = self._places
+        place = places[seq % len(places)]
+        if due_ns < place.closed_until_ns:
             self.fail(seq, Cause.SERVICE)
             return
-        fragments = self._open
-        if fragments is not None and due_ns >= fragments.end_ns:
-            self.finish(fragments, fragments.end_ns)
+        fragments = place.open
+        if fragments is not None and (due_ns >= fragments.end_ns or seq != fragments.next_seq):
+            self.finish(fragments, min(due_ns, fragments.end_ns))  # a message that failed leaves no gap in a stream
             fragments = None
         if fragments is None:
-            fragments = self._start(link, due_ns)
+            fragments = self._start(link, place, seq, due_ns)
         context = self._context
         lag_ns = now_ns() - due_ns
         stamp = self._pack(context.epochs.byte, self._key, self.stream, seq, due_ns + context.clock.offset_ns, lag_ns)
         fragments.write(seq, self._choose(self.stream, seq).wrap(stamp))
+        fragments.next_seq = seq + len(places)
         if not held:
             context.send_lag.append(lag_ns)
         self.pump(fragments)
 
-    def _start(self, link: Outlet, due_ns: int) -> Fragments:
+    def _start(self, link: Outlet, place: Place, seq: int, due_ns: int) -> Fragments:
         context, window = self._context, self.window
         assert window is not None
         end_ns = due_ns + self._length_ns
-        self._open = fragments = Fragments(self, window.out, context.epochs.number, due_ns, end_ns)
-        name = str(StreamName(context.epochs.mark, self.stream, due_ns + context.clock.offset_ns))
+        place.open = fragments = Fragments(self, place, window.out, context.epochs.number, due_ns, end_ns)
+        due = due_ns + context.clock.offset_ns
+        name = str(StreamName(context.epochs.mark, self.stream, due, first=seq, step=len(self._places)))
         start = StartStream(self._group, name, no_echo=self.no_echo)
         fragments.stream = link.session.streams.start(name, start, fragments, due_ns)
         fragments.template = context.template("stream", name, no_echo=True)
@@ -175,13 +208,13 @@ class StreamPublisher(Publisher):
 
     def _time_is_up(self, fragments: Fragments) -> None:
         """What is held back was due before: then it ends behind that."""
-        if self._open is fragments and not self._backlog:
+        if fragments.place.open is fragments and not self._backlog:
             self.finish(fragments, fragments.end_ns)
 
     def finish(self, fragments: Fragments, at_ns: int) -> None:
         """It takes no fragments any more; its end, due at `at_ns`, leaves behind them."""
-        if self._open is fragments:
-            self._open = None
+        if fragments.place.open is fragments:
+            fragments.place.open = None
         fragments.ended_ns = at_ns
         fragments.stream.end(self._context.codec.encode(EndStream(fragments.stream.stream_id)))
         if self.link is not None:
@@ -191,7 +224,7 @@ class StreamPublisher(Publisher):
     def pump(self, fragments: Fragments) -> None:
         """Sends what the connection takes of what can be sent."""
         link, context = self.link, self._context
-        if link is None:
+        if link is None or not link.connection.outbox.writable:
             return
         for payload in fragments.stream.take(now_ns()):
             if not link.connection.send(context.frame(self._opcode, payload)):
@@ -213,28 +246,33 @@ class StreamPublisher(Publisher):
             if keepalive is not None and link is not None:
                 link.connection.send(self._context.frame(self._opcode, keepalive))
                 self._context.recorder.count("stream_keepalives")
-            if each.stream.ready and link is not None and link.connection.outbox.writable:
+            if each.stream.ready:
                 self.pump(each)
 
     # -- what happens to it ----------------------------------------------------------------------------------
 
     def drained(self) -> None:
         for each in tuple(self._under_way):
-            if self.link is not None and self.link.connection.outbox.writable:
-                self.pump(each)
+            self.pump(each)
         super().drained()
-        if self._open is not None and now_ns() >= self._open.end_ns:
-            self._time_is_up(self._open)
+        for each in self._opened:
+            if now_ns() >= each.end_ns:
+                self._time_is_up(each)
 
     def halt(self) -> None:
         super().halt()
-        if self._open is not None:
-            self.finish(self._open, now_ns())
+        for each in self._opened:
+            self.finish(each, now_ns())
 
     def end(self, end_ns: int) -> None:
         super().end(end_ns)
-        if self._open is not None:
-            self.finish(self._open, min(end_ns, self._open.end_ns))
+        for each in self._opened:
+            self.finish(each, min(end_ns, each.end_ns))
+
+    @property
+    def _opened(self) -> list[Fragments]:
+        """Those that take fragments."""
+        return [place.open for place in self._places if place.open is not None]
 
     @property
     def starting(self) -> bool:
@@ -250,19 +288,20 @@ class StreamPublisher(Publisher):
     def lost(self, cause: Cause, *, holds: bool) -> None:
         super().lost(cause, holds=holds)
         if not holds:
-            self._closed_until_ns = 0  # the next connection begins a stream of its own
+            for place in self._places:
+                place.closed_until_ns = 0  # the next connection begins streams of its own
             for each in tuple(self._under_way):
                 self._forget(each, cause)
 
     def closed(self, fragments: Fragments, cause: Cause) -> None:
         """It is over, before its time if it is open."""
-        if self._open is fragments:
-            self._closed_until_ns = fragments.end_ns
+        if fragments.place.open is fragments:
+            fragments.place.closed_until_ns = fragments.end_ns
         self._forget(fragments, cause)
 
     def _forget(self, fragments: Fragments, cause: Cause) -> None:
-        if self._open is fragments:
-            self._open = None
+        if fragments.place.open is fragments:
+            fragments.place.open = None
         self._under_way.discard(fragments)
         if fragments.epoch == self._context.epochs.number:
             fragments.over(cause)

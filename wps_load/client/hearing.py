@@ -11,7 +11,7 @@ from typing import Protocol
 
 from wps_load.client.context import PopulationContext
 from wps_load.client.fragments import StreamName
-from wps_load.measure.ledger import DUPLICATE, Receiver
+from wps_load.measure.ledger import DUPLICATE, REORDERED, Receiver
 from wps_load.protocol.messages import DataMessage, StreamMessage
 
 KEPT = 64
@@ -25,13 +25,13 @@ class FragmentLine(Protocol):
 
 
 class _Heard:
-    """One stream. `first`: what its fragments' sequence numbers are above their numbers in the stream."""
+    """One stream. `last_ns`: when its last fragment came; `highest`: the highest number of one that has."""
 
-    __slots__ = ("first", "last_ns", "name", "over")
+    __slots__ = ("highest", "last_ns", "name", "over")
 
     def __init__(self, name: StreamName) -> None:
         self.name = name
-        self.first: int | None = None
+        self.highest = 0
         self.last_ns: int | None = None
         self.over = False
 
@@ -91,13 +91,14 @@ class Hearing:
         mark = key ^ stream ^ seq ^ due_ns ^ wait
         if not (mark == context.epochs.mark or context.of_now(epoch, mark)):
             return
-        first = seq - message.number
-        if heard.first is None:
-            heard.first = first
-        if (heard.name.mark, heard.name.stream, heard.first) != (mark, stream, first):
+        name, number = heard.name, message.number
+        if (name.mark, name.stream) != (mark, stream) or not name.has(seq, number):
             context.run.ledger.damaged(context.number)  # of another stream, or at another place in it
-        elif link.is_intact(stream, seq, content) and self._receiver.arrive(stream, seq) < DUPLICATE:
-            self._measure(heard, message.number, due_ns, arrival_ns)
+        elif link.is_intact(stream, seq, content) and (came := self._receiver.arrive(stream, seq)) < DUPLICATE:
+            if came == REORDERED and number > heard.highest:
+                self._receiver.overtaken()  # by fragments of another stream, which is no disorder
+            heard.highest = max(heard.highest, number)
+            self._measure(heard, number, due_ns, arrival_ns)
 
     def _measure(self, heard: _Heard, number: int, due_ns: int, arrival_ns: int) -> None:
         context, stream = self._context, heard.name.stream

@@ -28,7 +28,7 @@ from wps_load.workload.scenarios import Topology
 SAMPLES = 256
 _RUN_ID, _RUN = "0" * 8, 1
 _GROUP = group_name(_RUN_ID, 0)
-_STREAM_ID = str(StreamName(make_mark(1, 1 << 31), 0, 10**15))
+_STREAM_ID = str(StreamName(make_mark(1, 1 << 31), 0, 10**15, 1000, 1))
 _BATCH = 64
 _CHUNK_BYTES = 64 * 1024
 _READERS = {"text": read_text, "json": read_json, "binary": read_binary}

@@ -244,6 +244,10 @@ class Receiver:
                 tally.missed -= 1
         return verdict
 
+    def overtaken(self) -> None:
+        """What was just called reordered is not: what has overtaken it owes it no order."""
+        self._tally.reordered -= 1
+
     def _next_of(self, stream: int) -> int:
         """Whether a stream may come here at all is asked once, at its first message."""
         after = self._next.get(stream)

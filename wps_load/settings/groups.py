@@ -32,7 +32,7 @@ GROUPS = (
         "Load",
         "what the users do, and how much; -u, -r and -t are Locust's own",
         "scenario mix protocol rate total-rate arrival payload payload-file data-type qos ack no-echo publishers "
-        "groups group-size lifetime stream-length cut slow",
+        "groups group-size lifetime stream-length streams cut slow",
     ),
     Group("Demands", "what decides between passed and failed", "slo slo-abort"),
     Group("Search and steps", "loads that change during the run", "capacity stages units tier"),

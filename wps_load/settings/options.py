@@ -260,6 +260,11 @@ OPTIONS: tuple[Option, ...] = (
         shapes=True,
     ),
     Option(
+        "--wps-streams", "streams", "1",
+        "stream: how many streams each publisher has open at once; its messages are dealt to them in turn",
+        lambda text: whole(text, 1, 1000), shapes=True,
+    ),
+    Option(
         "--wps-cut", "cut", "",
         "recovery: cuts a second and kind: '1/s reset'; also silent, close (1000: a new connection), close:1001 and "
         "other codes (recovered), or all@10s", CutPlan.parse,

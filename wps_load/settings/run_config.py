@@ -70,6 +70,7 @@ class Population:
     publishers: Share | None
     lifetime_ns: int | None
     stream_length_ns: int | None
+    streams: int
     cut: CutPlan | None
     slow: SlowPlan | None
     slo: str

@@ -166,7 +166,7 @@ SCENARIOS: dict[str, Scenario] = {
             Topology.GROUPS, STREAMING,
             ("first_fragment", "delivery", "fragment_gap", "stream_start", "stream_end"),
             publishers=Share.parse("20%"), group_size=5, slo=_STREAM_SLO,
-            own_options=("--wps-stream-length", "--wps-cut", *_GROUP_OPTIONS),
+            own_options=("--wps-stream-length", "--wps-streams", "--wps-cut", *_GROUP_OPTIONS),
             stream_length="10s", rate="20", payload="64B",
         ),
         Scenario(
