@@ -162,11 +162,13 @@ def test_a_run_that_waited_for_connections_to_its_end_says_so() -> None:
 
 
 def test_a_run_about_recovery_in_which_nothing_was_lost_is_no_pass() -> None:
-    recovery = {"latencies": ("recover", "delivery"), "slo": "loss = 0"}
+    recovery = {"scenario": "recovery", "latencies": ("recover", "delivery"), "slo": "loss = 0"}
     assert list(errors(run(SOUND, **recovery))) == ["nothing_cut"]
     assert not errors(run(replace(SOUND, cut=3, recovered=3), **recovery))
     assert not errors(run(replace(SOUND, dropped=1), **recovery)), "the service's own losses do as well"
     assert not errors(run(SOUND, latencies=("delivery",), slo="loss = 0"))
+    tasks = {**recovery, "scenario": "locustfile"}
+    assert not errors(run(SOUND, **tasks)), "tasks over a reliable protocol are about something else"
 
 
 def test_a_churn_in_which_nobody_left_is_no_pass() -> None:

@@ -88,6 +88,21 @@ def test_users_that_are_to_play_whether_locust_starts_them_or_not(
     assert crowd(Runner(classes, asked, counts)).requested() == requested
 
 
+@pytest.mark.parametrize(
+    ("classes", "counts", "connections"),
+    [
+        ([Tasks], {"Tasks": 4}, 10),  # still on its way, or never
+        ([Tasks, Sender], {"Tasks": 6, "Sender": 4}, 6),
+        ([Tasks, Sender, Scenario], {}, 7),  # by weight
+        ([Sender, Foreign], {"Sender": 5, "Foreign": 5}, 0),
+    ],
+)
+def test_users_that_are_to_connect_whether_locust_starts_them_or_not(
+    classes: list[type], counts: dict[str, int], connections: int
+) -> None:
+    assert crowd(Runner(classes, 10, counts)).connections() == connections
+
+
 @pytest.mark.parametrize(("rate", "found"), [(None, 7.0), (50, 50.0)])
 def test_users_a_second_are_what_locust_says_or_the_default(rate: float | None, found: float) -> None:
     assert crowd(Runner([Scenario], spawn_rate=rate)).spawn_rate() == found
@@ -133,11 +148,12 @@ def handlers() -> Iterator[dict[str, logging.Handler]]:
     ("environment", "console", "tables"),
     [
         (Environment([Scenario]), logging.WARNING, True),
+        (Environment([Tasks, Sender]), logging.WARNING, True),
         (Environment([Scenario, Foreign]), logging.WARNING, False),  # whose requests only the tables have
         (Environment([Scenario], Options(only_summary=False)), logging.INFO, False),
         (Environment([Scenario], Options(wps_table=True)), logging.INFO, False),
     ],
-    ids=["ours", "beside others", "not asked for", "--wps-table"],
+    ids=["ours", "ours with tasks and REST", "beside others", "not asked for", "--wps-table"],
 )
 def test_what_locust_prints_beside_our_line(
     handlers: dict[str, logging.Handler], environment: Environment, console: int, tables: bool

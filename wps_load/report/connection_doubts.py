@@ -167,7 +167,8 @@ def not_measured(seen: Evidence) -> Doubt | None:
 def nothing_cut(seen: Evidence) -> Doubt | None:
     """A run about recovery in which no connection was ever lost: it says nothing about recovery."""
     facts = seen.facts
-    if "recover" not in facts.latencies or facts.state is RunState.RUNNING or not facts.measure_s:
+    row = SCENARIOS.get(facts.scenario)  # tasks over a reliable protocol can recover, and are about something else
+    if row is None or "recover" not in row.metrics or facts.state is RunState.RUNNING or not facts.measure_s:
         return None
     if facts.connections.cut or facts.connections.dropped or "recover" in seen.metrics or seen.nothing_connected:
         return None

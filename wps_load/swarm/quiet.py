@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from wps_load.swarm.kinds import connects
+from wps_load.swarm.kinds import is_ours
 
 _TABLES = "locust.stats_logger"
 _CONSOLE = "console"
@@ -23,7 +23,7 @@ def keep_quiet(environment: Any) -> None:
     if options.wps_table:
         options.only_summary = False
         return
-    if all(map(connects, environment.user_classes)):
+    if all(map(is_ours, environment.user_classes)):
         logging.getLogger(_TABLES).setLevel(logging.WARNING)
     for handler in logging.getLogger().handlers:
         if handler.name == _CONSOLE:

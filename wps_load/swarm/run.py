@@ -65,8 +65,8 @@ class Run:
 
     def start(self) -> None:
         self._users.begin()
-        plan = self.conductor.plan
-        self.reporter.begin(self.conductor, lambda: self._most_users or plan.users, self.explorer)
+        requested = self._crowd.connections()
+        self.reporter.begin(self.conductor, lambda: self._most_users or requested, self.explorer)
         self._coordinator.start()
 
     def spawning_complete(self) -> None:

@@ -24,7 +24,11 @@ class LocustCrowd:
         return expected_users(self._runner)
 
     def requested(self) -> int:
-        return requested_users(self._runner)
+        return requested_users(self._runner, plays)
+
+    def connections(self) -> int:
+        """How many of those that are requested are to connect, whether Locust ever starts them or not."""
+        return requested_users(self._runner, connects)
 
 
 def expected_users(runner: Any) -> Expected:
@@ -37,12 +41,12 @@ def connecting_users(runner: Any) -> int:
     return expected_users(runner).connecting
 
 
-def requested_users(runner: Any) -> int:
-    """Those that are to play the scenario, whether Locust ever starts them or not; of several classes, by weight."""
+def requested_users(runner: Any, kind: Callable[[Any], bool]) -> int:
+    """Those of a kind that are requested, whether Locust ever starts them or not; of several classes, by weight."""
     asked = int(runner.target_user_count or 0)
     if sum((runner.target_user_classes_count or {}).values()) == asked:
-        return _started(runner, plays)
-    ours = [cls for cls in runner.user_classes if plays(cls)]
+        return _started(runner, kind)
+    ours = [cls for cls in runner.user_classes if kind(cls)]
     if len(ours) == len(runner.user_classes):
         return asked
     fixed, weight = _shares(runner.user_classes)
