@@ -318,6 +318,7 @@ def test_a_payload_file_is_read_and_judged(tmp_path: Path) -> None:
     good = tmp_path / "good.txt"
     good.write_text("x" * 100 + "\n" + "y" * 200 + "\n")
     config = read(payload_file=str(good))
+    assert config.settings()["wps-payload"] is None, "what was sent is said by the file alone"
     assert config.population.samples == (b"x" * 100, b"y" * 200)
     assert config.population.payload_plan(envelope=True).choose(0, 0).size_bytes in (100, 200)
     assert refused(payload_file=str(good), payload="1KiB").option == "--wps-payload and --wps-payload-file"

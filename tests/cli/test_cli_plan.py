@@ -50,6 +50,11 @@ def test_a_mix_by_its_option_is_planned_as_by_its_name(run: Run) -> None:
     assert rows(by_option.out)["this load"] == rows(run("plan", "chat").out)["this load"]
 
 
+def test_a_flag_outdoes_what_a_ready_file_says_in_another_way(run: Run) -> None:
+    result = run("plan", "send-to-user", "--wps-rate", "50")
+    assert (result.code, rows(result.out)["messages"]) == (0, "50/s in, 50/s out")
+
+
 def test_growth_and_prices(run: Run, tmp_path: Path) -> None:
     prices = {
         "region": "Moon", "date": "2026-11-01", "currency": "EUR",

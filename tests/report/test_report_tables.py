@@ -61,15 +61,19 @@ def test_an_slo_shows_its_value_in_its_unit(slo: str, measured: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "load"),
     [
-        ({"wps-rate": "2"}, "2 messages/s for each publisher"),
-        ({"wps-rate": "1", "wps-total-rate": "500"}, "500 messages/s in total"),
-        ({"wps-rate": "max"}, "closed loop"),
+        ({"wps-rate": "2"}, "2 messages/s for each publisher, payload 2KiB"),
+        ({"wps-rate": "1", "wps-total-rate": "500"}, "500 messages/s in total, payload 2KiB"),
+        ({"wps-rate": "max"}, "closed loop, payload 2KiB"),
+        (
+            {"wps-rate": "2", "wps-payload": None, "wps-payload-file": "/a/b.txt"},
+            "2 messages/s for each publisher, payload from b.txt",
+        ),
     ],
 )
-def test_what_ran(settings: dict[str, str], load: str) -> None:
-    run = facts(settings={**settings, "wps-payload": "2KiB"})
+def test_what_ran(settings: dict[str, str | None], load: str) -> None:
+    run = facts(settings={"wps-payload": "2KiB", **settings})
     assert words.what_ran(build_summary(run)) == (
-        f"echo over json, 50 connections, 50 publishers, {load}, payload 2KiB, "
+        f"echo over json, 50 connections, 50 publishers, {load}, "
         "against embedded emulator at http://127.0.0.1:41873, for 33 s."
     )
 

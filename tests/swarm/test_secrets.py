@@ -11,8 +11,9 @@ import pytest
 from wps_load.errors import ConfigError
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
+from wps_load.settings.sources import SourceLevel
 from wps_load.settings.target import AZURE_VARIABLE
-from wps_load.swarm import secrets
+from wps_load.swarm import locust_options, secrets
 from wps_load.swarm.asked import Asked
 from wps_load.swarm.orders import Order
 
@@ -89,6 +90,16 @@ def test_a_secret_that_is_set_to_nothing_is_refused(dest: str, sends: bool, monk
     monkeypatch.setattr("sys.argv", ["locust", f"--{dest.replace('_', '-')}", ""])
     with pytest.raises(ConfigError, match="it is set but empty: a secret is missing"):
         asked({dest: ""}, sends=sends).read()
+
+
+def test_what_a_flag_outdoes_is_sent_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers read what their master sends, and know nothing of which came from where."""
+    sources = {"wps_rate": SourceLevel.FLAG, "wps_total_rate": SourceLevel.FILE}
+    monkeypatch.setattr(locust_options, "own_sources", lambda: sources)
+    environment = Environment({"wps_rate": "50", "wps_total_rate": "18", "num_users": 3})
+    read = asked_by(environment, sends=True).read()
+    assert vars(environment.parsed_options) == {"wps_rate": "50", "wps_total_rate": "", "num_users": 3}
+    assert (read.population.rate, read.population.total_rate) == (50, None)
 
 
 def ordered(values: dict[str, Any]) -> Order:

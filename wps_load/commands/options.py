@@ -45,7 +45,8 @@ def page() -> str:
         "<!-- Made by `python -m wps_load.commands.options > docs/options.md`; a test compares it. -->",
         "",
         "Each is a flag, a key of a `--config` file (without the dashes), a variable (`--wps-rate`: `LOCUST_WPS_RATE`)",
-        "and, where the last column says so, a field of Locust's page. A flag outdoes a variable, a variable a file.",
+        "and, where the last column says so, a field of Locust's page. A flag outdoes a variable, a variable a file;",
+        "so does one that says the same thing in another way (`--wps-rate` a file's `wps-total-rate`).",
         "`wps-load options WORD` finds one. Locust's own options are in `locust --help`.",
     ]
     for group, options in grouped():

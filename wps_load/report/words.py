@@ -27,7 +27,7 @@ def settings_words(summary: Summary) -> str:
         parts.append(counted(tables.number(users), "user"))
     scenario = SCENARIOS.get(run["scenario"])
     if scenario is not None and scenario.publishes:
-        parts += [load_words(settings), f"payload {tables.shown(settings.get('wps-payload'))}"]
+        parts += [load_words(settings), payload_words(settings)]
     return ", ".join(parts)
 
 
@@ -44,7 +44,7 @@ def what_ran(summary: Summary) -> str:
         more = f"; {len(mixed) - _NAMED} more" if len(mixed) > _NAMED else ""
         parts[-1] += f" in {counted(len(mixed), 'population')}: {named}{more}"
     elif summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile offer no rate
-        parts += [load_words(run["settings"]), f"payload {tables.shown(run['settings'].get('wps-payload'))}"]
+        parts += [load_words(run["settings"]), payload_words(run["settings"])]
     return f"{', '.join(parts)}, against {run['target']}, for {tables.seconds(run['duration_s'])}."
 
 
@@ -62,6 +62,13 @@ def load_words(settings: Mapping[str, Scalar]) -> str:
         return f"{counted(str(total), 'message')}/s in total"
     rate = settings.get("wps-rate")
     return "closed loop" if rate == "max" else f"{counted(tables.shown(rate), 'message')}/s for each publisher"
+
+
+def payload_words(settings: Mapping[str, Scalar]) -> str:
+    """What the messages were."""
+    if samples := settings.get("wps-payload-file"):
+        return f"payload from {PurePath(str(samples)).name}"
+    return f"payload {tables.shown(settings.get('wps-payload'))}"
 
 
 def reset_sentence(summary: Summary) -> str:

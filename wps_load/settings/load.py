@@ -115,6 +115,8 @@ def _shown(
     chosen = {**row.own_defaults, "--wps-slo": row.slo or "none"}
     chosen = {} if mix else chosen  # each population has its own
     chosen |= {"--wps-seed": str(seed)}
+    if texts["--wps-payload-file"]:
+        chosen["--wps-payload"] = ""
     chosen |= {"--wps-endpoint": target.url} if target.identity is not None else {}  # Locust's host may have given it
     for option in OPTIONS:
         text = texts[option.flag]

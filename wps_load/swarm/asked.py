@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wps_load.errors import ConfigError
 from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, OptionValues
+from wps_load.settings.outdone import without_outdone
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Locustfile, SourceLevel
 from wps_load.settings.target import HOST, TargetKind, public_host
@@ -35,7 +36,7 @@ class Asked:
         self._empty = {dest: "" for dest in _SECRET if vars(environment.parsed_options).get(dest) == ""}
         """Secrets that may be set to nothing, which is refused: nobody's any more once they are taken out."""
         self._secrets = secrets.take(environment.parsed_options) if sends else {}
-        self._sources = locust_options.own_sources()
+        self._sources = without_outdone(vars(environment.parsed_options), locust_options.own_sources())
         self._hidden: dict[str, str] = {}
         """A host with a token by what is shown of it."""
         self._hosts = tuple(
