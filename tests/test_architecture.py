@@ -61,7 +61,7 @@ SETTINGS_FLOORS = (
 CLIENT_FLOORS = (
     {"engine", "ways"},
     {"population_users", "api", "way"},
-    {"api_invoke", "app_server"},
+    {"api_invoke", "api_streams", "api_hearing", "app_server"},
     {"publish_plan", "virtual_user", "cuts", "keepalive_sweep", "api_connector", "inbox", "conversation"},
     {"establish", "link", "api_link", "rest_publisher", "rest_manager"},
     {"hearing"},

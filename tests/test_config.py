@@ -249,6 +249,13 @@ def test_what_streams_do_not_go_together_with(options: dict[str, Any], sentence:
     assert sentence in fault.allowed
 
 
+@pytest.mark.parametrize("protocol", ["protobuf", "simple", "mqtt5"])
+def test_an_invocation_where_there_is_none_is_refused_with_one_sentence(protocol: str) -> None:
+    (fault,) = faults(scenario="invoke", protocol=protocol)
+    assert (fault.option, fault.value) == ("--wps-protocol", protocol)
+    assert "only json and json-reliable can invoke" in fault.allowed
+
+
 def test_rates_of_each_publisher() -> None:
     assert read(rate="0.1").population.publisher_rate(30) == Fraction(1, 10)
     assert read(total_rate="100").population.publisher_rate(30) == Fraction(100, 30)

@@ -13,7 +13,7 @@ def message(number: int) -> DataMessage:
 
 
 def test_oldest_makes_room_and_is_counted() -> None:
-    inbox = Inbox()
+    inbox: Inbox[DataMessage] = Inbox()
     for number in range(CAPACITY + 2):
         inbox.put(message(number))
     assert inbox.dropped == 2
@@ -21,7 +21,7 @@ def test_oldest_makes_room_and_is_counted() -> None:
 
 
 def test_wait_ends_with_a_message_a_wake_or_the_time() -> None:
-    inbox = Inbox()
+    inbox: Inbox[DataMessage] = Inbox()
     assert not inbox.wait(now_ns() + NS_PER_MS)
     gevent.get_hub().loop.run_callback(inbox.wake)
     assert inbox.wait(None)
@@ -33,7 +33,8 @@ def test_wait_ends_with_a_message_a_wake_or_the_time() -> None:
 
 
 def test_stopped_callbacks_hear_nothing_more() -> None:
-    inbox, seen, called = Inbox(), [], Event()
+    inbox: Inbox[DataMessage] = Inbox()
+    seen, called = [], Event()
 
     def callback(each: DataMessage) -> None:
         seen.append(each.data)

@@ -63,6 +63,24 @@ def test_quickstart_is_what_the_page_shows_and_short() -> None:
     assert f"```python\n{code}```" in (ROOT / "docs" / "locustfiles.md").read_text()
 
 
+def test_answers_are_streamed_to_readers_in_another_process(tmp_path: Path) -> None:
+    port = str(free_port())
+    processes = ("--processes", "2", "--master-port", port, "--master-bind-port", port)
+    slo = ("--wps-slo", "loss = 0, reader.first_fragment p95 < 1s, assistant.stream_start fail_ratio = 0%")
+    done = run(tmp_path / "reports", *USERS, "-t", "5s", *processes, *slo, locustfile=EXAMPLES / "answers.py")
+
+    assert done.code == 0, done.output
+    summary = done.summary
+    streams, messages, metrics = summary["streams"], summary["messages"], summary["metrics"]
+    assert streams["started"] == metrics["stream_start"]["count"] > 1
+    assert streams["started"] - 2 <= streams["ended"] == metrics["stream_end"]["count"] > 0
+    assert streams["failed"] == 0
+    assert metrics["first_fragment"]["count"] > streams["ended"]
+    assert metrics["fragment_gap"]["count"] > metrics["first_fragment"]["count"]
+    assert messages["delivered"] == messages["expected"] > 0
+    assert (messages["lost"], messages["reordered"], messages["corrupted"]) == (0, 0, 0)
+
+
 class Shop(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(404 if "missing" in self.path else 200)

@@ -16,22 +16,31 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-import orjson
-
 from wps_load.client import api_invoke, api_values
 from wps_load.client.api_connector import TIMEOUT_S, ApiConnector
+from wps_load.client.api_data import TaskData
+from wps_load.client.api_hearing import HeardStream, HeardStreams, StreamCallback
+from wps_load.client.api_streams import PublishedStream
 from wps_load.client.connections import Connections
 from wps_load.client.inbox import Callback, Inbox
-from wps_load.client.outstanding import Key, Outstanding, Sent, data_key
+from wps_load.client.outstanding import Key, Outstanding, Sent
 from wps_load.client.task_accounts import Account, AddressedTo
 from wps_load.client.task_streams import Sending
 from wps_load.clock import NS_PER_S, now_ns
-from wps_load.errors import ConnectionLost, Finding, LocalProtocolError, WrongType
+from wps_load.errors import ConnectionLost, Finding, LocalProtocolError
 from wps_load.measure.task_envelope import unseal
 from wps_load.protocol import names
-from wps_load.protocol.messages import DataMessage, DataType, InvokeResponse, SendEvent, SendToGroup, Upstream
+from wps_load.protocol.messages import (
+    DataMessage,
+    DataType,
+    InvokeResponse,
+    SendEvent,
+    SendToGroup,
+    StreamMessage,
+    Upstream,
+)
 from wps_load.protocol.simple import EVENT
-from wps_load.protocol.traits import ANSWER_TOPIC, NO_INVOKE
+from wps_load.protocol.traits import ANSWER_TOPIC, NO_INVOKE, NO_STREAMS
 
 
 class WebPubSubClient:
@@ -50,10 +59,11 @@ class WebPubSubClient:
         on_callback_error: Callable[[Exception], None] | None = None,
     ) -> None:
         self._context = context = connections.context
-        self._inbox = Inbox(on_callback_error)
+        self._inbox: Inbox[DataMessage] = Inbox(on_callback_error)
         self._outstanding = Outstanding()
-        self._json_is_text = context.codec.traits.json_as_text
+        self._data = TaskData(context.codec.traits)
         self._account = Account(context)
+        self._heard = HeardStreams(context, self._account.number, on_callback_error)
         self._connector = ApiConnector(
             connections,
             user_id=names.user_id(user_id),
@@ -108,11 +118,13 @@ class WebPubSubClient:
         self._connector.forget_groups()
         self._connector.close()
         self._outstanding.clear()
+        self._heard.lost()
         self._inbox.wake()
 
     def end(self) -> None:
         """The simulated user ends: closes, and stops the callbacks. Never waits, so the hub may call it."""
         self._inbox.stop()
+        self._heard.stop()
         self._connector.close()
 
     # -- groups ------------------------------------------------------------
@@ -150,7 +162,7 @@ class WebPubSubClient:
         """
         self._require_envelope("send_to_group")
         names.group_name(group)
-        data_type, wire, shown = self._written(data)
+        data_type, wire, _ = written = self._data.written(data)
         if measured:
             audience = AddressedTo("group", group, no_echo)
 
@@ -159,7 +171,7 @@ class WebPubSubClient:
 
             self._publish_measured(audience, sealed, data_type, data, ack, timeout)
             return
-        key = None if no_echo else self._key(group, data_type, shown)
+        key = None if no_echo else self._data.key(group, written)
         self._publish(lambda ack_id: SendToGroup(group, data_type, wire, ack_id, no_echo), key, ack, timeout)
 
     def send_event(
@@ -185,8 +197,29 @@ class WebPubSubClient:
             raise LocalProtocolError(f"invoke in {self._context.codec.name}: {NO_INVOKE}")
         names.event_name(event, "event")
         timeout_s = api_values.seconds(timeout)
-        data_type, wire = (None, None) if data is None else self._written(data)[:2]
+        data_type, wire = (None, None) if data is None else self._data.written(data)[:2]
         return api_invoke.invoke(self._context, self._connector, event, data_type, wire, timeout_s)
+
+    def stream(
+        self,
+        group: str,
+        *,
+        no_echo: bool = False,
+        measured: bool = False,
+        idle_timeout: float | None = None,
+        timeout: float = TIMEOUT_S,
+    ) -> PublishedStream:
+        """Starts a stream to a group, for a `with` statement: `send` of what it returns writes a fragment.
+
+        JSON and protobuf. Waits until the service has accepted it, `stream_start`; leaving the block ends it,
+        `stream_end`. `measured`: as of `send_to_group`. After `idle_timeout` seconds of silence the service closes it
+        (None: its own). A refusal, no answer in `timeout` seconds and an early end raise a Finding.
+        """
+        if not self._context.codec.traits.streams:
+            raise LocalProtocolError(f"stream in {self._context.codec.name}: {NO_STREAMS}")
+        audience = AddressedTo("group", names.group_name(group), no_echo)
+        stream = PublishedStream(self._context, self._connector, self._account, self._data, audience, measured)
+        return stream.start(idle_timeout, timeout)
 
     def send(self, data: Any, *, measured: bool = False, timeout: float = TIMEOUT_S) -> None:
         """`--wps-protocol simple`: sends a raw message, which has no ack. An answer of the same data is `rtt`.
@@ -201,14 +234,14 @@ class WebPubSubClient:
         self._publish_event(EVENT, data, False, measured, timeout)
 
     def _publish_event(self, name: str, data: Any, ack: bool, measured: bool, timeout: float) -> None:
-        data_type, wire, shown = self._written(data)
+        data_type, wire, _ = written = self._data.written(data)
         if measured:
             self._connector.ready()
             audience = self._account.await_answers()
             sealed = partial(SendEvent, name, data_type)
             self._publish_measured(audience, sealed, data_type, data, ack, timeout)
             return
-        key = self._key(None, data_type, shown)
+        key = self._data.key(None, written)
         self._publish(lambda ack_id: SendEvent(name, data_type, wire, ack_id), key, ack, timeout)
 
     def _publish(
@@ -243,7 +276,7 @@ class WebPubSubClient:
         payload = api_values.within_limit(context.codec.encode(written))
         connector.await_passable(link, deadline_ns, "publish_ack")
         note()
-        if not link.send(payload, context.codec.opcode_for(_data_type(written))):
+        if not link.send(payload, context.codec.opcode_for(getattr(written, "data_type", DataType.JSON))):
             connector.fail("publish_ack", "send_failed", "the connection broke while a message was sent")
 
     def _publish_measured(
@@ -261,7 +294,7 @@ class WebPubSubClient:
 
         def message(ack_id: int | None) -> Upstream:
             sealed = publisher.sealed(bytes(data) if data_type is DataType.BINARY else data, due())
-            return upstream(self._written(sealed)[1], ack_id)
+            return upstream(self._data.written(sealed).wire, ack_id)
 
         def due() -> Sending:
             nonlocal sending
@@ -282,27 +315,6 @@ class WebPubSubClient:
                 sending.forget(self._context.epochs.number)
             raise
 
-    def _written(self, data: Any) -> tuple[DataType, object, object]:
-        """(type, as the codec takes it, as it comes back)."""
-        data_type, wire, shown = self._typed(data)
-        if self._context.codec.traits.typed:
-            return data_type, wire, shown
-        return data_type, wire, wire.encode() if isinstance(wire, str) else wire
-
-    def _typed(self, data: Any) -> tuple[DataType, object, object]:
-        """As `_written`, where messages say what type their data have."""
-        if isinstance(data, str):
-            return DataType.TEXT, api_values.utf8_text(data), data
-        if isinstance(data, bytes | bytearray | memoryview):
-            return DataType.BINARY, bytes(data), bytes(data)
-        text = api_values.json_text(data)
-        if not self._context.codec.enveloped:
-            return DataType.TEXT, text, text
-        return DataType.JSON, (text if self._json_is_text else data), data
-
-    def _key(self, group: str | None, data_type: DataType, shown: object) -> Key:
-        return data_key(group, data_type if self._context.codec.traits.typed else DataType.BINARY, shown)
-
     def _require_envelope(self, call: str) -> None:
         if not self._context.codec.enveloped:
             raise LocalProtocolError(
@@ -320,12 +332,26 @@ class WebPubSubClient:
         """
         if self._inbox.has_callbacks:
             raise LocalProtocolError("messages go to the callbacks of on_message; receive has none to give")
-        deadline_ns = None if timeout is None else now_ns() + int(api_values.seconds(timeout) * NS_PER_S)
+        deadline_ns = api_values.deadline(timeout)
         while (message := self._inbox.pop()) is None:
             self._connector.ready()
             if not self._inbox.wait(deadline_ns):
                 return None
         return message
+
+    def receive_stream(self, timeout: float | None = TIMEOUT_S) -> HeardStream | None:
+        """The next stream that begins, or None when none does in `timeout` seconds; None: waits for ever.
+
+        Iterate it for its fragments. From the first call on, fragments are no messages of `receive` and `on_message`.
+        """
+        return self._heard.next(self._connector.ready, timeout)
+
+    def on_stream(self, callback: StreamCallback) -> StreamCallback:
+        """From now on each stream that begins goes to `callback(stream)`, in a greenlet of its own, which iterates it.
+
+        Fragments are no messages of `receive` and `on_message` any more.
+        """
+        return self._heard.call(api_values.function(callback))
 
     def on_message(self, callback: Callback) -> Callback:
         """From now on every message goes to `callback(message)`, in order, in a greenlet that belongs to this user.
@@ -333,54 +359,41 @@ class WebPubSubClient:
         The callback may call this client. Several are called one after the other. What one raises is told to Locust,
         and the next message comes all the same. Usable as a decorator. It does not connect by itself.
         """
-        if not callable(callback):
-            raise WrongType(f"callback is of type {type(callback).__name__}; needed is a function")
-        self._inbox.call(callback)
-        return callback
+        return self._inbox.call(api_values.function(callback))
 
-    def _on_data(self, message: DataMessage, arrival_ns: int) -> None:
+    def _on_data(self, message: DataMessage | StreamMessage, arrival_ns: int) -> None:
         """In the hub."""
+        if isinstance(message, StreamMessage):
+            content = message.content if message.ends else self._taken(message.content, arrival_ns)
+            self._heard.arrived(message, content, arrival_ns)
+            if not (message.ends or self._heard.taken):
+                self._inbox.put(content)
+        else:
+            self._inbox.put(self._taken(message, arrival_ns))
+
+    def _taken(self, message: DataMessage, arrival_ns: int) -> DataMessage:
+        """Accounts for it. Returns it as the task gets it."""
         opened = unseal(message.data)
         if opened is not None:
             self._account.arrived(opened, message.group, arrival_ns)
             message = message._replace(data=opened.data)
         elif self._context.epochs.measured_at(arrival_ns) is not None:
             self._context.recorder.count("tasks_delivered")
-        if self._json_is_text and message.data_type == DataType.JSON:
-            message = message._replace(data=_parsed(message.data))
+        message = self._data.read(message)
         if opened is None and len(self._outstanding) and message.from_user_id in (None, self.user_id):
-            sent = self._sent_of(message)
+            found = (self._outstanding.take(key) for key in self._data.keys_of(message))
+            sent = next((each for each in found if each is not None), None)
             if sent is not None and sent.epoch == self._context.epochs.number:
                 self._context.rtt.append(arrival_ns - sent.due_ns)
                 self._context.rtt_service.append(arrival_ns - sent.sent_ns)
-        self._inbox.put(message)
-
-    def _sent_of(self, message: DataMessage) -> Sent | None:
-        """What of ours is back with this message, if it is ours."""
-        group = None if message.source == "server" else message.group  # MQTT's answers come on a topic
-        sent = self._outstanding.take(data_key(group, message.data_type, message.data))
-        if sent is None and self._json_is_text and message.data_type == DataType.TEXT:
-            # the service delivers JSON to protobuf clients as text
-            sent = self._outstanding.take(data_key(group, DataType.JSON, _parsed(message.data)))
-        return sent
+        return message
 
     def _on_end(self) -> None:
         """In the hub: the connection has ended for good, so what is under way won't come back."""
         self._outstanding.clear()
+        self._heard.lost()
         self._inbox.wake()
 
 
 _UNANSWERED = ("ack_timeout", "ack_connection_lost")
 """The service has the message, or has not: nobody knows whether it was published."""
-
-
-def _data_type(message: Upstream) -> DataType:
-    return message.data_type if isinstance(message, SendToGroup | SendEvent) else DataType.JSON
-
-
-def _parsed(data: object) -> object:
-    """JSON data of a protobuf message, which is text there; what is none is left as it came."""
-    try:
-        return orjson.loads(data) if isinstance(data, str) else data
-    except orjson.JSONDecodeError:
-        return data

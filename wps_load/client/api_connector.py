@@ -22,7 +22,7 @@ from wps_load.client.task_accounts import Account
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost, Finding
 from wps_load.measure.catalog import ack_label
-from wps_load.protocol.messages import DataMessage, DataType, JoinGroup, LeaveGroup, Upstream
+from wps_load.protocol.messages import DataMessage, DataType, JoinGroup, LeaveGroup, StreamMessage, Upstream
 
 TIMEOUT_S = 10.0
 """How long a request waits for its ack, unless it is told otherwise."""
@@ -37,7 +37,7 @@ class ApiConnector:
         *,
         user_id: str | None,
         groups: Iterable[str],
-        on_data: Callable[[DataMessage, int], None],
+        on_data: Callable[[DataMessage | StreamMessage, int], None],
         on_end: Callable[[], None],
         account: Account,
     ) -> None:

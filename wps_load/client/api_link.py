@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import gevent
 from gevent.event import AsyncResult, Event
@@ -29,11 +29,17 @@ from wps_load.protocol.messages import (
     Ended,
     InvokeResponse,
     Pong,
+    StartStream,
+    StreamAck,
+    StreamClosed,
     StreamMessage,
+    StreamNack,
 )
+from wps_load.protocol.pending import PendingAck
 from wps_load.protocol.session import Session
 from wps_load.protocol.session_states import State
 from wps_load.protocol.sessions import new_session
+from wps_load.protocol.streams import IDLE_TIMEOUT_MS, KIND, OutgoingStream, StreamChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,26 @@ class Invocation:
 
     number: int
     answer: Any = field(default_factory=AsyncResult)
+
+
+class StreamOwner(Protocol):
+    """Whose stream it is. Called in the hub."""
+
+    def answered(self, change: StreamChange, answer: StreamAck | StreamNack | StreamClosed, arrival_ns: int) -> None:
+        """The service says something of it."""
+        ...
+
+    def lost(self, lost: ConnectionLost) -> None:
+        """The connection is gone for good."""
+        ...
+
+    def pump(self) -> None:
+        """The connection takes messages."""
+        ...
+
+    def beat(self, at_ns: int) -> None:
+        """Some time has passed."""
+        ...
 
 
 class ApiLink:
@@ -97,7 +123,7 @@ class ApiLink:
         grant: ConnectGrant,
         dialed: Dialed,
         *,
-        on_data: Callable[[DataMessage, int], None],
+        on_data: Callable[[DataMessage | StreamMessage, int], None],
         on_end: Callable[[ApiLink, int], None],
     ) -> None:
         self._connections = connections
@@ -138,6 +164,8 @@ class ApiLink:
     def _pass(self) -> None:
         if self.ended.is_set() or (self.up and self.connection.writable):
             self.passable.set()
+        for owner in self._owners():
+            owner.pump()
 
     # -- out ------------------------------------------------------------
 
@@ -161,6 +189,22 @@ class ApiLink:
         self.session.invocations.expect(number, invocation, now_ns())
         self.send(payload, opcode)
         return invocation
+
+    def publish(self, stream_id: str, start: StartStream, owner: StreamOwner, due_ns: int) -> OutgoingStream:
+        """A stream begins. Its owner pumps it, and is told of its answers."""
+        self._connections.streaming.add(self)
+        idle_ms = IDLE_TIMEOUT_MS if start.idle_timeout_ms is None else start.idle_timeout_ms
+        return self.session.streams.start(stream_id, start, owner, due_ns, idle_ms)
+
+    def beat(self, at_ns: int) -> None:
+        """What time makes due in its streams."""
+        for owner in self._owners():
+            owner.beat(at_ns)
+        if not len(self.session.streams):
+            self._connections.streaming.discard(self)
+
+    def _owners(self) -> list[StreamOwner]:
+        return [cast(StreamOwner, each.context) for each in self.session.streams]
 
     def acknowledge(self, at_ns: int) -> None:
         """Reliable: tells the service what has come, when it is time to."""
@@ -221,10 +265,7 @@ class ApiLink:
         if self._recovery is not None:
             self.proven.set()
         if isinstance(message, DataMessage | StreamMessage):
-            if type(message) is DataMessage:
-                self._on_data(message, arrival_ns)
-            elif isinstance(message, StreamMessage) and not message.ends:  # a fragment is a message to a task
-                self._on_data(message.content, arrival_ns)
+            self._on_data(message, arrival_ns)
             if self._numbered:
                 self.acknowledge(arrival_ns)
         elif type(message) is Ack:
@@ -246,6 +287,12 @@ class ApiLink:
                 self._context.recorder.count("responses_unknown")
             else:
                 cast(Invocation, invoked.context).answer.set((message, arrival_ns))
+        elif isinstance(message, StreamAck | StreamNack | StreamClosed):
+            change = self.session.streams.receive(message, arrival_ns)
+            if change is None:
+                self._context.recorder.count("stream_answers_unknown")
+            else:
+                cast(StreamOwner, change.stream.context).answered(change, message, arrival_ns)
         elif type(message) is Pong:
             self._context.recorder.count("pongs_received")
             self._context.ping_words.answered()
@@ -283,9 +330,16 @@ class ApiLink:
         self.ended.set()
         self.connected.set()
         self.passable.set()
+        self._connections.streaming.discard(self)
         for pending in self.session.abandon_all():
-            cast(Request, pending.context).answer.set(RequestOutcome(lost=lost))
+            self._abandoned(pending, lost)
         self._on_end(self, lost_ns)
+
+    def _abandoned(self, pending: PendingAck, lost: ConnectionLost) -> None:
+        if pending.kind == KIND:
+            cast(StreamOwner, cast(OutgoingStream, pending.context).context).lost(lost)
+        else:
+            cast(Request, pending.context).answer.set(RequestOutcome(lost=lost))
 
     # -- recovery ------------------------------------------------------------
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import orjson
 
+from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import WrongType, WrongValue
 from wps_load.protocol.messages import DataType
 from wps_load.protocol.names import text
 
+Callback = TypeVar("Callback")
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 """Azure Web PubSub limits: a message of a client, joined from its frames, envelope included."""
 
@@ -62,11 +64,28 @@ def within_limit(payload: bytes) -> bytes:
 
 def seconds(timeout: object) -> float:
     """A time limit. Raises WrongType, WrongValue."""
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise WrongType(f"timeout is of type {type(timeout).__name__}; needed are seconds")
-    if not timeout >= 0 or math.isinf(timeout):
-        raise WrongValue(f"timeout is {timeout}; needed are seconds, 0 or more")
-    return float(timeout)
+    return at_least(timeout, 0, "timeout")
+
+
+def at_least(value: object, least: float, name: str) -> float:
+    """A number of seconds that is not too small. Raises WrongType, WrongValue."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise WrongType(f"{name} is of type {type(value).__name__}; needed are seconds")
+    if not value >= least or math.isinf(value):
+        raise WrongValue(f"{name} is {value}; needed are seconds, {least:g} or more")
+    return float(value)
+
+
+def function(callback: Callback) -> Callback:
+    """Raises WrongType."""
+    if not callable(callback):
+        raise WrongType(f"callback is of type {type(callback).__name__}; needed is a function")
+    return callback
+
+
+def deadline(timeout: object) -> int | None:
+    """When a time limit that begins now is over; None: there is none. Raises WrongType, WrongValue."""
+    return None if timeout is None else now_ns() + int(seconds(timeout) * NS_PER_S)
 
 
 def _refuse_non_finite(data: object) -> None:

@@ -21,6 +21,14 @@ class OpenLink(Protocol):
     def acknowledge(self, at_ns: int) -> None: ...
 
 
+class Streaming(Protocol):
+    """A connection of a task's that publishes streams."""
+
+    def beat(self, at_ns: int) -> None:
+        """What time makes due in them."""
+        ...
+
+
 class Traffic(NamedTuple):
     """Headers of frames included, the upgrade not. `stalls`, `stalled_ns`: how often and long peers read nothing."""
 
@@ -45,6 +53,8 @@ class Connections:
         self.open_links: set[OpenLink] = set()
         self._outsiders: set[OpenLink] = set()
         """Of the open ones, those that are not in all of their groups."""
+        self.streaming: set[Streaming] = set()
+        """Those of tasks that publish streams. Whoever begins one adds itself."""
         self.open_time = OpenTime()
         self.wanted_time = OpenTime()
         self.attempts = Attempts(context.recorder)
@@ -139,10 +149,12 @@ class Connections:
         return Traffic(sent, received, stalls, stalled_ns)
 
     def acknowledge(self, at_ns: int) -> None:
-        """Reliable subprotocols: sequence acks that time, not a message, makes due. Call it a few times a second."""
+        """What time, not a message, makes due: sequence acks, and in tasks' streams. Call it a few times a second."""
         if self.context.codec.reliable:
             for link in list(self.open_links):
                 link.acknowledge(at_ns)
+        for streaming in tuple(self.streaming):
+            streaming.beat(at_ns)
 
     def measure(self, start_ns: int, end_ns: int) -> None:
         """The measure phase: what is open and wanted in it is integrated, from 0 on."""

@@ -21,7 +21,7 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectionLost, Finding
 from wps_load.measure.catalog import ack_label
 from wps_load.measure.stamp import Stamp, make_mark, mark_of, pack_binary, pack_text, read_bytes, read_json
-from wps_load.protocol.messages import DataMessage, JoinGroup
+from wps_load.protocol.messages import DataMessage, JoinGroup, StreamMessage
 from wps_load.protocol.traits import ANSWER_TOPIC, PublishKind
 from wps_load.settings.run_config import RunConfig
 from wps_load.workload.payload import PayloadPlan
@@ -190,8 +190,9 @@ class Conversation:
                 return message, arrived_ns
         raise self._link.interrupted or otherwise
 
-    def _on_data(self, message: DataMessage, arrival_ns: int) -> None:
-        self._inbox.put((message, arrival_ns))
+    def _on_data(self, message: DataMessage | StreamMessage, arrival_ns: int) -> None:
+        if isinstance(message, DataMessage):
+            self._inbox.put((message, arrival_ns))
 
 
 def _accepted(message: DataMessage | RequestOutcome, what: str, advice: str) -> None:

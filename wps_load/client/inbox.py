@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import gevent
 from gevent.event import Event
@@ -20,19 +20,20 @@ CAPACITY = 256
 this costs half a megabyte a user."""
 
 Callback = Callable[[DataMessage], None]
+Item = TypeVar("Item")
 
 
-class Inbox:
+class Inbox(Generic[Item]):
     """`put` and `wake` are for the hub. `on_error`: told what a callback raises."""
 
     __slots__ = ("_arrived", "_callbacks", "_messages", "_on_error", "_pump", "dropped")
 
     def __init__(self, on_error: Callable[[Exception], None] | None = None) -> None:
-        self._messages: deque[DataMessage] = deque(maxlen=CAPACITY)
+        self._messages: deque[Item] = deque(maxlen=CAPACITY)
         self._arrived = Event()
-        self._callbacks: list[Callback] = []
+        self._callbacks: list[Callable[[Item], None]] = []
         self._pump: Any = None
-        self._on_error = on_error or _log
+        self._on_error = on_error or log_error
         self.dropped = 0
         """Messages that had to make room."""
 
@@ -40,17 +41,21 @@ class Inbox:
     def has_callbacks(self) -> bool:
         return bool(self._callbacks)
 
-    def put(self, message: DataMessage) -> None:
+    def put(self, message: Item) -> None:
         if len(self._messages) == CAPACITY:
             self.dropped += 1
         self._messages.append(message)
         self._arrived.set()
 
+    @property
+    def empty(self) -> bool:
+        return not self._messages
+
     def wake(self) -> None:
         """Whoever waits looks again: there may be no more to wait for."""
         self._arrived.set()
 
-    def pop(self) -> DataMessage | None:
+    def pop(self) -> Item | None:
         """The oldest message, or None."""
         return self._messages.popleft() if self._messages else None
 
@@ -63,11 +68,12 @@ class Inbox:
 
     # -- callbacks ------------------------------------------------------------
 
-    def call(self, callback: Callback) -> None:
+    def call(self, callback: Callable[[Item], None]) -> Callable[[Item], None]:
         """From now on messages go to `callback` too, one after the other, in a greenlet of their own."""
         self._callbacks.append(callback)
         if self._pump is None:
             self._pump = gevent.spawn(self._run)
+        return callback
 
     def stop(self) -> None:
         """Ends the callbacks, also in the middle of one. Does not wait."""
@@ -86,5 +92,6 @@ class Inbox:
             self.wait(None)
 
 
-def _log(error: Exception) -> None:
-    logger.error("a callback of on_message failed", exc_info=error)
+def log_error(error: Exception) -> None:
+    """What a callback raised, where nobody else is told."""
+    logger.error("a callback failed", exc_info=error)

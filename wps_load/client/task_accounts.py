@@ -89,7 +89,8 @@ class Account:
     def __init__(self, context: PopulationContext) -> None:
         self._context = context
         self._hub = context.settings.hub
-        number = new_number(context.number)
+        self.number = number = new_number(context.number)
+        """Who this client is in the ledger."""
         self._receiver = context.run.ledger.receiver(number)
         self.publisher = TaskPublisher(context, number)
         self._answers = AddressedTo("answers", str(number))

@@ -276,9 +276,7 @@ def _invocations(facts: RunFacts) -> InvocationCounts | None:
 
 def _streams(facts: RunFacts) -> StreamCounts | None:
     counters = facts.snapshot.counters
-    if "stream_start" not in facts.latencies and not counters.get("streams_heard_whole"):
-        return None
-    return {
+    found: StreamCounts = {
         "started": counters.get("streams_started", 0),
         "ended": counters.get("streams_ended", 0),
         "failed": counters.get("streams_failed", 0),
@@ -289,6 +287,7 @@ def _streams(facts: RunFacts) -> StreamCounts | None:
         "keepalives": counters.get("stream_keepalives", 0),
         "unknown_answers": counters.get("stream_answers_unknown", 0),
     }
+    return found if "stream_start" in facts.latencies or any(found.values()) else None
 
 
 def _counted(facts: RunFacts, name: str) -> int | None:

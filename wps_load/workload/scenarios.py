@@ -131,6 +131,7 @@ _STREAM_SLO = f"first_fragment p95 < 1s, delivery p99 < 1s, stream_start fail_ra
 _ALL, _ONE = Share.parse("100%"), Share(count=1)
 _OWN_METRICS = ("rtt", "rtt_service")
 _GROUP_METRICS = ("delivery", *_OWN_METRICS)
+_STREAM_TIMES = ("first_fragment", "fragment_gap", "stream_start", "stream_end")
 _REST_METRICS = ("delivery", "rest_publish")
 _WEB_PUBSUB_GROUPS = tuple(name for name in SUBPROTOCOLS if name in WEB_PUBSUB)
 _GROUP_OPTIONS = ("--wps-groups", "--wps-group-size")
@@ -164,7 +165,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             "stream",
             Topology.GROUPS, STREAMING,
-            ("first_fragment", "delivery", "fragment_gap", "stream_start", "stream_end"),
+            ("first_fragment", "delivery", *_STREAM_TIMES[1:]),
             publishers=Share.parse("20%"), group_size=5, slo=_STREAM_SLO,
             own_options=("--wps-stream-length", "--wps-streams", "--wps-cut", *_GROUP_OPTIONS),
             stream_length="10s", rate="20", payload="64B",
@@ -209,7 +210,10 @@ ROWS: Mapping[str, Scenario] = {
     **SCENARIOS,
     LISTENER: Scenario(LISTENER, Topology.SILENT, PROTOCOLS, ("delivery",), slo=_DELIVERY_SLO),
     LOCUSTFILE: Scenario(
-        LOCUSTFILE, Topology.TASKS, PROTOCOLS, (*_OWN_METRICS, "invoke", *_REST_METRICS, "rest_manage", "recover")
+        LOCUSTFILE,
+        Topology.TASKS,
+        PROTOCOLS,
+        (*_OWN_METRICS, "invoke", *_REST_METRICS, "rest_manage", "recover", *_STREAM_TIMES),
     ),
 }
 """The scenarios that `--wps-scenario` may name, and that of a locustfile's own tasks."""
@@ -240,8 +244,10 @@ def metrics_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool
     tasks = row.topology is Topology.TASKS
     if traits.enveloped and (tasks or (ack and row.users_publish and not (row.invokes or row.streams))):
         found.add("publish_ack")
-    if not traits.invokes:
+    if tasks and not traits.invokes:
         found.discard("invoke")
+    if tasks and not traits.streams:
+        found -= {*_STREAM_TIMES}
     if traits.reliable:
         found.add("recover")
     elif tasks:
