@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from importlib import import_module
-from types import SimpleNamespace
 
 import pytest
 
 from tests.cli.cli_program import Run
 from wps_load import cli
+from wps_load.commands import token
 from wps_load.errors import ConfigError, Fault, WpsLoadError
 
 
@@ -59,7 +58,7 @@ class TestFaults:
             def run(argv: list[str]) -> int:
                 raise error
 
-            monkeypatch.setitem(sys.modules, "wps_load.commands.token", SimpleNamespace(run=run))
+            monkeypatch.setattr(token, "run", run)
 
         return fail
 

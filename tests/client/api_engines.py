@@ -29,11 +29,11 @@ TASKS = Locustfile(plays_scenario=False, classes=(TaskClass("Own"),))
 CONNECTED = orjson.dumps({"type": "system", "event": "connected", "userId": "u", "connectionId": "c"})
 
 
-def make(emulator: EmulatorProcess, measured: bool = True, **options: str) -> Engine:
+def make(emulator: EmulatorProcess, measured: bool = True, number: int = 1, **options: str) -> Engine:
     values = {f"wps_{name}": text for name, text in options.items()}
     config = load(values, users=1, spawn_rate=1.0, environ={}, locustfile=TASKS)
     config = config.with_emulator(emulator.connection_string)
-    engine = make_engine(config, lambda kind, sentence: None, run_id=uuid4().hex[:8], number=1, users=1)
+    engine = make_engine(config, lambda kind, sentence: None, run_id=uuid4().hex[:8], number=number, users=1)
     if measured:
         began = Event()
         engine.announce(Epoch(1, now_ns(), NEVER_NS))

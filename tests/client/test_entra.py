@@ -6,15 +6,13 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import gevent
 import jwt
 import pytest
 
 from tests.entra_fake import RESOURCE, SECRET, FakeEntra, fake_entra, quiet_environment
-from wps_load.client.entra_tokens import EntraTokens, judge_extra
+from wps_load.client.entra_tokens import EntraTokens, RelayedToken, judge_extra
 from wps_load.errors import ConfigError, ConnectFailure
 from wps_load.settings.entra import Identity
 
@@ -32,13 +30,13 @@ class Issuer:
         self.refresh_in_s = refresh_in_s
         self.failure: Exception | None = None
 
-    def get_token_info(self, *scopes: str) -> Any:
+    def get_token_info(self, *scopes: str) -> RelayedToken:
         assert scopes == (SCOPE,)
         self.asked += 1
         if self.failure is not None:
             raise self.failure
         refresh = None if self.refresh_in_s is None else self.now_s + self.refresh_in_s
-        return SimpleNamespace(token=f"t{self.asked}", expires_on=self.now_s + self.lives_s, refresh_on=refresh)
+        return RelayedToken(token=f"t{self.asked}", expires_on=self.now_s + self.lives_s, refresh_on=refresh)
 
     def tokens(self) -> EntraTokens:
         return EntraTokens(PUBLIC, lambda identity: self, lambda: self.now_s)

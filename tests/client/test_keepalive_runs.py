@@ -5,25 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import gevent
 import pytest
 from wsproto import events as ws
 
 from tests.client.connection_peer import Peer
+from tests.client.contexts import Link, population_context
 from tests.client.engine_runs import Run, until
 from tests.client.json_service import JsonService, say, usual
 from tests.client.loopback import Server, upgrade_answer
-from wps_load.client.connections import Connections, OpenLink
-from wps_load.client.context import PopulationContext
+from wps_load.client.connections import Connections
 from wps_load.client.keepalive_sweep import Sweep
 from wps_load.client.ping_words import PingWords
 from wps_load.clock import NS_PER_S
 from wps_load.errors import ConnectionLost, EndedBy
-from wps_load.measure.recorder import Recorder
-from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.keepalive import Keepalive
 
 TIMES: dict[str, Any] = {"keepalive_interval": "100ms", "keepalive_timeout": "400ms"}
@@ -187,30 +184,24 @@ def test_a_simple_client_never_asks() -> None:
     assert not PingWords(enveloped=False).scout("a")
 
 
-class FakeLink:
-    """Its own connection, which nothing comes on."""
+class Looked(Link):
+    """A connection that nothing comes on, and how often it was looked at."""
 
-    bytes_received = 0
+    looks = 0
 
-    def __init__(self) -> None:
-        self.looks = 0
-
-    @property
-    def connection(self) -> FakeLink:
-        return self
-
-    @property
-    def open(self) -> bool:
-        self.looks += 1
-        return True
+    def __getattribute__(self, name: str) -> Any:
+        if name == "open":
+            self.looks += 1
+        return super().__getattribute__(name)
 
 
 def test_a_sweep_looks_at_every_connection_in_each_round_and_at_a_part_in_each_beat() -> None:
     clock = iter(range(0, 10**12, 100_000_000))  # a beat each 100 ms
-    links = [FakeLink() for _ in range(1000)]
-    context = SimpleNamespace(codec=CODECS["simple"], recorder=Recorder(), ping_words=PingWords(enveloped=False))
-    connections = Connections(cast(PopulationContext, context))
-    connections.open_links.update(cast(list[OpenLink], links))
+    links = [Looked() for _ in range(1000)]
+    with population_context(protocol="simple") as context:
+        connections = Connections(context)
+    for link in links:
+        connections.opened(link)
     sweep = Sweep(connections, Keepalive(20 * NS_PER_S, 0), lambda: next(clock))
     looked = []
     for _ in range(190):  # less than an interval, so that no ping is due

@@ -337,12 +337,9 @@ def test_a_rest_send_that_is_refused_was_due_and_has_failed(emulator: EmulatorPr
 
 
 def test_another_run_in_the_same_group_is_foreign(emulator: EmulatorProcess) -> None:
-    ours, theirs = Processes(emulator, 1), make(emulator)
+    ours, theirs = Processes(emulator, 1), make(emulator, number=OTHER)
     group = uuid4().hex
     other = WebPubSubClient(theirs.populations[0].connections)
-    object.__setattr__(theirs.run, "number", OTHER)
-    theirs.run.epochs._run_number = OTHER
-    theirs.run.epochs._set(1)
     client = ours.client()
     client.join_group(group)
     other.send_to_group(group, "theirs", measured=True)

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from types import SimpleNamespace
-from typing import Any
 
 import gevent
 import pytest
 
+from tests.client.contexts import population_context
 from tests.client.engine_runs import Done, Run, until
 from wps_load.client import tcp
 from wps_load.client.connection import Cut
-from wps_load.client.epochs import Epochs
-from wps_load.client.publisher import BACKLOG_MESSAGES, LATE_NS, PATIENCE_NS, Publisher
+from wps_load.client.publisher import BACKLOG_MESSAGES, LATE_NS, PATIENCE_NS, OutletConnection, OutletOutbox, Publisher
 from wps_load.client.publishing_window import PublishingWindow
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.measure.causes import Cause, cause_of
 from wps_load.measure.ledger import Ledger, OutStream
+from wps_load.protocol.codecs import CODECS
+from wps_load.protocol.pending import PendingAck
+from wps_load.protocol.session import Session
 from wps_load.workload.pacer import Schedule, make_pacer
 
 SERVICE, PLAN, GENERATOR = Cause.SERVICE, Cause.PLAN, Cause.GENERATOR
@@ -26,13 +27,8 @@ SERVICE, PLAN, GENERATOR = Cause.SERVICE, Cause.PLAN, Cause.GENERATOR
 
 def publisher() -> Publisher:
     """One without a link yet, at work."""
-    context: Any = SimpleNamespace(
-        template=lambda kind, name, no_echo: SimpleNamespace(encode_safe=None, opcode=1),
-        epochs=Epochs(7),
-        wants_acks=False,
-        payloads=SimpleNamespace(choose=None, around=lambda encode: None),
-        pack_stamp=None,
-    )
+    with population_context() as context:
+        pass
     made = Publisher(
         context, stream=1, audience=1, kind="group", name="g", no_echo=False, owner=1, phase=0.0, seed=1
     )  # fmt: skip
@@ -46,8 +42,37 @@ def blamed(found: Publisher) -> dict[Cause, int]:
     return found.window.out.failed_by
 
 
+class Unread:
+    """A connection whose peer reads nothing."""
+
+    writable = False
+
+    def __init__(self) -> None:
+        self.session = Session(CODECS["json"])
+
+    @property
+    def connection(self) -> OutletConnection:
+        return self
+
+    @property
+    def outbox(self) -> OutletOutbox:
+        return self
+
+    def send(self, frame: bytes, /) -> bool:
+        raise AssertionError("what cannot be written is not tried")
+
+    def window_full(self) -> None:
+        raise AssertionError("nothing is in flight")
+
+    def stalled_on(self, publisher: Publisher, seq: int) -> None:
+        raise AssertionError("nothing was sent")
+
+    def unanswered(self, pending: PendingAck, why: str) -> None:
+        raise AssertionError("nothing asks for an answer")
+
+
 def with_link(found: Publisher) -> Publisher:
-    found.link = SimpleNamespace(connection=SimpleNamespace(outbox=SimpleNamespace(writable=False)))
+    found.link = Unread()
     return found
 
 

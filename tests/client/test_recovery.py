@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 from gevent.event import Event
 
-from tests.client.engine_runs import settings
+from tests.client.contexts import population_context
 from wps_load.client import recovery
-from wps_load.client.access import ConnectGrant, UrlAccess
-from wps_load.client.context import PopulationContext, RunContext
+from wps_load.client.access import ConnectGrant
+from wps_load.client.context import PopulationContext
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure
 from wps_load.protocol.codecs import CODECS
-from wps_load.protocol.messages import Connected
 from wps_load.protocol.session import CONNECTION_GONE, RECOVERY_WINDOW_NS, Session
 from wps_load.protocol.session_states import State
 
-KEY = "Endpoint=http://127.0.0.1:1;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"
+CONNECTED = {
+    "type": "system",
+    "event": "connected",
+    "userId": "u",
+    "connectionId": "c",
+    "reconnectionToken": "token",
+}
 GRANT = ConnectGrant("ws://127.0.0.1:1/client/hubs/h?access_token=secret")
 
 
@@ -55,20 +62,16 @@ class Owner:
 
 
 @pytest.fixture
-def context() -> Any:
-    config = settings(KEY, 1, protocol="json-reliable", scenario="echo")
-    run = RunContext.create(
-        config, run_id="r", number=1, users=1, network=Network.create(insecure=True), warn=lambda kind, sentence: None
-    )
-    yield PopulationContext.create(run, config.population, UrlAccess("", in_header=False))
-    run.scheduler.close()
+def context() -> Iterator[PopulationContext]:
+    with population_context(protocol="json-reliable", scenario="echo") as made:
+        yield made
 
 
 @pytest.fixture
 def session() -> Session:
     """Of a connection that has just been lost."""
     made = Session(CODECS["json-reliable"])
-    made._receive_unusual(Connected("c", "u", "token"))
+    made.receive(1, orjson.dumps(CONNECTED))
     made.lost(now_ns())
     assert made.state is State.RECOVERING
     return made

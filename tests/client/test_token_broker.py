@@ -39,7 +39,7 @@ class Master:
 @pytest.fixture
 def master(monkeypatch: pytest.MonkeyPatch) -> Iterator[Master]:
     """In this process, which takes itself for its own child."""
-    monkeypatch.setattr(token_broker, "_parent_of", lambda pid: pid)
+    monkeypatch.setattr(token_broker, "parent_of", lambda pid: pid)
     found = Master()
     server = TokenServer(Served(found.client, lambda: EntraToken("entra-token", 7, None), lambda: [5, 6]))
     yield found
@@ -66,7 +66,7 @@ def test_a_failure_is_the_forks_as_well(master: Master) -> None:
 
 
 def test_who_is_no_child_gets_nothing(master: Master, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(token_broker, "_parent_of", lambda pid: 1)
+    monkeypatch.setattr(token_broker, "parent_of", lambda pid: 1)
     with pytest.raises(ConnectFailure) as caught:
         TokenClient(os.getpid()).make(WANTED)
     assert caught.value.label == "token_master_lost"
@@ -74,8 +74,8 @@ def test_who_is_no_child_gets_nothing(master: Master, monkeypatch: pytest.Monkey
 
 
 def test_another_user_gets_nothing(master: Master, monkeypatch: pytest.MonkeyPatch) -> None:
-    own = token_broker._peer
-    monkeypatch.setattr(token_broker, "_peer", lambda sock: (own(sock)[0], os.geteuid() + 1))
+    own = token_broker.peer_of
+    monkeypatch.setattr(token_broker, "peer_of", lambda sock: (own(sock)[0], os.geteuid() + 1))
     with pytest.raises(ConnectFailure):
         TokenClient(os.getpid()).make(WANTED)
     assert master.asked == []
@@ -111,5 +111,5 @@ def test_a_master_that_is_gone() -> None:
 
 
 def test_parents_are_read_from_the_kernel() -> None:
-    assert token_broker._parent_of(os.getpid()) == os.getppid()
-    assert token_broker._parent_of(2**22 - 3) is None
+    assert token_broker.parent_of(os.getpid()) == os.getppid()
+    assert token_broker.parent_of(2**22 - 3) is None

@@ -6,18 +6,16 @@ import io
 import json
 import shutil
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from tests.report.report_runs import facts
+from tests.swarm.runs import conducted
 from wps_load.report.model import Outside
 from wps_load.settings.load import load
 from wps_load.swarm.console import Console
 from wps_load.swarm.reporter import Reporter
-
-COORDINATOR: Any = SimpleNamespace(planned_end_ns=None, measure_end_ns=None, explorer=None, trouble=None)
 
 
 class Ended:
@@ -32,7 +30,7 @@ class Ended:
         self.outside = outside
 
     def finish(self) -> None:
-        self.reporter.finish(COORDINATOR, self.outside)
+        self.reporter.finish(conducted(), self.outside)
 
     @property
     def folder(self) -> Path:

@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from wps_load.client.attempts import TIME_LIMITS, Attempts
-from wps_load.client.connection import Connection
+from wps_load.client.connection import Cut
 from wps_load.client.context import PopulationContext
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost
 from wps_load.measure.presence import OpenTime
 
 
+class SentBytes(Protocol):
+    """What an `Outbox` has sent, and how often it could not."""
+
+    @property
+    def bytes_sent(self) -> int: ...
+
+    @property
+    def stalls(self) -> int: ...
+
+    @property
+    def stalled_ns(self) -> int: ...
+
+    def send_control(self, frame: bytes, /) -> None: ...
+
+
+class OpenConnection(Protocol):
+    """As much of a `Connection` as it takes to count and to watch it."""
+
+    @property
+    def outbox(self) -> SentBytes: ...
+
+    @property
+    def bytes_received(self) -> int: ...
+
+    @property
+    def open(self) -> bool: ...
+
+    @property
+    def writable(self) -> bool: ...
+
+    @property
+    def send(self) -> Callable[[bytes], bool]: ...
+
+    def cut(self, kind: Cut, lost: ConnectionLost | None = None) -> None: ...
+
+
 class OpenLink(Protocol):
     """An open connection: a virtual user's, or an API client's."""
 
     @property
-    def connection(self) -> Connection: ...
+    def connection(self) -> OpenConnection: ...
 
     def acknowledge(self, at_ns: int) -> None: ...
 

@@ -12,7 +12,6 @@ import logging
 import os
 import random
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any, Final, NamedTuple, Protocol
 
 import gevent
@@ -48,6 +47,14 @@ class EntraToken(NamedTuple):
     text: str
     expires_s: int
     refresh_s: int | None
+
+
+class RelayedToken(NamedTuple):
+    """A token as azure-core's `AccessTokenInfo` names its parts."""
+
+    token: str
+    expires_on: int
+    refresh_on: int | None
 
 
 class Credential(Protocol):
@@ -171,9 +178,9 @@ class Relayed:
     def __init__(self, ask: Callable[[], EntraToken]) -> None:
         self._ask = ask
 
-    def get_token_info(self, *scopes: str) -> Any:
+    def get_token_info(self, *scopes: str) -> RelayedToken:
         token = self._ask()
-        return SimpleNamespace(token=token.text, expires_on=token.expires_s, refresh_on=token.refresh_s)
+        return RelayedToken(token.text, token.expires_s, token.refresh_s)
 
 
 def relay(identity: Identity, ask: Callable[[], EntraToken]) -> None:

@@ -9,11 +9,11 @@ due time in every case.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Protocol
 
 from wps_load.client import invoking
-from wps_load.client.connection import Connection
 from wps_load.client.context import PopulationContext
 from wps_load.client.publishing_window import PublishingWindow
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
@@ -32,13 +32,30 @@ PATIENCE_NS = NS_PER_S
 """After the run's own plan had ended a connection, the next one may take so long; then it is waited for in vain."""
 
 
+class OutletOutbox(Protocol):
+    """Of a `Connection`'s `Outbox`: whether the peer reads."""
+
+    @property
+    def writable(self) -> bool: ...
+
+
+class OutletConnection(Protocol):
+    """As much of a `Connection` as it takes to send."""
+
+    @property
+    def outbox(self) -> OutletOutbox: ...
+
+    @property
+    def send(self) -> Callable[[bytes], bool]: ...
+
+
 class Outlet(Protocol):
     """The connection that a publisher sends on."""
 
     session: Session
 
     @property
-    def connection(self) -> Connection: ...
+    def connection(self) -> OutletConnection: ...
 
     def window_full(self) -> None:
         """No other publication may be in flight: tell `drained` when an answer has come."""

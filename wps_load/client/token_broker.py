@@ -62,8 +62,8 @@ class TokenServer:
 
     def _answer(self, sock: Any) -> None:
         with contextlib.closing(sock), contextlib.suppress(OSError):
-            pid, uid = _peer(sock)
-            if uid != os.geteuid() or _parent_of(pid) != os.getpid():
+            pid, uid = peer_of(sock)
+            if uid != os.geteuid() or parent_of(pid) != os.getpid():
                 return
             sock.sendall(orjson.dumps(self._reply(_read_line(sock))) + b"\n")
 
@@ -103,7 +103,7 @@ class TokenClient:
         sock = gevent.socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.connect(_address(self._parent))
-            if _peer(sock) != (self._parent, os.geteuid()):
+            if peer_of(sock) != (self._parent, os.geteuid()):
                 raise OSError("somebody else answers")
             sock.sendall(orjson.dumps(question) + b"\n")
             found = _read_line(sock)
@@ -130,14 +130,14 @@ def _address(pid: int) -> str:
     return f"\0wps-load-tokens-{pid}"
 
 
-def _peer(sock: Any) -> tuple[int, int]:
+def peer_of(sock: Any) -> tuple[int, int]:
     """The process and the user at the other end."""
     raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, _ = _CREDENTIALS.unpack(raw)
     return pid, uid
 
 
-def _parent_of(pid: int) -> int | None:
+def parent_of(pid: int) -> int | None:
     """None: it has gone. Its name, in parentheses, may have blanks in it."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])

@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Collection
-from types import SimpleNamespace
+from dataclasses import dataclass
 from typing import Any
 
 from gevent import monkey
@@ -96,7 +96,18 @@ _reserved: list[socket.socket] = []
 
 # -- forks that end with their parent ------------------------------------------------------------------------
 
-_forking = SimpleNamespace(parent=None, registered=False, done=False, born_of=None)
+
+@dataclass
+class _Forking:
+    """`parent`: whose forks end with it. `born_of`: the one that this process is a fork of."""
+
+    parent: int | None = None
+    registered: bool = False
+    done: bool = False
+    born_of: int | None = None
+
+
+_forking = _Forking()
 
 
 def end_forks_with_us() -> None:
@@ -120,8 +131,7 @@ def _in_fork() -> None:
 
 def master() -> int | None:
     """The process that made this fork of `--processes`; None if it is not one."""
-    born_of: int | None = _forking.born_of
-    return born_of
+    return _forking.born_of
 
 
 def end_with(parent: int) -> None:
