@@ -38,6 +38,7 @@ class Subscriber:
     gone: int | None = None  # stopped by plan at this instant, wherever it is
     early: list[tuple[int, int]] = field(default_factory=list)  # (stream, seq) in order of arrival
     late: list[tuple[int, int]] = field(default_factory=list)  # those after `settle`
+    pauses: set[int] = field(default_factory=set)  # how many of `early` had come when its connection ended by plan
 
 
 @dataclass
@@ -88,6 +89,7 @@ def histories(draw: st.DrawFn) -> History:
         merged = [pair for some in streams for pair in some]
         cut = draw(st.integers(0, len(merged)))
         subscriber.early, subscriber.late = merged[:cut], merged[cut:]
+        subscriber.pauses = draw(st.sets(st.integers(0, cut), max_size=2))
         subscribers.append(subscriber)
     return History(publishers, subscribers)
 
@@ -161,6 +163,10 @@ def play(history: History, workers: int) -> list[Ledger]:
                 out.failed(seq)
     for subscriber in history.subscribers:
         receiver = ledgers[subscriber.index % workers].receiver(subscriber.index)
+        for came, (stream, seq) in enumerate(subscriber.early):
+            if came in subscriber.pauses:
+                receiver.left_all(0, planned=True)
+            receiver.arrive(stream, seq)
         for audience, spans in subscriber.windows.items():
             for joined, left, planned in spans:
                 receiver.joined(audience, joined)
@@ -168,8 +174,6 @@ def play(history: History, workers: int) -> list[Ledger]:
                     receiver.left(audience, left, planned)
             if subscriber.gone is not None and spans and spans[-1][1] is not None:
                 receiver.left(audience, max(subscriber.gone, spans[-1][1]), planned=True)
-        for stream, seq in subscriber.early:
-            receiver.arrive(stream, seq)
     finals = [StreamFinal.from_wire(list(final)) for ledger in ledgers for final in ledger.finals()]
     streams = IntervalSet((stream, stream + 1) for stream in sorted({final.stream for final in finals}))
     for ledger in ledgers:

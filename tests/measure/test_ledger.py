@@ -193,6 +193,25 @@ def test_the_live_numbers() -> None:
     assert ledger.running().missing == 1, "it was never among the missing"
 
 
+def test_what_a_receiver_did_not_get_while_it_was_away_by_plan_is_not_missing_meanwhile() -> None:
+    ledger = Ledger(1)
+    receiver = ledger.receiver(0)
+    receiver.joined(1, 0)
+    for seq in (0, 1, 3):
+        receiver.arrive(0, seq)
+    receiver.left_all(40, planned=True)
+    receiver.joined(1, 60)
+    receiver.arrive(0, 7)
+    assert ledger.running().missing == 1, "2 is, and nobody knows yet of 4 to 6"
+    for seq, missing in ((5, 1), (2, 0), (9, 1)):
+        receiver.arrive(0, seq)
+        assert ledger.running().missing == missing
+    receiver.left_all(100, planned=False)
+    receiver.joined(1, 120)
+    receiver.arrive(0, 12)
+    assert ledger.running().missing == 3, "a socket was lost: 10 and 11 may have been in it"
+
+
 def test_a_reopened_stream_continues_and_another_audience_is_refused() -> None:
     ledger = Ledger(1)
     ledger.open_stream(4, 1, 4, False).take()

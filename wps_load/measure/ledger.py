@@ -93,7 +93,8 @@ class LedgerTotals:
 class Running:
     """Before the drain.
 
-    `missing`: numbers skipped so far that did not come yet; they may be on their way, or due while a receiver was away.
+    `missing`: numbers skipped so far that did not come yet; they may be on their way, or due while a receiver was
+    disconnected unasked. What precedes the first arrival after a join is not counted.
     `missing_opened`: how many were ever skipped. Of those skipped until some instant, at least `missing -
     (missing_opened - missing_opened then)` are missing still.
     """

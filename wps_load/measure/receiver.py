@@ -6,11 +6,11 @@ that comes in order costs one lookup and one store, and everything else is told 
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from wps_load.measure.intervals import IntervalSet
+from wps_load.measure.membership import Membership, Windows
 
 FRESH: Final = 0
 REORDERED: Final = 1
@@ -72,62 +72,13 @@ class Tally:
 
 
 class _Gaps(IntervalSet):
-    """The missing numbers of a pair. Those below `first` were never in `Tally.missing`: see `_open_gap`."""
+    """The missing numbers of a pair. `unsure`: those of them, and earlier ones, that `Tally.missing` leaves out."""
 
-    __slots__ = ("first",)
-
-    def __init__(self, first: int) -> None:
-        super().__init__()
-        self.first = first
-
-
-class Windows:
-    """(joined, left, by plan), ascending: 16 bytes each, as a member that comes and goes for days has thousands."""
-
-    __slots__ = ("_flat",)
-
-    def __init__(self, windows: Iterable[tuple[int, int, bool]] = ()) -> None:
-        self._flat = array("q")
-        for window in windows:
-            self.append(*window)
-
-    def append(self, joined: int, left: int, planned: bool) -> None:
-        self._flat.extend((joined, left << 1 | planned))
-
-    def __iter__(self) -> Iterator[tuple[int, int, bool]]:
-        ends = iter(self._flat)
-        for joined, left in zip(ends, ends, strict=True):
-            yield joined, left >> 1, bool(left & 1)
-
-    def __bool__(self) -> bool:
-        return bool(self._flat)
-
-    @property
-    def last_left(self) -> int | None:
-        """The end of the last one."""
-        return self._flat[-1] >> 1 if self._flat else None
-
-
-class Membership:
-    """Windows [joined, left) of one receiver in one audience. `past`: those that have ended.
-
-    `away`: (lost, back), ascending: between two windows, when the first one ended unasked. `away_since`: it did, and
-    the member is not back yet. A member that leaves by plan, or that never joined, is not away.
-    """
-
-    __slots__ = ("away", "away_since", "past", "since")
+    __slots__ = ("unsure",)
 
     def __init__(self) -> None:
-        self.since: int | None = None
-        self.past = Windows()
-        self.away: list[tuple[int, int]] = []
-        self.away_since: int | None = None
-
-    def back(self, at_ns: int) -> None:
-        """It is not away any more: back, or gone for good by plan."""
-        if self.away_since is not None:
-            self.away.append((self.away_since, at_ns))
-            self.away_since = None
+        super().__init__()
+        self.unsure: IntervalSet | None = None
 
 
 Tail = tuple[IntervalSet, int]
@@ -188,7 +139,18 @@ class OutstandingPair:
 class Receiver:
     """One simulated connection's side of the ledger; survives reconnects. Made by `Ledger.receiver`."""
 
-    __slots__ = ("_enrol", "_entitled", "_gaps", "_next", "_tally", "_unrecorded", "_watched", "index", "memberships")
+    __slots__ = (
+        "_before",
+        "_enrol",
+        "_entitled",
+        "_gaps",
+        "_next",
+        "_tally",
+        "_unrecorded",
+        "_watched",
+        "index",
+        "memberships",
+    )
 
     def __init__(
         self, index: int, tally: Tally, enrol: Callable[[int, Receiver], None], entitled: Callable[[int, int], bool]
@@ -199,6 +161,8 @@ class Receiver:
         self._tally = tally
         self._enrol = enrol
         self._next: dict[int, int] = {}
+        self._before: dict[int, int] = {}
+        """As `_next`, of the streams that have not come again since this receiver left by plan."""
         self._gaps: dict[int, _Gaps] = {}
         self._watched: dict[int, OutstandingPair] | None = None
         self._unrecorded: dict[int, int] | None = None
@@ -217,6 +181,7 @@ class Receiver:
     def _irregular(self, stream: int, seq: int) -> int:
         tally = self._tally
         watch = self._watched.get(stream) if self._watched else None
+        continues = stream in self._next
         after = self._next_of(stream) if watch is None else watch.next
         if after == _ALIEN:
             self._next[stream] = _ALIEN
@@ -224,7 +189,7 @@ class Receiver:
             return MISDELIVERED
         if seq >= after:
             if seq > after:
-                self._open_gap(stream, after, seq)
+                self._open_gap(stream, after, seq, continues)
             if watch is None:
                 self._next[stream] = seq + 1
             else:
@@ -253,26 +218,31 @@ class Receiver:
         after = self._next.get(stream)
         if after is not None:
             return after
+        if stream in self._before:
+            after = self._next[stream] = self._before.pop(stream)
+            return after
         return 0 if self._entitled(self.index, stream) else _ALIEN
 
-    def _open_gap(self, stream: int, lo: int, hi: int) -> None:
+    def _open_gap(self, stream: int, lo: int, hi: int, continues: bool) -> None:
         tally = self._tally
         if tally.gaps >= tally.gaps_limit:
             tally.unrecorded += hi - lo
             self._unrecorded = self._unrecorded or {}
             self._unrecorded[stream] = self._unrecorded.get(stream, 0) + hi - lo
             return
-        # What came before the first arrival may have been sent before this receiver joined. Whether it was
-        # expected is known in the end only, so the live count of missing messages leaves it out.
-        first_arrival = stream not in self._next
         gaps = self._gaps.get(stream)
         if gaps is None:
-            gaps = self._gaps[stream] = _Gaps(hi if first_arrival else 0)
+            gaps = self._gaps[stream] = _Gaps()
         gaps.append(lo, hi)
         tally.gaps += 1
-        if not first_arrival:
+        if continues:
             tally.missing += hi - lo
             tally.missing_opened += hi - lo
+            return
+        # What precedes the first arrival may have been sent before this receiver joined, or joined again. Whether it
+        # was expected is known in the end only, so the live count of missing messages leaves it out.
+        gaps.unsure = gaps.unsure or IntervalSet()
+        gaps.unsure.append(lo, hi)
 
     def _fill_gap(self, stream: int, seq: int) -> bool:
         gaps = self._gaps.get(stream)
@@ -282,7 +252,7 @@ class Receiver:
         if not gaps.discard(seq):
             return False
         self._tally.gaps += len(gaps) - before
-        if seq >= gaps.first:
+        if gaps.unsure is None or seq not in gaps.unsure:
             self._tally.missing -= 1
         if not gaps:
             del self._gaps[stream]
@@ -320,6 +290,15 @@ class Receiver:
         """As `left`, for each audience: the connection ended."""
         for audience in self.memberships:
             self.left(audience, at_ns, planned)
+        if planned:
+            self._gather()
+            self._before, self._next = self._next, {}
+
+    def _gather(self) -> None:
+        """All streams are in `_next` again."""
+        if self._before:
+            self._next.update(self._before)
+            self._before = {}
 
     # -- the ledger's side -----------------------------------------------------------------------------------
 
@@ -341,6 +320,7 @@ class Receiver:
 
     def unwatch(self) -> None:
         """Undoes each `watch`; the tally's outstanding and missed are the ledger's to reset."""
+        self._gather()
         for stream, watch in (self._watched or {}).items():
             self._next[stream] = watch.next
         self._watched = None
@@ -355,6 +335,7 @@ class Receiver:
 
     def accounts(self) -> Iterator[tuple[int, int, int, int]]:
         """Of each stream: its number, and how many of its messages were delivered, are lost so far, and were missed."""
+        self._gather()
         for stream, after in self._next.items():
             if after == _ALIEN:
                 continue
@@ -368,6 +349,7 @@ class Receiver:
     def forget(self, closed_before_ns: int) -> None:
         """Starts an epoch: no counts; windows that ended before `closed_before_ns` can't matter any more."""
         self._next.clear()
+        self._before.clear()
         self._gaps.clear()
         self._watched = None
         self._unrecorded = None

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from wps_load.measure.intervals import IntervalSet
-from wps_load.measure.receiver import ENDLESS, Membership, Receiver, Tail
+from wps_load.measure.membership import Membership
+from wps_load.measure.receiver import ENDLESS, Receiver, Tail
 
 if TYPE_CHECKING:
     from wps_load.measure.outgoing import StreamFinal
