@@ -193,3 +193,24 @@ def test_what_classes_cannot_be_is_refused_at_once_before_anything_connects(tmp_
     assert "Traceback" not in done.output
     assert "talked" not in done.output
     assert done.folder is None
+
+
+def test_who_listens_in_a_worker_gets_each_request_and_the_masters_table_counts_it_once(tmp_path: Path) -> None:
+    path = written(
+        tmp_path,
+        """
+        class Talker(ScenarioUser):
+            pass
+
+        @events.request.add_listener
+        def on_request(name, **_):
+            saw(name)
+        """,
+    )
+    done = run(tmp_path / "reports", "-u", "4", "-r", "4", "-t", "3s", "--processes", "1", locustfile=path)
+
+    assert done.code == 0, done.output
+    (row,) = re.findall(r"^WPS +rtt +(\d+) +0\(0\.00%\)", done.output, re.MULTILINE)[-1:]
+    said = [json.loads(line) for line in re.findall(r"^SEEN (.*)$", done.output, re.MULTILINE)]
+    heard = sum(each.get("rtt", 0) for each in said)
+    assert int(row) == heard == done.summary["metrics"]["rtt"]["count"] > 0

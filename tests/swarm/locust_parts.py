@@ -19,7 +19,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerNode, WorkerRunner
 from wps_load.swarm import locust_seam
 from wps_load.swarm.buckets import bucket_response_time
 from wps_load.swarm.epoch_report import EpochReport
-from wps_load.swarm.locust_stats import LocustTable, make_precise
+from wps_load.swarm.locust_stats import LocustTable, WorkersTable, make_precise
 
 
 class Nobody(User):
@@ -153,6 +153,33 @@ def rows_are_ours_and_merge() -> None:
     assert type(environment.stats.entries[("connect", "WPS")]) is type(row), "as a master's reports become rows"
 
 
+def what_workers_have_measured_is_shown_in_one_go() -> None:
+    from wps_load.measure.histogram import Histogram
+    from wps_load.measure.snapshot import Snapshot
+
+    environment = Environment(user_classes=[Nobody])
+    environment.create_master_runner("127.0.0.1", 0)
+    make_precise(environment.stats)
+    table = WorkersTable(LocustTable(environment, frozenset({"rtt"}), ("hosts", "viewers")))
+    histogram = Histogram()
+    histogram.record(1_234_000, 5)
+    interval = Snapshot({"rtt": histogram}, {("rtt", "timeout"): 2})
+    for epoch in (0, 1, 1):
+        table.take(EpochReport(0, epoch, interval, {(0, 1): interval}))
+    assert not environment.stats.entries, "not yet"
+    table.show()
+    table.show()
+    counts = {name: row.num_requests for (name, _), row in environment.stats.entries.items()}
+    assert counts == {"rtt": 14, "viewers/rtt": 14}, "twice, without what came before the measure phase"
+    assert environment.stats.total.num_requests == 14
+    (error,) = environment.stats.errors.values()
+    assert error.occurrences == 4
+    table.take(EpochReport(0, 1, interval))
+    table.forget()
+    table.show()
+    assert environment.stats.total.num_requests == 14, "the statistics started anew before it was shown"
+
+
 def the_program_has_the_functions_that_signals_look_for() -> None:
     source = inspect.getsource(locust.main)
     for name in ("def shutdown(", "def start_automatic_run("):
@@ -184,6 +211,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     times_are_bucketed_by_ours,
     only_locust_listens_to_requests,
     rows_are_ours_and_merge,
+    what_workers_have_measured_is_shown_in_one_go,
     the_program_has_the_functions_that_signals_look_for,
     events_have_the_names_that_we_listen_to,
 )

@@ -9,10 +9,12 @@ import pytest
 from tests.swarm.runs import NUMBER, FakeCrowd, conducted, configured, planned, report, told
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.measure.ledger import LedgerTotals
+from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.actions import Actions, AskClock, Say
 from wps_load.swarm.clocks import EXCHANGES
 from wps_load.swarm.collector import PAUSE_S, Collector
 from wps_load.swarm.conductor import ANSWER_NS, LEAD_NS, Conductor, Phase
+from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.messages import (
     Accounts,
     Claim,
@@ -311,6 +313,19 @@ def test_seconds_without_a_report_are_a_pause(seconds: tuple[int, ...], paused: 
     for second in seconds:
         collector.add("a", report(second))
     assert collector.paused_s == paused
+
+
+def test_who_shows_what_is_counted_hears_of_it_once() -> None:
+    shown: list[EpochReport] = []
+    collector = Collector(0, configured())
+    collector.join("a")
+    collector.on_counted = shown.append
+    part, later, of_late = (EpochReport(resets, 1, Snapshot(counters={"bytes_sent": 1})) for resets in (0, 1, 0))
+    collector.add("a", report(1, parts=(part,)))
+    collector.add("a", report(2, parts=(part,))._replace(fired=True))  # Locust's statistics have it from the worker
+    collector.reset()
+    collector.add("a", report(3, parts=(of_late, later)))
+    assert shown == [part, later]
 
 
 def test_a_second_is_a_row_when_all_agents_have_reported_it() -> None:

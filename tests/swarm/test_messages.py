@@ -84,9 +84,10 @@ def test_what_was_measured_comes_back_too() -> None:
     histogram = Histogram()
     histogram.record(5_000_000, 3)
     part = EpochReport(1, 2, Snapshot({"rtt": histogram}, {("rtt", "timeout"): 4}))
-    sent = report(1, parts=(part,))
+    sent = report(1, parts=(part,))._replace(fired=True)
     came = message_to_coordinator(to_wire(sent))
     assert isinstance(came, Report)
+    assert came.fired
     (found,) = came.parts
     assert (found.resets, found.epoch, found.snapshot.failures) == (1, 2, {("rtt", "timeout"): 4})
     assert found.snapshot.histograms["rtt"].percentile(50.0) == histogram.percentile(50.0)

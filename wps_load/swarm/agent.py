@@ -57,16 +57,24 @@ COPIES_NS = 50 * NS_PER_MS
 class Agent:
     """`started_ns`: the run's start in the coordinator's clock, from which seconds are counted.
 
-    `on_interval(part)`: what came since the last one, for Locust's own tables.
+    `on_interval(part)`: what came since the last one, for Locust's own tables. `fires()`: whether somebody wants each
+    request by itself.
     """
 
     def __init__(
-        self, engine: Engine, bus: Bus, started_ns: int, *, on_interval: Callable[[EpochReport], None]
+        self,
+        engine: Engine,
+        bus: Bus,
+        started_ns: int,
+        *,
+        on_interval: Callable[[EpochReport], None],
+        fires: Callable[[], bool] = lambda: False,
     ) -> None:
         self.engine = engine
         self._bus = bus
         self._started_ns = started_ns
         self._on_interval = on_interval
+        self._fires = fires
         self._health = Health(engine.run.scheduler, engine.run.recorder)
         self.players = Players(self._admit, engine.dismiss, self._send)
         self._status = Status(0, 0, 0, 0)
@@ -244,6 +252,7 @@ class Agent:
                 Sums(len(runner.connections.open_links), counting.take(), counting.totals, self._presence(number))
                 for (number, counting), runner in zip(self._populations.items(), engine.populations, strict=False)
             ],
+            fired=self._fires(),
         )
         self._showing += parts
         gevent.sleep(0)

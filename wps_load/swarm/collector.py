@@ -16,6 +16,7 @@ from wps_load.report.interval import COUNTS, Interval, with_tasks
 from wps_load.report.portion import Portion
 from wps_load.settings.run_config import Population, RunConfig
 from wps_load.swarm.books import Books
+from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.messages import Accounts, Report, Vitals
 from wps_load.swarm.pairs import Pairs
 from wps_load.swarm.watch import WatchedSeconds
@@ -71,6 +72,8 @@ class Collector(Books):
         self._started_ns = started_ns
         self.config = config
         self._on_second = on_second
+        self.on_counted: Callable[[EpochReport], None] = lambda _: None
+        """Called with each part that the statistics take, unless Locust's own have it from the agent."""
         self.paused_s: dict[str, int] = {}
         """For how long each agent was not heard of at most, where that was longer than PAUSE_S."""
         self._heard: dict[str, int] = {}
@@ -111,6 +114,8 @@ class Collector(Books):
                     self.pairs.merge(agent, pair, own)
                 if part.epoch:
                     self._merge_lags(agent, part.snapshot)
+                if not report.fired:
+                    self.on_counted(part)
             else:  # from before a reset, and told after it
                 self.before.merge(part.counted())
                 for pair, own in part.counted_pairs().items():

@@ -34,7 +34,7 @@ from wps_load.swarm.exports import Exports
 from wps_load.swarm.gate import MasterGate, WorkerGate
 from wps_load.swarm.guard import Trouble, trouble
 from wps_load.swarm.kinds import restore_task
-from wps_load.swarm.locust_stats import LocustTable, make_precise
+from wps_load.swarm.locust_stats import LocustTable, WorkersTable, make_precise
 from wps_load.swarm.messages import Failed
 from wps_load.swarm.otel_spans import with_spans
 from wps_load.swarm.reporter import Reporter
@@ -246,8 +246,9 @@ class Lifecycle:
             run_time_ns=time_left_ns(config.run_time_s, asked_ns or started_ns, started_ns),
             scenario_users=self.plays_scenario,
         )
+        table = None if self.has_users else WorkersTable(self._table(config))
         self.run = run = Run(
-            plan, self._bus, crowd, self.reporter, self._steps, say=self.console.say, end=self._end_run
+            plan, self._bus, crowd, self.reporter, self._steps, say=self.console.say, end=self._end_run, table=table
         )
         setattr(self.environment.parsed_options, RUN_ATTRIBUTE, orjson.dumps(run.identity).decode())
         run.start()
@@ -285,10 +286,13 @@ class Lifecycle:
             users=identity["users"],
             started_ns=identity["started_ns"],
         )
-        table = LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}), config.names)
-        on_interval = with_spans(config, table.add, self._warn)
-        self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=on_interval)
+        table = self._table(config)
+        shown = with_spans(config, table.add if self.conducts else table.fire, self._warn)
+        self.agent = Agent(engine, self._bus, identity["started_ns"], on_interval=shown, fires=table.fires)
         self.agent.start()
+
+    def _table(self, config: RunConfig) -> LocustTable:
+        return LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}), config.names)
 
     def _warn(self, kind: str, sentence: str) -> None:
         """Each kind of failure is reported once a run; how often it was, the tables say."""

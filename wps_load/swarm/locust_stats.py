@@ -6,9 +6,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
+import gevent
 from locust.stats import EntriesDict, RequestStats, StatsEntry, StatsError
 
 from wps_load.clock import NS_PER_MS, utc_now
@@ -17,7 +18,7 @@ from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm import locust_seam
 from wps_load.swarm.buckets import bucketed
-from wps_load.swarm.epoch_report import EpochReport
+from wps_load.swarm.epoch_report import EpochReport, Pair
 
 REQUEST_TYPE = "WPS"
 _FIRED_AT_ONCE = 500
@@ -92,15 +93,25 @@ class LocustTable:
 
     def add(self, part: EpochReport) -> None:
         """What counts of an interval."""
-        interval = part.counted()
-        if self._others_listen():
-            import gevent
+        if self.fires():
+            self.fire(part)
+        else:
+            self.merge(part.counted(), part.counted_pairs())
 
-            gevent.spawn(self._fire, interval)
-            return
+    def fires(self) -> bool:
+        """Somebody wants each request."""
+        return locust_seam.others_listen(self._environment)
+
+    def fire(self, part: EpochReport) -> None:
+        """What counts of an interval, request by request for those who want them so; nothing if nobody does."""
+        if self.fires():
+            gevent.spawn(self._fire, part.counted())
+
+    def merge(self, interval: Snapshot, pairs: Mapping[Pair, Snapshot]) -> None:
+        """`pairs`: what of it belongs to which populations."""
         self._merge_all(interval)
         if self._names:
-            for (_, receiver), own in part.counted_pairs().items():
+            for (_, receiver), own in pairs.items():
                 self._merge_all(own, f"{self._names[receiver]}/")
 
     def _merge_all(self, interval: Snapshot, of: str = "") -> None:
@@ -112,9 +123,6 @@ class LocustTable:
             self._merge(of + metric, _Addition(failed=count))
             if not of:
                 self._merge_error(metric, label, count)
-
-    def _others_listen(self) -> bool:
-        return locust_seam.others_listen(self._environment)
 
     def _merge(self, name: str, addition: _Addition) -> None:
         stats = self._environment.stats
@@ -134,9 +142,7 @@ class LocustTable:
         error.occurrences += count - 1
 
     def _fire(self, interval: Snapshot) -> None:
-        """Each sample by itself, for listeners that want them so; other greenlets get their turn in between."""
-        import gevent
-
+        """Each sample by itself; other greenlets get their turn in between."""
         fire = self._environment.events.request.fire
         fired = 0
         for name, histogram in interval.histograms.items():
@@ -165,6 +171,34 @@ class LocustTable:
                     exception=label,
                     context={},
                 )
+
+
+class WorkersTable:
+    """In a master: what its workers have measured, merged into the table once a second, however many they are.
+
+    Each sends us all of it; that Locust's reports carried it once more would be a second way, three times as broad.
+    """
+
+    def __init__(self, table: LocustTable) -> None:
+        self._table = table
+        self._taken = Snapshot()
+        self._pairs: dict[Pair, Snapshot] = {}
+
+    def take(self, part: EpochReport) -> None:
+        """What counts of one worker's interval."""
+        self._taken.merge(part.counted())
+        for pair, own in part.counted_pairs().items():
+            self._pairs.setdefault(pair, Snapshot()).merge(own)
+
+    def show(self) -> None:
+        """What was taken is in the table from now on."""
+        taken, pairs = self._taken, self._pairs
+        self.forget()
+        self._table.merge(taken, pairs)
+
+    def forget(self) -> None:
+        """The statistics start anew: what was taken is not shown."""
+        self._taken, self._pairs = Snapshot(), {}
 
 
 class _Addition:

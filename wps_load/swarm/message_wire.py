@@ -86,6 +86,7 @@ def _report_fields(report: Report) -> list[Any]:
         _presence_fields(report.presence),
         [part.to_wire() for part in report.parts],
         [_sums_fields(each) for each in report.populations],
+        report.fired,
     ]
 
 
@@ -100,6 +101,7 @@ def _report(
     presence: Sequence[Any] | None,
     parts: Sequence[Any],
     populations: Sequence[Sequence[Any]],
+    fired: bool,
 ) -> Report:
     return Report(
         second,
@@ -112,6 +114,7 @@ def _report(
         _presence(presence),
         tuple(EpochReport.from_wire(part) for part in parts),
         tuple(_sums(*each) for each in populations),
+        fired,
     )
 
 

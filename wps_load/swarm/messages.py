@@ -71,6 +71,7 @@ class Report(NamedTuple):
 
     `deltas`: counts of messages since the last report; `totals`: those of `epoch` so far; a name that is missing counts
     0. `presence`: None before the measure phase is announced. `populations`: the same of each, where there are several.
+    `fired`: somebody at the agent wants each request, so Locust's own statistics have them from there.
     """
 
     second: int
@@ -83,6 +84,7 @@ class Report(NamedTuple):
     presence: Presence | None
     parts: Sequence[EpochReport]
     populations: Sequence[Sums] = ()
+    fired: bool = False
 
 
 class ClockReply(NamedTuple):

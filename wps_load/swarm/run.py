@@ -12,6 +12,7 @@ from wps_load.swarm.collector import Collector
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.load_stepper import LoadStepper
+from wps_load.swarm.locust_stats import WorkersTable
 from wps_load.swarm.orders import RunIdentity
 from wps_load.swarm.reporter import Reporter
 from wps_load.swarm.run_plan import RunPlan
@@ -21,7 +22,7 @@ from wps_load.swarm.wanted import LocustCrowd
 
 
 class Run:
-    """`end()`: there is nothing more to find out."""
+    """`end()`: there is nothing more to find out. `table`: Locust's own, where the users are others'."""
 
     def __init__(
         self,
@@ -33,10 +34,14 @@ class Run:
         *,
         say: Callable[[str], None],
         end: Callable[[], None],
+        table: WorkersTable | None,
     ) -> None:
         config = plan.config
         self.reporter = reporter
+        self._table = table
         self.conductor = Conductor(plan, crowd, on_second=self._second)
+        if table is not None:
+            self.conductor.collector.on_counted = table.take
         self.explorer: LoadStepper | None = None
         self._coordinator = Coordinator(self.conductor, bus, crowd, say=say)
         self._abort = AbortWatch(self.conductor, config.slos) if config.slo_abort else None
@@ -77,10 +82,14 @@ class Run:
 
     def reset(self) -> None:
         """Statistics start anew."""
+        if self._table is not None:
+            self._table.forget()
         self._coordinator.reset()
         self.reporter.restart()
 
     def _second(self, collector: Collector) -> None:
+        if self._table is not None:
+            self._table.show()
         self.reporter.second(collector)
         hopeless = self._abort.hopeless(now_ns()) if self._abort is not None else None
         if hopeless is not None:
@@ -91,6 +100,8 @@ class Run:
     def drain(self) -> None:
         """Returns when all accounts are there, or given up for lost. Again: waits with the first."""
         self._coordinator.drain()
+        if self._table is not None:
+            self._table.show()
 
     def report(self, outside: Outside) -> None:
         self.reporter.finish(self.conductor, outside)
