@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.config_texts import CLIENT_URL, CONNECTION, KEY, NEGOTIATE, TOKEN, faults, read, refused
+from wps_load.protocol.traits import MQTTS
 from wps_load.settings.load import REDACTED, load
 from wps_load.settings.options import BY_FLAG, OPTIONS
 from wps_load.settings.sources import SourceLevel
@@ -213,6 +214,15 @@ def test_the_scenarios_own_options_have_its_defaults() -> None:
     assert read(scenario="churn").population.lifetime_ns == 10 * 10**9
     assert read(scenario="slow-consumer").population.slow is not None
     assert read().population.cut is None
+
+
+@pytest.mark.parametrize("protocol", MQTTS)
+def test_mqtt_sessions_that_are_to_keep_messages_have_a_quality_of_service(protocol: str) -> None:
+    recovery = read(scenario="recovery", protocol=protocol)
+    assert (recovery.population.qos, recovery.settings()["wps-qos"]) == (1, "1")
+    assert read(scenario="recovery", protocol=protocol, qos="0").population.qos == 0
+    assert read(scenario="echo", protocol=protocol).population.qos == 0
+    assert read(scenario="recovery", protocol="json-reliable").population.qos == 0
 
 
 def test_streams_have_sizes_of_their_own_unless_they_are_given() -> None:

@@ -6,11 +6,14 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 from tests.client.api_engines import client_of, count, make, taken
 from tests.client.engine_runs import Run, play, until
 from tests.client.loopback import PATIENCE_S
+from wps_load.client import recovery
 from wps_load.client.connection import Cut
+from wps_load.client.dial import dial
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.protocol.traits import MQTTS
 
@@ -82,6 +85,36 @@ def test_a_task_speaks_it(emulator: EmulatorProcess, protocol: str) -> None:
     snapshot = taken(engine)
     assert count(snapshot, "publish_ack") == 4
     assert snapshot.failures == {}
+    engine.close()
+
+
+@pytest.mark.parametrize("protocol", MQTTS)
+def test_a_task_gets_what_was_published_while_it_was_cut(
+    emulator: EmulatorProcess, monkeypatch: pytest.MonkeyPatch, protocol: str
+) -> None:
+    engine = make(emulator, protocol=protocol)
+    hearer, talker = client_of(engine), client_of(engine)
+    hearer.join_group("news")
+    talker.connect()
+    published = Event()
+
+    def dial_late(*details: Any) -> Any:
+        assert published.wait(PATIENCE_S)
+        return dial(*details)
+
+    monkeypatch.setattr(recovery, "dial", dial_late)
+    link = hearer._connector.link
+    assert link is not None
+    link.connection.cut(Cut.RESET)
+    until(lambda: link.interrupted is not None, "it is cut")
+    for number in range(3):
+        talker.send_to_group("news", f"{number}")
+    published.set()
+    came = [hearer.receive(PATIENCE_S) for _ in range(3)]
+    data = [each.data for each in came if each is not None]
+    assert [each.decode() if isinstance(each, bytes) else each for each in data] == ["0", "1", "2"]
+    snapshot = taken(engine)
+    assert (snapshot.counters["connections_recovered"], snapshot.failures) == (1, {})
     engine.close()
 
 

@@ -112,7 +112,7 @@ def _shown(
     texts: Mapping[str, str | bool], row: Scenario, seed: int, target: Target, *, mix: bool
 ) -> Iterator[tuple[str, str | bool | None]]:
     """The options' texts for settings: nothing secret, and what the scenario or chance chose filled in."""
-    chosen = {**row.own_defaults, "--wps-slo": row.slo or "none"}
+    chosen = {**row.own_defaults(str(texts["--wps-protocol"])), "--wps-slo": row.slo or "none"}
     chosen = {} if mix else chosen  # each population has its own
     chosen |= {"--wps-seed": str(seed)}
     if texts["--wps-payload-file"]:

@@ -228,8 +228,9 @@ OPTIONS: tuple[Option, ...] = (
         shapes=True,
     ),
     Option(
-        "--wps-qos", "qos", "0",
-        "MQTT: quality of service of subscriptions and publications, 0, 1 or 2; --wps-ack makes it 1 at least",
+        "--wps-qos", "qos", "",
+        "MQTT: quality of service of subscriptions and publications, 0, 1 or 2 (0; recovery and tasks: 1, as a session "
+        "keeps nothing at 0); --wps-ack makes it 1 at least",
         lambda text: whole(text, 0, 2), shapes=True,
     ),
     Option("--wps-ack", "ack", False, "publishers ask for acks, and their latency is measured", shapes=True),

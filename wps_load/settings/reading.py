@@ -20,7 +20,7 @@ def build(found: dict[str, Any], reader: Reader, seed: int) -> tuple[Population,
     """The population of the values in `found`, of which it takes its own out; and whether its roles were given."""
     row = ROWS[found["scenario"]]
     found["samples"] = reader.samples(found.pop("payload_file"), found["data_type"])
-    for flag, text in row.own_defaults.items():
+    for flag, text in row.own_defaults(found["protocol"]).items():
         option = BY_FLAG[flag]
         if text and (not reader.texts[flag] or flag in reader.wrong):
             found[option.field] = option.read(text)

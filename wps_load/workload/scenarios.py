@@ -12,6 +12,7 @@ from typing import Literal
 
 from wps_load.protocol.traits import (
     INVOKING,
+    MQTTS,
     PROTOCOLS,
     RELIABLE,
     STREAMING,
@@ -73,6 +74,8 @@ class Scenario:
     """Users publish by an event that the event handler answers, even where the protocol has groups."""
     invokes: bool = False
     """These events are invocations: the answer is the call's own (`invoke`), and no message."""
+    qos: str = "0"
+    """Of MQTT clients. Above 0 a session also keeps what is published while its client is disconnected."""
     acks: bool = False
     """Publications are acknowledged whatever `--wps-ack` says: what was in flight can be sent again."""
 
@@ -81,10 +84,10 @@ class Scenario:
         """REST calls are signed with the access key, which a Client URL or a negotiate endpoint does not give."""
         return self.topology in (Topology.REST_USERS, Topology.REST_ALL)
 
-    @property
-    def own_defaults(self) -> dict[str, str]:
+    def own_defaults(self, protocol: str) -> dict[str, str]:
         """By flag, the texts of the options whose defaults depend on the scenario; empty: it has no use for them."""
         return {
+            "--wps-qos": self.qos if protocol in MQTTS else "0",
             "--wps-rate": self.rate,
             "--wps-payload": self.payload,
             "--wps-lifetime": self.lifetime,
@@ -192,7 +195,7 @@ SCENARIOS: dict[str, Scenario] = {
             "recovery",
             Topology.GROUPS, RELIABLE, ("recover", *_GROUP_METRICS), publishers=Share.parse("10%"),
             group_size=10, slo="loss = 0", own_options=("--wps-cut", *_GROUP_OPTIONS), cut="1/s reset",
-            acks=True,
+            qos="1", acks=True,
         ),
         Scenario(
             "slow-consumer",
@@ -214,6 +217,7 @@ ROWS: Mapping[str, Scenario] = {
         Topology.TASKS,
         PROTOCOLS,
         (*_OWN_METRICS, "invoke", *_REST_METRICS, "rest_manage", "recover", *_STREAM_TIMES),
+        qos="1",
     ),
 }
 """The scenarios that `--wps-scenario` may name, and that of a locustfile's own tasks."""
