@@ -4,8 +4,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-# No command here may reach a paid service because a variable was left in the shell. And bytecode is kept: the tests
-# start some 200 processes, each of which would compile the package anew.
+# No command here may reach a paid service because a variable was left in the shell. And bytecode is kept: each process
+# that the tests start would compile the package anew.
 CLEAN_ENV := env -u WebPubSubConnectionString -u PYTHONDONTWRITEBYTECODE \
   $(shell env | sed -n 's/^\(LOCUST_[A-Za-z0-9_]*\)=.*/-u \1/p')
 

@@ -34,8 +34,8 @@ def emulator() -> Iterator[EmulatorProcess]:
         yield process
 
 
-STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn"}
-"""Events of the interpreter's audit."""
+STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "tests.zygote.start"}
+"""Events of the interpreter's audit, and one of `tests/zygote.py`."""
 
 _undeclared: list[str] = []
 """The running test, if it may not start a process."""

@@ -6,8 +6,6 @@ import json
 import os
 import shlex
 import socket
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.zygote import ForkedProgram, zygote
 from wps_load.emulator.process import EmulatorProcess
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
 
-During = Callable[[subprocess.Popen[str], EmulatorProcess], None]
+During = Callable[[ForkedProgram, EmulatorProcess], None]
 
 
 @dataclass(frozen=True)
@@ -68,27 +67,24 @@ def execute(run: Run, emulator: EmulatorProcess | None = None, *, patience_s: fl
         with EmulatorProcess.start(faults=run.faults) as own:
             return execute(run, own, patience_s=patience_s)
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "locust", "-f", str(run.locustfile), *shlex.split(run.options)),
+        log = Path(folder) / "output.log"
+        with log.open("w") as output:
+            process = zygote().start(
+                *("locust", "-f", str(run.locustfile), *shlex.split(run.options)),
                 *("--wps-connection-string", emulator.connection_string, "--wps-report-dir", folder),
                 *("--wps-drain", "1s", "--only-summary", *_master_port(run.options)),
-            ],
-            cwd=ROOT,
-            env=clean_environment(),
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+                output=output,
+                environment=clean_environment(),
+            )
         try:
             if run.during is not None:
                 run.during(process, emulator)
-            output, _ = process.communicate(timeout=patience_s)
+            code = process.wait(patience_s)
         finally:
             process.kill()
         found = list(Path(folder).glob("*/summary.json"))
-        assert len(found) == 1, output
-        return Outcome(process.returncode, json.loads(found[0].read_text()), emulator.stats(), output)
+        assert len(found) == 1, log.read_text()
+        return Outcome(code, json.loads(found[0].read_text()), emulator.stats(), log.read_text())
 
 
 def execute_all(runs: Sequence[Run], at_once: int) -> list[Outcome]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import psutil
 import pytest
 
 from tests.calibration.calibration_runs import Outcome, Run, execute_all
+from tests.zygote import ForkedProgram
 from wps_load.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.calibration
@@ -22,7 +22,7 @@ MIX = f"--headless -u 20 --wps-mix {RAMP.with_name('ramp.toml')}"
 ECHO = "--headless -u 20 -r 100 --wps-rate 20 --wps-payload 128B"
 
 
-def kill_a_worker(process: subprocess.Popen[str], emulator: EmulatorProcess) -> None:
+def kill_a_worker(process: ForkedProgram, emulator: EmulatorProcess) -> None:
     while emulator.stats()["messages_in"] < 400 and process.poll() is None:
         time.sleep(0.02)  # its count has no event to wait for
     workers = psutil.Process(process.pid).children()

@@ -6,13 +6,13 @@ import csv
 import os
 import re
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
 from tests.calibration.calibration_runs import Outcome, Run, execute, execute_all
+from tests.zygote import ForkedProgram
 from wps_load.emulator.process import EmulatorProcess
 
 pytestmark = [pytest.mark.calibration, pytest.mark.quiet]
@@ -84,7 +84,7 @@ def test_a_closed_loop_hides_the_stall(stalls: list[Outcome]) -> None:
 def test_waiting_for_a_peer_that_does_not_read_is_not_service_time() -> None:
     """The emulator stands still while it is sent more than the sockets take: messages are held back, and leave late."""
 
-    def stand_still(process: subprocess.Popen[str], emulator: EmulatorProcess) -> None:
+    def stand_still(process: ForkedProgram, emulator: EmulatorProcess) -> None:
         while emulator.stats()["messages_in"] < 10:
             time.sleep(0.02)  # its count has no event to wait for
         os.kill(emulator.pid, signal.SIGSTOP)

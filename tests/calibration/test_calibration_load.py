@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import subprocess
 import time
 import urllib.request
 
 import pytest
 
 from tests.calibration.calibration_runs import Outcome, Run, execute, execute_all, free_port
+from tests.zygote import ForkedProgram
 from wps_load.emulator.process import EmulatorProcess
 
 pytestmark = pytest.mark.calibration
@@ -21,7 +21,7 @@ PORT = free_port()
 WEB = f"--autostart --autoquit 0 --web-host 127.0.0.1 --web-port {PORT} -u 12 -r 100 --wps-payload 128B"
 
 
-def reset_in_the_middle(process: subprocess.Popen[str], emulator: EmulatorProcess) -> None:
+def reset_in_the_middle(process: ForkedProgram, emulator: EmulatorProcess) -> None:
     while emulator.stats()["messages_in"] < RATE and process.poll() is None:
         time.sleep(0.02)  # its count has no event to wait for
     reset = urllib.request.Request(f"http://127.0.0.1:{PORT}/stats/reset", method="POST")

@@ -1,4 +1,4 @@
-"""Runs the whole program as a user would, in a process of its own."""
+"""Runs the whole program in a process of its own, which the zygote forks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.zygote import ForkedProgram, zygote
 
 ROOT = Path(__file__).parents[2]
 LOCUSTFILE = ROOT / "locustfile.py"
@@ -66,7 +67,7 @@ def run(
 
 @dataclass
 class Program:
-    process: subprocess.Popen[str]
+    process: ForkedProgram
     report_dir: Path
     log: Path
 
@@ -97,15 +98,10 @@ def start(
     report_dir.mkdir(parents=True, exist_ok=True)
     log = report_dir.with_suffix(".log")
     with log.open("w") as out:
-        process = subprocess.Popen(
-            command(*options, "--wps-report-dir", str(report_dir), locustfile=locustfile),
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            cwd=ROOT,
-            env={**clean_environment(), **(environment or {})},
-            start_new_session=True,
+        process = zygote().start(
+            *("locust", "-f", str(locustfile), "--wps-report-dir", str(report_dir), *options),
+            output=out,
+            environment={**clean_environment(), **(environment or {})},
         )
     try:
         yield Program(process, report_dir, log)

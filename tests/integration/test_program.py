@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.integration.program import Finished, clean_environment, command, free_port, run, start, until
+from tests.integration.program import Finished, free_port, run, start, until
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.errors import ExitCode
 
@@ -158,15 +157,11 @@ NONSENSE = {
 @pytest.mark.parametrize("name", NONSENSE)
 def test_wrong_options_are_refused_before_anything_connects(tmp_path: Path, name: str) -> None:
     options, sentences = NONSENSE[name]
-    done = subprocess.run(
-        command("--headless", *LOAD, "-t", "5s", *options),
-        capture_output=True, text=True, timeout=30, env=clean_environment(), cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    said = done.stdout + done.stderr
-    assert done.returncode == 2, said
-    assert "Traceback" not in said
+    done = run(tmp_path / "reports", *LOAD, "-t", "5s", *options)
+    assert done.code == 2, done.output
+    assert "Traceback" not in done.output
     for sentence in sentences:
-        assert sentence in said
+        assert sentence in done.output
 
 
 BROKEN = """

@@ -165,7 +165,8 @@ def test_two_runs_with_processes_on_one_host_do_not_meet(tmp_path: Path) -> None
             for connection in psutil.Process(program.process.pid).net_connections("tcp")
             if connection.status == psutil.CONN_LISTEN
         ]
-        orphans = [child for child in psutil.Process(killed.process.pid).children() if "locust" in child.cmdline()]
+        children = psutil.Process(killed.process.pid).children()
+        orphans = [child for child in children if "wps_load.emulator" not in child.cmdline()]
         killed.process.kill()
         killed.process.wait()
         gone, alive = psutil.wait_procs(orphans, 5)
