@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.config_texts import CLIENT_URL, CONNECTION, KEY, NEGOTIATE, TOKEN, faults, read, refused
-from wps_load.protocol.traits import MQTTS
+from wps_load.protocol.traits import INVOKING, MQTTS
 from wps_load.settings.load import REDACTED, load
 from wps_load.settings.options import BY_FLAG, OPTIONS
 from wps_load.settings.sources import SourceLevel
@@ -263,7 +263,7 @@ def test_what_streams_do_not_go_together_with(options: dict[str, Any], sentence:
 def test_an_invocation_where_there_is_none_is_refused_with_one_sentence(protocol: str) -> None:
     (fault,) = faults(scenario="invoke", protocol=protocol)
     assert (fault.option, fault.value) == ("--wps-protocol", protocol)
-    assert "only json and json-reliable can invoke" in fault.allowed
+    assert f"only {' and '.join(INVOKING)} can invoke" in fault.allowed
 
 
 def test_rates_of_each_publisher() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wps_load.capacity import units
-from wps_load.capacity.units import USE_CASES, Load, billed_messages, filled, in_guide_messages, load_guide, smallest
+from wps_load.capacity.units import Load, billed_messages, filled, in_guide_messages, load_guide, smallest
 from wps_load.workload.scenarios import SCENARIOS, Topology
 
 GUIDE = load_guide()
@@ -44,11 +44,10 @@ def test_constants_are_those_of_the_data() -> None:
 
 
 def test_every_scenario_that_publishes_has_a_use_case() -> None:
-    assert set(USE_CASES) == {name for name, row in SCENARIOS.items() if row.topology is not Topology.SILENT}
-    assert {name for name, (_, same) in USE_CASES.items() if same} == {
-        name for name, row in SCENARIOS.items() if row.guide
-    }
-    assert {case for case, _ in USE_CASES.values()} <= set(GUIDE.use_cases)
+    cases = {name: row.use_case for name, row in SCENARIOS.items() if row.use_case is not None}
+    assert set(cases) == {name for name, row in SCENARIOS.items() if row.topology is not Topology.SILENT}
+    assert set(cases.values()) <= set(GUIDE.use_cases)
+    assert (cases["big-group"], cases["stream"]) == ("send_to_big_group", "send_to_small_group")
 
 
 @pytest.mark.parametrize("use_case", USE_CASE_NAMES)

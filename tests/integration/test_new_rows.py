@@ -1,7 +1,7 @@
-"""The promise of CONTRIBUTING.md: a subprotocol, a scenario, a fault and a report format are rows of tables.
+"""The promise of CONTRIBUTING.md: a subprotocol, a scenario, a fault, a report format and an option are rows.
 
 A copy of the package gets a row (and what the row names) in each table, no other file is touched, and the whole program
-runs with all four.
+runs with all five.
 """
 
 from __future__ import annotations
@@ -42,6 +42,14 @@ ROWS = {
         ("FAULTS: dict", 'class Toy(Delay):\n    name = "toy"\n\n\nFAULTS: dict'),
         ("        Delay,\n", "        Delay,\n        Toy,\n"),
     ],
+    "settings/options.py": [
+        (
+            "OPTIONS: tuple[Option, ...] = (\n",
+            "OPTIONS: tuple[Option, ...] = (\n"
+            '    Option("--wps-toy", "toy_ns", "5s", "how long the toy lasts", duration_ns, shapes=True),\n',
+        )
+    ],
+    "settings/run_config.py": [("    no_echo: bool\n", "    no_echo: bool\n    toy_ns: int\n")],
     "report/files.py": [
         (
             '    "report.html": html.pieces,\n',
@@ -54,7 +62,7 @@ ROWS = {
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a run with all four."""
+    """The folder of a run with all five."""
     home = tmp_path_factory.mktemp("copy")
     shutil.copytree(ROOT / "wps_load", home / "wps_load", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "locustfile.py", home)
@@ -65,7 +73,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
             assert text.count(before) == 1, f"{name} has changed, and so has the recipe: {before!r}"
             text = text.replace(before, after)
         file.write_text(text)
-    options = "--headless -u 4 -r 10 -t 4s --wps-rate 10 --wps-scenario toy --wps-protocol toy"
+    options = "--headless -u 4 -r 10 -t 4s --wps-rate 10 --wps-scenario toy --wps-protocol toy --wps-toy 7s"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "locust", "-f", "locustfile.py", *options.split()),
@@ -93,6 +101,11 @@ def test_a_fault_is_a_class_and_a_row(finished: Path) -> None:
 
 def test_a_report_format_is_a_row(finished: Path) -> None:
     assert (finished / "toy.txt").read_text() == "pass"
+
+
+def test_an_option_is_a_row_and_a_field(finished: Path) -> None:
+    summary = json.loads((finished / "summary.json").read_text())
+    assert summary["run"]["settings"]["wps-toy"] == "7s"
 
 
 def test_the_recipes_name_these_files() -> None:

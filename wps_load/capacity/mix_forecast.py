@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wps_load.capacity.forecast import Forecast, ForecastStep, FrameSizes, connecting_s, levels, step_sum, total_s
-from wps_load.capacity.units import USE_CASES, Load
+from wps_load.capacity.units import Load
 from wps_load.clock import NS_PER_S
 from wps_load.settings.run_config import Population, RunConfig
 from wps_load.workload.flows import Pair, flows
@@ -155,7 +155,7 @@ class _MixLevel:
     def _use_cases(self, there: Sequence[int]) -> Iterator[tuple[str, Load]]:
         flowing = self._flowing(self._instant)
         for at in there:
-            use_case, _ = USE_CASES.get(self.config.populations[at].scenario, (None, False))
+            use_case = self.config.populations[at].scenario_row.use_case
             if use_case is None or not self.publishers[at]:
                 continue
             out = _sum(self._pair_rate(pair) for pair in flowing if pair[0] == at)

@@ -9,7 +9,6 @@ from fractions import Fraction
 from wps_load.capacity.prices import Cost, Prices, cost
 from wps_load.capacity.units import (
     PLANNED_SHARE,
-    USE_CASES,
     Guide,
     Load,
     Size,
@@ -17,6 +16,7 @@ from wps_load.capacity.units import (
     filled,
     smallest,
 )
+from wps_load.workload.scenarios import ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,8 @@ def sizing(
 
     `grow`: the load with so many times the connections, where that is known better than by `Load.times`.
     """
-    use_case, same = USE_CASES.get(scenario, (None, False))
+    row = ROWS.get(scenario)
+    use_case, same = (None, False) if row is None else (row.use_case, row.guide is not None)
     fixed = use_case is not None and guide.fixed_inbound(use_case)
     of_parts = frozenset(name for name, _ in load.parts if guide.fixed_inbound(name))
     grown = grow or (lambda times: load.times(times, fixed_inbound=fixed, fixed=of_parts))
@@ -77,7 +78,7 @@ def bought(scenario: str, load: Load, guide: Guide, *, units: int | None, sku: s
     """How full what was bought is under `load`; None: nobody said what that is."""
     if units is None and sku is None:
         return None
-    use_case, _ = USE_CASES.get(scenario, (None, False))
+    use_case = ROWS[scenario].use_case if scenario in ROWS else None
     count = units or 1
     return filled(guide, load, use_case, sku or ("Standard_S1" if count <= 100 else "Premium_P2"), count)
 

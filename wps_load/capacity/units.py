@@ -25,23 +25,6 @@ PLANNED_SHARE = 0.8
 DAY_S = 86_400
 MONTH_DAYS = 30
 
-USE_CASES: Mapping[str, tuple[str, bool]] = MappingProxyType(
-    {
-        "small-group": ("send_to_small_group", True),
-        "big-group": ("send_to_big_group", True),
-        "upstream": ("upstream_echo", True),
-        "send-to-user": ("rest_send_to_user", True),
-        "broadcast": ("rest_broadcast", True),
-        "echo": ("upstream_echo", False),
-        "invoke": ("upstream_echo", False),
-        "stream": ("send_to_small_group", False),
-        "recovery": ("send_to_small_group", False),
-        "slow-consumer": ("send_to_big_group", False),
-    }
-)
-"""Scenario -> the guide's use case, and whether it is the same one or only the nearest. `idle` and `churn` send
-nothing: connections alone decide."""
-
 _CHOICE = ("Free_F1", "Standard_S1", "Premium_P2")
 """Tiers in the order of size. Premium_P1 holds as much as Standard_S1."""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from wps_load.capacity.prices import Prices
 from wps_load.capacity.sizing import Sizing, sizing
-from wps_load.capacity.units import USE_CASES, Guide, Load
+from wps_load.capacity.units import Guide, Load
 from wps_load.report.document import Capacity, Scalar, StagesSection, StepRow, Summary
 from wps_load.settings.options import OPTIONS
 from wps_load.workload.payload import mean_bytes, parse_mix
@@ -78,7 +78,7 @@ def _of_populations(summary: Summary, connections: int, inbound: float | None, o
         of_published = inbound * (row["messages"]["published"] or 0) / (published or 1)
         if ROWS[row["scenario"]].calls_handler(row["protocol"]):
             handled += of_published * per_message
-        use_case, _ = USE_CASES.get(row["scenario"], (None, False))
+        use_case = ROWS[row["scenario"]].use_case
         if use_case is not None and (of_published or heard[name]):
             of_delivered = outbound * heard[name] / (delivered or 1)
             parts.append((use_case, Load(0, of_published, of_delivered, per_message, None)))

@@ -43,6 +43,14 @@ class Topology(StrEnum):
     TASKS = "tasks"  # the tasks of a locustfile decide
 
 
+_USE_CASES = {
+    Topology.OWN: "upstream_echo",
+    Topology.GROUPS: "send_to_small_group",
+    Topology.REST_USERS: "rest_send_to_user",
+    Topology.REST_ALL: "rest_broadcast",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Scenario:
     """One row.
@@ -50,7 +58,8 @@ class Scenario:
     `publishers` and the group defaults hold where the option is not given; None: the option has no use.
 
     `metrics`: the latencies that it is about, the most telling first. `guide`: the row of Azure's performance guide
-    that the ready file in configs/ reproduces, if there is one.
+    that the ready file in configs/ reproduces, if there is one. `priced_as`: the guide's use case by whose rows the
+    load is sized, where that is not the usual one of the topology.
     """
 
     name: str
@@ -62,6 +71,7 @@ class Scenario:
     group_size: int | None = None
     slo: str = ""
     guide: str | None = None
+    priced_as: str = ""
     own_options: tuple[str, ...] = ()
     lifetime: str = ""
     cut: str = ""
@@ -83,6 +93,11 @@ class Scenario:
     def needs_key(self) -> bool:
         """REST calls are signed with the access key, which a Client URL or a negotiate endpoint does not give."""
         return self.topology in (Topology.REST_USERS, Topology.REST_ALL)
+
+    @property
+    def use_case(self) -> str | None:
+        """The use case of Azure's performance guide that is nearest to it; None: connections alone decide."""
+        return self.priced_as or _USE_CASES.get(self.topology)
 
     def own_defaults(self, protocol: str) -> dict[str, str]:
         """By flag, the texts of the options whose defaults depend on the scenario; empty: it has no use for them."""
@@ -154,7 +169,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             "big-group",
             Topology.GROUPS, SUBPROTOCOLS, _GROUP_METRICS, publishers=Share(count=30), groups=10,
-            slo=_DELIVERY_SLO, guide="Send to big group", own_options=_GROUP_OPTIONS,
+            slo=_DELIVERY_SLO, guide="Send to big group", priced_as="send_to_big_group", own_options=_GROUP_OPTIONS,
         ),
         Scenario(
             "upstream",
@@ -200,7 +215,7 @@ SCENARIOS: dict[str, Scenario] = {
         Scenario(
             "slow-consumer",
             Topology.GROUPS, _WEB_PUBSUB_GROUPS, _GROUP_METRICS, publishers=Share.parse("10%"), groups=1,
-            own_options=("--wps-slow", *_GROUP_OPTIONS), slow="10% 1KiB/s",
+            priced_as="send_to_big_group", own_options=("--wps-slow", *_GROUP_OPTIONS), slow="10% 1KiB/s",
         ),
     )
 }  # fmt: skip
