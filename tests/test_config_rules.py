@@ -43,6 +43,16 @@ from tests.config_texts import CLIENT_URL, CONNECTION, NEGOTIATE, read, refused
         ({"capacity": "rate:5..9", "total_rate": "5"}, "--wps-capacity", "--wps-total-rate"),
         ({"capacity": "rate:5..9", "slo": "none"}, "--wps-capacity", "an SLO"),
         ({"scenario": "idle", "stages": "rate:5:5s"}, "--wps-stages", "publishes nothing"),
+        (
+            {"client_url": CLIENT_URL, "protocol": "mqtt5"},
+            "--wps-protocol",
+            "clients of mqtt5 connect at /clients/mqtt/hubs/HUB, and the Client URL leads to /client/hubs/HUB",
+        ),
+        (
+            {"client_url": CLIENT_URL.replace("/client/", "/clients/mqtt/")},
+            "--wps-protocol",
+            "clients of json connect at /client/hubs/HUB, and the Client URL leads to /clients/mqtt/hubs/HUB",
+        ),
         ({"emulator_faults": "drop=1/9", "client_url": CLIENT_URL}, "--wps-emulator-faults", "emulator"),
         ({"payload": "1MiB"}, "--wps-payload", "1MiB on the wire"),
         ({"payload": "800KiB", "data_type": "binary"}, "--wps-payload", "base64"),
@@ -64,6 +74,7 @@ def test_bad_combinations_are_refused_in_one_sentence(options: dict[str, Any], f
     "options",
     [
         {"client_url": CLIENT_URL, "users": 50},
+        {"client_url": CLIENT_URL.replace("/client/", "/clients/mqtt/"), "protocol": "mqtt"},
         {"scenario": "broadcast", "connection_string": CONNECTION, "protocol": "simple"},
         {"scenario": "recovery", "protocol": "protobuf-reliable", "cut": "all@10s"},
         {"payload": "800KiB", "data_type": "binary", "protocol": "protobuf"},

@@ -14,6 +14,7 @@ from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.client.generate_token import Wanted
 from wps_load.clock import unix_time_s
 from wps_load.errors import ConnectFailure
+from wps_load.protocol.traits import MQTTS
 
 KEY = "K" * 44
 CONNECTION = f"Endpoint=https://x.webpubsub.azure.com;AccessKey={KEY};Version=1.0;"
@@ -40,6 +41,19 @@ def test_all_options_become_claims(run: Run) -> None:
     assert found["webpubsub.group"] == ["lobby", "hall"]
     assert found["exp"] - found["iat"] == 90
     assert abs(found["iat"] - unix_time_s()) <= 5
+
+
+@pytest.mark.parametrize("protocol", MQTTS)
+def test_mqtt_clients_have_an_endpoint_of_their_own(run: Run, protocol: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run("token", "--wps-connection-string", CONNECTION, "--hub", "chat", "--wps-protocol", protocol)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.startswith("wss://x.webpubsub.azure.com/clients/mqtt/hubs/chat?access_token=")
+    assert claims(result.out)["aud"] == "https://x.webpubsub.azure.com/clients/mqtt/hubs/chat"
+    store = Store()
+    monkeypatch.setattr("wps_load.commands.token.token_store", lambda config, network: store)
+    result = run("token", *ENTRA, "--wps-protocol", protocol)
+    assert result.out == "wss://x.webpubsub.azure.com/clients/mqtt/hubs/bench?access_token=made\n"
+    assert [wanted.client_type for wanted in store.asked] == ["MQTT"]
 
 
 def test_without_a_target_it_is_for_the_emulator(run: Run) -> None:

@@ -7,6 +7,7 @@ import pytest
 from wps_load.client.entra_access import EntraAccess
 from wps_load.client.generate_token import Wanted
 from wps_load.client.token_store import Made, Pace, TokenStore
+from wps_load.protocol.traits import JSON, MQTT5, Traits
 from wps_load.settings.entra import ClientTokens
 
 ENDPOINT = "https://demo.webpubsub.azure.com"
@@ -21,9 +22,19 @@ class Service:
         return Made(f"t{len(self.asked)}", (1,), 600.0)
 
 
-def access(service: Service, tokens: str, *, in_header: bool = False, path: str = "/client/hubs/") -> EntraAccess:
+def access(service: Service, tokens: str, traits: Traits = JSON, *, in_header: bool = False) -> EntraAccess:
     store = TokenStore(service.make, Pace(1e6), renews=False)
-    return EntraAccess(store, ENDPOINT, "bench", ("r",), 60, ClientTokens.parse(tokens), in_header, path)
+    return EntraAccess(
+        store,
+        ENDPOINT,
+        "bench",
+        ("r",),
+        60,
+        ClientTokens.parse(tokens),
+        in_header,
+        traits.client_path,
+        traits.client_type,
+    )
 
 
 @pytest.mark.parametrize(("tokens", "calls"), [("shared", 1), ("pool:10", 10), ("each", 500)])
@@ -61,7 +72,7 @@ def test_the_url_and_the_header() -> None:
 
 def test_another_client_endpoint_has_another_kind_of_token() -> None:
     service = Service()
-    assert "/clients/mqtt/hubs/bench?" in access(service, "each", path="/clients/mqtt/hubs/").grant("u", ()).url
+    assert "/clients/mqtt/hubs/bench?" in access(service, "each", MQTT5).grant("u", ()).url
     assert "clientType=MQTT" in service.asked[0].target
 
 

@@ -36,18 +36,15 @@ class EntraAccess:
     tokens: ClientTokens
     in_header: bool
     path: str
+    client_type: str
 
     def grant(self, user_id: str, groups: Sequence[str]) -> ConnectGrant:
-        wanted = Wanted(self.hub, self._user(user_id), self.roles, tuple(groups), self.lifetime_s, self._type)
+        wanted = Wanted(self.hub, self._user(user_id), self.roles, tuple(groups), self.lifetime_s, self.client_type)
         began_ns = now_ns()
         token = self.store.get(wanted)
         waited_ns = now_ns() - began_ns
         found = placed(f"{client_url(self.endpoint, self.hub, self.path)}?access_token={token}", self.in_header)
         return ConnectGrant(found.url, found.headers, waited_ns, lambda: self.store.forget(wanted, token))
-
-    @property
-    def _type(self) -> str:
-        return "MQTT" if "/mqtt/" in self.path else ""
 
     def _user(self, user_id: str) -> str | None:
         if self.tokens.pool is not None:
@@ -66,6 +63,7 @@ def entra_access(config: RunConfig, population: Population, network: Network) ->
         config.client_tokens,
         population.auth == "header",
         population.traits.client_path,
+        population.traits.client_type,
     )
 
 

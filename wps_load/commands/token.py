@@ -27,10 +27,12 @@ _EXAMPLE = """\
 stdout carries the URL and nothing else. The URL is a secret: it holds the token. Without a target (a connection string
 by flag, file or variable, or WebPubSubConnectionString) it is for `wps-load emulator` at http://127.0.0.1:8080.
 With --wps-endpoint and --wps-credential the service makes the token.
+MQTT clients have an endpoint of their own: give --wps-protocol mqtt or mqtt5 for its URL.
 Roles and lifetime not given: as a run has them, --wps-roles (what --wps-scenario needs) and --wps-token-lifetime.
 
 example:
   wps-load token --hub chat --user alice --role webpubsub.joinLeaveGroup --group lobby --expires 60m
+  wps-load token --hub devices --wps-protocol mqtt5
 """
 
 
@@ -51,16 +53,19 @@ def run(argv: Sequence[str]) -> int:
     hub = own.get("hub", config.population.hub)
     lifetime_ns = own.get("expires", config.token_lifetime_ns)
     roles = own.get("role", config.population.roles)
-    source = target.connection or EMULATOR
+    source, traits = target.connection or EMULATOR, config.population.traits
     _judge_names(arguments.user, arguments.group)
     if target.identity is not None:
-        wanted = Wanted(hub, arguments.user, tuple(roles), tuple(arguments.group), lifetime_ns // NS_PER_S)
-        sys.stdout.write(f"{client_url(target.url, hub)}?access_token={_made_by_service(config, wanted)}\n")
+        wanted = Wanted(
+            hub, arguments.user, tuple(roles), tuple(arguments.group), lifetime_ns // NS_PER_S, traits.client_type
+        )
+        url = client_url(target.url, hub, traits.client_path)
+        sys.stdout.write(f"{url}?access_token={_made_by_service(config, wanted)}\n")
         return ExitCode.PASSED
     token = mint_client_token(
-        source, hub, arguments.user, roles, arguments.group, lifetime_ns // NS_PER_S, unix_time_s()
+        source, hub, arguments.user, roles, arguments.group, lifetime_ns // NS_PER_S, unix_time_s(), traits.client_path
     )
-    sys.stdout.write(client_url_with_token(source, hub, token) + "\n")
+    sys.stdout.write(client_url_with_token(source, hub, token, traits.client_path) + "\n")
     return ExitCode.PASSED
 
 

@@ -73,6 +73,8 @@ class Traits:
     """A client can publish a stream of fragments to a group, and messages say which stream they belong to."""
     client_path: str = CLIENT_PATH
     """The path of the service's client endpoint; the hub's name follows it."""
+    client_type: str = ""
+    """What `:generateToken` calls such clients; empty: its default."""
 
     @property
     def is_mqtt(self) -> bool:
@@ -138,6 +140,7 @@ def _mqtt(name: str, version: int) -> Traits:
         mqtt_version=version,
         json_as_text=True,
         client_path="/clients/mqtt/hubs/",
+        client_type="MQTT",
     )
 
 

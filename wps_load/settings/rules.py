@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from wps_load.clock import NS_PER_S
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
-from wps_load.protocol.traits import MQTTS, NO_INVOKE, NO_STREAMS, SUBPROTOCOLS, TRAITS
+from wps_load.protocol.traits import CLIENT_PATHS, MQTTS, NO_INVOKE, NO_STREAMS, SUBPROTOCOLS, TRAITS
 from wps_load.settings.options import TARGET_FLAGS
+from wps_load.settings.target import TargetKind
 from wps_load.workload.layout import layout
 from wps_load.workload.payload import MAX_BYTES, wire_bytes
 from wps_load.workload.scenarios import ROWS, SCENARIOS, Topology
@@ -85,6 +86,18 @@ def _key(seen: Given) -> Fault | None:
     if config.target.makes_tokens or not ROWS[config.population.scenario].needs_key:
         return None
     return Fault("--wps-scenario", config.population.scenario, f"it sends by REST: give {_KEY} the right to, not a URL")
+
+
+def _endpoint(seen: Given) -> Fault | None:
+    """A ready URL leads to one of the service's two client endpoints, whose paths nobody needs to guess."""
+    if seen.config.target.kind is not TargetKind.CLIENT_URL:
+        return None
+    traits, url = seen.config.population.traits, seen.config.target.url
+    path = next((each for each in CLIENT_PATHS if each in url.partition("?")[0] and each != traits.client_path), None)
+    if path is None:
+        return None
+    allowed = f"clients of {traits.name} connect at {traits.client_path}HUB, and the Client URL leads to {path}HUB"
+    return Fault("--wps-protocol", traits.name, allowed)
 
 
 def _roles(seen: Given) -> Fault | None:
@@ -317,6 +330,7 @@ def _linger(seen: Given) -> Fault | None:
 _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-scenario", "--wps-protocol"), _protocol),
     (("--wps-scenario", *TARGET_FLAGS), _key),
+    (("--wps-protocol", "--wps-client-url"), _endpoint),
     (("--wps-roles", *TARGET_FLAGS), _roles),
     (("--wps-scenario", "--wps-endpoint", "--wps-credential", "--wps-client-tokens"), _user_ids),
     (("--wps-scenario", "--wps-publishers", "--wps-stages", "--wps-capacity"), _publishers),
