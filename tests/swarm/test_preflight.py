@@ -21,6 +21,8 @@ from wps_load.swarm.preflight import judge
         ("negotiate_http_404", True),
         ("dns_failed", True),
         ("tls_certificate", True),
+        ("subprotocol_refused", True),
+        ("connack_0x87", False),
         ("http_429", False),
         ("http_503", False),
         ("connect_refused", False),

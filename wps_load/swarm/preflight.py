@@ -24,7 +24,8 @@ LIMIT_S: Final = 5
 LAST_S: Final = 3.0
 """How long a run may take whose target has refused the first connection for a lasting reason."""
 _LASTING: Final = re.compile(
-    r"((negotiate_|token_)?http_|rest_)(401|403|404)(_network|_role)?|dns_failed|tls_certificate|token_credential_\w+"
+    r"((negotiate_|token_)?http_|rest_)(401|403|404)(_network|_role)?|dns_failed|tls_certificate|subprotocol_refused"
+    r"|token_credential_\w+"
 )
 
 
