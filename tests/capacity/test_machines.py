@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wps_load.capacity.machines import first_wall, machines_needed, nat_addresses, walls
+from wps_load.capacity.machines import machines_needed, walls
 from wps_load.machine import Machine
 
 ROOMY = Machine(processes=8, files=1_048_576, ports=64_512, addresses=20, tracked=1_048_576, memory_bytes=64 << 30)
@@ -35,20 +35,9 @@ def test_several_addresses_of_the_service_have_ports_of_their_own() -> None:
     assert walls(Machine(ports=28_232), targets=2)[0].connections == 56_464
 
 
-@pytest.mark.parametrize(("users", "name"), [(28_232, None), (28_233, "local ports")])
-def test_which_wall_a_load_runs_into(users: int, name: str | None) -> None:
-    found = first_wall(users, walls(Machine(ports=28_232, files=1_048_576)))
-    assert (None if found is None else found.name) == name
-
-
 @pytest.mark.parametrize(
     ("users", "machine", "count"),
     [(1, Machine(), 1), (1_000_000, ROOMY, 2), (100_000, Machine(ports=28_232), 4), (5, Machine(files=10), None)],
 )
 def test_machines_of_a_kind(users: int, machine: Machine, count: int | None) -> None:
     assert machines_needed(users, machine) == count
-
-
-@pytest.mark.parametrize(("users", "count"), [(50_000, 1), (50_001, 2), (1_000_000, 20)])
-def test_addresses_of_a_nat_gateway(users: int, count: int) -> None:
-    assert nat_addresses(users) == count

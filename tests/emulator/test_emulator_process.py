@@ -18,9 +18,9 @@ from websockets.sync.client import connect
 
 from wps_load.auth import DEFAULT_EMULATOR_KEY, ConnectionString, client_url_with_token, mint_client_token
 from wps_load.clock import unix_time_s
+from wps_load.commands import upstream
 from wps_load.emulator.main import run
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
-from wps_load.emulator.upstream import serve_upstream
 
 
 @pytest.mark.program
@@ -152,11 +152,8 @@ def test_wrong_options_are_one_sentence_and_exit_code_2(
 def test_a_busy_port_is_one_sentence_and_exit_code_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as busy:
         port = str(busy.getsockname()[1])
-        for module, function in (("main", "run"), ("upstream", "serve_upstream")):
-            program = (
-                f"import sys; from wps_load.emulator.{module} import {function} as run;"
-                f"sys.exit(run(['--port', '{port}']))"
-            )
+        for name in ("emulator", "upstream"):
+            program = f"import sys; from wps_load.commands.{name} import run;sys.exit(run(['--port', '{port}']))"
             result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
             assert result.returncode == 2
             assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
@@ -164,7 +161,7 @@ def test_a_busy_port_is_one_sentence_and_exit_code_2() -> None:
 
 
 def test_upstream_refuses_an_unreadable_connection_string(capsys: pytest.CaptureFixture[str]) -> None:
-    assert serve_upstream(["--connection-string", "AccessKey=s3cret"]) == 2
+    assert upstream.run(["--connection-string", "AccessKey=s3cret"]) == 2
     assert "no Endpoint=" in capsys.readouterr().err
 
 

@@ -12,7 +12,7 @@ import pytest
 from wps_load.swarm.kinds import OurUser, restore_task
 from wps_load.swarm.quiet import keep_quiet, log
 from wps_load.swarm.run_plan import Expected
-from wps_load.swarm.wanted import LocustCrowd, connecting_users
+from wps_load.swarm.wanted import LocustCrowd
 
 
 class User:
@@ -65,7 +65,6 @@ def test_users_that_are_there_by_kind() -> None:
     counts = {"Scenario": 5, "Tasks": 3, "Sender": 2, "Foreign": 1}
     runner = Runner([Scenario, Tasks, Sender, Foreign], 11, counts)
     assert crowd(runner).expected() == Expected(5, 8, 11)
-    assert connecting_users(runner) == 8
     assert crowd(Runner([Scenario])).expected() == Expected(0, 0, 0), "before a run"
 
 

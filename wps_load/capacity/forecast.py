@@ -40,7 +40,7 @@ class ForecastStep:
 class Forecast:
     """A run's future. Rates per second and sums; None: unknown. `peak`: the load of the highest step.
 
-    `publishing_s`: how long messages are published, all steps together. `total_s`: from start to the report.
+    `total_s`: from start to the report.
     """
 
     peak: Load
@@ -48,7 +48,6 @@ class Forecast:
     publishers: int
     sizes: FrameSizes
     connecting_s: float | None
-    publishing_s: float | None
     total_s: float | None
     published: float | None
     delivered: float | None
@@ -80,7 +79,6 @@ def forecast(config: RunConfig, sizes: FrameSizes) -> Forecast:
         publishers=publisher_count(config.population, users),
         sizes=sizes,
         connecting_s=connecting_s(config),
-        publishing_s=None if searched else step_sum(step.duration_s for step in steps),
         total_s=total_s(config, steps),
         published=published,
         delivered=delivered,

@@ -8,7 +8,7 @@ of azure-docs were read on 27 November 2026.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -120,11 +120,6 @@ def machines_needed(users: int, machine: Machine, *, cpu_us_per_s: float = 0.0) 
     return math.ceil(users / room) if room else None
 
 
-def first_wall(users: int, found: Sequence[Wall]) -> Wall | None:
-    """The first one that `users` connections of one machine run into; None: they fit."""
-    return next((wall for wall in found if users > wall.connections), None)
-
-
 def usual_walls() -> tuple[Wall, ...]:
     """Those that stand before any machine as it comes from Azure, in the order in which they are met."""
     return (
@@ -142,11 +137,6 @@ def usual_walls() -> tuple[Wall, ...]:
         ),
         Wall("flows", VM_CONNECTIONS, "one Azure VM, whatever its size", "", firm=False),
     )  # fmt: skip
-
-
-def nat_addresses(users: int) -> int:
-    """Public addresses of a NAT gateway that so many connections to one service need."""
-    return math.ceil(users / NAT_CONNECTIONS)
 
 
 def _micros(value: float) -> str:

@@ -69,7 +69,6 @@ def mix_forecast(config: RunConfig, sizes: Sizes) -> MixForecast:
         publishers=sum(top.publishers),
         sizes=top.mean_sizes(),
         connecting_s=connecting_s(config),
-        publishing_s=step_sum(step.duration_s for step in steps) if config.capacity is None else None,
         total_s=total_s(config, steps),
         published=_sum(published),
         delivered=_sum(delivered),

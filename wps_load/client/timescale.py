@@ -64,9 +64,6 @@ class Timescale:
         from_ns, offset_ns, ppb = self._lines[at]
         return offset_ns + (local_ns - from_ns) * ppb // _BILLION
 
-    def to_run(self, local_ns: int) -> int:
-        return local_ns + self.offset_at(local_ns)
-
     def to_local(self, run_ns: int) -> int:
         """The instant of our clock that is `run_ns` of the run's time."""
         at = max(0, bisect_right(self._starts, run_ns) - 1)

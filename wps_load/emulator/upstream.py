@@ -9,7 +9,6 @@ import argparse
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
 
 from aiohttp import web
 
@@ -76,13 +75,6 @@ def add_upstream_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STRING",
         help="whose URLs /negotiate makes; default: WebPubSubConnectionString, else the emulator on 8080",
     )
-
-
-def serve_upstream(argv: Sequence[str]) -> int:
-    """Parses and serves until told to end; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="wps-load upstream", description="An app server for load tests.")
-    add_upstream_arguments(parser)
-    return run_upstream(parser.parse_args(argv))
 
 
 def run_upstream(arguments: argparse.Namespace) -> int:

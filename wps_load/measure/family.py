@@ -28,7 +28,6 @@ LADDER_MS: Final = (
 class Kind(Enum):
     COUNTER = "counter"
     GAUGE = "gauge"
-    HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True, slots=True)

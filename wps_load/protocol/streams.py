@@ -277,14 +277,13 @@ class StreamChange(NamedTuple):
 
 
 class OutgoingStreams:
-    """All that one client publishes. Counters only grow."""
+    """All that one client publishes. `unknown` only grows."""
 
-    __slots__ = ("_encode", "_streams", "nacks", "unknown")
+    __slots__ = ("_encode", "_streams", "unknown")
 
     def __init__(self, encode: Callable[[Upstream], bytes]) -> None:
         self._encode = encode
         self._streams: dict[str, OutgoingStream] = {}
-        self.nacks = 0
         self.unknown = 0
         """Answers to no stream of this client, or to one that was over."""
 
@@ -314,7 +313,6 @@ class OutgoingStreams:
             return StreamChange(stream, over=True, error=stream.closed(answer.error))
         was_starting = stream.state is StreamState.STARTING
         if isinstance(answer, StreamNack):
-            self.nacks += 1
             possible = stream.nacked(answer.expected, now_ns)
         else:
             possible = stream.acked(answer.expected)

@@ -36,11 +36,6 @@ def expected_users(runner: Any) -> Expected:
     return Expected(*(_started(runner, kind) for kind in (plays, connects, _is_any)))
 
 
-def connecting_users(runner: Any) -> int:
-    """Those of `expected_users` that have a connection."""
-    return expected_users(runner).connecting
-
-
 def requested_users(runner: Any, kind: Callable[[Any], bool]) -> int:
     """Those of a kind that are requested, whether Locust ever starts them or not; of several classes, by weight."""
     asked = int(runner.target_user_count or 0)
