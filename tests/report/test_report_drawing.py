@@ -50,6 +50,7 @@ def test_the_percentile_axis_counts_nines() -> None:
 
 
 def test_values_without_a_range() -> None:
+    assert [tick.label for tick in axes.linear(1.0, 2.0, wanted=6, fitted=True, whole=True).ticks] == ["1", "2"]
     assert axes.of_values([]).high == 1.0
     assert axes.of_values([None, 0.0]).high == 1.0
     assert axes.of_values([0.5, 50.0], may_be_log=True).log

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import threading
 from datetime import timedelta
@@ -122,12 +123,25 @@ def test_whatever_else_lies_there_is_said_and_never_in_the_way(tmp_path: Path) -
         (tmp_path / name / "summary.json").write_bytes(content.encode("latin-1"))
     (tmp_path / "empty").mkdir()
     (tmp_path / "folder" / "summary.json").mkdir(parents=True)
+    (tmp_path / "pipe").mkdir()
+    os.mkfifo(tmp_path / "pipe" / "summary.json")  # whoever opens it waits for a writer
     (tmp_path / ".hidden").mkdir()
     (tmp_path / "a file.txt").write_text("")
     found = write_index(tmp_path)
     assert [run.folder for run in found.runs] == ["good"]
     reasons = {each.folder: each.reason for each in found.skipped}
-    assert set(reasons) == {"of-tomorrow", "no-date", "json", "list", "binary", "nested", "short", "empty", "folder"}
+    assert set(reasons) == {
+        "of-tomorrow",
+        "no-date",
+        "json",
+        "list",
+        "binary",
+        "nested",
+        "short",
+        "empty",
+        "folder",
+        "pipe",
+    }
     assert reasons["empty"] == ABSENT
     assert "schema 'wps-load.summary/9'" in reasons["of-tomorrow"]
     assert "<dt>empty</dt>" in (tmp_path / INDEX).read_text()

@@ -59,6 +59,12 @@ def test_a_run_that_cannot_be_trusted(names: tuple[str, ...], first: str) -> Non
     assert commands(doubted(*names))[0].startswith(first)
 
 
+def test_many_users_are_written_as_locust_reads_them() -> None:
+    many = doubted("interrupted")
+    many["run"]["settings"].update({"users": 1_234_567, "run-time": 1_000_000.0})
+    assert commands(many)[0].startswith("wps-load run echo -u 1234567 -r 25 -t 1000000s")
+
+
 def test_a_failed_latency_leads_to_a_search_and_a_comparison() -> None:
     found = commands(made(slo="rtt p99 < 1ms"), "before")
     assert found[0].startswith("wps-load run echo -u 50 -r 25 -t 600s")

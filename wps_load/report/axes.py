@@ -49,11 +49,16 @@ def nice_step(span: float, wanted: int) -> float:
     return next(step * power for step in (1, 2, 5, 10) if step * power >= rough * 0.999)
 
 
-def linear(low: float, high: float, title: str = "", *, wanted: int = 5, fitted: bool = False) -> Axis:
-    """An axis over these values. `fitted`: it ends with them, as time does; else with a tick above them."""
+def linear(
+    low: float, high: float, title: str = "", *, wanted: int = 5, fitted: bool = False, whole: bool = False
+) -> Axis:
+    """An axis over these values. `fitted`: it ends with them, as time does; else with a tick above them.
+
+    `whole`: they are numbers of things, with nothing between two of them.
+    """
     if not high > low:
         high = low + 1.0
-    step = nice_step(high - low, wanted)
+    step = max(nice_step(high - low, wanted), 1.0 if whole else 0.0)
     first, last = (
         math.ceil(low / step - 1e-9),
         math.floor(high / step + 1e-9) if fitted else math.ceil(high / step - 1e-9),

@@ -25,7 +25,7 @@ def reproduce(summary: Summary) -> str:
     first = ["locust", "-f", "locustfile.py", "--headless"]
     for name in _LOCUST_SETTINGS:
         if (value := settings.get(name)) is not None:
-            first += [f"--{name}", f"{value:g}s" if name == "run-time" else f"{value:g}"]
+            first += [f"--{name}", _plain(name, value)]
     lines, variables = [first], []
     for option in OPTIONS:
         value = settings.get(option.key)
@@ -55,7 +55,7 @@ def again(summary: Summary, changes: Mapping[str, object]) -> str:
         words.append(run["scenario"])
     for flag, name in (("-u", "users"), ("-r", "spawn-rate"), ("-t", "run-time")):
         if (value := settings.get(name)) is not None:
-            words += [flag, f"{value:g}s" if name == "run-time" else f"{value:g}"]
+            words += [flag, _plain(name, value)]
     variables = []
     for option in OPTIONS:
         value = settings.get(option.key)
@@ -67,6 +67,12 @@ def again(summary: Summary, changes: Mapping[str, object]) -> str:
         else:
             words += [option.flag] if option.is_switch else [option.flag, str(value)]
     return "".join(f"{variable}=... " for variable in [*variables, *_azure(summary)]) + shlex.join(words)
+
+
+def _plain(name: str, value: object) -> str:
+    """A number as an option takes it: never in exponents."""
+    text = f"{value:.12g}"
+    return f"{text}s" if name == "run-time" else text
 
 
 def _azure(summary: Summary) -> list[str]:

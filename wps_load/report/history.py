@@ -6,7 +6,9 @@ only while its summary.json is the same file. So it may be deleted, or be an old
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -108,6 +110,8 @@ def _cached(path: Path) -> Mapping[str, _Known]:
 def _look(folder: Path, name: str, known: _Known | None) -> _Known:
     path = folder / name / "summary.json"
     status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "summary.json is no file")
     seen = (status.st_ino, status.st_size, status.st_mtime_ns)
     if known is not None and known.seen == seen:
         return known

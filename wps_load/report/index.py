@@ -195,7 +195,7 @@ def _trend(name: str, runs: Sequence[Entry]) -> Chart | None:
     return Chart(
         name,
         f"trend of {runs[-1].title}",
-        axes.linear(1.0, float(len(runs)), "runs, oldest first", wanted=6, fitted=True),
+        axes.linear(1.0, float(len(runs)), "runs, oldest first", wanted=6, fitted=True, whole=True),
         axes.of_values(values, unit),
         lines,
         unit=unit,

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wps_load.measure.thresholds import Slo, holds
+from wps_load.report.margins import percent
 from wps_load.report.tables import DASH, millis, number
 
 
@@ -114,9 +115,8 @@ def not_met(populations: Sequence[PopulationNow]) -> int:
 
 def beyond(value_ms: float, limit_ms: float, *, met: bool) -> str:
     """How far a latency is from its limit: `✓ 99.7% below 1,000`."""
-    percent = abs(value_ms - limit_ms) / limit_ms * 100 if limit_ms else 0.0
-    shown = f"{percent:.3g}" if percent < 999.5 else f"{percent:,.0f}"
-    return f"{'✓' if met else '✗'} {shown}% {'below' if value_ms <= limit_ms else 'above'} {millis(limit_ms)}"
+    shown = percent(abs(value_ms - limit_ms) / limit_ms if limit_ms else 0.0)
+    return f"{'✓' if met else '✗'} {shown} {'below' if value_ms <= limit_ms else 'above'} {millis(limit_ms)}"
 
 
 def _shown(demand: Demand) -> str:

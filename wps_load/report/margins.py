@@ -30,4 +30,10 @@ def margin(slo: SloRow) -> str:
     side = "to spare" if slo["verdict"] == "pass" else "beyond"
     if parse(slo["expression"])[0].unit == "%":
         return f"{counted(f'{abs(left):.3g}', 'point')} {side}"
-    return f"{abs(left) / limit * 100:.3g}% {side}" if limit else ""
+    return f"{percent(abs(left) / limit)} {side}" if limit else ""
+
+
+def percent(share: float) -> str:
+    """Three significant digits, never in exponents: what is far beyond its limit may be many times as much."""
+    value = share * 100
+    return f"{value:.3g}%" if value < 999.5 else f"{value:,.0f}%"

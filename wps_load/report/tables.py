@@ -61,7 +61,7 @@ def number(value: float | int | None) -> str:
     """A count with thousands separators, or three significant digits of a fraction."""
     if value is None:
         return DASH
-    if isinstance(value, int) or abs(value) >= 1000 or value == int(value):
+    if isinstance(value, int) or abs(value) >= 999.5 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.3g}"
 
