@@ -245,7 +245,7 @@ def test_a_run_whose_worker_was_cut_off_and_came_back_is_valid(tmp_path: Path) -
     def during(here: Field) -> None:
         here.hosts.way(cut=[[MASTER, FIRST]])
         here.start_worker(LATE)
-        here.await_told("A worker is not heard of")
+        here.await_told("A worker does not answer")
         here.hosts.way()
         here.await_told("is back")
 

@@ -88,7 +88,7 @@ def test_interrupted_run_with_two_processes_drains_and_reports(tmp_path: Path, n
     assert_whole(done)
     assert done.code == ExitCode.STOPPED, done.output
     reason = next(each for each in done.summary["exit"]["reasons"] if each["code"] == ExitCode.STOPPED)
-    assert reason["message"].startswith(f"stopped before its time by {number.name} after ")
+    assert reason["message"].startswith(f"stopped before its end by {number.name} after ")
     assert f"Exit code 6: {reason['message']}." in done.output
     assert "Bad response code from worker" not in done.output
     assert "Traceback" not in done.output

@@ -62,7 +62,7 @@ def test_the_answer_of_a_search_is_last() -> None:
     lines = texts(summary)
     assert lines[-3:] == [
         f"Report: {REPORT}",
-        "Next: wps-load report reports/20260314T092653Z-echo --growth 2,5,10   # units for more of it",
+        "Next: wps-load report reports/20260314T092653Z-echo --growth 2,5,10   # units for more load",
         f"{summary['capacity']['answer']}. SLO: rtt p99 < 100ms, loss = 0.",
     ]
 

@@ -260,6 +260,6 @@ def test_a_worker_that_came_back_is_told_as_it_was() -> None:
         found = build_summary(facts(**health(workers_away=1, **values)))["doubts"]
         return str(next(d["message"] for d in found if d["name"] == "worker_away"))
 
-    assert told(workers=1, away_s_max=6.0).startswith("The generator stood still for up to 6 s, and went on")
+    assert told(workers=1, away_s_max=6.0).startswith("The generator stood still for up to 6 s, and then went on")
     assert told(workers=2, away_s_max=12.0).startswith("1 of 2 workers stood still or did not reach the master for up")
-    assert told(workers=2).startswith("1 of 2 workers stood still or did not reach the master, and went on")
+    assert told(workers=2).startswith("1 of 2 workers stood still or did not reach the master, and then went on")

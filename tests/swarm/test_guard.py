@@ -21,7 +21,7 @@ NOT_THIS = ConfigError([Fault("--wps-hub", "a b", "no blanks"), Fault("--users",
         (NOT_THIS, "--wps-hub 'a b': no blanks; --users '0': at least 1", ExitCode.USAGE),
         (Finding("http_401", "the key is wrong"), "the key is wrong", ExitCode.INVALID),
         (OSError(28, "No space left on device", "/x"), "start failed: /x No space left on device", ExitCode.INVALID),
-        (KeyError("oops"), "start failed (KeyError), which is a bug of wps-load", ExitCode.INVALID),
+        (KeyError("oops"), "start failed (KeyError), which is a bug in wps-load", ExitCode.INVALID),
     ],
 )
 def test_a_sentence_for_each_and_a_traceback_for_bugs_only(

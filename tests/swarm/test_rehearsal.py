@@ -139,7 +139,7 @@ def test_an_order_of_another_version_is_refused_in_a_sentence(wire: Wire) -> Non
     Rehearsal(wire)
     end = worker(wire, "a")
     wire.send_message("wps_rehearse", {"number": 1, "order": {}, "options": {}}, "a")
-    assert end.told == [["an order of another version of wps-load came: master and workers need the same"]]
+    assert end.told == [["an order from another version of wps-load arrived: master and workers need the same version"]]
 
 
 def test_a_stranger_is_told_nothing_and_is_no_worker(wire: Wire) -> None:

@@ -18,11 +18,11 @@ from wps_load.report.run_folder import PastRun, load_run
 from wps_load.workload.values import number, whole
 
 _EXAMPLE = """\
-Two runs: BASE NEW. Several a side, which shows how much runs differ by themselves: a `--` between the sides, or
---base and --new. A run is its folder, or a summary.json (then rates and latencies by second are not known).
-With --last N FOLDER: the folder's newest run against the N before it that had the same settings; 0 where there is none.
-Runs of different settings are refused. Exit code 0: no regression; 5: a figure got worse, beyond both the tolerance
-and its 99 % confidence interval; 2: the runs cannot be compared.
+Compares two runs, BASE NEW, or several runs per side, which shows how much equal runs differ: put `--` between the
+sides, or use --base and --new. A run is its folder, or a summary.json (then there are no figures by second).
+--last N FOLDER compares the folder's newest run with up to N runs before it that had the same settings.
+Runs with different settings are refused. Exit code 0: no regression, or no earlier run; 5: a figure got worse, beyond
+both the tolerance and its 99 % confidence interval; 2: the runs cannot be compared.
 
 example:
   wps-load compare reports/main reports/branch
@@ -42,10 +42,10 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument("runs", nargs="*", metavar="RUN", help="base, then new")
     parser.add_argument("--base", nargs="+", default=[], metavar="RUN", help="runs of the base side")
     parser.add_argument("--new", nargs="+", default=[], metavar="RUN", help="runs of the new side")
-    parser.add_argument("--last", metavar="N", help="the newest run of a folder against the last N like it")
-    parser.add_argument("--tolerance", default="5%", metavar="SHARE", help="what is too little to matter (default 5%%)")
-    parser.add_argument("--junit", metavar="FILE", help="writes a junit.xml, too, in which a regression is a failure")
-    parser.add_argument("--json", action="store_true", help="JSON instead of Markdown")
+    parser.add_argument("--last", metavar="N", help="compare the newest run of a folder with the last N like it")
+    parser.add_argument("--tolerance", default="5%", metavar="SHARE", help="smaller changes do not count (default 5%%)")
+    parser.add_argument("--junit", metavar="FILE", help="also write a JUnit file in which a regression is a failure")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of Markdown")
     before, behind = _split(argv)
     arguments = parser.parse_args(before)
     if arguments.last is not None:

@@ -21,7 +21,7 @@ WORKFLOWS = {
 
 _EXAMPLE = """\
 Writes locustfile.py and configs/ (a ready file for each scenario, and smoke, ci and capacity), and with --ci a workflow
-that runs configs/ci.conf, keeps the report, and compares with earlier runs. Files that are there already are kept.
+that runs configs/ci.conf, keeps the report, and compares with earlier runs. Existing files are kept.
 
 example:
   wps-load init
@@ -32,7 +32,7 @@ example:
 def run(argv: Sequence[str]) -> int:
     """Writes what is not there yet, and says so: 0. Raises ConfigError if a file can't be written."""
     parser = plain_parser("init", "Writes a locustfile, configurations and a CI workflow to start from.", _EXAMPLE)
-    parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="where to (the current folder)")
+    parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="folder to write to (default: this one)")
     parser.add_argument("--ci", choices=tuple(WORKFLOWS), help="a workflow for GitHub, GitLab or Azure Pipelines")
     arguments = parser.parse_args(argv)
     top = Path(arguments.folder)

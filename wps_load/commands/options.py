@@ -27,7 +27,7 @@ _WIDEST = 100
 def run(argv: Sequence[str]) -> int:
     """Prints them by groups, or those that have WORD in name or text: 0. Raises ConfigError if none has."""
     parser = plain_parser("options", "Every option of a run, with its default and meaning.", _EXAMPLE)
-    parser.add_argument("word", nargs="?", default="", metavar="WORD", help="only those that this word occurs in")
+    parser.add_argument("word", nargs="?", default="", metavar="WORD", help="only options that contain this word")
     word = parser.parse_args(argv).word
     found = {option.flag for option in OPTIONS if _has(option, word)}
     if not found:

@@ -22,12 +22,12 @@ MEASURE_S = 1.0
 """How long this machine is measured: batches of 0.5 ms, of which the median is stable to some percent."""
 
 _EXAMPLE = """\
-Connections, messages, bytes and billed messages; the fewest units that hold the load at 80 % of Azure's published
-figures; workers (this machine's speed is measured for a second), open files, ports and time. Nothing connects.
-Cost only from --prices, a file of yours with region, date and currency: docs/capacity.md, docs/prices.example.json.
+Shows connections, messages, bytes and billed messages; the fewest units that hold the load at 80 % of Azure's published
+figures; workers (it measures this machine's speed for a second), open files, ports and time. Nothing connects.
+Cost needs --prices, a file of yours with region, date and currency: docs/capacity.md, docs/prices.example.json.
 
-A run's own command line is taken as it stands, also with the name of a scenario, a mix or a FILE.conf in front. Of a
-mix each population and the sum: a publication belongs to its publisher's population, a delivery to its receiver's.
+A run's own command line is accepted, also with the name of a scenario, a mix or a FILE.conf in front. For a mix it
+shows each population and the sum: a publication belongs to its publisher's population, a delivery to its receiver's.
 
 example:
   wps-load plan small-group -u 1000 --growth 2,5,10 --prices prices.json
@@ -43,11 +43,13 @@ def run(argv: Sequence[str]) -> int:
     """
     parser = run_parser("plan", "Says what a run will do and cost, without connecting.", _EXAMPLE)
     parser.add_argument(
-        "--growth", default="", metavar="N,N", help="units and cost for N times the connections too: 2,5,10"
+        "--growth", default="", metavar="N,N", help="also units and cost for N times the connections: 2,5,10"
     )
     parser.add_argument("--prices", default=None, metavar="FILE", help="prices, as docs/capacity.md describes")
     parser.add_argument(
-        "--check", action="store_true", help="exit code 3 if the units of --wps-units or --wps-tier do not hold it"
+        "--check",
+        action="store_true",
+        help="exit with 3 if the units of --wps-units or --wps-tier do not hold it",
     )
     take_locust_options(parser)
     parser.usage = "wps-load plan [SCENARIO or FILE.conf] [options]"

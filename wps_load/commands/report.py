@@ -41,7 +41,7 @@ Reader.
 With --growth or --prices: also the units that hold the measured load and N times it, and their cost: on the page, in
 summary.md and on stdout.
 
-Of a folder of runs: index.html, which lists them newest first with their verdicts, trends and links.
+For a folder of runs it writes index.html, which lists them newest first with their verdicts, trends and links.
 
 example:
   wps-load report reports

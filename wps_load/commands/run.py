@@ -1,4 +1,4 @@
-"""`wps-load run`: Locust with the packaged locustfile, headless, and told in one line."""
+"""`wps-load run`: Locust with the packaged locustfile, headless, with a live line."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from wps_load.workload.values import duration_ns
 
 _EXAMPLE = """\
 SCENARIO: {names}; or a mix of several: {mixes}.
-Each has a ready file, which `wps-load init` writes. FILE.conf is a file of your own. Without either: smoke, an echo of
-some 20 s. What stands behind is for the run and for Locust: `wps-load options` and `locust --help` list it.
+Each has a ready file, which `wps-load init` writes. FILE.conf is a file of your own. The default is smoke, an echo run
+of some 20 s. All other arguments are options of the run: `wps-load options` and `locust --help` list them.
 
-  --web    Locust's page, where Start begins the run, instead of a run that begins and ends by itself
-  --wps-table  Locust's tables as well
+  --web        opens Locust's web page, where Start begins the run, instead of running at once
+  --wps-table  prints Locust's tables as well
 
-Without -r everybody is connected within 10 s, at most 1,000 a second. Exit code: 0 passed, 1 request failures, 2 usage,
+Without -r all users connect within 10 s, at most 1,000 per second. Exit code: 0 passed, 1 request failures, 2 usage,
 3 an SLO failed, 4 the run is invalid, 6 stopped by a signal.
 
 example:

@@ -56,13 +56,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--spent-quota",
         choices=("refuse", "close"),
         default="refuse",
-        help="when the free tier's messages are spent: no newcomers, or an end for all (default %(default)s)",
+        help="when the free tier's messages are used up: refuse new connections, or close all (default %(default)s)",
     )
     parser.add_argument(
         "--event-handler",
         metavar="echo|none|URL",
-        help="who takes user events: echo, built in; none, events fail as without a handler; or an app server's URL, "
-        "{hub} and {event} are filled in (default: echo; with --hub-settings: none)",
+        help="what answers user events: echo, built in; none: they fail as without a handler; or an app server's URL, "
+        "in which {hub} and {event} are filled in (default: echo; with --hub-settings: none)",
     )
     parser.add_argument(
         "--system-events",
@@ -86,7 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--failed-event",
         choices=("ack", "close"),
         default="ack",
-        help="what a PubSub client gets (default %(default)s)",
+        help="what a PubSub client gets when its event failed (default %(default)s)",
     )
     parser.add_argument(
         "--recovery-window",
@@ -97,7 +97,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--entra-issuer",
         metavar="URL",
-        help="take REST calls with tokens of this made-up Entra ID: `iss` is URL, `aud` the service's; not verified",
+        help="accept REST calls with tokens of this made-up Entra ID: `iss` is URL, `aud` the service's; not verified",
     )
     parser.add_argument(
         "--disable-local-auth", action="store_true", help="refuse tokens that are signed with the access key (401)"

@@ -18,8 +18,8 @@ OWN_LIMITS = {
         "room in its table of tracked connections",
         "raise net.netfilter.nf_conntrack_max, or leave the connections untracked (NOTRACK)",
     ),
-    "source_unavailable": ("a source address", "give addresses of this machine with --wps-bind (`ip address`)"),
-    "memory_exhausted": ("memory", "give the machine more memory, or fewer connections"),
+    "source_unavailable": ("a source address", "pass addresses of this machine to --wps-bind (`ip address`)"),
+    "memory_exhausted": ("memory", "add memory to the machine, or use fewer connections"),
 }
 """Ends of the labels of what this machine kept out (`causes.is_own_limit`): what was missing, and what helps."""
 
@@ -43,7 +43,7 @@ def connections_failed(seen: Evidence) -> Doubt | None:
         return Doubt(
             "connections_failed",
             "error",
-            f"None of {asked:,} connections was even tried before the run ended: nothing was measured.",
+            f"None of {asked:,} connections was attempted before the run ended: nothing was measured.",
             "Raise the spawn rate (-r) or the run time (-t): connections are opened 1/r apart.",
         )
     hanging = f", {counts.connecting:,} of them still under way when the run ended" if counts.connecting else ""
@@ -65,7 +65,7 @@ def connections_silent(seen: Evidence) -> Doubt | None:
         f"{counted(count, 'time')} a connection received no byte for three ping intervals or longer: "
         "its peer may have been gone, although TCP did not say so.",
         "See the failures of `disconnect` by label: after --wps-keepalive-timeout of silence a connection is dropped "
-        "(keepalive_timeout). A NAT or load balancer on the way may forget connections.",
+        "(keepalive_timeout). A NAT or load balancer on the path may forget connections.",
     )
 
 
@@ -78,7 +78,7 @@ def address_unanswered(seen: Evidence) -> Doubt | None:
         "address_unanswered",
         "warning",
         f"Not all of the target's addresses answered: {'; '.join(told[:3])}{more}.",
-        "One connection in a minute waited 250 ms for it, which stands in its `connect`. Check this machine's routes "
+        "One connection a minute waited 250 ms for it, which is in its `connect`. Check this machine's routes "
         "(IPv6 that leads nowhere?), the name's records, and the server behind that address.",
     )
 
@@ -92,8 +92,8 @@ def snat_suspected(seen: Evidence) -> Doubt | None:
         "snat_suspected",
         "warning",
         f"{counted(count, 'attempt')} to connect got no answer while more than 1,000 connections of a "
-        "private address went to a public one: a NAT on the way may have had no port left. It may also be the service.",
-        "A NAT gateway holds 50,000 connections to one service for each of its addresses: give it more, give each "
+        "private address went to a public one: a NAT on the path may have no ports left, or the service is silent.",
+        "A NAT gateway holds 50,000 connections to one service for each of its addresses: add addresses, give each "
         "machine a public address, or use a private endpoint (docs/scale.md).",
     )
 
@@ -104,7 +104,7 @@ def connections_missing(seen: Evidence) -> Doubt | None:
     if seen.nothing_connected:
         return None
     if _few(counts.open_mean, counts.requested_mean):
-        when = f"in the mean of the measure phase {counts.open_mean:,.1f} of {counts.requested_mean:,.1f}"
+        when = f"on average over the measure phase {counts.open_mean:,.1f} of {counts.requested_mean:,.1f}"
     elif _few(counts.open_end, counts.requested_end):
         when = f"at the end of the measure phase {counts.open_end:,} of {counts.requested_end:,}"
     else:
@@ -112,8 +112,8 @@ def connections_missing(seen: Evidence) -> Doubt | None:
     return Doubt(
         "connections_missing",
         "error",
-        f"Fewer than half of the requested connections were {_usable(seen)}: {when}; the rest had a different "
-        f"test from the one requested. {_what_happened(seen)}",
+        f"Fewer than half of the requested connections were {_usable(seen)}: {when}; the test was not "
+        f"the one requested. {_what_happened(seen)}",
         JOIN_ADVICE if nobody_joined(seen) is not None else _missing_advice(seen),
     )
 
@@ -160,7 +160,7 @@ def not_measured(seen: Evidence) -> Doubt | None:
         "error",
         f"The run ended before its measure phase began: at most {counts.peak or 0:,} of {counts.target or 0:,} "
         "connections were open by then.",
-        "Raise the run time (-t) or the spawn rate (-r): connections are opened 1/r apart, and then settle.",
+        "Raise the run time (-t) or the spawn rate (-r): connections are opened 1/r apart, and must then settle.",
     )
 
 
@@ -175,8 +175,8 @@ def nothing_cut(seen: Evidence) -> Doubt | None:
     return Doubt(
         "nothing_cut",
         "error",
-        "The scenario is about recovery, and no connection was cut: nothing had to be recovered.",
-        "Let a cut come before the end: `--wps-cut 1/s` cuts once a second, `all@10s` wants a -t above 10 s.",
+        "The scenario tests recovery, but no connection was cut: there was nothing to recover.",
+        "Make sure that a cut comes before the end: `--wps-cut 1/s` cuts once a second, `all@10s` needs -t above 10 s.",
     )
 
 
@@ -192,8 +192,8 @@ def nobody_left(seen: Evidence) -> Doubt | None:
     return Doubt(
         "nobody_left",
         "error",
-        "The scenario is about connections that come and go, and none was closed: nobody came after the ramp.",
-        "Give a mean lifetime that is well below the run time: `--wps-lifetime 10s`, or a longer -t.",
+        "The scenario tests connections that come and go, but none was closed: nobody connected after the ramp.",
+        "Set a mean lifetime well below the run time: `--wps-lifetime 10s`, or a longer -t.",
     )
 
 
@@ -226,7 +226,7 @@ def _what_happened(seen: Evidence) -> str:
         f"{outside:,} joins of groups failed" if (outside := seen.facts.snapshot.failed("join_group")) else "",
     ]
     said = "; ".join(part for part in parts if part)
-    return f"What happened: {said}." if said else "They were opened too late."
+    return f"What happened: {said}." if said else "They opened too late."
 
 
 def _not_recovered(counts: ConnectionCounts) -> int:
@@ -247,7 +247,9 @@ def _missing_advice(seen: Evidence) -> str:
     if "http_429" in labels:
         said.append("http_429 is throttling: a unit of the service takes 1,000 connections; lower the spawn rate (-r).")
     if seen.facts.connections.dropped:
-        said.append("Connections that the service ends under load are its limit: find it with `wps-load run capacity`.")
+        said.append(
+            "Connections that the service ends under load show its limit: find it with `wps-load run capacity`."
+        )
     return " ".join(said)
 
 

@@ -66,7 +66,7 @@ def interrupted(seen: Evidence) -> Doubt | None:
         return Doubt(
             "stopped_early",
             "warning",
-            f"The run was stopped after {seen.facts.duration_s:.0f} s, before its time.",
+            f"The run was stopped after {seen.facts.duration_s:.0f} s, before its end.",
             "Messages in flight were waited for; the figures hold for the part that ran.",
         )
     return None
@@ -82,7 +82,7 @@ def no_messages(seen: Evidence) -> Doubt | None:
         return Doubt(
             "no_messages",
             "error",
-            f"{facts.totals.published:,} messages were published and nobody was there to receive them, so there is "
+            f"{facts.totals.published:,} messages were published, but nobody was there to receive them, so there is "
             "nothing to judge.",
             JOIN_ADVICE,
         )
@@ -124,9 +124,9 @@ def send_stalled(seen: Evidence) -> Doubt | None:
     return Doubt(
         "send_stalled",
         "warning",
-        f"Send buffers were full {counted(stalls, 'time')}: the service or the network took the "
+        f"Send buffers were full {counted(stalls, 'time')}: the service or the network accepted "
         "bytes more slowly than they were due.",
-        "It counts in the latency, as it should. Check the uplink's bandwidth before blaming the service.",
+        "The delay is in the latency, where it belongs. Check the uplink's bandwidth before blaming the service.",
     )
 
 
@@ -138,8 +138,8 @@ def ledger_full(seen: Evidence) -> Doubt | None:
         "ledger_full",
         "warning",
         f"More was missing than the ledger keeps: {totals.unrecorded:,} lost messages were counted without their "
-        "place, so a late arrival among them counts as a duplicate.",
-        "The losses are real; look for their cause first. The counts are exact again when less is lost.",
+        "place, so if one of them still arrives it counts as a duplicate.",
+        "The losses are real; look for their cause first. With fewer losses the counts are exact.",
     )
 
 
@@ -196,8 +196,8 @@ def tls_unverified(seen: Evidence) -> Doubt | None:
     return Doubt(
         "tls_unverified",
         "warning",
-        "Certificates were not verified (--wps-insecure): anybody on the way could have answered.",
-        "Give the authority's certificate with --wps-ca-file instead.",
+        "Certificates were not verified (--wps-insecure): anybody on the path could have answered.",
+        "Pass the authority's certificate with --wps-ca-file instead.",
     )
 
 

@@ -31,7 +31,7 @@ def not_available(seen: Evidence) -> Doubt | None:
         "error",
         f"Not available here: not once {event} ({labels}).",
         f"The service may not have {feature}, which are a preview, at all or in this resource{otherwise}. "
-        "That is no verdict on its speed: try a resource that has them.",
+        "That says nothing about its speed: try a resource that has them.",
     )
 
 

@@ -20,8 +20,8 @@ def worker_lost(seen: Evidence) -> Doubt | None:
     return Doubt(
         "worker_lost",
         "error",
-        f"{counted(lost, 'worker')} went missing during the run; the load was lower than asked, and "
-        "what they had measured since their last snapshot is not in here.",
+        f"{counted(lost, 'worker')} went missing during the run; the load was lower than requested, and "
+        "these figures lack what they had measured since their last snapshot.",
         "Look in the worker's own log; memory and the limit of open files are the usual causes.",
     )
 
@@ -37,8 +37,8 @@ def worker_away(seen: Evidence) -> Doubt | None:
     return Doubt(
         "worker_away",
         "warning",
-        f"{who}, and went on: all counts are complete, but what was due meanwhile was late.",
-        "Look for what paused it: a suspended or migrated machine, a throttled container, a blocked network.",
+        f"{who}, and then went on: all counts are complete, but messages due in that time were late.",
+        "Look for the cause of the pause: a suspended or migrated machine, a throttled container, a blocked network.",
     )
 
 
@@ -55,7 +55,7 @@ def rate_missed(seen: Evidence) -> Doubt | None:
         "rate_missed",
         "error",
         f"Of {facts.offered:,} messages that were due, the generator did not send {missed:,} "
-        f"({missed / facts.offered:.1%}): it was too late for them, or out of files, ports or requests.",
+        f"({missed / facts.offered:.1%}): they had waited too long, or files, ports or requests had run out.",
         "Add workers (--processes -1) or machines, or lower the rate; see its CPU and send lag, and the failures of "
         "`connect` by label.",
     )
@@ -73,10 +73,10 @@ def send_lag(seen: Evidence) -> Doubt | None:
     return Doubt(
         "send_lag",
         "error" if worst.certain and not seen.facts.closed_loop else "warning",
-        f"Messages left {worst.worst_ms:.1f} ms or more after they were due ({worst.at} of the send lag), against "
-        f"{worst.latency_ms:.1f} ms, the {worst.at} of `{worst.metric}`: that latency contains the generator's own "
+        f"Messages were sent {worst.worst_ms:.1f} ms or more after they were due ({worst.at} of the send lag), against "
+        f"{worst.latency_ms:.1f} ms, the {worst.at} of `{worst.metric}`: that latency includes the generator's own "
         "delay.",
-        "Give the generator a machine of its own that is not paused, or add workers (--processes -1).",
+        "Run the generator on a machine of its own that is not paused, or add workers (--processes -1).",
     )
 
 
@@ -89,7 +89,7 @@ def cpu(seen: Evidence) -> Doubt | None:
         "warning",
         f"A worker used {percent:.0f} % of a core in its busiest second; above {CPU_LIMIT_PERCENT:.0f} % it may be "
         "the bottleneck.",
-        "A closed loop uses what it gets: compare at a fixed --wps-rate."
+        "A closed loop uses all the CPU it gets: compare at a fixed --wps-rate."
         if seen.facts.closed_loop
         else "Add workers (--processes -1), or lower the rate.",
     )
@@ -105,7 +105,7 @@ def loop_lag(seen: Evidence) -> Doubt | None:
             "error",
             f"The event loop of a worker stood still for up to {worst.worst_ms:.1f} ms ({worst.at} of its lag), and "
             f"without that the {worst.at} of `{worst.metric}`, {worst.latency_ms:.1f} ms, may have met its SLO.",
-            "Give the generator a machine of its own that is not paused; look for blocking code in other User classes.",
+            "Run the generator on a machine of its own that is not paused; look for blocking code in other classes.",
         )
     lag = seen.facts.generator.loop_lag_ms_p99
     if lag is None or lag <= LAG_LIMIT_MS:
@@ -113,7 +113,7 @@ def loop_lag(seen: Evidence) -> Doubt | None:
     return Doubt(
         "loop_lag",
         "warning",
-        f"The event loop of a worker was late by {lag:.1f} ms or more, one time in a hundred.",
+        f"The event loop of a worker was late by {lag:.1f} ms or more in one of a hundred wake-ups.",
         "Look for blocking code in other User classes and listeners, for other load on the machine, or add workers.",
     )
 
@@ -126,7 +126,7 @@ def gc_pauses(seen: Evidence) -> Doubt | None:
         "gc_pauses",
         "warning",
         f"Python's garbage collector stopped a worker for {pause:.1f} ms.",
-        "High percentiles may show it. More workers with fewer users each make the pauses shorter.",
+        "High percentiles may show it. With more workers, each with fewer users, the pauses are shorter.",
     )
 
 
@@ -138,7 +138,7 @@ def clock_error(seen: Evidence) -> Doubt | None:
     return Doubt(
         "clock_error",
         "warning",
-        f"The clocks of the workers' hosts are known to ±{bound:.2f} ms only, more than a tenth of the median "
+        f"The clocks of the workers' hosts are known only to ±{bound:.2f} ms, more than a tenth of the median "
         f"`delivery` ({p50:.2f} ms).",
-        "Run all workers on one host, or read `rtt`, which needs one clock only.",
+        "Run all workers on one host, or read `rtt`, which needs only one clock.",
     )

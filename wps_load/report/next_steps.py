@@ -66,7 +66,7 @@ def _longer(summary: Summary, doubts: set[str]) -> list[NextStep]:
     if not doubts & _TOO_SHORT or not isinstance(time_s, (int, float)):
         return []
     longer = time_s if doubts & {"interrupted", "stopped_early"} else 3 * time_s
-    why = "the same for as long as it was to take" if longer == time_s else "the same for longer"
+    why = "the same for its full time" if longer == time_s else "the same for longer"
     return [NextStep(again(summary, {"run-time": longer}), why)]
 
 
@@ -78,12 +78,12 @@ def _after_search(summary: Summary, found: Capacity, folder: str | None) -> list
             return [NextStep(_doctor(summary), "the path to the target, step by step")]
         wanted = {"wps-capacity": f"{variable}:{max(1, int(tried / _SEARCH_WIDTH))}..{int(tried)}"}
         return [NextStep(again(summary, wanted), "nothing held: the same search lower down")]
-    steps = [] if folder is None else [NextStep(f"wps-load report {folder} --growth 2,5,10", "units for more of it")]
+    steps = [] if folder is None else [NextStep(f"wps-load report {folder} --growth 2,5,10", "units for more load")]
     if found["bound_by"] == "generator":
         steps.insert(0, NextStep("wps-load doctor --machine", "what this machine can hold"))
     if found["bound_by"] == "range":
         wanted = {"wps-capacity": f"{variable}:{int(value)}..{int(max(value, high or 0) * 10)}"}
-        steps.append(NextStep(again(summary, wanted), "the range ended first: the same search higher up"))
+        steps.append(NextStep(again(summary, wanted), "the range ended first: the same search with a higher range"))
     return steps
 
 
@@ -96,7 +96,7 @@ def _after_failure(summary: Summary) -> list[NextStep]:
     if all(slo.subject.startswith("connect") for slo in unmet):
         return steps
     search = _search(summary)
-    return steps if search is None else [*steps, NextStep(search, "how much of it is held")]
+    return steps if search is None else [*steps, NextStep(search, "the highest load that holds")]
 
 
 def _doctor(summary: Summary) -> str:
@@ -118,7 +118,7 @@ def _search(summary: Summary) -> str | None:
 def _comparison(folder: str | None, before: str) -> list[NextStep]:
     if folder is None:
         return []
-    return [NextStep(f"wps-load compare {before} {folder}", "every figure against the previous good run")]
+    return [NextStep(f"wps-load compare {before} {folder}", "every figure compared with the previous good run")]
 
 
 def _to_be_surer(summary: Summary) -> list[NextStep]:
@@ -150,4 +150,4 @@ def _after_pass(summary: Summary, folder: str | None) -> list[NextStep]:
         return [NextStep(command, "then the same against a service")]
     if folder is None:
         return []
-    return [NextStep(f"wps-load compare --last 5 {PurePath(folder).parent}", "against the runs before it")]
+    return [NextStep(f"wps-load compare --last 5 {PurePath(folder).parent}", "compared with the runs before it")]

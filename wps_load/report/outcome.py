@@ -28,7 +28,7 @@ def exit_block(summary: Summary, outside: Outside) -> Exit:
         message = f"not met: {', '.join(unmet)}" if unmet else "no step of the search held"
         found.append((ExitCode.SLO_FAILED, "slo", message))
     if outside.stopped_by is not None:
-        found.append((ExitCode.STOPPED, "stopped", f"stopped before its time by {outside.stopped_by}"))
+        found.append((ExitCode.STOPPED, "stopped", f"stopped before its end by {outside.stopped_by}"))
     # the failing steps of a search provoke failures: that is how it finds the limit
     if (outside.failed or outside.exceptions) and outside.exit_code_on_error and summary["capacity"] is None:
         found.append((ExitCode.REQUEST_FAILURES, "requests", _failures(outside)))

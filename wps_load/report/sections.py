@@ -65,7 +65,7 @@ def users(page: Page) -> Markup:
     summary = page.summary
     if not phases.user_phases(summary):
         return NOTHING
-    said = "Each number that was held for some seconds, with all of its users there; all else is a ramp."
+    said = "Each number of users that was held for some seconds with all of them connected; everything else is a ramp."
     return section("Users that come and go", said, table(phases.users_table(summary)))
 
 
@@ -83,13 +83,13 @@ def latency(page: Page) -> Markup:
     if tables.is_closed_loop(summary):
         said = (
             "Closed loop (--wps-rate max): the next message left when the previous one had come back, so a "
-            "slow service was "
-            "asked less. Read the rate, not the latency, and compare with closed loops only."
+            "slow service got "
+            "fewer messages. Read the rate, not the latency, and compare with closed loops only."
         )
     elif METRIC_BY_NAME[name].starts.startswith("due time"):
         said = (
-            "Counted from the instant a message was due by the schedule, so a stall counts for every "
-            "message that should have gone out during it."
+            "Measured from the instant at which the schedule had a message due, so a stall counts for every "
+            "message that was due during it."
         )
     else:
         metric = METRIC_BY_NAME[name]
@@ -102,7 +102,7 @@ def latency(page: Page) -> Markup:
 
 def worst(page: Page) -> Markup:
     found = worst_seconds(page.summary)
-    said = "Where to look in other logs: the time of day is UTC, of the beginning of each interval."
+    said = "Where to look in other logs: the UTC time at which each interval began."
     return NOTHING if found is None else section("The worst seconds", said, table(found))
 
 
@@ -128,7 +128,7 @@ def messages(page: Page) -> Markup:
         return NOTHING
     shown = {"t_s": "second", "offered": "due/s", "published": "published/s", "delivered": "delivered/s"}
     rows = _time_table(summary, {**shown, "lost": "missing/s"})
-    said = "A delivery is lost when a member who should have had the message never did, even after the drain."
+    said = "A delivery is lost when a member that should have received the message had not by the end of the drain."
     if steps(summary):
         said += " Counts and rates are of all steps together."
     drawn = page.chart(charts.messages(summary))

@@ -24,7 +24,7 @@ CHARTED_STEPS = 40
 """So many stages get a chart of their own; a page with more is slow to draw, and nobody looks at them all."""
 _BOUNDS = {
     "service": "The service was the limit.",
-    "range": "The range ended before the service did, or none of it was held.",
+    "range": "The range ended before the service's limit, or no load in it was held.",
     "time": "The time was up (-t) before the limit was bracketed.",
     "generator": "The generator was the limit: the service may hold more.",
 }
@@ -66,7 +66,7 @@ def capacity(page: Page) -> Markup:
         return NOTHING
     said = (
         f"{_BOUNDS.get(found['bound_by'] or '', '')} Steps in the order in which they ran: load grows until a "
-        "step fails, then the limit is bracketed, and both ends are tried again. Failing steps are part of the search."
+        "step fails, then it brackets the limit and tries both ends again. Failing steps are part of the search."
     )
     sentence = tables.capacity_sentence(summary)
     answer = NOTHING if sentence == tables.verdict_sentence(summary) else note(sentence, "answer")
@@ -126,8 +126,8 @@ def azure(page: Page) -> Markup:
     if found is None:
         return NOTHING
     said = (
-        f"From Azure Monitor, cut to the run. A point stands for {found.series[0].interval_s:g} s; the charts "
-        "have the time axis of the others."
+        f"From Azure Monitor, cut to the run. Each point covers {found.series[0].interval_s:g} s; the charts "
+        "share the time axis of the others."
     )
     labels = {"azure-load": "Server Load and connection quota", "azure-connections": "connections by Azure Monitor"}
     drawn = [

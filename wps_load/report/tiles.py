@@ -113,7 +113,7 @@ def _messages(summary: Summary) -> list[Tile]:
         unit = f"of {tables.number(messages['expected'])}{_spare(summary, 'loss', None)}"
         items.append(("lost", tables.number(messages["lost"]), unit))
     if messages.get("missed"):
-        items.append(("missed", tables.number(messages["missed"]), "while disconnected"))
+        items.append(("missed", tables.number(messages["missed"]), "while dropped"))
     return items
 
 

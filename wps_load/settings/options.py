@@ -107,7 +107,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-target", "target_mode", "auto",
         "what is tested: auto (the target given, else the embedded emulator), azure (a target must be given) or "
-        "emulator; that one ignores every target option and variable", choices=("auto", "azure", "emulator"),
+        "emulator, which ignores every target option and variable", choices=("auto", "azure", "emulator"),
     ),
     Option(
         "--wps-scenario", "scenario", "echo", f"one of {', '.join(SCENARIOS)}",
@@ -130,7 +130,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-negotiate-url", "negotiate_url", "",
-        "the app server's negotiate endpoint; asked once for each new connection", texts.negotiate_url,
+        "the app server's negotiate endpoint; called once for each new connection", texts.negotiate_url,
         page=PageAccess.TARGET,
     ),
     Option(
@@ -140,7 +140,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-credential", "credential", "",
-        f"Microsoft Entra ID's way in to --wps-endpoint: {', '.join(entra.CREDENTIALS)}; needs the extra "
+        f"the Microsoft Entra ID credential for --wps-endpoint: {', '.join(entra.CREDENTIALS)}; needs the extra "
         "wps-load[entra]", choices=entra.CREDENTIALS, page=PageAccess.NEVER,
     ),
     Option(
@@ -156,7 +156,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-role-wait", "role_wait_ns", "2m",
-        "how long a missing role is waited for at the start: assignments take minutes", duration_ns,
+        "how long the start waits for a missing role; assignments take minutes", duration_ns,
     ),
     Option(
         "--wps-authority", "authority", "",
@@ -208,7 +208,7 @@ OPTIONS: tuple[Option, ...] = (
         shapes=True,
     ),
     Option(
-        "--wps-arrival", "arrival", "constant", "distances between messages: constant or poisson",
+        "--wps-arrival", "arrival", "constant", "spacing of messages: constant or poisson",
         choices=("constant", "poisson"),
         shapes=True,
     ),
@@ -267,8 +267,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-cut", "cut", "",
-        "recovery: cuts a second and kind: '1/s reset'; also silent, close (1000: a new connection), close:1001 and "
-        "other codes (recovered), or all@10s", CutPlan.parse,
+        "recovery: cuts per second and their kind: '1/s reset'; also silent, close (1000: a new connection), "
+        "close:1001 and other codes (recovered), or all@10s", CutPlan.parse,
         shapes=True,
     ),
     Option(
@@ -287,7 +287,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-keepalive-timeout", "keepalive_timeout_ns", "120s",
-        "silence after which a connection is taken for lost (keepalive_timeout); 0: never", texts.keepalive_ns,
+        "silence after which a connection counts as lost (keepalive_timeout); 0: never", texts.keepalive_ns,
     ),
     Option(
         "--wps-answer-timeout", "answer_timeout_ns", "10s",
@@ -301,11 +301,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-drain", "drain_ns", "5s",
-        "how long messages in flight are waited for at the end", duration_ns,
+        "how long the end of a run waits for messages in flight", duration_ns,
     ),
     Option(
         "--wps-slo", "slo", "",
-        "demands, comma-separated: 'rtt p99 < 250ms, loss = 0'; none for none; not set: Azure's own "
+        "SLOs, comma-separated: 'rtt p99 < 250ms, loss = 0'; none for none; not set: Azure's own "
         "definition", texts.slo,
     ),
     Option("--wps-slo-abort", "slo_abort", False, "stop early when an SLO is out of reach"),
@@ -323,11 +323,11 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-units", "units", "",
-        "units that the target was bought with", lambda text: whole(text, 1, 1000),
+        "units that the target has", lambda text: whole(text, 1, 1000),
     ),
     Option(
         "--wps-tier", "tier", "",
-        f"tier that the target was bought as: {', '.join(TIERS)}; or {', '.join(SKUS)}", texts.tier,
+        f"tier of the target: {', '.join(TIERS)}; or {', '.join(SKUS)}", texts.tier,
     ),
     Option(
         "--wps-azure-resource", "azure_resource", "",
@@ -341,8 +341,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-table", "table", False,
-        "Locust's table every two seconds, and its tables at the end, as well, where --only-summary or a ready file "
-        "leaves them out", page=PageAccess.NEVER,
+        "print Locust's table every two seconds and its tables at the end, even if --only-summary or a ready file "
+        "turns them off", page=PageAccess.NEVER,
     ),
     Option(
         "--wps-seed", "seed", "", "everything random comes from it; not set: random, and recorded",
@@ -382,7 +382,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-otel-spans", "otel_spans", False,
-        "with Locust's --otel: a span for each measured time as well, which costs the generator much",
+        "with Locust's --otel: also a span for each measured time, which costs the generator much CPU",
         page=PageAccess.NEVER,
     ),
     Option(

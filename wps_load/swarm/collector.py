@@ -242,7 +242,7 @@ class Collector(Books):
         try:
             self._on_second(self)
         except Exception:  # who only watches must not end what is measured
-            logger.exception("what follows the run failed; the run goes on")
+            logger.exception("an observer of the run failed; the run goes on")
             self._on_second = lambda _: None
 
     def _phase_at(self, second: int) -> str:

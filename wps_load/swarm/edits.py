@@ -19,11 +19,11 @@ CHANGEABLE = frozenset(("user_count", "spawn_rate"))
 def fixed_users(*, searched: bool, stages: bool, shape: str | None) -> str | None:
     """Why nobody may change the number of users of the run that is on; None: they may."""
     if searched:
-        return "A search for capacity is on, which sets the load itself (--wps-capacity): stop it and start anew"
+        return "A search for capacity is running and sets the load itself (--wps-capacity): stop it and start again"
     if stages:
-        return "The run's stages set its load (--wps-stages): stop it and start anew"
+        return "The run's stages set its load (--wps-stages): stop it and start again"
     if shape is not None:
-        return f"The locustfile's load shape, {shape}, sets the number of users: stop the run and start anew"
+        return f"The locustfile's load shape, {shape}, sets the number of users: stop the run and start again"
     return None
 
 
@@ -42,4 +42,4 @@ def refused_edit(form: Mapping[str, str], present: Mapping[str, str], fixed: str
         if name not in CHANGEABLE and text.strip() != present.get(name, "").strip():
             what = _NAMES.get(name, name)
             yield f"{what} cannot be changed while a run is on, only the number of users and the spawn rate can: " \
-                "stop it and start anew"  # fmt: skip
+                "stop it and start again"  # fmt: skip

@@ -39,7 +39,7 @@ _MESSAGES: Final = {
     "offered": "Messages that were due, sent or not",
     "published": "Messages that were handed to a socket, or to the REST API",
     "delivered": "Distinct messages that arrived at a receiver",
-    "duplicated": "Further copies of messages that had arrived",
+    "duplicated": "Duplicates: further copies of messages that had arrived",
     "reordered": "Messages that arrived after a later one of the same publisher",
     "misdelivered": "Deliveries to connections that do not belong to the message's audience",
     "corrupted": "Arrivals whose content is not what was sent",
@@ -134,7 +134,7 @@ class RunFamilies:
             for cause, count in books.not_sent().items()
         }
         yield Family(
-            "messages_not_sent", Kind.GAUGE, "Messages that were due and have not been sent, by whose doing it is",
+            "messages_not_sent", Kind.GAUGE, "Messages that were due and have not been sent, by cause",
             ("population", "cause"), causes,
         )  # fmt: skip
         if settled and self._collector.totals() is not None:
@@ -191,7 +191,7 @@ class RunFamilies:
                 bounds = bounds_ns(name, ())
                 yield TimeFamily(name, _LAGS[name], (), _seconds(bounds), {(): _buckets(collector, name, bounds)})
         alive = len(roster.agents) - len(roster.lost)
-        yield Family("workers", Kind.GAUGE, "Processes that make load", (), {(): alive})
+        yield Family("workers", Kind.GAUGE, "Processes that generate load", (), {(): alive})
         yield Family("workers_lost", Kind.GAUGE, "Processes that were lost for good", (), {(): len(roster.lost)})
         busy: dict[Labels, float] = {(agent,): each.cpu_percent / 100 for agent, each in collector.vitals.items()}
         yield Family("worker_cpu", Kind.GAUGE, "CPU of the last second, of one core", ("worker",), busy, "ratio")

@@ -41,7 +41,7 @@ def trouble(where: str, error: BaseException) -> Trouble:
         name = f" {error.filename}" if error.filename else ""
         return Trouble(f"{where} failed:{name} {error.strerror or type(error).__name__}", ExitCode.INVALID)
     logger.error("%s", "".join(traceback.format_exception(error)))
-    return Trouble(f"{where} failed ({type(error).__name__}), which is a bug of wps-load", ExitCode.INVALID)
+    return Trouble(f"{where} failed ({type(error).__name__}), which is a bug in wps-load", ExitCode.INVALID)
 
 
 def guarded(handler: Callable[..., Any], on_trouble: Callable[[Trouble], None]) -> Callable[..., Any]:
@@ -69,7 +69,7 @@ def watch_loop(on_trouble: Callable[[Trouble], None]) -> None:
     def handle_error(context: Any, kind: Any, value: Any, tb: TracebackType | None) -> None:
         printed(context, kind, value, tb)
         if isinstance(value, Exception) and not isinstance(context, dict) and _is_ours(tb):
-            on_trouble(Trouble(f"an error ended a part of the run ({type(value).__name__}), which is a bug of wps-load",
+            on_trouble(Trouble(f"an error ended a part of the run ({type(value).__name__}), which is a bug in wps-load",
                                ExitCode.INVALID))  # fmt: skip
 
     hub.handle_error = handle_error

@@ -83,7 +83,7 @@ def guard_users(runner: Any, fixed: Callable[[], str | None]) -> None:
         if gevent.getcurrent() is not runner.shape_greenlet:
             if user_count == runner.target_user_count:
                 if runner.state == RUNNING:
-                    logger.info("Users stay with their workers; who has come meanwhile plays when more are asked for.")
+                    logger.info("Users stay with their workers; a new worker gets users when more are requested.")
                     return
             elif (sentence := fixed()) is not None:
                 logger.warning("%s", sentence)

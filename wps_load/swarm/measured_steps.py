@@ -174,7 +174,7 @@ class StepSeconds:
         lag_ms = None if lag is None else (lag.percentile(99.0) or 0) / 1e6
         p99_ms = self.row(main_metric)["p99"]
         if lag_ms and p99_ms and lag_ms > LAG_LIMIT_MS and lag_ms > LATE_SHARE * p99_ms:
-            return f"messages left {lag_ms:.1f} ms or more late"
+            return f"messages were sent {lag_ms:.1f} ms or more late"
         return None
 
 

@@ -67,7 +67,7 @@ def _read(kinds: Mapping[str, Callable[..., _Message]], wire: Sequence[Any]) -> 
         return kinds[kind](*fields)
     except (KeyError, TypeError, ValueError) as error:
         raise UnknownMessage(
-            "a message of another version of wps-load came: master and workers need the same"
+            "a message from another version of wps-load arrived: master and workers need the same version"
         ) from error
 
 

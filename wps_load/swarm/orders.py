@@ -65,5 +65,5 @@ def read(data: object, kind: type[_T]) -> _T:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         raise UnknownMessage(
-            "an order of another version of wps-load came: master and workers need the same"
+            "an order from another version of wps-load arrived: master and workers need the same version"
         ) from error

@@ -71,7 +71,7 @@ def judge_emulator(options: Mapping[str, object], *, master: bool) -> None:
     Raises ConfigError where that would come.
     """
     if options.get("otel") and master:
-        allowed = "a master cannot start the embedded emulator with it: start `wps-load emulator`, and give its string"
+        allowed = "a master cannot start the embedded emulator with it: start `wps-load emulator`, give its string"
         raise ConfigError([Fault("--otel", None, allowed)])
 
 

@@ -82,7 +82,7 @@ def refusal(ask: Ask, known_names: Collection[str]) -> str | None:
 
 
 def _foreign(origin: str) -> str:
-    return f"Only this page itself may start, change or stop anything here, and this request comes from {origin}."
+    return f"Only this page itself may start, change or stop anything here, but this request comes from {origin}."
 
 
 def _name(host: str) -> str:

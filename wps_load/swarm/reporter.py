@@ -92,7 +92,7 @@ class Reporter:
     def announce(self) -> None:
         config = self.config
         hub = f", hub {config.population.hub}" if config.target.has_key else ""  # else the Client URL decides
-        emulator = "; EMULATOR: nothing here is said of Azure" if config.target.is_emulator else ""
+        emulator = "; EMULATOR: these figures say nothing about Azure" if config.target.is_emulator else ""
         self._console.say(f"Target: {config.target.describe()}{hub}{emulator}")
         for line in announced(config, self.scenario):
             self._console.say(line)
@@ -311,7 +311,7 @@ def _list(folder: Path) -> str | None:
     except OSError as error:
         return f"  {folder / INDEX} could not be written: {error.strerror or type(error).__name__}"
     except Exception as error:
-        logger.exception("the index of all runs could not be made")
+        logger.exception("the index of all runs could not be written")
         return f"  {folder / INDEX} could not be made: {type(error).__name__}"
     return None
 

@@ -113,7 +113,7 @@ class Roster:
         for agent in set(self.agents) - alive - self.lost:
             if not self.agents[agent].finished:
                 logger.warning(
-                    "A worker is not heard of. Unless it comes back, its figures end with its last snapshot."
+                    "A worker does not answer. Unless it comes back, its figures end with its last snapshot."
                 )
                 self._lose(agent)
                 self.clocks.leave(agent)
@@ -123,7 +123,7 @@ class Roster:
     def back(self, agent: str) -> None:
         """It was paused, or cut off; what it counted meanwhile it still has."""
         if agent in self.lost:
-            logger.warning("A worker that was not heard of for some time is back.")
+            logger.warning("A worker that had not answered for some time is back.")
             self.lost.discard(agent)
             self.away.add(agent)
             self.clocks.back(agent)

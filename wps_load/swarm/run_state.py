@@ -46,7 +46,7 @@ class RunStanding:
         verdict = None if summary is None else summary["verdict"]
         yield _states("run_verdict", "The run's verdict: none until its end", "verdict", VERDICTS, verdict)
         yield Family(
-            "statistics_resets", Kind.COUNTER, "Resets of the statistics, by which no counter here goes back", (),
+            "statistics_resets", Kind.COUNTER, "Resets of the statistics; the counters here go on", (),
             {(): self._conductor.collector.resets},
         )  # fmt: skip
         yield from self._slos()
@@ -90,7 +90,7 @@ class RunStanding:
             for expression, population, slo in named
             if (margin := relative(slo)) is not None
         }
-        text = "What is left to the SLO's limit, as a share of the limit; negative where it is broken"
+        text = "What is left to the SLO's limit, as a share of the limit; negative where the SLO is missed"
         yield _gauge("slo_margin", text, ("slo", "population"), margins, "ratio")
 
     def _rows(self) -> Sequence[SloRow]:

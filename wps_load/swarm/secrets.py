@@ -98,7 +98,7 @@ def judge_target(own: Target, order: TargetOrder) -> None:
         also = f" or {AZURE_VARIABLE}" if option is _CONNECTION_STRING else ""
         raise ConfigError([Fault(
             option.flag, None,
-            f"this worker has none, and a master sends no secrets: give the worker the one of {order['shown']}, as the "
+            f"this worker has none, and a master sends no secrets: give the worker that of {order['shown']}, as the "
             f"flag, as {option.env_var}{also}, or in a --config file of its own",
         )])  # fmt: skip
     if own.describe() != order["shown"]:

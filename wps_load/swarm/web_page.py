@@ -80,7 +80,7 @@ _FILES = frozenset({"report.html", "summary.json", "summary.md", "timeline.csv",
 
 def _sent(path: Path | None) -> Response:
     if path is None or not path.is_file():
-        return Response("No run has left this file.", 404, mimetype="text/plain")  # Locust's guard swallows abort()
+        return Response("No run has written this file.", 404, mimetype="text/plain")  # Locust's guard swallows abort()
     return send_from_directory(path.parent.resolve(), path.name, max_age=0)
 
 
