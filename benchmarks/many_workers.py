@@ -23,7 +23,7 @@ from locust.rpc.protocol import Message
 from locust.stats import RequestStats
 
 from benchmarks.harness import GENERATOR_CORE, REPOSITORY, SERVER_CORE, raise_open_files
-from benchmarks.reports import LATENCIES_MS, RATE, Reports, SteadyCrowd
+from benchmarks.reports import Reports, SteadyCrowd
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.settings.load import load
@@ -31,6 +31,7 @@ from wps_load.swarm.bus import MasterBus
 from wps_load.swarm.conductor import Conductor, Phase
 from wps_load.swarm.coordinator import Coordinator
 from wps_load.swarm.guard import Trouble
+from wps_load.swarm.locust_stats import LocustTable, WorkersTable, make_precise
 from wps_load.swarm.message_wire import to_wire
 from wps_load.swarm.messages import Accounts, Claim, ClockReply, Finals, Hello, Status, ToCoordinator
 from wps_load.swarm.run_plan import RunPlan
@@ -107,15 +108,13 @@ class _Worker:
             self.tell(Accounts(LedgerTotals(*[0] * 7), 0))
 
     def beats(self) -> None:
-        """For ever: Locust's heartbeat and statistics, and our report."""
+        """For ever: Locust's heartbeat and statistics, which have nothing of ours, and our report."""
         stats = RequestStats()
         second = 0
         while True:
             gevent.sleep(max(0.0, (self.began_ns + (second + 1) * NS_PER_S - now_ns()) / NS_PER_S))
             second += 1
             self.send("heartbeat", {"state": "running", "current_cpu_usage": 30.0, "current_memory_usage": 1 << 27})
-            for metric in LATENCIES_MS:
-                stats.log_request("WS", metric, 12.0, RATE)
             if not second % int(_STATS_S):
                 self._stats(stats)
             if not self.draining:
@@ -160,8 +159,12 @@ def measure(count: int) -> dict[str, float]:
     runner = Environment(user_classes=[]).create_master_runner("127.0.0.1", _free_port())
     config = load({"wps_report_dir": ""}, users=count * USERS, spawn_rate=None, run_time_s=None, environ={}, sources={})
     crowd = SteadyCrowd(count * USERS)
-    conductor = Conductor(RunPlan("many", NUMBER, config, count * USERS, now_ns()), crowd, own_host="one host")
+    plan = RunPlan("many", NUMBER, config, count * USERS, now_ns())
+    conductor = Conductor(plan, crowd, own_host="one host", on_second=lambda _: table.show())
     coordinator = Coordinator(conductor, MasterBus(runner, _fail), crowd)
+    make_precise(runner.stats)
+    table = WorkersTable(LocustTable(runner.environment, frozenset({"rtt", "connect"})))
+    conductor.collector.on_counted = table.take
     coordinator.start()
     conductor.spawning_complete()
     argv = ["taskset", "-c", str(SERVER_CORE), sys.executable, "-m", __spec__.name, "--workers"]
