@@ -153,6 +153,22 @@ def rows_are_ours_and_merge() -> None:
     assert type(environment.stats.entries[("connect", "WPS")]) is type(row), "as a master's reports become rows"
 
 
+def old_seconds_are_forgotten() -> None:
+    environment = Environment(user_classes=[Nobody])
+    environment.create_local_runner()
+    make_precise(environment.stats)
+    row = environment.stats.get("rtt", "WPS")
+    for entry in (row, environment.stats.total):
+        entry.num_reqs_per_sec.update(dict.fromkeys(range(12), 1))
+    environment.stats.history += [{"at": at} for at in range(12)]
+    locust_seam.forget_old_seconds(environment.stats, keep=10)
+    for entry in (row, environment.stats.total):
+        assert list(entry.num_reqs_per_sec) == list(range(2, 12))
+    assert [point["at"] for point in environment.stats.history] == [0, 2, 4, *range(5, 12)]
+    assert not row.use_response_times_cache
+    assert environment.stats.total.use_response_times_cache, "the charts need it"
+
+
 def what_workers_have_measured_is_shown_in_one_go() -> None:
     from wps_load.measure.histogram import Histogram
     from wps_load.measure.snapshot import Snapshot
@@ -211,6 +227,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     times_are_bucketed_by_ours,
     only_locust_listens_to_requests,
     rows_are_ours_and_merge,
+    old_seconds_are_forgotten,
     what_workers_have_measured_is_shown_in_one_go,
     the_program_has_the_functions_that_signals_look_for,
     events_have_the_names_that_we_listen_to,

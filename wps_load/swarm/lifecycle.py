@@ -211,7 +211,7 @@ class Lifecycle:
 
     def _on_test_start(self, **_: Any) -> None:
         try:
-            make_precise(self.environment.stats)
+            make_precise(self.environment.stats, courses=bool(self.parsed.get("stats_history_enabled")))
             for cls in self.environment.user_classes:
                 restore_task(cls)
             if self.conducts:
@@ -248,7 +248,15 @@ class Lifecycle:
         )
         table = None if self.has_users else WorkersTable(self._table(config))
         self.run = run = Run(
-            plan, self._bus, crowd, self.reporter, self._steps, say=self.console.say, end=self._end_run, table=table
+            plan,
+            self._bus,
+            crowd,
+            self.reporter,
+            self._steps,
+            say=self.console.say,
+            end=self._end_run,
+            table=table,
+            stats=self.environment.stats,
         )
         setattr(self.environment.parsed_options, RUN_ATTRIBUTE, orjson.dumps(run.identity).decode())
         run.start()

@@ -56,13 +56,21 @@ class PreciseEntry(StatsEntry):
 
 
 class PreciseEntries(EntriesDict):
-    """Locust's entries, with our rows shown precisely."""
+    """Locust's entries, with our rows shown precisely. `courses`: somebody reads what each row was of late.
+
+    Locust keeps twenty copies of a row's times for that, which only `--csv-full-history` reads.
+    """
+
+    def __init__(self, stats: RequestStats, *, courses: bool) -> None:
+        super().__init__(stats)  # type: ignore[no-untyped-call]
+        self._courses = courses
 
     def __missing__(self, key: tuple[str, str]) -> StatsEntry:
         if key[1] != REQUEST_TYPE:
             return cast(StatsEntry, super().__missing__(key))  # type: ignore[no-untyped-call]
         stats = self.request_stats
-        entry = self[key] = PreciseEntry(stats, key[0], key[1], use_response_times_cache=stats.use_response_times_cache)
+        cache = stats.use_response_times_cache and self._courses
+        entry = self[key] = PreciseEntry(stats, key[0], key[1], use_response_times_cache=cache)
         return entry
 
     def __setitem__(self, key: tuple[str, str], entry: StatsEntry) -> None:
@@ -73,9 +81,9 @@ class PreciseEntries(EntriesDict):
             super().__setitem__(key, entry)
 
 
-def make_precise(stats: RequestStats) -> None:
-    """For a run that is about to start; Locust has just cleared its entries."""
-    stats.entries = PreciseEntries(stats)  # type: ignore[no-untyped-call]
+def make_precise(stats: RequestStats, *, courses: bool = False) -> None:
+    """For a run that is about to start; Locust has just cleared its entries. `courses`: as `PreciseEntries` has it."""
+    stats.entries = PreciseEntries(stats, courses=courses)
     stats.total = PreciseEntry(stats, "Aggregated", "", use_response_times_cache=stats.use_response_times_cache)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from locust.stats import RequestStats
+
 from wps_load.clock import now_ns
 from wps_load.report.model import Outside
+from wps_load.swarm import locust_seam
 from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.bus import Bus
 from wps_load.swarm.collector import Collector
@@ -20,9 +23,15 @@ from wps_load.swarm.secrets import order
 from wps_load.swarm.shapes import UsersInSteps
 from wps_load.swarm.wanted import LocustCrowd
 
+FORGET_EVERY = 60
+"""Seconds after which Locust's oldest are forgotten."""
+
 
 class Run:
-    """`end()`: there is nothing more to find out. `table`: Locust's own, where the users are others'."""
+    """`end()`: there is nothing more to find out.
+
+    `stats`: Locust's. `table`: of them, in a master, what its workers have measured.
+    """
 
     def __init__(
         self,
@@ -35,10 +44,12 @@ class Run:
         say: Callable[[str], None],
         end: Callable[[], None],
         table: WorkersTable | None,
+        stats: RequestStats,
     ) -> None:
         config = plan.config
         self.reporter = reporter
         self._table = table
+        self._stats = stats
         self.conductor = Conductor(plan, crowd, on_second=self._second)
         if table is not None:
             self.conductor.collector.on_counted = table.take
@@ -90,6 +101,8 @@ class Run:
     def _second(self, collector: Collector) -> None:
         if self._table is not None:
             self._table.show()
+        if not collector.timeline.count % FORGET_EVERY:
+            locust_seam.forget_old_seconds(self._stats)
         self.reporter.second(collector)
         hopeless = self._abort.hopeless(now_ns()) if self._abort is not None else None
         if hopeless is not None:
