@@ -223,6 +223,7 @@ def test_mqtt_sessions_that_are_to_keep_messages_have_a_quality_of_service(proto
     assert read(scenario="recovery", protocol=protocol, qos="0").population.qos == 0
     assert read(scenario="echo", protocol=protocol).population.qos == 0
     assert read(scenario="recovery", protocol="json-reliable").population.qos == 0
+    assert read().settings()["wps-qos"] is None, "only MQTT has one"
 
 
 def test_streams_have_sizes_of_their_own_unless_they_are_given() -> None:

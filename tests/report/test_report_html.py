@@ -156,6 +156,12 @@ def test_anatomy_adds_up_to_the_connect() -> None:
     assert sum(part.ms for part in parts) == pytest.approx(metrics["connect"]["mean"], abs=0.01)
 
 
+def test_connects_that_all_failed_have_no_anatomy() -> None:
+    metrics = build_summary(facts())["metrics"]
+    metrics["connect"] |= {"count": 163, "failures": 163}  # given up while they waited: a mean without success
+    assert connect_anatomy(metrics) == []
+
+
 def test_limits_of_the_headline_become_lines() -> None:
     run = facts(slo="rtt p99 < 1s, rtt p50 < 20ms, connect p95 < 2s, loss = 0")
     summary = build_summary(run)

@@ -33,9 +33,9 @@ def connect_anatomy(metrics: Mapping[str, MetricRow]) -> list[ConnectPart]:
     part explains is waiting.
     """
     whole = metrics.get("connect")
-    if not whole or whole["mean"] is None:
+    of_all = samples(numbers(whole)) if whole else 0  # attempts given up while they waited have a mean, and no parts
+    if not whole or whole["mean"] is None or not of_all:
         return []
-    of_all = samples(numbers(whole))
     parts = []
     for name, label in CONNECT_PARTS:
         row = metrics.get(name)

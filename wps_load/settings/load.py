@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from wps_load.errors import ConfigError
 from wps_load.measure import thresholds
+from wps_load.protocol.traits import MQTTS
 from wps_load.settings.class_populations import class_faults, populations_of
 from wps_load.settings.entra import AzureResource, Identity
 from wps_load.settings.feasibility import unreachable
@@ -115,6 +116,8 @@ def _shown(
     chosen = {**row.own_defaults(str(texts["--wps-protocol"])), "--wps-slo": row.slo or "none"}
     chosen = {} if mix else chosen  # each population has its own
     chosen |= {"--wps-seed": str(seed)}
+    if texts["--wps-protocol"] not in MQTTS:
+        chosen["--wps-qos"] = ""
     if texts["--wps-payload-file"]:
         chosen["--wps-payload"] = ""
     chosen |= {"--wps-endpoint": target.url} if target.identity is not None else {}  # Locust's host may have given it

@@ -1,6 +1,6 @@
 """One connection before a headless run: what can never work ends it in seconds, not after `-t`.
 
-The run that can come to nothing is begun all the same, and ended soon: its report says so to a pipeline, with every
+The run that can have no result begins all the same and ends soon: its report says so to a pipeline, with every
 connection that was refused.
 """
 
@@ -62,7 +62,7 @@ def look_first(process: CheckedProcess) -> None:
         process.console.say(f"wps-load: {sentence}" if hopeless else f"Before the run: {sentence}")
     if hopeless:
         run_time_s = min(config.run_time_s or LAST_S, LAST_S)
-        process.console.say(f"wps-load: this can come to nothing, so the run ends after {run_time_s:g} s")
+        process.console.say(f"wps-load: the target cannot be used, so the run ends after {run_time_s:g} s")
         process.environment.parsed_options.run_time = run_time_s  # Locust looks at it next
         reporter.config = replace(config, run_time_s=run_time_s)
 
