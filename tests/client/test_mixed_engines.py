@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -10,12 +11,16 @@ import pytest
 
 from tests.client.engine_runs import Done, Run, until
 from wps_load.clock import NS_PER_MS, NS_PER_S, now_ns
+from wps_load.emulator.process import EmulatorProcess
 from wps_load.measure.ledger import LedgerTotals
+from wps_load.protocol.traits import MQTTS, TRAITS
 from wps_load.settings.run_config import Population, RunConfig
 from wps_load.workload.chaos import CutPlan
 from wps_load.workload.scenarios import JOIN_AND_PUBLISH
 from wps_load.workload.values import Share
 
+DRAIN_NS = 500_000_000
+"""Where something never comes."""
 HALF = Share(fraction=Fraction(1, 2))
 
 
@@ -196,6 +201,53 @@ def test_members_of_other_populations_hear_streams_each_as_their_protocol_has_th
     streams = timed(done, 0, 0, "first_fragment")
     assert [timed(done, 0, number, "first_fragment") for number in range(4)] == [streams, streams, 0, 0]
     assert streams > 0
+
+
+LISTENERS = ("json", "json-reliable", "protobuf", "mqtt", "mqtt5")
+
+
+def devices_and_dashboards(protocol: str, data_type: str, qos: int, listeners: Sequence[str] = LISTENERS) -> Any:
+    """A population of hosts, and members of each other protocol in their groups."""
+    host = {"name": "host", "scenario": "big-group", "users": Share(count=2), "groups": 1, "publishers": Share(count=2)}
+    host |= {"protocol": protocol, "data_type": data_type, "qos": qos if protocol in MQTTS else 0}
+    listening = {"scenario": "listener", "listens_to": "host", "users": Share(count=1)}
+    others = [{**listening, "name": each, "protocol": each, "qos": qos if each in MQTTS else 0} for each in listeners]
+    return mix(host, *others)
+
+
+@pytest.mark.parametrize("data_type", ["text", "json", "binary"])
+@pytest.mark.parametrize(("protocol", "qos"), [("mqtt", 0), ("mqtt5", 0), ("mqtt5", 2), ("json", 1), ("protobuf", 0)])
+def test_devices_and_dashboards_hear_each_other(live_emulator: str, protocol: str, qos: int, data_type: str) -> None:
+    changed = devices_and_dashboards(protocol, data_type, qos)
+    done = Run(live_emulator, 7, rate="40", changed=changed).settle().measure(200).finish()
+    done.assert_whole()
+    adds_up(done)
+    assert done.totals.foreign == done.totals.reordered == 0
+    published = done.totals.published
+    assert pairs(done) == {(0, 0): 2 * published, **{(0, number): published for number in range(1, 6)}}
+    assert [timed(done, 0, number) for number in range(1, 6)] == [published] * 5
+    assert not {metric for metric, _ in done.snapshot.failures}
+
+
+@pytest.mark.program
+@pytest.mark.parametrize("protocol", ["mqtt5", "json"])
+@pytest.mark.parametrize(("fault", "total"), [("drop", "lost"), ("duplicate", "duplicated"), ("reorder", "reordered")])
+def test_what_goes_wrong_between_protocols_is_what_the_service_says_it_did(
+    protocol: str, fault: str, total: str
+) -> None:
+    unnumbered = [
+        each for each in LISTENERS if not TRAITS[each].numbered
+    ]  # the others drop copies and what is overtaken
+    changed = devices_and_dashboards(protocol, "text", 0, unnumbered)
+    with EmulatorProcess.start(faults=f"{fault}=1/10,seed=3") as emulator:
+        run = Run(emulator.connection_string, 6, rate="100", changed=changed).settle().measure(300)
+        done = run.finish(drain_ns=DRAIN_NS)
+        did = emulator.stats()[{"drop": "dropped", "duplicate": "duplicated", "reorder": "reordered"}[fault]]
+    adds_up(done)
+    totals = done.totals
+    assert getattr(totals, total) == did > 0
+    others = {"lost", "duplicated", "reordered", "corrupted", "misdelivered", "foreign"} - {total}
+    assert {getattr(totals, name) for name in others} == {0}
 
 
 @pytest.mark.parametrize("engines", [1, 2])
