@@ -6,6 +6,7 @@ import pytest
 
 from tests.protocol.session_messages import BINARY, SECOND, TEXT, acked, connected, message, session_of, wire
 from wps_load.errors import LocalProtocolError, RemoteProtocolError
+from wps_load.protocol import webpubsub_pb2 as pb
 from wps_load.protocol.codecs import CODECS
 from wps_load.protocol.messages import Ack, Connected, DataMessage, Disconnected, Pong
 from wps_load.protocol.pending import PendingAck
@@ -59,6 +60,28 @@ def test_other_messages_pass_through() -> None:
     assert session.receive(TEXT, wire(type="ack", ackId=1, success=True)) == Ack(1, True)
     assert session.receive(TEXT, wire(type="system", event="disconnected", message="m")) == Disconnected("m")
     assert session.receive(TEXT, wire(type="fromTheFuture")) is None
+
+
+@pytest.mark.parametrize("name", ["json", "json-reliable", "protobuf", "protobuf-reliable"])
+def test_what_a_later_service_says_is_ignored_and_counted(name: str) -> None:
+    """Presence of the preview among it: `groupStateUpdate`; a protobuf message of a kind that has no name yet."""
+    codec = CODECS[name]
+    if name.startswith("json"):
+        session = session_of(name)
+        later = [wire(type=kind, group="g", items=[{}]) for kind in ("groupStateUpdate", "groupStateSnapshot", "x")]
+        pong = wire(type="pong")
+    else:
+        session, hello = Session(codec), pb.DownstreamMessage()
+        hello.system_message.connected_message.connection_id = "c"
+        session.receive(BINARY, hello.SerializeToString())
+        later = [bytes((number << 3 | 2, 3)) + b"abc" for number in (5, 10, 15)]
+        pong = b"\x22\x00"
+    for number, payload in enumerate(later, 1):
+        assert session.receive(codec.opcode, payload) is None
+        assert session.unknown_messages == number
+    assert session.receive(codec.opcode, pong) == Pong()
+    assert session.state is State.CONNECTED
+    assert session.unknown_messages == 3, "a pong is none"
 
 
 @pytest.mark.parametrize("name", ["simple", "json", "protobuf"])

@@ -131,6 +131,14 @@ class Messages(TypedDict):
             ),
         ]
     ]
+    unknown: NotRequired[
+        Annotated[
+            Count,
+            Meta(
+                description="Of a type that the client does not know: ignored, as the protocol asks; in no other count."
+            ),
+        ]
+    ]
     foreign: Annotated[Count, Meta(description="Messages of other runs in the same hub.")]
     misdelivered: Annotated[
         Count,

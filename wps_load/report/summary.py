@@ -256,6 +256,7 @@ def _messages(facts: RunFacts) -> Messages:
         "duplicated": None if totals is None else totals.duplicated,
         "reordered": None if totals is None else totals.reordered,
         "replayed": facts.snapshot.counters.get("messages_replayed", 0) if facts.protocol in RELIABLE else None,
+        "unknown": None if totals is None else facts.snapshot.counters.get("messages_unknown", 0),
         "foreign": None if totals is None else totals.foreign,
         "misdelivered": None if totals is None else totals.misdelivered,
         "corrupted": None if totals is None else totals.corrupted,

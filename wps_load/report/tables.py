@@ -275,6 +275,7 @@ MESSAGE_WORDS = {
     "duplicated": "duplicated",
     "reordered": "reordered",
     "replayed": "replayed by a recovery",
+    "unknown": "of a type that the client does not know",
     "foreign": "foreign, of other runs",
     "misdelivered": "misdelivered",
     "corrupted": "corrupted",
@@ -289,7 +290,7 @@ def messages_table(summary: Summary) -> Table:
     per_s = {"offered": "offered_per_s", "published": "published_per_s", "delivered": "delivered_per_s"}
     rows: list[list[str | Cell]] = []
     for key, words in MESSAGE_WORDS.items():
-        if key in SOMETIMES and found.get(key) is None:
+        if (key in SOMETIMES and found.get(key) is None) or (key == "unknown" and not found.get(key)):
             continue
         rows.append([words, number(found[key]), number(rates[per_s[key]]) if key in per_s else ""])
         if key == "send_failed":
