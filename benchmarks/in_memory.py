@@ -69,8 +69,7 @@ class Client:
         config = load(options, users=1, spawn_rate=1, environ={})
         if mixed:
             config = four_populations(config)
-        identity: dict[str, Any] = {"run_id": "bench", "number": 1, "users": 1, "started_ns": 0}
-        self.engine = make_engine(config, identity, lambda *_: None)
+        self.engine = make_engine(config, lambda *_: None, run_id="bench", number=1, users=1)
         member = self.engine.admit(0, 0, now_ns())
         self.engine.announce(Epoch(1, now_ns(), 1 << 62))
         self._life = gevent.spawn(member.run)
