@@ -123,6 +123,15 @@ anything = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3) | st.just("wps"), inner),
     max_leaves=5,
 )
+
+
+@given(st.binary(max_size=20), st.binary(max_size=80))
+def test_in_an_envelope_it_is_what_it_is_alone(envelope: bytes, text: bytes) -> None:
+    written = stamp.pack_text(1, 2, 3, 4, 5, 6)
+    for each in (written, written + text, text):
+        assert stamp.read_text_at(envelope + each, len(envelope)) == stamp.read_text(each)
+
+
 READERS = (stamp.read_text, stamp.read_binary, stamp.read_json)
 
 

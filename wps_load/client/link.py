@@ -21,7 +21,7 @@ from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost, EndedBy
 from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import DUPLICATE, Receiver
-from wps_load.measure.stamp import TEXT_CHARS, WAIT_SHIFT, read_text
+from wps_load.measure.stamp import TEXT_CHARS, WAIT_SHIFT, read_text_at
 from wps_load.protocol import invocations, streams
 from wps_load.protocol.envelopes import NoEnvelopes
 from wps_load.protocol.messages import (
@@ -237,8 +237,8 @@ class Link:
         locate, arrive = self._locate, self._arrive  # by local names, see Connection._on_readable
         start = locate(payload)
         if start and opcode == self._opcode:
-            data: object = payload[start : start + TEXT_CHARS]
-            stamp = read_text(data)
+            stamp = read_text_at(payload, start)
+            data: object = None
         elif self._is_mqtt and not cut_out:
             self._on_packets(opcode, payload, arrival_ns)
             return
@@ -255,7 +255,9 @@ class Link:
             read = context.stamp_readers.get(message[2])
             stamp = None if read is None else read(data)
         if stamp is None:
-            context.unreadable(data.decode("latin-1") if start and isinstance(data, bytes) else data)
+            context.unreadable(
+                payload[start : start + TEXT_CHARS].decode("latin-1") if start and data is None else data
+            )
             return
         epoch, key, stream, seq, due_ns, wait = stamp
         mark = key ^ stream ^ seq ^ due_ns ^ wait
