@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from wps_load.clock import NS_PER_S
 from wps_load.measure.catalog import HEALTH
 from wps_load.measure.histogram import Histogram
-from wps_load.measure.retention import Retention
 from wps_load.measure.snapshot import Snapshot
 from wps_load.report.interval import COUNTS, Interval, with_tasks
+from wps_load.report.kept_rows import KeptRows
 from wps_load.report.portion import Portion
 from wps_load.settings.run_config import Population, RunConfig
 from wps_load.swarm.books import Books
@@ -55,7 +55,7 @@ class Collector(Books):
         self.populations = [Books() for _ in several]
         self._shown = [_shown(each) for each in several]
         self.phases: list[tuple[str, int]] = []
-        self.timeline: Retention[Interval, dict[str, object]] = Retention(Interval.row)
+        self.timeline = KeptRows()
         self.newest: Interval | None = None
         """The second that has just become a row: for those who look at once, as it is merged with others later."""
         self.newest_of: dict[int, Snapshot] = {}

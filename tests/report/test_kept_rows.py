@@ -1,0 +1,36 @@
+"""Rows of a timeline come back as they were, and rows of the same columns share their names."""
+
+from __future__ import annotations
+
+from wps_load.report.interval import Interval
+from wps_load.report.kept_rows import MOST_KINDS, KeptRows
+
+
+def second(number: int, failures: str = "") -> Interval:
+    found = Interval(number - 1.0, float(number), {"measure": 1.0}, 5, None, {"published": number})
+    if failures:
+        found.snapshot.failures["connect", failures] = 1
+    return found
+
+
+def test_rows_come_back_as_they_were() -> None:
+    kept = KeptRows()
+    assert (kept.count, kept.last, kept.rows()) == (0, None, [])
+    seconds = [second(number, "timeout" if number == 3 else "") for number in range(1, 6)]
+    rows = [each.row() for each in seconds]
+    for each in seconds:
+        kept.append(each)
+    assert kept.rows() == rows
+    assert kept.last == rows[-1]
+    assert kept.since(3) == rows[3:]
+    assert kept.since(7) is None
+    assert [list(row) for row in kept.rows()] == [list(row) for row in rows], "in the same order"
+    assert len({id(names) for names, _ in kept._kept.rows()}) == 2, "names are kept once for each kind of row"
+
+
+def test_kinds_of_rows_are_bounded() -> None:
+    kept = KeptRows()
+    for number in range(1, 2 * MOST_KINDS):
+        kept.append(second(number, f"http_{number}"))
+        assert len(kept._kinds) <= MOST_KINDS
+    assert len(kept.rows()) == kept.count

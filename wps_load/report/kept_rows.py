@@ -1,0 +1,54 @@
+"""The rows of a run's timeline in few bytes each: the names of the columns once for all rows that have the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from wps_load.measure.retention import Retention
+from wps_load.report.interval import Interval
+
+_Names = tuple[str, ...]
+_Kept = tuple[_Names, tuple[object, ...]]
+MOST_KINDS = 256
+"""Of rows whose names are shared: each metric that a second lacks, and each kind of failure in it, makes another."""
+
+
+class KeptRows:
+    """As `Retention`, of intervals, which belong to it once they are appended; a row is made a dict when it is read."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[_Names, _Names] = {}
+        self._kept: Retention[Interval, _Kept] = Retention(self._view)
+
+    def append(self, interval: Interval) -> None:
+        self._kept.append(interval)
+
+    @property
+    def count(self) -> int:
+        """Intervals that were appended."""
+        return self._kept.count
+
+    @property
+    def last(self) -> dict[str, object] | None:
+        """The newest interval's row."""
+        return None if self._kept.last is None else dict(zip(*self._kept.last, strict=True))
+
+    def rows(self) -> list[dict[str, object]]:
+        """All that is kept, the oldest first: together they cover everything that was appended, once."""
+        return _dicts(self._kept.rows())
+
+    def since(self, number: int) -> list[dict[str, object]] | None:
+        """The rows from `number` on; None where some of them are merged by now."""
+        found = self._kept.since(number)
+        return None if found is None else _dicts(found)
+
+    def _view(self, interval: Interval) -> _Kept:
+        row = interval.row()
+        if len(self._kinds) >= MOST_KINDS:
+            self._kinds.clear()
+        names = tuple(row)
+        return self._kinds.setdefault(names, names), tuple(row.values())
+
+
+def _dicts(kept: Iterable[_Kept]) -> list[dict[str, object]]:
+    return [dict(zip(names, values, strict=True)) for names, values in kept]
