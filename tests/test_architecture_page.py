@@ -27,7 +27,7 @@ def test_the_page_has_the_floors_of_the_client() -> None:
 def test_the_page_names_what_is_on_the_way_of_a_message() -> None:
     """`Class.method`, each a definition of the source, so that the page is true as long as this test passes."""
     page = PAGE.read_text()
-    way = page[page.index("## The way of one message") : page.index("## Words")]
+    way = page[page.index("## The path of one message") : page.index("## Words")]
     named = re.findall(r"`([A-Z]\w+)(?:\.(\w+))?`", way)
     assert len(named) > 15
     classes = {
