@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from wps_load.client import scheduler as module
 from wps_load.client.scheduler import Scheduler
-from wps_load.clock import NS_PER_MS, DeadlineTimer, now_ns
+from wps_load.clock import NS_PER_MS, NS_PER_S, DeadlineTimer, now_ns
 
 LIMIT_S = 5
 
@@ -149,6 +149,31 @@ def test_the_hub_gets_its_turn_in_a_long_burst(scheduler: Scheduler, monkeypatch
     watcher.kill()
     assert len(calls) == 50
     assert len(set(turns)) > 10
+
+
+def test_what_is_due_soon_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is called all the same, and never early: the loop comes back until it is time."""
+    armed: list[int] = []
+    arm = DeadlineTimer.arm
+
+    def noted(timer: DeadlineTimer, deadline_ns: int) -> None:
+        armed.append(deadline_ns)
+        arm(timer, deadline_ns)
+
+    monkeypatch.setattr(DeadlineTimer, "arm", noted)
+    monkeypatch.setattr(module, "SOON_NS", NS_PER_S)
+    scheduler, called = Scheduler(), []
+    try:
+        begin = now_ns()
+        last = begin + 3 * NS_PER_MS
+        for due_ns in (begin, begin + NS_PER_MS):
+            scheduler.call_at(due_ns, lambda due_ns: called.append(now_ns() - due_ns))
+        run(scheduler, last)
+    finally:
+        scheduler.close()
+    assert armed == [begin]
+    assert len(called) == 2
+    assert min(called) >= 0
 
 
 @settings(max_examples=50, deadline=None)

@@ -21,7 +21,7 @@ from typing import Any
 
 import gevent
 
-from wps_load.clock import NS_PER_MS, NS_PER_S, DeadlineTimer, now_ns
+from wps_load.clock import NS_PER_MS, NS_PER_S, NS_PER_US, DeadlineTimer, now_ns
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +30,9 @@ Callback = Callable[[int], int | None]
 
 SLICE_NS = NS_PER_MS
 """After so long the hub is let back to its sockets: arrival times must not wait for a burst of departures."""
+
+SOON_NS = 20 * NS_PER_US
+"""What is due so soon is looked for in the loop's next turn: a timer costs as much CPU (decision 8)."""
 
 _PAGE_BITS = 20
 """A page holds the due times of 2^20 ns."""
@@ -155,4 +158,6 @@ class Scheduler:
             if now - started > SLICE_NS:
                 break
         self._running = None
-        self._arm()
+        entry = self._earliest()
+        if self._timer is None or entry is None or entry[0] - now > SOON_NS:
+            self._arm()  # else it stays readable, and the loop comes back here after its sockets
