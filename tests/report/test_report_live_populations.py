@@ -105,6 +105,12 @@ def test_a_wide_terminal_has_more_of_them_the_worst_first() -> None:
     assert "far delivery" not in line
 
 
+def test_a_log_names_the_worst_of_many() -> None:
+    many = [now(f"p{number:02}", demand("delivery p99 < 250ms", 20.0 + number)) for number in range(30)]
+    line = live_line(of_mix(*many), None)
+    assert [f"p{number:02}" in line for number in (29, 24, 23, 0)] == [True, True, False, False]
+
+
 def test_who_fails_to_connect() -> None:
     state = replace(STATE, connects_per_s=3.0, failed={"http_429": 7}, failed_most="readers")
     assert "failed 7 (http_429, most of readers)" in live_line(state, None)

@@ -15,6 +15,7 @@ from tests.report.population_runs import METRICS, mix
 from tests.report.report_runs import MadeRun, facts, histogram
 from wps_load.measure.retention import EACH, RECENT
 from wps_load.measure.snapshot import Snapshot
+from wps_load.measure.thresholds import parse
 from wps_load.report import files, html, tables, words
 from wps_load.report.charts import by_population
 from wps_load.report.interval import Interval
@@ -174,6 +175,21 @@ def long_mix() -> MadeRun:
         rows.append(row)
     parts = {name: replace(each, timeline=rows) for name, each in run.populations.items()}
     return replace(run, timeline=rows, populations=parts)
+
+
+def test_a_hundred_populations_make_a_small_report_that_shows_what_failed() -> None:
+    names = tuple(f"p{number}-of-a-hundred-populations" for number in range(130))
+    run = mix(names)
+    demands = {name: [slo.of(name) for slo in parse("rtt p99 < 60s")] for name in names[:-1]}
+    demands[names[-1]] = [slo.of(names[-1]) for slo in parse("rtt p99 < 1us")]
+    made = {name: replace(run.populations[name], slos=demands[name]) for name in names}
+    run = replace(run, populations=made, slos=tuple(slo for slos in demands.values() for slo in slos))
+    content = html.render(build_summary(run), {})
+    assert len(content) < 500_000
+    text = content.decode()
+    assert f'id="chart-{names[0]}-messages"' in text, "the first ones have all of it"
+    assert f">{names[-1]}.rtt p99 &lt; 1us<" in text, "what failed is not left out for what did not"
+    assert "more: see summary.json" in text
 
 
 def test_many_populations_and_a_long_run_make_a_small_report(long_mix: MadeRun, tmp_path: Path) -> None:

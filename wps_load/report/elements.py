@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from markupsafe import Markup
 
@@ -11,6 +12,8 @@ from wps_load.report.tables import Table
 from wps_load.report.templates import call
 
 NOTHING = Markup("")
+MOST_ROWS = 100
+"""As many as a person would read; a page is to stay below 500 KB."""
 
 
 class _Columns:
@@ -40,6 +43,18 @@ def table(found: Table) -> Markup:
 def fitting(found: Table) -> Markup:
     """A table whose cells wrap on a phone, so that no column is out of sight."""
     return call("elements.html", "table", _Columns(found), " fit")
+
+
+def shortened(made: Callable[[Table], Markup], found: Table) -> Markup:
+    """A table with a row for each population, SLO or pair of populations, of which there may be any number.
+
+    What failed is never left out for what did not.
+    """
+    left = len(found.rows) - MOST_ROWS
+    if left <= 0:
+        return made(found)
+    rows = sorted(found.rows, key=lambda row: all(cell.tone != "fail" for cell in row))
+    return made(replace(found, rows=tuple(rows[:MOST_ROWS]))) + note(f"{left:,} more: see summary.json.")
 
 
 def pairs(found: Table) -> Markup:

@@ -56,7 +56,7 @@ class LinePart(NamedTuple):
 def live_line(state: LiveState, width: int | None) -> str:
     """The state in one line without a line end: for a terminal of `width` columns, never wider and with a bar.
 
-    For None (a file, a CI log) complete and without a bar.
+    For None (a file, a CI log) complete, but for populations beyond the worst six, and without a bar.
 
     What does not fit is left out by whole parts, the least important first; the latency, or what the
     run is about instead, last.
@@ -107,13 +107,17 @@ def _clock(state: LiveState) -> str:
     return f"{state.phase} {seconds(round(left))} left"
 
 
+_MOST_OTHERS = 5
+"""Populations beside the worst; a log's lines are as long as what they say."""
+
+
 def _parts(state: LiveState) -> list[LinePart]:
     connected = f"{state.connections:,}/{state.target:,} connected"
     if state.populations:
         worst, *others = worst_first(state.populations)
         more = not_met(state.populations) - sum(demand.met is False for demand in worst.demands)
         head = [LinePart(0, worst.text), *([LinePart(1, f"{more} more SLO{'s' * (more > 1)} not met")] if more else [])]
-        head += [LinePart(10 + place, each.text) for place, each in enumerate(others)]
+        head += [LinePart(10 + place, each.text) for place, each in enumerate(others[:_MOST_OTHERS])]
         head += [LinePart(2, connected)]
     elif state.connects_per_s is None:
         head = [LinePart(2, connected), LinePart(0, _latency(state))]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 
 from markupsafe import Markup
 
 from wps_load.report import charts, tables
 from wps_load.report.document import PopulationRow, Summary
-from wps_load.report.elements import NOTHING, details, figures, fitting, note, of, section, table
+from wps_load.report.elements import MOST_ROWS, NOTHING, details, figures, fitting, note, of, section, shortened, table
 from wps_load.report.evidence import headline
 from wps_load.report.page import Page
 from wps_load.report.part import histograms_of, part_of
@@ -25,24 +26,41 @@ def overview(page: Page) -> Markup:
         return NOTHING
     said = "A delivery belongs to the receiver’s population, a publication to the publisher’s; the sums are the run’s."
     heard = matrix_table(summary)
-    more = [] if heard is None else [Markup("<h3>Who heard whom</h3>"), table(heard)]
+    more = [] if heard is None else [Markup("<h3>Who heard whom</h3>"), shortened(table, heard)]
     rows, points = populations(summary), _points(summary)
     drawn = page.chart(charts.populations_over_time(summary, rows, points))
     drawn += page.chart(charts.by_population(rows, page.histograms or {}))
-    return of("any", section("Populations", said, table(populations_table(summary)), drawn, *more))
+    return of("any", section("Populations", said, shortened(table, populations_table(summary)), drawn, *more))
 
 
-def each_population(page: Page) -> Iterator[Callable[[Page], Markup]]:
+@dataclass(slots=True)
+class PageRoom:
+    """How much of the page is taken, in characters: one with very many populations is to stay below 500 KB."""
+
+    taken: int = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.taken > _ROOM
+
+    @property
+    def is_short(self) -> bool:
+        return self.taken > _ROOM_IN_FULL
+
+
+def each_population(page: Page, room: PageRoom) -> Iterator[Callable[[Page], Markup]]:
     """What makes a section for each: what its SLOs demand, its latencies, messages, connections and failures."""
-    return (partial(_population, row) for row in populations(page.summary))
+    return (partial(_population, row, room) for row in populations(page.summary))
 
 
-def _population(row: PopulationRow, page: Page) -> Markup:
+def _population(row: PopulationRow, room: PageRoom, page: Page) -> Markup:
+    """In full while there is room, then its figures and SLOs, at last nothing: the table above has it."""
+    if room.is_full:
+        return NOTHING
     name = row["name"]
     own = Page(part_of(page.summary, row), histograms_of(page.histograms or {}, name), page.extras, prefix=f"{name}-")
-    return of(
-        name, section(name, f"{population_words(row)}.", *_body(own, _points(page.summary))), f"population-{name}"
-    )
+    body = _first(own) if room.is_short else _body(own, _points(page.summary))
+    return of(name, section(name, f"{population_words(row)}.", *body), f"population-{name}")
 
 
 def _points(summary: Summary) -> int:
@@ -51,13 +69,12 @@ def _points(summary: Summary) -> int:
 
 
 _ALL_POINTS, _FEWEST_POINTS = 1200, 60
+_ROOM_IN_FULL, _ROOM = 375_000, 400_000
 
 
 def _body(page: Page, points: int) -> Iterator[Markup]:
     summary = page.summary
-    yield figures(first_figures(summary))
-    if summary["slo"]:
-        yield fitting(tables.slo_table(summary))
+    yield from _first(page)
     for metric in charts.shown_metrics(summary):
         yield page.chart(charts.latency(summary, metric, points))
     yield page.chart(charts.messages(summary, points))
@@ -73,7 +90,13 @@ def _body(page: Page, points: int) -> Iterator[Markup]:
         yield table(tables.failures_table(summary))
 
 
+def _first(page: Page) -> Iterator[Markup]:
+    yield figures(first_figures(page.summary))
+    if page.summary["slo"]:
+        yield fitting(tables.slo_table(page.summary))
+
+
 def filters(summary: Summary) -> list[str]:
     """Whose figures the page can be narrowed to."""
     found = [row["name"] for row in populations(summary)]
-    return found if len(found) > 1 else []
+    return found[:MOST_ROWS] if len(found) > 1 else []

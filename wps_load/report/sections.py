@@ -16,12 +16,12 @@ from wps_load.report.charts import thinned
 from wps_load.report.command import reproduce
 from wps_load.report.connect_parts import connect_anatomy
 from wps_load.report.document import Summary
-from wps_load.report.elements import NOTHING, columns, details, fitting, of, pairs, section, table
+from wps_load.report.elements import NOTHING, columns, details, fitting, of, pairs, section, shortened, table
 from wps_load.report.evidence import headline, samples
 from wps_load.report.lookup import explored, metric_row
 from wps_load.report.next_steps import next_steps
 from wps_load.report.page import Page
-from wps_load.report.population_sections import each_population, filters, overview
+from wps_load.report.population_sections import PageRoom, each_population, filters, overview
 from wps_load.report.second_tables import clock_time, workers_table, worst_seconds
 from wps_load.report.step_texts import steps
 from wps_load.report.tables import Table
@@ -33,6 +33,7 @@ _TIMELINE_ROWS = 120
 def sections(page: Page) -> Iterator[Markup]:
     """All sections that have something to show, made one by one. Of a search or of stages, their own come first."""
     in_steps = explored(page.summary) is not None
+    room = PageRoom()
     order = (
         step_sections.capacity,
         step_sections.stages,
@@ -47,7 +48,7 @@ def sections(page: Page) -> Iterator[Markup]:
         connections,
         anatomy,
         failures,
-        *each_population(page),
+        *each_population(page, room),
         generator,
         step_sections.azure,
         *([] if in_steps else [step_sections.units]),
@@ -57,6 +58,7 @@ def sections(page: Page) -> Iterator[Markup]:
     several = bool(filters(page.summary))
     for make in order:
         if found := make(page):
+            room.taken += len(found)
             yield of("run", found) if several and make in _OF_RUN else found
 
 
@@ -72,7 +74,7 @@ def users(page: Page) -> Markup:
 def slos(page: Page) -> Markup:
     summary = page.summary
     said = "Of the highest step that held." if tables.is_search(summary) and summary["verdict"] == "pass" else ""
-    return section("SLOs", said, fitting(tables.slo_table(summary))) if summary["slo"] else NOTHING
+    return section("SLOs", said, shortened(fitting, tables.slo_table(summary))) if summary["slo"] else NOTHING
 
 
 def latency(page: Page) -> Markup:
