@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.report.report_runs import facts
@@ -108,3 +110,23 @@ def test_settings_that_were_set_stand_before_those_at_their_default() -> None:
         "wps-target": "auto",
         "wps-scenario": "echo",
     }
+
+
+def shown(summary: Any) -> dict[str, str]:
+    """What the table of messages says, but for rates."""
+    return {row[0].text: row[1].text for row in tables.messages_table(summary).rows}
+
+
+def test_invocations_streams_and_what_is_unknown_stand_beside_the_messages() -> None:
+    plain: Any = build_summary(facts())
+    assert not any("invocation" in words or "stream" in words or "type" in words for words in shown(plain))
+    invoked = {"pending_max": 7, "cancelled": 0, "unknown_responses": 2}
+    found = shown({**plain, "invocations": invoked, "messages": {**plain["messages"], "unknown": 3}})
+    assert found["most invocations pending on one connection"] == "7"
+    assert found["invocations cancelled, for want of an answer"] == "0"
+    assert found["responses to no invocation of ours"] == "2"
+    assert found["of a type that the client does not know"] == "3"
+    streams = dict.fromkeys(("started", "ended", "failed", "heard_whole", "cut_off", "nacks", "fragments_replayed"), 1)
+    found = shown({**plain, "streams": {**streams, "keepalives": 0, "unknown_answers": 0}})
+    assert found["streams started"] == "1"
+    assert "keepalives of streams" not in found

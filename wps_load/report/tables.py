@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from wps_load.measure.thresholds import parse
 from wps_load.report.document import Reason, SloRow, Summary, numbers
 from wps_load.report.evidence import headline, slos_of, thin_percentiles
+from wps_load.report.feature_counts import feature_counts
 from wps_load.report.margins import margin
-from wps_load.report.stream_counts import stream_counts
 from wps_load.settings.options import OPTIONS
 
 DASH = "–"
@@ -296,7 +296,7 @@ def messages_table(summary: Summary) -> Table:
         if key == "send_failed":
             by_cause = numbers(summary["messages"].get("send_failed_by") or {})
             rows += [[f"… by the {name}", number(count), ""] for name, count in by_cause.items() if count]
-    rows += [[words, number(count), ""] for words, count in stream_counts(summary)]
+    rows += [[words, number(count), ""] for words, count in feature_counts(summary)]
     return table(("messages", "count", "per second"), rows)
 
 
