@@ -11,8 +11,6 @@ PACKAGE = Path(__file__).parents[1] / "wps_load"
 TESTS = Path(__file__).parent
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.endswith("_pb2.py"))
 LINES = 400
-PUBLIC_UNDERSCORES = {"_replace", "_asdict", "_fields", "_make", "_exit", "_is_coroutine"}
-"""Of named tuples and of `os`."""
 
 PURE_GROUND = {"errors", "clock", "plurals", "urls", "machine"}
 PURE = {*PURE_GROUND, "auth", "protocol", "measure", "workload", "settings", "capacity"}
@@ -371,27 +369,3 @@ def test_no_test_imports_locust_where_tests_are_collected() -> None:
     """A patched process is no place for pytest's own threads: its workers would end."""
     modules = [path for path in TESTS.rglob("*.py") if path.name.startswith(("test_", "conftest"))]
     assert [str(path.relative_to(TESTS)) for path in modules if leads_to_locust(path)] == []
-
-
-def test_there_are_real_types_or_declared_ones_only() -> None:
-    """A namespace that was made up agrees with whatever is asked of it; a class is checked by mypy."""
-    sources = {path.name: path.read_text() for path in [*MODULES, *TESTS.rglob("*.py")] if path != Path(__file__)}
-    assert [name for name, source in sources.items() if "SimpleNamespace" in source] == []
-
-
-def private_of(node: ast.AST) -> str | None:
-    """A private attribute of something else than `self` or `cls`, as in `found._step`."""
-    if not isinstance(node, ast.Attribute) or not node.attr.startswith("_") or node.attr in PUBLIC_UNDERSCORES:
-        return None
-    inside = isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"}
-    return None if inside or node.attr.startswith("__") else ast.unparse(node)
-
-
-def test_tests_of_the_swarm_make_no_private_calls() -> None:
-    found = {
-        f"{path.name}: {private}"
-        for path in (TESTS / "swarm").rglob("*.py")
-        for node in ast.walk(tree_of(path))
-        if (private := private_of(node)) is not None
-    }
-    assert found == set()
