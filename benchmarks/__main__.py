@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import platform
+import ssl
 import sys
 import tempfile
 import time
@@ -47,7 +48,8 @@ def _machine() -> str:
     pinned = f"generator on core {GENERATOR_CORE}, server on core {SERVER_CORE}" if PINNED else "one core for both"
     skipped = [name for name, found in (("k6", k6_program()), ("C", compiler())) if found is None]
     left_out = f"; not here, so left out: {', '.join(skipped)}" if skipped else ""
-    return f"Python {platform.python_version()} on {platform.machine()}, {len(CORES)} cores, {pinned}{left_out}\n"
+    versions = f"Python {platform.python_version()}, {ssl.OPENSSL_VERSION}"
+    return f"{versions}, on {platform.machine()}, {len(CORES)} cores, {pinned}{left_out}\n"
 
 
 def table(rows: list[Row]) -> str:
