@@ -78,6 +78,15 @@ def test_a_failed_way_in_leads_to_doctor_and_not_to_a_search() -> None:
     assert commands(made(slo="connect p99 < 1ms")) == ["wps-load doctor"]
 
 
+def test_an_slo_without_data_leads_to_a_longer_run() -> None:
+    """Of a population, say, that begins after the run's end: nothing is wrong with the way to the target."""
+    summary = made(slo="connect p99 < 1ms")
+    summary["slo"][0].update(verdict="no_data", value=None)
+    assert commands(summary)[0].startswith("wps-load run echo -u 50 -r 25 -t 99s")
+    summary["connections"]["failed"] = 3
+    assert commands(summary)[0] == "wps-load doctor"
+
+
 def test_searches() -> None:
     summary: Any = build_summary(searched())
     assert commands(summary)[0] == f"wps-load report {FOLDER} --growth 2,5,10"

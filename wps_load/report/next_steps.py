@@ -62,12 +62,18 @@ def _after_invalid(summary: Summary) -> list[NextStep]:
 
 
 def _longer(summary: Summary, doubts: set[str]) -> list[NextStep]:
-    time_s = summary["run"]["settings"].get("run-time")
-    if not doubts & _TOO_SHORT or not isinstance(time_s, (int, float)):
+    if not doubts & _TOO_SHORT:
         return []
-    longer = time_s if doubts & {"interrupted", "stopped_early"} else 3 * time_s
-    why = "the same for its full time" if longer == time_s else "the same for longer"
-    return [NextStep(again(summary, {"run-time": longer}), why)]
+    if doubts & {"interrupted", "stopped_early"}:
+        return _lasting(summary, 1, "the same for its full time")
+    return _lasting(summary, 3, "the same for longer")
+
+
+def _lasting(summary: Summary, times: int, why: str) -> list[NextStep]:
+    time_s = summary["run"]["settings"].get("run-time")
+    if not isinstance(time_s, (int, float)):
+        return []
+    return [NextStep(again(summary, {"run-time": times * time_s}), why)]
 
 
 def _after_search(summary: Summary, found: Capacity, folder: str | None) -> list[NextStep]:
@@ -88,9 +94,11 @@ def _after_search(summary: Summary, found: Capacity, folder: str | None) -> list
 
 
 def _after_failure(summary: Summary) -> list[NextStep]:
-    unmet = [parse(slo["expression"])[0] for slo in summary["slo"] if slo["verdict"] != "pass"]
+    unmet = [parse(slo["expression"])[0] for slo in summary["slo"] if slo["verdict"] == "fail"]
     steps = []
     connects = summary["connections"]["failed"] or summary["connections"]["dropped"]
+    if not unmet and not connects:  # of what was to come, such as a population that begins later, nothing came
+        return _lasting(summary, 3, "for longer, so that each SLO has data")
     if connects or any(slo.subject.startswith("connect") for slo in unmet):
         steps.append(NextStep(_doctor(summary), "the path to the target, step by step"))
     if all(slo.subject.startswith("connect") for slo in unmet):
