@@ -1,12 +1,12 @@
 """`WebPubSubClient`: Web PubSub spoken from a Locust task. It is what `WebPubSubUser.client` is.
 
-Every call blocks the caller's greenlet only, has a time limit, and is counted under the names of docs/metrics.md. What
-goes wrong raises a `Finding`, counted already and logged once of its kind; its `label` is the one in the table of
-failures. A call that the protocol does not have raises LocalProtocolError: a mistake in the locustfile. So do values
-that cannot be sent: WrongType (a TypeError) and WrongValue (a ValueError), before anything is sent.
+Every call blocks only the caller's greenlet, has a time limit, and is counted under the names of docs/metrics.md. A
+failure raises a `Finding`, which has been counted, and logged if it is the first of its kind; its `label` is the one in
+the table of failures. A call that the protocol does not have raises LocalProtocolError, a mistake in the locustfile. So
+do values that cannot be sent, before anything is sent: WrongType (a TypeError) and WrongValue (a ValueError).
 
-The client connects when it is first used. A connection that ends unasked is told once, as ConnectionLost, to the call
-that waits or the next one; the call after that connects anew and joins the same groups, as the official SDKs do.
+The client connects when it is first used. A connection that drops raises ConnectionLost once, in the call that waits
+or the next one; the call after that connects again and joins the same groups, as the official SDKs do.
 Reliable subprotocols recover the connection first, and calls wait meanwhile.
 """
 
@@ -46,8 +46,8 @@ from wps_load.protocol.traits import ANSWER_TOPIC, NO_INVOKE, NO_STREAMS
 class WebPubSubClient:
     """One connection at a time, of one simulated user, that is counted among `connections`.
 
-    `user_id` None: one of its own. `groups` are joined with each connection (a simple client: by its token).
-    `on_callback_error`: told what a callback raises; None: it is logged.
+    `user_id` None: a generated one. `groups` are joined with each connection (a simple client: by its token).
+    `on_callback_error` is called with what a callback raises; None: it is logged.
     """
 
     def __init__(
@@ -77,44 +77,44 @@ class WebPubSubClient:
 
     @property
     def connected(self) -> bool:
-        """There is a connection, perhaps one that is being recovered."""
+        """Whether there is a connection, perhaps one that is being recovered."""
         link = self._connector.link
         return link is not None and link.lost is None
 
     @property
     def connection_id(self) -> str | None:
-        """What the service calls this connection; None while there is none, and for a simple client."""
+        """The service's id of this connection; None without a connection, and for a simple client."""
         link = self._connector.link
         return None if link is None else link.session.connection_id
 
     @property
     def name(self) -> str:
-        """Ours alone in the hub: the run's id and a random part, or the `user_id` given. Minted tokens carry it.
+        """A name unique in the hub: the run's id and a random part, or the given `user_id`. Minted tokens carry it.
 
-        Good for a group of one's own: two runs in one hub do not meet in it.
+        It also suits a group of the client's own: two runs in one hub do not share it.
         """
         return self._connector.name
 
     @property
     def user_id(self) -> str | None:
-        """Who the service says we are; before it has spoken, whom the minted token names; else None."""
+        """The user id that the service reports; before `connected`, that of the minted token; else None."""
         return self._connector.user_id
 
     @property
     def dropped(self) -> int:
-        """Messages that nobody received in time, and that had to make room for newer ones."""
+        """How many messages nobody received in time, so that newer ones replaced them."""
         return self._inbox.dropped
 
     def connect(self) -> None:
-        """Connects, unless there is a connection, and joins its groups. Every other call does so by itself.
+        """Connects, unless there is a connection, and joins its groups. Every other call does so, too.
 
         After a failure the next attempt waits: exponential back-off with jitter, `Retry-After` obeyed.
-        Raises ConnectFailure; ConnectionLost for a loss that has not been told; Finding for a refused join.
+        Raises ConnectFailure; ConnectionLost for a loss that was not raised yet; Finding for a refused join.
         """
         self._connector.ready()
 
     def close(self) -> None:
-        """Starts the close handshake and returns. Groups are forgotten; the next call connects anew."""
+        """Starts the close handshake and returns. Groups are forgotten; the next call connects again."""
         self._connector.forget_groups()
         self._connector.close()
         self._outstanding.clear()
@@ -153,12 +153,12 @@ class WebPubSubClient:
     ) -> None:
         """Publishes `data`: str as text, bytes as binary, anything else as JSON. `timeout` in seconds.
 
-        `ack`: waits for the service's answer, `publish_ack`. When our own copy comes back (we are in the group, and
-        not `no_echo`), that is `rtt`; it is known by its data, so give each message data of its own.
+        `ack`: waits for the service's answer, `publish_ack`. If the client is in the group, and not `no_echo`, its own
+        copy comes back: that is `rtt`. The copy is recognized by its data, so give each message unique data.
 
-        `measured`: the message carries a stamp, and is accounted for at all members among the run's clients: `delivery`
-        and `rtt`, what was lost, came twice or in another order. They get the data as they are; a program that is none
-        of the run's sees the stamp (docs/locustfiles.md).
+        `measured`: the message carries a stamp and is accounted for at all members among the run's clients: `delivery`,
+        `rtt`, loss, duplicates and order. They get the data as it was sent; programs outside the run see the stamp
+        (docs/locustfiles.md).
         """
         self._require_envelope("send_to_group")
         names.group_name(group)
@@ -179,7 +179,7 @@ class WebPubSubClient:
     ) -> None:
         """Raises an event at the hub's event handler. As `send_to_group`; an answer of the same data is `rtt`.
 
-        `measured`: that answer is expected, and lost where the handler gives none or another one.
+        `measured`: that answer is expected, and counts as lost if the handler gives none or a different one.
         """
         self._require_envelope("send_event")
         names.event_name(name)
@@ -190,8 +190,8 @@ class WebPubSubClient:
     def invoke(self, event: str, data: Any = None, *, timeout: float = TIMEOUT_S) -> InvokeResponse:
         """Raises an event at the hub's event handler and returns its answer: `data`, with `data_type`; None: no data.
 
-        JSON subprotocols only. Its time is `invoke`. An error of the handler's, and no response in `timeout` seconds
-        (it is cancelled then), raise a Finding; so does a connection that is lost meanwhile: nothing is sent again.
+        JSON subprotocols only. Timed as `invoke`. Raises a Finding for the handler's error, for no response within
+        `timeout` seconds (the invocation is cancelled), and if the connection drops: nothing is sent again.
         """
         if not self._context.codec.traits.invokes:
             raise LocalProtocolError(f"invoke in {self._context.codec.name}: {NO_INVOKE}")
@@ -212,8 +212,8 @@ class WebPubSubClient:
         """Starts a stream to a group, for a `with` statement: `send` of what it returns writes a fragment.
 
         JSON and protobuf. Waits until the service has accepted it, `stream_start`; leaving the block ends it,
-        `stream_end`. `measured`: as of `send_to_group`. After `idle_timeout` seconds of silence the service closes it
-        (None: its own). A refusal, no answer in `timeout` seconds and an early end raise a Finding.
+        `stream_end`. `measured`: as for `send_to_group`. The service closes it after `idle_timeout` seconds of silence
+        (None: the service's default). Raises a Finding for a refusal, no answer in `timeout` seconds and an early end.
         """
         if not self._context.codec.traits.streams:
             raise LocalProtocolError(f"stream in {self._context.codec.name}: {NO_STREAMS}")
@@ -224,7 +224,7 @@ class WebPubSubClient:
     def send(self, data: Any, *, measured: bool = False, timeout: float = TIMEOUT_S) -> None:
         """`--wps-protocol simple`: sends a raw message, which has no ack. An answer of the same data is `rtt`.
 
-        str and bytes go as they are, anything else as JSON text. `measured`: as of `send_event`.
+        str and bytes go as they are, anything else as JSON text. `measured`: as for `send_event`.
         """
         if self._context.codec.enveloped:
             protocol = self._context.codec.name
@@ -252,7 +252,7 @@ class WebPubSubClient:
         timeout: float,
         due: Callable[[], Sending] | None = None,
     ) -> None:
-        """`due`: of a measured message, when it is due is asked once there is a connection."""
+        """`due`: gives a measured message's due time, once there is a connection."""
         context, connector = self._context, self._connector
         timeout_s = api_values.seconds(timeout)
         link = connector.ready()
@@ -326,8 +326,8 @@ class WebPubSubClient:
     def receive(self, timeout: float | None = TIMEOUT_S) -> DataMessage | None:
         """The next message, or None when none comes in `timeout` seconds; `timeout` None: waits for ever.
 
-        JSON data comes as its value; only protobuf clients get it as text from the service. What came before a
-        connection was lost is given before the loss is told. 256 messages are kept, then the oldest goes (`dropped`).
+        JSON data arrives as its value; only protobuf clients get it as text from the service. Messages that arrived
+        before a loss are returned before the loss is raised. 256 messages are kept, the oldest is dropped (`dropped`).
         Raises LocalProtocolError where `on_message` is in use: its callbacks get the messages.
         """
         if self._inbox.has_callbacks:
@@ -342,27 +342,27 @@ class WebPubSubClient:
     def receive_stream(self, timeout: float | None = TIMEOUT_S) -> HeardStream | None:
         """The next stream that begins, or None when none does in `timeout` seconds; None: waits for ever.
 
-        Iterate it for its fragments. From the first call on, fragments are no messages of `receive` and `on_message`.
+        Iterate it for its fragments. From the first call on, `receive` and `on_message` no longer get fragments.
         """
         return self._heard.next(self._connector.ready, timeout)
 
     def on_stream(self, callback: StreamCallback) -> StreamCallback:
         """From now on each stream that begins goes to `callback(stream)`, in a greenlet of its own, which iterates it.
 
-        Fragments are no messages of `receive` and `on_message` any more.
+        `receive` and `on_message` no longer get fragments.
         """
         return self._heard.call(api_values.function(callback))
 
     def on_message(self, callback: Callback) -> Callback:
         """From now on every message goes to `callback(message)`, in order, in a greenlet that belongs to this user.
 
-        The callback may call this client. Several are called one after the other. What one raises is told to Locust,
-        and the next message comes all the same. Usable as a decorator. It does not connect by itself.
+        The callback may call this client. Several are called one after the other. What one raises goes to Locust,
+        and the next message is delivered anyway. Usable as a decorator. It does not connect.
         """
         return self._inbox.call(api_values.function(callback))
 
     def _on_data(self, message: DataMessage | StreamMessage, arrival_ns: int) -> None:
-        """In the hub."""
+        """Runs in the hub's greenlet: it must not wait."""
         if isinstance(message, StreamMessage):
             content = message.content if message.ends else self._taken(message.content, arrival_ns)
             self._heard.arrived(message, content, arrival_ns)
@@ -372,7 +372,7 @@ class WebPubSubClient:
             self._inbox.put(self._taken(message, arrival_ns))
 
     def _taken(self, message: DataMessage, arrival_ns: int) -> DataMessage:
-        """Accounts for it. Returns it as the task gets it."""
+        """Accounts for a message and returns it as the task gets it."""
         opened = unseal(message.data)
         if opened is not None:
             self._account.arrived(opened, message.group, arrival_ns)

@@ -18,7 +18,7 @@ from wps_load.swarm.users import TasksUser
 class AppServerUser(TasksUser):
     """A Locust user whose `client` calls the service by REST, as an app server does. It has no connection of its own.
 
-    It needs a connection string, whose key signs the calls. `hub` holds for this class instead of `--wps-hub`. A
+    It needs a connection string, whose key signs the calls. `hub` overrides `--wps-hub` for this class. A
     `Finding` that a task does not catch ends the task, not the user.
     """
 
@@ -40,7 +40,7 @@ class AppServerUser(TasksUser):
 
     @property
     def client(self) -> AppServerClient:
-        """This user's client; the users of a class share its connections. Raises StopUser where no run is on."""
+        """This user's client; the users of a class share its connections. Raises StopUser outside a run."""
         if self._client is None:
             agent = agent_of(self.environment)
             if agent is None:

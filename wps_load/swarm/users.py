@@ -21,7 +21,7 @@ _QUIET = "wps_quiet"
 
 
 class InstalledUser(OurUser, User):
-    """A subclass in a locustfile hooks us into Locust: options must be known before Locust parses them."""
+    """Installs wps-load in Locust when a locustfile subclasses it: options must exist before Locust parses them."""
 
     abstract = True
 
@@ -31,12 +31,12 @@ class InstalledUser(OurUser, User):
 
     @classmethod
     def attribute_faults(cls) -> Iterator[Fault]:
-        """What is wrong with the attributes that a locustfile has given this class, before anything connects."""
+        """The faults in the attributes that a locustfile gave this class, found before anything connects."""
         yield from ()
 
     @classmethod
     def task_class(cls) -> TaskClass | None:
-        """What a locustfile says about this class instead of the options; None: its users play the scenario."""
+        """The settings that a locustfile makes for this class; None: its users play the scenario."""
         return None
 
 
@@ -62,7 +62,7 @@ class ScenarioUser(InstalledUser):
 
     @task
     def live(self) -> None:
-        """The whole life of the client, and of those that take its place: one task without an end."""
+        """The whole life of the client, and of those that take its place: one task that never ends."""
         agent = agent_of(self.environment)
         if agent is not None:
             self._seat = agent.players.sit_down()
@@ -70,7 +70,7 @@ class ScenarioUser(InstalledUser):
         Event().wait()
 
     def stop(self, force: bool = False) -> bool:
-        """At once: what it waits for has no end that Locust's --stop-timeout could wait for."""
+        """Stops at once: its task never ends, so Locust's --stop-timeout would wait in vain."""
         return bool(super().stop(force=True))
 
     def on_stop(self) -> None:
@@ -81,7 +81,7 @@ class ScenarioUser(InstalledUser):
 
 
 def _quiet(tasks: Sequence[Any]) -> list[Any]:
-    """The tasks, those of nested TaskSets too, each ended without a word by a Finding: it is counted and told."""
+    """The tasks, those of nested TaskSets too, each ended silently by a Finding, which was counted and logged."""
     found: list[Any] = []
     for each in tasks:
         if isfunction(each):
@@ -94,7 +94,7 @@ def _quiet(tasks: Sequence[Any]) -> list[Any]:
 
 
 def _ending_quietly(task: Callable[..., Any]) -> Callable[..., Any]:
-    """`task`, ended without a word by a Finding."""
+    """`task`, which a Finding ends silently."""
 
     @functools.wraps(task)
     def run(holder: Any) -> Any:

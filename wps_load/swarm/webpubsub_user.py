@@ -17,12 +17,12 @@ from wps_load.swarm.users import TasksUser
 
 
 class WebPubSubUser(TasksUser):
-    """A Locust user whose `client` speaks Web PubSub, where the `--wps-*` options say and over their protocol.
+    """A Locust user whose `client` speaks Web PubSub, with the target and protocol of the `--wps-*` options.
 
     A `Finding` that a task does not catch ends the task, not the user: it is in the table of failures already, and the
-    log has told the first of its kind. Set `groups` to be a member of them with every connection, and `user_id` (of the
-    class, or in `__init__`) for tokens that name somebody; without, each user has one of its own. `protocol`, `hub`,
-    `roles` and `auth` hold for this class instead of the options of these names.
+    log has the first of its kind. Every connection joins `groups`. `user_id` (of the class, or set in `__init__`) is the
+    user id of minted tokens; without it each user has one of its own. `protocol`, `hub`, `roles` and `auth` override the
+    options of these names for this class.
     """
 
     abstract = True
@@ -47,7 +47,7 @@ class WebPubSubUser(TasksUser):
 
     @property
     def client(self) -> WebPubSubClient:
-        """This user's client; it connects when it is first used. Raises StopUser where no run is on."""
+        """This user's client; it connects when it is first used. Raises StopUser outside a run."""
         if self._client is None:
             agent = agent_of(self.environment)
             if agent is None:
