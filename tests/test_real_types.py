@@ -38,6 +38,8 @@ PRIVATE = {
         "protocol/test_frames.py: reader._fragments",
         "protocol/test_frames.py: reader._pending",
         "protocol/test_protobuf_fast.py: template._heads",
+        "report/test_kept_rows.py: kept._kept",
+        "report/test_kept_rows.py: kept._kinds",
     },
     "the peer that never answers a ping is the emulator's": {"emulator/test_emulator_server.py: live.service._slots"},
     "another library's": {
