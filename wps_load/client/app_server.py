@@ -1,8 +1,8 @@
 """`AppServerClient`: what an app server does by REST, from a Locust task. It is what `AppServerUser.client` is.
 
 Every call blocks the caller's greenlet until the service has answered, and is counted: sends as `rest_publish`, all
-others as `rest_manage`. A failure raises a `Finding`, which has been counted, and logged if it is the first of its kind;
-its `label` is the one in the table of failures. A value that cannot be sent raises WrongType or WrongValue before
+others as `rest_manage`. A failure raises a `Finding`, which has been counted, and logged if it is the first of its
+kind; its `label` is the one in the table of failures. A value that cannot be sent raises WrongType or WrongValue before
 anything is sent.
 """
 

@@ -20,9 +20,9 @@ class WebPubSubUser(TasksUser):
     """A Locust user whose `client` speaks Web PubSub, with the target and protocol of the `--wps-*` options.
 
     A `Finding` that a task does not catch ends the task, not the user: it is in the table of failures already, and the
-    log has the first of its kind. Every connection joins `groups`. `user_id` (of the class, or set in `__init__`) is the
-    user id of minted tokens; without it each user has one of its own. `protocol`, `hub`, `roles` and `auth` override the
-    options of these names for this class.
+    log has the first of its kind. Every connection joins `groups`. `user_id` (of the class, or set in `__init__`) is
+    the user id of minted tokens; without it each user has one of its own. `protocol`, `hub`, `roles` and `auth`
+    override the options of these names for this class.
     """
 
     abstract = True
