@@ -12,6 +12,8 @@ from tests.client.connection_peer import Peer
 from tests.client.engine_runs import Done, Run, play, until
 from tests.client.json_service import JsonService, ack, say
 from tests.client.stream_service import StreamService
+from wps_load.client.engine import Engine
+from wps_load.clock import NS_PER_S
 from wps_load.measure.causes import Cause
 from wps_load.protocol.traits import STREAMING
 
@@ -51,6 +53,19 @@ def test_a_publisher_has_several_streams_open_at_once(live_emulator: str) -> Non
     assert done.counter("streams_ended") == done.count("stream_start") == done.count("stream_end") == started
     assert done.counter("streams_heard_whole") == done.count("first_fragment") == 2 * started
     assert done.snapshot.failures == {}
+
+
+def test_the_end_of_a_stream_that_the_runs_end_cuts_short_is_due_when_that_is_told(
+    live_emulator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late_ns = 60 * NS_PER_S
+    stop = Engine.stop_publishing
+    monkeypatch.setattr(Engine, "stop_publishing", lambda engine, end_ns: stop(engine, end_ns - late_ns))
+    done = play(live_emulator, 3, **{**OPTIONS, "stream_length": "1m"})
+    assert done.count("stream_end") == done.counter("streams_started") == 1
+    longest = done.snapshot.histograms["stream_end"].max
+    assert longest is not None
+    assert longest < late_ns, "the time until it is told is none that the service has taken"
 
 
 def test_the_streams_of_two_processes_are_accounted_for_together(live_emulator: str) -> None:

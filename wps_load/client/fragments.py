@@ -102,7 +102,7 @@ class Fragments:
         self.due_ns = due_ns
         self.end_ns = end_ns
         self.ended_ns = end_ns
-        """When its end was due: with its epoch, if that is before."""
+        """When its end was due: when the end of its epoch was told, if that is before."""
         self.next_seq = 0
         self.stream: OutgoingStream
         self.template: Template
@@ -267,7 +267,7 @@ class StreamPublisher(Publisher):
     def end(self, end_ns: int) -> None:
         super().end(end_ns)
         for each in self._opened:
-            self.finish(each, min(end_ns, each.end_ns))
+            self.finish(each, each.end_ns if each.end_ns <= end_ns else now_ns())  # we are told late of the run's end
 
     @property
     def _opened(self) -> list[Fragments]:
