@@ -30,7 +30,7 @@ param location string = resourceGroup().location
 @description('The public SSH key of the user azureuser.')
 param adminPublicKey string
 
-@description('From where SSH is let in, such as 203.0.113.7/32.')
+@description('Addresses that may use SSH, such as 203.0.113.7/32.')
 param allowSshFrom string
 
 @description('What pip installs: a version (wps-load==0.2.0), or the address of a wheel.')
