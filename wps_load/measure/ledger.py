@@ -1,4 +1,4 @@
-"""The ledger: for each stream and receiver delivered, lost, duplicated, reordered; exact at both ends of a stream.
+"""The ledger counts delivered, lost, duplicated and reordered messages for each stream and receiver, exactly.
 
 The theory is "Exact accounting" in docs/architecture.md. One process has one ledger, with its own streams and its own
 receivers. In the drain each ledger settles the finals of *all* of them, and their totals add up to the run's.

@@ -1,7 +1,7 @@
-"""What one receiver has got of each stream, and when it was a member of what.
+"""What one receiver got of each stream, and when it was a member of which audience.
 
-The theory is "Exact accounting" in docs/architecture.md. This is the hot path of every delivery: the message
-that comes in order costs one lookup and one store, and everything else is told apart in `_irregular`.
+The theory is "Exact accounting" in docs/architecture.md. This is the hot path of every delivery: a message
+that arrives in order costs one lookup and one store; `_irregular` handles all others.
 """
 
 from __future__ import annotations

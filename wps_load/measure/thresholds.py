@@ -8,14 +8,15 @@
               | "count" | "rate" | "fail_ratio"
     operator  = "<" | "<=" | ">" | ">=" | "=" | "=="
     value     = number ( "us" | "ms" | "s" | "m" )               ; p*, mean, min, max
-              | number "/s"                                      ; rate | number "%"
-              ; fail_ratio, connected, and the message counts | number
-              ; count, and the message counts
+              | number "/s"                                      ; rate
+              | number "%"                                       ; fail_ratio, connected, and the message counts
+              | number                                           ; count, and the message counts
 
-What the ratios divide by: `loss` the expected messages, `missed` those and the missed ones, `duplicates`, `reordered`
-and `misdelivered` the delivered ones, `fail_ratio` the attempts (as in Locust's table), `connected` the connections
-asked for. `rate` is values a second of the measure phase, without failures. No data is never a pass, nor is a
-percentile that stands on an attempt that was given up while it waited: it may be any time above.
+The ratios divide by: `loss` by the expected messages, `missed` by the expected and the missed ones, `duplicates`,
+`reordered` and `misdelivered` by the delivered ones, `fail_ratio` by the attempts (as in Locust's table), `connected`
+by the connections requested. `rate` is values per second of the measure phase, without failures. An SLO without data
+has not passed, nor has a percentile that is the time of an attempt that was given up while it waited: its true time
+is unknown, but longer.
 """
 
 from __future__ import annotations
@@ -153,7 +154,7 @@ def _parse_one(part: str) -> Slo:
     if sign not in kind.operators.split():
         raise refuse("operator", f"{sign!r} makes no demand here: one of {kind.operators}")
     if unit not in kind.units and not (slo.limit == 0 and unit == "" and "%" in kind.units):
-        raise refuse("number", f"a value such as {kind.example} is wanted, not '{found['number']}{unit}'")
+        raise refuse("number", f"a value such as {kind.example} is needed, not '{found['number']}{unit}'")
     if unit == "%" and slo.limit > 100:
         raise refuse("number", "more than 100 %")
     if sign == "<" and slo.limit == 0:

@@ -1,11 +1,11 @@
-"""One client's protocol state, for all five protocols. Pure: payloads in, messages out, time as an argument.
+"""One client's protocol state, for all but MQTT. Pure: payloads in, messages out, time as an argument.
 
 Its states, and what leads from one to another: `session_states`. Five things are kept for the caller:
 
 - **Acks.** Take `next_ack_id()`, encode, `expect_ack(...)`, send. An `Ack` that `receive` returns is matched
-  with `resolve`. `Duplicate` means that the service has done it before: success.
-- **Sequence ids** (reliable). Each message counts up by one. What is not above the highest seen came before:
-  counted and dropped, but acknowledged again, since the service sends again what it believes unacknowledged.
+  with `resolve`. `Duplicate` means that the service had done it before: success.
+- **Sequence ids** (reliable). They increase by one. A message whose id is not above the highest seen arrived before:
+  it is counted and dropped, but acknowledged again, since the service sends again what it believes unacknowledged.
 - **Invocations** (JSON). `invocations` knows which have no response; they end with their socket, recovered or not.
 - **Streams** (JSON, protobuf). `streams` knows what of each has been accepted, and sends the rest again.
 - **Recovery** (reliable). `lost` -> `may_recover`, connect with `recovery_query()` -> `recovered()`, send

@@ -1,8 +1,8 @@
 """Load that changes during a run: stages, and the range of a capacity search.
 
-    stages = step *("," step)      step = ["users:" | "rate:"] VALUE ":" DURATION      100:60s,200:60s
-    rate:500:1m range  = ("users:" | "rate:") LOW ".." HIGH
-    rate:100..20000
+    stages = step *( "," step )                            100:60s,200:60s
+    step   = [ "users:" | "rate:" ] VALUE ":" DURATION     rate:500:1m
+    range  = ( "users:" | "rate:" ) LOW ".." HIGH          rate:100..20000
 
 `rate` is messages per second of all publishers together. All steps of a run change the same thing.
 """
