@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 from tests.report.report_runs import facts, histogram
 from wps_load.measure.thresholds import parse
-from wps_load.report import junit, markdown
+from wps_load.report import html, junit, markdown
 from wps_load.report.closing import closing
 from wps_load.report.document import Summary
 from wps_load.report.model import PairFacts
@@ -70,6 +70,20 @@ def test_the_tightest_demand_comes_first_in_the_closing_lines_of_a_mix() -> None
         "viewers.rtt p99 < 60s",
         "loss = 0",
     ]
+
+
+def test_messages_that_are_in_no_account_are_not_told_as_part_of_the_sums() -> None:
+    found = summary()
+    rows = found["populations"]
+    assert rows is not None
+    assert "not measured" not in " ".join(population_lines(found))
+    rows[1]["messages"] |= {"expected": None, "lost": None}
+    lines = {line.split(":")[0]: line for line in population_lines(found)}
+    assert " delivered, not measured" in lines["viewers"]
+    assert "not measured" not in lines["hosts"]
+    assert "Not so of viewers: nothing was measured there" in html.render(found, None).decode()
+    found["messages"]["expected"] = None
+    assert "not measured" not in " ".join(population_lines(found)), "nothing is: the run's are traffic too"
 
 
 def test_a_population_says_what_there_is_to_say() -> None:

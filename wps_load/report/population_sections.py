@@ -14,7 +14,7 @@ from wps_load.report.elements import MOST_ROWS, NOTHING, details, figures, fitti
 from wps_load.report.evidence import headline
 from wps_load.report.page import Page
 from wps_load.report.part import histograms_of, part_of
-from wps_load.report.population_tables import matrix_table, populations, populations_table
+from wps_load.report.population_tables import is_outside_accounts, matrix_table, populations, populations_table
 from wps_load.report.tiles import figures as first_figures
 from wps_load.report.topology import population_words
 
@@ -25,6 +25,9 @@ def overview(page: Page) -> Markup:
     if not populations(summary):
         return NOTHING
     said = "A delivery belongs to the receiver’s population, a publication to the publisher’s; the sums are the run’s."
+    outside = [each["name"] for each in populations(summary) if is_outside_accounts(summary, each)]
+    if outside:
+        said += f" Not so of {', '.join(outside)}: nothing was measured there, so that its messages are traffic only."
     heard = matrix_table(summary)
     more = [] if heard is None else [Markup("<h3>Who heard whom</h3>"), shortened(table, heard)]
     rows, points = populations(summary), _points(summary)

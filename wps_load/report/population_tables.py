@@ -19,6 +19,14 @@ def populations(summary: Summary) -> list[PopulationRow]:
     return summary.get("populations") or []
 
 
+def is_outside_accounts(summary: Summary, each: PopulationRow) -> bool:
+    """Whether it is of a class that sends without `measured=True` beside one that measures.
+
+    What the run's messages count is measured, so that its own, which are traffic, are no part of them.
+    """
+    return each["messages"]["expected"] is None and summary["messages"]["expected"] is not None
+
+
 def populations_table(summary: Summary) -> Table:
     """A row for each population: whom it had, what it sent and heard, and whether its demands were met."""
     return table(_HEADER, [_population(each) for each in populations(summary)], numeric_from=2, numeric_to=11)
@@ -68,10 +76,10 @@ def population_lines(summary: Summary) -> Iterator[str]:
     found = populations(summary)
     width = max((len(each["name"]) for each in found), default=0) + 1
     for each in sorted(found, key=lambda each: all(slo["verdict"] == "pass" for slo in each["slo"])):
-        yield f"{each['name'] + ':':{width}} {', '.join(_parts(each))}"
+        yield f"{each['name'] + ':':{width}} {', '.join(_parts(summary, each))}"
 
 
-def _parts(each: PopulationRow) -> Iterator[str]:
+def _parts(summary: Summary, each: PopulationRow) -> Iterator[str]:
     """What there is to say of it: whom it had, what failed, what it sent and heard, and how long that took."""
     messages, connections = each["messages"], each["connections"]
     if each["users"]:
@@ -81,6 +89,8 @@ def _parts(each: PopulationRow) -> Iterator[str]:
             yield f"{number(connections[key])} {key}"
     told = [f"{number(messages[key])} {key}" for key in ("published", "delivered", "lost") if messages[key]]
     yield from told or ["no message"]
+    if told and is_outside_accounts(summary, each):
+        yield "not measured"
     row = numbers(each["metrics"].get(each["main_metric"], {}))
     if row.get("p50"):
         yield f"{each['main_metric']} p50 {millis(row['p50'])} p99 {millis(row['p99'])} ms"
