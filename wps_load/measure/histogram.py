@@ -222,7 +222,7 @@ class Histogram:
             return None
         middles, counts = self.buckets()
         squares = np.square(middles.astype(np.float64) - self.sum / self.count)
-        # not np.dot: of more than 10,000 buckets OpenBLAS makes a product with threads, and keeps 64 MB for them
+        # not np.dot: beyond 10,000 buckets OpenBLAS does that with threads, which the event loop can do without
         return math.sqrt(float((squares * counts).sum()) / self.count)
 
     def count_above(self, limit_ns: int) -> int:
