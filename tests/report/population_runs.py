@@ -20,7 +20,11 @@ def mix(names: tuple[str, ...] = ("hosts", "viewers", "idlers"), *, measure_s: i
     lost deliveries, and failures."""
     whole = facts(measure_s=measure_s, rate=200)
     portions = {
-        name: PortionView(5 + number, {"published": 10, "delivered": 20, "lost": 0}, {"rtt": (12.0, 25.0 + number)})
+        name: PortionView(
+            users=5 + number,
+            counts={"published": 10, "delivered": 20, "lost": 0},
+            times={"rtt": [12.0, 25.0 + number]},
+        )
         for number, name in enumerate(names)
     }
     rows = [{**row, PORTIONS: portions} if row["phase"] == "measure" else row for row in whole.timeline]

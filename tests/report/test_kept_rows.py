@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from wps_load.report.interval import Interval
 from wps_load.report.kept_rows import MOST_KINDS, KeptRows
+from wps_load.report.portion import Portion
 
 
 def second(number: int, failures: str = "") -> Interval:
     found = Interval(number - 1.0, float(number), {"measure": 1.0}, 5, None, {"published": number})
+    found.portions["hosts"] = Portion(5, {"published": number})
     if failures:
         found.snapshot.failures["connect", failures] = 1
     return found

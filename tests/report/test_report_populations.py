@@ -112,8 +112,8 @@ def test_a_populations_course_is_beside_the_runs_timeline() -> None:
 
 
 def test_a_long_course_loses_no_count_and_no_spike() -> None:
-    views = [PortionView(at, {"published": 1, "delivered": 2, "lost": 0}, {}) for at in range(1500)]
-    views[777] = replace(views[777], times={"rtt": (5.0, 500.0)})
+    views = [PortionView(users=at, counts={"published": 1, "delivered": 2, "lost": 0}, times={}) for at in range(1500)]
+    views[777]["times"] = {"rtt": [5.0, 500.0]}
     course = course_of([{"t_s": at + 1.0, PORTIONS: {"a": view}} for at, view in enumerate(views)], "a", "rtt")
     assert course is not None
     assert len(course["t_s"]) == 500
@@ -141,8 +141,8 @@ def test_portions_add_up_as_intervals_do() -> None:
     whole.absorb(Interval(2.0, 3.0, {"drain": 1.0}, 0, 1.0, {}))
     row: Any = whole.row()
     view = row[PORTIONS]["hosts"]
-    assert (view.users, view.counts) == (2, {"published": 3, "delivered": 0, "lost": 2})
-    assert view.times["rtt"] == pytest.approx((10.0, 30.0), rel=0.01)
+    assert (view["users"], view["counts"]) == (2, {"published": 3, "delivered": 0, "lost": 2})
+    assert view["times"]["rtt"] == pytest.approx([10.0, 30.0], rel=0.01)
     assert later.portions["hosts"].counts == {"published": 2, "missing": 1}, "left as it is"
     copy = whole.copy()
     copy.absorb(later)
@@ -166,9 +166,9 @@ def long_mix() -> MadeRun:
         row["failed_connect_http_429"] = int(rng.integers(3))
         row[PORTIONS] = {
             name: PortionView(
-                50,
-                {"published": int(rng.integers(100)), "delivered": int(rng.integers(1000)), "lost": 0},
-                {"rtt": (round(float(rng.gamma(4.0, 9.0)), 3), round(float(rng.gamma(4.0, 30.0)), 3))},
+                users=50,
+                counts={"published": int(rng.integers(100)), "delivered": int(rng.integers(1000)), "lost": 0},
+                times={"rtt": [round(float(rng.gamma(4.0, 9.0)), 3), round(float(rng.gamma(4.0, 30.0)), 3)]},
             )
             for name in TEN
         }

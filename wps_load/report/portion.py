@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TypedDict, cast
 
 from wps_load.clock import NS_PER_MS
 from wps_load.measure.snapshot import Snapshot
@@ -16,13 +16,12 @@ PORTIONS = "populations"
 _COUNTS = {"published": "published", "delivered": "delivered", "lost": "missing"}
 
 
-@dataclass(frozen=True, slots=True)
-class PortionView:
-    """What is kept of it. `times`: p50 and p99 in ms by metric."""
+class PortionView(TypedDict):
+    """What is kept of it, as JSON has it. `times`: [p50, p99] in ms by metric."""
 
     users: int
-    counts: Mapping[str, int]
-    times: Mapping[str, tuple[float, float]]
+    counts: dict[str, int]
+    times: dict[str, list[float]]
 
 
 @dataclass(slots=True)
@@ -50,12 +49,13 @@ class Portion:
         return Portion(self.users, dict(self.counts), snapshot)
 
     def view(self) -> PortionView:
-        times = {}
+        times: dict[str, list[float]] = {}
         for name, histogram in self.snapshot.histograms.items():
             p50, p99 = histogram.percentiles((50.0, 99.0)) if histogram.count else (None, None)
             if p50 is not None and p99 is not None:
-                times[name] = round(p50 / NS_PER_MS, 3), round(p99 / NS_PER_MS, 3)
-        return PortionView(self.users, {name: self.counts.get(key, 0) for name, key in _COUNTS.items()}, times)
+                times[name] = [round(p50 / NS_PER_MS, 3), round(p99 / NS_PER_MS, 3)]
+        counts = {name: self.counts.get(key, 0) for name, key in _COUNTS.items()}
+        return {"users": self.users, "counts": counts, "times": times}
 
 
 def course_of(rows: Sequence[Mapping[str, object]], population: str, metric: str) -> CourseColumns | None:
@@ -65,13 +65,13 @@ def course_of(rows: Sequence[Mapping[str, object]], population: str, metric: str
         return None
     size = -(-len(found) // MOST_INTERVALS)
     groups = [found[at : at + size] for at in range(0, len(found), size)]
-    times = [[pair for _, view in group if (pair := view.times.get(metric)) is not None] for group in groups]
+    times = [[pair for _, view in group if (pair := view["times"].get(metric)) is not None] for group in groups]
     return {
         "t_s": [cast(float, group[-1][0]) for group in groups],
-        "users": [group[-1][1].users for group in groups],
-        "published": [sum(view.counts["published"] for _, view in group) for group in groups],
-        "delivered": [sum(view.counts["delivered"] for _, view in group) for group in groups],
-        "lost": [sum(view.counts["lost"] for _, view in group) for group in groups],
+        "users": [group[-1][1]["users"] for group in groups],
+        "published": [sum(view["counts"]["published"] for _, view in group) for group in groups],
+        "delivered": [sum(view["counts"]["delivered"] for _, view in group) for group in groups],
+        "lost": [sum(view["counts"]["lost"] for _, view in group) for group in groups],
         "p50": [max((p50 for p50, _ in pairs), default=None) for pairs in times],
         "p99": [max((p99 for _, p99 in pairs), default=None) for pairs in times],
     }
@@ -83,8 +83,7 @@ MOST_INTERVALS = 600
 
 def _view(row: Mapping[str, object], population: str) -> PortionView | None:
     portions = row.get(PORTIONS)
-    found = portions.get(population) if isinstance(portions, Mapping) else None
-    return found if isinstance(found, PortionView) else None
+    return portions.get(population) if isinstance(portions, Mapping) else None
 
 
 def without_portions(rows: Iterable[Mapping[str, object]]) -> list[Mapping[str, object]]:
