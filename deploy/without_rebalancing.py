@@ -1,8 +1,8 @@
-"""Becomes Locust, without --enable-rebalancing.
+"""Replaces itself with Locust, without --enable-rebalancing.
 
-The Kubernetes operator gives that option to every master, and nothing in a LocustTest takes it away. It would move
-users between workers in the middle of a run: each of them would close its connection and open another one, which is no
-test of anything, so wps-load refuses to run with it.
+The Kubernetes operator passes that option to every master, and a LocustTest cannot remove it. The option would move
+users between workers in the middle of a run: each of them would close its connection and open another one, which no
+test wants, so wps-load refuses to run with it.
 """
 
 import os

@@ -1,6 +1,6 @@
 """What an engine of Azure Load Testing has: Python, Locust, cores, memory, open files. Runs on Python 3.9 and later.
 
-Its engines keep only warnings and errors of the log, and its results only requests: so it says the same in both.
+The engines keep only warnings and errors of the log, and the results keep only requests, so the probe reports in both.
 """
 
 import logging
@@ -15,7 +15,7 @@ NEEDED = {"python": (3, 11), "locust": (2, 43, 4)}
 
 
 def facts():
-    """A sentence for people, without anything that only this engine has."""
+    """A sentence for people, without anything that identifies this engine."""
     try:
         import resource
 
@@ -31,14 +31,14 @@ def facts():
 
 
 def verdict():
-    """Whether wps-load can be installed there."""
+    """Whether wps-load can be installed on this engine."""
     has = tuple(int(part) for part in locust.__version__.split(".")[:3] if part.isdigit())
     fits = sys.version_info[:2] >= NEEDED["python"] and has >= NEEDED["locust"]
     return "wps-load can be installed here" if fits else "wps-load needs Python 3.11 and Locust 2.43.4: not here"
 
 
 class Probe(User):
-    """Says it once, then waits for the end."""
+    """Reports once, then waits for the end."""
 
     wait_time = constant(3600)
 

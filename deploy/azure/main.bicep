@@ -6,9 +6,9 @@
 //     /opt/wps-load/bin/wps-load run big-group --master --expect-workers WORKER_PROCESSES -u 200000 -r 500 -t 20m \
 //       --wps-endpoint https://NAME.webpubsub.azure.com --wps-credential managed-identity
 //
-// VMs cost while they are there: when done, delete what carries the tag purpose=wps-load, or the resource group.
-// WORKER_PROCESSES: cores of a VM x workers. Each VM has a public address of its own, so no NAT gateway's 50,000
-// connections for each address stand in the way: the walls are those of docs/scale.md. Not tried on Azure by its authors.
+// VMs cost as long as they exist: when done, delete everything with the tag purpose=wps-load, or the resource group.
+// WORKER_PROCESSES: cores per VM x workers. Each VM has its own public address, so a NAT gateway's 50,000 connections
+// per address are no limit here; docs/scale.md lists the limits that remain. The authors have not tried it on Azure.
 
 @description('The name of the Web PubSub resource, in this resource group.')
 param webPubSubName string
@@ -24,7 +24,7 @@ param vmSize string = 'Standard_D8as_v5'
 @description('The size of the VM of the master.')
 param masterSize string = 'Standard_D2as_v5'
 
-@description('Where: best in the region of the resource.')
+@description('The region: preferably that of the resource.')
 param location string = resourceGroup().location
 
 @description('The public SSH key of the user azureuser.')
