@@ -31,7 +31,7 @@ def reset_in_the_middle(process: ForkedProgram, emulator: EmulatorProcess) -> No
 
 RUNS = {
     "constant, two workers": Run(f"{SHARED} -t 4s --wps-warmup {WARMUP_S:g}s --processes 2"),
-    "poisson": Run(f"{SHARED} -t 3s --wps-arrival poisson"),
+    "poisson": Run(f"{SHARED} -t 3s --wps-arrival poisson --wps-seed 2"),
     "reset on the web page": Run(f"{WEB} -t 4s --wps-total-rate {RATE} --processes 2", during=reset_in_the_middle),
     "--reset-stats": Run(f"{SHARED} -t 3s --reset-stats"),
 }
@@ -53,7 +53,7 @@ def test_poisson_arrivals_have_the_mean_of_their_rate(outcomes: dict[str, Outcom
     outcome = outcomes["poisson"]
     mean = RATE * outcome.measured_s
     assert outcome.messages["offered"] == pytest.approx(mean, abs=4 * math.sqrt(mean))
-    assert outcome.messages["offered"] != pytest.approx(mean, abs=1)  # and vary as such
+    assert outcome.messages["offered"] != pytest.approx(mean, abs=10), "and vary as such: with this seed by 50"
 
 
 def test_warm_up_is_left_out(outcomes: dict[str, Outcome]) -> None:
@@ -83,7 +83,7 @@ def test_reset_stats_takes_out_what_was_before_all_users_were_there(outcomes: di
 
 def test_a_starved_generator_makes_the_run_invalid() -> None:
     """A rate that one process cannot reach: what it was late for is counted, and nothing passes."""
-    asked = 200_000
+    asked = 1_000_000
     outcome = execute(Run(f"--headless -u 20 -r 100 -t 3s --wps-total-rate {asked} --wps-payload 128B --wps-slo none"))
     found = outcome.messages
     assert outcome.code == 4
