@@ -21,10 +21,10 @@ SLICE = 256
 
 UNANSWERED = {
     "timeout": (
-        "the service did not acknowledge a request in time",
+        "the service did not answer a request in time",
         "the time is --wps-answer-timeout, and ends with the drain",
     ),
-    "connection_lost": ("a connection ended with a request that the service had not acknowledged", ""),
+    "connection_lost": ("a connection ended with a request that the service had not answered", ""),
 }
 """What to say of an answer that did not come, and what to do."""
 

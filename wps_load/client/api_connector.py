@@ -204,7 +204,7 @@ class ApiConnector:
         answer: RequestOutcome | None = request.answer.wait(seconds_until(deadline_ns))
         if answer is None:
             link.session.abandon(ack_id)
-            self.fail(metric, f"{prefix}_timeout", "the service did not acknowledge a request in time")
+            self.fail(metric, f"{prefix}_timeout", "the service did not answer a request in time")
         elif answer.lost is not None:
             self._context.recorder.fail(metric, f"{prefix}_connection_lost")
             self._tell_loss(link)
