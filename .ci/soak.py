@@ -25,8 +25,7 @@ STEADY_S = 180
 LAST_S = 570
 """Until then nobody has begun to write the report."""
 MOST_BYTES = 24 << 20
-"""A run by itself grows by 3 to 4 MiB in this time, one beside the test suite by 7 to 10: its latencies spread over
-more of a histogram's buckets."""
+"""Three times it was 3 to 10 MiB; why is not known yet. What is looked for here are leaks of megabytes a minute."""
 EVERY_S = 5.0
 WINDOW = 6
 """Samples at both ends, of which the least counts: what is in use for a moment is no growth."""
