@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 from wps_load.report.interval import Interval
 from wps_load.report.kept_rows import MOST_KINDS, KeptRows
 from wps_load.report.portion import Portion
@@ -36,3 +38,17 @@ def test_kinds_of_rows_are_bounded() -> None:
         kept.append(second(number, f"http_{number}"))
         assert len(kept._kinds) <= MOST_KINDS
     assert len(kept.rows()) == kept.count
+
+
+def test_a_second_takes_half_a_kilobyte() -> None:
+    kept = KeptRows()
+    seconds = [second(number) for number in range(1, 513)]
+    kept.append(second(0))
+    tracemalloc.start()
+    try:
+        for each in seconds:
+            kept.append(each)
+        grown, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert grown / len(seconds) < 1000, "bytes a second, which has a row, and half of one that is merged; measured: 550"

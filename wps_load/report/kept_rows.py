@@ -14,7 +14,7 @@ from wps_load.measure.retention import Retention
 from wps_load.report.interval import Interval
 
 _Names = tuple[str, ...]
-_Kept = tuple[_Names, bytes]
+_Kept = tuple[_Names, str]
 MOST_KINDS = 256
 """Of rows whose names are shared: each metric that a second lacks, and each kind of failure in it, makes another."""
 
@@ -53,10 +53,11 @@ class KeptRows:
         if len(self._kinds) >= MOST_KINDS:
             self._kinds.clear()
         names = tuple(row)
-        return self._kinds.setdefault(names, names), orjson.dumps(list(row.values()))
+        values = orjson.dumps(list(row.values())).decode()  # a copy: orjson's own bytes keep the 8 KB of its buffer
+        return self._kinds.setdefault(names, names), values
 
 
-def _dict(names: _Names, values: bytes) -> dict[str, object]:
+def _dict(names: _Names, values: str) -> dict[str, object]:
     return dict(zip(names, orjson.loads(values), strict=True))
 
 
