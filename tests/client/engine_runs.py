@@ -124,7 +124,7 @@ class Run:
     def await_failures(self, count: int) -> None:
         """Until so many requests have failed for want of an answer."""
         beat = gevent.spawn(self.beat)
-        until(lambda: sum(self.engines[0].run.recorder.total().failures.values()) >= count, f"{count} failures")
+        until(lambda: sum(self.engines[0].run.recorder.peek().failures.values()) >= count, f"{count} failures")
         beat.kill()
 
     def finish(self, drain_ns: int = DRAIN_NS) -> Done:
@@ -144,7 +144,7 @@ class Run:
         snapshot = Snapshot()
         for engine in self.engines:
             totals = totals.plus(engine.totals())
-            snapshot.merge(engine.run.recorder.total())
+            snapshot.merge(engine.run.recorder.peek())
         self.close()
         return Done(totals, snapshot, self.engines)
 

@@ -26,7 +26,7 @@ def test_what_the_end_finds_under_way_has_failed_and_has_waited(now: list[int]) 
     under_way.end(1)
     now[0] = 8 * NS_PER_S
     assert under_way.abandon(5 * NS_PER_S) == 2
-    snapshot = recorder.total()
+    snapshot = recorder.peek()
     assert snapshot.failures == {("connect", "connect_unfinished"): 2}
     waited = snapshot.histograms["connect_waited"]
     assert (waited.count, waited.min, waited.max) == (2, 6 * NS_PER_S, 8 * NS_PER_S)
@@ -54,6 +54,6 @@ def test_a_time_limit_of_ours_is_a_wait_too(now: list[int]) -> None:
     now[0] = 15 * NS_PER_S
     under_way.gave_up("a")
     under_way.end("a")
-    snapshot = recorder.total()
+    snapshot = recorder.peek()
     assert snapshot.histograms["connect_waited"].max == 15 * NS_PER_S
     assert not snapshot.failures, "whoever gave up says why"

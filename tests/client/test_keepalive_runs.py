@@ -60,11 +60,11 @@ def idle(service: JsonService, users: int = 3, **options: Any) -> Iterator[Run]:
 
 
 def counters(run: Run) -> dict[str, int]:
-    return run.engines[0].run.recorder.total().counters
+    return run.engines[0].run.recorder.peek().counters
 
 
 def disconnects(run: Run) -> dict[str, int]:
-    failures = run.engines[0].run.recorder.total().failures
+    failures = run.engines[0].run.recorder.peek().failures
     return {label: n for (metric, label), n in failures.items() if metric == "disconnect"}
 
 

@@ -44,7 +44,7 @@ def kept_bytes(run: Run, counter: str) -> float:
     sizes = []
 
     def await_ended(connections: int) -> None:
-        until(lambda: engine.run.recorder.total().counters.get(counter, 0) >= connections, counter)
+        until(lambda: engine.run.recorder.peek().counters.get(counter, 0) >= connections, counter)
 
     for goal in (ROUND, 2 * ROUND, 3 * ROUND):
         for ended in range(goal - ROUND + 50, goal, 50):
@@ -71,7 +71,7 @@ def test_nothing_is_kept_of_connections_that_are_recovered(live_emulator: str) -
     run = Run(live_emulator, users, scenario="recovery", protocol="json-reliable", cut="400/s reset", rate="1").settle()
     engine = run.engines[0]
     engine.announce(Epoch(1, now_ns(), now_ns() + HOUR_NS))
-    until(lambda: engine.run.recorder.total().counters.get("connections_cut", 0) >= 4 * users, "cuts")
+    until(lambda: engine.run.recorder.peek().counters.get("connections_cut", 0) >= 4 * users, "cuts")
     gc.collect()
     kept = Counter(type(each).__name__ for each in gc.get_objects() if isinstance(each, Connection | Link | Session))
     run.close()

@@ -62,7 +62,7 @@ def pairs(done: Done) -> dict[tuple[int, int], int]:
 
 def timed(done: Done, sender: int, receiver: int, metric: str = "delivery") -> int:
     """How many values of a metric members of one population have of messages of another."""
-    found = [engine.recorders[sender, receiver].total().histograms.get(metric) for engine in done.engines]
+    found = [engine.recorders[sender, receiver].peek().histograms.get(metric) for engine in done.engines]
     return sum(0 if each is None else each.count for each in found)
 
 
@@ -267,7 +267,7 @@ def test_cuts_of_a_population_hit_its_own_users_as_often_as_it_says(live_emulato
     until(lambda: sum(engine.open for engine in run.engines) == 20, "everybody back")
     calm, cut = (
         sum(
-            engine.populations[at].context.recorder.total().counters.get("connections_cut", 0) for engine in run.engines
+            engine.populations[at].context.recorder.peek().counters.get("connections_cut", 0) for engine in run.engines
         )
         for at in range(2)
     )

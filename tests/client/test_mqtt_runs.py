@@ -58,7 +58,7 @@ def test_what_is_cut_goes_on_with_its_session(emulator: EmulatorProcess, protoco
     cutting = gevent.spawn_later(0.05, lambda: [user.cut(Cut.RESET) for user in users.values()])
     run.measure(400)
     cutting.join()
-    until(lambda: run.engines[0].run.recorder.total().counters.get("connections_recovered", 0) == 4, "all are back")
+    until(lambda: run.engines[0].run.recorder.peek().counters.get("connections_recovered", 0) == 4, "all are back")
     done = run.finish()
     assert done.totals.lost == 0
     assert done.totals.delivered == done.totals.expected
@@ -125,5 +125,5 @@ def test_a_refusal_is_labelled_by_its_code(emulator: EmulatorProcess) -> None:
     assert done.snapshot.failures["publish_ack", "ack_0x87"] == done.totals.published > 0
     run = Run(emulator.connection_string, 1, protocol="mqtt5", roles="webpubsub.joinLeaveGroup", rate="20").settle()
     run.measure(200)
-    assert ("disconnect", "disconnect_0x87") in run.engines[0].run.recorder.total().failures
+    assert ("disconnect", "disconnect_0x87") in run.engines[0].run.recorder.peek().failures
     run.close()

@@ -11,7 +11,7 @@ MAX_SENTENCE_CHARS = 400
 
 
 class Recorder:
-    """Times, failures and counters of one process: what came since the last `take`, and the total.
+    """Times, failures and counters of one process: what came since the last `take`. Whoever takes it adds it up.
 
     The hot path appends to a plain list (0.05 µs, against 2 µs for a histogram's call) that keeps its
     identity, so callers hold on to it. Someone must call `flush` some times a second: until then a value costs 40
@@ -21,7 +21,6 @@ class Recorder:
     def __init__(self) -> None:
         self._buffers: dict[str, list[int]] = {}
         self._interval = Snapshot()
-        self._total = Snapshot()
         self._told: set[tuple[str, str]] = set()
 
     def buffer(self, name: str) -> list[int]:
@@ -79,24 +78,14 @@ class Recorder:
                 values.clear()
 
     def take(self) -> Snapshot:
-        """What came since the last `take`; the caller owns it. It is in `total` from now on as before."""
+        """What came since the last `take`; the caller owns it."""
         self.flush()
-        taken = self._interval
-        self._interval = Snapshot()
-        self._total.merge(taken)
+        taken, self._interval = self._interval, Snapshot()
         return taken
 
-    def total(self) -> Snapshot:
-        """Everything since the start or the last `reset`, as a copy."""
+    def peek(self) -> Snapshot:
+        """What the next `take` would give if it came now, as a copy."""
         self.flush()
-        everything = Snapshot()
-        everything.merge(self._total)
-        everything.merge(self._interval)
-        return everything
-
-    def reset(self) -> None:
-        """Forgets everything; the buffers stay the same objects."""
-        for values in self._buffers.values():
-            values.clear()
-        self._interval = Snapshot()
-        self._total = Snapshot()
+        found = Snapshot()
+        found.merge(self._interval)
+        return found
