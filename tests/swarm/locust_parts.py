@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+import time
 import traceback
 from collections.abc import Callable
 
@@ -19,7 +20,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerNode, WorkerRunner
 from wps_load.swarm import locust_seam
 from wps_load.swarm.buckets import bucket_response_time
 from wps_load.swarm.epoch_report import EpochReport
-from wps_load.swarm.locust_stats import LocustTable, WorkersTable, make_precise
+from wps_load.swarm.locust_stats import EarlierTimes, LocustTable, WorkersTable, make_precise
 
 
 class Nobody(User):
@@ -161,12 +162,35 @@ def old_seconds_are_forgotten() -> None:
     for entry in (row, environment.stats.total):
         entry.num_reqs_per_sec.update(dict.fromkeys(range(12), 1))
     environment.stats.history += [{"at": at} for at in range(12)]
-    locust_seam.forget_old_seconds(environment.stats, keep=10)
+    locust_seam.forget_old_seconds(environment.stats, seconds=10, points=10)
     for entry in (row, environment.stats.total):
         assert list(entry.num_reqs_per_sec) == list(range(2, 12))
     assert [point["at"] for point in environment.stats.history] == [0, 2, 4, *range(5, 12)]
     assert not row.use_response_times_cache
     assert environment.stats.total.use_response_times_cache, "the charts need it"
+
+
+def a_rows_earlier_times_are_read_as_locust_keeps_them() -> None:
+    found: list[tuple[dict[int, stats.CachedResponseTimes], float | None]] = []
+    for entries in (stats.RequestStats(), stats.RequestStats()):
+        if found:
+            make_precise(entries)
+        total = entries.total
+        total.start_time = 0.0
+        for second in range(int(time.time()) - 30, int(time.time()) + 1):
+            addition = stats.StatsEntry(entries, "rtt", "WPS")
+            addition.start_time = addition.last_request_timestamp = float(second)
+            addition.num_requests, addition.response_times = 3, {1.5: 2, second % 20 + 0.25: 1}  # type: ignore[dict-item]
+            total.extend(addition)
+        assert total.response_times_cache is not None
+        of_each = {second: total.response_times_cache[second] for second in total.response_times_cache}
+        found.append((of_each, total.get_current_response_time_percentile(0.95)))
+    assert found[0] == found[1]
+    assert (found[0][1] or 0) > 1.5, "of the last ten seconds"
+    assert len(found[0][0]) == 20
+    total.reset()  # type: ignore[no-untyped-call]
+    assert isinstance(total.response_times_cache, EarlierTimes)
+    assert list(total.response_times_cache.values()), "a run's first seconds are compared with nothing"
 
 
 def what_workers_have_measured_is_shown_in_one_go() -> None:
@@ -228,6 +252,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     only_locust_listens_to_requests,
     rows_are_ours_and_merge,
     old_seconds_are_forgotten,
+    a_rows_earlier_times_are_read_as_locust_keeps_them,
     what_workers_have_measured_is_shown_in_one_go,
     the_program_has_the_functions_that_signals_look_for,
     events_have_the_names_that_we_listen_to,

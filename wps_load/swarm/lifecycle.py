@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 RUN_ATTRIBUTE = "wps_run"
 """An attribute of Locust's parsed options, which travel to the workers when users are spawned: the run's identity."""
+KEPT_SECONDS, PRINTED_SECONDS = 60, 3600
+"""Locust reads the last dozen, and prints all that there are with --json and --json-file. A row takes 0.1 KB each."""
 
 
 class Lifecycle:
@@ -256,7 +258,7 @@ class Lifecycle:
             say=self.console.say,
             end=self._end_run,
             table=table,
-            stats=self.environment.stats,
+            forget=self._forget_old_seconds,
         )
         setattr(self.environment.parsed_options, RUN_ATTRIBUTE, orjson.dumps(run.identity).decode())
         run.start()
@@ -301,6 +303,11 @@ class Lifecycle:
 
     def _table(self, config: RunConfig) -> LocustTable:
         return LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}), config.names)
+
+    def _forget_old_seconds(self) -> None:
+        """Locust's, of each row; its JSON has those that are kept."""
+        printed = self.parsed.get("json") or self.parsed.get("json_file")
+        locust_seam.forget_old_seconds(self.environment.stats, PRINTED_SECONDS if printed else KEPT_SECONDS)
 
     def _warn(self, kind: str, sentence: str) -> None:
         """Each kind of failure is reported once a run; how often it was, the tables say."""

@@ -133,17 +133,17 @@ def bucket_by(bucket: Callable[[float], float]) -> None:
     stats.bucket_response_time = bucket  # type: ignore[assignment]
 
 
-def forget_old_seconds(stats: Any, keep: int = 3600) -> None:
+def forget_old_seconds(stats: Any, seconds: int, points: int = 3600) -> None:
     """Of each row Locust keeps how many requests every second had, for ever; it reads the last dozen.
 
     Of its charts' points, one each five seconds, a long run keeps every second one of the older half.
     """
     for entry in (*stats.entries.values(), stats.total):
         for course in (entry.num_reqs_per_sec, entry.num_fail_per_sec):
-            for second in list(course)[:-keep]:
+            for second in list(course)[:-seconds]:
                 del course[second]
-    if len(stats.history) > keep:
-        del stats.history[1 : keep // 2 : 2]
+    if len(stats.history) > points:
+        del stats.history[1 : points // 2 : 2]
 
 
 def others_listen(environment: Any) -> bool:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from locust.stats import RequestStats
-
 from wps_load.clock import now_ns
 from wps_load.report.model import Outside
-from wps_load.swarm import locust_seam
 from wps_load.swarm.abort import AbortWatch
 from wps_load.swarm.bus import Bus
 from wps_load.swarm.collector import Collector
@@ -24,13 +21,13 @@ from wps_load.swarm.shapes import UsersInSteps
 from wps_load.swarm.wanted import LocustCrowd
 
 FORGET_EVERY = 60
-"""Seconds after which Locust's oldest are forgotten."""
+"""Seconds after which Locust's old figures are forgotten."""
 
 
 class Run:
     """`end()`: there is nothing more to find out.
 
-    `stats`: Locust's. `table`: of them, in a master, what its workers have measured.
+    `forget()`: Locust's old figures. `table`: of Locust's, in a master, what its workers have measured.
     """
 
     def __init__(
@@ -44,12 +41,12 @@ class Run:
         say: Callable[[str], None],
         end: Callable[[], None],
         table: WorkersTable | None,
-        stats: RequestStats,
+        forget: Callable[[], None],
     ) -> None:
         config = plan.config
         self.reporter = reporter
         self._table = table
-        self._stats = stats
+        self._forget = forget
         self.conductor = Conductor(plan, crowd, on_second=self._second)
         if table is not None:
             self.conductor.collector.on_counted = table.take
@@ -102,7 +99,7 @@ class Run:
         if self._table is not None:
             self._table.show()
         if not collector.timeline.count % FORGET_EVERY:
-            locust_seam.forget_old_seconds(self._stats)
+            self._forget()
         self.reporter.second(collector)
         hopeless = self._abort.hopeless(now_ns()) if self._abort is not None else None
         if hopeless is not None:
