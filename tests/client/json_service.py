@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
 from wsproto import events as ws
 
@@ -66,7 +66,7 @@ class JsonService:
         self.on_message = on_message
         self._pongs = pongs
         self._reads = reads
-        self._server = Server(self._serve)
+        self._server = Server(self.serve)
 
     def _rest(self, sock: Any, head: str) -> None:
         body = head.partition("\r\n\r\n")[2]
@@ -82,7 +82,7 @@ class JsonService:
         for peer in self.peers:
             say(peer, type="message", **{"from": "server"}, dataType="text", data=data)
 
-    def _serve(self, sock: Any, head: str) -> None:
+    def serve(self, sock: Any, head: str) -> None:
         if head.startswith("POST"):
             self._rest(sock, head)
             return
@@ -115,7 +115,7 @@ class JsonService:
     def connection_string(self) -> str:
         return f"Endpoint=http://127.0.0.1:{self._server.port};AccessKey={DEFAULT_EMULATOR_KEY};Version=1.0;"
 
-    def __enter__(self) -> JsonService:
+    def __enter__(self) -> Self:
         self._server.__enter__()
         return self
 
