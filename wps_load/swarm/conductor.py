@@ -1,11 +1,11 @@
-"""Conducts one run, as a pure state machine: it is fed with messages and time, and says what is to be sent.
+"""Conducts one run, as a pure state machine: it gets messages and the time, and returns what is to be sent.
 
     CONNECT -> SETTLE -> WARMUP -> MEASURE -> DRAIN_FINALS -> DRAIN_ACCOUNTS -> DONE
 
-Changes of phase are instants in the future, in the coordinator's clock, so that all agents change at the same one.
-The drain: `End` (stop publishing at an instant) -> every agent's `Finals` (what its publishers sent) -> `Expect` (all
-finals, to every agent) -> every agent's `Accounts`, when nothing is outstanding or the time is up.
-An agent that does not answer in time, or is gone, is *lost*: its last report counts, and the run is invalid.
+Changes of phase are instants in the future, in the coordinator's clock, so that all agents change at the same one. The
+drain: `End` (stop publishing at an instant) -> every agent's `Finals` (what its publishers sent) -> `Expect` (the
+finals that an agent can hear) -> every agent's `Accounts`, when nothing is outstanding or the time is up. An agent that
+does not answer in time, or is gone, is *lost*: its last report counts, and the run is invalid.
 """
 
 from __future__ import annotations
@@ -47,32 +47,32 @@ from wps_load.swarm.run_plan import AgentState, Crowd, RunPlan, end_instant, req
 logger = logging.getLogger(__name__)
 
 LEAD_NS = 200 * NS_PER_MS
-"""Between deciding a phase change and its instant: ample for a message to every worker of a site."""
+"""From deciding a phase change to its instant: ample time for a message to every worker of a site."""
 ANSWER_NS = 5 * NS_PER_S
-"""How long an agent may take to answer in the drain, or to tell of a user, beyond the drain, or the connect, itself."""
+"""How long an agent may take, beyond the drain or the connect itself, to answer or to report a user."""
 FOREVER_NS = 1 << 62
 
 
 class Phase(Enum):
-    """What the conductor waits for."""
+    """The phases, each with the event that ends it."""
 
     CONNECT = auto()
-    """Locust has started all users."""
+    """Ends when Locust has started all users."""
     SETTLE = auto()
-    """Every user has connected, or failed once."""
+    """Ends when every user has connected, or failed once."""
     WARMUP = auto()
-    """The measure phase's instant; publishing is announced."""
+    """Ends at the measure phase's instant; publishing is announced."""
     MEASURE = auto()
-    """Somebody ends the run."""
+    """Ends when the drain is requested."""
     DRAIN_FINALS = auto()
-    """All agents have said what their publishers sent."""
+    """Ends when all agents have reported what their publishers sent."""
     DRAIN_ACCOUNTS = auto()
-    """All agents have sent their accounts."""
+    """Ends when all agents have sent their accounts."""
     DONE = auto()
 
 
 class Conductor:
-    """`on_second(collector)`: after each second that all agents have reported."""
+    """`on_second(collector)` is called after each second that all agents have reported."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class Conductor:
         self.collector = Collector(plan.started_ns, plan.config, on_second)
         self.phase = Phase.CONNECT
         self.phases: list[tuple[str, int]] = []
-        """The phases that people are shown, and since when."""
+        """The phases that people are shown, with their beginnings."""
         self.roster = Roster(self.collector, own_host)
         self.mixture = plan.config.mixture(plan.users)
         self.requested = Requested(plan.config.connect_timeout_ns + ANSWER_NS, requested_parts(plan, self.mixture))
@@ -97,9 +97,9 @@ class Conductor:
         self.measure_end_ns: int | None = None
         self.ended_ns: int | None = None
         self.trouble: str | None = None
-        """Why the run was broken off, in a sentence."""
+        """Why the run was broken off, in one sentence."""
         self.reset_ns: int | None = None
-        """When the statistics were reset for the last time."""
+        """The instant of the last reset of the statistics."""
         self._crowd = crowd
         self._spawned = False
         self._windows: list[Window] = []
@@ -108,16 +108,16 @@ class Conductor:
         self._attendance = Attendance(plan.users)
         self._end: End | None = None
         self._expected: Expectations | None = None
-        """Once all finals are known."""
+        """Set once all finals are known."""
         self._ordinals: dict[str, int] = {}
         self._deadline_ns = 0
         self._enter("connect", plan.started_ns)
 
-    # -- as others read it -----------------------------------------------------------------------------------
+    # -- the state for readers -----------------------------------------------------------------------------------
 
     @property
     def stopping(self) -> bool:
-        """The drain has begun."""
+        """Whether the drain has begun."""
         return self.phase in (Phase.DRAIN_FINALS, Phase.DRAIN_ACCOUNTS, Phase.DONE)
 
     def phase_at(self, now_ns: int) -> str:
@@ -126,12 +126,12 @@ class Conductor:
 
     @property
     def planned_end_ns(self) -> int | None:
-        """Where `-t` puts the beginning of the drain."""
+        """The instant at which `-t` puts the beginning of the drain."""
         run_time_ns = self.plan.run_time_ns
         return None if run_time_ns is None else self.plan.started_ns + run_time_ns
 
     def measured_s(self, now_ns: int) -> float | None:
-        """Length of the measure phase so far, which every rate is divided by; None before it begins."""
+        """The length of the measure phase so far, by which every rate is divided; None before it begins."""
         if self.measure_start_ns is None:
             return None
         end_ns = now_ns if self.measure_end_ns is None else self.measure_end_ns
@@ -139,14 +139,14 @@ class Conductor:
 
     @property
     def settled(self) -> bool:
-        """Every user that is expected has connected, or failed once."""
+        """Whether every expected user has connected, or failed once."""
         claimed = self.roster.claimed
         return claimed >= self._crowd.expected().playing and self.roster.settled >= claimed
 
     # -- time ------------------------------------------------------------------------------------------------
 
     def tick(self, now_ns: int, alive: Iterable[str]) -> Actions:
-        """Some times a second. `alive`: the agents that are heard of."""
+        """Called a few times a second. `alive`: the agents whose heartbeats arrive."""
         if self.phase is Phase.DONE:
             return []
         self._note_requested(now_ns)
@@ -186,7 +186,7 @@ class Conductor:
         return not self.plan.scenario_users or self.settled or now_ns >= self._deadline_ns
 
     def _publish(self, now_ns: int) -> Actions:
-        """Sets the instants of warm-up and measure, and tells the agents."""
+        """Sets the instants of warm-up and measure phase, and sends them to the agents."""
         says: Actions = [Say(self._how_settled(now_ns))] if self.plan.scenario_users else []
         self._ordinals = {agent: at for at, agent in enumerate(sorted(self.roster.agents))}
         begin = now_ns + (LEAD_NS if self.plan.scenario_users else 0)
@@ -227,19 +227,19 @@ class Conductor:
     def _window_for(self, agent: str, window: Window) -> Send:
         return Send(window._replace(ordinal=self._ordinals.get(agent), agents=len(self._ordinals)), agent)
 
-    # -- what somebody asks for ------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------
 
     def set_rate(self, per_second: int, at_ns: int) -> Actions:
-        """From `at_ns` on all publishers together are to send so many messages a second."""
+        """From `at_ns` on, all publishers together send this many messages a second."""
         self._rate = Rate(per_second, at_ns)
         return [Send(self._rate)]
 
     def retry(self) -> Actions:
-        """Users that back off try to connect soon: what refused them is over."""
+        """Makes users that back off retry soon, because the reason for the refusals is gone."""
         return [Send(Retry())]
 
     def reset(self, now_ns: int) -> Actions:
-        """Statistics start anew everywhere, at one instant. In Locust's own words: reset stats."""
+        """Statistics start again everywhere at one instant: Locust's "reset stats"."""
         if self.stopping:
             return []
         at = self.reset_ns = now_ns + LEAD_NS
@@ -253,7 +253,7 @@ class Conductor:
         return [Send(Reset(at, self.epoch)), *self._open_window(self.epoch, at, self._publish_until_ns(at))]
 
     def drain(self, now_ns: int) -> Actions:
-        """Publishing stops, and the agents' accounts are asked for. Again: does nothing."""
+        """Stops publishing and requests the agents' accounts. A second call does nothing."""
         if self.stopping:
             return []
         self._note_requested(now_ns)
@@ -288,11 +288,11 @@ class Conductor:
     # -- agents ----------------------------------------------------------------------------------------------
 
     def received(self, agent: str, run: int, message: ToCoordinator, now_ns: int) -> Actions:
-        """`run`: the number of the run that the message is of."""
+        """Handles an agent's message. `run`: the number of the run that the message belongs to."""
         if run != self.plan.number or self.phase is Phase.DONE:
             return []
         if agent not in self.roster.agents and not isinstance(message, Hello):
-            return []  # from before it said hello
+            return []  # sent before its hello
         return HEARD[type(message)](self, agent, message, now_ns)
 
     def _hello(self, agent: str, hello: Hello, now_ns: int) -> Actions:
@@ -301,31 +301,30 @@ class Conductor:
         return [*(Send(message, agent) for message in drain if message is not None), *self._keep_time(now_ns)]
 
     def _keep_time(self, now_ns: int) -> Actions:
-        """Clocks are asked for and told; those that are known for the first time are told what is planned."""
+        """Sends clock requests and new lines; an agent whose clock is known for the first time gets the plan."""
         actions: Actions = [AskClock(agent) for agent in self.roster.clocks.due(now_ns)]
         for agent, line in self.roster.clocks.news(now_ns):
             actions.append(Send(Clock(*line), agent))
             if not self.roster.agents[agent].timed:
-                actions += self._plan(self.roster.agents[agent], now_ns)
+                actions += self._plan(agent, now_ns)
         return actions
 
-    def _plan(self, state: AgentState, now_ns: int) -> Actions:
-        state.timed = True
+    def _plan(self, agent: str, now_ns: int) -> Actions:
+        waiting = self.roster.time_known(agent)
         actions: Actions = []
-        if not self.stopping:  # a window that came after the end would be published in
-            actions += [self._window_for(state.agent, window) for window in self._windows]
-            actions += [Send(each, state.agent) for each in (self._rate, self._present) if each is not None]
-        return actions + (self._grant(state.agent, state.waiting, now_ns) if state.waiting else [])
+        if not self.stopping:  # a window that came after the end would start publishing again
+            actions += [self._window_for(agent, window) for window in self._windows]
+            actions += [Send(each, agent) for each in (self._rate, self._present) if each is not None]
+        return actions + (self._grant(agent, waiting, now_ns) if waiting else [])
 
     def _claim(self, agent: str, claim: Claim, now_ns: int) -> Actions:
-        state = self.roster.agents[agent]
-        if state.timed:
+        if self.roster.agents[agent].timed:
             return self._grant(agent, claim.users, now_ns)
-        state.waiting += claim.users
+        self.roster.wait(agent, claim.users)
         return []
 
     def _grant(self, agent: str, count: int, now_ns: int) -> Actions:
-        self._note_requested(now_ns)  # what they are asked for begins with their slots
+        self._note_requested(now_ns)  # a request begins with its slots
         return [Send(self.roster.grant(agent, count, now_ns, self._crowd), agent)]
 
     def _release(self, agent: str, release: Release, _: int) -> Actions:
@@ -345,14 +344,12 @@ class Conductor:
         return self._keep_time(now_ns)
 
     def _finals(self, agent: str, finals: Finals, _: int) -> Actions:
-        state = self.roster.agents[agent]
-        state.finals, state.clock, state.hears = finals.streams, finals.clock, finals.hears
+        self.roster.finals(agent, finals)
         return []
 
     def _accounts(self, agent: str, accounts: Accounts, _: int) -> Actions:
         self.collector.finish(agent, accounts)
-        self.roster.agents[agent].finished = True
-        self.roster.back(agent)
+        self.roster.finish(agent)
         return []
 
     def _note_requested(self, now_ns: int) -> None:
@@ -370,7 +367,7 @@ def _has_finished(state: AgentState) -> bool:
 
 
 class _Step(NamedTuple):
-    """When a phase is over, which follows, and what that one begins with."""
+    """How a phase ends: the condition, the next phase, and what that one begins with."""
 
     over: Callable[[Conductor, int], bool]
     following: Phase
@@ -384,7 +381,7 @@ _STEPS: dict[Phase, _Step] = {
     Phase.DRAIN_FINALS: _Step(Conductor._finals_are_in, Phase.DRAIN_ACCOUNTS, Conductor._ask_for_accounts),
     Phase.DRAIN_ACCOUNTS: _Step(Conductor._accounts_are_in, Phase.DONE, Conductor._close),
 }
-"""The phases that end by themselves. `drain` ends those before it, MEASURE among them."""
+"""The phases that end by themselves. `drain` ends the phases before it, MEASURE among them."""
 
 HEARD: dict[type[Any], Callable[[Conductor, str, Any, int], Actions]] = {
     Hello: Conductor._hello,
@@ -396,4 +393,4 @@ HEARD: dict[type[Any], Callable[[Conductor, str, Any, int], Actions]] = {
     Finals: Conductor._finals,
     Accounts: Conductor._accounts,
 }
-"""What each message of an agent does."""
+"""The conductor's handler of each kind of message from an agent."""

@@ -1,4 +1,4 @@
-"""The agents of a run: who is there, whose clock is known, who has which index, who is lost, who has answered. Pure."""
+"""The agents of a run: presence, clocks, indices, and answers in the drain. The only writer of `AgentState`. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import chain
 
 from wps_load.swarm.clocks import ClockSync
 from wps_load.swarm.collector import Collector
-from wps_load.swarm.messages import Grant, Move, Status
+from wps_load.swarm.messages import Finals, Grant, Move, Status
 from wps_load.swarm.run_plan import AgentState, Crowd
 from wps_load.swarm.slots import SlotAllocator
 
@@ -16,18 +16,18 @@ logger = logging.getLogger(__name__)
 
 
 class Roster:
-    """An agent that is not heard of, or does not answer in time, is *lost*: the collector waits for it no more."""
+    """An agent that is silent, or does not answer in time, is *lost*: the collector no longer waits for it."""
 
     def __init__(self, collector: Collector, own_host: str | None) -> None:
         self.agents: dict[str, AgentState] = {}
         self.lost: set[str] = set()
         self.away: set[str] = set()
-        """Agents that were not heard of for seconds, and came back."""
+        """Agents that were silent for seconds, and came back."""
         self.clocks = ClockSync(own_host)
         self._collector = collector
         self._slots = SlotAllocator()
         self.version = 0
-        """Another one whenever other users are there."""
+        """Changes whenever the set of present users changes."""
 
     def join(self, agent: str, host: str, now_ns: int) -> None:
         if agent in self.agents:
@@ -41,6 +41,16 @@ class Roster:
         state.settled, state.joiners, state.joined = status.settled, status.joiners, status.joined
         self._collector.connected(agent, status.open)
 
+    def time_known(self, agent: str) -> int:
+        """The agent's clock is known. Returns the number of users that have waited for it."""
+        state = self.agents[agent]
+        state.timed = True
+        return state.waiting
+
+    def wait(self, agent: str, users: int) -> None:
+        """These users wait until the agent's clock is known."""
+        self.agents[agent].waiting += users
+
     # -- users -----------------------------------------------------------------------------------------------
 
     @property
@@ -50,7 +60,7 @@ class Roster:
 
     @property
     def indices(self) -> Iterator[int]:
-        """Of the users that are there."""
+        """The indices of the users that are present."""
         return chain.from_iterable(state.indices for state in self.agents.values())
 
     @property
@@ -59,7 +69,7 @@ class Roster:
         return sum(state.settled for state in self.agents.values())
 
     def grant(self, agent: str, count: int, now_ns: int, crowd: Crowd) -> Grant:
-        """Places for `count` users of this agent, of those that `crowd` is asked for."""
+        """Places for `count` users of this agent, out of the users that `crowd` has requested."""
         if self.claimed + count > crowd.requested():
             self._give_up_places()
         state, slots = self.agents[agent], self._slots.claim(count, now_ns, crowd.spawn_rate())
@@ -70,29 +80,29 @@ class Roster:
         return Grant(slots)
 
     def move(self, index: int, to: int, now_ns: int, per_second: float) -> tuple[str, Move] | None:
-        """The user `index` is to take the free place `to`: by which agent, and how; None: it is not there any more."""
+        """Moves the user `index` to the free place `to`: returns its agent and the message; None: it has left."""
         agent = next((name for name, state in self.agents.items() if index in state.indices), None)
         if agent is None:
             return None
         state, slot = self.agents[agent], self._slots.take(to, now_ns, per_second)
-        state.claimed += 1  # until the old one is released
+        state.claimed += 1  # until the old index is released
         state.indices.add(to)
         self.version += 1
         return agent, Move(index, slot)
 
     def release(self, agent: str, index: int) -> None:
         state = self.agents[agent]
-        if index in state.indices:  # else it was given up for lost, and is back
+        if index in state.indices:  # else its agent was lost, gave up the index, and is back
             state.indices.remove(index)
             state.claimed -= 1
             self.version += 1
             self._slots.release(index)
 
     def _give_up_places(self) -> None:
-        """The places of workers that are not heard of are free again.
+        """Frees the places of silent workers.
 
-        Locust starts their users on others, which take over their indices, and so their parts. Until then these workers
-        may come back to them.
+        Locust starts their users on other workers, which take over their indices, and so their parts. Until then the
+        silent workers may come back to them.
         """
         for agent in self.lost:
             self._abandon(self.agents[agent])
@@ -109,7 +119,7 @@ class Roster:
     # -- who is there ----------------------------------------------------------------------------------------
 
     def hear_of(self, alive: set[str]) -> None:
-        """`alive`: the agents that are heard of now. One that has sent its accounts may go."""
+        """`alive`: the agents whose heartbeats arrive. An agent that has sent its accounts may leave."""
         for agent in set(self.agents) - alive - self.lost:
             if not self.agents[agent].finished:
                 logger.warning(
@@ -121,7 +131,7 @@ class Roster:
             self.back(agent)
 
     def back(self, agent: str) -> None:
-        """It was paused, or cut off; what it counted meanwhile it still has."""
+        """A lost agent is back: it was paused or cut off, and still has what it counted meanwhile."""
         if agent in self.lost:
             logger.warning("A worker that had not answered for some time is back.")
             self.lost.discard(agent)
@@ -129,12 +139,22 @@ class Roster:
             self.clocks.back(agent)
             self._collector.join(agent)
 
+    def finals(self, agent: str, finals: Finals) -> None:
+        """The agent has reported what its publishers sent."""
+        state = self.agents[agent]
+        state.finals, state.clock, state.hears = finals.streams, finals.clock, finals.hears
+
+    def finish(self, agent: str) -> None:
+        """The agent has sent its accounts, even if it was lost."""
+        self.agents[agent].finished = True
+        self.back(agent)
+
     def _lose(self, agent: str) -> None:
         self.lost.add(agent)
         self._collector.leave(agent)
 
     def silent(self, answered: Callable[[AgentState], bool]) -> list[str]:
-        """Those whose answer is still waited for."""
+        """The agents whose answers are still missing."""
         return [name for name, state in self.agents.items() if name not in self.lost and not answered(state)]
 
     def give_up(self, answered: Callable[[AgentState], bool]) -> None:
