@@ -23,8 +23,8 @@ def installed(name: str) -> str:
     ("requirements", "level", "found"),
     [
         (["locust<2.48,>=2.43.4", "psutil>=5.9"], Level.PASS, "2 packages"),
-        (["PyJWT>=2.11", "psutil>=5.9"], Level.FAIL, "PyJWT is 2.10.1, needed is >=2.11"),
-        (["locust<2.46,>=2.43.4"], Level.FAIL, "locust is 2.47.0, needed is <2.46,>=2.43.4"),
+        (["PyJWT>=2.11", "psutil>=5.9"], Level.FAIL, "PyJWT is 2.10.1, expected >=2.11"),
+        (["locust<2.46,>=2.43.4"], Level.FAIL, "locust is 2.47.0, expected <2.46,>=2.43.4"),
         (["orjson>=3.10"], Level.FAIL, "orjson is missing"),
         (['orjson>=3.10; extra == "test"', "psutil"], Level.PASS, "1 packages"),
         (['uvloop>=9; sys_platform == "nowhere"'], Level.PASS, "0 packages"),

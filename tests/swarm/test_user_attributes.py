@@ -25,8 +25,8 @@ def test_what_is_right(attributes: dict[str, Any]) -> None:
 
 def test_what_is_wrong_is_told_by_class_and_attribute() -> None:
     assert faults(user_id=42, groups="lobby") == [
-        "Chatter.user_id: user_id is 42 (int); needed is a str",
-        "Chatter.groups: groups is of type str; needed is a list of names",
+        "Chatter.user_id: user_id is 42 (int); expected a str",
+        "Chatter.groups: groups is of type str; expected a list of names",
     ]
 
 
@@ -57,12 +57,12 @@ def test_groups_are_known_before_the_run_unless_each_user_has_its_own() -> None:
 def test_every_wrong_attribute_of_a_class_is_told_at_once_and_read_as_not_set() -> None:
     attributes = {"protocol": "amqp", "hub": "1st", "roles": ["webpubsub.fly"], "auth": property(lambda self: "query")}
     assert faults(**attributes) == [
-        "Chatter.protocol: protocol is 'amqp'; needed is one of " + ", ".join(PROTOCOLS),
-        "Chatter.hub: hub is '1st'; needed is a letter, then at most 127 letters, digits or any of _`,.[]",
-        "Chatter.roles: roles: needed is a comma-separated list of webpubsub.joinLeaveGroup and "
+        "Chatter.protocol: protocol is 'amqp'; expected one of " + ", ".join(PROTOCOLS),
+        "Chatter.hub: hub is '1st'; expected a letter, then at most 127 letters, digits or any of _`,.[]",
+        "Chatter.roles: roles: expected a comma-separated list of webpubsub.joinLeaveGroup and "
         "webpubsub.sendToGroup, also with .GROUP, webpubsub.joinLeaveGroups.PATTERN or "
         "webpubsub.sendToGroups.PATTERN; or none",
-        "Chatter.auth: auth is of type property; needed is one value for the whole class",
+        "Chatter.auth: auth is of type property; expected one value for the whole class",
     ]
     found = task_class(type("Chatter", (), attributes))
     assert (found.protocol, found.hub, found.roles, found.auth) == (None, None, None, None)
@@ -71,10 +71,10 @@ def test_every_wrong_attribute_of_a_class_is_told_at_once_and_read_as_not_set() 
 @pytest.mark.parametrize(
     ("attributes", "sentence"),
     [
-        ({"protocol": 5}, "Chatter.protocol: protocol is 5 (int); needed is a str"),
-        ({"roles": 5}, "Chatter.roles: roles is of type int; needed is a list of roles, or a text"),
-        ({"roles": [b"x"]}, "Chatter.roles: roles[0] is of type bytes; needed is a str"),
-        ({"auth": "body"}, "Chatter.auth: auth is 'body'; needed is one of query, header"),
+        ({"protocol": 5}, "Chatter.protocol: protocol is 5 (int); expected a str"),
+        ({"roles": 5}, "Chatter.roles: roles is of type int; expected a list of roles, or a text"),
+        ({"roles": [b"x"]}, "Chatter.roles: roles[0] is of type bytes; expected a str"),
+        ({"auth": "body"}, "Chatter.auth: auth is 'body'; expected one of query, header"),
     ],
 )
 def test_wrong_types(attributes: dict[str, Any], sentence: str) -> None:

@@ -79,7 +79,7 @@ def at_least(value: object, least: float, name: str) -> float:
 def function(callback: Callback) -> Callback:
     """Raises WrongType."""
     if not callable(callback):
-        raise WrongType(f"callback is of type {type(callback).__name__}; needed is a function")
+        raise WrongType(f"callback is of type {type(callback).__name__}; expected a function")
     return callback
 
 

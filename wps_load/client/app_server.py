@@ -175,7 +175,7 @@ class AppServerClient:
         try:
             judged = judged_roles(names.text(each, "roles") for each in roles)
         except ValueError as error:
-            raise WrongValue(f"roles: needed is {error}") from None
+            raise WrongValue(f"roles: expected {error}") from None
         token = mint_client_token(
             connection,
             self._context.settings.hub,
@@ -214,11 +214,11 @@ def make_sender(context: PopulationContext) -> RestSender:
 def _name(value: object, argument: str) -> None:
     """An id that the service knows, or does not. Raises WrongType, WrongValue."""
     if not names.text(value, argument).strip():
-        raise WrongValue(f"{argument} is {value!r}; needed is a text that is not empty")
+        raise WrongValue(f"{argument} is {value!r}; expected a text that is not empty")
 
 
 def _permission(permission: object, connection_id: object, group: object) -> None:
     if names.text(permission, "permission") not in PERMISSIONS:
-        raise WrongValue(f"permission is {str(permission)[:40]!r}; needed is one of {', '.join(PERMISSIONS)}")
+        raise WrongValue(f"permission is {str(permission)[:40]!r}; expected one of {', '.join(PERMISSIONS)}")
     _name(connection_id, "connection_id")
     names.group_name(group)

@@ -59,10 +59,10 @@ def client_url(body: bytes) -> str:
         try:
             answer = orjson.loads(text)
         except orjson.JSONDecodeError:
-            raise NoClientUrl(f"its body is no whole JSON; needed is {_FORMS}") from None
+            raise NoClientUrl(f"its body is no whole JSON; expected {_FORMS}") from None
         url = _of_object(answer) if isinstance(answer, dict) else answer
     if not isinstance(url, str):
-        raise NoClientUrl(f"its JSON has no Client URL; needed is {_FORMS}")
+        raise NoClientUrl(f"its JSON has no Client URL; expected {_FORMS}")
     return _usable(url)
 
 
@@ -71,7 +71,7 @@ def _text(body: bytes) -> str:
     try:
         return body.decode(encoding).strip()
     except UnicodeDecodeError:
-        raise NoClientUrl(f"its body is not text in UTF-8; needed is {_FORMS}") from None
+        raise NoClientUrl(f"its body is not text in UTF-8; expected {_FORMS}") from None
 
 
 def _of_object(answer: dict[str, Any]) -> Any:
@@ -96,7 +96,7 @@ def _usable(url: str) -> str:
             if url.lstrip().startswith("<")
             else f"what it gives as Client URL is none: {error}"
         )
-        raise NoClientUrl(f"{what}; needed is {_FORMS}") from None
+        raise NoClientUrl(f"{what}; expected {_FORMS}") from None
 
 
 def shown_body(body: bytes, encoding: str | None, url: Url) -> str:

@@ -44,10 +44,11 @@ def page() -> str:
         "",
         "<!-- Made by `python -m wps_load.commands.options > docs/options.md`; a test compares it. -->",
         "",
-        "Each is a flag, a key of a `--config` file (without the dashes), a variable (`--wps-rate`: `LOCUST_WPS_RATE`)",
-        "and, where the last column says so, a field of Locust's page. A flag outdoes a variable, a variable a file;",
-        "so does one that says the same thing in another way (`--wps-rate` a file's `wps-total-rate`).",
-        "`wps-load options WORD` finds one. Locust's own options are in `locust --help`.",
+        "Each option is a flag, a key of a `--config` file (without the dashes), an environment variable",
+        "(`--wps-rate`: `LOCUST_WPS_RATE`) and, where the last column says so, a field of Locust's page. A flag",
+        "overrides a variable, and a variable a file, also if that sets the same thing in another way (`--wps-rate`",
+        "overrides a file's `wps-total-rate`). `wps-load options WORD` searches the options. Locust's own options are",
+        "in `locust --help`.",
     ]
     for group, options in grouped():
         lines += ["", f"## {group.title}", "", f"{group.about[0].upper()}{group.about[1:]}.", ""]

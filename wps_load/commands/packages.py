@@ -42,7 +42,7 @@ def versions(requirements: Iterable[str], installed: Callable[[str], str]) -> Ch
             wrong.append(f"{requirement.name} is missing")
             continue
         if not requirement.specifier.contains(found, prereleases=True):
-            wrong.append(f"{requirement.name} is {found}, needed is {requirement.specifier}")
+            wrong.append(f"{requirement.name} is {found}, expected {requirement.specifier}")
     if wrong:
         return Check("packages", Level.FAIL, "; ".join(wrong), "install wps-load again: pip install --upgrade wps-load")
     return Check("packages", Level.PASS, f"{count} packages, all in tested versions")

@@ -19,7 +19,7 @@ from wps_load.clock import NS_PER_S
 from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.settings.load import load
 from wps_load.settings.options import BY_FLAG, OPTIONS
-from wps_load.settings.outdone import without_outdone
+from wps_load.settings.overrides import without_overridden
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import levels, repeated_keys
 from wps_load.settings.target import HOST
@@ -108,7 +108,7 @@ def parse_run(
     count = found.read("--users", whole)
     spawn_rate = found.read("--spawn-rate", _positive)
     run_time_s = found.read("--run-time", _seconds)
-    sources = without_outdone(vars(arguments), levels(parser.get_source_to_settings_dict(), argv, _FLAGS))
+    sources = without_overridden(vars(arguments), levels(parser.get_source_to_settings_dict(), argv, _FLAGS))
     try:
         config = load(
             vars(arguments),

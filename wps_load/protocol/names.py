@@ -19,7 +19,7 @@ def group_name(value: object, argument: str = "group") -> str:
     """`value`, if it may name a group. Raises WrongType, WrongValue."""
     name = text(value, argument)
     if not name.strip():
-        raise WrongValue(f"{argument} is {name!r}; needed is a name that is not empty and not only blanks")
+        raise WrongValue(f"{argument} is {name!r}; expected a name that is not empty and not only blanks")
     if len(name) > MAX_GROUP_CHARS:
         raise WrongValue(f"{argument} has {len(name):,} characters; allowed are {MAX_GROUP_CHARS:,}")
     return name
@@ -28,7 +28,7 @@ def group_name(value: object, argument: str = "group") -> str:
 def group_names(value: object, argument: str = "groups") -> tuple[str, ...]:
     """`value`, if it is a list of groups. Raises WrongType, WrongValue."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        raise WrongType(f"{argument} is {_described(value)}; needed is a list of names")
+        raise WrongType(f"{argument} is {_described(value)}; expected a list of names")
     return tuple(group_name(each, f"{argument}[{at}]") for at, each in enumerate(value))
 
 
@@ -47,14 +47,14 @@ def user_id(value: object, argument: str = "user_id") -> str | None:
         return None
     name = text(value, argument)
     if not name.strip():
-        raise WrongValue(f"{argument} is {name!r}; needed is a text that is not empty, or None")
+        raise WrongValue(f"{argument} is {name!r}; expected a text that is not empty, or None")
     return name
 
 
 def text(value: object, argument: str) -> str:
     """`value`, if it is text that UTF-8 can hold. Raises WrongType, WrongValue."""
     if not isinstance(value, str):
-        raise WrongType(f"{argument} is {_described(value)}; needed is a str")
+        raise WrongType(f"{argument} is {_described(value)}; expected a str")
     try:
         value.encode()
     except UnicodeEncodeError as error:

@@ -7,21 +7,21 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from wps_load.workload.values import parts
 
 MOST = 4096
-"""A network interface of a VM has 256; whoever names more has mistyped a range."""
+"""A VM's network interface has at most 256 addresses; a range with more is a typing error."""
 _ALLOWED = "addresses of this host, such as 10.0.0.4,10.0.0.5 or 10.0.0.4-10.0.0.23"
 
 IpAddress = IPv4Address | IPv6Address
 
 
 def source_addresses(text: str) -> tuple[str, ...]:
-    """Each address once, in the order given. Raises ValueError with what is allowed."""
+    """Each address once, in the order given. Raises ValueError, which says what is allowed."""
     found: dict[str, None] = {}
     for part in parts(text):
         first, dash, last = part.partition("-")
         low = _address(first)
         high = _address(last) if dash else low
         if low.version != high.version or int(high) < int(low):
-            raise ValueError(f"{_ALLOWED}; {part} is no range from a lower to a higher address")
+            raise ValueError(f"{_ALLOWED}; {part} is not a range from a lower to a higher address")
         if int(high) - int(low) >= MOST:
             raise ValueError(f"{_ALLOWED}; at most {MOST:,} of them, and {part} has {int(high) - int(low) + 1:,}")
         found |= dict.fromkeys(str(type(low)(number)) for number in range(int(low), int(high) + 1))
@@ -35,7 +35,7 @@ def _address(text: str) -> IpAddress:
     try:
         found = ip_address(text)
     except ValueError:
-        raise ValueError(f"{_ALLOWED}; {text or 'nothing'} is no IP address") from None
+        raise ValueError(f"{_ALLOWED}; {text or 'nothing'} is not an IP address") from None
     if found.is_unspecified or found.is_multicast:
-        raise ValueError(f"{_ALLOWED}; {text} is the address of no single host")
+        raise ValueError(f"{_ALLOWED}; {text} is not the address of a single host")
     return found

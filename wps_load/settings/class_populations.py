@@ -1,4 +1,4 @@
-"""A population of each User class that has tasks of its own, and what is wrong in what the classes say."""
+"""A population for each User class that has tasks of its own, and the faults in what the classes say."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _KEY = "give a connection string, whose key signs"
 def populations_of(
     classes: Sequence[TaskClass], options: Population, *, plays_scenario: bool, roles_given: bool
 ) -> tuple[Population, ...]:
-    """All populations of a run: that of the options, if users play the scenario, and one of each class.
+    """All populations of a run: that of the options, if users play the scenario, and one for each class.
 
-    A single one has no name. `roles_given`: by an option.
+    A single population has no name. `roles_given`: an option sets the roles.
     """
     found = [_population_of(each, options, roles_given=roles_given) for each in classes]
     if plays_scenario or not found:
@@ -39,7 +39,7 @@ def _population_of(each: TaskClass, options: Population, *, roles_given: bool) -
         options,
         user_class=each.name,
         calls_rest=each.rest,
-        users=Share(count=0),  # Locust deals them out
+        users=Share(count=0),  # Locust distributes them
         scenario=LOCUSTFILE,
         protocol=protocol,
         hub=each.hub or options.hub,
@@ -49,7 +49,7 @@ def _population_of(each: TaskClass, options: Population, *, roles_given: bool) -
 
 
 def class_faults(classes: Sequence[TaskClass], options: Population, target: Target) -> Iterator[Fault]:
-    """Everything that cannot be: two classes of one name, and what a target without a key cannot give."""
+    """Every fault of the classes: two with one name, and features that the target cannot provide without a key."""
     yield from _name_faults(classes)
     if not target.makes_tokens:
         for each in classes:

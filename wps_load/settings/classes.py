@@ -1,4 +1,4 @@
-"""User classes of a locustfile with tasks of their own: what each says instead of the options."""
+"""User classes of a locustfile that have tasks of their own, with the attributes that override options."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _STEP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[^A-Za-z0-9
 class TaskClass:
     """One User class.
 
-    None: the option holds. `rest`: its tasks call REST and have no connection; else `groups` are joined with every
-    connection, where they are known before the run.
+    None means that the option applies. `rest`: its tasks call REST and have no connection; else every connection joins
+    `groups`, if they are known before the run.
     """
 
     name: str
@@ -26,5 +26,5 @@ class TaskClass:
 
     @property
     def population(self) -> str:
-        """What its population is called: `ChatUser` -> `chat-user`; empty where the name has no Latin letter."""
+        """The name of its population: `ChatUser` -> `chat-user`; empty if the name has no Latin letter."""
         return re.sub(r"^[^a-z]+", "", "-".join(filter(None, _STEP.split(self.name))).lower())

@@ -1,7 +1,7 @@
 """Where sockets really go, if not to the host that the endpoint names: `--wps-connect-host`. Pure.
 
-A reverse proxy forwards to the resource, a private endpoint has an address of its own: tokens are made for the endpoint
-all the same, and what stands in front looks at the Host header and at the name in the TLS handshake (SNI).
+A reverse proxy forwards to the resource, and a private endpoint has an address of its own. Tokens are still made for
+the endpoint, but the proxy looks at the Host header and at the name in the TLS handshake (SNI).
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 from wps_load.urls import host_and_port, shown_host
 
-_ALLOWED = "HOST or HOST:PORT, and behind a comma nothing, sni (HOST's own name in TLS and Host header) or another name"
+_ALLOWED = "HOST or HOST:PORT, then optionally a comma and sni (HOST's own name in TLS and Host header) or another name"
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectHost:
-    """`port` None: the endpoint's. `name`: in SNI and Host header; None: the endpoint's."""
+    """`port` None: the endpoint's. `name`: the name in SNI and Host header; None: the endpoint's."""
 
     host: str
     port: int | None = None
@@ -23,7 +23,7 @@ class ConnectHost:
 
     @classmethod
     def parse(cls, text: str) -> ConnectHost:
-        """Raises ValueError with what is allowed."""
+        """Reads the option's text. Raises ValueError, which says what is allowed."""
         location, comma, name = (part.strip() for part in text.partition(","))
         try:
             host, port = host_and_port(location)

@@ -1,4 +1,4 @@
-"""What is said of Microsoft Entra ID: which credential, for which service, and how client tokens are dealt out. Pure.
+"""Settings of Microsoft Entra ID: which credential, for which service, and how client tokens are shared. Pure.
 
 Source: Azure Web PubSub documentation, "Authorize from application"; azure-identity's documentation of its credentials.
 """
@@ -28,10 +28,7 @@ _RESOURCE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who asks Entra ID for tokens, and for which: `credential` is one of `CREDENTIALS`, no secret.
-
-    `authority` None: AZURE_AUTHORITY_HOST, else the public cloud's.
-    """
+    """Who requests tokens from Entra ID, and for which service. `credential` is one of `CREDENTIALS`, not a secret."""
 
     credential: str
     scope: str
@@ -50,7 +47,7 @@ class AzureResource:
 class ClientTokens:
     """How many client tokens there are.
 
-    `pool`: so many, with as many user ids; `each`: one for each user; neither: one for all, without a user id.
+    `pool`: this many, with as many user ids; `each`: one for each user; neither: one for all, without a user id.
     """
 
     each: bool = False
@@ -70,7 +67,7 @@ class ClientTokens:
 
 
 def endpoint(text: str) -> str:
-    """`scheme://host[:port]`. Raises ValueError; over http:// the token could be read on the way."""
+    """Reads `scheme://host[:port]`. Raises ValueError, also for http://, where the token could be read on the way."""
     text = unquoted(text)
     if "accesskey=" in text.lower():
         raise ValueError(f"{_ENDPOINT}; a connection string goes into --wps-connection-string")
@@ -79,14 +76,14 @@ def endpoint(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"{_ENDPOINT}; {error}") from None
     if url.credentials or url.target != "/":
-        raise ValueError(f"{_ENDPOINT}, and nothing behind it")
+        raise ValueError(f"{_ENDPOINT}and nothing after it")
     if not url.tls and not _is_loopback(url.host):
         raise ValueError(f"{_ENDPOINT}: a token is sent over https:// only, except to this machine")
     return f"{url.scheme}://{url.authority}"
 
 
 def authority(text: str) -> str:
-    """`https://host`, as azure-identity wants it."""
+    """Reads an authority as azure-identity needs it: `https://host`."""
     allowed = "an https:// address such as https://login.microsoftonline.com"
     try:
         url = Url.parse(text if "://" in text else f"https://{text}")
@@ -98,14 +95,14 @@ def authority(text: str) -> str:
 
 
 def scope(text: str) -> str:
-    """A resource with /.default behind it, which is added where it is missing."""
+    """Reads a scope: a resource with /.default after it, which is added if it is missing."""
     if "://" not in text or any(character.isspace() for character in text):
         raise ValueError("a resource and /.default, such as https://webpubsub.azure.com/.default")
     return text if text.endswith("/.default") else f"{text.rstrip('/')}/.default"
 
 
 def resource_id(text: str) -> str:
-    """A resource's id as Azure Resource Manager writes it."""
+    """Reads a resource's id as Azure Resource Manager writes it."""
     text = unquoted(text).rstrip("/")
     if not _RESOURCE.fullmatch(text):
         raise ValueError(
@@ -115,7 +112,7 @@ def resource_id(text: str) -> str:
 
 
 def default_scope(endpoint: str) -> str:
-    """The scope of the cloud that the endpoint's name belongs to; of a domain of one's own, the public one's."""
+    """The scope of the cloud that the endpoint's name belongs to; the public cloud's for a custom domain."""
     host = Url.parse(endpoint).host
     return next((scope for domain, scope in _SCOPES.items() if host.endswith(domain)), _PUBLIC_SCOPE)
 

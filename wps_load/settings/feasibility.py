@@ -1,7 +1,7 @@
-"""Whether the load that is asked for can come about: users, spawn rate and run time, Locust's own defaults counted in.
+"""Whether the requested load is possible: users, spawn rate and run time, with Locust's own defaults.
 
-One fault says one way out. A locustfile whose own LoadTestShape sets the number of users is not judged, nor the time
-of one without users that play a scenario: its tasks begin when they like.
+Each fault names one way out. A locustfile whose own LoadTestShape sets the number of users is not judged, nor is the
+time of one without users that play a scenario: its tasks begin when they like.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ if TYPE_CHECKING:
 
 
 LEAST_S = 1.0
-"""What must be left to measure when all are connected and the warm-up is over."""
+"""The time that must be left to measure when all users are connected and the warm-up is over."""
 LEAD_S = 0.2
-"""Between the last connection and the first message, on all workers (`swarm.coordinator.LEAD_NS`)."""
+"""From the last connection to the first message, on all workers (`swarm.coordinator.LEAD_NS`)."""
 STEP_S = 6.0
-"""The shortest step of a search: its load comes on, and is measured (`swarm.load_stepper`)."""
+"""The shortest step of a search: the load takes effect, and is measured (`swarm.load_stepper`)."""
 USUAL_S = 10.0
 FASTEST = 1000
-"""The advice connects everybody within the usual time, half of the time there is, and at most so many a second."""
+"""The advised spawn rate connects everybody in this time or half of the run, but is never above the second figure."""
 
 
 def unreachable(
     config: RunConfig, locustfile: Locustfile, wrong: frozenset[str], *, default_rate: bool
 ) -> Iterator[Fault]:
-    """Every fault of the load. `wrong`: flags refused already. `default_rate`: nobody has given a spawn rate."""
+    """Every fault of the load. `wrong`: flags that are refused already. `default_rate`: no spawn rate was given."""
     numbers = [*_numbers(config)]
     yield from numbers
     changing = next(
@@ -97,7 +97,7 @@ class _Load:
         yield from self._silent(users, left_s - LEAD_S)
 
     def _silent(self, users: int, left_s: float) -> Iterator[Fault]:
-        """A rate at which the first message comes after the end."""
+        """The fault of a rate at which the first message would come after the end."""
         config = self.config
         rates = config.planned_rates(users)
         per_s = float(sum(rate or 0 for rate in rates))
@@ -128,7 +128,7 @@ class _Load:
             )  # fmt: skip
 
     def _steps_out_of_reach(self, plan: Stages) -> Iterator[Fault]:
-        """One fault for all of them: the first, and the spawn rate that is enough for each."""
+        """One fault for all steps: the first of them, and a spawn rate that is enough for each."""
         sentence, enough = "", 0
         for before, step in pairwise((LoadStep(0, 0), *plan.steps)):
             change, lasts_s = abs(step.value - before.value), step.duration_ns / NS_PER_S
@@ -145,7 +145,7 @@ class _Load:
     # -- a search --------------------------------------------------------------------------------------------------
 
     def search(self) -> Iterator[Fault]:
-        """Time for one step at least, and for the highest load of the range to come on."""
+        """A search needs time for at least one step, and to reach the highest load of its range."""
         config, run_time_s = self.config, self.config.run_time_s
         assert config.capacity is not None
         if run_time_s is None:
@@ -170,7 +170,7 @@ class _Load:
         return self.config.warmup_ns / NS_PER_S
 
     def _ramp_s(self, users: int) -> float:
-        """From the first connection's slot to the last one's."""
+        """Seconds from the first connection's slot to the last one's."""
         return (users - 1) / self.config.spawn_rate
 
     @property

@@ -1,4 +1,4 @@
-"""The options in the order in which a person needs them: for `wps-load options`, docs/options.md and the web form."""
+"""The options in the order in which people need them: for `wps-load options`, docs/options.md and the web form."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ GROUPS = (
     ),
 )
 FIRST = ("--wps-target", "--wps-scenario", "--wps-mix", "--wps-protocol", "--wps-rate", "--wps-slo")
-"""What most runs differ in: the form shows these before it shows groups."""
+"""The options in which most runs differ: the form shows these first, and groups below them."""
 _REST = Group("Others", "chance, faults, the web page", "")
 
 
 def grouped() -> Iterator[tuple[Group, list[Option]]]:
-    """Every option once: those that no group names stand in the last one."""
+    """Every option once; an option that no group names goes into the last one."""
     named = {option.flag for group in GROUPS for option in group.options}
     for group in GROUPS:
         yield group, group.options
@@ -63,7 +63,7 @@ def grouped() -> Iterator[tuple[Group, list[Option]]]:
 
 
 def on_form() -> tuple[list[Option], list[tuple[Group, list[Option]]]]:
-    """What the form shows at once, and what it folds away by groups."""
+    """The options that the form shows at once, and those that it folds away by groups."""
     first = [BY_FLAG[flag] for flag in FIRST if flag in BY_FLAG]
     groups = [(group, [option for option in options if option not in first]) for group, options in grouped()]
     return first, groups

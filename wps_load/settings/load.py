@@ -1,6 +1,6 @@
-"""The options' texts, read and judged at once: `load` makes a `RunConfig` of them, or names every fault.
+"""Reads and judges the options' texts together: `load` makes a `RunConfig` of them, or names every fault.
 
-All faults are collected before it raises, so that a user mends them in one go. Nothing here connects.
+All faults are collected before it raises, so that a user can correct them in one go. Nothing here connects.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wps_load.workload.scenarios import LOCUSTFILE, ROWS, Scenario
 
 REDACTED = "[redacted]"
 DEFAULT_SPAWN_RATE = 1.0
-"""Locust's: users per second."""
+"""Locust's default spawn rate, in users per second."""
 
 
 def load(
@@ -42,15 +42,15 @@ def load(
     locustfile: Locustfile | None = None,
     judged: bool = False,
 ) -> RunConfig:
-    """The run of these options.
+    """Makes the run that these options describe.
 
-    `values`: Locust's parsed options by `Option.dest`, and its `host`; others in it are ignored.
+    `values`: Locust's parsed options by `Option.dest`, and its `host`; any others are ignored.
 
-    `sources`: where each option that is set came from, by dest (`sources.levels`), so that a target by flag outdoes one
-    in a file, and a text that is set but empty is told from none. `users` None: nothing says how many. Then a mix of
-    numbers has its own, a mix of shares is refused, and other runs have `users_if_unset`; if that is None, too, the
-    number is not known yet (the web page asks). `spawn_rate` None: Locust's default. `judged`: a master has already
-    judged whether the options go together. Raises ConfigError with every fault.
+    `sources`: where each option that is set came from, by dest (`sources.levels`). With it, a target given by a flag
+    overrides one in a file, and an empty text differs from an option that is not set. `users` None: nothing says how
+    many. Then a mix of numbers has its own number, a mix of shares is refused, and other runs have `users_if_unset`; if
+    that is None too, the number is not known yet (the web page asks for it). `spawn_rate` None: Locust's default.
+    `judged`: a master has already judged whether the options go together. Raises ConfigError with every fault.
     """
     given = GivenTarget(sources or {}, environ, values.get(HOST), locustfile or Locustfile())
     if str(values.get(BY_FLAG["--wps-target"].dest) or "").strip() == "emulator":
@@ -112,7 +112,7 @@ def load(
 def _shown(
     texts: Mapping[str, str | bool], row: Scenario, seed: int, target: Target, *, mix: bool
 ) -> Iterator[tuple[str, str | bool | None]]:
-    """The options' texts for settings: nothing secret, and what the scenario or chance chose filled in."""
+    """The options' texts for settings, without secrets and with the values that the scenario or chance chose."""
     chosen = {**row.own_defaults(str(texts["--wps-protocol"])), "--wps-slo": row.slo or "none"}
     chosen = {} if mix else chosen  # each population has its own
     chosen |= {"--wps-seed": str(seed)}
@@ -120,7 +120,7 @@ def _shown(
         chosen["--wps-qos"] = ""
     if texts["--wps-payload-file"]:
         chosen["--wps-payload"] = ""
-    chosen |= {"--wps-endpoint": target.url} if target.identity is not None else {}  # Locust's host may have given it
+    chosen |= {"--wps-endpoint": target.url} if target.identity is not None else {}  # it may come from Locust's host
     for option in OPTIONS:
         text = texts[option.flag]
         if option.secret:

@@ -1,7 +1,7 @@
-"""`--wps-mix`: a TOML file of populations, read and judged at once. What their options mean is `load`'s affair.
+"""`--wps-mix`: a TOML file of populations, read and judged at once. `load` interprets their options.
 
-Each `[[population]]` has a name, so many users, and options that shape a load, as on the command line but without
-`--wps-`; those that it does not have come from there.
+Each `[[population]]` has a name, a number or share of users, and options that shape a load, as on the command line but
+without `--wps-`. The options that it does not set come from the command line.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ class PopulationTable:
     texts: Mapping[str, str | bool]
 
     def key(self, flag: str) -> str:
-        """What the file calls an option."""
+        """The file's key for an option."""
         return flag.removeprefix("--wps-")
 
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """A file that was read: `name` is its stem, which runs are called after, `file` its name for messages."""
+    """A mix file that was read. `name`: its stem, which also names the runs; `file`: its name for messages."""
 
     name: str
     file: str
     tables: tuple[PopulationTable, ...]
 
     def where(self, table: PopulationTable, key: str) -> str:
-        """How a fault names a key."""
+        """The name of a key in a fault's sentence."""
         return f"{self.file}, population {table.name}, {key}"
 
 
@@ -65,7 +65,7 @@ def population_options(fields: frozenset[str]) -> tuple[Option, ...]:
 
 
 class _Reader:
-    """Reads the tables and collects what is wrong with them."""
+    """Reads the tables and collects their faults."""
 
     def __init__(self, file: str, allowed: Mapping[str, Option]) -> None:
         self._file = file
@@ -143,19 +143,17 @@ class _Reader:
 
 
 def read(content: str, path: str, fields: frozenset[str]) -> tuple[Mix, list[Fault]]:
-    """The mix in a file's content, and everything that is wrong with it. `fields`: of `Population`."""
+    """The mix in a file's content, and all of its faults. `fields`: of `Population`."""
     file = PurePath(path).name
     name = PurePath(path).stem or "mix"
     reader = _Reader(file, {option.flag.removeprefix("--wps-"): option for option in population_options(fields)})
     try:
         document = tomllib.loads(content)
     except tomllib.TOMLDecodeError as error:
-        return Mix(name, file, ()), [Fault(file, None, f"TOML, which this is not: {error}")]
+        return Mix(name, file, ()), [Fault(file, None, f"TOML, but this is not: {error}")]
     for key in document:
         if key != "population":
-            reader.fault(
-                "", key, None, "only [[population]] tables; options of the whole run are given beside --wps-mix"
-            )
+            reader.fault("", key, None, "only [[population]] tables; give the whole run's options beside --wps-mix")
     rows = document.get("population")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows) or not rows:
         reader.fault("", "population", None, "at least one [[population]] table, in double brackets")
@@ -170,7 +168,9 @@ def read(content: str, path: str, fields: frozenset[str]) -> tuple[Mix, list[Fau
 def _together(file: str, tables: tuple[PopulationTable, ...]) -> Iterator[Fault]:
     names = [table.name for table in tables]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        yield Fault(f"{file}, population {name}, name", None, f"{names.count(name)} populations have it: one each")
+        yield Fault(
+            f"{file}, population {name}, name", None, f"{names.count(name)} populations have it: give each its own"
+        )
     shares = sum((table.users.fraction or Fraction(0) for table in tables), Fraction(0))
     if shares > 1:
         yield Fault(f"{file}, users", None, f"the shares add up to {float(shares * 100):g}%: at most 100%")
@@ -180,9 +180,11 @@ def _together(file: str, tables: tuple[PopulationTable, ...]) -> Iterator[Fault]
             continue
         where = f"{file}, population {table.name}, listens-to"
         if heard == table.name:
-            yield Fault(where, heard, "another population: its own groups it joins anyway")
+            yield Fault(where, heard, "another population: it joins its own groups anyway")
         elif heard not in names:
-            others = ", ".join(name for name in dict.fromkeys(names) if name != table.name) or "there is no other one"
+            others = (
+                ", ".join(name for name in dict.fromkeys(names) if name != table.name) or "there is no other population"
+            )
             yield Fault(where, heard, f"the name of another population: {others}")
 
 
@@ -196,9 +198,9 @@ def _plain(value: object) -> str:
 def _unknown(key: str, allowed: Mapping[str, Option]) -> str:
     bare = key.removeprefix("--").removeprefix("wps-").replace("_", "-")
     if bare in allowed or bare in _OWN_KEYS:
-        return f"it is called {bare} here"
+        return f"in this file it is {bare}"
     if f"--wps-{bare}" in BY_FLAG:
-        return f"it holds for the whole run: give --wps-{bare} beside --wps-mix"
+        return f"it applies to the whole run: give --wps-{bare} beside --wps-mix"
     near = get_close_matches(bare, [*_OWN_KEYS, *allowed], 1)
     meant = f"did you mean {near[0]}? " if near else ""
     return f"{meant}A population has {', '.join([*_OWN_KEYS, *sorted(allowed)])}"

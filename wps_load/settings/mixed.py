@@ -1,4 +1,4 @@
-"""The populations of a mix: the command line's options with those of a table upon them, judged alone and together."""
+"""The populations of a mix: each table's options over those of the command line, judged alone and together."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from wps_load.workload.standing import addressed_by, has_groups, senders_to
 from wps_load.workload.values import Share
 
 _OF_FEW = ("--wps-lifetime", "--wps-stream-length", "--wps-cut", "--wps-slow")
-"""Options that only some scenarios have a use for."""
+"""Options that only some scenarios use."""
 _JOIN = "webpubsub.joinLeaveGroup"
 _NOBODY = Share(count=0)
 _SUMMED = ("--wps-total-rate", "--wps-publishers", "--wps-groups", "--wps-cut")
-"""What counts something of a whole load: as a default of several populations it would count that several times."""
+"""Options that count the whole load. As a default of several populations, each would be counted several times."""
 _OF_SENDERS = "rest_publish fail_ratio < 1%"
 
 
@@ -37,11 +37,11 @@ class Mixed:
     populations: tuple[Population, ...]
     faults: tuple[Fault, ...]
     texts: Mapping[str, object]
-    """The command line's, by flag."""
+    """The command line's texts, by flag."""
 
     @classmethod
     def read(cls, path: str, content: str, options: Reader, seed: int) -> Mixed:
-        """`options`: the command line's, which hold where a table says nothing else."""
+        """Reads a mix. `options`: the command line's, which apply where a table says nothing else."""
         mix, faults = mix_file.read(content, path, POPULATION_FIELDS)
         populations = []
         for table in mix.tables:
@@ -56,12 +56,12 @@ class Mixed:
 
     @property
     def slo(self) -> str:
-        """The command line's."""
+        """The command line's SLOs."""
         return str(self.texts["--wps-slo"])
 
     @property
     def users(self) -> int | None:
-        """How many there are if nobody says: the sum, where all are numbers."""
+        """The number of users if no option gives it: the sum, if all populations have numbers."""
         counts = [each.users.count for each in self.populations]
         return None if None in counts else sum(count or 0 for count in counts) or None
 
@@ -71,7 +71,7 @@ class Mixed:
             yield Fault("--users", None, f"a number of users: the populations of {self.mix.file} are shares of it")
 
     def demands(self) -> tuple[dict[str, tuple[Slo, ...]], tuple[Slo, ...]]:
-        """Of the command line's SLOs those that name a population, by its name, and those of the whole run."""
+        """The command line's SLOs: those that name a population, by its name, and those of the whole run."""
         found = thresholds.parse(self.slo)
         by_name: dict[str, tuple[Slo, ...]] = {}
         for slo in found:
@@ -80,7 +80,7 @@ class Mixed:
         return by_name, tuple(slo for slo in found if not slo.population)
 
     def conflicts(self, config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -> Iterator[Fault]:
-        """Everything that does not go together, in a population, between them, and in the whole run."""
+        """All conflicts: within a population, between populations, and in the whole run."""
         yield from self._of_the_run(config, given, wrong)
         counts = None if config.peak_users is None else config.mixture(config.peak_users).counts
         for number, (table, population) in enumerate(zip(self.mix.tables, self.populations, strict=True)):
@@ -89,7 +89,9 @@ class Mixed:
             alone = replace(
                 config, populations=(replace(population, slos=()),), users=users, stages=None, capacity=None
             )
-            joins = {"--wps-groups"} if table.listens_to is not None else set()  # of the other population, so many each
+            joins = (
+                {"--wps-groups"} if table.listens_to is not None else set()
+            )  # of the other population, this many in each
             for fault in population_conflicts(alone, frozenset(table.texts.keys() - joins)):
                 key = fault.option.removeprefix("--").removeprefix("wps-").replace(" and --wps-", ", ")
                 yield replace(fault, option=self.mix.where(table, key))
@@ -119,7 +121,7 @@ class Mixed:
         if receivers and all(others[each].users == _NOBODY for each in receivers):
             yield Fault(
                 self.mix.where(table, "users"), str(table.users),
-                "it sends to single users and there are none: give it users, or a population that listens to it",
+                "it sends to single users, but there are none: give it users, or a population that listens to it",
             )  # fmt: skip
         metrics = set(population.metrics)
         if senders_to(others, number):
@@ -151,7 +153,7 @@ class Mixed:
         yield from run_conflicts(config, given, wrong)
 
     def _summed(self, flag: str) -> Iterator[Fault]:
-        """The command line's number must be that of one population, which then has all of it."""
+        """A number on the command line must belong to one population, which then has all of it."""
         names = [
             table.name
             for table, population in zip(self.mix.tables, self.populations, strict=True)
@@ -161,13 +163,15 @@ class Mixed:
         if flag == "--wps-publishers" and Share.parse(text).fraction is not None:
             return  # a share of each is a share of all
         if len(names) > 1:
-            yield Fault(flag, text, f"{', '.join(names)} would each have all of it: give {key} in their tables")
+            yield Fault(flag, text, f"{', '.join(names)} would each have all of it: set {key} in their tables")
         elif not names:
-            yield Fault(flag, text, "no population takes it: each says otherwise in its table, or has no use for it")
+            yield Fault(
+                flag, text, "no population uses it: each has a value of its own in its table, or does not need it"
+            )
 
 
 def _takes(flag: str, table: PopulationTable, population: Population) -> bool:
-    """Whether a population has a use for a number of the command line that its table does not set."""
+    """Whether a population uses a number of the command line that its table does not set."""
     row = population.scenario_row
     if flag == "--wps-total-rate":
         return row.publishes and "--wps-rate" not in table.texts
@@ -182,7 +186,7 @@ def _population(table: PopulationTable, reader: Reader, seed: int) -> Population
     if listens and "--wps-publishers" not in table.texts and not plays_itself:
         found["scenario"] = LISTENER
     row = ROWS[found["scenario"]]
-    for flag in _OF_FEW:  # of the command line: for those who have a use for it
+    for flag in _OF_FEW:  # of the command line: for the populations that use it
         if flag not in table.texts and flag not in row.own_options:
             found[BY_FLAG[flag].field] = None
     if not row.publishes or row.needs_key:
@@ -190,8 +194,8 @@ def _population(table: PopulationTable, reader: Reader, seed: int) -> Population
             if flag not in table.texts:
                 found[BY_FLAG[flag].field] = False
     if "--wps-rate" in table.texts and "--wps-total-rate" not in table.texts:
-        found["total_rate"] = None  # of the command line, which the table's rate replaces
-    if "--wps-slo" not in table.texts:  # of REST senders alone, what they send is demanded of those who hear it
+        found["total_rate"] = None  # the command line's, which the table's rate replaces
+    if "--wps-slo" not in table.texts:  # what REST senders send is judged where it is received
         found["slo"] = _OF_SENDERS if table.users == _NOBODY else ""
     population, roles_given = build(found, reader, seed)
     roles = population.roles

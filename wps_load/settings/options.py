@@ -1,6 +1,6 @@
-"""Every `--wps-*` option, once: its flag, default, help, and how its text is read.
+"""Every `--wps-*` option, once: its flag, default and help, and how its text is read.
 
-The table makes argparse's arguments, the web form and `load`.
+argparse's arguments, the web form and `load` are all made from this table.
 
 Options are plain strings and switches, because Locust's master packs them for its workers; `""` is "not set".
 """
@@ -26,23 +26,23 @@ from wps_load.workload.values import Share, duration_ns, positive_duration_ns, r
 
 
 class PageAccess(StrEnum):
-    """Who may set an option on the web page, which has no login by default and is reached by other hosts."""
+    """Who may set an option on the web page, which has no login by default and can be reached from other hosts."""
 
     FIELD = "field"
-    """Anybody: it shapes the load."""
+    """Anybody: the option shapes the load."""
     TARGET = "target"
-    """It decides whom we talk to, and trust: anybody, if the page was opened with `--wps-allow-target-change`."""
+    """The option decides whom we talk to and trust: anybody, if the page has `--wps-allow-target-change`."""
     NEVER = "never"
-    """Nobody: it names a file, a folder, a credential or a port of this host, or says what the page may do."""
+    """Nobody: it names a file, folder, credential or port of this host, or says what the page may do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. `parse` raises ValueError with what is allowed; `field` is where RunConfig keeps the value.
+    """One option. `parse` raises ValueError, which says what is allowed; `field` is where RunConfig keeps the value.
 
-    `default` False makes it a switch. `choices`: the only values allowed. A secret's value is never shown.
-    `page`: who may set it on the web page; a secret nobody, whatever it says. `shapes`: it shapes the load: runs that
-    differ in it cannot be compared. `local`: it is about one host, so that a master tells its workers nothing of it.
+    `default` False makes it a switch. `choices`: the only values allowed. A secret's value is never shown. `page`: who
+    may set it on the web page; nobody may set a secret there. `shapes`: it shapes the load, so runs that differ in it
+    cannot be compared. `local`: it is about one host, so a master does not send it to its workers.
     """
 
     flag: str
@@ -82,7 +82,7 @@ class Option:
 
     @property
     def label(self) -> str:
-        """The help's first part, up to a semicolon: as much as a field of the web form has room for."""
+        """The help's first part, up to a semicolon: as much as fits a field of the web form."""
         return self.help.partition("; ")[0]
 
     @property
@@ -98,10 +98,10 @@ class Option:
 
 
 OptionValues = Mapping[str, Any]
-"""Values or texts by dest, as Locust has parsed or a form has sent them; each row of `OPTIONS` reads its own."""
+"""Values or texts by dest, parsed by Locust or sent by a form; each row of `OPTIONS` reads its own."""
 
 TARGET_FLAGS = ("--wps-connection-string", "--wps-client-url", "--wps-negotiate-url", "--wps-endpoint")
-"""What is tested. Locust's own `--host` is beside them, and the variable `target.AZURE_VARIABLE`."""
+"""The options that choose the target, beside Locust's own `--host` and the variable `target.AZURE_VARIABLE`."""
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -145,8 +145,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-client-tokens", "client_tokens", "shared",
-        "with Entra ID, whose client tokens the service makes: shared (one for all connections of a hub with the same "
-        "roles, without a user id), pool:N (N of them, with N user ids) or each (a REST call for each user)",
+        "with Entra ID, how many client tokens the service makes: shared (one for all connections of a hub with the "
+        "same roles, without a user id), pool:N (N of them, with N user ids) or each (a REST call for each user)",
         entra.ClientTokens.parse,
     ),
     Option(
@@ -156,7 +156,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-role-wait", "role_wait_ns", "2m",
-        "how long the start waits for a missing role; assignments take minutes", duration_ns,
+        "how long the start waits for a missing role; a new assignment takes minutes", duration_ns,
     ),
     Option(
         "--wps-authority", "authority", "",
@@ -172,13 +172,14 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "--wps-connect-host", "connect_host", "",
         "where sockets and REST calls really go: a reverse proxy or a private address, HOST[:PORT]; tokens, SNI and "
-        "Host header stay those of the endpoint, except as HOST,sni (those of HOST) or HOST,NAME", ConnectHost.parse,
+        "Host header remain those of the endpoint; HOST,sni uses HOST for SNI and Host header, HOST,NAME uses NAME",
+        ConnectHost.parse,
         page=PageAccess.TARGET,
     ),
     Option(
         "--wps-bind", "bind", "",
-        "source addresses of this host, taken in turn: 10.0.0.4,10.0.0.5 or 10.0.0.4-10.0.0.23; each has 28,000 ports "
-        "of its own. Workers on other hosts need theirs: as a flag, a variable or in a file of their own",
+        "source addresses of this host, used in turn: 10.0.0.4,10.0.0.5 or 10.0.0.4-10.0.0.23; each has 28,000 ports "
+        "of its own. Workers on other hosts need their own: a flag, a variable or a file",
         source_addresses, page=PageAccess.NEVER, local=True,
     ),
     Option("--wps-hub", "hub", "bench", "hub", texts.hub),
@@ -198,8 +199,8 @@ OPTIONS: tuple[Option, ...] = (
     Option("--wps-protocol", "protocol", "json", f"one of {', '.join(PROTOCOLS)}", choices=PROTOCOLS, shapes=True),
     Option(
         "--wps-rate", "rate", "",
-        "messages per second of each publisher, open loop (1; stream: 20), or max: closed loop; there the next message "
-        "leaves when the previous one has come back", texts.rate_or_max,
+        "messages per second of each publisher, open loop (1; stream: 20), or max: closed loop, in which the next "
+        "message is sent when the previous one is back", texts.rate_or_max,
         shapes=True,
     ),
     Option(
@@ -235,18 +236,17 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option("--wps-ack", "ack", False, "publishers ask for acks, and their latency is measured", shapes=True),
     Option("--wps-no-echo", "no_echo", False, "publishers do not get their own copy", shapes=True),
-    Option("--wps-groups", "groups", "", "number of groups; not set: as the scenario says", whole, shapes=True),
+    Option("--wps-groups", "groups", "", "number of groups; not set: the scenario's default", whole, shapes=True),
     Option(
         "--wps-group-size", "group_size", "",
-        "members of each group; with --wps-groups, groups x size beyond the users puts users into "
-        "several groups",
+        "members of each group; with --wps-groups, users are in several groups if groups x size exceeds the users",
         whole,
         shapes=True,
     ),
     Option(
         "--wps-publishers", "publishers", "",
         "how many of the users publish, a number or a share (10%); REST scenarios: how many senders "
-        "run beside the users; not set: as the scenario says", Share.parse,
+        "run beside the users; not set: the scenario's default", Share.parse,
         shapes=True,
     ),
     Option(
@@ -256,13 +256,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-stream-length", "stream_length_ns", "",
-        "stream: how long each stream is (10s); its fragments are of --wps-payload bytes, at --wps-rate",
+        "stream: length of each stream (10s); its fragments have --wps-payload bytes and are sent at --wps-rate",
         positive_duration_ns,
         shapes=True,
     ),
     Option(
         "--wps-streams", "streams", "1",
-        "stream: how many streams each publisher has open at once; its messages are dealt to them in turn",
+        "stream: how many streams each publisher has open at once; its fragments go to them in turn",
         lambda text: whole(text, 1, 1000), shapes=True,
     ),
     Option(
@@ -277,7 +277,8 @@ OPTIONS: tuple[Option, ...] = (
         shapes=True,
     ),
     Option(
-        "--wps-connect-timeout", "connect_timeout_ns", "15s", "from the decision to connect to usable",
+        "--wps-connect-timeout", "connect_timeout_ns", "15s",
+        "longest time from the decision to connect until the connection is usable",
         positive_duration_ns,
     ),
     Option(
@@ -291,13 +292,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-answer-timeout", "answer_timeout_ns", "10s",
-        "how long an ack, or the answer to a REST call, may take; after that it is a failure of its metric, as it is "
-        "when the drain ends", positive_duration_ns,
+        "how long an ack, or the answer to a REST call, may take; a later one, or one that is missing when the drain "
+        "ends, is a failure of its metric", positive_duration_ns,
     ),
     Option("--wps-settle", "settle_ns", "30s", "the longest wait for all users to be connected", duration_ns),
     Option(
         "--wps-warmup", "warmup_ns", "0s",
-        "publishing time left out of the messages' statistics", duration_ns,
+        "publishing time that the messages' statistics leave out", duration_ns,
     ),
     Option(
         "--wps-drain", "drain_ns", "5s",
@@ -305,7 +306,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-slo", "slo", "",
-        "SLOs, comma-separated: 'rtt p99 < 250ms, loss = 0'; none for none; not set: Azure's own "
+        "SLOs, comma-separated: 'rtt p99 < 250ms, loss = 0'; or none; not set: Azure's own "
         "definition", texts.slo,
     ),
     Option("--wps-slo-abort", "slo_abort", False, "stop early when an SLO is out of reach"),
@@ -331,13 +332,13 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-azure-resource", "azure_resource", "",
-        "the target's resource id, /subscriptions/...: at the end of a run its metrics are fetched from Azure Monitor "
-        "and laid under the report's time axis; with --wps-credential, else the default one", entra.resource_id,
+        "the target's resource id, /subscriptions/...: after a run its metrics are fetched from Azure Monitor and "
+        "shown on the report's time axis; uses --wps-credential, else the default credential", entra.resource_id,
         page=PageAccess.NEVER,
     ),
     Option(
         "--wps-report-dir", "report_dir", "reports",
-        "each run writes a folder of its own in it; empty: no files", page=PageAccess.NEVER,
+        "folder in which each run creates a folder of its own; empty: no files", page=PageAccess.NEVER,
     ),
     Option(
         "--wps-table", "table", False,
@@ -345,7 +346,7 @@ OPTIONS: tuple[Option, ...] = (
         "turns them off", page=PageAccess.NEVER,
     ),
     Option(
-        "--wps-seed", "seed", "", "everything random comes from it; not set: random, and recorded",
+        "--wps-seed", "seed", "", "seed of everything random; not set: a random one, which is recorded",
         lambda text: whole(text, 0, 2**63 - 1),
     ),
     Option(
@@ -372,7 +373,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         "--wps-prometheus-linger", "prometheus_linger_ns", "0s",
-        "how long a headless process serves --wps-prometheus-port after its run's end: for a last scrape",
+        "how long a headless process serves --wps-prometheus-port after its run's end, for a last scrape",
         duration_ns, page=PageAccess.NEVER,
     ),
     Option(

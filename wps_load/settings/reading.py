@@ -1,4 +1,4 @@
-"""Texts become values, option by option, and a population of these; what is wrong with them is collected."""
+"""Reads texts into values, option by option, and makes a population of them; collects what is wrong."""
 
 from __future__ import annotations
 
@@ -17,14 +17,16 @@ from wps_load.workload.scenarios import ROWS, default_roles
 
 
 def build(found: dict[str, Any], reader: Reader, seed: int) -> tuple[Population, bool]:
-    """The population of the values in `found`, of which it takes its own out; and whether its roles were given."""
+    """The population of the values in `found`, which loses them; and whether its roles were given."""
     row = ROWS[found["scenario"]]
     found["samples"] = reader.samples(found.pop("payload_file"), found["data_type"])
     for flag, text in row.own_defaults(found["protocol"]).items():
         option = BY_FLAG[flag]
         if text and (not reader.texts[flag] or flag in reader.wrong):
             found[option.field] = option.read(text)
-    found["no_echo"] = found["no_echo"] or (row.streams and found["protocol"] in row.protocols)  # nobody reads its own
+    found["no_echo"] = found["no_echo"] or (
+        row.streams and found["protocol"] in row.protocols
+    )  # no publisher reads its own stream
     found["slo"] = "" if found["slo"] == "none" else found["slo"] or row.slo
     found["slos"] = thresholds.parse(found["slo"])
     roles_given = found["roles"] is not None
@@ -35,7 +37,7 @@ def build(found: dict[str, Any], reader: Reader, seed: int) -> tuple[Population,
 
 
 class Reader:
-    """Reads the options one by one and collects what is wrong with them."""
+    """Reads the options one by one and collects their faults."""
 
     def __init__(self, values: OptionValues, sources: Mapping[str, SourceLevel]) -> None:
         self._values = values
@@ -46,16 +48,16 @@ class Reader:
         self.texts: dict[str, str | bool] = {}
 
     def upon(self, texts: Mapping[str, str | bool]) -> Reader:
-        """Another reader, with these texts, by dest, in the place of this one's."""
+        """Returns another reader in which these texts, by dest, replace this one's."""
         return Reader({**self._values, **texts}, self._sources)
 
     def read(self, option: Option) -> Any:
-        """The option's value; the default's where it is not set or, so that the rest can be judged, wrong."""
+        """The option's value; its default if it is not set or, so that the rest can be judged, if it is wrong."""
         raw = self._values.get(option.dest)
         if option.is_switch:
             return self._switch(option, raw)
         text = "" if raw is None else str(raw).strip()
-        cleared = raw is not None and option.field == "report_dir"  # the one whose empty text says something
+        cleared = raw is not None and option.field == "report_dir"  # the one option whose empty text means something
         if text and text != option.default:
             self.given.add(option.flag)
         if not text and raw is not None and not cleared and option.dest in self._sources:

@@ -1,6 +1,6 @@
-"""Settings that are right alone and wrong together: one row a rule, one sentence a fault.
+"""Settings that are right alone but wrong together: one row a rule, one sentence a fault.
 
-A rule names the options it reads; it is skipped where one of these is wrong already, so that a slip gives one fault.
+A rule names the options that it reads; it is skipped if one of these is wrong already, so that a slip gives one fault.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _KEY = "a connection string or --wps-endpoint, which give"
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What a rule sees: the settings, and which options the user set to something else than the default."""
+    """What a rule sees: the settings, and which options the user set to something other than the default."""
 
     config: RunConfig
     flags: frozenset[str]
@@ -49,12 +49,12 @@ def conflicts(config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -
 
 
 def run_conflicts(config: RunConfig, given: frozenset[str], wrong: frozenset[str]) -> Iterator[Fault]:
-    """As `conflicts`, of what holds for the whole run."""
+    """As `conflicts`, but only the rules about the whole run."""
     yield from _broken(Given(config, given - wrong), wrong, _OF_RUN)
 
 
 def population_conflicts(config: RunConfig, given: frozenset[str]) -> Iterator[Fault]:
-    """As `conflicts`, of the only population of `config`: of what holds for the whole run nothing is said."""
+    """As `conflicts`, but only the rules about the one population of `config`."""
     seen = Given(config, given)
     yield from _broken(seen, frozenset(), [rule for _, rule in _RULES if rule not in _OF_RUN])
     yield from _unused(seen)
@@ -89,7 +89,7 @@ def _key(seen: Given) -> Fault | None:
 
 
 def _endpoint(seen: Given) -> Fault | None:
-    """A ready URL leads to one of the service's two client endpoints, whose paths nobody needs to guess."""
+    """The Client URL's endpoint: the service has one path for MQTT clients and one for all others."""
     if seen.config.target.kind is not TargetKind.CLIENT_URL:
         return None
     traits, url = seen.config.population.traits, seen.config.target.url
@@ -111,7 +111,7 @@ def _roles(seen: Given) -> Fault | None:
 
 
 def _user_ids(seen: Given) -> Fault | None:
-    """A client token that several connections share makes one user of them."""
+    """Connections that share a client token are one user."""
     tokens = seen.config.client_tokens
     if seen.config.target.identity is None or tokens.each:
         return None
@@ -124,7 +124,7 @@ def _user_ids(seen: Given) -> Fault | None:
 
 
 def _unused(seen: Given) -> Iterator[Fault]:
-    """Options that this scenario has no use for: set by mistake, or in the wrong scenario."""
+    """Options that this scenario does not use: set by mistake, or with the wrong scenario."""
     name = seen.config.population.scenario
     row = ROWS[name]
     for flag in sorted({flag for other in SCENARIOS.values() for flag in other.own_options}):
@@ -176,7 +176,9 @@ def _slow(seen: Given) -> Fault | None:
     if plan.publishers < plan.members:
         return None
     return Fault(
-        "--wps-publishers", str(plan.publishers), "all users publish, and publishers do not read slowly: fewer of them"
+        "--wps-publishers",
+        str(plan.publishers),
+        "all users publish, and publishers do not read slowly: give fewer publishers",
     )
 
 
@@ -324,7 +326,7 @@ def _linger(seen: Given) -> Fault | None:
     config = seen.config
     if not config.prometheus_linger_ns or config.prometheus_port is not None:
         return None
-    return Fault("--wps-prometheus-linger", None, "nothing is served that could stay: give --wps-prometheus-port")
+    return Fault("--wps-prometheus-linger", None, "no metrics are served that could linger: give --wps-prometheus-port")
 
 
 _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
@@ -357,4 +359,4 @@ _RULES: tuple[tuple[tuple[str, ...], Rule], ...] = (
     (("--wps-prometheus-port", "--wps-prometheus-linger"), _linger),
 )
 _OF_RUN: Collection[Rule] = (_user_ids, _one_plan, _emulator_only, _keepalive, _units, _linger)
-"""The rules that are about the whole run; all others are about a population."""
+"""The rules about the whole run; all others are about a population."""

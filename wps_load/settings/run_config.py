@@ -1,4 +1,4 @@
-"""What a run is to do, as one frozen `RunConfig`; `load` makes it of the options' texts."""
+"""What a run is to do, as one frozen `RunConfig`, which `load` makes from the options' texts."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ class Population:
     `rate` None is the closed loop (`--wps-rate max`); `total_rate` replaces `rate`. `publishers`, `groups` and
     `group_size` None: the scenario's default (`workload.population.layout`).
 
-    `name`: empty where a run has one population only. `users`: how many of the run's users these are, all where there
-    are no others. `start_ns`, `stop_ns`: when they come and leave, from the run's start on; `stop_ns` None: at its end.
-    `listens_to`: the name of the population whose groups they join.
+    `name`: empty where a run has one population only. `users`: how many of the run's users belong to it: all of them if
+    it is the only one. `start_ns`, `stop_ns`: when they come and leave, counted from the run's start; `stop_ns` None:
+    at its end. `listens_to`: the name of the population whose groups they join.
     """
 
     user_class: str
-    """The User class of a locustfile whose users these are; empty: they play the scenario."""
+    """The User class of a locustfile that these users belong to; empty: they play the scenario."""
     calls_rest: bool
-    """Its users are app servers, which call REST from their tasks and have no connection."""
+    """Its users are app servers, which call REST from their tasks and have no connection of their own."""
     name: str = ""
     users: Share = EVERYONE
     start_ns: int = 0
@@ -87,49 +87,49 @@ class Population:
 
     @property
     def acked(self) -> bool:
-        """Publishers ask for acks; MQTT's above QoS 0 do by themselves."""
+        """Whether publishers ask for acks; with MQTT above QoS 0 they always do."""
         return self.ack or self.qos > 0
 
     @property
     def latencies(self) -> tuple[str, ...]:
-        """The latencies of messages that it can have, the most telling first."""
+        """The latencies of messages that it can have, the most informative first."""
         return latencies_of(self.scenario, self.protocol, ack=self.acked, no_echo=self.no_echo)
 
     @property
     def metrics(self) -> frozenset[str]:
-        """Those that it can have: an SLO on any other is refused before the run."""
+        """The metrics that it can have: an SLO on any other metric is refused before the run."""
         return metrics_of(self.scenario, self.protocol, ack=self.acked, no_echo=self.no_echo)
 
     @property
     def main_metric(self) -> str:
-        """The latency that it is about, as far as is known before the run."""
+        """The latency that it is about, as far as that is known before the run."""
         return main_metric(self.latencies, demanded(self.own_slos))
 
     @property
     def own_slos(self) -> tuple[Slo, ...]:
-        """Those that are not another population's: of a locustfile's classes each has all that were asked."""
+        """The SLOs that are not another population's; each of a locustfile's classes has all of them."""
         return tuple(slo for slo in self.slos if slo.population in ("", self.name))
 
     @property
     def samples_digest(self) -> str | None:
-        """Of the sample messages; None: they are generated."""
+        """A digest of the sample messages; None: messages are generated."""
         return hashlib.sha256(b"\n".join(self.samples)).hexdigest() if self.samples else None
 
     def publisher_rate(self, publishers: int) -> Fraction | None:
-        """Messages per second of each of `publishers`; None is the closed loop."""
+        """Messages per second of each of `publishers`; None: closed loop."""
         return self.total_rate / max(1, publishers) if self.total_rate is not None else self.rate
 
     @property
     def traits(self) -> Traits:
-        """What its protocol is."""
+        """The properties of its protocol."""
         return TRAITS[self.protocol]
 
     def published_plan(self) -> PayloadPlan:
-        """The messages as users publish them. Binary data stay raw: it is the codec that writes base64."""
+        """The messages as users publish them. Binary data remain raw, because the codec writes base64."""
         return self.payload_plan(envelope=self.traits.escapes(self.data_type))
 
     def payload_plan(self, *, envelope: bool) -> PayloadPlan:
-        """The messages; `envelope` True where a JSON document holds them, False for raw data and REST bodies."""
+        """The messages. `envelope`: True if a JSON document holds them, False for raw data and REST bodies."""
         if self.samples is not None:
             return PayloadPlan.from_samples(self.samples, self.data_type, envelope=envelope, seed=self.seed)
         return PayloadPlan.generated(self.payload, self.data_type, envelope=envelope, seed=self.seed)
@@ -137,7 +137,7 @@ class Population:
 
 _OF_MIXES = frozenset({"name", "users", "start_ns", "stop_ns", "listens_to"})
 POPULATION_FIELDS = frozenset(each.name for each in fields(Population)) - _OF_MIXES
-"""Those that options set."""
+"""The fields that options set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +147,9 @@ class RunConfig:
     target: Target
     populations: tuple[Population, ...]
     mix: str | None
-    """What a mix is called; None if the run is not a mix."""
+    """The name of a mix; None if the run is not one."""
     slos_of_all: tuple[Slo, ...]
-    """Of a mix: what is demanded of the whole run, beside what is of its populations."""
+    """In a mix: the SLOs of the whole run, beside those of its populations."""
     credential: str | None
     client_tokens: ClientTokens
     token_rate: Fraction
@@ -186,28 +186,26 @@ class RunConfig:
     spawn_rate: float
     run_time_s: float | None
     given: tuple[tuple[str, str | bool | None], ...] = field(repr=False)
-    """What `settings` shows of each option: its text, the default's where it was not set, a secret's
-    never.
-    """
+    """What `settings` shows of each option: its text, or the default if it was not set; never a secret."""
 
     @property
     def population(self) -> Population:
-        """The first one: those that play the scenario, where there are any; the only one, unless the run is a mix."""
+        """The first population: the one that plays the scenario, if any; the only one, unless the run is a mix."""
         return self.populations[0]
 
     @property
     def is_mix(self) -> bool:
-        """It has several populations, or one that a mix names."""
+        """Whether it has several populations, or one that a mix names."""
         return any(each.name for each in self.populations)
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of its populations; empty where it has one without a name."""
+        """The names of its populations; empty if it has one without a name."""
         return tuple(each.name for each in self.populations) if self.is_mix else ()
 
     @property
     def protocols(self) -> str:
-        """For a person: of a mix each of its populations' once."""
+        """The protocols, for a person: those of a mix's populations, each once."""
         return (
             ", ".join(dict.fromkeys(each.protocol for each in self.populations))
             if self.is_mix
@@ -216,7 +214,7 @@ class RunConfig:
 
     @property
     def slos(self) -> tuple[Slo, ...]:
-        """All demands; in a mix those of the whole run first, and in a search of a mix those alone."""
+        """All SLOs; in a mix those of the whole run first, and in a search of a mix only those."""
         if self.mix is None:
             return self.population.slos
         if self.capacity is not None:
@@ -225,15 +223,15 @@ class RunConfig:
 
     @property
     def latencies(self) -> tuple[str, ...]:
-        """The latencies of messages that the run can have, the most telling first."""
+        """The latencies of messages that the run can have, the most informative first."""
         return tuple(dict.fromkeys(name for each in self.populations for name in each.latencies))
 
     def mixture(self, users: int) -> Mixture:
-        """Who of so many users belongs to which population."""
+        """Which of this many users belongs to which population."""
         return Mixture([each.users for each in self.populations], users, self.seed)
 
     def planned_rates(self, users: int) -> tuple[Fraction | None, ...]:
-        """Messages per second of all publishers of each population, when there are so many users; None: closed loop."""
+        """Messages per second of all publishers of each population with this many users; None: closed loop."""
         counts = self.mixture(users).counts
         found: list[Fraction | None] = []
         for number, each in enumerate(self.populations):
@@ -243,7 +241,7 @@ class RunConfig:
         return tuple(found)
 
     def rate_shares(self, users: int) -> tuple[Fraction, ...]:
-        """Of a total rate that the whole run is given, what each population has: as they are planned."""
+        """The share that each population has of a total rate for the whole run, in proportion to the planned rates."""
         rates = [rate or Fraction(0) for rate in self.planned_rates(users)]
         if len(rates) == 1 or not any(rates):
             return tuple(Fraction(1, len(rates)) for _ in rates)
@@ -251,25 +249,25 @@ class RunConfig:
 
     @property
     def emulator_units(self) -> str | None:
-        """`--units` of the embedded emulator: it keeps to what the target was bought as. None: no limits."""
+        """`--units` of the embedded emulator, which keeps the limits of the stated units. None: no limits."""
         if self.tier == TIERS["free"]:
             return "free"
         return None if self.units is None else str(self.units)
 
     @property
     def peak_users(self) -> int | None:
-        """The most users at a time, for which roles are dealt out: `-u`, or what stages or a search go up to."""
+        """The most users at a time, for whom roles are assigned: `-u`, or the maximum of stages or a search."""
         for plan in (self.stages, self.capacity):
             if plan is not None and plan.variable == "users":
                 return plan.peak
         return self.users
 
     def with_emulator(self, connection_string: str) -> RunConfig:
-        """The same run against the emulator that now listens there."""
+        """The same run against the emulator that is now listening there."""
         return replace(self, target=replace(self.target, connection=ConnectionString.parse(connection_string)))
 
     def settings(self) -> dict[str, str | bool | float | None]:
-        """Everything needed to do the run again, secrets redacted: option keys as in a `--config` file."""
+        """Everything that is needed to repeat the run, without secrets, keyed as in a `--config` file."""
         return {
             "users": self.users,
             "spawn-rate": self.spawn_rate,
@@ -278,10 +276,10 @@ class RunConfig:
         }
 
     def comparable(self) -> dict[str, str]:
-        """What two runs must share for their figures to be compared: the load and what it meets.
+        """What two runs must share for their figures to be comparable: the load and its target's kind.
 
-        Not in it: the seed, names and addresses of the target (but whether it is the emulator), units and
-        tier (more of them is what one compares), TLS, durations, SLOs, reports.
+        It leaves out the seed, names and addresses of the target (but says whether it is the emulator), units and tier
+        (people compare more of them with fewer), TLS, durations, SLOs and reports.
         """
         values = {
             "users": self.users,

@@ -1,7 +1,7 @@
-"""Where a setting comes from: what outdoes what, and how to tell an empty value from none.
+"""Where a setting comes from: what overrides what, and how an empty value differs from none.
 
-Locust's parser stands on `configargparse`, whose order this is: a flag outdoes a `LOCUST_*` variable, which outdoes
-a config file. A field of the web page that was changed outdoes them all.
+Locust's parser is built on `configargparse`, which gives the order: a flag overrides a `LOCUST_*` variable, which
+overrides a config file. A field that was changed on the web page overrides them all.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wps_load.settings.classes import TaskClass
 
 
 class SourceLevel(IntEnum):
-    """The lower the value, the more it counts."""
+    """The precedence of a source: the lowest value wins."""
 
     PAGE = 0
     FLAG = 1
@@ -30,12 +30,12 @@ class SourceLevel(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Locustfile:
-    """What of a locustfile's User classes and shape matters to a run's settings.
+    """The part of a locustfile's User classes and shape that matters to a run's settings.
 
     `plays_scenario`: there are users that play `--wps-scenario`, not only tasks. `other_users`: there are User classes
-    that are not of this package, such as HttpUser. `shape`: the name of its own LoadTestShape, which then sets the
-    number of users. `hosts`: class and `host` of wps-load's User classes that have one. `classes`: those of
-    ours that have tasks of their own.
+    that are not from this package, such as HttpUser. `shape`: the name of its own LoadTestShape, which then sets the
+    number of users. `hosts`: class and `host` of each wps-load User class that has one. `classes`: those of our classes
+    that have tasks of their own.
     """
 
     plays_scenario: bool = True
@@ -46,16 +46,16 @@ class Locustfile:
 
 
 Settings = Mapping[str, Mapping[str, tuple[Any, Any]]]
-"""What `configargparse`'s `get_source_to_settings_dict` answers: action and value by source and key."""
+"""The result of `configargparse`'s `get_source_to_settings_dict`: action and value by source and key."""
 
 _VARIABLES, _FILE = "environment_variables", "config_file"
 _KEY = re.compile(r"(?:--)?(?P<key>[^:=;#\s]+)")
 
 
 def levels(settings: Settings, argv: Sequence[str], flags: Mapping[str, str]) -> dict[str, SourceLevel]:
-    """Where each option comes from, by dest; what is not set anywhere is not in it.
+    """The source of each option that is set, by dest.
 
-    `flags`: dest by flag (`--wps-rate`). argparse accepts the beginning of a flag too, and refuses what two begin with.
+    `flags`: dest by flag (`--wps-rate`). argparse also accepts a flag's unambiguous prefix.
     """
     found: dict[str, SourceLevel] = {}
     for source, entries in settings.items():
@@ -79,7 +79,7 @@ def _named(text: str, flags: Mapping[str, str]) -> Iterator[str]:
 
 
 def stranger_before(text: str, argv: Sequence[str], flags: Sequence[str]) -> str | None:
-    """What looks like an option in front of an argument and is not one; argparse accepts the beginning of one too."""
+    """An unknown option in front of an argument, if there is one; argparse also accepts the prefix of a known one."""
     for before, argument in pairwise(argv):
         looks = before.startswith("--") and "=" not in before
         if argument == text and looks and not any(flag.startswith(before) for flag in flags):
@@ -95,9 +95,9 @@ def given_as(flag: str, env_var: str, level: SourceLevel) -> str:
 
 
 def repeated_keys(settings: Settings) -> Iterator[Fault]:
-    """Keys that a config file has twice: `configargparse` takes the last one without a word.
+    """Keys that a config file has twice: `configargparse` silently takes the last one.
 
-    TOML files have none: their grammar refuses them.
+    TOML files have none, because their grammar forbids it.
     """
     for source in settings:
         kind, _, path = source.partition("|")
@@ -107,15 +107,15 @@ def repeated_keys(settings: Settings) -> Iterator[Fault]:
             with open(path, encoding="utf-8") as file:
                 lines = file.read().splitlines()
         except (OSError, UnicodeDecodeError):
-            continue  # it has been read a moment ago; Locust tells what it thinks of it
+            continue  # it was readable a moment ago; Locust reports what is wrong
         for key, numbers in _keys(lines).items():
             if len(numbers) > 1:
                 where = ", ".join(map(str, numbers))
-                yield Fault(path, None, f"{key} stands in lines {where}: leave one of them")
+                yield Fault(path, None, f"{key} is set in lines {where}: keep one of them")
 
 
 def _keys(lines: Sequence[str]) -> dict[str, list[int]]:
-    """The lines of each key, in the grammar of `configargparse`'s own files."""
+    """The line numbers of each key, in the grammar of `configargparse`'s own files."""
     found: dict[str, list[int]] = {}
     for number, line in enumerate(lines, 1):
         text = line.strip()

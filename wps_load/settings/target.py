@@ -16,10 +16,10 @@ from wps_load.settings.sources import Locustfile, SourceLevel, given_as
 from wps_load.urls import HTTP, WEBSOCKET, Url, without_secrets
 
 AZURE_VARIABLE = "WebPubSubConnectionString"
-"""What Azure's samples use; read only when no target option is given."""
+"""The variable of Azure's samples; read only if no target option is given."""
 
 HOST = "host"
-"""Locust's `--host` in its parsed options, and a field of its page."""
+"""The name of Locust's `--host` in its parsed options and on its page."""
 
 _WAYS = f"a connection string (--wps-connection-string, or the variable {AZURE_VARIABLE})"
 _ENTRA = "--wps-endpoint with --wps-credential"
@@ -62,16 +62,16 @@ class Target:
 
     @property
     def makes_tokens(self) -> bool:
-        """Whether client tokens are made for the run, and REST may be called: with a key, or by Entra ID."""
+        """Whether client tokens can be made for the run, and REST can be called: with a key, or by Entra ID."""
         return self.has_key or self.identity is not None
 
     @property
     def place(self) -> tuple[str, int]:
-        """Host and port that it names."""
+        """Its host and port."""
         return _place(self.connection.endpoint if self.connection is not None else self.url)
 
     def describe(self) -> str:
-        """For a person, without secrets: scheme, host and path at most."""
+        """A description for people, without secrets: scheme, host and path at most."""
         if self.is_emulator:
             return "embedded emulator" + (f" at {self.connection.endpoint}" if self.connection else "")
         if self.connection:
@@ -90,7 +90,7 @@ class Candidate(NamedTuple):
 
 
 class Host(NamedTuple):
-    """Locust's host where it is an endpoint: it says which service, and gives no key to it."""
+    """Locust's host where it is an endpoint: it names the service but provides no key."""
 
     level: SourceLevel
     name: str
@@ -99,7 +99,7 @@ class Host(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class GivenTarget:
-    """What the user has said about the target beside wps-load's options. `host`: Locust's."""
+    """The target options that are not wps-load's own. `host`: Locust's."""
 
     sources: Mapping[str, SourceLevel] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -111,14 +111,14 @@ class GivenTarget:
 
 
 def choose_target(found: Mapping[str, Any], given: GivenTarget, faults: list[Fault], wrong: frozenset[str]) -> Target:
-    """The one target given at the best level; the embedded emulator where none is.
+    """The one target given at the highest level of precedence; the embedded emulator if there is none.
 
     `found`: the options' values by field. `wrong`: flags refused already. Faults, such as two targets at one level, are
     appended to `faults`.
     """
     nothing = Target(TargetKind.EMULATOR)
     if found["target_mode"] == "emulator" or not wrong.isdisjoint((*TARGET_FLAGS, "--wps-target")):
-        return nothing  # what is refused already says enough
+        return nothing  # the fault that is refused already says enough
     before = len(faults)
     candidates = [*_options(found, given)]
     host: Host | None = None
@@ -147,7 +147,7 @@ def choose_target(found: Mapping[str, Any], given: GivenTarget, faults: list[Fau
 
 
 def empty(name: str) -> Fault:
-    """A target that is set, to nothing: what a pipeline without its secret does."""
+    """The fault of a target that is set to nothing, as in a pipeline that has lost its secret."""
     return Fault(name, "", f"it is set but empty: a secret is missing. Give it a value or unset it; {_EMULATOR}")
 
 
@@ -168,7 +168,7 @@ def _options(found: Mapping[str, Any], given: GivenTarget) -> Iterator[Candidate
 
 
 def _with_entra(endpoint: str, found: Mapping[str, Any]) -> Target:
-    """The endpoint as a target. A credential that is missing is refused by `_credential_fault`."""
+    """The endpoint as a target. `_credential_fault` refuses a missing credential."""
     identity = Identity(
         found["credential"] or "default", found["token_scope"] or default_scope(endpoint), found["authority"]
     )
@@ -176,7 +176,7 @@ def _with_entra(endpoint: str, found: Mapping[str, Any]) -> Target:
 
 
 def _credential_fault(found: Mapping[str, Any], given: GivenTarget, chosen: Candidate | None) -> Fault | None:
-    """A credential and what it is for go together. One from a lower level than the target's is not meant."""
+    """A credential must match the target. One from a lower level than the target's is ignored."""
     credential = found["credential"]
     if chosen is not None and chosen.target.identity is not None:
         names = ", ".join(CREDENTIALS)
@@ -188,11 +188,11 @@ def _credential_fault(found: Mapping[str, Any], given: GivenTarget, chosen: Cand
     if chosen is not None and level > chosen.level:
         return None
     name = given_as(option.flag, option.env_var, level)
-    return Fault(name, credential, "it goes with --wps-endpoint, and that is not the target")
+    return Fault(name, credential, "it needs --wps-endpoint, which is not the target")
 
 
 def _variable(environ: Mapping[str, str], faults: list[Fault]) -> Iterator[Candidate]:
-    """The variable of Azure's samples; it counts less than all others."""
+    """The variable of Azure's samples, which has the lowest precedence."""
     text = environ.get(AZURE_VARIABLE)
     if text is None:
         return
@@ -211,7 +211,7 @@ def _variable(environ: Mapping[str, str], faults: list[Fault]) -> Iterator[Candi
 
 
 def _hosts(given: GivenTarget, faults: list[Fault]) -> Iterator[Candidate | Host]:
-    """Locust's host, else that of one of wps-load's User classes: a Client URL is a target, an endpoint names one."""
+    """Locust's host, else that of one of wps-load's User classes: a Client URL, or the endpoint of a target."""
     if given.host is not None and (given.host.strip() or HOST in given.sources):
         level = given.level(HOST)
         name = "Host" if level is SourceLevel.PAGE else given_as("--host", "LOCUST_HOST", level)
@@ -231,7 +231,7 @@ def _hosts(given: GivenTarget, faults: list[Fault]) -> Iterator[Candidate | Host
 
 
 def _read_host(level: SourceLevel, name: str, text: str) -> Candidate | Host:
-    """Raises ValueError with what is allowed."""
+    """Reads Locust's host. Raises ValueError, which says what is allowed."""
     if text.lower().startswith(("ws://", "wss://")):
         return Candidate(level, name, Target(TargetKind.CLIENT_URL, url=BY_FLAG["--wps-client-url"].read(text)))
     if "accesskey=" in text.lower():
@@ -244,7 +244,7 @@ def _read_host(level: SourceLevel, name: str, text: str) -> Candidate | Host:
 
 
 def _by_host(host: Host, found: Mapping[str, Any], faults: list[Fault]) -> list[Candidate]:
-    """An endpoint with Entra ID's way in to it is a target."""
+    """An endpoint is a target if Entra ID gives access to it."""
     try:
         return [Candidate(host.level, host.name, _with_entra(read_endpoint(host.address), found))]
     except ValueError as error:
@@ -253,10 +253,10 @@ def _by_host(host: Host, found: Mapping[str, Any], faults: list[Fault]) -> list[
 
 
 def _host_fault(host: Host, chosen: Candidate | None, locustfile: Locustfile) -> Fault | None:
-    """An endpoint beside a target of the same host is harmless; other people's users may have another host.
+    """An endpoint beside a target of the same host is harmless, and other people's users may have another host.
 
-    Without a target an endpoint of the service, or any host where all users are ours, says that the
-    emulator is not what was meant.
+    Without a target, an endpoint of the service (or any host, if all users are ours) shows that the emulator was not
+    meant.
     """
     shown, of_service = without_secrets(host.address), "webpubsub" in host.address.lower()
     if locustfile.other_users and (chosen is not None or not of_service):
@@ -275,6 +275,6 @@ def public_host(text: str) -> str:
 
 
 def _place(address: str) -> tuple[str, int]:
-    """Host and port of a URL; raises ValueError if it is not one."""
+    """Host and port of a URL. Raises ValueError if it is not one."""
     url = Url.parse(address, {**HTTP, **WEBSOCKET})
     return url.host, url.port

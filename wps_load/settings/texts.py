@@ -1,6 +1,6 @@
-"""How the text of an option becomes its value, where more than a plain number, duration or name is needed.
+"""How an option's text becomes its value, if it is more than a plain number, duration or name.
 
-Each raises ValueError with what is allowed.
+Each function raises ValueError, which says what is allowed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def client_url(text: str) -> str:
     if "/client" not in path:
         raise ValueError(allowed)
     if not any(parse_qs(query).get("access_token", ())):
-        raise ValueError(f"it has no access_token; needed is {allowed}")
+        raise ValueError(f"it has no access_token; expected {allowed}")
     return url
 
 
@@ -73,7 +73,7 @@ def roles(text: str) -> tuple[str, ...]:
 
 
 def judged_roles(texts: Iterable[str]) -> tuple[str, ...]:
-    """Each text is a role. Raises ValueError with what is allowed."""
+    """Checks that each text is a role. Raises ValueError, which says what is allowed."""
     roles = tuple(texts)
     if any(role.startswith("webpubsub.") and not _ROLE.fullmatch(role) for role in roles):
         raise ValueError(
@@ -124,11 +124,11 @@ def file_bytes(text: str) -> bytes:
 
 
 def mix(text: str) -> tuple[str, str]:
-    """The path of a mix's file, and its content."""
+    """The path of a mix file, and its content."""
     try:
         return text, file_bytes(text).decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError("a TOML file, which is text in UTF-8") from None
+        raise ValueError("a TOML file in UTF-8") from None
 
 
 def readable_path(text: str) -> str:

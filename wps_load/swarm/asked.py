@@ -1,4 +1,4 @@
-"""What a process was asked for: its options as it was started with them, and what the page's form says otherwise."""
+"""The options that a process was started with, and what the page's form changes in them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from wps_load.errors import ConfigError
 from wps_load.settings.options import BY_FLAG, OPTIONS, TARGET_FLAGS, OptionValues
-from wps_load.settings.outdone import without_outdone
+from wps_load.settings.overrides import without_overridden
 from wps_load.settings.run_config import RunConfig
 from wps_load.settings.sources import Locustfile, SourceLevel
 from wps_load.settings.target import HOST, TargetKind, public_host
@@ -23,41 +23,44 @@ _SECRET = frozenset(option.dest for option in OPTIONS if option.secret)
 
 
 class Asked:
-    """Of one process.
+    """The requested options of one process.
 
-    Locust keeps what a form said last in `environment.parsed_options`, the master's spawn messages take the host along,
-    and the page shows it to everybody: a token in it does not stay there.
+    Locust keeps the last form's texts in `environment.parsed_options`, the master's spawn messages carry the host, and
+    the page shows it to everybody. So a token is removed from there.
     """
 
     def __init__(self, environment: Environment, *, sends: bool) -> None:
-        """`sends`: in a process whose options go to the page, or from a master to whoever asks for them."""
+        """`sends`: whether this process shows its options on a page, or is a master, which sends them to workers."""
         assert environment.parsed_options is not None
         self._environment = environment
         self._empty = {dest: "" for dest in _SECRET if vars(environment.parsed_options).get(dest) == ""}
-        """Secrets that may be set to nothing, which is refused: nobody's any more once they are taken out."""
+        """Secrets that are set but empty, which is refused; taking the secrets out would lose them."""
         self._secrets = secrets.take(environment.parsed_options) if sends else {}
-        self._sources = without_outdone(vars(environment.parsed_options), locust_options.own_sources())
+        self._sources = without_overridden(vars(environment.parsed_options), locust_options.own_sources())
         self._hidden: dict[str, str] = {}
-        """A host with a token by what is shown of it."""
+        """Hosts with a token, by the text that is shown of them."""
         self._hosts = tuple(
             (cls.__name__, cls.host) for cls in self._ours() if cls.host
-        )  # before Locust writes the host of a run into them
+        )  # before Locust writes a run's host into them
         self.hide_host()
         self.target = ""
-        """What is tested if the page says nothing else, for a person."""
+        """The target that is tested unless the page changes it, in words."""
         self._first = dict(self.values)
 
     @property
     def values(self) -> OptionValues:
-        """Locust's parsed options, and the secrets, which are not in them where they would be sent or shown."""
+        """Locust's parsed options, with the secrets, which are not in them if they would be sent or shown."""
         return {**self._empty, **vars(self._environment.parsed_options), **self._secrets}
 
     def at_start(self, dest: str) -> str:
-        """An option's text as the process was started with; empty: not set."""
+        """An option's text as the process was started with it; empty: not set."""
         return str(self._first.get(dest) or "")
 
     def read(self, changed: Mapping[str, object] | None = None) -> RunConfig:
-        """The run that the options ask for, `changed` by the page's form. Raises ConfigError with every fault."""
+        """The run that the options describe, as the page's form has `changed` them.
+
+        Raises ConfigError with every fault.
+        """
         values, found = {**self.values, **(changed or {})}, self.locustfile
         sources = self._now(values)
         values[HOST] = self._host(values)
@@ -66,40 +69,40 @@ class Asked:
         return self._read(values, sources, found)
 
     def adopt(self, changed: Mapping[str, object] | None) -> None:
-        """What the page puts in the place of a secret is none: Locust, which did not know of that, may send it."""
+        """What the page sets in place of a secret is not a secret: Locust, which knows only that text, may send it."""
         for dest in self._secrets.keys() & (changed or {}).keys():
             assert changed is not None
             del self._secrets[dest]
             setattr(self._environment.parsed_options, dest, changed[dest])
 
     def complete(self, config: RunConfig) -> None:
-        """Locust, which would begin with one user, begins with as many as the run has if nothing says how many."""
+        """Sets Locust's number of users to that of the run if no option does; Locust would begin with one."""
         options: Any = self._environment.parsed_options
         if options.num_users is None:
             options.num_users = config.users
 
     @property
     def shown(self) -> dict[str, str]:
-        """What the page shows in the place of texts that hold secrets, by dest; nothing of those that are only that."""
+        """What the page shows in place of texts that contain secrets, by dest; wholly secret texts are left out."""
         return {dest: without_secrets(text) for dest, text in self._secrets.items() if dest not in _SECRET}
 
     def read_options(self) -> None:
         """Judges each option and the target, for a run that the page begins. Raises ConfigError.
 
-        Its form says with how many users, and how they go together.
+        The page's form gives the number of users, so combinations are judged later.
         """
         values = {**self.values, "num_users": None}
         values[HOST] = self._host(values)
         self.target = self._read(values, self._sources, self.locustfile, judged=True).target.describe()
 
     def read_as_worker(self, order: Order | RunIdentity, given: OptionValues | None = None) -> RunConfig:
-        """The run that a master has judged: what it chose, with this process's own secrets.
+        """The run that a master has judged: its choices, with this process's own secrets.
 
-        `given`: the master's options, where Locust has not sent them yet. Raises ConfigError with what is lacking here.
+        `given`: the master's options, if Locust has not sent them yet. Raises ConfigError with what is missing here.
         """
         secrets.judge_emulator(order)
         kind = TargetKind(order["target"])
-        # Locust sends its workers the options of others, not its own: -u of the web form is known to the master only
+        # Locust sends its workers the options of plugins, not its own: only the master knows -u of the web form
         values = {**self.values, **(given or {}), "wps_seed": str(order["seed"]), "num_users": order["users"]}
         wanted = {
             TargetKind.EMULATOR: (),
@@ -125,7 +128,7 @@ class Asked:
         return config
 
     def traits(self, config: RunConfig) -> SharedTraits:
-        """What the workers of a run need to have in common with this master."""
+        """What the workers of a run must have in common with this master."""
         return sameness.traits_of(config, self._files())
 
     def _files(self) -> Sequence[str]:
@@ -151,7 +154,7 @@ class Asked:
 
     @property
     def locustfile(self) -> Locustfile:
-        """Of the classes that are chosen now."""
+        """The locustfile's facts, for the classes that are chosen now."""
         ours = self._ours()
         shape = self._environment.shape_class
         return Locustfile(
@@ -163,7 +166,7 @@ class Asked:
         )
 
     def hide_host(self) -> None:
-        """Takes the token out of a host that Locust would show and send."""
+        """Removes the token from a host that Locust would show and send."""
         host = self._environment.host
         if host and (shown := public_host(host)) != host:
             self._hidden[shown] = host
@@ -171,7 +174,7 @@ class Asked:
             setattr(self._environment.parsed_options, HOST, shown)
 
     def _host(self, values: OptionValues) -> str | None:
-        """Locust's host with its token; without users of ours it is for other people's."""
+        """Locust's host with its token; if no users are ours, it belongs to other people's."""
         host = values.get(HOST) or ""
         shown: str | None = values.get(HOST)
         return self._hidden.get(host, shown) if self._ours() else None
@@ -180,7 +183,7 @@ class Asked:
         return [cls for cls in self._environment.user_classes if is_ours(cls)]
 
     def _now(self, values: OptionValues) -> dict[str, SourceLevel]:
-        """Where these values come from: as at the start, or from the page, where empty is "not set"."""
+        """The sources of these values: as at the start, or from the page, where an empty text means "not set"."""
         found = dict(self._sources)
         for dest in (HOST, *(option.dest for option in OPTIONS if not option.is_switch)):
             text, first = values.get(dest) or "", self._first.get(dest) or ""

@@ -1,4 +1,7 @@
-"""The attributes that a locustfile gives its wps-load classes, judged before anything connects. Knows no Locust."""
+"""The attributes that a locustfile gives its wps-load classes, judged before anything connects.
+
+Locust is not imported.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _ABSENT = object()
 
 
 def attribute_faults(cls: type) -> Iterator[Fault]:
-    """Every wrong value, named by class and attribute; a property, of which each user has its own, is not read."""
+    """Every wrong value, named by class and attribute; properties, which differ for each user, are not read."""
     for attribute, judge in _JUDGES:
         value = inspect.getattr_static(cls, attribute, _ABSENT)
         if value is _ABSENT or hasattr(value, "__get__"):
@@ -38,7 +41,7 @@ def attribute_faults(cls: type) -> Iterator[Fault]:
 
 
 def task_class(cls: type, *, rest: bool = False) -> TaskClass:
-    """What the class says instead of the options; a wrong value, which `attribute_faults` tells, is left out."""
+    """The class's values in place of options; a wrong value, which `attribute_faults` reports, is left out."""
     said: dict[str, Any] = {}
     for attribute in _OF_CLASS:
         try:
@@ -49,7 +52,7 @@ def task_class(cls: type, *, rest: bool = False) -> TaskClass:
 
 
 def _known_groups(cls: type) -> tuple[str, ...]:
-    """Of every user of the class."""
+    """The groups of every user of the class."""
     value = inspect.getattr_static(cls, "groups", ())
     try:
         return () if hasattr(value, "__get__") else names.group_names(value)
@@ -66,30 +69,30 @@ def _of_class(cls: type, attribute: str) -> Any:
     if value is None:
         return None
     if hasattr(value, "__get__"):
-        raise WrongType(f"{attribute} is of type {type(value).__name__}; needed is one value for the whole class")
+        raise WrongType(f"{attribute} is of type {type(value).__name__}; expected one value for the whole class")
     return _OF_CLASS[attribute](value, attribute)
 
 
 def _option(value: object, attribute: str) -> object:
-    """As the option of that name reads its text."""
+    """Reads the value as the option of that name reads its text."""
     text = names.text(value, attribute)
     try:
         return BY_FLAG[f"--wps-{attribute}"].read(text)
     except ValueError as error:
-        raise WrongValue(f"{attribute} is {text[:40]!r}; needed is {error}") from None
+        raise WrongValue(f"{attribute} is {text[:40]!r}; expected {error}") from None
 
 
 def _roles(value: object, attribute: str) -> object:
-    """A text as `--wps-roles` has it, or a list with a role in each place."""
+    """Reads a text as `--wps-roles` has it, or a list with one role in each place."""
     if isinstance(value, str):
         return _option(value, attribute)
     if isinstance(value, bytes) or not isinstance(value, Iterable):
-        raise WrongType(f"{attribute} is of type {type(value).__name__}; needed is a list of roles, or a text")
+        raise WrongType(f"{attribute} is of type {type(value).__name__}; expected a list of roles, or a text")
     roles = [names.text(each, f"{attribute}[{at}]") for at, each in enumerate(value)]
     try:
         return judged_roles(roles)
     except ValueError as error:
-        raise WrongValue(f"{attribute}: needed is {error}") from None
+        raise WrongValue(f"{attribute}: expected {error}") from None
 
 
 _OF_CLASS: dict[str, Callable[[object, str], object]] = {

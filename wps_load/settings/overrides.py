@@ -1,7 +1,7 @@
-"""Options that say the same thing in another way, of which the one that counts more is meant.
+"""Options that set the same thing in another way, of which the one with the higher precedence counts.
 
-A flag outdoes the same key of a config file. It outdoes a rival of its own there as well: `--wps-payload-file` beside a
-ready file with `wps-payload`, or `--wps-rate` beside one with `wps-total-rate`, which else would be passed over.
+A flag overrides the same key of a config file. It also overrides a rival key there: `--wps-payload-file` beside a ready
+file with `wps-payload`, or `--wps-rate` beside one with `wps-total-rate`, would otherwise be ignored.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ _RIVALS = (
     ("--wps-stages", "--wps-capacity"),
 )
 _PLANS, _SET_BY_PLANS = ("--wps-stages", "--wps-capacity"), ("--wps-rate", "--wps-total-rate")
-"""Steps of the rate say what either of the others would."""
+"""Steps of the rate replace both of the others."""
 
 
-def without_outdone(values: MutableMapping[str, Any], sources: Mapping[str, SourceLevel]) -> dict[str, SourceLevel]:
-    """Gives each option that a rival outdoes its default back; the sources of the others. Both are by dest.
+def without_overridden(values: MutableMapping[str, Any], sources: Mapping[str, SourceLevel]) -> dict[str, SourceLevel]:
+    """Resets each option that a rival overrides to its default; returns the sources of the others. Both are by dest.
 
-    At one level both are meant, and judged together.
+    At one level both options count, and are judged together.
     """
     left = dict(sources)
     for rivals in (*_RIVALS, *_steps_of_the_rate(values)):

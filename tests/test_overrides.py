@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wps_load.settings.outdone import without_outdone
+from wps_load.settings.overrides import without_overridden
 from wps_load.settings.sources import SourceLevel
 
 FLAG, VARIABLE, FILE = SourceLevel.FLAG, SourceLevel.VARIABLE, SourceLevel.FILE
@@ -40,6 +40,6 @@ FLAG, VARIABLE, FILE = SourceLevel.FLAG, SourceLevel.VARIABLE, SourceLevel.FILE
 )
 def test_what_counts_more_is_meant(texts: dict[str, tuple[str, SourceLevel]], left: dict[str, str]) -> None:
     values = {dest: text for dest, (text, _) in texts.items()}
-    sources = without_outdone(values, {dest: level for dest, (_, level) in texts.items()})
+    sources = without_overridden(values, {dest: level for dest, (_, level) in texts.items()})
     assert values == left
     assert sources.keys() == {dest for dest, (text, _) in texts.items() if left[dest] == text}
