@@ -1,6 +1,7 @@
 """Load for Azure Web PubSub. What a locustfile imports is here; see docs/locustfiles.md.
 
-Nothing is imported until it is requested: the pure rooms (protocol, measure, workload) do without gevent and Locust.
+Names are imported on first use, because the pure rooms (protocol, measure, workload) must work without gevent and
+Locust.
 """
 
 from __future__ import annotations

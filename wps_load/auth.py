@@ -21,29 +21,29 @@ from wps_load.protocol.traits import CLIENT_PATH
 from wps_load.urls import Url, unquoted
 
 DEFAULT_EMULATOR_KEY = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH"
-"""The official local emulator's public key; good for nothing but local use."""
+"""The official local emulator's public key. It protects nothing and is for local use only."""
 
 REST_TOKEN_LIFETIME_S = 60
 
 _HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 _VARIABLES = ("webpubsubconnectionstring", "locust_wps_connection_string", "wps-connection-string")
-"""What a line that was pasted whole begins with."""
+"""The beginnings of a line that was pasted whole."""
 _FIELDS = {"endpoint": "Endpoint", "accesskey": "AccessKey", "port": "Port", "version": "Version"}
 _FOREIGN = {
     "authtype": "Microsoft Entra ID's form: give --wps-endpoint with --wps-credential, or the form with AccessKey=...;",
     "clientendpoint": "which Azure SignalR Service knows and Web PubSub does not: leave that part out",
     "serverendpoint": "which Azure SignalR Service knows and Web PubSub does not: leave that part out",
 }
-"""Names of other kinds of connection strings: without them another server would be meant, or no key be there."""
+"""Names of other kinds of connection strings. Ignoring one would mean another server, or leave the key out."""
 
 
 def valid_hub(hub: str) -> bool:
-    """A letter, then at most 127 of letters, digits and ``_`,.[]`` (the data plane's own rule)."""
+    """Whether a hub's name is valid (data plane): a letter, then at most 127 letters, digits or ``_`,.[]``."""
     return _HUB.fullmatch(hub) is not None
 
 
 class _OneKey(HMACAlgorithm):
-    """HS256 with one key, which is examined once: PyJWT tries for each token whether it is PEM, DER or a JWK."""
+    """HS256 with one key, which is checked once. PyJWT checks for each token whether it is PEM, DER or a JWK."""
 
     def __init__(self, key: str) -> None:
         super().__init__(HMACAlgorithm.SHA256)
@@ -54,7 +54,7 @@ class _OneKey(HMACAlgorithm):
 
 
 class Signer:
-    """Makes tokens with one access key. Raises ValueError for what is a public key rather than a secret."""
+    """Signs tokens with one access key. Raises ValueError for a public key, which cannot be a secret."""
 
     __slots__ = ("_jws",)
 
@@ -72,10 +72,10 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionString:
-    """`Endpoint=https://NAME.webpubsub.azure.com;AccessKey=...;Version=1.0;`, read.
+    """A connection string that was read: `Endpoint=https://NAME.webpubsub.azure.com;AccessKey=...;Version=1.0;`.
 
-    `endpoint`: `scheme://host[:port]`, lower case, no trailing slash. `access_key` is text, not
-    base64-decoded. Raises ValueError for a key that signs nothing.
+    `endpoint`: `scheme://host[:port]`, lower case, no trailing slash. `access_key` is text, not base64-decoded. Raises
+    ValueError for a key that cannot sign.
     """
 
     endpoint: str
@@ -87,7 +87,10 @@ class ConnectionString:
 
     @classmethod
     def parse(cls, text: str) -> ConnectionString:
-        """Raises ValueError with one sentence that names what is wrong or missing, never a value."""
+        """Reads a connection string.
+
+        Raises ValueError with one sentence that says what is wrong or missing, never a value.
+        """
         fields = _split(text)
         for name in ("endpoint", "accesskey"):
             if not fields.get(name):
@@ -102,12 +105,12 @@ class ConnectionString:
         return self.endpoint.startswith("https://")
 
     def client_url(self, hub: str, path: str = CLIENT_PATH) -> str:
-        """`ws[s]://host/client/hubs/{hub}`, without a token; other protocols have another path."""
+        """The Client URL without a token: `ws[s]://host/client/hubs/{hub}`; other protocols have another path."""
         return client_url(self.endpoint, hub, path)
 
 
 def client_url(endpoint: str, hub: str, path: str = CLIENT_PATH) -> str:
-    """`ws[s]://host/client/hubs/{hub}` of an endpoint, without a token."""
+    """The Client URL of an endpoint, without a token: `ws[s]://host/client/hubs/{hub}`."""
     return f"ws{endpoint.removeprefix('http')}{path}{quote(hub)}"
 
 
@@ -153,7 +156,7 @@ def _endpoint(endpoint: str, port: str | None) -> str:
 
 
 def accept_short_keys() -> None:
-    """PyJWT warns of keys below 32 bytes; how long the service's key is, is not the user's choice. Once a process."""
+    """Stops PyJWT's warning about keys below 32 bytes, once a process: the user cannot choose the length of the key."""
     warnings.simplefilter("ignore", jwt.InsecureKeyLengthWarning)
 
 
@@ -167,7 +170,10 @@ def mint_client_token(
     now_s: int = 0,
     path: str = CLIENT_PATH,
 ) -> str:
-    """A client's `access_token` (HS256). `now_s`: seconds since the epoch. `path`: the protocol's client path."""
+    """Returns a client's `access_token` (HS256).
+
+    `now_s`: seconds since the epoch. `path`: the protocol's client path.
+    """
     claims: dict[str, Any] = {"aud": f"{cs.endpoint}{path}{hub}", "iat": now_s, "exp": now_s + lifetime_s}
     if user_id is not None:
         claims["sub"] = user_id
@@ -179,7 +185,7 @@ def mint_client_token(
 
 
 def mint_rest_token(cs: ConnectionString, url: str, now_s: int) -> str:
-    """A REST request's bearer token, valid for 60 s; `url`: the whole request URL, its audience."""
+    """Returns a REST request's bearer token, valid for 60 s. `url`: the whole request URL, which is its audience."""
     claims = {"aud": url, "iat": now_s, "exp": now_s + REST_TOKEN_LIFETIME_S}
     return cs.signer.token(claims)
 
@@ -198,7 +204,7 @@ _SECRETS = (
 
 
 def redact(text: str) -> str:
-    """The text without access tokens, bearer tokens, access keys and anything else shaped like a JWT."""
+    """Returns the text without access tokens, bearer tokens, access keys and anything else shaped like a JWT."""
     for pattern, shown in _SECRETS:
         text = pattern.sub(shown, text)
     return text

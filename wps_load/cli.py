@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "compare": "say whether runs got worse, with statistics",
     }
 )
-"""Each is run by `run(argv) -> exit code` of `wps_load.commands.NAME`; the text is its line in the help."""
+"""Command -> its line in the help. `run(argv) -> exit code` of `wps_load.commands.NAME` runs it."""
 
 _USAGE = 2
 _UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
@@ -34,8 +34,7 @@ _INTERRUPTED = 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code: 2, with a sentence on stderr, for wrong usage.
 
-    2 too when what a command has to say could not be written (a full disk); a reader that has read enough
-    (`| head`) is not such a case.
+    The code is also 2 if the output could not be written (a full disk), but not if its reader has left (`| head`).
     """
     output.make_tolerant()
     try:

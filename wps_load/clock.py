@@ -1,7 +1,7 @@
-"""The only module that reads the time. Monotonic integer nanoseconds, except where a person reads a date.
+"""The only module that reads the time: monotonic integer nanoseconds, and dates only where a person reads them.
 
-On Linux `time.monotonic_ns` reads CLOCK_MONOTONIC, which all processes of one host share, so instants may travel
-between workers of one host as they are.
+On Linux `time.monotonic_ns` reads CLOCK_MONOTONIC, which all processes of one host share, so workers of one host can
+exchange instants as they are.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import time
 from datetime import UTC, datetime
 
 now_ns = time.monotonic_ns
-"""Monotonic nanoseconds. An alias, not a wrapper: it stands on the hot path."""
+"""Monotonic nanoseconds. It is an alias, not a wrapper, because it is on the hot path."""
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -23,12 +23,12 @@ NS_PER_US = 1_000
 
 
 def utc_now() -> datetime:
-    """The wall clock, for names and reports only; never for a difference."""
+    """The wall clock, for names and reports only, never for a difference."""
     return datetime.now(UTC)
 
 
 def unix_ns() -> int:
-    """The wall clock in nanoseconds since 1970: for what other systems put on their time axes."""
+    """The wall clock in nanoseconds since 1970, for the time axes of other systems."""
     return time.time_ns()
 
 
@@ -45,11 +45,11 @@ _itimerspec = struct.Struct("@qqqq")
 
 
 class DeadlineTimer:
-    """A Linux timerfd: becomes readable at an absolute instant, some 50 µs late at most on an idle core.
+    """A Linux timerfd: it becomes readable at an absolute instant, at most some 50 µs late on an idle core.
 
-    Event loops (libev, libuv) sleep in whole milliseconds; a message's due time and an injected delay want better.
-    Watch `fileno()` for readability with whatever loop there is, and call `clear()` in the callback.
-    Raises OSError where the platform has none: check `DeadlineTimer.available()` first.
+    Event loops (libev, libuv) sleep in whole milliseconds, which is too coarse for due times and injected delays. Watch
+    `fileno()` for readability with any loop, and call `clear()` in the callback. Raises OSError where the platform has
+    no timerfd: check `DeadlineTimer.available()` first.
     """
 
     __slots__ = ("_fd", "_settime")
@@ -69,12 +69,12 @@ class DeadlineTimer:
         return self._fd
 
     def arm(self, deadline_ns: int) -> None:
-        """Becomes readable at `deadline_ns` of `now_ns`; a past instant: at once. Replaces an earlier deadline."""
+        """Sets the deadline, which replaces an earlier one; the timer becomes readable at once if it has passed."""
         at = max(deadline_ns, 1)  # an all-zero it_value would disarm
         self._settime(self._fd, _TFD_TIMER_ABSTIME, _itimerspec.pack(0, 0, at // NS_PER_S, at % NS_PER_S), None)
 
     def clear(self) -> None:
-        """Takes note of an expiry, so that the descriptor is not readable any more. Never blocks or raises."""
+        """Acknowledges an expiry, so that the descriptor is no longer readable. Never blocks or raises."""
         with contextlib.suppress(BlockingIOError):
             os.read(self._fd, 8)
 

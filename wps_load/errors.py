@@ -2,7 +2,7 @@
 
     WpsLoadError
     ├── ConfigError            the user's settings (exit code 2); lists every fault at once
-    ├── LocalProtocolError     we, or a locustfile, broke the protocol: never a finding
+    ├── LocalProtocolError     wps-load, or a locustfile, broke the protocol: never a finding
     │   ├── WrongType            an argument's type (a TypeError too)
     │   └── WrongValue           an argument's value (a ValueError too)
     └── Finding                what the service, the network or the peer did: counted, labelled
@@ -45,7 +45,7 @@ _SEVERITY = (
 
 
 def severity(code: ExitCode) -> int:
-    """Its place in the order in which codes win when several apply: 2, 4, 3, 5, 6, 1, 0."""
+    """The rank of a code: when several apply, the first of 2, 4, 3, 5, 6, 1, 0 wins."""
     return _SEVERITY.index(code)
 
 
@@ -60,7 +60,7 @@ class WpsLoadError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One wrong setting: `option` as the user knows it, `value` as given (never a secret), what is allowed."""
+    """One wrong setting. `option` as the user knows it, `value` as given (never a secret), and what is allowed."""
 
     option: str
     value: str | None
@@ -80,19 +80,22 @@ class ConfigError(WpsLoadError):
 
 
 class LocalProtocolError(WpsLoadError):
-    """We tried something that the protocol forbids in this state."""
+    """wps-load, or a locustfile, tried something that the protocol forbids in this state."""
 
 
 class WrongType(LocalProtocolError, TypeError):
-    """An argument of the caller's has a type that cannot be sent. The text names argument, type and what is needed."""
+    """An argument's type cannot be sent. The text names the argument, its type and the type that is needed."""
 
 
 class WrongValue(LocalProtocolError, ValueError):
-    """An argument of the caller's has a value that the service refuses. The text names it and what is allowed."""
+    """The service would refuse an argument's value. The text names the value and what is allowed."""
 
 
 class Finding(WpsLoadError):
-    """What the other side did. `label` is fixed vocabulary; `message` and `advice` are for the log, secret-free."""
+    """An outcome on the other side.
+
+    `label` is from a fixed vocabulary; `message` and `advice` are for the log, secret-free.
+    """
 
     def __init__(self, label: str, message: str, advice: str = "") -> None:
         self.label = label
@@ -104,8 +107,8 @@ class Finding(WpsLoadError):
 class ConnectFailure(Finding):
     """A connection that did not become usable.
 
-    `retry_after_s`: what the server asked for. `permanent`: trying again cannot help (a wrong key, a wrong URL).
-    `unanswered`: of an HTTP request that had left: the server may have done what it asks for.
+    `retry_after_s`: the server's Retry-After. `permanent`: trying again cannot help (a wrong key, a wrong URL).
+    `unanswered`: an HTTP request was sent and got no answer, so the server may have carried it out.
     """
 
     unanswered = False
@@ -125,7 +128,7 @@ class ConnectFailure(Finding):
 
 
 class RemoteProtocolError(Finding):
-    """Bytes from the peer that break the protocol. `close_code` is what RFC 6455 section 7.4.1 says to answer with."""
+    """Bytes from the peer broke the protocol. `close_code` is the answer that RFC 6455 section 7.4.1 demands."""
 
     def __init__(self, close_code: int, message: str) -> None:
         super().__init__(f"protocol_error_{close_code}", message)
@@ -133,16 +136,16 @@ class RemoteProtocolError(Finding):
 
 
 class EndedBy(StrEnum):
-    """Who ended an established connection. Each is another sentence and another label."""
+    """Who ended an established connection. Each has its own sentence and label."""
 
     SERVICE = "service"
     """The peer sent a close frame: `closed_NNNN`, by its code (1005: it named none)."""
     NETWORK = "network"
-    """TCP ended without a close frame, by whomever: `closed_1006` (RFC 6455 section 7.1.5)."""
+    """TCP ended without a close frame, and nobody knows who ended it: `closed_1006` (RFC 6455 section 7.1.5)."""
     PROTOCOL = "protocol"
-    """We did, as what came breaks the protocol: `protocol_error_NNNN`, by the code that we answered with."""
+    """wps-load did, because the peer broke the protocol: `protocol_error_NNNN`, by the code that it answered with."""
     SILENCE = "silence"
-    """We did, as nothing came any more, no answer to a ping either: `keepalive_timeout`."""
+    """wps-load did, because nothing arrived any more, not even an answer to a ping: `keepalive_timeout`."""
     CONNACK = "connack"
     """The service refused MQTT's CONNECT: `connack_0xNN`, by its code, verbatim."""
     DISCONNECT = "disconnect"
@@ -150,7 +153,7 @@ class EndedBy(StrEnum):
     SESSION = "session"
     """The service had no MQTT session to continue."""
     BUG = "bug"
-    """We did, as our own code failed: `client_error`."""
+    """wps-load did, because its own code failed: `client_error`."""
 
 
 _NO_STATUS = 1005
@@ -161,7 +164,7 @@ class ConnectionLost(Finding):
     """An established connection that ended.
 
     `code`: the close code, the peer's or ours (1005: none was named; 1006: no close frame came). `reason`: short text
-    that may be shown, which whoever takes it from the peer has made harmless.
+    that may be shown; the code that takes it from the peer has sanitised it.
     """
 
     def __init__(self, code: int, reason: str = "", ended_by: EndedBy | None = None) -> None:
@@ -172,7 +175,7 @@ class ConnectionLost(Finding):
         super().__init__(label, f"{what}: {reason}" if reason else what, advice)
 
     def after(self, farewell: str) -> ConnectionLost:
-        """The same end, with what the service had said before it (`disconnected`), if it had said anything more."""
+        """The same end, with the service's message before it (`disconnected`), if that adds something."""
         if not farewell or farewell in self.reason:
             return self
         told = ConnectionLost(self.code, f"{self.reason}; {farewell}" if self.reason else farewell, self.ended_by)
@@ -180,10 +183,10 @@ class ConnectionLost(Finding):
         return told
 
     def _told(self) -> tuple[str, str, str]:
-        """What happened, without the reason; its label; what to do."""
+        """What happened, without the reason; its label; and the advice."""
         code = self.code
         if self.ended_by is EndedBy.PROTOCOL:
-            what = f"wps-load ended the connection (code {code}), as what came breaks the protocol"
+            what = f"wps-load ended the connection (code {code}), because the peer broke the protocol"
             return what, f"protocol_error_{code}", "check that the target is Web PubSub and speaks --wps-protocol"
         if self.ended_by is EndedBy.SILENCE:
             advice = "the service has stopped, or a NAT or load balancer on the way has forgotten the connection"

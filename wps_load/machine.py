@@ -1,6 +1,7 @@
-"""What this machine has for connections: files, ports, tracked connections, memory, processors. None: it does not tell.
+"""What this machine offers to connections: files, ports, tracked connections, memory, processors.
 
-Linux tells all of it in /proc and /sys, also inside a container, whose cgroup may allow less than the machine has.
+Linux shows all of it in /proc and /sys, also inside a container, whose cgroup may allow less than the machine has. None
+means that the system does not show it.
 """
 
 from __future__ import annotations
@@ -26,10 +27,10 @@ _CGROUP_NONE: Final = 2**60
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """None: not known.
+    """The limits of a machine; None where one is not known.
 
-    `files`: of a process. `files_left`: of the whole machine. `ports`: of one source address. `tracked`: entries that
-    the table of tracked connections still has room for, where it has any. `cores` may be a fraction.
+    `files`: of a process. `files_left`: of the whole machine. `ports`: of one source address. `tracked`: entries for
+    which the table of tracked connections still has room, if there is one. `cores` may be a fraction.
     """
 
     processes: int = 1
@@ -43,7 +44,7 @@ class Machine:
 
 
 def this_machine(processes: int = 1, addresses: int = 1, root: Path = ROOT) -> Machine:
-    """As of now. `addresses`: source addresses that connections take in turn."""
+    """The limits of this machine now. `addresses`: source addresses that connections take in turn."""
     ports, tracked = port_range(root), conntrack_table(root / _CONNTRACK)
     return Machine(
         processes=processes,
@@ -58,7 +59,7 @@ def this_machine(processes: int = 1, addresses: int = 1, root: Path = ROOT) -> M
 
 
 def network_identity(root: Path = ROOT) -> str:
-    """The name of the network that processes share: of ports and tracked connections.
+    """An identifier of the network that processes share, with its ports and tracked connections.
 
     It belongs to a host, or to a container with a network of its own.
     """
@@ -76,19 +77,19 @@ def hard_open_files() -> int:
 
 
 def files_left(root: Path = ROOT) -> int | None:
-    """Files that all processes together may still open (fs.file-max)."""
+    """How many files all processes together may still open (fs.file-max)."""
     numbers = _numbers(root / "proc/sys/fs/file-nr")
     return None if len(numbers) != 3 else max(0, numbers[2] - numbers[0])
 
 
 def port_range(root: Path = ROOT) -> tuple[int, int] | None:
-    """First and last local port that the system hands out."""
+    """The first and the last local port that the system assigns."""
     numbers = _numbers(root / "proc/sys/net/ipv4/ip_local_port_range")
     return (numbers[0], numbers[1]) if len(numbers) == 2 else None
 
 
 def conntrack_table(folder: Path = ROOT / _CONNTRACK) -> tuple[int, int] | None:
-    """Entries in use of the table of tracked connections, and how many there may be; None where nothing is tracked."""
+    """Entries used in the table of tracked connections, and its size; None where nothing is tracked."""
     used, most = _numbers(folder / "nf_conntrack_count"), _numbers(folder / "nf_conntrack_max")
     return (used[0], most[0]) if used and most else None
 
@@ -103,7 +104,7 @@ def tcp_in_use(root: Path = ROOT) -> int | None:
 
 
 def memory_available(root: Path = ROOT) -> int | None:
-    """Bytes that can still be used: the machine's, or fewer where a cgroup has a limit."""
+    """Bytes that can still be used: the machine's, or fewer if a cgroup has a limit."""
     found = [each for each in (_meminfo(root), *_cgroup_memory(root)) if each is not None]
     return max(0, min(found)) if found else None
 
@@ -122,7 +123,7 @@ def cores(root: Path = ROOT) -> float:
 
 
 def load_average() -> float:
-    """Of the last minute; 0 if there is not one."""
+    """The load average of the last minute; 0 if the system has none."""
     try:
         return os.getloadavg()[0]
     except (AttributeError, OSError):
@@ -146,7 +147,7 @@ def _cgroups(root: Path) -> Iterator[Path]:
 
 
 def _cgroup_memory(root: Path) -> Iterator[int]:
-    """What each limit leaves: version 2 of cgroups, then version 1."""
+    """The memory that each limit leaves: version 2 of cgroups, then version 1."""
     pairs = [(folder / "memory.max", folder / "memory.current") for folder in _cgroups(root)]
     first = root / "sys/fs/cgroup/memory"
     for limit, used in (*pairs, (first / "memory.limit_in_bytes", first / "memory.usage_in_bytes")):
@@ -165,7 +166,7 @@ def _cgroup_cores(root: Path) -> Iterator[float]:
 
 
 def _numbers(path: Path) -> list[int]:
-    """The file's numbers; empty where it is missing, or has something else in it."""
+    """The file's numbers; empty if it is missing or contains anything else."""
     try:
         return [int(word) for word in _text(path).split()]
     except ValueError:

@@ -12,20 +12,20 @@ import sys
 from typing import Final, TextIO
 
 ERRORS: Final = "wps-load"
-"""The name of our handler of characters that an output's encoding does not have."""
+"""The name of the error handler for characters that an output's encoding does not have."""
 
 _PLAIN: Final = {
     "–": "-", "—": "-", "…": "...", "·": "-", "×": "x", "≥": ">=", "≤": "<=", "µ": "u", "±": "+-", "→": "->",
     "“": '"', "”": '"', "‘": "'", "’": "'", "✓": "ok", "✗": "not ok", "✅": "[ok]", "❌": "[failed]", "⚠": "[!]",
     "\ufe0f": "", "\xa0": " ", "\u202f": " ", "\u2009": " ", "█": "#", "░": ".",
 }  # fmt: skip
-"""What stands for a character in a narrower alphabet; another one becomes a question mark."""
+"""Replacements for characters in a narrower alphabet; any other becomes a question mark."""
 
 
 def make_tolerant() -> None:
-    """Standard output and error take every text from now on. Again: does nothing.
+    """Makes standard output and error accept every text from now on. A second call does nothing.
 
-    One that is closed (`2>&-`) becomes a sink: Python has None in its place, which nobody expects.
+    A closed one (`2>&-`), for which Python has None, becomes a sink.
     """
     codecs.register_error(ERRORS, _plainly)
     for name in ("stdout", "stderr"):
@@ -44,10 +44,10 @@ def _plainly(error: UnicodeError) -> tuple[str, int]:
 
 
 def settle() -> str | None:
-    """Before the process ends: what is still kept for standard output and error leaves, or is given up.
+    """Flushes standard output and error before the process ends, or gives them up.
 
-    Otherwise Python tries once more at its end, complains, and exits with 120. Returns why standard output was
-    given up, in words; None: all that was written to it has left.
+    Otherwise Python tries once more at its end, complains, and exits with 120. Returns in words why standard output was
+    given up; None if everything was written.
     """
     why = None
     for stream in (sys.stdout, sys.stderr):
@@ -67,7 +67,7 @@ def _flushed(stream: TextIO) -> str | None:
 
 
 def give_up(stream: TextIO) -> None:
-    """Nobody can read this output any more: what is written to it from now on goes nowhere."""
+    """Discards what is written to this output from now on: nobody can read it any more."""
     with contextlib.suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -1,10 +1,10 @@
-"""How many of something, in words."""
+"""A number with its noun, in singular or plural."""
 
 from __future__ import annotations
 
 
 def counted(count: int | str, noun: str) -> str:
-    """`1 group`, `2 groups`, `3 processes`; a figure that is written in another way is given as its text."""
+    """Returns `1 group`, `2 groups` or `3 processes`. `count` is a text where the number is written in another way."""
     shown = count if isinstance(count, str) else f"{count:,}"
     if shown == "1":
         return f"1 {noun}"

@@ -1,6 +1,6 @@
 """The parts of the standard library that Windows lacks: there the program ends with one sentence, not a traceback.
 
-Each connection is an open file, so the limit of open files stands here too.
+The limit of open files is here too, because each connection is an open file.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["raise_open_files", "resource"]
 
 
 def raise_open_files() -> int:
-    """Raises the soft limit of open files to the hard one, which child processes inherit; returns what holds now.
+    """Raises the soft limit of open files to the hard one, which child processes inherit; returns the new limit.
 
     The soft limit is often 1,024, and Locust raises it to 10,000 only. macOS refuses a limit that is unlimited.
     """

@@ -1,9 +1,9 @@
-"""URLs as people write them, made into what goes onto the wire: host, port, request target, credentials.
+"""URLs as people write them -> what goes onto the wire: host, port, request target, credentials.
 
-As browsers and curl do it (RFC 3986; WHATWG URL): a scheme and a host in capitals mean the same, what is not ASCII is
-percent-encoded as UTF-8 in the path and the query and becomes IDNA in the host, and a fragment is never sent.
-`urllib.parse.urlsplit` is not used for what people type: it raises where a password has a bracket, and it drops line
-breaks without a word. No error here quotes the URL, which may hold a secret.
+The rules are those of browsers and curl (RFC 3986; WHATWG URL): scheme and host may be in capitals, characters outside
+ASCII are percent-encoded as UTF-8 in the path and the query and become IDNA in the host, and a fragment is never sent.
+`urllib.parse.urlsplit` does not read what people type: it raises where a password has a bracket, and it silently drops
+line breaks. No error here quotes the URL, which may hold a secret.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class Url:
 
     @classmethod
     def parse(cls, text: str, schemes: Mapping[str, int] = HTTP) -> Url:
-        """`schemes`: those allowed, and their ports. Raises ValueError with one sentence that quotes no secret."""
+        """Reads a URL.
+
+        `schemes`: those allowed, and their ports. Raises ValueError with one sentence that quotes no secret.
+        """
         text = text.strip()
         found = _PARTS.match(text)
         if found is None or found["scheme"].lower() not in schemes:
@@ -66,24 +69,24 @@ class Url:
 
     @property
     def authority(self) -> str:
-        """The `Host` header: with the port where it is not the scheme's own."""
+        """The `Host` header, with the port if it is not the scheme's default."""
         own = {**HTTP, **WEBSOCKET}[self.scheme]
         return shown_host(self.host) if self.port == own else f"{shown_host(self.host)}:{self.port}"
 
     @property
     def basic(self) -> str | None:
-        """The value of `Authorization` for the credentials (RFC 7617); a secret. None if there are none."""
+        """The `Authorization` value for the credentials (RFC 7617), which is a secret; None if there are none."""
         return None if self.credentials is None else basic(*self.credentials)
 
     @property
     def text(self) -> str:
-        """The whole URL without credentials and fragment. Secret where its query is."""
+        """The whole URL without credentials and fragment. Secret if its query is."""
         return f"{self.scheme}://{self.authority}{self.target}"
 
     def redirected(self, location: str) -> Url:
-        """Where a `Location` that this URL was answered with leads (RFC 9110 section 10.2.2).
+        """The URL that a `Location` in the answer leads to (RFC 9110 section 10.2.2).
 
-        The credentials go along to the same server only, or to its default port behind TLS. Raises ValueError.
+        Credentials are sent on only to the same server, or to its default port behind TLS. Raises ValueError.
         """
         new = Url.parse(urljoin(self.text, location.strip()))
         same = (new.scheme, new.host, new.port) == (self.scheme, self.host, self.port)
@@ -93,7 +96,7 @@ class Url:
 
 
 def host_and_port(location: str) -> tuple[str, int | None]:
-    """`HOST`, `HOST:PORT` or `[IPv6]:PORT`, read and judged. Raises ValueError with one sentence."""
+    """Reads `HOST`, `HOST:PORT` or `[IPv6]:PORT`. Raises ValueError with one sentence."""
     found = _AUTHORITY.fullmatch(location)
     if found is None:
         raise ValueError("what stands behind :// is not HOST or HOST:PORT")
@@ -126,7 +129,9 @@ def wire_host(host: str) -> str:
         except UnicodeError:
             raise ValueError("the host name cannot be written in ASCII (IDNA)") from None
         labels = host.removesuffix(".").split(".")
-    if any(mark in host for mark in ' \\%"<>^`{|}'):  # some come about only in ASCII, as a lone accent's blank
+    if any(
+        mark in host for mark in ' \\%"<>^`{|}'
+    ):  # some arise only from the conversion to ASCII, such as the blank of a lone accent
         raise ValueError("the host name has a character that no host name has")
     if len(host.removesuffix(".")) > _MAX_NAME or any(len(label) > _MAX_LABEL for label in labels):
         raise ValueError(f"a host name has at most {_MAX_NAME} characters, and {_MAX_LABEL} between two dots")
@@ -144,7 +149,7 @@ def basic(user: str, password: str) -> str:
 
 
 def client_url(text: str) -> str:
-    """A Client URL (ws:// or wss://) as it is dialed, its token with it. Raises ValueError, which shows no secret."""
+    """A Client URL (ws:// or wss://) to be dialled, with its token. Raises ValueError, which shows no secret."""
     url = Url.parse(text, WEBSOCKET)
     if " " in text.strip() or url.credentials:
         raise ValueError("a Client URL has no blanks and no user:password@ in it")
@@ -152,9 +157,9 @@ def client_url(text: str) -> str:
 
 
 def unquoted(text: str) -> str:
-    """A value as it was meant: without white space, a byte order mark or a pair of quotes around it.
+    """A value without the white space, byte order mark or pair of quotes around it.
 
-    They come along from .env files, YAML, shells and key vaults.
+    They come from .env files, YAML, shells and key vaults.
     """
     text = text.strip().removeprefix("\ufeff").strip()
     for quote_mark in "\"'":

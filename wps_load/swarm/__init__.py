@@ -1,4 +1,4 @@
-"""The only room that knows Locust. From its import on, in Locust's program, Ctrl-C is no traceback."""
+"""The only room that imports Locust. Once it is imported in Locust's program, Ctrl-C prints no traceback."""
 
 from wps_load.swarm.early import leave_quietly
 

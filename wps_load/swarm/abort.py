@@ -1,8 +1,8 @@
-"""`--wps-slo-abort`: ends a run when nothing that may still happen can make an SLO hold.
+"""`--wps-slo-abort`: ends a run when an SLO can no longer be met, whatever happens next.
 
-Judged once a second after a time of grace, by the best case: all that is still to come is instant and whole. So a run
-is never ended on suspicion, and one without `-t`, of which nobody knows how much is still to come, only for what can't
-be undone (messages that are lost for certain).
+SLOs are judged once a second, after a period of grace, for the best case: everything still to come is instant and
+complete. So a run is never ended on suspicion. In a run without `-t`, where nobody knows how much is still to come,
+only what cannot be undone counts (messages that are certainly lost).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from wps_load.swarm.books import Books
 from wps_load.swarm.conductor import Conductor
 
 GRACE_S = 10
-"""Of the measure phase: a cold start is no verdict."""
+"""Seconds of the measure phase before SLOs are judged: a cold start decides nothing."""
 UNKNOWN = 1 << 62
 
 
 class AbortWatch:
-    """`hopeless()` once a second: the expression of an SLO that is out of reach, else None.
+    """`hopeless()`, once a second, returns the expression of an SLO that can no longer be met, else None.
 
-    `slos`: of the run, and of its populations.
+    `slos`: those of the run and of its populations.
     """
 
     def __init__(self, conductor: Conductor, slos: Sequence[thresholds.Slo]) -> None:
@@ -55,7 +55,7 @@ class AbortWatch:
 
 
 class _Judged:
-    """What is known so far of a run, or of one of its populations, as thresholds ask for it (LiveSource)."""
+    """What is known so far of a run, or of one of its populations, in the form that thresholds read (LiveSource)."""
 
     def __init__(self, books: Books, conductor: Conductor, population: Population | None = None) -> None:
         self._books = books
@@ -68,10 +68,10 @@ class _Judged:
         self._opened: deque[int] = deque(maxlen=math.ceil(self._config.drain_ns / NS_PER_S) + 2)
         self._measured_s: float | None = None
         self._lasted_s = self._remaining_s = 0.0
-        """For how long all of it has been measured, and will be yet."""
+        """The time that it has been measured, and will still be measured."""
 
     def look(self, now_ns: int) -> None:
-        """Once a second."""
+        """Updates the figures, once a second."""
         self._opened.append(self._books.running("missing_opened"))
         self._measured_s = measured_s = self._conductor.measured_s(now_ns)
         late_s = max(0.0, (self._start_ns - (self._conductor.measure_start_ns or 0)) / NS_PER_S)
@@ -80,16 +80,16 @@ class _Judged:
         self._remaining_s = max(0.0, (min(ends) - now_ns) / NS_PER_S) if ends else math.inf
 
     def unreachable(self, slo: thresholds.Slo) -> bool:
-        """Nothing that may still come can make it hold. Before a time of grace that is not asked."""
+        """Whether nothing that may still happen can meet the SLO; not judged during the period of grace."""
         if self._lasted_s < GRACE_S:
             return False
         return thresholds.out_of_reach(slo, self, self._remaining(slo), self._remaining_s)
 
     def _remaining(self, slo: thresholds.Slo) -> int:
-        """The most values of the SLO's metric that are still to come.
+        """The greatest number of values of the SLO's metric that can still come.
 
-        At twice the pace so far, to be safe; with more users than there were in the mean, at more.
-        Stages may come to any pace.
+        For safety the rate is assumed to be twice the one so far, and more if there are more users now than on average.
+        Stages may reach any rate.
         """
         if math.isinf(self._remaining_s) or self._config.stages is not None:
             return UNKNOWN
@@ -110,7 +110,7 @@ class _Judged:
 
     @property
     def messages(self) -> LedgerTotals:
-        """What is missing may still come: `certain_loss` says what will not."""
+        """What is missing may still come: `certain_loss` counts what will not."""
         return replace(self._books.running_totals(), expected=None, lost=None)
 
     @property
@@ -118,7 +118,7 @@ class _Judged:
         return None
 
     def of(self, population: str) -> None:
-        """Each population has its own."""
+        """Each population has a judge of its own."""
 
     @property
     def measure_s(self) -> float | None:
@@ -126,7 +126,7 @@ class _Judged:
 
     @property
     def certain_loss(self) -> int:
-        """Gaps that are older than the drain. Unsure, and so 0, where a member was away: it may have missed them."""
+        """Gaps older than the drain. The result is 0 if a member was away, because it may have missed them."""
         counters = self._books.total.counters
         away = ("connections_dropped", "connections_cut", "connections_closed_by_plan", "connections_reconnected")
         if any(counters.get(name) for name in away) or len(self._opened) < (self._opened.maxlen or 0):

@@ -1,4 +1,4 @@
-"""The counts of messages of one process, or of one of its populations: so far, and since the last report."""
+"""Message counts of one process, or of one of its populations: in total, and since the last report."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from wps_load.measure.ledger import Running
 
 
 def counts_of(running: Running, held: Mapping[Cause, int]) -> dict[str, int]:
-    """The present epoch's messages so far.
+    """The messages of the present epoch so far.
 
-    `missing`: gaps that are not filled yet. What is `held` back has not been sent so far, and may be yet.
+    `missing`: gaps that are not filled yet. Messages that are `held` back are not sent yet, but may still be.
     """
     return {
         "duplicated": running.duplicated,
@@ -29,7 +29,7 @@ def counts_of(running: Running, held: Mapping[Cause, int]) -> dict[str, int]:
 
 
 class Counting:
-    """`now()`: the present epoch's counts so far; they start from 0 in each."""
+    """`now()` returns the present epoch's counts so far; they start from 0 in each epoch."""
 
     def __init__(self, now: Callable[[], dict[str, int]]) -> None:
         self._now = now
@@ -37,17 +37,17 @@ class Counting:
         self._deltas = dict.fromkeys(self.totals, 0)
 
     def close(self) -> None:
-        """What was counted until now belongs to the present epoch."""
+        """Assigns what was counted until now to the present epoch."""
         now = self._now()
         for name, value in now.items():
             self._deltas[name] += value - self.totals[name]
         self.totals = now
 
     def start_over(self) -> None:
-        """A new epoch begins."""
+        """Begins a new epoch."""
         self.totals = dict.fromkeys(self.totals, 0)
 
     def take(self) -> dict[str, int]:
-        """What came since the last time."""
+        """Returns the counts since the last call."""
         deltas, self._deltas = self._deltas, dict.fromkeys(self.totals, 0)
         return deltas

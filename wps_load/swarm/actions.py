@@ -1,4 +1,4 @@
-"""What a conductor wants done, as values: its coordinator carries it out, in this order."""
+"""A conductor's decisions as values, which its coordinator carries out in this order."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from wps_load.swarm.messages import ToAgent
 
 
 class Send(NamedTuple):
-    """`agent` None: to all."""
+    """A message to an agent; `agent` None: to all."""
 
     message: ToAgent
     agent: str | None = None
 
 
 class AskClock(NamedTuple):
-    """To be sent as a `Ping`, with the time at which it really goes."""
+    """A request for an agent's clock, which carries the time at which it is really sent."""
 
     agent: str
 

@@ -1,4 +1,4 @@
-"""The agent: one process's part in a run. Does what the coordinator says with its engine, and reports once a second."""
+"""The agent, one process's part in a run: it carries out the coordinator's messages and reports once a second."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ from wps_load.swarm.stream_finals import Streams
 
 BEAT_S = 0.1
 END_GRACE_NS = 100 * NS_PER_MS
-"""After the end of publishing: a message that was due just before it may still leave; later ones never will."""
+"""The grace after the end of publishing: a message due just before may still be sent, but later ones never are."""
 COPIES_NS = 50 * NS_PER_MS
-"""When nothing is outstanding any more: for a second copy right behind the last message."""
+"""The wait when nothing is outstanding any more: a duplicate may follow right behind the last message."""
 
 
 class Agent:
     """`started_ns`: the run's start in the coordinator's clock, from which seconds are counted.
 
-    `on_interval(part)`: what came since the last one, for Locust's own tables. `fires()`: whether somebody wants each
-    request by itself.
+    `on_interval(part)` gets what was measured since the last call, for Locust's own tables. `fires()`: whether a
+    listener wants each request by itself.
     """
 
     def __init__(
@@ -84,23 +84,23 @@ class Agent:
         self._populations = {each: Counting(partial(self._counts, each)) for each in several}
         self._parts: list[EpochReport] = []
         self._showing: list[EpochReport] = []
-        """Closed, and not in Locust's tables yet."""
+        """Parts that are closed but not in Locust's tables yet."""
         self._resets = 0
         self._reset_epochs: set[int] = set()
-        """Those that a reset of the statistics begins."""
+        """The epochs that begin with a reset of the statistics."""
         self._traffic = [Traffic() for _ in engine.populations]
         self._measure_ns: int | None = None
         """When the measure phase began, in the coordinator's clock."""
         self._closed = False
         self._timed = False
-        """The run's time is known: until then nothing is counted by its seconds."""
+        """Whether the run's time is known: until then nothing is counted by its seconds."""
         self._until_ns: int | None = None
-        """Where the newest epoch ends, in the run's time."""
+        """The end of the newest epoch, in the run's time."""
         self._finished = False
-        """The accounts are sent: what comes after them counts nowhere, in Locust's tables neither."""
+        """Whether the accounts are sent: what comes later counts nowhere, not even in Locust's tables."""
 
     def start(self) -> None:
-        """From now on it hears the coordinator, beats, and is known to the coordinator."""
+        """Begins to listen to the coordinator, registers with it and reports regularly."""
         self._bus.on_agent = self.told
         self.engine.run.epochs.on_end.append(self._epoch_ends)
         self._health.start()
@@ -115,7 +115,7 @@ class Agent:
     def _admit(self, slot: Slot) -> VirtualUser:
         return self.engine.admit(slot.user_index, slot.incarnation, self._local(slot.due_ns))
 
-    # -- the coordinator says --------------------------------------------------------------------------------
+    # -- messages of the coordinator --------------------------------------------------------------------------------
 
     def told(self, message: ToAgent) -> None:
         OBEYED[type(message)](self, message)
@@ -139,11 +139,11 @@ class Agent:
             engine.measure_presence(epoch.start_ns, epoch.until_ns)
 
     def _change_rate(self, rate: Rate) -> None:
-        if self._timed:  # else it is said again when the time is known
+        if self._timed:  # else it is repeated when the time is known
             self.engine.change_rate(self._local(rate.at_ns), Fraction(rate.per_second))
 
     def _attend(self, present: Present) -> None:
-        if self._timed:  # else it is said again when the time is known
+        if self._timed:  # else it is repeated when the time is known
             indices = {index for lo, hi in IntervalSet.from_list(present.indices) for index in range(lo, hi)}
             self.engine.attend(self._local(present.at_ns), indices)
 
@@ -179,7 +179,7 @@ class Agent:
         return self.engine.run.clock.to_local(at_ns)
 
     def _end_publishing(self, end_ns: int) -> None:
-        # without the run's time, of which the end is then an instant, nothing was published that could be waited for
+        # the end is an instant of the run's time: without that time nothing was published that could be waited for
         gevent.sleep(max(0.0, (end_ns + END_GRACE_NS - now_ns()) / NS_PER_S) if self._timed else 0.0)
         self.engine.stop_publishing(end_ns)
         engine = self.engine
@@ -187,13 +187,13 @@ class Agent:
         self._send(Finals(Streams.of(engine.finals()), engine.run.clock.timescale.to_wire(), hears))
 
     def _finish(self, expect: Expect) -> None:
-        """Waits for the messages in flight, and for connects that have just begun, then sends the accounts."""
+        """Waits for messages in flight and for connects that have just begun, then sends the accounts."""
         engine, drain_ns, end_ns = self.engine, expect.drain_ns, self._local(expect.end_ns)
         engine.settle(expect.streams.rows(), expect.clocks, drain_ns, IntervalSet.from_list(expect.known))
         deadline_ns = now_ns() + drain_ns
         while engine.awaits(end_ns) and now_ns() < deadline_ns:
             gevent.sleep(0.01)
-        # nobody knows of further copies that are on their way: those of the last messages come right behind them
+        # nobody knows of duplicates in flight: those of the last messages come right behind them
         gevent.sleep(max(0.0, min(COPIES_NS, deadline_ns - now_ns()) / NS_PER_S))
         unfinished = engine.end_waiting(end_ns)
         self._tick(partial=True)
@@ -230,9 +230,10 @@ class Agent:
                 self._tick(partial=False)
 
     def _tick(self, *, partial: bool) -> None:
-        """Reports what came since the last report, as the figures of the second that has just ended.
+        """Reports what was measured since the last report as the figures of the second that has just ended.
 
-        In turns, between which messages leave and arrive: each takes a millisecond or two with thousands of users.
+        It works in steps, between which messages leave and arrive: each takes a millisecond or two with thousands of
+        users.
         """
         engine = self.engine
         self._second = (engine.run.clock.now_ns() - self._started_ns) // NS_PER_S
@@ -261,13 +262,13 @@ class Agent:
         self._show()
 
     def _presence(self, population: int | None = None) -> Presence | None:
-        """None before the measure phase is announced."""
+        """The presence of users; None before the measure phase is announced."""
         if self._measure_ns is None:
             return None
         return self.engine.presence(self._measure_ns, now_ns(), population)
 
     def _close_part(self) -> None:
-        """What was measured until now belongs to the present epoch. Also called in the hub: must not block."""
+        """Assigns what was measured until now to the present epoch. Also called in the hub, so it must not block."""
         self._count_traffic()
         self._parts.append(EpochReport.of(self._resets, self.engine.run.epochs.number, self.engine.take()))
         for counting in self._countings:
@@ -278,7 +279,7 @@ class Agent:
         return [self._whole, *self._populations.values()]
 
     def _show(self) -> None:
-        """Locust's own tables: of the statistics that hold, what counts."""
+        """Updates Locust's own tables with what counts of the present statistics."""
         parts, self._showing = self._showing, []
         for part in parts:
             if part.resets == self._resets:
@@ -299,7 +300,7 @@ class Agent:
             recorder.count("send_stall_ns", now.stalled_ns - before.stalled_ns)
 
     def close(self) -> None:
-        """The run is over: every connection ends by plan. Again: does nothing."""
+        """Ends every connection by plan, because the run is over. A second call does nothing."""
         if self._closed:
             return
         self._closed = True
@@ -325,4 +326,4 @@ OBEYED: dict[type[Any], Callable[[Agent, Any], None]] = {
     End: Agent._end,
     Expect: Agent._expect,
 }
-"""What the agent does with each message of the coordinator."""
+"""The agent's handler of each kind of message from the coordinator."""

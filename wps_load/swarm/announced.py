@@ -1,4 +1,4 @@
-"""What a run says at its start: what is played, by whom, and what is demanded. Pure."""
+"""The lines that announce a run: what is played, by whom, and which SLOs apply. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOBODY = Share(count=0)
 
 
 def announced(config: RunConfig, scenario: str) -> Iterator[str]:
-    """One line; of a mix one more for each population, with its own SLOs."""
+    """One line; for a mix one more for each population, with its own SLOs."""
     if config.mix is None:
         yield f"Scenario: {scenario} over {config.population.protocol}; SLO: {config.population.slo or 'none'}"
         return

@@ -16,10 +16,10 @@ from wps_load.swarm.users import TasksUser
 
 
 class AppServerUser(TasksUser):
-    """A Locust user whose `client` calls the service by REST, as an app server does. It has no connection of its own.
+    """A Locust user whose `client` calls the service by REST, as an app server does, without a connection of its own.
 
-    It needs a connection string, whose key signs the calls. `hub` overrides `--wps-hub` for this class. A
-    `Finding` that a task does not catch ends the task, not the user.
+    It needs a connection string, whose key signs the calls. `hub` overrides `--wps-hub` for this class. A `Finding`
+    that a task does not catch ends the task, not the user.
     """
 
     abstract = True

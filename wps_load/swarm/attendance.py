@@ -1,7 +1,7 @@
-"""When the agents are told which users are there: what is divided among publishers, or sent to single users, follows.
+"""Decides when the agents learn which users are present, on which division of work among publishers depends.
 
-Users that came or left are told together, at most once a second, and less often while they go on coming and going: each
-time adds a piece to the schedule of each publisher. Pure.
+Users that came or left are announced together, at most once a second and less often while they keep coming and going:
+each announcement adds a piece to the schedule of each publisher. Pure.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from wps_load.measure.intervals import IntervalSet
 from wps_load.swarm.messages import Present
 
 LONGEST_S = 5
-"""Between two times, at most."""
+"""The longest time between two announcements."""
 
 
 class Attendance:
-    """`users`: the run begins with the indices below it."""
+    """`users`: the run begins with the indices below this number."""
 
     def __init__(self, users: int) -> None:
         self._told = set(range(users))
@@ -27,7 +27,7 @@ class Attendance:
         self._wait_s = 0
 
     def news(self, indices: Iterable[int], version: int, now_ns: int, lead_ns: int) -> Present | None:
-        """What is to be told now. `version`: another one wherever `indices` may be others."""
+        """The announcement that is due now. `version` changes whenever `indices` may have changed."""
         if version == self._seen or now_ns < self._due_ns:
             return None
         self._seen, found = version, set(indices)

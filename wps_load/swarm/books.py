@@ -1,4 +1,4 @@
-"""What all agents have told of a run, or of one of its populations: measured, counted, open, and settled in the end."""
+"""What all agents have reported of a run, or of one of its populations: measured, counted, open, and final."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNSENT = ("send_failed_service", "send_failed_plan")
 
 
 class Told(Protocol):
-    """Of one report of an agent, the part that is about a run or about one of its populations."""
+    """The part of an agent's report that is about a run or about one of its populations."""
 
     @property
     def open(self) -> int: ...
@@ -28,8 +28,10 @@ class Told(Protocol):
 
 
 class Books:
-    """`total`: what was measured since the last reset of the statistics; `before`: what was until then. `earlier`:
-    messages of measured epochs that are over. `peak_open`: connections, at one time."""
+    """`total`: what was measured since the last reset of the statistics; `before`: what was measured until then.
+
+    `earlier`: messages of measured epochs that are over. `peak_open`: the most connections at one time.
+    """
 
     def __init__(self) -> None:
         self.total = Snapshot()
@@ -42,10 +44,10 @@ class Books:
         self._finals: dict[str, LedgerTotals] = {}
 
     def count(self, agent: str, epoch: int, told: Told) -> None:
-        """An agent's messages of this epoch so far, and its connections."""
+        """Records an agent's messages of this epoch so far, and its connections."""
         last_epoch, last = self._running.get(agent, (0, {}))
-        if 0 < last_epoch < epoch:  # what came since the last report, and is not of this epoch, is of the last one
-            for name in {*last, *told.deltas}:  # a name that is missing counts 0
+        if 0 < last_epoch < epoch:  # what came since the last report, but not in this epoch, belongs to the last one
+            for name in {*last, *told.deltas}:  # a missing name counts 0
                 came = last.get(name, 0) + told.deltas.get(name, 0)
                 self.earlier[name] += came - told.totals.get(name, 0)
         self._running[agent] = epoch, told.totals
@@ -54,25 +56,25 @@ class Books:
         self.connected(agent, told.open)
 
     def connected(self, agent: str, count: int) -> None:
-        """So many connections are open at an agent; told when it changes, a few times a second at most."""
+        """Records an agent's open connections, which it reports when they change, a few times a second at most."""
         self._open[agent] = count
         self.peak_open = max(self.peak_open, sum(self._open.values()))
 
     def gone(self, agent: str) -> None:
-        """An agent is lost, with its connections."""
+        """Removes the connections of an agent that is lost."""
         self._open.pop(agent, None)
 
     def settle(self, agent: str, totals: LedgerTotals) -> None:
-        """An agent's last word."""
+        """Records an agent's final totals."""
         self._finals[agent] = totals
 
     def start_over(self) -> None:
-        """Statistics start anew."""
+        """Statistics start again from zero."""
         self.before.merge(self.total)
         self.total = Snapshot(sentences=self.total.sentences)
 
     def running_totals(self) -> LedgerTotals:
-        """The messages so far: what is missing now counts as lost, until it comes."""
+        """The messages so far: what is missing now counts as lost, until it arrives."""
         names = ("offered", "published", "delivered", "missing", "duplicated", "reordered", "misdelivered")
         offered, published, delivered, missing, duplicated, reordered, astray = map(self.running, names)
         return LedgerTotals(
@@ -88,18 +90,18 @@ class Books:
 
     @property
     def reported(self) -> bool:
-        """Whether any agent has told of its messages yet."""
+        """Whether any agent has reported its messages yet."""
         return bool(self._running)
 
     @property
     def open(self) -> int:
-        """Connections open by the agents' last reports."""
+        """Open connections by the agents' last reports."""
         return sum(self._open.values())
 
     def presence(self, start_ns: int, end_ns: int | None) -> Presence:
-        """All agents' connections since `start_ns`; a lost agent's, until it was lost.
+        """All agents' connections since `start_ns`; a lost agent's count until it was lost.
 
-        `end_ns` None: the phase goes on, and this is as of the newest report.
+        `end_ns` None: the phase goes on, and the result is as of the newest report.
         """
         return Presence.together([*self._presence.values()], start_ns, end_ns)
 
@@ -109,17 +111,20 @@ class Books:
         return sum(totals.get(name, 0) for epoch, totals in self._running.values() if epoch == newest)
 
     def ever(self, name: str) -> int:
-        """As `running`, of all measured epochs together: it never goes down where the count itself does not."""
+        """As `running`, for all measured epochs together: it never decreases unless the count itself does."""
         return self.earlier[name] + sum(totals.get(name, 0) for epoch, totals in self._running.values() if epoch)
 
     def not_sent(self) -> dict[Cause, int]:
-        """Messages of the newest epoch that were due and have not been sent so far, by their causes."""
+        """Messages of the newest epoch that were due but not sent so far, by cause."""
         service, plan = map(self.running, _UNSENT)
         missed = self.running("offered") - self.running("published")
         return {Cause.SERVICE: service, Cause.PLAN: plan, Cause.GENERATOR: max(0, missed - service - plan)}
 
     def totals(self) -> LedgerTotals | None:
-        """All agents' accounts. Of a lost agent what it last reported: expected is what had come."""
+        """All agents' final totals.
+
+        For a lost agent they are its last report, in which what had arrived was expected.
+        """
         if not self._finals:
             return None
         found = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
@@ -135,6 +140,6 @@ class Books:
         return found
 
     def offered(self) -> int | None:
-        """Messages due in the measured epoch, handed to a socket or not."""
+        """Messages due in the measured epoch, whether they were handed to a socket or not."""
         totals = self.totals()
         return None if totals is None else totals.published + totals.send_failed

@@ -1,4 +1,4 @@
-"""The buckets of Locust's own table, of one time or of a whole histogram. Pure: importing this patches nothing."""
+"""The buckets of Locust's own table, for one time or a whole histogram. Pure: importing this patches nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from wps_load.clock import NS_PER_MS
 from wps_load.measure.histogram import Histogram
 
 _SPANS_MS = (10, 100, 1_000, 10_000)
-"""From each of them on the buckets are wider."""
+"""Buckets are wider from each of these times on."""
 
 
 def bucket_response_time(response_time: float) -> float:
@@ -25,16 +25,16 @@ def bucket_response_time(response_time: float) -> float:
 
 
 def bucketed(histogram: Histogram) -> dict[float, int]:
-    """Its counts by Locust's buckets: `bucket_response_time` of all values in one go.
+    """A histogram's counts by Locust's buckets: `bucket_response_time` of all values in one pass.
 
     A worker does this once a second between its messages, and a histogram may have thousands of buckets in use.
     """
     middles, counts = histogram.buckets()
     times = middles / NS_PER_MS
-    # times are ascending: each span of them has a step of its own
+    # times are ascending, and each span has a step of its own
     spans = np.split(times, np.searchsorted(times, _SPANS_MS))
     rounded = [np.rint(span * per_ms) / per_ms for span, per_ms in zip(spans[:3], (100.0, 10.0, 1.0), strict=True)]
     rounded += [np.rint(span / step) * step for span, step in zip(spans[3:], (10.0, 100.0), strict=True)]
     keys = np.concatenate(rounded)
-    first = np.flatnonzero(np.diff(keys, prepend=-1.0))  # also where two spans meet: 9.999 and 10.01 are both 10.0
+    first = np.flatnonzero(np.diff(keys, prepend=-1.0))  # also across two spans: 9.999 and 10.01 are both 10.0
     return dict(zip(keys[first].tolist(), np.add.reduceat(counts, first).tolist(), strict=True))

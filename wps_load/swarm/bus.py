@@ -1,7 +1,7 @@
-"""How the coordinator (master, or the only process) and the agents (processes with users) talk.
+"""How the coordinator (master, or the only process) and the agents (processes with users) communicate.
 
-Direct calls where both live in one process, Locust's custom messages otherwise; coordinator and agents can't tell the
-difference. What they say is in `messages`.
+The bus is direct calls if both are in one process, and Locust's custom messages otherwise; coordinator and agents
+cannot tell the difference. Their messages are in `messages`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wps_load.swarm.message_wire import message_to_agent, message_to_coordinator
 from wps_load.swarm.messages import Failed, ToAgent, ToCoordinator
 
 Heard = Callable[[str, int, ToCoordinator], None]
-"""`(agent, number of its run, message)`"""
+"""An agent, the number of its run, and a message."""
 Told = Callable[[ToAgent], None]
 
 LOCAL_AGENT = "local"
@@ -24,7 +24,7 @@ _TO_AGENT = "wps_to_agent"
 
 
 class Bus(Protocol):
-    """`on_coordinator`, `on_agent`: who receives; either may be None (a master has no agent)."""
+    """`on_coordinator` and `on_agent` receive messages; either may be None (a master has no agent)."""
 
     on_coordinator: Heard | None
     on_agent: Told | None
@@ -34,20 +34,20 @@ class Bus(Protocol):
         ...
 
     def to_agents(self, message: ToAgent, agent: str | None = None) -> None:
-        """To one agent, or to all that there are."""
+        """Sends a message to one agent, or to all agents."""
         ...
 
     def agents(self) -> set[str]:
-        """The agents that are alive, as far as is known."""
+        """The agents that are alive, as far as this process knows."""
         ...
 
     def report_to_locust(self) -> None:
-        """Locust's own statistics of this process go to its master now, before what is sent next."""
+        """Sends Locust's own statistics of this process to its master now, before the next message."""
         ...
 
 
 class LocalBus:
-    """Both in one process."""
+    """Both ends in one process."""
 
     def __init__(self) -> None:
         self.on_coordinator: Heard | None = None
@@ -65,13 +65,13 @@ class LocalBus:
         return {LOCAL_AGENT}
 
     def report_to_locust(self) -> None:
-        """There is one table only."""
+        """Does nothing: there is only one table."""
 
 
 class MasterBus:
     """The coordinator's end in a Locust master.
 
-    `on_trouble`: what a worker could not do; and what goes wrong with a message, which Locust would log and forget.
+    `on_trouble`: called with a worker's failure, and with errors in a message, which Locust would log and ignore.
     """
 
     def __init__(self, runner: Any, on_trouble: Callable[[Trouble], None]) -> None:

@@ -1,10 +1,10 @@
-"""One time for all workers: the coordinator's monotonic clock, which the agents follow, with a bound of the error.
+"""One time for all workers: the agents follow the coordinator's monotonic clock, with a known bound of the error.
 
-On one host the clock is shared, and the offset is exactly 0: one exchange is to agree with that, as virtual
-machines that come from one snapshot claim the same identity. Across hosts the coordinator asks each agent what its
-clock reads, some times in a row when it says hello, before anything is planned with it, and then once a second;
-what the answers say is in `corridor`. The agent is told a line (offset and rate) when the one that it follows has
-left the middle of the corridor.
+On one host the clock is shared, so the offset is exactly 0. One exchange must confirm that, because virtual machines
+from one snapshot claim the same identity. Across hosts the coordinator asks each agent for its clock's time: several
+times in a row when the agent says hello, before anything is planned with it, and then once a second. `corridor`
+evaluates the answers. An agent gets a new line (offset and rate) when the one that it follows has left the middle of
+the corridor.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from wps_load.swarm.corridor import ClockLine, Corridor
 from wps_load.swarm.messages import ClockReply
 
 EXCHANGES = 8
-"""One after the other when a worker says hello: one of them is seldom disturbed."""
+"""Exchanges in a row when a worker says hello: one of them is rarely disturbed."""
 PATIENCE_NS = 2 * NS_PER_S
-"""After so long fewer than that must do."""
+"""The time after which fewer exchanges must do."""
 REPEAT_NS = NS_PER_S
 HASTE_NS = NS_PER_S // 5
-"""Between two exchanges until the rate at which the clocks drift apart is known: what is not known adds up."""
+"""The time between two exchanges until the rate of drift is known, because the error grows with an unknown rate."""
 STEADY = 50e-6
-"""It is known when the slowest and the fastest line that fit are so close (50 ppm)."""
+"""The rate is known when the slowest and the fastest line that fit are this close (50 ppm)."""
 _SAME = ClockLine(0, 0, 0)
 
 
@@ -47,22 +47,22 @@ def host_identity() -> str:
 @dataclass(slots=True)
 class _AgentClock:
     claims: bool
-    """It says that it is on the coordinator's host."""
+    """Whether it claims to be on the coordinator's host."""
     since_ns: int
     shared: bool = False
     corridor: Corridor = field(default_factory=Corridor)
     exchanges: int = 0
     next_ns: int = 0
     last: tuple[int, int] = (0, 0)
-    """The newest exchange: our clock, and the agent's."""
+    """The newest exchange: our clock, and the agent's clock."""
     told: ClockLine | None = None
     fresh: bool = True
-    """There was an exchange since it was last decided what to tell."""
+    """Whether there was an exchange since the last decision about a new line."""
     worst_ns: int = 0
     gone: bool = False
 
     def agent_ns(self, now_ns: int) -> int:
-        """What the agent's clock reads now, but for the drift since the last exchange."""
+        """The present time on the agent's clock, apart from the drift since the last exchange."""
         return self.last[1] + max(0, now_ns - self.last[0])
 
     def known(self, now_ns: int) -> bool:
@@ -71,7 +71,7 @@ class _AgentClock:
         return self.corridor.known and now_ns - self.since_ns > PATIENCE_NS
 
     def error_at(self, agent_ns: int) -> int:
-        """How far the line that was told may be from the truth."""
+        """The greatest error of the line that the agent follows."""
         assert self.told is not None
         low, high, *_ = self.corridor.at(agent_ns)
         told = self.told.at(agent_ns)
@@ -89,22 +89,22 @@ class ClockSync:
         self._peers[agent] = _AgentClock(host == self._own, now_ns)
 
     def leave(self, agent: str) -> None:
-        """An agent is lost: its clock matters no more, but what it has measured does."""
+        """An agent is lost: its clock no longer matters, but what it has measured does."""
         if agent in self._peers:
             self._peers[agent].gone = True
 
     def back(self, agent: str) -> None:
-        """It was not lost for good."""
+        """A lost agent is back."""
         if agent in self._peers:
             self._peers[agent].gone = False
 
     def known(self, agent: str, now_ns: int) -> bool:
-        """Instants may be told to this agent."""
+        """Whether this agent's clock is known, so that it can be given instants."""
         peer = self._peers.get(agent)
         return peer is not None and peer.known(now_ns)
 
     def due(self, now_ns: int) -> list[str]:
-        """The agents that a ping should go to now."""
+        """The agents that are due for a ping."""
         due = [
             name for name, peer in self._peers.items() if not peer.shared and not peer.gone and peer.next_ns <= now_ns
         ]
@@ -127,7 +127,7 @@ class ClockSync:
             peer.worst_ns = max(peer.worst_ns, peer.error_at(pong.agent_ns))
 
     def news(self, now_ns: int) -> list[tuple[str, ClockLine]]:
-        """The agents that should follow another line from now on, or have none yet."""
+        """The agents that should follow another line from now on, or have no line yet."""
         news = []
         for name, peer in self._peers.items():
             line = _news(peer, now_ns)
@@ -137,16 +137,16 @@ class ClockSync:
         return news
 
     def start_over(self) -> None:
-        """What was wrong until now does not count: the measure phase begins."""
+        """Discards past errors, because the measure phase begins."""
         for peer in self._peers.values():
             peer.worst_ns = 0
 
     def errors_ns(self, now_ns: int) -> dict[str, int | None]:
-        """The bound of each agent's error, the widest since `start_over`; 0 on one host, None where it is unknown."""
+        """The bound of each agent's error, the widest since `start_over`; 0 on one host, None if it is unknown."""
         return {name: _error(peer, now_ns) for name, peer in self._peers.items()}
 
     def error_ns(self, now_ns: int) -> int | None:
-        """The bound for a message between the two worst agents; None where one is unknown."""
+        """The bound for a message between the two worst agents; None if one is unknown."""
         bounds = list(self.errors_ns(now_ns).values())
         if any(bound is None for bound in bounds):
             return None
@@ -173,7 +173,7 @@ def _news(peer: _AgentClock, now_ns: int) -> ClockLine | None:
     if peer.told is None:
         return line
     low, high, *_ = peer.corridor.at(agent_ns)
-    ahead_ns = agent_ns + REPEAT_NS  # a line that only just holds is wrong before the next answer
+    ahead_ns = agent_ns + REPEAT_NS  # a line that barely fits is wrong before the next answer
     off_ns = max(abs(peer.told.at(at) - line.at(at)) for at in (agent_ns, ahead_ns))
     return line if off_ns > (high - low) // 8 else None
 

@@ -1,8 +1,8 @@
-"""Users of several workers close up after others have left: those who are there shall be the first ones. Pure.
+"""Users of several workers move up after others have left, so that the present users have the first indices. Pure.
 
-Locust chooses the workers whose users leave. Each worker lets its last ones go (`seats`), but the last of one worker
-may stand before many of another, and would leave holes: groups that are half full, shares that do not hold any more. So
-the last users of all take the places that are free before theirs, each with a connection of its new part.
+Locust chooses the workers whose users leave. Each worker lets its last users go (`seats`), but the last of one worker
+may have a lower index than many of another. It would leave holes: groups that are half full, and shares that are no
+longer right. So the last users of all workers take the free places before theirs, each with a new connection.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from wps_load.swarm.roster import Roster
 from wps_load.workload.mixture import Mixture
 
 QUIET_NS = NS_PER_S
-"""For so long another number of users was not asked for before they close up."""
+"""The number of users must be unchanged for this long before they move up."""
 
 
 def moves(present: Collection[int], stays: Callable[[int], bool]) -> Iterator[tuple[int, int]]:
-    """Who takes whose place: (index, free index), until those who are there are the first ones.
+    """The moves (index, free index) after which the present users have the first indices.
 
-    `stays(index)`: who has this place leaves after all others (a number of publishers stays that number).
+    `stays(index)`: the user in this place leaves after all others (a fixed number of publishers stays the same).
     """
 
     def rank(index: int) -> tuple[bool, int]:
@@ -47,7 +47,7 @@ def moves(present: Collection[int], stays: Callable[[int], bool]) -> Iterator[tu
 
 
 def who_stays(config: RunConfig, run_id: str, mixture: Mixture) -> Callable[[int], bool]:
-    """Whether the user of an index leaves after all others."""
+    """Returns whether the user of an index leaves after all others."""
     if not any(each.publishers is not None and each.publishers.count for each in config.populations) and not any(
         each.scenario_row.publishers is not None and each.scenario_row.publishers.count for each in config.populations
     ):
@@ -63,7 +63,7 @@ def who_stays(config: RunConfig, run_id: str, mixture: Mixture) -> Callable[[int
 
 
 class ClosingUp:
-    """Of one run. In one process the last users leave anyway."""
+    """The moves of one run. In one process none are needed, because the last users leave anyway."""
 
     def __init__(self, roster: Roster, requested: Requested, stays: Callable[[int], bool]) -> None:
         self._roster = roster
@@ -74,11 +74,12 @@ class ClosingUp:
     def due(self, now_ns: int, per_second: float) -> Actions:
         """The moves to be made now, as many as users come in a second.
 
-        Where the number of users has been held for some time, and others are there than at the last look.
+        There are moves only if the number of users has been stable for some time and the set of users has changed since
+        the last look.
         """
         roster = self._roster
         if len(roster.agents) < 2 or roster.version == self._seen or roster.lost:
-            return []  # who is not heard of may come back to the places that it has
+            return []  # a silent worker may come back to its places
         if self._requested.held(now_ns - QUIET_NS, now_ns) != roster.claimed:
             return []
         self._seen = roster.version

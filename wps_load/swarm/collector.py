@@ -1,4 +1,4 @@
-"""Puts the agents' reports together: the whole run's snapshot, and one timeline row a second."""
+"""Merges the agents' reports into the whole run's snapshot and one timeline row a second."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ logger = logging.getLogger(__name__)
 
 _DELTAS = (*COUNTS, "missing_opened")
 PAUSE_S = 3
-"""Seconds between two reports, which are to be one apart; fewer than this are the business of the lags."""
+"""A longer time than this, in seconds, between two reports is a pause; lag metrics cover shorter ones."""
 
 
 @dataclass(slots=True)
 class Second:
-    """What all agents have reported of one second so far."""
+    """The reports of all agents about one second so far."""
 
     interval: Snapshot = field(default_factory=Snapshot)
     deltas: dict[str, int] = field(default_factory=lambda: dict.fromkeys(_DELTAS, 0))
     open: dict[str, int] = field(default_factory=dict)
     cpu_percent: float | None = None
     populations: dict[int, Snapshot] = field(default_factory=dict)
-    """What belongs to each, by its number."""
+    """The measurements of each population, by its number."""
     portions: dict[str, Portion] = field(default_factory=dict)
 
 
 class Collector(Books):
-    """Of the whole run; `populations` has the books of each, where there are several.
+    """The whole run's books; `populations` has the books of each population, if there are several.
 
-    `on_second(self)` after each second. Totals of messages are complete when every agent has finished.
+    `on_second(self)` is called after each second. Totals of messages are complete when every agent has finished.
     """
 
     def __init__(
@@ -57,25 +57,25 @@ class Collector(Books):
         self.phases: list[tuple[str, int]] = []
         self.timeline = KeptRows()
         self.newest: Interval | None = None
-        """The second that has just become a row: for those who look at once, as it is merged with others later."""
+        """The second that has just become a row, for immediate readers: rows are merged with others later."""
         self.newest_of: dict[int, Snapshot] = {}
-        """What that second had of each population, by its number."""
+        """The measurements of each population in that second, by its number."""
         self._watches: list[WatchedSeconds] = []
         self.lags: dict[str, dict[str, Histogram]] = {}
-        """How late each agent was in the measure phase: one that stood still is hardly seen among many."""
+        """The lag of each agent in the measure phase: the pause of one would hardly show among many."""
         self.busiest: dict[str, float] = {}
-        """Each agent's busiest second, percent of one core."""
+        """Each agent's busiest second, in percent of one core."""
         self.vitals: dict[str, Vitals] = {}
-        """Each agent's newest, of a whole second."""
+        """Each agent's newest values for a whole second."""
         self.rss_bytes_max = 0
         self.gc_pause_ns_max = 0
         self._started_ns = started_ns
         self.config = config
         self._on_second = on_second
         self.on_counted: Callable[[EpochReport], None] = lambda _: None
-        """Called with each part that the statistics take, unless Locust's own have it from the agent."""
+        """Called with each part that the statistics take, unless Locust's own tables have it from the agent."""
         self.paused_s: dict[str, int] = {}
-        """For how long each agent was not heard of at most, where that was longer than PAUSE_S."""
+        """The longest silence of each agent, if it was longer than PAUSE_S."""
         self._heard: dict[str, int] = {}
         self._reported: dict[str, int] = {}
         self._connecting: dict[str, int] = {}
@@ -84,7 +84,7 @@ class Collector(Books):
         self._last_row = 0
         self.resets = 0
         self._resets_before: dict[str, int] = {}
-        """Those that an agent, which counts its own, knows nothing of."""
+        """Resets before an agent joined: it counts only its own."""
 
     def join(self, agent: str) -> None:
         self._reported.setdefault(agent, self._last_row)
@@ -99,7 +99,7 @@ class Collector(Books):
         self._write_rows()
 
     def add(self, agent: str, report: Report) -> None:
-        """One agent's report of the second that has just ended, or in the drain of a part of one."""
+        """Adds an agent's report about the second that has just ended, or about part of one during the drain."""
         self._note_pause(agent, report.second)
         second = max(report.second, self._last_row + 1)
         found = self._pending.setdefault(second, Second())
@@ -116,7 +116,7 @@ class Collector(Books):
                     self._merge_lags(agent, part.snapshot)
                 if not report.fired:
                     self.on_counted(part)
-            else:  # from before a reset, and told after it
+            else:  # measured before a reset, but reported after it
                 self.before.merge(part.counted())
                 for pair, own in part.counted_pairs().items():
                     self.populations[pair[1]].before.merge(own)
@@ -128,7 +128,7 @@ class Collector(Books):
             books.count(agent, report.epoch, sums)
             self._portion(found, number).add(sums.deltas)
         vitals = report.vitals
-        if not report.partial:  # of a few milliseconds the kernel's accounts are too coarse
+        if not report.partial:  # the kernel's accounts are too coarse for a few milliseconds
             self.vitals[agent] = vitals
             self.busiest[agent] = max(self.busiest.get(agent, 0.0), vitals.cpu_percent)
             found.cpu_percent = max(found.cpu_percent or 0.0, vitals.cpu_percent)
@@ -143,7 +143,7 @@ class Collector(Books):
         return second.portions.setdefault(self.config.populations[number].name, Portion(0, {}))
 
     def _note_pause(self, agent: str, second: int) -> None:
-        """An agent reports each second, unless it stands still or is cut off."""
+        """An agent reports each second unless it has stopped or is cut off."""
         silent_s = second - self._heard.get(agent, second)
         self._heard[agent] = second
         if silent_s > PAUSE_S:
@@ -156,7 +156,7 @@ class Collector(Books):
                 lags.setdefault(name, Histogram()).merge(snapshot.histograms[name])
 
     def finish(self, agent: str, accounts: Accounts) -> None:
-        """An agent's last word."""
+        """Takes an agent's final accounts."""
         self.settle(agent, accounts.totals)
         for books, totals in zip(self.populations, accounts.populations, strict=False):
             books.settle(agent, totals)
@@ -164,7 +164,7 @@ class Collector(Books):
         self.pairs.finish(agent, accounts)
 
     def reset(self) -> None:
-        """Statistics start anew, with what the agents measure from their next reset on; the timeline goes on."""
+        """Statistics start again, with what the agents measure from their next reset on; the timeline goes on."""
         self.resets += 1
         for books in (self, *self.populations):
             books.start_over()
@@ -175,7 +175,7 @@ class Collector(Books):
         self.gc_pause_ns_max = 0
 
     def close(self) -> None:
-        """No more reports: what is pending becomes rows."""
+        """Ends reporting: pending seconds become rows."""
         self._reported.clear()
         self._write_rows(everything=True)
 
@@ -183,24 +183,24 @@ class Collector(Books):
 
     @property
     def cpu_percent_max(self) -> float:
-        """The busiest second of any agent."""
+        """The CPU of any agent's busiest second."""
         return max(self.busiest.values(), default=0.0)
 
     @property
     def connecting(self) -> int | None:
-        """Attempts that were under way when the run ended; None before."""
+        """Attempts that were under way when the run ended; None before the end."""
         return sum(self._connecting.values()) if self._connecting else None
 
     # -- rows ------------------------------------------------------------------------------------------------
 
     def watch(self, from_s: float, to_s: float = math.inf) -> WatchedSeconds:
-        """Gathers what comes in the seconds after `from_s`, which has not been written yet, up to `to_s`."""
+        """Collects what is measured in the seconds after `from_s`, which is not written yet, up to `to_s`."""
         watch = WatchedSeconds(from_s, to_s)
         self._watches.append(watch)
         return watch
 
     def unwatch(self, watch: WatchedSeconds) -> None:
-        """Nothing more is gathered in it."""
+        """Stops collecting for this watch."""
         self._watches.remove(watch)
 
     def _write_rows(self, *, everything: bool = False) -> None:
@@ -233,7 +233,7 @@ class Collector(Books):
         )
 
     def write(self, interval: Interval) -> None:
-        """A second is complete."""
+        """Writes a second that is complete."""
         interval.compact()
         self.newest = interval
         for watch in self._watches:
@@ -241,17 +241,17 @@ class Collector(Books):
         self.timeline.append(interval)
         try:
             self._on_second(self)
-        except Exception:  # who only watches must not end what is measured
+        except Exception:  # a failing observer must not end the measurement
             logger.exception("an observer of the run failed; the run goes on")
             self._on_second = lambda _: None
 
     def _phase_at(self, second: int) -> str:
-        """The phase that most of the second that ends at `second` was in."""
+        """The phase that covers most of the second that ends at `second`."""
         middle = self._started_ns + second * NS_PER_S - NS_PER_S // 2
         return next((name for name, at in reversed(self.phases) if at <= middle), "connect")
 
 
 def _shown(population: Population) -> frozenset[str]:
-    """The times of a population that are shown by the second: what it is about, as far as that is known before."""
+    """The metrics of a population that are shown each second: its main latency, as far as it is known in advance."""
     tasks = {"rtt"} if population.user_class else set()
     return frozenset({population.main_metric, "delivery", *tasks})

@@ -1,4 +1,4 @@
-"""What a run says on the terminal, beside Locust's own output: on standard error, one line at a time."""
+"""A run's lines on the terminal, beside Locust's own output: on standard error, one line at a time."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from wps_load.report.live import LiveState, live_line
 from wps_load.swarm.quiet import log
 
 PLAIN_EVERY_S = 10
-"""Where no terminal is, a line each second would fill a CI log: it has one so often, and one for each phase."""
+"""Without a terminal, a line each second would fill a CI log, so it has one at this interval and one for each phase."""
 
 
 class Console:
     """`live` rewrites its own line on a terminal and prints plain lines elsewhere; `say` prints a sentence.
 
-    Where nobody listens (a terminal that was closed, a pipe whose reader has gone) it is quiet, and never raises.
-    What is said stands in Locust's log file and in its page's Logs as well.
+    If nobody can read it (a closed terminal, a pipe whose reader has left) it is quiet, and never raises. Everything
+    also goes to Locust's log file and to the Logs of its page.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -34,7 +34,7 @@ class Console:
         log(text)
 
     def close(self, lines: Sequence[Said]) -> None:
-        """The closing summary, in colour where that can be seen."""
+        """Prints the closing summary, in colour where the terminal shows it."""
         for line in lines:
             self._line(Paint(self._coloured).line(line))
             log(line.text)

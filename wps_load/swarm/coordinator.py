@@ -1,4 +1,4 @@
-"""Carries out what the conductor wants, and feeds it with messages and time. In the master, or in the only process."""
+"""Carries out the conductor's decisions, and feeds it messages and time, in the master or the only process."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from wps_load.swarm.messages import ClockRequest, ToCoordinator
 from wps_load.swarm.run_plan import Crowd, Expected
 
 _POLL_S = 0.02
-"""Between two looks where somebody waits for what comes next."""
+"""The polling interval while somebody waits for the next state."""
 _WATCH_S = 0.1
-"""Where nobody does: for clocks, and agents that went away."""
+"""The polling interval otherwise: for clocks, and for agents that are lost."""
 
 
 class Coordinator:
-    """`say(sentence)`: to the terminal."""
+    """`say(sentence)` writes to the terminal."""
 
     def __init__(
         self,
@@ -64,10 +64,10 @@ class Coordinator:
         self._perform(self.conductor.received(agent, run, message, now_ns()))
 
     def _perform(self, actions: Actions) -> None:
-        """In the order in which they were decided, also where sending lets others run, or brings an answer at once."""
+        """Carries out actions in the order of their decisions, even if sending lets other greenlets run."""
         self._queue.extend(actions)
         if self._sends:
-            return  # whoever does goes on with these
+            return  # the caller that is performing continues with these
         self._sends = True
         try:
             while self._queue:
@@ -83,7 +83,7 @@ class Coordinator:
         else:
             self._bus.to_agents(action.message, action.agent)
 
-    # -- what somebody asks for ------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------
 
     def spawning_complete(self) -> None:
         self.conductor.spawning_complete()
@@ -99,15 +99,17 @@ class Coordinator:
         self._perform(self.conductor.reset(now_ns()))
 
     def await_users(self, count: int, patience_ns: int) -> Expected:
-        """Until Locust has `count` users and all who connect are connected, or no more came in `patience_ns`.
-        Returns of what kind they are."""
+        """Waits until Locust has `count` users that have connected, or until no more came in `patience_ns`.
+
+        Returns the number of users of each kind.
+        """
         gathering = Gathering(self.conductor, self.crowd, count, patience_ns, now_ns())
         while (found := gathering.over(now_ns())) is None:
             gevent.sleep(_POLL_S)
         return found
 
     def drain(self) -> None:
-        """Stops publishing, waits for messages in flight and for all accounts. Again: waits with the first."""
+        """Stops publishing and waits for messages in flight and all accounts. A second caller waits with the first."""
         self._perform(self.conductor.drain(now_ns()))
         self._wake.set()
         while self.conductor.phase is not Phase.DONE:

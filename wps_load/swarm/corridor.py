@@ -1,10 +1,11 @@
-"""What exchanges with another host say of its clock: offset, rate, and a bound that holds. Pure.
+"""What clock exchanges with another host prove about its clock: offset, rate, and a reliable bound. Pure.
 
-An exchange: a ping leaves at t1, the agent's clock reads w, the answer is back at t2. The w was read somewhere in
-[t1, t2], so that at w the offset (coordinator minus agent) was in [t1 - w, t2 - w], however lopsided the way was.
-Clocks drift apart at a rate that hardly changes in a minute: all offsets lie on one straight line, and a line that
-misses one of the intervals is not the one. What is left is a corridor; its middle is the estimate and half its width
-the bound. (Of the estimators of clock skew the one with linear programming: Moon, Skelly, Towsley, INFOCOM 1999.)
+An exchange: a ping leaves at t1, the agent's clock reads w, and the answer is back at t2. The w was read somewhere in
+[t1, t2], so that at w the offset (coordinator minus agent) was in [t1 - w, t2 - w], however asymmetric the path was.
+Clocks drift apart at a rate that hardly changes in a minute, so all offsets lie on one straight line, and a line that
+misses one of the intervals is wrong. The lines that remain form a corridor; its middle is the estimate and half its
+width is the bound. (Of the estimators of clock skew this is the one with linear programming: Moon, Skelly, Towsley,
+INFOCOM 1999.)
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from wps_load.clock import NS_PER_S
 PPM = 1_000_000
 PPB = 1_000_000_000
 MAX_RATE_PPM = 500
-"""No faster do two clocks drift apart: NTP's own limit for a clock that it steers."""
+"""The fastest drift between two clocks: NTP's own limit for a clock that it steers."""
 WANDER_PPM = 0.5
-"""How far an offset may leave its straight line, for the age of an exchange: temperatures change."""
+"""How far an offset may leave its straight line for each unit of an exchange's age: temperatures change."""
 WINDOW_NS = 60 * NS_PER_S
 BUCKET_NS = 3 * NS_PER_S
-"""One exchange in each is kept, the tightest: pairs are compared, and others add little."""
+"""Of the exchanges in each such period only the tightest is kept: pairs are compared, and others add little."""
 
 
 class ClockLine(NamedTuple):
-    """Offsets from `from_ns` of the agent's clock on: `offset_ns` there, then `ppb` billionths more a nanosecond."""
+    """Offsets from `from_ns` of the agent's clock on: `offset_ns` there, plus `ppb` billionths of the time since."""
 
     from_ns: int
     offset_ns: int
@@ -39,7 +40,7 @@ class ClockLine(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """The offset was in [low_ns, high_ns] when the agent's clock was `agent_ns`."""
+    """One exchange: the offset was in [low_ns, high_ns] when the agent's clock was `agent_ns`."""
 
     agent_ns: int
     low_ns: int
@@ -51,7 +52,7 @@ class Exchange:
 
 
 class Bounds(NamedTuple):
-    """Of the offset at an instant, and of its rate (1 = a nanosecond a nanosecond)."""
+    """The bounds of the offset at an instant, and of its rate (1 = a nanosecond a nanosecond)."""
 
     low_ns: int
     high_ns: int
@@ -60,7 +61,7 @@ class Bounds(NamedTuple):
 
 
 class Corridor:
-    """The exchanges of the last minute with one agent."""
+    """The last minute's exchanges with one agent."""
 
     __slots__ = ("_kept", "_slopes")
 
@@ -73,7 +74,7 @@ class Corridor:
         return bool(self._kept)
 
     def add(self, sent_ns: int, agent_ns: int, received_ns: int) -> None:
-        """An exchange. One that contradicts older ones wins: a clock was stopped, or has changed its rate."""
+        """Adds an exchange. One that contradicts older ones wins: a clock was stopped, or has changed its rate."""
         new = Exchange(agent_ns, sent_ns - agent_ns, received_ns - agent_ns)
         kept = [each for each in self._kept if 0 <= agent_ns - each.agent_ns <= WINDOW_NS]
         if kept and kept[-1].agent_ns // BUCKET_NS == agent_ns // BUCKET_NS:
@@ -87,7 +88,7 @@ class Corridor:
         self._kept, self._slopes = kept, slopes
 
     def at(self, agent_ns: int) -> Bounds:
-        """What the offset may be at this instant of the agent's clock, not before the last exchange."""
+        """The bounds of the offset at this instant of the agent's clock, which is not before the last exchange."""
         slowest, fastest = self._slopes
         ages = [(each, max(0, agent_ns - each.agent_ns)) for each in self._kept]
         low = max(each.low_ns + int(age * (slowest - WANDER_PPM / PPM)) - 1 for each, age in ages)
@@ -106,7 +107,7 @@ def _as_tight(kept: Exchange, new: Exchange) -> bool:
 
 
 def _slopes(exchanges: Sequence[Exchange]) -> tuple[float, float] | None:
-    """The slowest and the fastest line through all intervals, as every pair of them allows; None: there is none."""
+    """The slowest and the fastest line that every pair of intervals allows; None if there is no line."""
     slowest, fastest = -MAX_RATE_PPM / PPM, MAX_RATE_PPM / PPM
     for at, later in enumerate(exchanges):
         for earlier in exchanges[:at]:

@@ -1,4 +1,4 @@
-"""Ctrl-C while Locust's program still imports and reads its options: the process ends, without a traceback."""
+"""Ctrl-C while Locust's program is still importing and reading its options ends the process without a traceback."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from typing import Final
 from wps_load.errors import ExitCode
 
 INTERRUPTED: Final = 130
-"""What a shell expects of a process that SIGINT has ended, where the contract has no code for it."""
+"""The code that a shell expects of a process that SIGINT has ended, where the contract has none."""
 
 
 def leave_quietly() -> None:
-    """Until `Signals` takes over. Changes nothing in another program, or where SIGINT has a handler already."""
+    """Applies until `Signals` takes over. Changes nothing in another program, or if SIGINT already has a handler."""
     if "locust.main" not in sys.modules or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
         return
     headless = "--headless" in sys.argv or os.environ.get("LOCUST_HEADLESS", "").lower() in ("1", "true", "yes")

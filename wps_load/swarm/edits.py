@@ -1,6 +1,6 @@
-"""What may be changed while a run is on: the number of users and how fast they come, where nothing else decides that.
+"""What may be changed during a run: the number of users and the spawn rate, if nothing else decides them.
 
-Decisions only; `web.py` asks for the page's Edit, `lifecycle.py` for keys, which Locust obeys by itself.
+Decisions only; `web.py` applies them to the page's Edit, `lifecycle.py` to keys, which Locust obeys by itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ CHANGEABLE = frozenset(("user_count", "spawn_rate"))
 
 
 def fixed_users(*, searched: bool, stages: bool, shape: str | None) -> str | None:
-    """Why nobody may change the number of users of the run that is on; None: they may."""
+    """Why nobody may change the number of users during this run; None: they may."""
     if searched:
         return "A search for capacity is running and sets the load itself (--wps-capacity): stop it and start again"
     if stages:
@@ -28,10 +28,10 @@ def fixed_users(*, searched: bool, stages: bool, shape: str | None) -> str | Non
 
 
 def refused_edit(form: Mapping[str, str], present: Mapping[str, str], fixed: str | None) -> Iterator[str]:
-    """A sentence for each reason to refuse what the page's Edit sent.
+    """A sentence for each reason to refuse the form that the page's Edit sent.
 
-    `present`: what each field would say of the run that is on. What is no number at all is left to Locust,
-    which has a sentence for it.
+    `present`: the value of each field for this run. Text that is not a number is left to Locust, which has a sentence
+    for it.
     """
     if fixed is not None:
         yield fixed

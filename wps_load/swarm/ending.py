@@ -1,4 +1,4 @@
-"""How a process of wps-load ends: whether its run has had its time, what makes its exit code, who shuts down."""
+"""How a process of wps-load ends: whether its run has completed, its exit code, and which greenlet shuts down."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wps_load.swarm.guard import Trouble
 from wps_load.swarm.signals import MASTER_PATIENCE_S, Conducted, SignalledProcess, Signals
 
 MAX_NAMES: Final = 20
-"""Of requests that failed, in what bears on the exit code: a locustfile may make a name of each URL."""
+"""The most names of failed requests in the reasons of the exit code: a locustfile may name each URL."""
 
 
 class FailedRequest(Protocol):
@@ -32,21 +32,21 @@ class FailedRequest(Protocol):
 
 
 class RaisedException(TypedDict):
-    """A row of Locust's table of exceptions, as far as it counts here."""
+    """A row of Locust's table of exceptions, as far as it is needed here."""
 
     count: int | str
 
 
 class EndingRun(Conducted, Protocol):
-    """A run that has begun: a `Run` is one."""
+    """A run that has begun; `Run` implements it."""
 
     @property
     def explorer(self) -> object | None:
-        """What drives its load in steps, if they do."""
+        """The load stepper, if load is driven in steps."""
 
 
 class EndingReporter(Protocol):
-    """What reports a run: a `Reporter` is one."""
+    """What reports a run; `Reporter` implements it."""
 
     @property
     def used(self) -> bool:
@@ -57,7 +57,7 @@ class EndingReporter(Protocol):
 
 
 class EndingProcess(SignalledProcess, Protocol):
-    """What must be known of this process: its lifecycle is one."""
+    """The facts of this process that are needed here; its lifecycle provides them."""
 
     environment: Any
     trouble: Trouble | None
@@ -70,7 +70,7 @@ class EndingProcess(SignalledProcess, Protocol):
 
 
 class Ending:
-    """To be made in the main greenlet, before anything that takes time."""
+    """Must be created in the main greenlet, before anything that takes time."""
 
     def __init__(self, process: EndingProcess) -> None:
         self._process = process
@@ -79,7 +79,7 @@ class Ending:
 
     @property
     def over(self) -> bool:
-        """A run has ended, or has begun to, by itself."""
+        """Whether a run has ended, or has begun to, by itself."""
         run, reporter = self._process.run, self._process.reporter
         if run is not None:
             return run.conductor.stopping
@@ -87,15 +87,15 @@ class Ending:
 
     @property
     def has_end(self) -> bool:
-        """A run is on that ends by itself: by `-t`, a load shape or a search."""
+        """Whether the present run ends by itself: by `-t`, a load shape or a search."""
         process = self._process
         searches = process.run is not None and process.run.explorer is not None
         return bool(process.parsed.get("run_time")) or process.environment.shape_class is not None or searches
 
     def take_over(self) -> None:
-        """In Locust's `quitting`: returns to whoever shuts down first, and to nobody else.
+        """In Locust's `quitting`: returns to the first greenlet that shuts down, and to no other.
 
-        Locust's handler of SIGTERM and its main greenlet both shut down. A forked worker leaves it to its master.
+        Both Locust's SIGTERM handler and its main greenlet shut down. A forked worker leaves that to its master.
         """
         self.signals.await_master()
         if self._begun:
@@ -103,7 +103,7 @@ class Ending:
         self._begun = True
 
     def outside(self) -> Outside:
-        """What else bears on the exit code, as of now."""
+        """Everything outside the run that affects the exit code, as of now."""
         runner, trouble = self._process.runner, self._process.trouble
         return outside(
             runner.errors.values(),
@@ -130,7 +130,7 @@ def outside(
     exit_code_on_error: int,
     misused: str | None = None,
 ) -> Outside:
-    """`errors`, `exceptions`: those of Locust's tables, of all classes. A locustfile has chosen the requests' names."""
+    """`errors`, `exceptions`: those of Locust's tables, of all classes. A locustfile chose the requests' names."""
     counts: Counter[str] = Counter()
     for error in errors:
         counts[quote(f"{error.method or ''} {error.name}".strip())] += error.occurrences

@@ -1,4 +1,4 @@
-"""Makes a process's engine from a run's settings: where Client URLs come from, how the network is reached."""
+"""Makes a process's engine from a run's settings: the source of Client URLs, and the way to the network."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def make_engine(
 
 
 def judge_network(config: RunConfig) -> None:
-    """Before a run: raises ConfigError for a CA file or proxy that it would need and cannot use."""
+    """Raises ConfigError before a run for a CA file or proxy that the run needs but cannot use."""
     judge_way(config, make_network(config))
 
 
@@ -56,7 +56,7 @@ def make_network(config: RunConfig) -> Network:
 
 
 def make_access(config: RunConfig, population: Population, network: Network) -> Access:
-    """Where the connections of a population get their Client URLs."""
+    """The source of Client URLs for a population's connections."""
     target = config.target
     in_header = population.auth == "header"
     if target.kind is TargetKind.CLIENT_URL:

@@ -1,4 +1,4 @@
-"""What an agent measured in one epoch, between two resets of the statistics: the pieces that its reports consist of."""
+"""What an agent measured in one epoch, between two resets of the statistics: reports consist of these."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from wps_load.measure.catalog import OF_MESSAGES
 from wps_load.measure.snapshot import Snapshot
 
 Pair = tuple[int, int]
-"""The numbers of a sender's population and of a receiver's."""
+"""The number of a sender's population, and that of a receiver's."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpochReport:
-    """`resets`: how many resets of the statistics came before. `epoch`: 0 until the measure phase begins.
+    """`resets`: the number of resets of the statistics before it. `epoch`: 0 until the measure phase begins.
 
-    `snapshot`: all of it. `pairs`: in a run of several populations, what belongs to a receiver's population and comes
-    from a sender's; what belongs to a population and comes from none is that of the pair with itself.
+    `snapshot`: everything that was measured. `pairs`, in a run of several populations: what a receiver's population
+    measured about a sender's; what no sender's population caused is in the pair of a population with itself.
     """
 
     resets: int
@@ -28,7 +28,7 @@ class EpochReport:
 
     @classmethod
     def of(cls, resets: int, epoch: int, taken: Mapping[Pair | None, Snapshot]) -> EpochReport:
-        """`taken`: by pairs; None: what belongs to no population."""
+        """`taken`: snapshots by pair; None: what belongs to no population."""
         pairs = {pair: snapshot for pair, snapshot in taken.items() if pair is not None}
         rest = taken.get(None) or Snapshot()
         if not pairs:
@@ -39,11 +39,11 @@ class EpochReport:
         return cls(resets, epoch, whole, pairs)
 
     def counted(self) -> Snapshot:
-        """What the statistics take of it: of messages, none that was due before the measure phase."""
+        """The part that the statistics take: no messages that were due before the measure phase."""
         return self._measured(self.snapshot)
 
     def counted_pairs(self) -> dict[Pair, Snapshot]:
-        """As `counted`, by populations."""
+        """The same as `counted`, by populations."""
         return {pair: self._measured(snapshot) for pair, snapshot in self.pairs.items()}
 
     def _measured(self, snapshot: Snapshot) -> Snapshot:

@@ -1,4 +1,4 @@
-"""What each agent is told in the drain: the finals of the streams that its receivers can hear, and no others. Pure."""
+"""What each agent learns in the drain: the finals of the streams that its receivers can hear, and no others. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wps_load.swarm.stream_finals import NO_STREAMS, FinalsOfAll
 
 
 class Expectations:
-    """`states`: all agents. One that has sent no finals is lost: nothing is known of its streams."""
+    """`states`: all agents. An agent that has sent no finals is lost: nothing is known of its streams."""
 
     def __init__(self, states: Iterable[AgentState], drain_ns: int, end_ns: int) -> None:
         states = list(states)
@@ -21,7 +21,7 @@ class Expectations:
         self._end_ns = end_ns
 
     def of(self, hears: Sequence[int] | None) -> Expect:
-        """For an agent that hears these audiences; None: nobody knows which, so that it is told of all streams."""
+        """The finals for an agent that hears these audiences; None: unknown, so it gets those of all streams."""
         streams = self._finals.heard(hears)
         named = set(streams.table["clock"].tolist())
         clocks = [clock if number in named else () for number, clock in enumerate(self._clocks)]

@@ -1,4 +1,4 @@
-"""A process's exports to monitoring systems: what serves and pushes the figures of its runs, one after the other."""
+"""A process's exports to monitoring systems, which serve and push the figures of its runs one after the other."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PUSH_EVERY_S = 15.0
 
 
 class Exports:
-    """`current()`: the reporter of the run that is on, was last, or is prepared. `warn(kind, sentence)`: once a run."""
+    """`current()`: the reporter of the present, last or prepared run. `warn(kind, sentence)`: warns once a run."""
 
     def __init__(
         self,
@@ -44,9 +44,9 @@ class Exports:
         self._pushing: Any = None
 
     def prepare(self, config: RunConfig, *, otel: bool = False) -> None:
-        """Of a run that is about to begin.
+        """Prepares the exports of the next run.
 
-        `otel`: Locust's option. Raises ConfigError if the address cannot be listened on, or spans have nowhere to go.
+        `otel`: Locust's option. Raises ConfigError if the address cannot be listened on, or spans cannot be sent.
         """
         if config.otel_spans and not otel:
             raise ConfigError([Fault("--wps-otel-spans", None, "it needs Locust's --otel, by which spans are sent")])
@@ -97,7 +97,7 @@ class Exports:
             self._warn("push", f"{failure}; the run is not affected, its report has everything")
 
     def linger(self, config: RunConfig, asked: Event) -> None:
-        """What is served stays for a last scrape, until `asked` is set: somebody wants the process to end."""
+        """Serves for a last scrape, until `asked` is set because somebody wants the process to end."""
         seconds = config.prometheus_linger_ns / NS_PER_S
         if self._served is not None and seconds and not asked.is_set():
             self._say(

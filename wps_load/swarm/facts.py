@@ -1,4 +1,4 @@
-"""A run's facts for its report, from what conductor and collector know. Pure."""
+"""A run's facts for its report, collected from conductor and collector. Pure."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ _PACKAGES = ("wps-load", "locust", "gevent", "websocket-client", "PyJWT", "orjso
 
 
 class Steps(Protocol):
-    """What drives load in steps, as the report needs it."""
+    """The driver of load in steps, as far as the report needs it."""
 
     def summary(self) -> Capacity | None:
         """`capacity` of summary.json."""
         ...
 
     def best_slo(self) -> Sequence[SloRow] | None:
-        """The SLOs of the highest step that held."""
+        """The SLOs of the highest step that passed."""
         ...
 
     def stages(self) -> StagesSection | None:
@@ -62,7 +62,7 @@ def gather(
     config = plan.config
     totals = collector.totals() if conductor.measure_start_ns is not None else None
     if not plan.scenario_users and totals is not None and not totals.published + totals.send_failed:
-        totals = None  # tasks have sent nothing measured, and nothing is known of what carries no stamp
+        totals = None  # tasks have sent nothing measured, and messages without a stamp are not accounted for
     end_ns = conductor.ended_ns or now_ns
     counters = collector.total.counters
     received = counters.get("bytes_received", 0)
@@ -107,7 +107,7 @@ def gather(
 
 
 def scenario_name(config: RunConfig, scenario_users: bool) -> str:
-    """What a run is called after: its scenario, or where its tasks are where nobody plays one."""
+    """The name of a run: its scenario, or the file of its tasks if nobody plays a scenario."""
     return config.mix or config.population.scenario if scenario_users else "locustfile"
 
 
@@ -194,7 +194,7 @@ def _tls_verified(config: RunConfig) -> bool | None:
 
 @cache
 def versions() -> dict[str, str]:
-    """Read once: looking for six packages' files takes milliseconds, in which no message is read."""
+    """Read once: looking up six packages takes milliseconds in which no message is read."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:

@@ -1,9 +1,9 @@
-"""What a run shows to monitoring systems, as of now.
+"""The metrics that a run shows to monitoring systems, as of now.
 
-Read when somebody asks, from what the reports of each second have been put together to: no
-message costs anything for it.
+They are read on request, from the merged reports of each second: no message costs anything for them.
 
-Every series belongs to one population, so that sums over them are the run's. What belongs to none has an empty label.
+Every series belongs to one population, so that sums over them are the run's. What belongs to no population has an empty
+label.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wps_load.swarm.conductor import Conductor
 
 POPULATION: Final = ("population",)
 NOBODY: Final = ""
-"""The label of what belongs to no population."""
+"""The label of series that belong to no population."""
 
 _CONNECTIONS: Final = {
     "opened": "Connections that became usable",
@@ -39,10 +39,10 @@ _MESSAGES: Final = {
     "offered": "Messages that were due, sent or not",
     "published": "Messages that were handed to a socket, or to the REST API",
     "delivered": "Distinct messages that arrived at a receiver",
-    "duplicated": "Duplicates: further copies of messages that had arrived",
+    "duplicated": "Duplicates of messages that had already arrived",
     "reordered": "Messages that arrived after a later one of the same publisher",
     "misdelivered": "Deliveries to connections that do not belong to the message's audience",
-    "corrupted": "Arrivals whose content is not what was sent",
+    "corrupted": "Arrivals whose content differs from what was sent",
 }
 _SETTLED: Final = {
     "expected": "Deliveries that were due, known once the run has drained",
@@ -56,7 +56,7 @@ _KNOWN: Final = frozenset(
     | {"tasks_published", "tasks_delivered"}
 )  # fmt: skip
 _OTHERS: Final = tuple(sorted(COUNTERS - _KNOWN))
-"""Counters of the catalogue that are rarely above 0: shown where they are."""
+"""Counters of the catalogue that are rarely above 0: shown only if they are."""
 _LAGS: Final = {
     "send_lag": "From a message's due time to its bytes leaving: the generator's own lateness",
     "loop_lag": "Lateness of the generator's event loops",
@@ -64,7 +64,7 @@ _LAGS: Final = {
 
 
 class RunFamilies:
-    """Of one run. `scenario`: what its only population is called after."""
+    """The metrics of one run. `scenario`: the name of its only population."""
 
     def __init__(self, conductor: Conductor, scenario: str) -> None:
         self._conductor = conductor
@@ -75,7 +75,7 @@ class RunFamilies:
         self._slos = all_slos(config)
 
     def read(self, now_ns: int) -> Iterator[Family | TimeFamily]:
-        """One family at a time: whoever reads may let others have their turn in between."""
+        """One family at a time, so that the reader may let other greenlets run in between."""
         yield from self._connections(now_ns)
         yield from self._messages()
         yield from self._bytes()
@@ -87,7 +87,7 @@ class RunFamilies:
     # -- by population ---------------------------------------------------------------------------------------
 
     def _by_population(self, of: Callable[[Books], float]) -> dict[Labels, float]:
-        """And what belongs to none, where there is any."""
+        """Samples by population, with those of no population if there are any."""
         found: dict[Labels, float] = {(name,): of(books) for name, books in zip(self.names, self._books, strict=True)}
         rest = of(self._collector) - sum(found.values())
         if rest > 0:
@@ -110,7 +110,7 @@ class RunFamilies:
         config = plan.config
         if len(config.populations) == 1:
             return {(self.names[0],): asked}
-        if config.mix is None:  # of a locustfile's own classes Locust deals the users out
+        if config.mix is None:  # Locust distributes users to a locustfile's own classes
             return {(NOBODY,): asked}
         at_ns = now_ns - plan.started_ns
         counts = [self._conductor.mixture.among(number, asked) for number in range(len(config.populations))]
@@ -203,7 +203,7 @@ class RunFamilies:
 
 
 def all_slos(config: RunConfig) -> list[Slo]:
-    """Of the run and of each population, also where a search judges only some."""
+    """The SLOs of the run and of each population, even if a search judges only some."""
     return [*config.slos, *config.slos_of_all, *(slo for each in config.populations for slo in each.slos)]
 
 
@@ -212,7 +212,7 @@ def _seconds(bounds: Sequence[int]) -> tuple[float, ...]:
 
 
 def _both(books: Books) -> tuple[Snapshot, Snapshot]:
-    """What was measured before the last reset of the statistics, and since: a scraper's counters go on."""
+    """Measurements before the last reset of the statistics and since: a scraper's counters go on."""
     return books.before, books.total
 
 
@@ -225,7 +225,7 @@ def _in_seconds(books: Books, of: Callable[[Books], float]) -> float:
 
 
 def _messages(books: Books, name: str) -> float:
-    """With those of a locustfile's own tasks, of which counters know."""
+    """A count of messages, with those of a locustfile's own tasks, which are in counters."""
     return books.ever(name) + _counter_of(f"tasks_{name}")(books)
 
 

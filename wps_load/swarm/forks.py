@@ -1,4 +1,4 @@
-"""`--processes N`: Locust forks workers of its own. They and their master are nobody else's.
+"""`--processes N`: Locust forks workers of its own, which must work only for their own master.
 
 Locust's master listens on all interfaces, on the same port in every run, and a worker whose master was killed looks for
 another one: of two runs on one host, each gets workers of the other. So these masters bind to loopback and to a free
@@ -34,7 +34,7 @@ _POLL_S = 1.0
 
 
 def keep_together(parser: Any) -> None:
-    """Has Locust's parser arrange where master and forks meet, as soon as it has read the options."""
+    """Makes Locust's parser choose a meeting place of master and forks as soon as it has read the options."""
     parse = parser.parse_args
 
     def parse_args(*args: Any, **kwargs: Any) -> Any:
@@ -54,7 +54,7 @@ def meeting_place(
 ) -> dict[str, str | int]:
     """Where the master binds and its forks connect. `given`: which of these options the user has set, by dest.
 
-    What is set stays as it is, and what is not follows it.
+    Options that are set remain, and the others follow them.
     """
     place: dict[str, str | int] = {name: getattr(options, name) for name in _FLAGS.values()}
     if "master_bind_host" not in given:
@@ -74,9 +74,9 @@ def meeting_place(
 
 
 def reserved_port(host: str) -> int:
-    """A free port that is given to no other process while this one, or a fork of it, lives.
+    """A free port that no other process gets while this one, or a fork of it, lives.
 
-    It is bound and does not listen, so that a socket with SO_REUSEADDR, as ZeroMQ's are, may still bind to it.
+    The socket is bound but does not listen, so that one with SO_REUSEADDR, as ZeroMQ's are, may still bind to it.
     """
     if not _reserved:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -84,7 +84,7 @@ def reserved_port(host: str) -> int:
         reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             reservation.bind(("" if host in _EVERYWHERE else host, 0))
-        except OSError:  # no address of this host: whoever binds to it says so
+        except OSError:  # not an address of this host: binding to it will fail with a message
             reservation.bind(("", 0))
         _reserved.append(reservation)
     port: int = _reserved[0].getsockname()[1]
@@ -99,7 +99,7 @@ _reserved: list[socket.socket] = []
 
 @dataclass
 class _Forking:
-    """`parent`: whose forks end with it. `born_of`: the one that this process is a fork of."""
+    """`parent`: the process whose forks end with it. `born_of`: the process that this one is a fork of."""
 
     parent: int | None = None
     registered: bool = False
@@ -111,7 +111,7 @@ _forking = _Forking()
 
 
 def end_forks_with_us() -> None:
-    """From now on, until `forks_are_made`."""
+    """Forks made from now on end with this process, until `forks_are_made`."""
     _forking.parent = os.getpid()
     if not _forking.registered:
         _forking.registered = True
@@ -119,7 +119,7 @@ def end_forks_with_us() -> None:
 
 
 def forks_are_made() -> None:
-    """What is forked from now on is somebody else's."""
+    """Forks made from now on are not ours."""
     _forking.parent, _forking.done = None, True
 
 
@@ -130,12 +130,12 @@ def _in_fork() -> None:
 
 
 def master() -> int | None:
-    """The process that made this fork of `--processes`; None if it is not one."""
+    """The process that forked this one for `--processes`; None if this is not such a fork."""
     return _forking.born_of
 
 
 def end_with(parent: int) -> None:
-    """This process is killed when its parent ends, however that happens; at once if it has. By the kernel on Linux."""
+    """Kills this process when its parent ends, or at once if that has ended. On Linux the kernel does it."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     else:

@@ -1,4 +1,4 @@
-"""Where a master and its workers agree before a run: nobody starts half of one."""
+"""Where a master and its workers agree before a run, so that no run starts with half of its workers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class GatedProcess(Protocol):
-    """What is needed of a process's lifecycle."""
+    """The part of a process's lifecycle that is needed here."""
 
     environment: Any
     runner: Any
@@ -49,13 +49,13 @@ class MasterGate:
         self._rehearsal = Rehearsal(process.runner)
         self._start = process.runner.start
         self.asked_ns: int | None = None
-        """When Locust was asked to start the run, which is where it counts its `-t` from: workers answer meanwhile."""
+        """When Locust was requested to start the run, from which its `-t` counts: workers answer meanwhile."""
         process.runner.start = self._start_if_fit
 
     def refusal(self, config: RunConfig, changed: Mapping[str, object] | None = None) -> Trouble | None:
-        """Why the run cannot begin. Waits for the workers' answers.
+        """Why the run cannot begin; waits for the workers' answers.
 
-        `changed`: what the page's form says differently from Locust's parsed options.
+        `changed`: what the page's form changes in Locust's parsed options.
         """
         process = self._process
         order: Order = {
@@ -90,14 +90,14 @@ class MasterGate:
 
 
 class WorkerGate:
-    """Answers whether this worker could play its part, and says so to its own user if it could not."""
+    """Answers whether this worker could play its part, and tells its own user if it could not."""
 
     def __init__(self, process: GatedProcess) -> None:
         self._process = process
         Rehearsed(process.runner, self._judge, self._tell)
 
     def refuse(self, error: ConfigError) -> None:
-        """In a run that has begun without this worker: it leaves again."""
+        """Refuses a run that has begun without this worker, which leaves again."""
         self._tell([str(fault) for fault in error.faults])
         gevent.spawn(self._process.runner.quit)
 

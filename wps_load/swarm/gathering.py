@@ -1,6 +1,6 @@
-"""Waits until a step's users are there, or no more of them come. Pure.
+"""Waits until a step's users are connected, or no more of them come. Pure.
 
-A service that limits new connections a second refuses some, which come back one by one: that takes its time.
+A service that limits new connections per second refuses some, which come back one by one: that takes time.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from wps_load.swarm.run_plan import Crowd, Expected
 
 
 class Gathering:
-    """`count` users were asked for at `now_ns`; `patience_ns`: how long another of those refused may take."""
+    """`count` users were requested at `now_ns`; `patience_ns`: the longest wait for the next refused one."""
 
     def __init__(self, conductor: Conductor, crowd: Crowd, count: int, patience_ns: int, now_ns: int) -> None:
         self._conductor = conductor
@@ -23,7 +23,7 @@ class Gathering:
         self._most, self._waiting_since = 0, now_ns + ramp_ns
 
     def over(self, now_ns: int) -> Expected | None:
-        """Of what kind the users are, when it is over; None before."""
+        """The users by kind, when the wait is over; None before."""
         if now_ns >= self._deadline_ns or self._conductor.stopping:
             return self._shares()
         open_now = self._conductor.collector.open
@@ -35,7 +35,7 @@ class Gathering:
         return asked if spawned and (open_now >= asked.connecting or late) else None
 
     def _shares(self) -> Expected:
-        """Of another count, if Locust is not done: the shares are the same."""
+        """Users by kind, in proportion to another count if Locust is not done: the shares are the same."""
         asked, count = self._crowd.expected(), self._count
         if not asked.everybody:
             return Expected(count, count, count)

@@ -1,4 +1,4 @@
-"""How the generator itself is doing: CPU, memory, lateness of the event loop, pauses of the garbage collector."""
+"""The health of the generator itself: CPU, memory, event loop lag, and pauses of the garbage collector."""
 
 from __future__ import annotations
 
@@ -15,19 +15,23 @@ from wps_load.measure.recorder import Recorder
 from wps_load.swarm.messages import Vitals
 
 PROBE_NS = 10 * NS_PER_MS
-"""The loop's lateness is sampled a hundred times a second."""
+"""The loop's lag is sampled a hundred times a second."""
 
 GC_THRESHOLDS = (50_000, 20, 20)
-"""Of the garbage collector while a run is on. Nearly everything of ours dies by its reference count, while a crowd that
-connects makes objects that stay: with the usual 700 they are walked over and over, and each full walk is a pause."""
+"""The garbage collector's thresholds during a run.
+
+Nearly all of our objects die by their reference count, but a crowd that
+connects makes objects that stay: with the usual 700 they are walked again and again, and each full walk is a pause.
+"""
 
 FREEZE_USERS = 250
-"""Of a growing crowd, each so many are put out of the collector's sight: they stay. Their objects are fewer than the
-first threshold, so that a ramp is not held up by collections of 20 ms that find nothing."""
+"""Each time a growing crowd has this many new users, their objects are hidden from the collector, because they stay.
+They have fewer objects than the first threshold, so no collection of 20 ms that finds nothing delays a ramp.
+"""
 
 
 class Health:
-    """Of this process. `start` when a run begins; `grown` as users come; `second` once a second; `stop`."""
+    """The health of this process. `start` with a run; `grown` as users come; `second` once a second; `stop`."""
 
     def __init__(self, scheduler: Scheduler, recorder: Recorder) -> None:
         self._scheduler = scheduler
@@ -42,12 +46,12 @@ class Health:
         self._running = False
 
     def start(self) -> None:
-        # what there is now stays: a full collection that walks all of Locust's modules stops this process for 60 ms
+        # present objects stay: a full collection that walks all of Locust's modules stops this process for 60 ms
         gc.collect()
         gc.freeze()
         self._thresholds = gc.get_threshold()
         gc.set_threshold(*GC_THRESHOLDS)
-        # who spawned a greenlet, and from where, is for debuggers; it costs each user a walk up the stack
+        # the record of who spawned a greenlet is for debuggers, and costs each user a walk up the stack
         gevent.config.track_greenlet_tree = False
         self._running = True
         self._process.cpu_percent()
@@ -56,13 +60,13 @@ class Health:
         gc.callbacks.append(self._on_gc)
 
     def grown(self, users: int) -> None:
-        """So many are there now. Only growth freezes: whoever comes back in place of another is no news."""
+        """There are this many users now. Only growth freezes objects, not a user that replaces another."""
         if self._running and users >= self._most_users + FREEZE_USERS:
             self._most_users = users
             gc.freeze()
 
     def settled(self) -> None:
-        """The users are there: they stay for the run, so no collection of the measure phase shall walk them."""
+        """All users have come and stay for the run, so no collection in the measure phase should walk them."""
         gc.freeze()
 
     def stop(self) -> None:
@@ -76,8 +80,8 @@ class Health:
     def second(self) -> Vitals:
         """`cpu_percent` of one core and `gc_pause_ns` (the longest) since the last call, `rss_bytes` now.
 
-        Of CPU and memory the last that is known when this process may not open one file more, as a test of
-        connections may well end.
+        CPU and memory are the last known values if this process cannot open another file, which may well happen in a
+        test of connections.
         """
         pause, self._gc_pause_ns = self._gc_pause_ns, 0
         with contextlib.suppress(OSError):
@@ -85,7 +89,7 @@ class Health:
         return Vitals(*self._known, gc_pause_ns=pause)
 
     def _probe(self, due_ns: int) -> int | None:
-        # the next one is due as if this one had been on time: a loop that stands still is not asked less often
+        # the next one is due as if this one had been on time, so a blocked loop is not sampled less often
         self._lag.append(now_ns() - due_ns)
         return due_ns + PROBE_NS if self._running else None
 

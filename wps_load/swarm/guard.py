@@ -1,7 +1,7 @@
-"""What goes wrong inside an event handler, a message or a greenlet of wps-load ends the run.
+"""An error in an event handler, a message or a greenlet of wps-load ends the run.
 
-Locust logs whatever a listener raises and goes on, and gevent prints what ends a greenlet: a run whose beginning failed
-would go on without us, connect nobody, and end with exit code 0.
+Locust logs what a listener raises and goes on, and gevent prints what ends a greenlet. So a run that failed at its
+beginning would go on without us, connect nobody, and end with exit code 0.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _HERE = str(Path(__file__).parents[1])
 
 
 class Trouble(NamedTuple):
-    """Why a run was ended: one sentence, and the exit code that it makes."""
+    """Why a run was ended: one sentence, and the exit code that results."""
 
     sentence: str
     code: ExitCode
 
 
 def trouble(where: str, error: BaseException) -> Trouble:
-    """What a person is told of an error in `where`; a bug of wps-load is logged with its traceback, nothing else is."""
+    """The sentence for an error in `where`; only a bug of wps-load is logged with its traceback."""
     if isinstance(error, ConfigError):
         return Trouble("; ".join(str(fault) for fault in error.faults), ExitCode.USAGE)
     if isinstance(error, WpsLoadError):
@@ -59,9 +59,9 @@ def guarded(handler: Callable[..., Any], on_trouble: Callable[[Trouble], None]) 
 
 
 def watch_loop(on_trouble: Callable[[Trouble], None]) -> None:
-    """Tells `on_trouble` of what ends a greenlet or a callback that was in the midst of wps-load's code.
+    """Reports to `on_trouble` what ends a greenlet or a callback in the middle of wps-load's code.
 
-    gevent prints its traceback. A request for the page (its context is a WSGI environment) is no part of a run.
+    gevent prints its traceback. A request for the page (its context is a WSGI environment) is not part of a run.
     """
     hub = gevent.get_hub()
     printed = hub.handle_error

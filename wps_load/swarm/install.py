@@ -1,4 +1,4 @@
-"""Hooks us into a Locust process: puts its lifecycle, signals, events and web page together."""
+"""Installs wps-load in a Locust process: connects its lifecycle, signals, events and web page."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from wps_load.swarm.quiet import keep_quiet
 from wps_load.swarm.web import extend
 
 _LIFECYCLE = "wps_lifecycle"
-"""The attribute of Locust's environment that the process's lifecycle is left in."""
+"""The attribute of Locust's environment that holds the process's lifecycle."""
 
 
 @cache
 def install(events: Any) -> None:
-    """Before Locust parses its options; again for the same events: does nothing."""
+    """Must be called before Locust parses its options; a second call for the same events does nothing."""
     output.make_tolerant()
 
     def on_init(environment: Environment, runner: Any, web_ui: Any, **_: Any) -> None:
@@ -37,7 +37,7 @@ def install(events: Any) -> None:
             _compose(environment, runner, web_ui)
         except ConfigError as error:
             _leave(*(Trouble(str(fault), ExitCode.USAGE) for fault in error.faults))
-        except Exception as error:  # Locust would end with 1, and a traceback
+        except Exception as error:  # Locust would end with 1 and a traceback
             _leave(trouble("the start", error))
 
     events.init_command_line_parser.add_listener(locust_options.add_arguments)
@@ -77,7 +77,7 @@ def _compose(environment: Environment, runner: Any, web_ui: Any) -> None:
     locust_seam.be_patient()
     locust_seam.prepare_stop()
     lifecycle.prepared()
-    # Locust starts the timer of -t next: from the present, not from when this loop last looked at the time
+    # Locust starts the timer of -t next; update the loop's time, from which it counts
     gevent.get_hub().loop.update_now()
 
 

@@ -1,6 +1,6 @@
-"""Our part in Locust's life, one object a process: options judged, emulator started, runs begun, drained and reported.
+"""wps-load's part in a Locust process: judges options, starts the emulator, begins, drains and reports runs.
 
-What Locust does, and where that bites, is in docs/decisions/0002-locust.md.
+What Locust does, and where that causes trouble, is in docs/decisions/0002-locust.md.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ from wps_load.swarm.wanted import LocustCrowd
 logger = logging.getLogger(__name__)
 
 RUN_ATTRIBUTE = "wps_run"
-"""An attribute of Locust's parsed options, which travel to the workers when users are spawned: the run's identity."""
+"""The attribute of Locust's parsed options that carries the run's identity to the workers when users are spawned."""
 KEPT_SECONDS, PRINTED_SECONDS = 60, 3600
-"""Locust reads the last dozen, and prints all that there are with --json and --json-file. A row takes 0.1 KB each."""
+"""Locust reads the last dozen, and prints all of them with --json and --json-file. A row takes 0.1 KB for each."""
 
 
 class Lifecycle:
-    """Of a local process, a master or a worker. At most one run at a time."""
+    """The lifecycle of a local process, a master or a worker. There is at most one run at a time."""
 
     def __init__(self, environment: Environment, runner: Any) -> None:
         self.environment = environment
@@ -64,9 +64,9 @@ class Lifecycle:
         self.asked = Asked(environment, sends=self.conducts)
         self.agent: Agent | None = None
         self.run: Run | None = None
-        """The one that is on."""
+        """The present run, if there is one."""
         self.reporter: Reporter | None = None
-        """Of the run that is on, was last, or is prepared."""
+        """The reporter of the present, last or prepared run."""
         self.trouble: Trouble | None = None
         self._emulator: EmulatorProcess | None = None
         self._warned: set[str] = set()
@@ -87,7 +87,7 @@ class Lifecycle:
         return WorkerBus(self.runner, self.break_off) if isinstance(self.runner, WorkerRunner) else LocalBus()
 
     def take_signals(self) -> None:
-        """To be called in the main greenlet, before anything that takes time."""
+        """Must be called in the main greenlet, before anything that takes time."""
         self._ending.signals.install()
 
     def prepared(self) -> None:
@@ -95,7 +95,7 @@ class Lifecycle:
         self._ending.signals.prepared = True
 
     def handlers(self) -> Mapping[str, Callable[..., None]]:
-        """What is to be done in each of Locust's events."""
+        """The handler of each of Locust's events."""
         return {
             "test_start": self._on_test_start,
             "spawning_complete": self._on_spawning_complete,
@@ -117,16 +117,16 @@ class Lifecycle:
         return self.asked.locustfile.plays_scenario
 
     def await_page(self) -> None:
-        """The run begins when the page says so, and with the users that it says. Raises ConfigError."""
+        """Leaves the start and the number of users to the web page. Raises ConfigError."""
         self.asked.read_options()
         self.console.say(f"Target: {self.asked.target}, unless the page says otherwise")
 
     # -- trouble ---------------------------------------------------------------------------------------------
 
     def break_off(self, found: Trouble) -> None:
-        """Something went wrong that cannot be told before: says so, and ends the run at once.
+        """Reports what went wrong and could not be refused before, and ends the run at once.
 
-        In a worker: tells the master, which does.
+        A worker reports it to the master, which ends the run.
         """
         if not self.conducts:
             self._bus.to_coordinator(0, Failed(found.sentence, found.code))
@@ -142,7 +142,7 @@ class Lifecycle:
 
     @property
     def _is_batch(self) -> bool:
-        """The process ends with its run."""
+        """Whether the process ends with its run."""
         return bool(self.parsed.get("headless"))
 
     # -- start -----------------------------------------------------------------------------------------------
@@ -153,12 +153,12 @@ class Lifecycle:
 
     @property
     def ending(self) -> bool:
-        """The run drains."""
+        """Whether the run drains."""
         return self.run is not None and self.run.conductor.stopping
 
     @property
     def run_time_s(self) -> float | None:
-        """How long the run that is on was asked to take."""
+        """The run time that was requested for the present run."""
         return None if self.run is None else self.run.conductor.plan.config.run_time_s
 
     @property
@@ -174,7 +174,7 @@ class Lifecycle:
         )
 
     def keep_end(self) -> None:
-        """Locust's page forgets when the run is to end as soon as its users are edited: it ends then all the same."""
+        """Ends the run at its requested time although Locust's page forgets that time when its users are edited."""
         run = self.run
         end_ns = None if run is None else run.conductor.planned_end_ns
         if end_ns is None:
@@ -188,7 +188,10 @@ class Lifecycle:
         gevent.spawn_later(max(0.0, (end_ns - now_ns()) / NS_PER_S), end)
 
     def prepare(self, changed: Mapping[str, object] | None = None) -> None:
-        """Options, emulator, report folder: all that can fail before the first connection. Raises ConfigError."""
+        """Options, emulator, report folder: everything that can fail before the first connection.
+
+        Raises ConfigError.
+        """
         config = self.asked.read(changed)
         self.asked.adopt(changed)
         self.asked.complete(config)
@@ -222,11 +225,11 @@ class Lifecycle:
                 self._join()
         except Exception as error:
             self.break_off(trouble("the start of the run", error))
-            if self.conducts:  # Locust, which is about to spawn users, takes it for the end of its greenlet
+            if self.conducts:  # Locust, which is about to spawn users, takes it as the end of its greenlet
                 raise gevent.GreenletExit from error
 
     def ready(self) -> RunConfig:
-        """The run that begins next, prepared if it was not. Raises ConfigError."""
+        """The run that begins next, which is prepared here if it was not before. Raises ConfigError."""
         if self.reporter is None or self.reporter.used:
             self.prepare()
         self.asked.hide_host()
@@ -265,13 +268,13 @@ class Lifecycle:
         self._exports.begin()
 
     def _end_run(self) -> None:
-        """There is nothing more to find out."""
+        """Ends the run, because there is nothing more to find out."""
         self._steps.end()
         if not self._steps.in_force:
             gevent.spawn(self.runner.quit if self._is_batch else self.runner.stop)
 
     def _join(self) -> None:
-        """This process has users: makes their engine."""
+        """Makes the engine of this process, which has users."""
         text = getattr(self.environment.parsed_options, RUN_ATTRIBUTE, "")
         if not text:
             return
@@ -305,12 +308,12 @@ class Lifecycle:
         return LocustTable(self.environment, frozenset({message_metric(config.latencies), "connect"}), config.names)
 
     def _forget_old_seconds(self) -> None:
-        """Locust's, of each row; its JSON has those that are kept."""
+        """Drops old seconds of each row of Locust's statistics; its JSON has those that are kept."""
         printed = self.parsed.get("json") or self.parsed.get("json_file")
         locust_seam.forget_old_seconds(self.environment.stats, PRINTED_SECONDS if printed else KEPT_SECONDS)
 
     def _warn(self, kind: str, sentence: str) -> None:
-        """Each kind of failure is reported once a run; how often it was, the tables say."""
+        """Reports each kind of failure once a run; the tables say how often it occurred."""
         if kind not in self._warned:
             self._warned.add(kind)
             logger.warning("%s", sentence)
@@ -318,7 +321,7 @@ class Lifecycle:
     def _on_spawning_complete(self, **_: Any) -> None:
         if self.run is not None:
             self.run.spawning_complete()
-            if self.environment.reset_stats:  # Locust resets its own without telling
+            if self.environment.reset_stats:  # Locust resets its own without an event
                 self.run.reset()
 
     def _on_reset(self, **_: Any) -> None:
@@ -331,7 +334,7 @@ class Lifecycle:
         self.finish()
 
     def finish(self) -> None:
-        """Drains and reports, if a run is on and nobody has."""
+        """Drains and reports the run, if there is one and nobody has done so."""
         run = self.run
         if run is None:
             return
@@ -358,7 +361,7 @@ class Lifecycle:
             self.environment.process_exit_code = self._ending.exit_code()
 
     def _on_quit(self, exit_code: int = 0, **_: Any) -> None:
-        self._stop_emulator()  # not before the workers have closed their connections, which `quitting` is
+        self._stop_emulator()  # when `quitting` comes, the workers have closed their connections
         if self.conducts and self.reporter is not None:
             self.reporter.tell(exit_code)  # below Locust's tables, where one looks first
             if self._is_batch and self.reporter.used:

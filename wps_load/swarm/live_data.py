@@ -1,4 +1,4 @@
-"""What `/wps` sends to the live page, as types: `assets/live.js` reads it."""
+"""The types of the data that `/wps` sends to the live page, where `assets/live.js` reads them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class LivePhase(TypedDict):
 
 
 class LiveSlo(TypedDict):
-    """An SLO and what is known of it. `words`: its verdict, as the page shows it."""
+    """An SLO and its state so far. `words`: its verdict, as the page shows it."""
 
     expression: str
     verdict: str
@@ -41,7 +41,7 @@ class LiveSlo(TypedDict):
 
 
 class LiveFigures(TypedDict):
-    """So far; `lost` is what is missing until the drain has settled it. `whole`: the latency's percentiles."""
+    """The figures so far; `lost` is what is missing until the drain decides. `whole`: the latency's percentiles."""
 
     open: int | None
     peak: int
@@ -55,10 +55,11 @@ class LiveFigures(TypedDict):
 
 
 class LiveData(TypedDict, total=False):
-    """All but `state` is missing before the first run.
+    """Everything but `state` is missing before the first run.
 
-    `key`: of these rows; rows from number `since` on are sent to whoever has it. `first`, `next`: the numbers of the
-    first row and of the one to ask for next. `rows`: the charts' columns. `tiles`: a finished run's own figures.
+    `key`: identifies these rows; a page that has it gets only the rows from number `since` on. `first`, `next`: the
+    numbers of the first row here and of the next one to request. `rows`: the charts' columns. `tiles`: a finished run's
+    own figures.
     """
 
     state: Literal["none", "running", "finished"]

@@ -1,8 +1,8 @@
 """Drives load in steps: `--wps-stages rate:...`, and the search of `--wps-capacity`.
 
-A step: the load is set at a whole second, some seconds pass until it has taken effect, then it is measured over whole
-seconds, which the collector writes anyway. After a step that broke the service, load goes back to the range's lowest
-until what has queued up is delivered. Connections stay open all the while.
+A step: the load is set at a whole second, it takes some seconds to take effect, and is then measured over whole
+seconds, which the collector writes anyway. After a step that overloaded the service, the load returns to the lowest of
+its range until the backlog is delivered. Connections stay open throughout.
 """
 
 from __future__ import annotations
@@ -31,24 +31,23 @@ from wps_load.workload.layout import publisher_count
 logger = logging.getLogger(__name__)
 
 SETTLE_S = 2
-"""Between a change of load and its measurement."""
+"""From a change of load to its measurement."""
 SHORTEST_S, USUAL_S, LONGEST_S = 3, 10, 30
-"""A step's measurement: what `-t` leaves for each step to come, within these; usual without `-t`."""
+"""How long a step is measured: as usual without `-t`; with it, as it leaves time for each step, in bounds."""
 SPARE_STEPS = 2
-"""Kept back for surprises, and for recovering from steps that fail."""
+"""Kept in reserve for surprises, and for recovering from steps that fail."""
 RECOVERY_S = 30
 PATIENCE_S = 10
-"""How long a step of users waits for one more of those that were refused: their back-off is no failure yet."""
+"""The longest wait in a step of users for the next one of those that were refused: back-off is not a failure yet."""
 RECOVERED_SHARE = 0.05
 QUIET_S = 10
-"""At most so long, all that reached nobody while connections were gone is waited to be noticed: a publisher's next
-message tells."""
+"""The longest wait for losses while connections were down to be noticed: a publisher's next message shows them."""
 
 
 def step_seconds(left_s: float | None, steps_left: int, recovery_s: float) -> int:
     """How long the next step is measured.
 
-    `left_s` is what is left of the run, None if it has no end; a recovery takes `recovery_s`.
+    `left_s`: the rest of the run, None if it has no end; a recovery takes `recovery_s`.
     """
     if left_s is None:
         return USUAL_S
@@ -58,19 +57,19 @@ def step_seconds(left_s: float | None, steps_left: int, recovery_s: float) -> in
 
 
 def deliveries_of_one(config: RunConfig, users: int) -> float:
-    """How many deliveries one publication is to have, as the ledger counts them: slow readers are in no account."""
+    """The deliveries expected from one publication, as the ledger counts them: slow readers are in no account."""
     due, slow = fan_out(config, max(1, users)), config.population.slow
     return due if slow is None else due * (1 - slow.share.of(users) / max(1, users))
 
 
 def come_and_go(config: RunConfig) -> bool:
-    """Whether the scenario itself ends connections, or has the service end them."""
+    """Whether the scenario ends connections itself, or makes the service end them."""
     population = config.population
     return any(part is not None for part in (population.lifetime_ns, population.cut, population.slow))
 
 
 class LoadStepper:
-    """`set_users(n)`: asks Locust for n users. `say(text)`: a line for the terminal. `end()`: the run is over."""
+    """`set_users(n)` requests n users from Locust. `say(text)` prints a line on the terminal. `end()` ends the run."""
 
     def __init__(
         self,
@@ -89,17 +88,17 @@ class LoadStepper:
         self._metric = self._config.population.main_metric
         self._slos = self._config.slos
         self._recovery_s = 0.0
-        """How long the last one took."""
+        """The duration of the last recovery."""
         self.found: Found | None = None
         self.steps: list[document.StepRow] = []
         self._whole = self._conductor.collector.watch(0)
-        """All of the run, for connects."""
+        """The seconds of the whole run, for connects."""
         self._stages: list[tuple[stages.LoadStep, WatchedSeconds]] = []
         self.held: measured_steps.StepSeconds | None = None
-        """The step at the highest load that held."""
+        """The step at the highest load that passed."""
 
     def begin(self) -> None:
-        """Publishing begins: from now on the load is ours."""
+        """Publishing begins: from now on the stepper controls the load."""
         self._watch_stages()
         self._greenlet = gevent.spawn(self._run)
 
@@ -112,7 +111,7 @@ class LoadStepper:
             self._end()
 
     def best_slo(self) -> list[SloRow] | None:
-        """The SLOs on the highest step that held."""
+        """The SLOs of the highest step that passed."""
         if self.held is None:
             return None
         results = [thresholds.evaluate(slo, self.held) for slo in self._slos]
@@ -121,7 +120,7 @@ class LoadStepper:
     # -- stages of the rate ----------------------------------------------------------------------------------
 
     def _follow_stages(self) -> None:
-        """One rate after the other, from the beginning of the measure phase."""
+        """Sets one rate after the other, from the beginning of the measure phase."""
         stages, at_ns = self._config.stages, self._conductor.measure_start_ns
         assert stages is not None
         assert at_ns is not None
@@ -134,7 +133,7 @@ class LoadStepper:
     # -- the search ------------------------------------------------------------------------------------------
 
     def search(self) -> None:
-        """Until the limit is bracketed, the range is exhausted, the generator is the limit, or the time is up."""
+        """Searches until the limit is bracketed, the range or the time is used up, or the generator is the limit."""
         span = self._config.capacity
         assert span is not None
         search = CapacitySearch(span.low, span.high)
@@ -160,7 +159,7 @@ class LoadStepper:
         self._say(self._answer())
 
     def _having_population(self, users: int) -> int:
-        """How many of so many users connect: shares of a mix may leave some without a population."""
+        """How many of these users connect: with a mix's shares, some may have no population."""
         config = self._config
         return users if config.mix is None else self._conductor.mixture.having_one(users)
 
@@ -192,7 +191,7 @@ class LoadStepper:
         }
 
     def stages(self) -> StagesSection | None:
-        """`stages` of summary.json: each stage's own statistics, without the seconds in which its load came on."""
+        """`stages` of summary.json: each stage's own statistics, without the seconds in which its load took effect."""
         plan = self._config.stages
         if plan is None or self._conductor.measure_start_ns is None:
             return None
@@ -228,7 +227,7 @@ class LoadStepper:
         return not self._conductor.stopping and (end_ns is None or now_ns() + seconds * NS_PER_S < end_ns)
 
     def step(self, variable: str, load: int, measured_s: int) -> measured_steps.StepSeconds | None:
-        """None: the run ended before the step did, which says nothing about its load."""
+        """Plays one step. None: the run ended before the step did, which proves nothing about its load."""
         collector, asked = self._conductor.collector, self._coordinator.crowd.expected()
         connecting: list[WatchedSeconds] = [self._whole]
         if variable == "users":
@@ -257,7 +256,7 @@ class LoadStepper:
         )
 
     def _measure(self, measured: WatchedSeconds, deliveries: float) -> bool:
-        """Until its seconds are there, or are hopeless. False: the run ended before."""
+        """Waits until the step's seconds are complete, or hopeless. False: the run ended before."""
         for second in range(int(measured.from_s) + SHORTEST_S, int(measured.to_s) + 1):
             self.await_second(second)
             if self._conductor.stopping:
@@ -267,11 +266,11 @@ class LoadStepper:
         return True
 
     def _recover(self, variable: str, low: int) -> None:
-        """Lets the service deliver what has queued up, and connections that it ended or refused go or come in."""
+        """Waits until the service has delivered its backlog, and until lost and refused connections are settled."""
         if variable == "users":
             self._set_users(low)
             self._coordinator.await_users(low, NS_PER_S)
-            # of those who are left, many were refused again and again, and would come back in half a minute
+            # many of the remaining users were refused repeatedly, and would retry only after half a minute
             self._coordinator.retry()
             self._coordinator.await_users(low, PATIENCE_S * NS_PER_S)
             return
@@ -292,13 +291,13 @@ class LoadStepper:
     def reconnect(self, low: int) -> int:
         """Waits until users that lost their connections have new ones, or no more come.
 
-        Returns how many seconds without a loss show, at a rate of `low`, that all losses of the meantime are known.
+        Returns the seconds without a loss that prove, at a rate of `low`, that all losses until now are known.
         """
         coordinator = self._coordinator
         asked = coordinator.crowd.expected()
         if come_and_go(self._config) or self._conductor.collector.open >= asked.connecting:
             return 1
-        coordinator.retry()  # what refused them is over, as far as the rate is its cause
+        coordinator.retry()  # the reason for the refusals is gone, if it was the rate
         coordinator.await_users(asked.everybody, PATIENCE_S * NS_PER_S)
         publishers = publisher_count(self._config.population, asked.playing)
         return min(QUIET_S, math.ceil(publishers / low) + 1)
@@ -310,7 +309,7 @@ class LoadStepper:
         return self._conductor.plan.started_ns + second * NS_PER_S
 
     def await_second(self, second: int) -> None:
-        """Until the collector has written the row that ends at `second`."""
+        """Waits until the collector has written the row that ends at `second`."""
         collector = self._conductor.collector
         while not self._conductor.stopping and not (collector.newest and collector.newest.to_s >= second):
             gevent.sleep(0.05)

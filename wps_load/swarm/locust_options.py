@@ -1,4 +1,4 @@
-"""Our options in Locust's parser, and Locust's parsed options as a RunConfig."""
+"""Our options in Locust's parser, and a RunConfig from Locust's parsed options."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wps_load.swarm.locust_seam import judge_types, settings_of
 
 
 class Suggestions(list[str]):
-    """Choices that the web form offers in a list, and argparse does not judge: we tell all faults at once."""
+    """Choices that the web form offers in a list but argparse does not judge: we report all faults at once."""
 
     def __contains__(self, item: object) -> bool:
         return True
@@ -29,7 +29,7 @@ class Suggestions(list[str]):
 def _user_class(text: str) -> str:
     """A positional argument: the name of a User class.
 
-    Locust itself ends with 1, the code of failed requests, for any other word. Mostly that is the second word of a
+    For any other word Locust itself ends with 1, the code of failed requests. Usually that is the second word of a
     value, or the value of an option that does not exist; argparse reads it before it reports the option.
     """
     from locust import User  # importing Locust patches the process, which tests of options must not do
@@ -38,7 +38,7 @@ def _user_class(text: str) -> str:
         flags = _flags_of_all()
         if stranger := stranger_before(text, sys.argv[1:], flags):
             _parsers[0].error(_no_option(stranger, flags))
-        raise ArgumentTypeError(f"{text!r} is no User class of the locustfile; a value with a blank needs quotes")
+        raise ArgumentTypeError(f"{text!r} is not a User class of the locustfile; a value with a space needs quotes")
     return text
 
 
@@ -49,7 +49,7 @@ def _flags_of_all() -> list[str]:
 def _no_option(stranger: str, flags: Sequence[str]) -> str:
     near = get_close_matches(stranger, flags, 1)
     meant = f"did you mean {near[0]}? " if near else ""
-    return f"{stranger} is no option: {meant}`wps-load options` and `locust --help` list them"
+    return f"{stranger} is not an option: {meant}`wps-load options` and `locust --help` list them"
 
 
 def _subclasses(base: Any) -> Iterator[Any]:
@@ -59,22 +59,22 @@ def _subclasses(base: Any) -> Iterator[Any]:
 
 
 def _processes(text: str) -> int:
-    """As Locust reads it, before it forks."""
+    """Reads `--processes` as Locust does, before Locust forks."""
     if not text.strip().removeprefix("-").isdecimal() or not (int(text) == -1 or int(text) >= 1):
-        raise ArgumentTypeError(f"{text!r} is not at least 1, nor -1 for one of each processor")
+        raise ArgumentTypeError(f"{text!r} is neither at least 1 nor -1 (one for each processor)")
     return int(text)
 
 
 _STRICTER = {"user_classes": _user_class, "processes": _processes}
-"""Options of Locust's own whose wrong values it refuses with another exit code, or not at all."""
+"""Locust's own options whose wrong values it refuses with another exit code, or not at all."""
 
 
 def add_arguments(parser: Any) -> None:
-    """For Locust's `init_command_line_parser`, which it fires again for each load of its page."""
+    """For Locust's `init_command_line_parser`, which fires again for each load of its page."""
     if not _parsers:
         _parsers.append(parser)
     complain = parser.error
-    parser.error = lambda message: complain(redact(message))  # what is no option of anybody's may hold a key
+    parser.error = lambda message: complain(redact(message))  # an unknown option may contain a key
     judge_types(parser, _STRICTER)
     for option in OPTIONS:
         shared: dict[str, Any] = {
@@ -98,9 +98,10 @@ def read(
     locustfile: Locustfile | None = None,
     judged: bool = False,
 ) -> RunConfig:
-    """The run of Locust's parsed options (`vars(environment.parsed_options)`). Raises ConfigError.
+    """The run that Locust's parsed options describe (`vars(environment.parsed_options)`). Raises ConfigError.
 
-    `sources`: those of this process's own command line if None. `judged`: by the master that sent it.
+    `sources`: None means those of this process's own command line. `judged`: whether the master that sent it has judged
+    it.
     """
     users, run_time = parsed.get("num_users"), parsed.get("run_time")
     shaped = locustfile is not None and locustfile.shape is not None
@@ -118,7 +119,7 @@ def read(
 
 
 def own_sources(argv: Sequence[str] | None = None) -> dict[str, SourceLevel]:
-    """Where this process's options come from, by dest."""
+    """The source of each of this process's options, by dest."""
     return levels(_settings(), sys.argv[1:] if argv is None else argv, _FLAGS)
 
 
@@ -128,7 +129,7 @@ def repeated() -> list[Fault]:
 
 
 def unsupported(parsed: Any) -> list[Fault]:
-    """Options of Locust's that cannot be together with connections that stay."""
+    """Locust's options that do not work with connections that stay."""
     if not getattr(parsed, "enable_rebalancing", False):
         return []
     why = "rebalancing closes connections and opens them on other workers in the middle of a run: leave it out"
@@ -136,7 +137,7 @@ def unsupported(parsed: Any) -> list[Fault]:
 
 
 def _settings() -> Settings:
-    """Of the parser that Locust has parsed its command line with: the first one; its page makes more."""
+    """The settings of the parser that read the command line: the first one, because Locust's page makes more."""
     return settings_of(_parsers[0]) if _parsers else {}
 
 

@@ -1,7 +1,7 @@
-"""Locust's private parts, one function a bite, as docs/decisions/0002-locust.md lists them.
+"""Everything that uses Locust's private parts, one function each, as docs/decisions/0002-locust.md lists them.
 
-Here only, so that a new release of Locust is read against one page; tests/swarm/locust_parts.py fails where it changes
-one of them. Knows no Locust at import, which patches the process that imports it.
+They are only here, so that a new release of Locust is checked against one page; tests/swarm/locust_parts.py fails if it
+changes one of them. Locust is not imported at import time, because importing it patches the process.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ logger = logging.getLogger(__name__)
 MISSING = "missing"
 """The state of a worker whose heartbeat is overdue."""
 RUNNING = "running"
-"""The state of a runner whose users are all started."""
+"""The state of a runner whose users have all started."""
 PATIENCE_S = 180
-"""How long a master and its worker may not hear of each other until they take each other for dead."""
+"""How long a master and its worker may be silent until each takes the other for dead."""
 
 
 # -- processes ---------------------------------------------------------------------------------------------------------
 
 
 def workers(runner: Any) -> list[str]:
-    """A master's workers, those that are not heard of included: a paused one reads what was sent when it goes on."""
+    """A master's workers, including silent ones: a paused worker reads what was sent when it resumes."""
     return [node.id for node in runner.clients.all]
 
 
 def workers_alive(runner: Any) -> set[str]:
-    """Those whose heartbeat is in time."""
+    """The workers whose heartbeats are in time."""
     return {node.id for node in runner.clients.all if node.state != MISSING}
 
 
@@ -42,10 +42,10 @@ def knows_worker(runner: Any, worker: str) -> bool:
 
 
 def be_patient() -> None:
-    """A link that is down for a minute ends nothing.
+    """Lets a link be down for a minute without ending anything.
 
-    Locust's worker would quit, and its master give the worker's users to others. TCP tries again after pauses that
-    double, so that such a link is used again after two minutes at most.
+    Locust's worker would quit, and its master would give the worker's users to others. TCP retries after pauses that
+    double, so such a link works again after two minutes at most.
     """
     from locust import runners
 
@@ -54,7 +54,10 @@ def be_patient() -> None:
 
 
 def send_stats(runner: Any) -> None:
-    """A worker's statistics go to its master now: it sends them each 3 s, and when it quits, which may be missed."""
+    """Sends a worker's statistics to its master now.
+
+    Locust sends them every 3 s and when it quits, which may be too late.
+    """
     runner._send_stats()
 
 
@@ -62,20 +65,20 @@ def send_stats(runner: Any) -> None:
 
 
 def spawn_rate(runner: Any) -> float | None:
-    """Users a second as of now.
+    """Users a second, as of now.
 
-    A shape and the web page give rates of their own, which only a master keeps in the open: elsewhere they are with
-    whoever dispatches the users.
+    A shape and the web page set rates of their own, which only a master exposes: elsewhere the dispatcher of users has
+    them.
     """
     dispatcher = getattr(runner, "_users_dispatcher", None)
     return getattr(runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
 
 
 def guard_users(runner: Any, fixed: Callable[[], str | None]) -> None:
-    """A key changes the number of users through `start`, as a shape does. `fixed()`: why it may not be changed.
+    """Stops Locust's `start`, through which keys and shapes change users. `fixed()`: why users may not be changed.
 
-    A master calls it with the same number where a worker comes in the middle of a run, or comes back, to deal the users
-    anew: theirs are connections that would be closed for it. They stay where they are.
+    A master also calls it with the same number if a worker comes in the middle of a run, or comes back, to redistribute
+    the users. That would close their connections, so users stay where they are.
     """
     start = runner.start
 
@@ -94,7 +97,7 @@ def guard_users(runner: Any, fixed: Callable[[], str | None]) -> None:
 
 
 def cancel_run_time(web_ui: Any) -> None:
-    """The page's timer of the run time: it would stop the next run."""
+    """Cancels the page's timer of the run time, which would otherwise stop the next run."""
     cancel = getattr(web_ui, "_cancel_run_time_timer", None)
     if cancel is not None:
         cancel()
@@ -110,14 +113,16 @@ def settings_of(parser: Any) -> Mapping[str, Any]:
 
 
 def judge_types(parser: Any, judges: Mapping[str, Callable[[str], Any]]) -> None:
-    """Options of Locust's own are read by wps-load's functions."""
+    """Makes wps-load's functions read options of Locust's own."""
     for action in parser._actions:
         action.type = judges.get(action.dest, action.type)
 
 
 def remember_defaults() -> None:
-    """With each message that spawns users a worker asks for Locust's defaults, once an option, and parsing takes 5 ms:
-    without this its loop stands still for half a second."""
+    """Caches Locust's defaults. A worker asks for them, once an option, with each message that spawns users.
+
+    Each request parses for 5 ms; without the cache the worker's loop stops for half a second.
+    """
     from locust import argument_parser
 
     argument_parser.default_args_dict = cache(argument_parser.default_args_dict)
@@ -127,16 +132,16 @@ def remember_defaults() -> None:
 
 
 def bucket_by(bucket: Callable[[float], float]) -> None:
-    """Times below 100 ms are rounded to whole ms otherwise."""
+    """Sets the function that rounds times in Locust's table; its own rounds times below 100 ms to whole ms."""
     from locust import stats
 
     stats.bucket_response_time = bucket  # type: ignore[assignment]
 
 
 def forget_old_seconds(stats: Any, seconds: int, points: int = 3600) -> None:
-    """Of each row Locust keeps how many requests every second had, for ever; it reads the last dozen.
+    """Limits the memory of Locust's table: each row keeps the requests of every second, but only a dozen are read.
 
-    Of its charts' points, one each five seconds, a long run keeps every second one of the older half.
+    Its charts have a point every five seconds; in a long run every second one of the older half is kept.
     """
     for entry in (*stats.entries.values(), stats.total):
         for course in (entry.num_reqs_per_sec, entry.num_fail_per_sec):
@@ -147,10 +152,10 @@ def forget_old_seconds(stats: Any, seconds: int, points: int = 3600) -> None:
 
 
 def others_listen(environment: Any) -> bool:
-    """Whether somebody wants each request.
+    """Whether somebody else listens to each request.
 
-    The listener of the runner's own statistics is always there, and that of Locust's `--otel` gets the metrics whole
-    (`swarm/otel_metrics.py`).
+    The listener of the runner's own statistics is always there, and the one of Locust's `--otel` gets our metrics as a
+    whole (`swarm/otel_metrics.py`).
     """
     wanting = [each for each in environment.events.request._handlers if each.__module__ != "locust.opentelemetry"]
     return len(wanting) > 1
@@ -169,5 +174,5 @@ def calls_of_program(greenlet: Any) -> Iterator[str]:
 
 
 def prepare_stop() -> None:
-    """Locust's stop asks who called it; the first answer takes 40 ms, which would be amid messages in flight."""
+    """Prepares Locust's stop, which looks up its caller: the first lookup takes 40 ms, with messages in flight."""
     inspect.stack()

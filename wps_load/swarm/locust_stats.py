@@ -1,6 +1,6 @@
-"""Our figures in Locust's own table: interval snapshots merged into its entries, a tick at a time.
+"""Our figures in Locust's own table: snapshots of intervals merged into its entries, one interval at a time.
 
-`events.request.fire` costs some 10 µs a call, so it is not called for each message. When somebody else listens to
+`events.request.fire` costs some 10 µs a call, so it is not called for each message. If somebody else listens to
 `events.request` (a CSV logger), each sample is fired for them instead, from a greenlet, and nothing is merged.
 """
 
@@ -79,9 +79,9 @@ class PreciseEntry(StatsEntry):
 
 
 class PreciseEntries(EntriesDict):
-    """Locust's entries, with our rows shown precisely. `courses`: somebody reads what each row was of late.
+    """Locust's entries, with our rows shown precisely. `courses`: whether somebody reads a row's recent history.
 
-    Locust keeps twenty copies of a row's times for that, which only `--csv-full-history` reads.
+    For that history, which only `--csv-full-history` reads, Locust keeps twenty copies of a row's times.
     """
 
     def __init__(self, stats: RequestStats, *, courses: bool) -> None:
@@ -97,7 +97,7 @@ class PreciseEntries(EntriesDict):
         return entry
 
     def __setitem__(self, key: tuple[str, str], entry: StatsEntry) -> None:
-        """A master makes plain entries of what its workers report."""
+        """A master makes plain entries from its workers' reports."""
         if key[1] == REQUEST_TYPE and not isinstance(entry, PreciseEntry):
             self.__missing__(key).extend(entry)
         else:
@@ -105,7 +105,7 @@ class PreciseEntries(EntriesDict):
 
 
 def make_precise(stats: RequestStats, *, courses: bool = False) -> None:
-    """For a run that is about to start; Locust has just cleared its entries. `courses`: as `PreciseEntries` has it."""
+    """Prepares a run that is about to start; Locust has just cleared its entries. `courses`: as in `PreciseEntries`."""
     stats.entries = PreciseEntries(stats, courses=courses)
     stats.total = PreciseEntry(stats, "Aggregated", "", use_response_times_cache=stats.use_response_times_cache)
 
@@ -113,8 +113,8 @@ def make_precise(stats: RequestStats, *, courses: bool = False) -> None:
 class LocustTable:
     """Merges intervals into one environment's table.
 
-    `aggregated`: the metrics that its last row takes. `names`: of the run's populations, which have rows of their own
-    in a mix (`viewers/delivery`).
+    `aggregated`: the metrics that count in its last row. `names`: of the run's populations, which have rows of their
+    own in a mix (`viewers/delivery`).
     """
 
     def __init__(self, environment: Any, aggregated: frozenset[str], names: Sequence[str] = ()) -> None:
@@ -123,30 +123,30 @@ class LocustTable:
         self._names = names
 
     def add(self, part: EpochReport) -> None:
-        """What counts of an interval."""
+        """Adds the part of an interval that counts."""
         if self.fires():
             self.fire(part)
         else:
             self.merge(part.counted(), part.counted_pairs())
 
     def fires(self) -> bool:
-        """Somebody wants each request."""
+        """Whether somebody wants each request."""
         return locust_seam.others_listen(self._environment)
 
     def fire(self, part: EpochReport) -> None:
-        """What counts of an interval, request by request for those who want them so; nothing if nobody does."""
+        """Fires the part of an interval that counts, request by request, if somebody listens."""
         if self.fires():
             gevent.spawn(self._fire, part.counted())
 
     def merge(self, interval: Snapshot, pairs: Mapping[Pair, Snapshot]) -> None:
-        """`pairs`: what of it belongs to which populations."""
+        """Merges an interval. `pairs`: its parts by the populations that they belong to."""
         self._merge_all(interval)
         if self._names:
             for (_, receiver), own in pairs.items():
                 self._merge_all(own, f"{self._names[receiver]}/")
 
     def _merge_all(self, interval: Snapshot, of: str = "") -> None:
-        """`of`: what stands before the metrics' names."""
+        """`of`: the prefix of the metrics' names."""
         for name, histogram in interval.histograms.items():
             if name in METRIC_BY_NAME and histogram.count:
                 self._merge(of + name, _timed(histogram))
@@ -173,7 +173,7 @@ class LocustTable:
         error.occurrences += count - 1
 
     def _fire(self, interval: Snapshot) -> None:
-        """Each sample by itself; other greenlets get their turn in between."""
+        """Fires each sample by itself; other greenlets get their turn in between."""
         fire = self._environment.events.request.fire
         fired = 0
         for name, histogram in interval.histograms.items():
@@ -205,9 +205,9 @@ class LocustTable:
 
 
 class WorkersTable:
-    """In a master: what its workers have measured, merged into the table once a second, however many they are.
+    """The table of a master, into which its workers' measurements are merged once a second, however many they are.
 
-    Each sends us all of it; that Locust's reports carried it once more would be a second way, three times as broad.
+    Each worker sends us all of them; in Locust's reports they would travel a second time, three times as large.
     """
 
     def __init__(self, table: LocustTable) -> None:
@@ -216,19 +216,19 @@ class WorkersTable:
         self._pairs: dict[Pair, Snapshot] = {}
 
     def take(self, part: EpochReport) -> None:
-        """What counts of one worker's interval."""
+        """Takes the part of one worker's interval that counts."""
         self._taken.merge(part.counted())
         for pair, own in part.counted_pairs().items():
             self._pairs.setdefault(pair, Snapshot()).merge(own)
 
     def show(self) -> None:
-        """What was taken is in the table from now on."""
+        """Adds what was taken to the table."""
         taken, pairs = self._taken, self._pairs
         self.forget()
         self._table.merge(taken, pairs)
 
     def forget(self) -> None:
-        """The statistics start anew: what was taken is not shown."""
+        """Discards what was taken, because the statistics start again."""
         self._taken, self._pairs = Snapshot(), {}
 
 

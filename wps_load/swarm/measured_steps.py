@@ -1,4 +1,4 @@
-"""One step of load, cut out of a run's seconds: what stages are reported by, and what a capacity search judges."""
+"""One step of load, cut out of a run's seconds: stages are reported from it, and a capacity search judges it."""
 
 from __future__ import annotations
 
@@ -18,29 +18,35 @@ from wps_load.report.step_doubts import GENERATOR_TOO
 from wps_load.swarm.watch import WatchedSeconds
 
 BEHIND_SHARE, BEHIND_S = 0.01, 0.06
-"""Deliveries may fall behind publications by so much of a step, or by what is due in so long: more is a queue that
-grows, and breaks any latency in time. Less is what happens to be on its way when a short step ends."""
+"""The share of a step, or the time, by which deliveries may fall behind publications: more is a queue that grows.
+
+Such a queue breaks any latency in time; less is in flight when a short step ends.
+"""
 BEHIND_MESSAGES = 2
-"""Nor are so few of them a queue, whatever share of a slow step they are."""
+"""Fewer messages than this are not a queue either, whatever their share of a slow step."""
 LATE_SHARE = 0.5
-"""Of a step's p99: where the generator's own lateness is more of it, the generator is what is measured."""
+"""If the generator's own lag exceeds this share of a step's p99, the generator is what is measured."""
 SATURATED_PERCENT = 95.0
-"""Of a core, in the middle one of a step's seconds: a worker that uses more has nothing left to send or read faster."""
+"""The share of a core, in a step's median second, beyond which a worker cannot send or read faster."""
 MISSED_SHARE = 0.01
-"""Messages due and not published beyond this share: the generator was the limit, as in the doubt `rate_missed`. Users
-asked for and not connected beyond it: the load was not there."""
+"""The share of messages that were due but not published beyond which the generator was the limit, as in `rate_missed`.
+
+With more than this share of the requested users not connected, the load was not reached.
+"""
 HOPELESS_SHARE = 0.1
-"""Deliveries so far behind publications, or messages that the service kept from being sent: the step is over as soon as
-that is seen. Longer, it would only queue up more that must be waited for."""
+"""The share of deliveries behind publications, or of messages that the service blocked, at which a step ends early.
+
+A longer step would only queue up more messages that must be waited for.
+"""
 
 Failures = Mapping[tuple[str, str], int]
 
 
 @dataclass(frozen=True, slots=True)
 class StepSeconds:
-    """The seconds (`from_s`, `to_s`] of a run at one load. `fan_out`: deliveries that a publication is to have.
+    """The seconds (`from_s`, `to_s`] of a run at one load. `fan_out`: the deliveries expected from a publication.
 
-    `failures`: those since the load was set, whereas connects in `snapshot` may be older.
+    `failures`: those since the load was set; connects in `snapshot` may be older.
     """
 
     load: int
@@ -55,7 +61,7 @@ class StepSeconds:
     def total(self, column: str) -> int:
         return _total(self.rows, column)
 
-    # -- as thresholds ask for it (SloSource) ----------------------------------------------------------------
+    # -- as thresholds read it (SloSource) ----------------------------------------------------------------
 
     def row(self, metric: str) -> Row:
         return self.snapshot.row(metric)
@@ -84,7 +90,7 @@ class StepSeconds:
         return min(int(row["users"] or 0) for row in self.rows) / self.target_users
 
     def of(self, population: str) -> None:
-        """Not known by populations."""
+        """Populations are not known separately."""
 
     @property
     def measure_s(self) -> float:
@@ -103,20 +109,22 @@ class StepSeconds:
 
     @property
     def carried(self) -> float | None:
-        """The load that the service carried: what is left of it without who was not connected, and what fell behind.
-        None: it shed load, and what it carried meanwhile says nothing."""
+        """The load that the service carried, without users that were not connected and deliveries that fell behind.
+
+        None: it shed load, so what it carried meanwhile proves nothing.
+        """
         if self.shed(of_users=True):
             return None
         connected = 1.0 if self.connected_share is None else min(1.0, self.connected_share)
         return self.load * min(connected, 1.0 - self.behind)
 
     def shed(self, *, of_users: bool = False) -> list[str]:
-        """How the service got rid of load, instead of answering late. Empty: it did not.
+        """How the service shed load instead of answering late; empty: it did not.
 
-        By connections that it ended or refused, and by messages that could not be sent for want of one.
+        It ended or refused connections, or messages could not be sent because it had.
 
-        `of_users`: refusals while a crowd connects are no end of it, as those who were refused come back; whether they
-        are there when it counts, `users_missing` says.
+        `of_users`: refusals while a crowd connects are not final, because refused users come back; `users_missing` says
+        whether they are there when it counts.
         """
         found = [*_done_by_service("ended", _by_label(self.failures, "disconnect"))]
         found += [] if of_users else self.refused()
@@ -126,7 +134,7 @@ class StepSeconds:
         return found
 
     def refused(self, *, answered: bool = False) -> list[str]:
-        """Connections that the service refused, in a sentence; empty: none. `answered`: those with an answer alone."""
+        """Connections that the service refused, in a sentence; empty: none. `answered`: only those with an answer."""
         labels = {
             label: n
             for label, n in _by_label(self.failures, "connect").items()
@@ -135,7 +143,7 @@ class StepSeconds:
         return _done_by_service("refused", labels)
 
     def rate_missed(self) -> str | None:
-        """Messages that the generator owed; None: it sent what it could."""
+        """Messages that the generator failed to send; None: it sent all that it could."""
         offered, published = self.total("offered"), self.total("published")
         missed = offered - published - self.total("send_failed_service") - self.total("send_failed_plan")
         if offered and missed > MISSED_SHARE * offered:
@@ -143,7 +151,7 @@ class StepSeconds:
         return None
 
     def users_missing(self, *, come_and_go: bool = False) -> str | None:
-        """Users who were not connected at any second's end; None: they were, or are away by plan."""
+        """Users who were not connected at any second's end; None: all were, or those missing are away by plan."""
         most = max((int(row["users"] or 0) for row in self.rows), default=0)
         if most >= (1 - MISSED_SHARE) * self.target_users:
             return None
@@ -153,11 +161,11 @@ class StepSeconds:
         return f"only {most:,} of {self.target_users:,} users connected"
 
     def strained(self, main_metric: str) -> str | None:
-        """What shows that the generator was at a limit of its own, as text; None: nothing does."""
+        """Evidence that the generator was at a limit of its own, as text; None: there is none."""
         return self.failed_locally() or self.sent_late(main_metric) or self.saturated()
 
     def failed_locally(self) -> str | None:
-        """Connects that failed for want of something on this machine, as text."""
+        """Connects that failed because this machine lacked a resource, as text."""
         connects = {**_by_label(self.snapshot.failures, "connect"), **_by_label(self.failures, "connect")}
         local = [label for label in connects if is_own_limit(label)]
         return f"this machine's limit: {', '.join(local)}" if local else None
@@ -169,7 +177,7 @@ class StepSeconds:
         return f"a worker used {middle:.0f} % of a core" if middle >= SATURATED_PERCENT else None
 
     def sent_late(self, main_metric: str) -> str | None:
-        """Messages that left so late that it is the better part of their latency; None: they did not."""
+        """Messages that were sent so late that their latency is mostly that delay; None: they were not."""
         lag = self.snapshot.histograms.get("send_lag")
         lag_ms = None if lag is None else (lag.percentile(99.0) or 0) / 1e6
         p99_ms = self.row(main_metric)["p99"]
@@ -190,15 +198,15 @@ def _done_by_service(what: str, labels: Mapping[str, int]) -> list[str]:
 
 
 def hopeless(rows: Sequence[Row], fan_out: float) -> bool:
-    """Whether these seconds say already that the load cannot be held."""
+    """Whether these seconds already prove that the load is too high."""
     unsent = _total(rows, "send_failed_service")
     return behind(rows, fan_out) > HOPELESS_SHARE or unsent > HOPELESS_SHARE * _total(rows, "offered")
 
 
 def behind(rows: Sequence[Row], fan_out: float) -> float:
-    """The share of these seconds' deliveries that were still to come at their end, beyond those at their beginning.
+    """The share of these seconds' deliveries that was outstanding at their end, beyond that at their beginning.
 
-    The less of the last two seconds' ends: a queue that grows is there at both, a hiccup at one.
+    It is the lower value of the last two seconds' ends: a growing queue is there at both, a hiccup at one.
     """
     return min(_behind(rows, fan_out), _behind(rows[:-1], fan_out)) if len(rows) > 1 else _behind(rows, fan_out)
 
@@ -223,8 +231,8 @@ def cut(
 ) -> StepSeconds:
     """The step of the seconds that were `measured`.
 
-    `connects`: where the step's connects are, as they happen before it is measured: in the first of these stretches
-    that has any. `since_set`: from when the load was set, if that was before.
+    `connects`: where the step's connects are, because they happen before it is measured: in the first of these ranges
+    that has any. `since_set`: the range from when the load was set, if that was earlier.
     """
     snapshot = measured.snapshot
     failures = (since_set or measured).snapshot.failures
@@ -250,20 +258,20 @@ def judge(
     of_users: bool = False,
     come_and_go: bool = False,
 ) -> tuple[Outcome, list[str]]:
-    """Whether the load was held, and why not.
+    """Whether the load passed, and why not.
 
-    `of_users`: the load is a number of users, who must then be there; where they `come_and_go`, some are away by plan.
+    `of_users`: the load is a number of users, who must then be connected; if they `come_and_go`, some are away by plan.
 
-    A service that ended or refused connections has failed, whatever the generator did. Else latencies count from the
-    due time, so that a generator that is late makes a load look worse, never better: its lateness matters where it may
-    have broken a latency that the service would have kept.
+    A service that ended or refused connections has failed, whatever the generator did. Otherwise latencies count from
+    the due time, so a late generator makes a load look worse, never better: its lag matters if it may have broken a
+    latency that the service would have kept.
     """
     shed, strained = step.shed(of_users=of_users), step.strained(main_metric)
     if shed:
         return Outcome.FAILED, [*shed, *([f"{GENERATOR_TOO}{strained}"] if strained else [])]
     absent = step.users_missing(come_and_go=come_and_go) if of_users else None
     if absent is not None:
-        # a late generator may miss an answer, but invents none
+        # a late generator may miss an answer, but does not invent one
         refused = step.refused(answered=strained is not None) if step.failed_locally() is None else []
         if refused or strained is None:
             return Outcome.FAILED, [absent, *refused, *([f"{GENERATOR_TOO}{strained}"] if strained else [])]
@@ -275,7 +283,7 @@ def judge(
     reasons = [result.expression for result in results if result.verdict != "pass"]
     if step.falls_behind:
         reasons.append(f"deliveries fell behind publications by {step.behind:.1%}")
-        strained = step.saturated()  # of latencies that grow without bound no lag is half
+        strained = step.saturated()  # no lag is half of latencies that grow without bound
     if reasons and strained is not None:
         return Outcome.GENERATOR, [*reasons, strained]
     return (Outcome.FAILED if reasons else Outcome.HELD), reasons

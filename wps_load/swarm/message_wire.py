@@ -42,22 +42,22 @@ _Message = TypeVar("_Message")
 
 
 class UnknownMessage(WpsLoadError):
-    """A message that this version does not know: master and worker are not of the same version."""
+    """A message that this version does not know, because master and worker have different versions."""
 
 
 def to_wire(message: ToCoordinator | ToAgent) -> list[Any]:
-    """Plain data for msgpack: None, bool, int, float, str, bytes, lists, and dicts whose keys are str."""
+    """Returns plain data for msgpack: None, bool, int, float, str, bytes, lists, and dicts whose keys are str."""
     kind = type(message)
     return [_NAMES[kind], *_WRITERS.get(kind, list)(message)]
 
 
 def message_to_coordinator(wire: Sequence[Any]) -> ToCoordinator:
-    """What an agent sent by `to_wire`. Raises UnknownMessage."""
+    """Reads an agent's message from `to_wire`. Raises UnknownMessage."""
     return _read(_TO_COORDINATOR, wire)
 
 
 def message_to_agent(wire: Sequence[Any]) -> ToAgent:
-    """What the coordinator sent by `to_wire`. Raises UnknownMessage."""
+    """Reads the coordinator's message from `to_wire`. Raises UnknownMessage."""
     return _read(_TO_AGENT, wire)
 
 
@@ -71,7 +71,7 @@ def _read(kinds: Mapping[str, Callable[..., _Message]], wire: Sequence[Any]) -> 
         ) from error
 
 
-# -- fields that are not plain data: what writes them, and what reads them --------------------------------------
+# -- fields that are not plain data: how they are written and read --------------------------------------
 
 
 def _report_fields(report: Report) -> list[Any]:
@@ -127,7 +127,7 @@ def _sums(open_: int, deltas: Mapping[str, int], totals: Mapping[str, int], pres
 
 
 def _counted(counts: Mapping[str, int]) -> dict[str, int]:
-    """Without what did not happen: most counters of most seconds."""
+    """Counts without zeros, because most counters are 0 in most seconds."""
     return {name: count for name, count in counts.items() if count}
 
 
@@ -208,7 +208,7 @@ _WRITERS: Final[Mapping[type, Callable[[Any], list[Any]]]] = {
     Grant: _grant_fields,
     Move: _move_fields,
 }
-"""Of the kinds that are missing, the fields are plain data."""
+"""Kinds that are missing here have only plain data in their fields."""
 _TO_COORDINATOR: Final[Mapping[str, Callable[..., ToCoordinator]]] = {
     "hello": Hello, "claim": Claim, "release": Release, "status": Status, "report": _report,
     "clock_reply": ClockReply, "finals": _finals, "accounts": _accounts, "failed": _failed,

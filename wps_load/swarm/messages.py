@@ -1,7 +1,7 @@
-"""What the coordinator and the agents say to each other, as values: one NamedTuple for each kind of message. Pure.
+"""The messages between the coordinator and the agents as values: one NamedTuple for each kind. Pure.
 
 Instants (`..._ns`) are in the coordinator's clock, except where a field says that it is the agent's. In one process the
-values are handed over as they are; between processes they travel as plain data (`message_wire`).
+values are passed as they are; between processes they travel as plain data (`message_wire`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Hello(NamedTuple):
 
 
 class Claim(NamedTuple):
-    """So many users want an index and a slot each."""
+    """This many users need an index and a slot each."""
 
     users: int
 
@@ -37,7 +37,7 @@ class Release(NamedTuple):
 
 
 class Status(NamedTuple):
-    """How far the agent's users have come, whenever it changes.
+    """The progress of the agent's users, sent whenever it changes.
 
     `settled`: connected, or failed once. `joiners`: those that join groups; `joined`: those that have.
     """
@@ -49,7 +49,7 @@ class Status(NamedTuple):
 
 
 class Vitals(NamedTuple):
-    """One second of a process: CPU in percent of one core, memory, the longest pause of the garbage collector."""
+    """One second of a process: CPU in percent of one core, memory, and the longest pause of the garbage collector."""
 
     cpu_percent: float
     rss_bytes: int
@@ -57,8 +57,10 @@ class Vitals(NamedTuple):
 
 
 class Sums(NamedTuple):
-    """`open`: connections. `deltas`: counts of messages since the last report; `totals`: those of its epoch so far.
-    `presence`: None before the measure phase is announced."""
+    """`open`: connections. `deltas`: message counts since the last report; `totals`: those of its epoch so far.
+
+    `presence`: None before the measure phase is announced.
+    """
 
     open: int
     deltas: Mapping[str, int]
@@ -67,11 +69,11 @@ class Sums(NamedTuple):
 
 
 class Report(NamedTuple):
-    """One second of an agent. `partial`: of a part of one, in the drain.
+    """One second of an agent. `partial`: it is part of a second, in the drain.
 
-    `deltas`: counts of messages since the last report; `totals`: those of `epoch` so far; a name that is missing counts
-    0. `presence`: None before the measure phase is announced. `populations`: the same of each, where there are several.
-    `fired`: somebody at the agent wants each request, so Locust's own statistics have them from there.
+    `deltas`: message counts since the last report; `totals`: those of `epoch` so far; a missing name counts 0.
+    `presence`: None before the measure phase is announced. `populations`: the same for each population, if there are
+    several. `fired`: somebody at the agent wants each request, so Locust's own statistics get them there.
     """
 
     second: int
@@ -95,10 +97,10 @@ class ClockReply(NamedTuple):
 
 
 class Finals(NamedTuple):
-    """What the agent's publishers have sent: for each stream its final and its schedule, which is in the agent's clock.
+    """What the agent's publishers have sent: the final of each stream and its schedule, which is in the agent's clock.
 
-    `clock`: the lines of the agent's timescale, as plain data. `hears`: the audiences that its receivers
-    belong to, as flat ranges.
+    `clock`: the lines of the agent's timescale, as plain data. `hears`: the audiences that its receivers belong to, as
+    flat ranges.
     """
 
     streams: Streams
@@ -109,7 +111,7 @@ class Finals(NamedTuple):
 class Accounts(NamedTuple):
     """The agent's last message: its ledger's totals. `connecting`: attempts that were under way at the end.
 
-    Where there are several populations, the totals of each, and who has heard what of whom.
+    If there are several populations, it has the totals of each, and who has heard how much of whom.
     """
 
     totals: LedgerTotals
@@ -119,7 +121,7 @@ class Accounts(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """Something went wrong in a worker that ends the run: a sentence for people, and the exit code."""
+    """An error in a worker that ends the run: a sentence for people, and the exit code."""
 
     sentence: str
     code: ExitCode
@@ -129,7 +131,7 @@ class Failed(NamedTuple):
 
 
 class Slot(NamedTuple):
-    """A user's index, how often that index was used before, and the instant at which it is due to connect."""
+    """A user's index, how often that index was used before, and the instant at which the user is due to connect."""
 
     user_index: int
     incarnation: int
@@ -145,8 +147,8 @@ class Grant(NamedTuple):
 class Window(NamedTuple):
     """An epoch of publishing, from `start_ns` until `until_ns`.
 
-    `ordinal` of `agents`: this agent's place among those that were there first, which share what no user does (the
-    REST senders' work); None: it came later.
+    `ordinal` of `agents`: this agent's place among the first agents, which divide the work that belongs to no user
+    (that of the REST senders); None: it came later.
     """
 
     epoch: int
@@ -157,45 +159,45 @@ class Window(NamedTuple):
 
 
 class Rate(NamedTuple):
-    """From `at_ns` on, all publishers together send so many messages a second."""
+    """From `at_ns` on, all publishers together send this many messages a second."""
 
     per_second: int
     at_ns: int
 
 
 class Present(NamedTuple):
-    """From `at_ns` on the users with these indices are there: flat ascending bounds lo0, hi0, lo1, hi1, ..."""
+    """From `at_ns` on, these users are present: their indices as flat ascending bounds lo0, hi0, lo1, hi1, ..."""
 
     at_ns: int
     indices: Sequence[int]
 
 
 class Move(NamedTuple):
-    """The user with this index leaves, and one takes its seat who has this slot."""
+    """The user with this index leaves, and the user of this slot takes its seat."""
 
     user_index: int
     slot: Slot
 
 
 class Retry(NamedTuple):
-    """Users that back off try to connect soon."""
+    """Users that back off should retry soon."""
 
 
 class Reset(NamedTuple):
-    """Statistics start anew at `at_ns`. `epoch`: the one that begins with it; None before the measure phase."""
+    """Statistics start again at `at_ns`. `epoch`: the one that begins then; None before the measure phase."""
 
     at_ns: int
     epoch: int | None
 
 
 class ClockRequest(NamedTuple):
-    """Asks for the agent's clock."""
+    """Requests the time on the agent's clock."""
 
     sent_ns: int
 
 
 class Clock(NamedTuple):
-    """The line that the agent's timescale follows from now on: since when in the agent's clock, offset, rate in ppb."""
+    """The new line of the agent's timescale: its start in the agent's clock, offset, and rate in ppb."""
 
     from_ns: int
     offset_ns: int
@@ -211,8 +213,8 @@ class End(NamedTuple):
 class Expect(NamedTuple):
     """The streams that the agent can hear, each with the number of its clock; the agent answers with its `Accounts`.
 
-    `clocks`: by their numbers; of those that no stream names nothing. `known`: the numbers of all agents' streams, as
-    flat ranges. Messages in flight are waited for during `drain_ns` at most. `end_ns`: where publishing ended.
+    `clocks`: by number; clocks that no stream names are left out. `known`: the numbers of all agents' streams, as flat
+    ranges. The agent waits for messages in flight during `drain_ns` at most. `end_ns`: the end of publishing.
     """
 
     streams: Streams

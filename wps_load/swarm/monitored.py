@@ -1,4 +1,4 @@
-"""The run that monitoring systems are shown: the one that goes on, else the last one, whose figures stay."""
+"""The run that monitoring systems see: the present one, else the last one, whose figures remain."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wps_load.swarm.run_state import RunStanding
 
 
 class Monitored:
-    """`current()`: the reporter of the run that is on, was last, or is prepared; None before the first."""
+    """`current()`: the reporter of the present, last or prepared run; None before the first."""
 
     def __init__(self, current: Callable[[], Reporter | None]) -> None:
         self._current = current
@@ -22,12 +22,12 @@ class Monitored:
 
     @property
     def started_ns(self) -> int:
-        """When the run began, in Unix time; 0 before the first."""
+        """When the run began, in Unix time; 0 before the first run."""
         latest = self._find()
         return 0 if latest is None else round(latest[0].started_at.timestamp() * NS_PER_S)
 
     def families(self) -> Iterator[Family | TimeFamily]:
-        """As of now; nothing before the first run. Messages that have come meanwhile are read before the next one."""
+        """The metrics as of now; none before the first run. After each family, messages that have arrived are read."""
         latest = self._find()
         if latest is None:
             return

@@ -1,6 +1,6 @@
-"""What a master tells its workers of a run beside the messages of the bus: plain data without secrets, as types.
+"""What a master sends its workers about a run, besides the bus messages: plain data without secrets, as types.
 
-They read it with `read`, since whoever is on the other end may be of another version.
+Workers read it with `read`, because the other side may have another version.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from wps_load.swarm.message_wire import UnknownMessage
 
 
 class SharedTraits(TypedDict, total=False):
-    """What a worker needs to have in common with its master; empty: that was asked before. `files`: digests by name."""
+    """What a worker must have in common with its master; empty: it was checked before. `files`: digests by name."""
 
     version: str
     files: dict[str, str]
@@ -22,8 +22,8 @@ class SharedTraits(TypedDict, total=False):
 class TargetOrder(TypedDict):
     """Which target, and which secret each worker needs for it: an option's dest, empty if none is needed.
 
-    `shown`: the target in words. `emulator`, `public`: where the embedded emulator is, or one with the public key; else
-    empty. `endpoint`, `credential`: of a target with Microsoft Entra ID. `network`: the master's.
+    `shown`: the target in words. `emulator`, `public`: the address of the embedded emulator, or of one with the public
+    key; else empty. `endpoint`, `credential`: those of a target with Microsoft Entra ID. `network`: the master's.
     """
 
     target: str
@@ -42,13 +42,13 @@ class _ToPlay(TargetOrder):
 
 
 class Order(_ToPlay):
-    """Asks a worker whether it could play its part, before the run. `users` None: a load shape decides."""
+    """Asks a worker before the run whether it could play its part. `users` None: a load shape decides."""
 
     users: int | None
 
 
 class RunIdentity(_ToPlay):
-    """Of a run that begins. `number`: the 32 bits of its id that every stamp carries."""
+    """The identity of a run that begins. `number`: the 32 bits of its id that every stamp carries."""
 
     users: int
     run_id: str
@@ -60,7 +60,7 @@ _T = TypeVar("_T", Order, RunIdentity)
 
 
 def read(data: object, kind: type[_T]) -> _T:
-    """Raises UnknownMessage for what is not of this kind."""
+    """Reads an order. Raises UnknownMessage for anything that is not of this kind."""
     try:
         return msgspec.convert(data, kind)
     except msgspec.ValidationError as error:

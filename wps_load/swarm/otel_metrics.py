@@ -1,11 +1,11 @@
-"""Locust's `--otel`: our figures as OpenTelemetry's metrics, beside its own and in the same exports.
+"""Locust's `--otel`: our figures as OpenTelemetry metrics, beside its own and in the same exports.
 
-The SDK wants to be given each value, which would cost some microseconds a message, and has no way in for what is
-counted already (the specification's MetricProducer). So we stand in the way of its readers: what a reader collects of
-the SDK is given to it with our families in it, as the SDK's own data classes. That uses parts of the SDK that are not
-public; where a version has others, `join` says so, and the run goes on without.
+The SDK expects each single value, which would cost some microseconds a message, and has no way to accept what is
+already counted (the specification's MetricProducer). So we intercept its readers: what a reader collects from the SDK
+is passed on with our families added, as the SDK's own data classes. That uses parts of the SDK that are not public; if
+a version has other ones, `join` says so, and the run goes on without.
 
-OpenTelemetry is imported by `join`, and so only where it is requested.
+OpenTelemetry is imported by `join`, and so only if it is requested.
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ logger = logging.getLogger(__name__)
 SCOPE: Final = "wps-load"
 _UNITS: Final = {"seconds": "s", "bytes": "By", "ratio": "1", "": ""}
 MISSING: Final = "the packages of OpenTelemetry are not installed, so nothing is sent: pip install 'wps-load[otel]'"
-UNKNOWN: Final = "--otel: this version of OpenTelemetry's SDK has no way in for our metrics; Locust's own are sent"
+UNKNOWN: Final = "--otel: this version of OpenTelemetry's SDK does not accept our metrics; Locust's own are sent"
 
 
 class Unavailable(Exception):
-    """Why there is no export, in a sentence."""
+    """Why there is no export, in one sentence."""
 
 
 def join(run: Monitored) -> Callable[[], object] | None:
-    """From now on each export of the process has the run's figures.
+    """Adds the run's figures to each export of the process from now on.
 
-    Returns what makes one at once, which may take seconds where nobody takes it; None where Locust was told to export
-    no metrics. Raises Unavailable.
+    Returns a function that exports at once, which may take seconds if nobody accepts the export; None if Locust was
+    told to export no metrics. Raises Unavailable.
     """
     try:
         from opentelemetry.metrics import get_meter_provider
@@ -57,18 +57,18 @@ def join(run: Monitored) -> Callable[[], object] | None:
 
 
 def share_the_loop() -> None:
-    """Has gRPC wait for its peer within gevent: exports go by it unless another protocol is set.
+    """Makes gRPC wait for its peer within gevent; it is the default protocol of exports.
 
-    Otherwise a collector that does not answer would hold up all messages of the process for seconds.
+    Otherwise a collector that does not answer would block all messages of the process for seconds.
     """
     if "grpc" in sys.modules:
         import_module("grpc.experimental.gevent").init_gevent()
 
 
 def judge_emulator(options: Mapping[str, object], *, master: bool) -> None:
-    """What the SDK does in a fork lets the emulator's process run on as a copy of its master, for ever.
+    """The SDK's behaviour in a fork would leave the emulator's process running for ever as a copy of its master.
 
-    Raises ConfigError where that would come.
+    Raises ConfigError where that would happen.
     """
     if options.get("otel") and master:
         allowed = "a master cannot start the embedded emulator with it: start `wps-load emulator`, give its string"
@@ -76,7 +76,7 @@ def judge_emulator(options: Mapping[str, object], *, master: bool) -> None:
 
 
 def add_to(provider: Any, run: Monitored) -> None:
-    """Each reader of `provider` gets the run's figures too. Raises Unavailable."""
+    """Gives each reader of `provider` the run's figures too. Raises Unavailable."""
     try:
         config = provider._sdk_config
         readers = [*(provider._metric_readers if hasattr(provider, "_metric_readers") else config.metric_readers)]
@@ -88,7 +88,7 @@ def add_to(provider: Any, run: Monitored) -> None:
 
 
 def _temporality(reader: Any) -> dict[str, Any]:
-    """How a reader wants to have each kind of instrument: since the start, or since its last collection.
+    """The temporality that a reader wants of each kind of instrument: since the start, or since its last collection.
 
     `Counter` and `Histogram` are among them.
     """
@@ -97,7 +97,7 @@ def _temporality(reader: Any) -> dict[str, Any]:
 
 @dataclass
 class _Joined:
-    """What one reader collects: the SDK's own, and ours."""
+    """What one reader collects: the SDK's metrics and ours."""
 
     run: Monitored
     collect: Callable[..., MetricsData | None]
@@ -113,7 +113,7 @@ class _Joined:
         theirs = self.collect(reader, timeout_millis=timeout_millis)
         try:
             metrics = list(self._ours())
-        except Exception:  # the reader's thread would end with it
+        except Exception:  # an exception would end the reader's thread
             logger.exception("the run's figures are not in this export of OpenTelemetry's")
             return theirs
         if not metrics:
@@ -163,7 +163,7 @@ class _Joined:
         from opentelemetry.sdk.metrics.export import HistogramDataPoint
 
         found: Buckets = self._since(family, labels, point, wanted)
-        unknown: Any = None  # the least and the greatest of an interval
+        unknown: Any = None  # the minimum and maximum of an interval
         return HistogramDataPoint(
             _attributes(family, labels),
             self._start_ns(wanted),
@@ -180,7 +180,7 @@ class _Joined:
         return self._before_ns if _is_delta(wanted) else self.run.started_ns
 
     def _since(self, family: Family | TimeFamily, labels: Labels, value: Any, wanted: Any) -> Any:
-        """What came since the start of the run, or since the last collection."""
+        """The change since the start of the run, or since the last collection."""
         if not _is_delta(wanted):
             return value
         key = family.name, labels

@@ -1,7 +1,7 @@
-"""`--wps-otel-spans`: a span for each measured time, for a look at single ones. It costs much: off unless requested.
+"""`--wps-otel-spans`: a span for each measured time, to look at single ones. It is expensive, so it is off by default.
 
-Times are counted once a second, not kept one by one, so a span's length is that of its time (to 0.1 %), and where it
-stands on the time axis is true to the second in which it was measured. OpenTelemetry is imported only here.
+Times are counted once a second, not kept one by one. So a span's length is that of its time (to 0.1 %), and its
+position on the time axis is right to the second in which it was measured. OpenTelemetry is imported only here.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from wps_load.swarm.epoch_report import EpochReport
 from wps_load.swarm.otel_metrics import MISSING
 
 _AT_ONCE: Final = 200
-"""Spans between which other greenlets get their turn: some milliseconds."""
+"""After this many spans other greenlets get their turn: some milliseconds."""
 
 
 Listener = Callable[[EpochReport], None]
 
 
 def with_spans(config: RunConfig, listener: Listener, warn: Callable[[str, str], None]) -> Listener:
-    """Who is told of each interval: `listener`, and where they are asked for the spans too."""
+    """The listener of each interval: `listener`, and the spans too if the options request them."""
     if not config.otel_spans:
         return listener
     try:
@@ -43,7 +43,10 @@ def with_spans(config: RunConfig, listener: Listener, warn: Callable[[str, str],
 
 
 class Spans:
-    """Of a process with users. `names`: of the run's populations; empty where it has one, which is called `alone`."""
+    """The spans of a process with users.
+
+    `names`: of the run's populations; empty if it has one, which is called `alone`.
+    """
 
     def __init__(self, names: Sequence[str], alone: str, tracer: Any = None) -> None:
         from opentelemetry import trace
@@ -53,7 +56,7 @@ class Spans:
         self._tracer = tracer if tracer is not None else trace.get_tracer("wps-load")
 
     def add(self, part: EpochReport) -> None:
-        """What counts of an interval that has just ended."""
+        """Adds the part of the last interval that counts."""
         gevent.spawn(self.send, part, unix_ns())
 
     def send(self, part: EpochReport, end_ns: int) -> None:

@@ -1,8 +1,8 @@
-"""What the web page does not do for whoever asks: Locust's page has no login by default and listens everywhere.
+"""Requests that the web page refuses: Locust's page has no login by default and listens on all interfaces.
 
-Decisions only; `web.py` carries them. Two kinds of strangers: other sites in the browser of somebody who may use the
-page (the headers that the browser sends tell of them), and people on the network (they may start and stop runs, but
-reach neither files nor credentials of this host, and cannot send the load elsewhere).
+Decisions only; `web.py` applies them. There are two kinds of strangers: other sites in the browser of somebody who may
+use the page (the browser's headers reveal them), and people on the network (they may start and stop runs, but reach
+neither files nor credentials of this host, and cannot send the load elsewhere).
 """
 
 from __future__ import annotations
@@ -19,19 +19,22 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
 
 LOCUST_FIELDS = frozenset(("user_count", "spawn_rate", "run_time", "host", "profile", "user_classes", "shape_class"))
-"""What Locust's own form sends to /swarm. Locust would take any of its options from there, such as a file's name."""
+"""The fields that Locust's own form sends to /swarm.
+
+Locust would accept any of its options there, such as a file's name.
+"""
 USER_FIELDS = frozenset(("user_class_name", "weight", "fixed_count", "tasks"))
-"""What Locust's editor of a user class changes; its `host` is a target."""
+"""The fields that Locust's editor of a user class changes; its `host` is a target."""
 _SAFE = frozenset(("GET", "HEAD", "OPTIONS"))
 _CHANGING = ("/swarm", "/stop", "/stats/reset", "/user")
-"""Locust's routes that change something, whatever their method: older releases had some of them as GET."""
+"""Locust's routes that change something, with any method: older releases had some of them as GET."""
 _OURS = {option.dest: option for option in OPTIONS}
 _SWITCH = "--wps-allow-target-change"
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What a request says about where it comes from. Headers that are not there are empty."""
+    """The origin of a request, by its headers; missing headers are empty."""
 
     method: str
     path: str
@@ -42,7 +45,7 @@ class Ask:
 
     @classmethod
     def of(cls, environ: WSGIEnvironment) -> Ask:
-        """Of a WSGI request."""
+        """The origin of a WSGI request."""
         return cls(
             environ.get("REQUEST_METHOD", "GET"),
             environ.get("PATH_INFO", ""),
@@ -58,11 +61,11 @@ class Ask:
 
 
 def refusal(ask: Ask, known_names: Collection[str]) -> str | None:
-    """Why a request is refused (403), None if it is not. `known_names`: the page's own names, lower case.
+    """Why a request is refused (403); None if it is not. `known_names`: the page's own names, lower case.
 
-    A browser tells by Sec-Fetch-Site (over HTTPS and on loopback) or by Origin which site a request comes from; other
-    programs send neither. A name that has been bound to this host's loopback address by somebody else (DNS rebinding)
-    has an Origin of its own: it is known by its absence from wps-load's own.
+    A browser reveals the site that a request comes from by Sec-Fetch-Site (over HTTPS and on loopback) or by Origin;
+    other programs send neither. A name that somebody else has bound to this host's loopback address (DNS rebinding) has
+    an Origin of its own, which is recognised because it is not among wps-load's own names.
     """
     if not ask.changes:
         return None
@@ -102,7 +105,7 @@ def _is_loopback(address: str) -> bool:
 
 
 def _is_own(name: str, known_names: Collection[str]) -> bool:
-    """Nobody else can bind an address, or a name without a dot, in the public DNS."""
+    """Whether it is a known name, an address, or a name without a dot: nobody else can bind those in the public DNS."""
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -111,7 +114,7 @@ def _is_own(name: str, known_names: Collection[str]) -> bool:
 
 
 class Guard:
-    """A WSGI application in front of the page's: answers 403 to what is refused."""
+    """A WSGI application in front of the page's, which answers 403 to refused requests."""
 
     def __init__(self, app: Callable[..., Iterable[bytes]], known_names: Collection[str]) -> None:
         self._app = app
@@ -137,7 +140,7 @@ def offered(page: PageAccess, allow_target_change: bool) -> bool:
 
 
 def refused_fields(names: Iterable[str], others: Collection[str], *, allow_target_change: bool) -> list[str]:
-    """A sentence for each field of the form that nobody may set there. `others`: fields of the locustfile's own."""
+    """A sentence for each field of the form that nobody may set there. `others`: the locustfile's own fields."""
     sentences = []
     for name in names:
         option = _OURS.get(name)
@@ -151,7 +154,7 @@ def refused_fields(names: Iterable[str], others: Collection[str], *, allow_targe
 
 
 def refused_secrets(form: Mapping[str, str]) -> list[str]:
-    """A sentence for each text with a credential: the page, which shows it to everybody, is no way in for secrets."""
+    """A sentence for each text with a credential: the page shows it to everybody, so it accepts no secrets."""
     return [
         f"{_OURS[name].flag}: a URL with a password or a query is given when the program starts, not on this page"
         for name, text in form.items()
@@ -160,14 +163,14 @@ def refused_secrets(form: Mapping[str, str]) -> list[str]:
 
 
 def refused_host(posted: str, started: str | None, *, allow_target_change: bool) -> str | None:
-    """Why another host than the one that the program was started with is refused."""
+    """Why a host other than the one that the program was started with is refused."""
     if allow_target_change or posted.strip().rstrip("/") == (started or "").strip().rstrip("/"):
         return None
     return f"Host: this page may not send the load to another target; start the program with --host, or with {_SWITCH}"
 
 
 def refused_mode(posted: str, started: str, *, allow_target_change: bool) -> str | None:
-    """Why the page may not turn from the emulator, which the program was started for, to a target."""
+    """Why the page may not switch from the emulator, with which the program was started, to a target."""
     if allow_target_change or started != "emulator" or posted in ("", "emulator"):
         return None
     return f"--wps-target {posted}: the program was started for the emulator; start it without, or with {_SWITCH}"
@@ -186,7 +189,10 @@ def refused_settings(settings: object, host: str | None, *, allow_target_change:
 
 
 def listening(host: str, port: int, addresses: Iterable[str]) -> str:
-    """Where the page is to be reached. `host` empty: everywhere, which is at `addresses`."""
+    """The addresses on which the page can be reached.
+
+    `host` empty: on all interfaces, whose addresses are `addresses`.
+    """
     if host not in ("", "*", "0.0.0.0", "::"):
         shown = f"[{host}]" if ":" in host else host
         return f"The page listens on {shown}:{port}"

@@ -1,4 +1,4 @@
-"""By which names and addresses the web page is reached: asked of this host once, when the page opens."""
+"""The names and addresses of the web page: looked up on this host once, when the page opens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import psutil
 
 
 def addresses() -> list[str]:
-    """The addresses of this host's interfaces, IPv4 first; without link-local ones, which nobody types."""
+    """The addresses of this host's interfaces, IPv4 first, without link-local ones, which nobody types."""
     found = [
         address.address.partition("%")[0]
         for family in (socket.AF_INET, socket.AF_INET6)
@@ -22,7 +22,7 @@ def addresses() -> list[str]:
 
 
 def own_names(parsed: Mapping[str, object]) -> frozenset[str]:
-    """Lower case: this host's name, and what Locust's options call the page."""
+    """The names of the page in lower case: this host's name, and those in Locust's options."""
     display = str(parsed.get("web_host_display_name") or "")
     shown = urlsplit(display if "//" in display else f"//{display}").hostname
     names = (socket.gethostname(), parsed.get("web_host"), shown)

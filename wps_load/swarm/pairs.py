@@ -1,4 +1,4 @@
-"""Who has heard how much of whom, in a run of several populations: the agents' reports put together by pairs."""
+"""Who has heard how much of whom, in a run of several populations: the agents' reports merged by pairs."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from wps_load.swarm.epoch_report import Pair
 from wps_load.swarm.messages import Accounts
 
 _OF_EACH_MESSAGE: Final = ("rtt", "delivery")
-"""Each message that comes has a time of one of these."""
+"""Each message that arrives has a time of one of these metrics."""
 
 
 class Pairs:
-    """`measured`: what belongs to a receiver's population and comes from a sender's, by their numbers."""
+    """`measured`: what a receiver's population measured about a sender's, by their numbers."""
 
     def __init__(self) -> None:
         self.measured: dict[Pair, Snapshot] = {}
         self._accounts: dict[str, Sequence[PairTotals]] = {}
         self._timed: dict[str, Counter[Pair]] = {}
-        """By agents: how many messages have come, as far as was told while the run was on."""
+        """By agent: how many messages have arrived, as reported during the run."""
 
     def merge(self, agent: str, pair: Pair, counted: Snapshot) -> None:
-        """What counts of what an agent has measured."""
+        """Adds the part of an agent's measurements that counts."""
         self.measured.setdefault(pair, Snapshot()).merge(counted)
         came = sum(counted.histograms[name].count for name in _OF_EACH_MESSAGE if name in counted.histograms)
         self._timed.setdefault(agent, Counter())[pair] += came
 
     def finish(self, agent: str, accounts: Accounts) -> None:
-        """An agent's last word."""
+        """Records an agent's final accounts."""
         self._accounts[agent] = accounts.pairs
 
     def reset(self) -> None:
-        """Statistics start anew."""
+        """Statistics start again."""
         self.measured = {}
         self._timed = {}
 
     def matrix(self) -> dict[Pair, tuple[int, int]]:
         """Expected and delivered messages by pairs; empty before the end.
 
-        Of a lost agent, as in the run's totals, what had come is what was expected.
+        For a lost agent, as in the run's totals, what had arrived is what was expected.
         """
         found: dict[Pair, tuple[int, int]] = {}
         for accounts in self._accounts.values():

@@ -1,6 +1,6 @@
-"""The users of one process that play the scenario: they come with an index each, live in a seat, and leave.
+"""The users of one process that play the scenario: each gets an index, lives in a seat, and leaves.
 
-A seat is a greenlet of Locust's. Which seat is given up is Locust's choice, which virtual user leaves is `Seats`'.
+A seat is a greenlet of Locust's. Locust chooses which seat is given up; `Seats` chooses which virtual user leaves.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ UserSeat = Seat[VirtualUser]
 
 
 class Moved(BaseException):
-    """Thrown into a seat's greenlet: another virtual user goes on in it."""
+    """Thrown into a seat's greenlet: another virtual user continues in it."""
 
 
 class Players:
-    """`admit(slot)`, `dismiss(user)`: makes a virtual user, and ends one. `send`: to the coordinator."""
+    """`admit(slot)` creates a virtual user, and `dismiss(user)` ends one. `send` sends to the coordinator."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Players:
         self._seats: Seats[VirtualUser] = Seats()
         self._waiting: list[AsyncResult] = []
         self._given_up: set[AsyncResult] = set()
-        """Users that were stopped before they had their index."""
+        """The number of users that were stopped before they had an index."""
         self._unclaimed = 0
         self._ending = False
         self._closed = False
@@ -45,7 +45,7 @@ class Players:
     # -- coming ----------------------------------------------------------------------------------------------
 
     def sit_down(self) -> UserSeat:
-        """In the seat's greenlet: waits for an index and a slot from the coordinator."""
+        """Waits in the seat's greenlet for an index and a slot from the coordinator."""
         result = AsyncResult()
         self._waiting.append(result)
         self._unclaimed += 1
@@ -79,7 +79,7 @@ class Players:
                 result.set(slot)
 
     def move(self, move: Move) -> None:
-        """The coordinator wants a user to leave, and another one in its seat."""
+        """The coordinator wants a user to leave, and another one to take its seat."""
         seat = None if self._ending else self._seats.of(move.user_index)
         if seat is None:
             self._release(move.slot.user_index)
@@ -90,7 +90,7 @@ class Players:
     # -- living ----------------------------------------------------------------------------------------------
 
     def live(self, seat: UserSeat) -> None:
-        """In the seat's greenlet: the lives of those who sit there, one after the other. Ends with the greenlet."""
+        """Runs the lives of the users of this seat, one after the other, until the greenlet ends."""
         while True:
             try:
                 if seat.sitter is not None:
@@ -122,17 +122,17 @@ class Players:
     # -- the end ---------------------------------------------------------------------------------------------
 
     def end(self) -> None:
-        """The run is ending: whoever is stopped leaves from now on."""
+        """The run is ending: from now on the user that is stopped is the one that leaves."""
         self._ending = True
 
     def close(self) -> None:
-        """Nobody comes any more."""
+        """Admits no more users."""
         self._ending = self._closed = True
         for result in self._waiting:
             result.set_exception(gevent.GreenletExit())
 
 
 def _move(seat: Any) -> None:
-    """In the hub. A seat that was given up meanwhile has nobody who comes."""
+    """Runs in the hub. A seat that was given up meanwhile has no successor."""
     if seat.coming is not None and not seat.greenlet.dead:
         seat.greenlet.throw(Moved)

@@ -1,4 +1,4 @@
-"""What a run of several populations was, by population: the same facts as of the whole run."""
+"""The facts of each population, in a run of several: the same as those of the whole run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wps_load.workload.standing import publishers_of
 
 
 def counted(total: Snapshot) -> ConnectionCounts:
-    """What connections did, by the counters of a snapshot; nothing else is known."""
+    """The counters of connections in a snapshot; nothing else is known."""
     names = ("opened", "failed", "dropped", "reconnected", "recovered", "cut", "closed_by_plan")
     return ConnectionCounts(**{name: total.counters.get(f"connections_{name}", 0) for name in names})
 
@@ -28,7 +28,7 @@ def counted(total: Snapshot) -> ConnectionCounts:
 def with_populations(conductor: Conductor, facts: RunFacts) -> RunFacts:
     """The run's facts with those of its populations."""
     config, collector = conductor.plan.config, conductor.collector
-    every = collector.populations or [collector]  # the only population of a mix is all of the run
+    every = collector.populations or [collector]  # the only population of a mix is the whole run
     users = max(conductor.requested.most, conductor.plan.users)
     counts = _counts(conductor, users)
     names = [each.name for each in config.populations]
@@ -39,7 +39,7 @@ def with_populations(conductor: Conductor, facts: RunFacts) -> RunFacts:
     measured, matrix = collector.pairs.measured, collector.pairs.matrix()
     keys = sorted({*matrix, *(pair for pair, snapshot in measured.items() if snapshot.histograms.get("delivery"))})
     pairs = [_pair(names, key, matrix.get(key), measured.get(key)) for key in keys]
-    if config.mix is None:  # of a locustfile's own classes Locust deals the users out
+    if config.mix is None:  # Locust distributes users to a locustfile's own classes
         return replace(facts, populations=found, pairs=pairs)
     return replace(facts, populations=found, pairs=pairs, connections=_together(facts.connections, [*found.values()]))
 
@@ -47,7 +47,7 @@ def with_populations(conductor: Conductor, facts: RunFacts) -> RunFacts:
 def connected_share(conductor: Conductor, numbers: Sequence[int]) -> float | None:
     """The share of these populations' requested connections that were open in the measure phase so far.
 
-    None: that is not known.
+    None: unknown.
     """
     collector = conductor.collector
     every = collector.populations or [collector]
@@ -73,7 +73,7 @@ def _of_one(
     number = conductor.plan.config.populations.index(population)
     totals = None if facts.totals is None else books.totals()
     if tasks and totals is not None and not (totals.published or totals.send_failed or totals.expected):
-        totals = None  # nothing that was measured had to do with it
+        totals = None  # nothing that was measured belonged to it
     received = books.total.counters.get("bytes_received", 0)
     return replace(
         facts,
@@ -104,7 +104,7 @@ def _publishers(conductor: Conductor, population: Population, users: int) -> int
 
 
 def _groups(population: Population, users: int) -> int | None:
-    """Those that its own members fill; listeners join another's."""
+    """The groups that its own members fill; listeners join those of another population."""
     if population.scenario_row.topology is not Topology.GROUPS or not users:
         return None
     return layout(population, users).occupied
@@ -143,7 +143,7 @@ def _connections(conductor: Conductor, number: int, books: Books, users: int, al
 
 
 def _wanted(conductor: Conductor, number: int, users: int, all_users: int, ask: Callable[[WantedTime], float]) -> float:
-    """Of one population, what Locust was asked for; of a locustfile's own classes its part of all."""
+    """The number of one population's users that were requested; a locustfile's own class has its part of all."""
     requested = conductor.requested
     if requested.parts:
         return ask(requested.parts[number])
@@ -151,7 +151,7 @@ def _wanted(conductor: Conductor, number: int, users: int, all_users: int, ask: 
 
 
 def _together(run: ConnectionCounts, parts: Sequence[RunFacts]) -> ConnectionCounts:
-    """The run's counts, with what was requested of its populations: some come later, and some users have none."""
+    """The run's counts, with the requests of its populations: some come later, and some users have none."""
     each = [part.connections for part in parts]
     means, ends = [one.requested_mean for one in each], [one.requested_end for one in each]
     return replace(

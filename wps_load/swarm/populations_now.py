@@ -1,4 +1,4 @@
-"""Each population of a run that goes on, for its live line: cheap enough for every second."""
+"""The state of each population for the live line of a running test: cheap enough for every second."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from wps_load.swarm.population_facts import connected_share
 
 
 def populations_now(conductor: Conductor, collector: Collector) -> Sequence[PopulationNow]:
-    """Those of a mix, or of a locustfile's classes, and where something is demanded of all, the whole run.
+    """The populations of a mix or of a locustfile's classes and, if there are SLOs for it, the whole run.
 
-    Empty: it has one population only.
+    Empty: the run has only one population.
     """
     config, newest = collector.config, collector.newest
     if not config.is_mix or newest is None:
@@ -62,7 +62,7 @@ def _shown(
 
 
 def _demand(slo: Slo, books: Books, second: Snapshot, share: float | None, length_s: float, *, due: bool) -> Demand:
-    """`due`: there should be values by now: the measure phase has begun, and the population was to come."""
+    """`due`: values should exist by now, because the measure phase has begun and the population was to come."""
     before = books.total.histograms.get(slo.subject)
     value = _value(slo, books, second, share, length_s)
     known = before is not None and before.count > 0
@@ -85,7 +85,7 @@ def _value(slo: Slo, books: Books, second: Snapshot, share: float | None, length
             timed = books.total.histograms.get(slo.subject)
             attempts = failed + (0 if timed is None else timed.count)
             return failed / attempts * 100 if attempts else None
-    return None  # how many there will be in the end, nobody knows
+    return None  # nobody knows how many there will be in the end
 
 
 def _time_ms(aggregate: str, histogram: Histogram | None) -> float | None:

@@ -1,4 +1,4 @@
-"""The populations of a run on its live page: while it runs of the last second, the worst first; then the report's."""
+"""The populations of a run on its live page: the last second's, the worst first; after the end, the report's."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from wps_load.swarm.populations_now import populations_now
 
 _HEADER = (
     "population", "connections", "published/s", "delivered/s", "missing so far", "latency", "p50, ms", "p99, ms",
-    "its SLO with the least to spare",
+    "its SLO with the smallest margin",
 )  # fmt: skip
 
 
 def populations_view(conductor: Conductor, summary: Summary | None) -> LiveTable | None:
-    """A table for the page; None: the run has one population only. `summary`: of a run that is over."""
+    """A table for the page; None: the run has only one population. `summary`: that of a finished run."""
     if summary is not None:
         return _shown(populations_table(summary)) if populations(summary) else None
     found = populations_now(conductor, conductor.collector)
@@ -54,7 +54,7 @@ def _row(now: PopulationNow, second: Portion | None, missing: int | None, length
 
 
 def _shown(found: Table) -> LiveTable:
-    """For JSON."""
+    """A table for JSON."""
     return {
         "columns": [{"text": text, "numeric": found.is_numeric(at)} for at, text in enumerate(found.header)],
         "rows": [[{"text": cell.text, "tone": cell.tone} for cell in row] for row in found.rows],

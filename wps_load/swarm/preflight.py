@@ -1,7 +1,6 @@
-"""One connection before a headless run: what can never work ends it in seconds, not after `-t`.
+"""One connection before a headless run: a target that can never work ends it in seconds, not after `-t`.
 
-The run that can have no result begins all the same and ends soon: its report says so to a pipeline, with every
-connection that was refused.
+The run begins all the same and ends soon, so that its report tells a pipeline about every connection that was refused.
 """
 
 from __future__ import annotations
@@ -20,9 +19,9 @@ from wps_load.swarm.engines import make_network
 from wps_load.swarm.reporter import Reporter
 
 LIMIT_S: Final = 5
-"""For each step: a target that answers later is for the run to judge."""
+"""The time limit of each step: the run itself judges a target that answers later."""
 LAST_S: Final = 3.0
-"""How long a run may take whose target has refused the first connection for a lasting reason."""
+"""The run time after the target has refused the first connection for a lasting reason."""
 _LASTING: Final = re.compile(
     r"((negotiate_|token_)?http_|rest_)(401|403|404)(_network|_role)?|dns_failed|tls_certificate|subprotocol_refused"
     r"|token_credential_\w+"
@@ -30,7 +29,7 @@ _LASTING: Final = re.compile(
 
 
 class CheckedProcess(Protocol):
-    """What is needed of a process's lifecycle."""
+    """The part of a process's lifecycle that is needed here."""
 
     reporter: Reporter | None
     console: Console
@@ -45,9 +44,9 @@ class CheckedProcess(Protocol):
 
 
 def look_first(process: CheckedProcess) -> None:
-    """Of a prepared run. If the target refuses its first connection for a lasting reason, the run is a short one.
+    """Checks a prepared run's target, and shortens the run if it refuses the first connection for a lasting reason.
 
-    The embedded emulator, which has just said that it listens, is not asked.
+    The embedded emulator, which has just reported that it listens, is not checked.
     """
     reporter = process.reporter
     if reporter is None or reporter.config.target.is_emulator:
@@ -68,7 +67,7 @@ def look_first(process: CheckedProcess) -> None:
 
 
 def judge(checks: Iterable[Check]) -> tuple[bool, list[str]]:
-    """Whether the run cannot come to anything, and a sentence for each check that failed."""
+    """Whether the run cannot succeed, and a sentence for each check that failed."""
     failed = [check for check in checks if check.level is Level.FAIL]
     hopeless = any(_LASTING.fullmatch(check.label) for check in failed)
     return hopeless, [f"{check.found}{check.advice and f': {check.advice}'}" for check in failed]

@@ -10,5 +10,5 @@ import sys
 if __name__ == "__main__":
     from locust.main import main
 
-    sys.argv[0] = "wps-load run"  # the name in what Locust's parser says
+    sys.argv[0] = "wps-load run"  # the program's name in the parser's messages
     main()  # type: ignore[no-untyped-call]

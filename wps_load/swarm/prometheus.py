@@ -1,4 +1,4 @@
-"""The run's figures as the official client library of Prometheus has them, and `--wps-prometheus-port`."""
+"""The run's figures for the official client library of Prometheus, and `--wps-prometheus-port`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wps_load.swarm.monitored import Monitored
 
 
 class RunMetrics(Source):
-    """Families as of the moment of a scrape."""
+    """The metric families at the moment of a scrape."""
 
     def __init__(self, run: Monitored) -> None:
         self._run = run
@@ -27,7 +27,7 @@ class RunMetrics(Source):
 
 
 def metric(family: Family | TimeFamily) -> Metric:
-    """As the client library has it."""
+    """A family in the client library's form."""
     if isinstance(family, TimeFamily):
         return _histogram(family)
     cls = CounterMetricFamily if family.kind is Kind.COUNTER else GaugeMetricFamily
@@ -50,8 +50,8 @@ def _histogram(family: TimeFamily) -> Metric:
 
 
 def serve(host: str, port: int, registry: CollectorRegistry) -> WSGIServer:
-    """Serves /metrics for as long as the process lives. Raises ConfigError if the address cannot be listened on."""
-    # without compression, which would take longer than all the rest, in one go
+    """Serves /metrics as long as the process lives. Raises ConfigError if the address cannot be listened on."""
+    # without compression, which would take longer than everything else, and without a pause
     server = WSGIServer((host, port), make_wsgi_app(registry, disable_compression=True), log=None, error_log=None)
     try:
         server.start()

@@ -1,8 +1,8 @@
-"""`--wps-prometheus-push`: the run's figures to a Pushgateway, where no scraper reaches this host.
+"""`--wps-prometheus-push`: sends the run's figures to a Pushgateway, if no scraper reaches this host.
 
-The client library makes the request; it goes out as all of ours do: by the proxies' variables, and never by one to
-loopback, with the trusted certificates. One process has one group, `job="wps-load"` and its host's name as `instance`:
-the next run replaces it, so that nothing is left behind by runs that have no successor.
+The client library makes the request, which is sent as all of ours are: through the proxy that the variables name, but
+never to loopback, and with the trusted certificates. One process has one group, `job="wps-load"` with its host's name
+as `instance`: the next run replaces it, so runs leave nothing behind.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ TIMEOUT_S: Final = 10.0
 
 
 class PushFailed(Exception):
-    """Why the Pushgateway has not taken the figures, in a sentence that shows no secret."""
+    """Why the Pushgateway did not accept the figures, in a sentence that shows no secret."""
 
 
 class Pushgateway:
-    """`url`: secret, where it has a user and a password."""
+    """`url`: secret if it has a user and a password."""
 
     def __init__(self, url: Url, network: Network, registry: CollectorRegistry) -> None:
         self._url = url
@@ -36,14 +36,14 @@ class Pushgateway:
         self._client = HttpClient(url, network.straight, prefix="push", timeout_s=TIMEOUT_S)
 
     def push(self) -> None:
-        """In the caller's greenlet. Raises PushFailed."""
+        """Pushes the figures in the caller's greenlet. Raises PushFailed."""
         group = {"instance": socket.gethostname()}
         push_to_gateway(self._shown, JOB, self._registry, group, TIMEOUT_S, self._sender)
 
     def _sender(
         self, url: str, method: str, timeout: float | None, headers: Sequence[tuple[str, str]], data: bytes
     ) -> Callable[[], None]:
-        """As the library wants it: what carries out the request."""
+        """The library's handler: the function that makes the request."""
 
         def send() -> None:
             sent = {"User-Agent": "wps-load", **dict(headers)}

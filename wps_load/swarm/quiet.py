@@ -1,4 +1,4 @@
-"""Locust's tables and its log on the terminal, where our line and our summary say it better (`--only-summary`)."""
+"""Removes Locust's tables and log from the terminal if our line and summary replace them (`--only-summary`)."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from wps_load.swarm.kinds import is_ours
 
 _TABLES = "locust.stats_logger"
 _CONSOLE = "console"
-"""The name of Locust's handler that writes to standard error; `--logfile` and the page have handlers of their own."""
+"""The name of Locust's handler for standard error; `--logfile` and the page have handlers of their own."""
 
 
 def keep_quiet(environment: Any) -> None:
-    """In the process that conducts, before Locust starts its table.
+    """Must be called in the process that conducts, before Locust starts its table.
 
-    Where other people's users take part, whose requests only Locust's tables have, these stay at the end.
+    If other people's users take part, whose requests only Locust's tables show, the final tables remain.
     """
     options = environment.parsed_options
     if not options.only_summary:
@@ -31,7 +31,7 @@ def keep_quiet(environment: Any) -> None:
 
 
 def log(text: str) -> None:
-    """A line of wps-load in Locust's log file and in the page's Logs; standard error has it already."""
+    """Writes a line to Locust's log file and the page's Logs; standard error has it already."""
     logger = logging.getLogger("wps_load")
     record = logger.makeRecord(logger.name, logging.INFO, "", 0, "%s", (text,), None)
     for handler in logging.getLogger().handlers:

@@ -1,9 +1,9 @@
 """Before a run, a master asks each worker whether it could play its part.
 
-Has it the secret, the files, the way, and room for how many connections?
+Does it have the secret, the files, a way to the target, and room for how many connections?
 
-A worker says that it is present when it has started. What says `client_ready` and never that is no worker of ours. The
-messages are of this package's own kind, and there is no secret in them.
+A worker reports that it is present when it has started. A client that sends `client_ready` but never reports is not a
+worker of wps-load. The messages are of this package's own kind and contain no secret.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _PRESENT, _ASK, _ANSWER = "wps_present", "wps_rehearse", "wps_rehearsed"
 
 
 class Rehearsal:
-    """A master's side. `sentences` is to be asked in a greenlet."""
+    """A master's side. `sentences` must be called in a greenlet."""
 
     def __init__(self, runner: Any) -> None:
         self._runner = runner
         self._names: dict[str, str] = {}
-        """Of the workers that are present: their hosts' names."""
+        """The host names of the workers that are present."""
         self._answers: dict[str, list[str]] = {}
         self._rooms: dict[str, Room] = {}
         self._number = 0
@@ -41,7 +41,7 @@ class Rehearsal:
         runner.register_message(_ANSWER, self._on_answer)
 
     def faults(self, order: Order, options: OptionValues) -> tuple[list[str], list[str]]:
-        """A sentence for each worker that is no good for the run, and one for each that does not answer."""
+        """A sentence for each worker that is unfit for the run, and for each that does not answer."""
         self._number += 1
         self._answers.clear()
         self._rooms.clear()
@@ -68,7 +68,7 @@ class Rehearsal:
         return unfit, silent
 
     def rooms(self) -> list[Room]:
-        """What the workers said of their machines when they were asked last."""
+        """The workers' machines, as reported when they were last asked."""
         return list(self._rooms.values())
 
     def _workers(self) -> set[str]:
@@ -94,8 +94,8 @@ class Rehearsal:
 class Rehearsed:
     """A worker's side.
 
-    `judge(order, options)` says what room this machine has, and raises ConfigError; `tell(sentences)` is
-    for this worker's own user.
+    `judge(order, options)` returns the room of this machine, and raises ConfigError; `tell(sentences)` informs this
+    worker's own user.
     """
 
     def __init__(

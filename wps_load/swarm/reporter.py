@@ -1,4 +1,4 @@
-"""What a run tells: target and SLOs at the start, a live line, snapshots in case it is killed, the report."""
+"""A run's output: target and SLOs at the start, a live line, snapshots in case it is killed, and the report."""
 
 from __future__ import annotations
 
@@ -45,13 +45,16 @@ logger = logging.getLogger(__name__)
 
 SNAPSHOT_EVERY_S, SNAPSHOT_AT_LEAST_S = 10, 60
 SNAPSHOT_LATER_S = 0.3
-"""After the second's other work, so that messages wait for one of them only."""
+"""The delay after the second's other work, so that messages wait for only one of the two."""
 EARLY_S = 1.0
-"""A run that ends so much before its -t was stopped by somebody."""
+"""A run that ends this long before its -t was stopped by somebody."""
 
 
 class Reporter:
-    """Of one run. `config` is complete: its emulator runs. Raises ConfigError if the report folder can't be used."""
+    """The reporter of one run.
+
+    `config` has its running emulator. Raises ConfigError if the report folder is unusable.
+    """
 
     def __init__(self, config: RunConfig, console: Console, *, scenario_users: bool = True) -> None:
         self.config = config
@@ -72,7 +75,7 @@ class Reporter:
         self._console = console
         self.conductor: Conductor | None = None
         self.target_users: Callable[[], int] = lambda: 0
-        """How many connections the run was asked for."""
+        """The number of connections that were requested."""
         self._steps: Steps | None = None
         self._users = UserPhases()
         self._slos = config.slos
@@ -84,7 +87,7 @@ class Reporter:
             preload()
 
     def discard(self) -> None:
-        """There will be no run: the folder that was made for it goes again."""
+        """Removes the folder that was made for the run, which will not begin."""
         if self.folder is not None and not self.used:
             with contextlib.suppress(OSError):
                 self.folder.rmdir()
@@ -98,13 +101,13 @@ class Reporter:
             self._console.say(line)
 
     def begin(self, conductor: Conductor, target_users: Callable[[], int], steps: Steps | None = None) -> None:
-        """`target_users`: how many connections the run was asked for. `steps`: what drives its load in steps."""
+        """`target_users`: the number of connections requested. `steps`: the driver of its load in steps."""
         self._steps = steps
         self.target_users = target_users
         self.used = True
         self._started_at = utc_now()
         self.conductor = conductor
-        versions()  # found now: in the middle of the run it would hold up the messages
+        versions()  # looked up now: in the middle of the run that would delay messages
 
     @property
     def started_at(self) -> datetime:
@@ -114,11 +117,11 @@ class Reporter:
     # -- while it runs ---------------------------------------------------------------------------------------
 
     def restart(self) -> None:
-        """The statistics start anew."""
+        """The statistics start again."""
         self._users = UserPhases()
 
     def second(self, collector: Collector) -> None:
-        """Once a second, after the collector has made its row."""
+        """Called once a second, after the collector has made its row."""
         conductor = self.conductor
         if conductor is None or collector.newest is None:
             return
@@ -129,12 +132,12 @@ class Reporter:
         writer = self._snapshots
         if writer is None or conductor.stopping or seconds < self._next_snapshot_s or writer.busy:
             return
-        # a longer run's takes longer, up to a bound
+        # a longer run's snapshot takes longer, up to a bound
         self._next_snapshot_s = seconds + min(max(SNAPSHOT_EVERY_S, seconds // 20), SNAPSHOT_AT_LEAST_S)
         gevent.spawn_later(SNAPSHOT_LATER_S, self._write_snapshot, conductor, writer)
 
     def _append(self, second: Interval | None) -> None:
-        """To the files that grow with the run. `second` None: there are no more."""
+        """Appends to the files that grow with the run. `second` None: there are no more seconds."""
         if self._course is None:
             return
         if second is None:
@@ -146,7 +149,7 @@ class Reporter:
             logger.error("The run goes on, but %s", self._incomplete)
 
     def _note_users(self, conductor: Conductor, second: Interval | None) -> None:
-        """Which number of users a whole second of the measure phase had."""
+        """Records the number of users that a whole second of the measure phase had."""
         plan, begun_ns, end_ns = conductor.plan, conductor.measure_start_ns, conductor.measure_end_ns
         if second is None or begun_ns is None or plan.config.capacity is not None:  # a search has its steps
             return
@@ -202,13 +205,13 @@ class Reporter:
         return None, None
 
     def main_metric(self, collector: Collector) -> str:
-        """The latency that the run is about, as far as it has come."""
+        """The run's main latency, as far as it is known."""
         timed = {name for name, histogram in collector.total.histograms.items() if histogram.count}
         own = self.config.latencies if self._scenario_users else [name for name in LATENCIES if name in timed]
         return main_metric(own, thresholds.demanded(self._slos), timed)
 
     def facts(self, conductor: Conductor, state: RunState) -> RunFacts:
-        """Of the run as of now."""
+        """The facts of the run as of now."""
         users = self.target_users()
         return gather(
             conductor,
@@ -223,7 +226,7 @@ class Reporter:
     # -- the end ---------------------------------------------------------------------------------------------
 
     def finish(self, conductor: Conductor, outside: Outside) -> None:
-        """Writes everything; `tell` says what came out."""
+        """Writes everything; `tell` prints the result."""
         planned, end = conductor.planned_end_ns, conductor.measure_end_ns
         ends_itself = self._steps is not None
         cut_short = planned is not None and end is not None and end < planned - EARLY_S * NS_PER_S
@@ -237,7 +240,7 @@ class Reporter:
         self._write(facts)
 
     def _monitored(self, facts: RunFacts) -> Extras:
-        """With Azure Monitor's view of the run, where a resource was named: as far as Azure has it by now."""
+        """Adds Azure Monitor's view of the run, if a resource was named, as far as Azure has it by now."""
         resource = self.config.azure_resource
         if resource is None or self.folder is None:
             return NONE
@@ -254,7 +257,7 @@ class Reporter:
             return NONE
 
     def amend(self, outside: Outside) -> None:
-        """What else bears on the exit code, as it is at the process's end: the report is written anew if it differs."""
+        """Adds what else affects the exit code at the process's end: the report is written again if it differs."""
         facts = self._facts
         if facts is None or facts.outside == outside:
             return
@@ -262,7 +265,7 @@ class Reporter:
         self._write(facts)
 
     def _write(self, facts: RunFacts) -> None:
-        """The summary, and where there is a folder its files and the index of all runs beside it."""
+        """Writes the summary and, if there is a folder, its files and the index of all runs beside it."""
         if self.folder is None:
             self.summary = build_summary(facts)
             return
@@ -274,7 +277,7 @@ class Reporter:
         except OSError as error:
             self._lost = self._not_written(error)
             self.summary = summarize(self.folder, replace(facts, outside=replace(facts.outside, unwritten=self._lost)))
-            with contextlib.suppress(OSError):  # what can be written says it
+            with contextlib.suppress(OSError):  # the files that can be written report it
                 write_run(self.folder, facts, self.summary, self._extras)
         self._unlisted = _list(self.folder.parent)
 
@@ -282,8 +285,9 @@ class Reporter:
         return f"the report could not be written to {self.folder}: {error.strerror or type(error).__name__}"
 
     def tell(self, code: int | None = None) -> None:
-        """The verdict, what was demanded, what is doubtful, what else makes the exit code, and where the report is.
-        Once. `code`: the process's exit code, where it ends with the run.
+        """Prints the verdict, the SLOs, the doubts, other reasons of the exit code, and the report's path.
+
+        It prints once. `code`: the process's exit code, if it ends with the run.
         """
         summary = self.summary
         if summary is None or self._told:
@@ -298,14 +302,14 @@ class Reporter:
 
     @property
     def exit_code(self) -> int:
-        """Of the process that ends with this run."""
-        if self.summary is None:  # nothing was run, or its accounts could not be made
+        """The exit code of the process if it ends with this run."""
+        if self.summary is None:  # nothing was run, or its accounts could not be completed
             return int(ExitCode.INVALID if self.used else ExitCode.PASSED)
         return int(self.summary["exit"]["code"])
 
 
 def _list(folder: Path) -> str | None:
-    """Makes the index of all runs anew; why that failed, which is no reason for the run to fail."""
+    """Updates the index of all runs; returns why that failed, which does not make the run fail."""
     try:
         write_index(folder)
     except OSError as error:
@@ -321,7 +325,7 @@ _COUNTED = {
     "slow-consumer": {"dropped readers": "dropped"},
     "churn": {"closed": "closed_by_plan"},
 }
-"""What a scenario is about beside latencies: words by counter of connections."""
+"""The main figures of scenarios that are about more than latencies: words by counter of connections."""
 
 
 def _counts(scenario: str, collector: Collector) -> dict[str, int]:
@@ -330,7 +334,7 @@ def _counts(scenario: str, collector: Collector) -> dict[str, int]:
 
 
 def _failed_most(config: RunConfig, collector: Collector) -> str:
-    """The population with the most failed attempts to connect; empty: there are no several ones, or none failed."""
+    """The population with the most failed attempts to connect; empty: there is only one, or no attempt failed."""
     counts = [sum(_connect_failures(books).values()) for books in collector.populations]
     return config.names[counts.index(max(counts))] if any(counts) else ""
 

@@ -1,6 +1,6 @@
-"""Whether a run's connections fit into its processes: what each says of its machine, added up host by host. Pure.
+"""Whether a run's connections fit into its processes: the room of each machine, added up host by host. Pure.
 
-Locust shares users out evenly, so the host with the least room for each of its workers decides. A host counts once,
+Locust divides users evenly, so the host with the least room for each of its workers decides. A host counts once,
 however many workers it has.
 """
 
@@ -14,9 +14,9 @@ from wps_load.machine import Machine
 
 
 class Room(NamedTuple):
-    """What one process says of its machine.
+    """The room of one process's machine.
 
-    `network`: the same for all processes that share ports. Numbers as in `Machine`: None is not known.
+    `network`: the same for all processes that share ports. Numbers are as in `Machine`: None if unknown.
     """
 
     network: str
@@ -37,7 +37,7 @@ class Room(NamedTuple):
 
     @classmethod
     def from_wire(cls, data: object) -> Room | None:
-        """None: it says nothing that can be understood."""
+        """Reads a worker's answer; None: it cannot be understood."""
         if not isinstance(data, list | tuple) or len(data) != len(cls._fields):
             return None
         network, host, *numbers = data
@@ -53,9 +53,9 @@ class _Host(NamedTuple):
 
 
 def shortage(users: int, rooms: Sequence[Room], targets: int | None = 1) -> str | None:
-    """Why so many connections do not fit, in a sentence with the figure; None: nothing is known to stand against it.
+    """Why this many connections do not fit, in a sentence with the figure; None: no known limit is exceeded.
 
-    `rooms`: one for each process that has users. `targets`: addresses that connections go to; None: nobody knows.
+    `rooms`: one for each process that has users. `targets`: addresses that connections go to; None: unknown.
     """
     hosts = [host for host in _hosts(rooms, targets) if users // len(rooms) * host.workers > host.wall.connections]
     if not hosts:
@@ -72,7 +72,7 @@ def shortage(users: int, rooms: Sequence[Room], targets: int | None = 1) -> str 
 
 
 def _hosts(rooms: Sequence[Room], targets: int | None) -> list[_Host]:
-    """Of each host the first limit that its system enforces."""
+    """The first limit on each host that its system enforces."""
     found = []
     for network in dict.fromkeys(room.network for room in rooms):
         own = [room for room in rooms if room.network == network]

@@ -1,4 +1,4 @@
-"""Asks this machine, and the resolver, what `room` needs to judge whether a run's connections fit."""
+"""Collects what `room` needs from this machine and the resolver to judge whether a run's connections fit."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def own_room(config: RunConfig) -> Room:
 def lacking_room(config: RunConfig, locustfile: Locustfile, rooms: Sequence[Room]) -> str | None:
     """Why the run's connections do not fit, or None.
 
-    A search finds its limits itself, and of other people's users, or of a shape of theirs, nobody knows how
-    many connections they open.
+    A search finds its limits itself, and nobody knows how many connections other people's users, or those of their
+    shape, open.
     """
     searched = config.capacity is not None and config.capacity.variable == "users"
     users = config.peak_users
@@ -37,9 +37,9 @@ def lacking_room(config: RunConfig, locustfile: Locustfile, rooms: Sequence[Room
 
 
 def _targets(config: RunConfig) -> int | None:
-    """Addresses that the run's connections go to: asked only where one might not be enough."""
+    """The addresses that the run's connections go to, resolved only if one might not be enough."""
     target = config.target
     if target.kind is TargetKind.NEGOTIATE:
-        return None  # the app server says where, each time
+        return None  # the app server decides for each connection
     url = target.url if target.connection is None else target.connection.endpoint
     return make_network(config).addresses(url, config.connect_timeout_ns / NS_PER_S)

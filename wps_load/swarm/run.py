@@ -1,4 +1,4 @@
-"""One run in the process that conducts it: what drives it, watches it and reports it."""
+"""One run in the process that conducts it: what drives, watches and reports it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ FORGET_EVERY = 60
 
 
 class Run:
-    """`end()`: there is nothing more to find out.
+    """`end()` ends the run when there is nothing more to find out.
 
-    `forget()`: Locust's old figures. `table`: of Locust's, in a master, what its workers have measured.
+    `forget()` drops Locust's old figures. `table`: in a master, the part of Locust's that its workers have measured.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def identity(self) -> RunIdentity:
-        """What workers are told of it; the secrets that it names are their own."""
+        """The identity that workers receive; the secrets that it names are their own."""
         plan = self.conductor.plan
         return {
             **order(plan.config),
@@ -83,13 +83,13 @@ class Run:
         self._coordinator.start()
 
     def spawning_complete(self) -> None:
-        """Locust has started all users that it was asked for last."""
+        """Locust has started all users that were last requested."""
         # other people's users beside ours have no connections
         self._most_users = max(self._most_users, self._crowd.expected().connecting)
         self._coordinator.spawning_complete()
 
     def reset(self) -> None:
-        """Statistics start anew."""
+        """Statistics start again."""
         if self._table is not None:
             self._table.forget()
         self._coordinator.reset()
@@ -108,7 +108,7 @@ class Run:
             self._end()
 
     def drain(self) -> None:
-        """Returns when all accounts are there, or given up for lost. Again: waits with the first."""
+        """Returns when all accounts have arrived or are given up for lost. A second caller waits with the first."""
         self._coordinator.drain()
         if self._table is not None:
             self._table.show()

@@ -18,8 +18,8 @@ from wps_load.workload.mixture import Mixture
 class RunPlan:
     """What is fixed when a run starts. `number`: the 32 bits of the run's id that every stamp carries.
 
-    `scenario_users` False: there are only a locustfile's own tasks, which send when they like. There is nothing to
-    settle for, so that the measure phase begins at once.
+    `scenario_users` False: there are only a locustfile's own tasks, which send when they like. There is nothing to wait
+    for, so the measure phase begins at once.
     """
 
     run_id: str
@@ -32,7 +32,7 @@ class RunPlan:
 
 
 def requested_parts(plan: RunPlan, mixture: Mixture) -> list[RequestedPart]:
-    """What is wanted of each population of a mix; empty where Locust deals the users out."""
+    """What is requested of each population of a mix; empty if Locust distributes the users."""
     if plan.config.mix is None:
         return []
     return [
@@ -47,7 +47,7 @@ def requested_parts(plan: RunPlan, mixture: Mixture) -> list[RequestedPart]:
 
 @dataclass(slots=True)
 class AgentState:
-    """What the coordinator knows of one agent."""
+    """What the coordinator knows of one agent. Only `Roster` changes it."""
 
     agent: str
     host: str
@@ -58,48 +58,48 @@ class AgentState:
     joiners: int = 0
     joined: int = 0
     timed: bool = False
-    """Its clock is known: instants may be told."""
+    """Whether its clock is known, so that it can be given instants."""
     waiting: int = 0
-    """Users that it has asked indices and slots for before that."""
+    """Users for which it requested indices and slots before that."""
     finals: Streams | None = None
     hears: Sequence[int] | None = None
-    """The audiences of its receivers, as flat ranges; None: not known."""
+    """The audiences of its receivers, as flat ranges; None: unknown."""
     clock: Sequence[Sequence[int]] = ()
-    """Its timescale, which the finals' schedules are in."""
+    """The agent's timescale, in which the schedules of its finals are."""
     finished: bool = False
     indices: set[int] = field(default_factory=set)
 
 
 class Expected(NamedTuple):
-    """How many users Locust has been asked for. Other people's classes may be beside ours."""
+    """How many users have been requested from Locust, whose classes may include other people's."""
 
     playing: int
-    """They play the scenario."""
+    """Users that play the scenario."""
     connecting: int
-    """They have a connection: those, and `WebPubSubUser`s."""
+    """Users that have a connection: those, and `WebPubSubUser`s."""
     everybody: int
 
 
 class Crowd(Protocol):
-    """What Locust is asked for."""
+    """The users that are requested from Locust."""
 
     def spawn_rate(self) -> float:
         """Users a second, as of now."""
         ...
 
     def expected(self) -> Expected:
-        """How many users it has started, or is about to."""
+        """How many users Locust has started, or is about to start."""
         ...
 
     def requested(self) -> int:
-        """How many are to play the scenario, whether it ever starts them or not."""
+        """How many users are to play the scenario, whether Locust ever starts them or not."""
         ...
 
 
 def end_instant(soon_ns: int, planned_ns: int | None) -> int:
-    """Where publishing ends when the drain is asked for now.
+    """The instant at which publishing ends if the drain is requested now.
 
-    Locust's own -t fires some milliseconds off the instant that was planned; the plan wins.
+    Locust's own -t fires some milliseconds off the planned instant; the plan wins.
     """
     if planned_ns is None:
         return soon_ns
@@ -107,7 +107,7 @@ def end_instant(soon_ns: int, planned_ns: int | None) -> int:
 
 
 def time_left_ns(run_time_s: float | None, asked_ns: int, started_ns: int) -> int | None:
-    """Of `-t`: Locust's clock of it runs from when a start is asked for, before a master's workers have answered."""
+    """What is left of `-t`, which Locust counts from the request to start, before a master's workers have answered."""
     if not run_time_s:
         return None
     return max(0, round(run_time_s * NS_PER_S) - (started_ns - asked_ns))

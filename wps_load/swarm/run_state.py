@@ -1,4 +1,4 @@
-"""Who a run is and how it stands, for monitoring systems: its identity, phase, SLOs and verdict."""
+"""A run's identity and state for monitoring systems: its phase, SLOs and verdict."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ PHASES: Final = ("connect", "settle", "warmup", "measure", "drain", "finished")
 VERDICTS: Final = ("pass", "fail", "invalid")
 SLO_STATES: Final = ("pass", "fail", "no_data")
 JUDGE_EVERY_NS: Final = 5 * NS_PER_S
-"""It takes the whole run's histograms, in a process that may have messages to measure."""
+"""The pause between judgements: they need the whole run's histograms, in a process that may also measure messages."""
 
 
 class RunStanding:
-    """Of a run that has begun. `alone`: the label of its only population; empty where it has several."""
+    """The state of a run that has begun. `alone`: the label of its only population; empty if it has several."""
 
     def __init__(self, reporter: Reporter, conductor: Conductor, alone: str) -> None:
         self._reporter = reporter
@@ -36,7 +36,7 @@ class RunStanding:
         self._judged_ns: int | None = None
 
     def read(self) -> Iterator[Family]:
-        self._info = self._info or self._identity()  # its hash is of all settings, and of a file of samples
+        self._info = self._info or self._identity()  # its hash covers all settings and a file of samples
         yield self._info
         yield self._populations()
         started = self._reporter.started_at.timestamp()
@@ -109,5 +109,5 @@ def _gauge(name: str, text: str, labels: Labels, points: dict[Labels, float], un
 
 
 def _states(name: str, text: str, label: str, every: Sequence[str], now: str | None) -> Family:
-    """One series for each state, of which the present one is 1."""
+    """One series for each state; the present state's value is 1."""
     return _gauge(name, text, (label,), {(state,): float(state == now) for state in every})

@@ -1,4 +1,4 @@
-"""Whether a worker is of the same version as its master, and plays from the same files. Pure but for reading them."""
+"""Whether a worker has its master's version, and plays from the same files. Pure except for reading the files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ PAYLOADS, LOCUSTFILES = "--wps-payload-file", "locustfile"
 
 
 def traits_of(config: RunConfig, locustfiles: Iterable[str] | None) -> SharedTraits:
-    """What a master tells its workers. Digests: nobody needs the contents, and a path says nothing on another host."""
+    """What a master sends its workers.
+
+    Files travel as digests: contents are not needed, and paths differ between hosts.
+    """
     return {"version": versions().get("wps-load", ""), "files": _files(config, locustfiles)}
 
 

@@ -1,9 +1,9 @@
-"""Who leaves when Locust stops a user, which it chooses by chance. Pure.
+"""Which virtual user leaves when Locust stops a user, which it chooses at random. Pure.
 
-A *seat* is what a user of Locust's has: the greenlet in which a virtual user lives. When a seat is given up, the
-virtual user with the highest index leaves, and the one that sat there goes on in the leaver's seat: so those who are
-left are the first ones, as if the run had begun with them, and groups, shares and rates are theirs. Those who stay (one
-of a number of publishers that is to stay that number) leave when nobody else is left.
+A *seat* belongs to a user of Locust's: it is the greenlet in which a virtual user lives. When a seat is given up, the
+virtual user with the highest index leaves, and the one that sat there continues in the leaver's seat. So the users that
+remain are the first ones, as if the run had begun with them, and groups, shares and rates are right. Users that must
+stay (one of a fixed number of publishers) leave when nobody else is left.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Life(Protocol):
 
     @property
     def movable(self) -> bool:
-        """It is up, and can go on in another greenlet."""
+        """Whether it is connected, and can continue in another greenlet."""
         ...
 
 
@@ -35,9 +35,9 @@ class Sitter(NamedTuple, Generic[L]):
 
 
 class Seat(Generic[L]):
-    """`sitter`: who lives here; `coming`: who does as soon as that one has left.
+    """`sitter`: who lives here; `coming`: who will, as soon as the sitter has left.
 
-    `greenlet`: the place itself, at which nobody looks here.
+    `greenlet`: the place itself, which is not used here.
     """
 
     __slots__ = ("coming", "greenlet", "sitter")
@@ -49,20 +49,20 @@ class Seat(Generic[L]):
 
 
 class Leaving(NamedTuple, Generic[L]):
-    """`gone`: these leave now, nobody lives them any more. `moved`: in this seat `coming` takes over."""
+    """`gone`: users that leave now, whose seats end. `moved`: seats in which `coming` takes over."""
 
     gone: list[Sitter[L]]
     moved: Seat[L] | None
 
 
 class Seats(Generic[L]):
-    """Those of one process."""
+    """The seats of one process."""
 
     def __init__(self) -> None:
         self._seats: dict[int, Seat[L]] = {}
-        """By the index of who is to be there."""
+        """Seats by the index of who lives or will live there."""
         self._row: list[tuple[bool, int]] = []
-        """A heap, the first to leave on top; those who left otherwise are still in it."""
+        """A heap with the first to leave on top; users that left otherwise are still in it."""
 
     def __len__(self) -> int:
         return len(self._seats)
@@ -75,9 +75,9 @@ class Seats(Generic[L]):
         return seat
 
     def give_up(self, seat: Seat[L], *, moves: bool = True) -> Leaving[L]:
-        """A seat is given up. `moves` False: the run is ending, and nobody takes another one's place."""
+        """A seat is given up. `moves` False: the run is ending, and nobody takes another user's place."""
         gone: list[Sitter[L]] = []
-        if seat.coming is not None and seat.sitter is not None:  # it was to leave anyway
+        if seat.coming is not None and seat.sitter is not None:  # the sitter was to leave anyway
             gone.append(seat.sitter)
             seat.sitter = None
         player = seat.coming or seat.sitter
@@ -91,7 +91,7 @@ class Seats(Generic[L]):
         leaver = other.coming or other.sitter
         assert leaver is not None
         del self._seats[leaver.user_index]
-        if other.coming is not None:  # it has not come yet, and never will
+        if other.coming is not None:  # that user has not come yet, and never will
             gone.append(leaver)
         other.coming = player
         self._seats[player.user_index] = other
@@ -99,12 +99,12 @@ class Seats(Generic[L]):
         return Leaving(gone, other)
 
     def of(self, index: int) -> Seat[L] | None:
-        """Where this user sits; None: it is not there, or about to leave or to move."""
+        """The seat of this user; None: it is not there, or is about to leave or to move."""
         seat = self._seats.get(index)
         return None if seat is None or seat.coming is not None else seat
 
     def change(self, seat: Seat[L], successor: Sitter[L]) -> None:
-        """`successor` is to take over from who sits there, who leaves."""
+        """Makes `successor` take over from the sitter, who leaves."""
         assert seat.sitter is not None
         del self._seats[seat.sitter.user_index]
         seat.coming = successor
@@ -112,7 +112,7 @@ class Seats(Generic[L]):
         heapq.heappush(self._row, (successor.user.stays, -successor.user_index))
 
     def move_in(self, seat: Seat[L]) -> Sitter[L] | None:
-        """Who comes takes over. Returns who has left; None: nobody was to come any more."""
+        """The coming user takes over. Returns who has left; None: there was no successor any more."""
         if seat.coming is None:
             return None
         left, seat.sitter, seat.coming = seat.sitter, seat.coming, None

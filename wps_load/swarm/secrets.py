@@ -1,8 +1,8 @@
-"""Secrets stay in the process that was given them. Decisions only: `asked.py` and `gate.py` carry them.
+"""Secrets stay in the process that received them. Decisions only: `asked.py` and `gate.py` apply them.
 
-Locust's master sends all its parsed options to whoever says that it is a worker. So the texts that hold secrets leave
-them, on the master, before anybody can ask; each worker uses its own: its flags, variables or files, or, if it is a
-fork of the master, what it was born with.
+Locust's master sends all its parsed options to any process that registers as a worker. So the master removes the texts
+that hold secrets before anybody can ask; each worker uses its own flags, variables or files or, if it is a fork of the
+master, those that it inherited.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NEEDED = {
 def holds_secret(option: Option, text: str) -> bool:
     """Whether a text of this option stays in its process: a negotiate URL may have a key in its query (`?code=...`).
 
-    What is about one host is nothing to another.
+    Options about one host mean nothing to another.
     """
     if option.secret or option.local:
         return bool(text)
@@ -47,9 +47,9 @@ def secrets_of(values: Mapping[str, object]) -> dict[str, str]:
 
 
 def take(options: Namespace) -> dict[str, str]:
-    """Takes the secrets out of Locust's parsed options, as if there were no such options.
+    """Removes the secrets from Locust's parsed options, as if there were no such options.
 
-    No text of the master's, not even an empty one, is to replace a worker's own.
+    No text of the master, not even an empty one, may replace a worker's own.
     """
     found = secrets_of(vars(options))
     for option in OPTIONS:
@@ -69,11 +69,11 @@ def shareable(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def order(config: RunConfig) -> TargetOrder:
-    """What a master tells its workers of the target: which one it is, and which secret each needs for it."""
+    """What a master sends its workers about the target: which one it is, and which secret each needs for it."""
     target = config.target
     option = _NEEDED.get(target.kind)
     needs = option is not None and (option.secret or holds_secret(option, target.url))
-    # the emulator's key is public, and yet: nothing that looks like a key is sent, only where it fits
+    # the emulator's key is public, but nothing that looks like a key is sent, only where it applies
     connection = target.connection
     public = connection is not None and not target.is_emulator and connection.access_key == DEFAULT_EMULATOR_KEY
     needs = needs and not public
@@ -90,7 +90,7 @@ def order(config: RunConfig) -> TargetOrder:
 
 
 def judge_target(own: Target, order: TargetOrder) -> None:
-    """Raises ConfigError where a worker has no secret of its own for the master's target, or one for another."""
+    """Raises ConfigError if a worker has no secret of its own for the master's target, or one for another target."""
     if not order["needs"]:
         return
     option = _BY_DEST[order["needs"]]
@@ -106,7 +106,7 @@ def judge_target(own: Target, order: TargetOrder) -> None:
 
 
 def judge_emulator(order: TargetOrder) -> None:
-    """Raises ConfigError on another host than the embedded emulator's, which listens on loopback."""
+    """Raises ConfigError on a host other than that of the embedded emulator, which listens on loopback."""
     if order["emulator"] and order["network"] != network_identity():
         raise ConfigError([Fault(
             "embedded emulator", None,
@@ -116,7 +116,7 @@ def judge_emulator(order: TargetOrder) -> None:
 
 
 def network_identity() -> str:
-    """The same for all processes that share a loopback address: of one kernel, and in one network namespace."""
+    """The same for all processes that share a loopback address: those of one kernel in one network namespace."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return f"{boot}/{os.readlink('/proc/self/ns/net')}"
@@ -125,5 +125,5 @@ def network_identity() -> str:
 
 
 def emulator_connection_string(endpoint: str) -> str:
-    """Of an emulator whose key is the public one."""
+    """The connection string of an emulator whose key is the public one."""
     return f"Endpoint={endpoint};AccessKey={DEFAULT_EMULATOR_KEY};Version=1.0;"

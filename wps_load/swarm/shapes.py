@@ -1,6 +1,6 @@
-"""wps-load's LoadTestShape, where load is stages of users or a search for users.
+"""wps-load's LoadTestShape, for stages of users or a search for users.
 
-Made here, never exported by a locustfile: Locust instantiates every shape that it finds in one.
+It is created here and never exported by a locustfile, because Locust instantiates every shape that it finds in one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wps_load.swarm.kinds import OurShape
 
 
 class Once(logging.Filter):
-    """Locust's warning of a high spawn rate comes with each change of users, a dozen in a search: once says it."""
+    """Shows Locust's warning about a high spawn rate once; it comes with each change of users, a dozen in a search."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Once(logging.Filter):
 
 
 class UsersShape(OurShape, LoadTestShape):
-    """`wanted(elapsed_s)`: users and spawn rate as of now; None ends the run.
+    """`wanted(elapsed_s)` returns users and spawn rate as of now; None ends the run.
 
     Locust leaves `-t` to a shape, so `wanted` obeys it.
     """
@@ -52,7 +52,7 @@ class UsersShape(OurShape, LoadTestShape):
 
 
 class UsersInSteps:
-    """How many users Locust is to have at each moment, where that is not a constant."""
+    """How many users Locust must have at each moment, if that is not a constant."""
 
     def __init__(self, environment: Environment, runner: Any) -> None:
         self._environment = environment
@@ -66,7 +66,7 @@ class UsersInSteps:
         return isinstance(self._environment.shape_class, UsersShape)
 
     def install(self, config: RunConfig) -> None:
-        """For the run to come. A shape of the locustfile's own stays: options that would replace it were refused."""
+        """Prepares the next run. A shape of the locustfile stays: options that would replace it were refused."""
         self._config = config
         if any(plan is not None and plan.variable == "users" for plan in (config.stages, config.capacity)):
             shape = UsersShape(self._tick)
@@ -79,15 +79,15 @@ class UsersInSteps:
         self._wanted, self._over = None, False
 
     def want(self, count: int) -> None:
-        """A search asks for so many."""
+        """A search requests this many users."""
         self._wanted = count
 
     def end(self) -> None:
-        """Locust ends the run itself when it next asks."""
+        """Locust ends the run itself when it next calls the shape."""
         self._over = True
 
     def _tick(self, elapsed_s: float) -> tuple[int, float] | None:
-        """What the shape answers: users and spawn rate, None for the end."""
+        """The shape's answer: users and spawn rate; None for the end."""
         config = self._config
         assert config is not None
         rate, run_time_s = config.spawn_rate, config.run_time_s

@@ -1,6 +1,6 @@
 """Ctrl-C, SIGTERM and SIGHUP: a run that is stopped still drains and reports; a second signal ends it at once.
 
-What is to be done is decided by a table (`react`) from the signal and from where Locust is; the rest carries it out.
+A table (`react`) decides from the signal and from what Locust is doing; the rest carries it out.
 
 A Python signal handler that raises, as the default one for SIGINT does, would raise in the middle of whatever runs, the
 hub's callbacks included. So signals are taken by gevent's handlers, and SIGINT is handed to the main greenlet as the
@@ -30,13 +30,15 @@ from wps_load.swarm.early import INTERRUPTED
 from wps_load.swarm.locust_seam import calls_of_program
 
 MASTER_PATIENCE_S: Final = 90.0
-"""How long a worker that was told to end waits for its master to end it, and a second one who shuts down for the
-first: a drain, and then some."""
+"""How long a worker that was told to end waits for its master to end it, and how long a second greenlet that shuts down
+waits for the first: a drain, with some reserve.
+"""
 SAME_NS: Final = NS_PER_MS // 10
-"""`timeout` sends its signal twice, to the process and to its group: so close together, if not one
-already for the event loop, they are one request."""
+"""`timeout` sends its signal twice, to the process and to its group. Signals this close together count as one, if the
+event loop has not already merged them.
+"""
 OF_ONE_REQUEST_NS: Final = 500 * NS_PER_MS
-"""So are different signals in this time: supervisors and closed terminals send SIGHUP beside SIGTERM or SIGINT."""
+"""The same for different signals: supervisors and closed terminals send SIGHUP beside SIGTERM or SIGINT."""
 _NUMBERS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -44,9 +46,9 @@ class Where(Enum):
     """What the main greenlet is doing."""
 
     STARTING = auto()
-    """No run has begun: options are judged, the emulator starts, workers are waited for."""
+    """No run has begun: options are being judged, the emulator is starting, or workers are waited for."""
     SHAPE = auto()
-    """It waits for a load shape to end; Locust's own SIGTERM handler is not there yet."""
+    """It waits for a load shape to end; Locust's own SIGTERM handler is not installed yet."""
     RUNNING = auto()
     """It waits for the run, or the web page, to end."""
     ENDING = auto()
@@ -59,15 +61,15 @@ class Reaction(Enum):
     INTERRUPT = auto()
     """Give Locust the KeyboardInterrupt that it waits for."""
     NOTHING = auto()
-    """Locust's own handler acts, or the end is under way already."""
+    """Do nothing: Locust's own handler acts, or the end is already under way."""
     AWAIT_MASTER = auto()
-    """A forked worker: the master ends it when the run has drained."""
+    """A forked worker waits: the master ends it when the run has drained."""
     ABORT = auto()
-    """End the process now, whatever it does."""
+    """End the process now, whatever it is doing."""
 
 
 def react(number: int, where: Where, *, again: bool, forked_worker: bool) -> Reaction:
-    """What a signal does. `again`: one has come before it, and some time ago."""
+    """The reaction to a signal. `again`: another came before it, some time ago."""
     if again:
         return Reaction.ABORT
     if forked_worker:
@@ -82,7 +84,7 @@ def react(number: int, where: Where, *, again: bool, forked_worker: bool) -> Rea
 def where_is(calls: Iterator[str], *, prepared: bool, begun: bool) -> Where:
     """`calls`: the functions of Locust's program that the main greenlet is in.
 
-    `prepared`: our part of the start is done. `begun`: a run has.
+    `prepared`: our part of the start is done. `begun`: a run has begun.
     """
     names = set(calls)
     if "shutdown" in names:
@@ -93,14 +95,14 @@ def where_is(calls: Iterator[str], *, prepared: bool, begun: bool) -> Where:
 
 
 class Conducted(Protocol):
-    """A run that has begun: a `Run` is one."""
+    """A run that has begun; `Run` implements it."""
 
     @property
     def conductor(self) -> Conductor: ...
 
 
 class SignalledProcess(Protocol):
-    """What must be known of this process: its lifecycle is one."""
+    """The facts of this process that are needed here; its lifecycle provides them."""
 
     conducts: bool
     runner: Any
@@ -117,7 +119,7 @@ class SignalledProcess(Protocol):
 
 
 class Course(Protocol):
-    """How far the run is."""
+    """The progress of the run."""
 
     @property
     def over(self) -> bool: ...
@@ -127,7 +129,7 @@ class Course(Protocol):
 
 
 class Signals:
-    """Of one process. To be made in the main greenlet; `install` takes the signals."""
+    """The signals of one process. Must be created in the main greenlet; `install` installs the handlers."""
 
     def __init__(self, process: SignalledProcess, course: Course) -> None:
         self._process = process
@@ -139,7 +141,7 @@ class Signals:
         self.asked = Event()
         """Set by the first signal: somebody wants the process to end."""
         self.stopped_by: str | None = None
-        """The first signal, and when it came, if it came to a headless run before its time."""
+        """The first signal and its time, if it came before the end of a headless run."""
 
     def install(self) -> None:
         for number in _NUMBERS:
@@ -161,7 +163,7 @@ class Signals:
         return not process.conducts and bool(process.parsed.get("processes")) and not asked_to_be_worker
 
     def came(self, number: int) -> None:
-        """In a greenlet of its own."""
+        """Handles a signal in a greenlet of its own."""
         at_ns = now_ns()
         again = self._first is not None
         if self._first is not None:
@@ -178,7 +180,7 @@ class Signals:
         _CARRIED_OUT[reaction](self)
 
     def _note(self, number: int) -> None:
-        """Whether the run is stopped before its time: one without an end is ended so."""
+        """Records whether the run is stopped before its time; for a run without an end, this is its normal end."""
         name = signal.Signals(number).name
         if not self._process.parsed.get("headless") or self._course.over:
             return
@@ -194,7 +196,7 @@ class Signals:
         if self._process.conducts:
             if self.stopped_by is not None:
                 self._process.console.say(f"wps-load: stopped by {self.stopped_by}")
-            with suppress(Exception):  # workers that are there already; others find nobody
+            with suppress(Exception):  # for workers that have connected already; later ones find no master
                 self._process.runner.quit()
         if not self._main.dead:
             gevent.get_hub().loop.run_callback(self._main.throw, SystemExit(self.code_before_a_run))
@@ -210,16 +212,16 @@ class Signals:
         self._leave()
 
     def await_master(self) -> None:
-        """Has a forked worker that a signal told to end wait in Locust's `quitting` for its master.
+        """Makes a forked worker that a signal told to end wait in Locust's `quitting` for its master.
 
-        The master drains the run, and ends the worker by way of the main greenlet.
+        The master drains the run, and ends the worker through the main greenlet.
         """
         if self._first is not None and self._forked_worker and gevent.getcurrent() is not self._main:
             gevent.sleep(MASTER_PATIENCE_S)
 
     def _abort(self) -> None:
         if self._forked_worker:
-            os._exit(0)  # its code would be its master's to explain
+            os._exit(0)  # its code would be for its master to explain
         self._process.console.say("wps-load: ended at once by a second signal; what was not reported is lost")
         _end_children()
         os._exit(int(ExitCode.STOPPED) if self.stopped_by is not None else INTERRUPTED)
@@ -235,7 +237,7 @@ _CARRIED_OUT: Final[dict[Reaction, Callable[[Signals], None]]] = {
 
 
 def _end_children() -> None:
-    """Forked workers and the emulator: nobody else would end them now."""
+    """Ends forked workers and the emulator: nothing else would end them now."""
     import psutil
 
     with suppress(psutil.Error):

@@ -1,8 +1,8 @@
 """Dense indices and connection slots, handed out by the coordinator. Pure.
 
-Locust has no global index of a user and spawns in bursts of `r` once a second. Here each connection gets the smallest
+Locust has no global index of a user and spawns in bursts of `r` once a second. Here each connection gets the lowest
 free index, an *incarnation* (how often that index was used before, so that streams of two connections never share a
-number), and a slot 1/r after the one before: the instant at which it is due to connect.
+number), and a slot 1/r after the previous one: the instant at which it is due to connect.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class SlotAllocator:
     _last_due_ns: int | None = None
 
     def take(self, index: int, now_ns: int, per_second: float) -> Slot:
-        """The slot of an index that is free. Raises ValueError where it is not."""
+        """The slot of a free index. Raises ValueError if the index is not free."""
         self._free.remove(index)
         heapq.heapify(self._free)
         return self._slot(index, now_ns, per_second)
 
     def claim(self, count: int, now_ns: int, per_second: float) -> list[Slot]:
-        """`count` slots, 1/`per_second` apart, none before `now_ns`."""
+        """Returns `count` slots, 1/`per_second` apart, none before `now_ns`."""
         slots = []
         for _ in range(count):
             if self._free:

@@ -1,7 +1,7 @@
-"""Snapshots of a run in its middle, written between messages.
+"""Snapshots of a run in progress, written between messages.
 
-In a thread one would take Python's lock each time that the hub lets go of it, which is at each system call: the load
-would stand still until the whole snapshot is made. So it is made in the hub's own thread, a file at a time.
+A thread would take Python's lock each time that the hub releases it, at each system call: the load would stop until the
+whole snapshot is made. So it is made in the hub's own thread, one file at a time.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from wps_load.report.files import write_snapshot
 from wps_load.report.model import RunFacts
 
 PAUSE_S = 0.05
-"""Between two files: for the messages that had to wait meanwhile."""
+"""The pause between two files, for messages that had to wait."""
 
 logger = logging.getLogger(__name__)
 
 
 class SnapshotWriter:
-    """One folder's snapshots, one at a time."""
+    """Writes one folder's snapshots, one at a time."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,13 +35,13 @@ class SnapshotWriter:
         return self._job is not None and not self._job.ready()
 
     def write(self, facts: RunFacts) -> None:
-        """Returns at once. The run may go on: the writer has a copy of what changes."""
+        """Returns at once. The run may go on, because the writer has a copy of what changes."""
         snapshot = Snapshot()
         snapshot.merge(facts.snapshot)
         self._job = gevent.spawn(self._write, replace(facts, snapshot=snapshot))
 
     def finish(self) -> None:
-        """Gives up the one that is being written: the final files come instead of it."""
+        """Gives up the snapshot that is being written: the final files replace it."""
         if self._job is not None:
             self._job.kill()
 

@@ -1,4 +1,4 @@
-"""A run's SLOs in its middle: what is missing now counts as lost, until it comes."""
+"""The SLOs of a run in progress: what is missing now counts as lost, until it arrives."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wps_load.swarm.collector import Collector
 
 
 class SoFar(FactsSource):
-    """`books`: of the run, or of the population that the facts are of."""
+    """`books`: those of the run, or of the population that the facts are about."""
 
     def __init__(self, facts: RunFacts, books: Books) -> None:
         super().__init__(facts)

@@ -1,4 +1,4 @@
-"""The finals of many streams as columns: few bytes a stream on the wire, sorted out by audience in one go. Pure.
+"""The finals of many streams as columns: few bytes a stream on the wire, selected by audience in one pass. Pure.
 
 A row is `[final, segments, clock]`: what became of a stream (`StreamFinal`), its schedule (`Schedule.describe`), and
 the number of the clock that the schedule is in. Most schedules differ from each other in one number only.
@@ -24,13 +24,13 @@ _COLUMNS = (
     ("own", "<i8"),
     ("clock", "<u4"),
 )
-"""Numbers of tasks have 62 bits. `owner`: -1 if there is not one. `shape`: which schedule, but for its `own` number."""
+"""Numbers of tasks have 62 bits. `owner`: -1 if there is none. `shape`: the schedule without its `own` number."""
 _OWN = {"constant": 1, "poisson": 3}
-"""Kind of schedule -> where in its description the number stands that each stream has to itself."""
+"""Kind of schedule -> the position in its description of the number that each stream has to itself."""
 
 Table = Mapping[str, npt.NDArray[Any]]
 Odd = tuple[list[int], list[Any] | None]
-"""Failed numbers as bounds, and the whole schedule where it is not of a shape."""
+"""Failed numbers as bounds, and the whole schedule if it has no shape."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,7 +49,7 @@ class Streams:
 
     @classmethod
     def of(cls, rows: Iterable[Sequence[Any]]) -> Streams:
-        """From `[final, segments]`; the clock is number 0."""
+        """Made from `[final, segments]`; the clock is number 0."""
         shapes: dict[tuple[Any, ...], int] = {}
         odd: dict[int, Odd] = {}
         columns = []
@@ -95,7 +95,7 @@ class Streams:
 
 
 def _shape(segments: Sequence[Any]) -> tuple[tuple[Any, ...] | None, int]:
-    """The schedule without its own number, and that; None where it is not a single one of a usual kind."""
+    """The schedule without its own number, and that number; None if it is not a single one of a usual kind."""
     if not segments:
         return (), 0
     (first, description), *more = segments
@@ -113,7 +113,7 @@ NO_STREAMS = Streams.of(())
 
 
 class FinalsOfAll:
-    """Of all agents: who hears what. `agents`: each one's streams, in the order of the clocks."""
+    """The finals of all agents, and who hears what. `agents`: each one's streams, in the order of the clocks."""
 
     def __init__(self, agents: Sequence[Streams]) -> None:
         shapes: list[list[Any]] = []
@@ -147,7 +147,7 @@ class FinalsOfAll:
         return [int(bound) for bound in np.column_stack((lows, highs)).ravel()]
 
     def heard(self, audiences: Sequence[int] | None) -> Streams:
-        """Those of these audiences, given as flat ranges; all of them where nobody knows which."""
+        """The finals of these audiences, given as flat ranges; all of them if the audiences are unknown."""
         if audiences is None:
             picked = np.arange(len(self._order))
         else:
@@ -160,6 +160,6 @@ class FinalsOfAll:
         at = np.searchsorted(picked, self._odd_rows)
         inside = (at < len(picked)) & (picked[np.minimum(at, len(picked) - 1)] == self._odd_rows) if len(picked) else []
         rows = zip(at[inside].tolist(), self._odd_rows[inside].tolist(), strict=True) if len(picked) else ()
-        # a stream without a shape of its own has number 0, which may be nobody's
+        # a stream without a shape has number 0, which may not exist
         shapes = [self._shapes[each] if each < len(self._shapes) else [] for each in used.tolist()]
         return Streams(table, shapes, {row: self._odd[number] for row, number in rows})

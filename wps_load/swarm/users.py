@@ -21,7 +21,7 @@ _QUIET = "wps_quiet"
 
 
 class InstalledUser(OurUser, User):
-    """Installs wps-load in Locust when a locustfile subclasses it: options must exist before Locust parses them."""
+    """Installs wps-load when a locustfile subclasses it, because options must exist before Locust parses them."""
 
     abstract = True
 
@@ -51,7 +51,7 @@ class TasksUser(InstalledUser):
 
 
 class ScenarioUser(InstalledUser):
-    """One simulated Web PubSub client, playing the part that `--wps-scenario` gives it."""
+    """One simulated Web PubSub client, which plays the part that `--wps-scenario` gives it."""
 
     abstract = True
     plays_scenario = True
@@ -81,7 +81,7 @@ class ScenarioUser(InstalledUser):
 
 
 def _quiet(tasks: Sequence[Any]) -> list[Any]:
-    """The tasks, those of nested TaskSets too, each ended silently by a Finding, which was counted and logged."""
+    """The tasks, also of nested TaskSets; a Finding, which is counted and logged, ends each of them silently."""
     found: list[Any] = []
     for each in tasks:
         if isfunction(each):
@@ -94,7 +94,7 @@ def _quiet(tasks: Sequence[Any]) -> list[Any]:
 
 
 def _ending_quietly(task: Callable[..., Any]) -> Callable[..., Any]:
-    """`task`, which a Finding ends silently."""
+    """Returns `task`, which a Finding ends silently."""
 
     @functools.wraps(task)
     def run(holder: Any) -> Any:

@@ -1,4 +1,4 @@
-"""How many users Locust is asked for, and of what kind: they play the scenario, connect, or are other people's."""
+"""How many users are requested from Locust, by kind: they play the scenario, connect, or are other people's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wps_load.swarm.run_plan import Expected
 
 
 class LocustCrowd:
-    """As the conductor asks for it (Crowd). `default_rate()`: users a second where Locust does not say."""
+    """The conductor's view of the requested users (Crowd). `default_rate()`: users a second if Locust does not say."""
 
     def __init__(self, runner: Any, default_rate: Callable[[], float]) -> None:
         self._runner = runner
@@ -27,17 +27,17 @@ class LocustCrowd:
         return requested_users(self._runner, plays)
 
     def connections(self) -> int:
-        """How many of those that are requested are to connect, whether Locust ever starts them or not."""
+        """How many of the requested users are to connect, whether Locust ever starts them or not."""
         return requested_users(self._runner, connects)
 
 
 def expected_users(runner: Any) -> Expected:
-    """Those that Locust has started, or is about to, by kind."""
+    """The users that Locust has started, or is about to start, by kind."""
     return Expected(*(_started(runner, kind) for kind in (plays, connects, _is_any)))
 
 
 def requested_users(runner: Any, kind: Callable[[Any], bool]) -> int:
-    """Those of a kind that are requested, whether Locust ever starts them or not; of several classes, by weight."""
+    """The requested users of a kind, whether Locust ever starts them or not; several classes share by weight."""
     asked = int(runner.target_user_count or 0)
     if sum((runner.target_user_classes_count or {}).values()) == asked:
         return _started(runner, kind)

@@ -1,4 +1,4 @@
-"""Some seconds of a run, for whoever has to judge just these: exact at both ends, however long the run is."""
+"""Some seconds of a run, for judging just these: exact at both ends, however long the run is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wps_load.report.interval import Interval
 
 
 class WatchedSeconds:
-    """What comes in the seconds after `from_s` up to `to_s`. `seen_s`: the end of the last of them so far."""
+    """What is measured in the seconds after `from_s` up to `to_s`. `seen_s`: the end of the last of them so far."""
 
     def __init__(self, from_s: float, to_s: float = math.inf) -> None:
         self.from_s = from_s
@@ -29,5 +29,5 @@ class WatchedSeconds:
 
     @property
     def rows(self) -> list[Row]:
-        """Of the timeline, without the columns of metrics; of a long stretch the older ones are merged."""
+        """The timeline's rows, without the columns of metrics; in a long range the older ones are merged."""
         return [numbers(row) for row in self._rows.rows()]

@@ -1,7 +1,7 @@
-"""Locust's web page with ours in it: options judged before a run starts, a form that reads well, a tab, and `/wps`.
+"""Adds our parts to Locust's web page: options judged before a run starts, a readable form, a tab, and `/wps`.
 
 Locust's page is a compiled program that gets its data from `template_args` and `/stats/requests`. A tab that is not its
-own can hold a table of texts only: the script `tab.js` makes links of the addresses in it.
+own can contain only a table of texts, so the script `tab.js` makes links of the addresses in it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _OFFERED: Mapping[str, list[Mapping[str, object]]] = {
         {"title": "Web PubSub: report of the last run", "href": REPORT},
     ],
 }
-"""What Locust's page takes from its `template_args`; a locustfile may have its own there."""
+"""The part of its `template_args` that Locust's page reads; a locustfile may have its own there."""
 _LOCUST_FIELDS = {
     **dict.fromkeys(("--users", "-u"), "Number of users"),
     **dict.fromkeys(("--spawn-rate", "-r"), "Ramp up"),
@@ -50,7 +50,7 @@ _SCRIPTS = b'<script src="./wps/tab.js" defer></script><script src="./wps/form.j
 
 
 def extend(web_ui: Any, lifecycle: Lifecycle) -> None:
-    """Before Locust's page is served: `web_ui` is Locust's, of the process that conducts."""
+    """Must be called before Locust's page is served: `web_ui` is Locust's, in the process that conducts."""
     view = RunView(lambda: lifecycle.reporter)
     app: Any = web_ui.app
     app.wsgi_app = page_guard.Guard(app.wsgi_app, own_names(lifecycle.parsed))
@@ -65,7 +65,7 @@ def extend(web_ui: Any, lifecycle: Lifecycle) -> None:
 
 
 def _dress(web_ui: Any, lifecycle: Lifecycle) -> None:
-    """With each load of Locust's page: the tab, labels that fit their fields, and no demand for a host nobody needs."""
+    """Adds the tab to each load of Locust's page, shortens labels to fit their fields, and makes the host optional."""
     update = web_ui.update_template_args
 
     def update_template_args() -> None:
@@ -82,7 +82,7 @@ def _dress(web_ui: Any, lifecycle: Lifecycle) -> None:
                 fields[option.dest]["help_text"] = option.label
                 if option.dest in lifecycle.asked.shown:
                     fields[option.dest]["default_value"] = lifecycle.asked.shown[option.dest]
-                fields[option.dest] = fields.pop(option.dest)  # in our order, behind what is not ours
+                fields[option.dest] = fields.pop(option.dest)  # in our order, after fields that are not ours
             else:
                 del fields[option.dest]
         arguments["wps_form"] = [
@@ -101,7 +101,7 @@ def _dress(web_ui: Any, lifecycle: Lifecycle) -> None:
 def _telling(view: RunView) -> Any:
     def tell(response: Response) -> Response:
         if request.endpoint == "locust.request_stats" and response.mimetype == "application/json":
-            # Locust keeps the response for two seconds and for everybody: it must stay as it is
+            # Locust caches the response for two seconds and for everybody: it must not be changed
             stats = orjson.loads(response.get_data())
             mine = {"key": _TAB["key"], "data": view.rows()}
             stats["extended_stats"] = [*stats.get("extended_stats", ()), mine]
@@ -121,7 +121,7 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
     def judge() -> Any:
         if sentences := _refused_form(lifecycle, started_host):
             return jsonify(_refusal("; ".join(sentences), lifecycle))
-        if lifecycle.running:  # this changes its number of users
+        if lifecycle.running:  # this request changes its number of users
             sentences = [*refused_edit(_form_texts(), _present(lifecycle), lifecycle.fixed_users)]
             if sentences:
                 return jsonify(_refusal("; ".join(sentences), lifecycle))
@@ -143,7 +143,7 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
         refused = page_guard.refused_settings(settings, host, allow_target_change=_may_change_target(lifecycle))
         return None if refused is None else (refused, 403)
 
-    # who has not logged in starts nothing, and no emulator either
+    # without a login nothing starts, and no emulator either
     guarded, guarded_settings = map(web_ui.auth_required_if_enabled, (judge, judge_settings))
 
     def before() -> Any:
@@ -159,7 +159,7 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
 
 
 def _preview(lifecycle: Lifecycle, started_host: str | None) -> Callable[[], str]:
-    """What Start would do with the form that was sent, in a sentence; nothing is started or kept."""
+    """What Start would do with the form, in a sentence; nothing is started or kept."""
 
     def preview() -> str:
         if sentences := _refused_form(lifecycle, started_host):
@@ -175,7 +175,7 @@ def _preview(lifecycle: Lifecycle, started_host: str | None) -> Callable[[], str
 
 
 def _in_words_of_the_form(sentence: str) -> str:
-    """Locust's own options by the names of their fields, the options beside them."""
+    """Names Locust's own options as their fields are labelled, with the options beside them."""
     return _LOCUST_OPTION.sub(lambda found: f"{_LOCUST_FIELDS[found[0]]} ({found[0]})", sentence)
 
 
@@ -184,7 +184,7 @@ def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
     others = argument_parser.ui_extra_args_dict()
     refused = page_guard.refused_fields(request.form, others, allow_target_change=allowed)
     refused += page_guard.refused_secrets(request.form)
-    if _has_ours(lifecycle) and "host" in request.form:  # where all users are somebody else's, the host is their affair
+    if _has_ours(lifecycle) and "host" in request.form:  # if no users are ours, the host is not our concern
         host = page_guard.refused_host(request.form["host"], started_host, allow_target_change=allowed)
         refused += [] if host is None else [host]
     mode = page_guard.refused_mode(
@@ -194,12 +194,12 @@ def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
 
 
 def _form_texts() -> dict[str, str]:
-    """The form, of several values for one field all of them."""
+    """The form's texts; the values of one field are joined."""
     return {name: ",".join(sorted(request.form.getlist(name))) for name in request.form}
 
 
 def _present(lifecycle: Lifecycle) -> dict[str, str]:
-    """What the form would say of the run that is on, as it is compared by `refused_edit`."""
+    """The form's texts for the present run, which `refused_edit` compares."""
     environment, run_time = lifecycle.environment, request.form.get("run_time", "")
     values = {name: _text(value) for name, value in lifecycle.parsed.items()} | dict(lifecycle.asked.shown)
     with contextlib.suppress(ValueError):
@@ -229,12 +229,12 @@ def _may_change_target(lifecycle: Lifecycle) -> bool:
 
 
 def _refusal(message: str, lifecycle: Lifecycle) -> dict[str, object]:
-    """As Locust's page expects it of /swarm."""
+    """A refusal in the form that Locust's page expects of /swarm."""
     return {"success": False, "message": _in_words_of_the_form(message), "host": lifecycle.environment.host}
 
 
 def _changes(form: Mapping[str, str]) -> dict[str, object]:
-    """What the form says differently from the command line; what Locust itself will refuse is left to it."""
+    """What the form changes in the command line; what Locust itself refuses is left to it."""
     changed: dict[str, object] = {name: text for name, text in form.items() if name in _FIELDS}
     with contextlib.suppress(ValueError):
         changed["num_users"] = int(form.get("user_count", ""))
@@ -242,7 +242,7 @@ def _changes(form: Mapping[str, str]) -> dict[str, object]:
         changed["spawn_rate"] = float(form.get("spawn_rate", ""))
     if "host" in form:
         changed["host"] = form["host"].replace("<", "").replace(">", "")  # as Locust takes it
-    changed["run_time"] = None  # -t is the form's first proposal, and Locust obeys what the form says
+    changed["run_time"] = None  # -t is only the form's default, and Locust obeys the form
     if form.get("run_time"):
         with contextlib.suppress(ValueError):
             changed["run_time"] = parse_timespan(form["run_time"])

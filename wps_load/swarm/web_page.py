@@ -1,4 +1,4 @@
-"""`/wps`, the page "Live charts", and what it asks for. Under Locust's base path, behind its login."""
+"""`/wps`, the page "Live charts", and its requests. It is under Locust's base path and behind its login."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from wps_load.report.templates import asset, environment
 from wps_load.swarm.web_view import RunView
 
 _KEPT = "private, max-age=86400"
-"""For what an address with a version in it names."""
+"""Caching for addresses that contain a version."""
 
 
 def pages(view: RunView, preview: Callable[[], str], base_path: str | None, guard: Callable[[Any], Any]) -> Blueprint:
     """The routes.
 
-    `preview`: what Start would do with the form of this request. `guard`: Locust's `auth_required_if_enabled`.
+    `preview`: what Start would do with this request's form. `guard`: Locust's `auth_required_if_enabled`.
     """
     blueprint = Blueprint("wps", __name__, url_prefix=base_path)
 
@@ -55,7 +55,7 @@ def pages(view: RunView, preview: Callable[[], str], base_path: str | None, guar
         return _sent(None if view.runs is None else view.runs / INDEX)
 
     def earlier(folder: str, name: str) -> Response:
-        """A file of another run of the same folder, which index.html and a report link."""
+        """A file of another run in the same folder, to which index.html and a report link."""
         runs = view.runs
         if runs is None or folder.startswith(".") or name not in _FILES:
             return _sent(None)
@@ -95,7 +95,7 @@ _CHARTS = {
     "generator": ("CPU of the generator", "% of a core", (("CPU, % of a core", 1),)),
     "lag": ("lag of the generator", "ms", (("loop lag p99", 2), ("send lag p99", 5))),
 }
-"""The charts without their data, which live.js brings: label, unit, and the lines with their colours."""
+"""The charts without their data, which live.js loads: label, unit, and the lines with their colours."""
 
 
 @cache

@@ -1,7 +1,7 @@
-"""What a browser is told of the run that goes on, else of the last one: `/wps`'s JSON, and the tab's rows.
+"""The data that a browser gets about the present run, else the last one: `/wps`'s JSON, and the tab's rows.
 
 It must cost the measuring process little: rows are sent once, percentiles are those of the timeline, and doubts and
-SLOs, which need the whole run's histograms, are judged every few seconds at most, and only while somebody looks.
+SLOs, which need the whole run's histograms, are judged every few seconds at most, and only while somebody watches.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ _RATES = ("offered", "published", "delivered", "lost", "connect_opened", "connec
 _LEVELS = ("t_s", "users", "cpu_percent", "loop_lag_ms_p99", "send_lag_ms_p99")
 _SO_FAR = {"pass": "✓ met so far", "fail": "✗ not met so far", "no_data": "no data yet"}
 _DRAINED = ("loss", "duplicates", "reordered")
-"""What only the drain settles: a gap may still be filled."""
+"""What only the drain decides: a gap may still be filled."""
 
 Rows = list[dict[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """SLOs, doubts and metrics as of `at_ns`, as summary.json has them."""
+    """SLOs, doubts and metrics as of `at_ns`, as in summary.json."""
 
     conductor: Conductor
     at_ns: int
@@ -52,7 +52,7 @@ class Judgement:
 
 
 class Reported(Protocol):
-    """What a page shows of a run: its `Reporter` is one."""
+    """The part of a run that a page shows; `Reporter` implements it."""
 
     @property
     def config(self) -> RunConfig: ...
@@ -65,7 +65,7 @@ class Reported(Protocol):
 
     @property
     def summary(self) -> Summary | None:
-        """Of a run that is over."""
+        """The summary of a finished run."""
 
     @property
     def folder(self) -> Path | None: ...
@@ -78,7 +78,7 @@ class Reported(Protocol):
 
 
 class RunView:
-    """`current()`: the reporter of the run that goes on, was last, or is prepared; None before the first."""
+    """`current()`: the reporter of the present, last or prepared run; None before the first."""
 
     def __init__(self, current: Callable[[], Reported | None]) -> None:
         self._current = current
@@ -87,7 +87,7 @@ class RunView:
 
     @property
     def reporter(self) -> Reported | None:
-        """Of the latest run that has begun: one that is only prepared has nothing to show yet."""
+        """The reporter of the latest run that has begun: one that is only prepared has nothing to show yet."""
         found = self._current()
         if found is not None and found.conductor is not None:
             self._latest = found
@@ -95,20 +95,20 @@ class RunView:
 
     @property
     def folder(self) -> Path | None:
-        """The latest run's, once its report is written."""
+        """The latest run's folder, once its report is written."""
         reporter = self.reporter
         return reporter.folder if reporter is not None and reporter.summary is not None else None
 
     @property
     def runs(self) -> Path | None:
-        """The folder of all runs, which is readable while a run is on."""
+        """The folder of all runs, which can be read during a run."""
         reporter = self.reporter
         return None if reporter is None or reporter.folder is None else reporter.folder.parent
 
     # -- the page --------------------------------------------------------------------------------------------
 
     def data(self, key: str, since: int) -> LiveData:
-        """The state, and the rows from number `since` on; from the first where `key` is not that of these rows."""
+        """The state, and the rows from number `since` on; from the first if `key` does not identify these rows."""
         reporter = self.reporter
         if reporter is None or reporter.conductor is None:
             return {"state": "none"}
@@ -209,7 +209,7 @@ def _rows_of(summary: Summary) -> dict[str, Row]:
 
 
 def columns(timeline: Sequence[Mapping[str, object]], metric: str) -> dict[str, list[float | None]]:
-    """Rows of the timeline as the charts' columns; counts as rates per second."""
+    """Rows of the timeline as the charts' columns; counts become rates per second."""
     rows = [numbers(row) for row in timeline]
     found: dict[str, list[float | None]] = {name: [row[name] for row in rows] for name in _LEVELS}
     for name in _RATES:
@@ -247,7 +247,7 @@ def _figures(reporter: Reported, collector: Collector, judged: Judgement) -> Liv
 
 
 def _generator(conductor: Conductor) -> list[list[str]]:
-    """In the words of the report's own table."""
+    """The generator's rows, in the words of the report's own table."""
     collector = conductor.collector
     return [
         ["workers", str(len(conductor.roster.agents))],
@@ -259,12 +259,12 @@ def _generator(conductor: Conductor) -> list[list[str]]:
 
 
 def _generator_at_the_end(summary: Summary) -> list[list[str]]:
-    """As the report says it: what agents still tell while they close does not belong to the run."""
+    """The generator's rows as in the report: what agents still send while they close does not belong to the run."""
     return [[name.text, value.text] for name, value in tables.generator_table(summary).rows]
 
 
 def _so_far(slos: Sequence[SloRow]) -> str:
-    """What the verdict would be, were this the end; what only the drain settles says nothing yet."""
+    """The verdict if this were the end; what only the drain decides does not count yet."""
     known = [slo for slo in slos if slo["verdict"] != "no_data" and slo["expression"].split()[0] not in _DRAINED]
     unmet = sum(slo["verdict"] == "fail" for slo in known)
     if not known:

@@ -47,7 +47,7 @@ class WebPubSubUser(TasksUser):
 
     @property
     def client(self) -> WebPubSubClient:
-        """This user's client; it connects when it is first used. Raises StopUser outside a run."""
+        """This user's client, which connects when it is first used. Raises StopUser outside a run."""
         if self._client is None:
             agent = agent_of(self.environment)
             if agent is None:
@@ -61,7 +61,7 @@ class WebPubSubUser(TasksUser):
         return self._client
 
     def start(self, group: Any) -> Any:
-        """However the user's greenlet ends, its connection ends with it; `on_stop` is the locustfile's own."""
+        """The connection ends with the user's greenlet, however that ends; `on_stop` remains for the locustfile."""
         greenlet = super().start(group)
         greenlet.rawlink(self._ended)
         return greenlet
@@ -71,7 +71,7 @@ class WebPubSubUser(TasksUser):
             self._client.end()
 
     def _callback_failed(self, error: Exception) -> None:
-        """As Locust does with what a task raises; a Finding is counted already."""
+        """Reports the error as Locust reports a task's; a Finding is counted already."""
         if not isinstance(error, Finding):
             tb = error.__traceback__ or sys.exc_info()[2]
             self.environment.events.user_error.fire(user_instance=self, exception=error, tb=tb)

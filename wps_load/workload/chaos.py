@@ -1,4 +1,4 @@
-"""What scenarios do to connections on purpose: cuts, slow reading, short lives. Plans only."""
+"""What scenarios do to connections on purpose: cuts, slow reading, short lives. These are plans only."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CUT_ALLOWED = (
 )
 NORMAL_CLOSURE = 1000
 _CLOSE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)})
-"""What a client may send (RFC 6455 section 7.4)."""
+"""The close codes that a client may send (RFC 6455 section 7.4)."""
 
 SLOW_ALLOWED = "a share of the users and a speed, such as '10% 1KiB/s'"
 
@@ -29,7 +29,7 @@ class CutPlan:
     """Sockets cut in the measure phase: a number per second among all users, or all of them once.
 
     `kind`: `reset` (TCP RST), `close` (WebSocket close with `code`), `silent` (half-open: no more reading, writing or
-    answering). Exactly one of `per_s` and `all_at_ns` (after the measure phase's beginning) is set.
+    answering). Exactly one of `per_s` and `all_at_ns` (counted from the measure phase's beginning) is set.
     """
 
     kind: str = "reset"
@@ -39,7 +39,7 @@ class CutPlan:
 
     @classmethod
     def parse(cls, text: str) -> CutPlan:
-        """`1/s reset`, `all@10s`, `all@10s close:1001`; a kind alone means `1/s`, no kind means `reset`."""
+        """Reads `1/s reset`, `all@10s`, `all@10s close:1001`; a kind alone means `1/s`, no kind means `reset`."""
         words = text.split()
         kinds = [word for word in words if word.partition(":")[0] in CUT_KINDS]
         when = [word for word in words if word not in kinds]
@@ -58,7 +58,7 @@ class CutPlan:
 
 
 def _kind(word: str) -> tuple[str, int]:
-    """`close:1001` -> kind and close code. Raises ValueError."""
+    """Reads `close:1001` into kind and close code. Raises ValueError."""
     kind, colon, code = word.partition(":")
     if not colon:
         return kind, NORMAL_CLOSURE
@@ -69,14 +69,14 @@ def _kind(word: str) -> tuple[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class SlowPlan:
-    """`share` of the users, publishers excepted, reads at `bytes_per_s`."""
+    """This `share` of the users, except publishers, reads at `bytes_per_s`."""
 
     share: Share
     bytes_per_s: int
 
     @classmethod
     def parse(cls, text: str) -> SlowPlan:
-        """`10% 1KiB/s`, `5 512B/s`."""
+        """Reads `10% 1KiB/s`, `5 512B/s`."""
         match = re.fullmatch(r"\s*(\S+)\s+(\S+)/s\s*", text)
         try:
             if match and (speed := size_bytes(match[2])) > 0:
@@ -87,11 +87,12 @@ class SlowPlan:
 
 
 def victims(seed: int, users: Collection[int], turn: int = 0) -> Iterator[int]:
-    """Whom each cut of a run hits: all users in an order of chance, then all again in another one.
+    """Whom each cut of a run hits: all users in random order, then all again in another order.
 
-    `turn`: how often `users` were others before.
+    `turn`: how often the set of `users` has changed.
 
-    Nobody is hit twice before everybody has been hit, so a victim has the longest time to recover. No users: no end.
+    Nobody is hit twice before everybody has been hit, so a victim has the longest time to recover. Without users the
+    sequence is empty.
     """
     shuffle = random.Random(derive(seed, "victims", *([turn] if turn else []))).shuffle
     row = sorted(users) or [0]
@@ -101,7 +102,7 @@ def victims(seed: int, users: Collection[int], turn: int = 0) -> Iterator[int]:
 
 
 def lifetimes_ns(mean_ns: int, seed: int, index: int) -> Iterator[int]:
-    """How long each of a churning user's connections lives: exponential, so closes are a Poisson process."""
+    """The lifetimes of a churning user's connections: exponential, so closes are a Poisson process."""
     uniform = random.Random(derive(seed, "lifetime", index)).random
     while True:
         yield round(-math.log(1.0 - uniform()) * mean_ns)

@@ -1,11 +1,11 @@
-"""What the emulator does wrong on purpose: `--faults` and `--wps-emulator-faults`, one class and one row a fault. Pure.
+"""The emulator's deliberate faults: `--faults` and `--wps-emulator-faults`, one class and one row a fault. Pure.
 
 delay=20ms,jitter=5ms,drop=1/100,duplicate=1/200,reorder=1/500,stall=2s@10s,
 disconnect=1/1000,refuse=1/50,throttle=1/50,service-rate=900,seed=7
 
-A fault derives from the class of the occasion on which it strikes (`Timing`, `DeliveryFault`, `PublicationFault`,
-`UpgradeFault`), says how its value is read and what it does, and stands in `FAULTS`. Of the faults of one occasion that
-have a share, at most one strikes at a time.
+A fault derives from the class of the event that it affects (`Timing`, `DeliveryFault`, `PublicationFault`,
+`UpgradeFault`), defines how its value is read and what it does, and is listed in `FAULTS`. Of the faults with a share
+that affect one event, at most one applies at a time.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SHARE = re.compile(r"([0-9]+)/([0-9]+)")
 
 
 class FaultSyntaxError(ValueError):
-    """The specification cannot be read. `faults` holds one clear sentence for each thing that is wrong."""
+    """The specification cannot be read. `faults` has one clear sentence for each error."""
 
     def __init__(self, faults: list[str]) -> None:
         self.faults = tuple(faults)
@@ -33,25 +33,25 @@ class FaultSyntaxError(ValueError):
 
 
 class InjectedFault:
-    """One fault, as the specification has it."""
+    """One fault, as the specification describes it."""
 
     name: ClassVar[str]
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Reads the value behind `name=`; raises ValueError saying what is allowed."""
+        """Reads the value after `name=`. Raises ValueError, which says what is allowed."""
         raise NotImplementedError
 
 
-# -- on a delivery's instant ---------------------------------------------------------------------------------
+# -- faults of a delivery's instant ---------------------------------------------------------------------------------
 
 
 @dataclass(slots=True)
 class Moment:
     """When a delivery leaves.
 
-    `slot_ns`: its place in the service's line, before which it never does; `due_ns`: as the faults so far have made it;
-    `first_ns`: when the first message came in, None: none has.
+    `slot_ns`: its place in the service's queue, before which it never leaves; `due_ns`: its instant after the faults so
+    far; `first_ns`: when the first message came in; None: none has.
     """
 
     slot_ns: int
@@ -60,11 +60,11 @@ class Moment:
 
 
 Timer = Callable[[Moment], None]
-"""Makes a delivery late; keeps what it has to know of those before."""
+"""Delays a delivery; keeps what it must know of earlier ones."""
 
 
 class Timing(InjectedFault):
-    """A fault of the instant of every delivery. They act in the order of `FAULTS`."""
+    """A fault of the instant of every delivery. They apply in the order of `FAULTS`."""
 
     def timer(self, dice: random.Random) -> Timer:
         raise NotImplementedError
@@ -72,7 +72,7 @@ class Timing(InjectedFault):
 
 @dataclass(frozen=True, slots=True)
 class ServiceRate(Timing):
-    """All deliveries stand in one line, which so many leave a second."""
+    """All deliveries wait in one queue, which this many leave per second."""
 
     name: ClassVar = "service-rate"
     per_s: float
@@ -116,7 +116,7 @@ class Delay(Timing):
 
 @dataclass(frozen=True, slots=True)
 class Jitter(Timing):
-    """Uniform in plus or minus so much."""
+    """A uniform delay of plus or minus this much."""
 
     name: ClassVar = "jitter"
     jitter_ns: int
@@ -134,12 +134,12 @@ class Jitter(Timing):
 
 @dataclass(frozen=True, slots=True)
 class Stall(Timing):
-    """Nothing leaves for a while; what would have, leaves at its end."""
+    """Nothing leaves for a while; delayed deliveries leave at its end."""
 
     name: ClassVar = "stall"
     length_ns: int
     after_ns: int = 0
-    """Since the first message."""
+    """Counted from the first message."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -162,12 +162,12 @@ class Stall(Timing):
         return stall
 
 
-# -- with a share --------------------------------------------------------------------------------------------
+# -- faults with a share --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Chance(InjectedFault):
-    """A fault that strikes with a probability. `counter`: the emulator's statistic that counts it."""
+    """A fault that applies with a probability. `counter`: the emulator's statistic that counts it."""
 
     counter: ClassVar[str]
     share: Fraction
@@ -181,7 +181,7 @@ class Chance(InjectedFault):
 
 
 class Outgoing(Protocol):
-    """One delivery on its way, which the service may treat badly. `counter`: counted when the bytes are written."""
+    """One delivery on its way, which a fault may damage. `counter`: counted when the bytes are written."""
 
     def drop(self, counter: str) -> None: ...
 
@@ -211,7 +211,7 @@ class Duplicate(DeliveryFault):
 
 
 class Reorder(DeliveryFault):
-    """The stream's next delivery goes before it."""
+    """The stream's next delivery overtakes it."""
 
     name, counter = "reorder", "reordered"
 
@@ -238,7 +238,7 @@ class Disconnection(PublicationFault):
 
 
 class UpgradeFault(Chance):
-    """Answers a client's upgrade with an error. `status`: HTTP's."""
+    """Answers a client's upgrade with an error. `status`: the HTTP status."""
 
     status: ClassVar[int]
     reason: ClassVar[str]
@@ -254,17 +254,17 @@ class Throttle(UpgradeFault):
     status, reason = 429, "Throttled by the fault specification."
 
 
-# -- on who may come in ---------------------------------------------------------------------------------------
+# -- faults of admission ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Forbid(InjectedFault):
-    """Answers 403 as a network rule does, to everybody, or as a missing role does, to REST calls by Entra ID."""
+    """Answers 403: to everybody, as a network rule does, or to REST calls by Entra ID, as without a role."""
 
     name: ClassVar = "forbid"
     what: str
     until_ns: int | None = None
-    """Since the emulator's start; None: for good."""
+    """Counted from the emulator's start; None: for good."""
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -274,7 +274,7 @@ class Forbid(InjectedFault):
         return cls(what, duration_ns(until) if colon else None)
 
     def applies(self, what: str, running_ns: int) -> bool:
-        """Whether it forbids this now. `running_ns`: since the emulator's start."""
+        """Whether it forbids this now. `running_ns`: the time since the emulator's start."""
         return self.what == what and (self.until_ns is None or running_ns < self.until_ns)
 
 
@@ -305,9 +305,9 @@ _Chance = TypeVar("_Chance", bound=Chance)
 
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """What to do wrong on purpose, in the order of `FAULTS`; the default is a faultless service.
+    """The deliberate faults, in the order of `FAULTS`; by default the service is faultless.
 
-    `seed`: of the dice.
+    `seed`: of the random decisions.
     """
 
     faults: tuple[InjectedFault, ...] = ()
@@ -327,7 +327,7 @@ _SEED = "seed"
 
 
 def parse_faults(text: str) -> FaultSpec:
-    """Reads a specification; raises FaultSyntaxError with everything that is wrong with it. Empty: no faults."""
+    """Reads a specification. Raises FaultSyntaxError with all of its errors. Empty: no faults."""
     found: dict[str, InjectedFault] = {}
     seed: int | None = None
     wrong: list[str] = []
@@ -361,7 +361,7 @@ def _seed(value: str) -> int:
 
 
 class Die(Generic[_Chance]):
-    """Decides which fault of one occasion strikes, from a sequence of its own, so that none disturbs another's."""
+    """Decides which fault of one event applies, from its own random sequence: faults do not affect each other."""
 
     def __init__(self, faults: Sequence[_Chance], dice: random.Random) -> None:
         self._faults = [fault for fault in faults if fault.share]
@@ -369,11 +369,11 @@ class Die(Generic[_Chance]):
         self._dice = dice
 
     def __bool__(self) -> bool:
-        """Whether any may ever strike."""
+        """Whether any fault may ever apply."""
         return bool(self._faults)
 
     def thrown(self) -> _Chance | None:
-        """The fault that strikes now; None: none does."""
+        """The fault that applies now; None: none does."""
         if not self._faults:
             return None
         drawn = self._dice.random()

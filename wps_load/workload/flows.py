@@ -1,6 +1,6 @@
-"""How many deliveries a message of one population makes in another: what a mix's plan and its search reckon with. Pure.
+"""How many deliveries a message of one population causes in another: the basis of a mix's plan and search. Pure.
 
-Means over the publishers, who are spread evenly, so that a group has of them in proportion to its size.
+These are means over the publishers, who are spread evenly, so a group has publishers in proportion to its size.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from wps_load.workload.scenarios import ROWS, Topology
 from wps_load.workload.standing import Member, addressed_by, has_groups, listened_by
 
 Pair = tuple[int, int]
-"""The numbers of a sender's population and of a receiver's."""
+"""The number of a sender's population and that of a receiver's."""
 
 
 def fan_out(settings: Settings, users: int) -> float:
-    """Deliveries of one message of a population that is alone."""
+    """The deliveries of one message, in a population that is alone."""
     topology = ROWS[settings.scenario].topology
     if topology is Topology.SILENT:
         return 0.0
@@ -32,7 +32,7 @@ def fan_out(settings: Settings, users: int) -> float:
 
 
 def flows(populations: Sequence[Member], counts: Sequence[int]) -> dict[Pair, float]:
-    """For each pair of which the one hears the other. `counts`: how many users each population has."""
+    """The fan-out of each pair in which one population hears the other. `counts`: the users of each population."""
     found: dict[Pair, float] = {}
     for sender in range(len(populations)):
         for receiver, heard in _heard(populations, counts, sender):
@@ -61,7 +61,7 @@ def _heard(populations: Sequence[Member], counts: Sequence[int], sender: int) ->
 
 
 def _in_groups(populations: Sequence[Member], counts: Sequence[int], sender: int) -> Iterator[tuple[int, float]]:
-    """Who hears what is published to groups: their members, and those who listen to their population."""
+    """Who receives what is published to groups: their members, and those who listen to their population."""
     listened = listened_by(populations, sender)
     owner = sender if has_groups(populations[sender]) else listened
     if owner is None:
@@ -80,14 +80,14 @@ def _in_groups(populations: Sequence[Member], counts: Sequence[int], sender: int
 
 
 def _members(settings: Settings, users: int) -> int:
-    """Memberships in all groups together."""
+    """The memberships in all groups together."""
     if ROWS[settings.scenario].topology is not Topology.GROUPS:
         return users  # each has a group of its own
     return sum(size * count for size, count in _group_sizes(layout(settings, users)))
 
 
 def _group_sizes(plan: Layout) -> Iterator[tuple[int, int]]:
-    """(members, how many such groups)."""
+    """(members, number of groups of this size)."""
     if plan.size is None:
         smaller, larger = divmod(plan.users, plan.occupied)
         yield smaller + 1, larger

@@ -16,7 +16,7 @@ _GOLDEN = 2654435769  # 2**32 divided by the golden ratio: multiples of it mod 2
 
 
 class Settings(Protocol):
-    """What of a `Population` decides the roles."""
+    """The part of a `Population` that decides the roles."""
 
     @property
     def scenario(self) -> str: ...
@@ -40,11 +40,11 @@ class Settings(Protocol):
 class Layout:
     """Groups and publishers of a run that begins with `users`.
 
-    Those who are added later continue it, and nobody's part changes.
+    Users that are added later continue the pattern, and nobody's part changes.
 
-    `size` None: the groups are dealt out in turn, row by row; `paired`: the first two rows in pairs, so that few users
-    have somebody to hear. Else the groups' seats stand in a row, `size` to a group: `seats` of them, which the users
-    take in turn until all are taken; None: as many as there are users.
+    `size` None: users go to the groups in turn, row by row; `paired`: the first two rows go in pairs, so that in a
+    small run everybody has somebody to hear. Otherwise the groups' seats form a row, `size` to a group: `seats` of
+    them, which the users take in turn until all are taken; None: as many as there are users.
     """
 
     users: int
@@ -57,16 +57,16 @@ class Layout:
 
     @property
     def members(self) -> int:
-        """How many of `users` are in a group at all."""
+        """How many of `users` are in a group."""
         return self.users if self.seats is None else min(self.users, self.seats)
 
     @property
     def occupied(self) -> int:
-        """How many groups have members, or would have with more users than there are."""
+        """How many groups have members, or would have with more users."""
         return min(self.groups, -(-self.users // 2)) if self.paired else self.groups
 
     def groups_with(self, users: int) -> int:
-        """How many groups there are once so many users have come: never fewer than those of the first."""
+        """How many groups there are once this many users have come: never fewer than in the beginning."""
         grows = self.size is not None and self.seats is None
         return max(self.groups, -(-users // self.size)) if grows and self.size else self.groups
 
@@ -76,11 +76,11 @@ class Layout:
         return 0 if self.share is None else self._line(self.share).before(self.members)
 
     def is_member(self, index: int) -> bool:
-        """Whether a user is in a group at all. Where seats are left over, those who are added share them."""
+        """Whether a user is in a group. If seats are left over, added users share them."""
         return self.seats is None or self.users < self.seats or index < self.seats
 
     def groups_of(self, index: int) -> tuple[int, ...]:
-        """The groups of a user: several where there are more seats than users, none where there are fewer."""
+        """The groups of a user: several if there are more seats than users, none for some users if there are fewer."""
         if self.size is None:
             return (self._dealt(index),)
         if self.seats is None:
@@ -94,11 +94,11 @@ class Layout:
     def _dealt(self, index: int) -> int:
         if self.paired and index < 2 * self.groups:
             return index // 2
-        # each row begins at another group, so that publishers that are a share of the users meet all groups
+        # each row begins at another group, so that publishers that are a share of the users are in all groups
         row = index // self.groups if self.share is not None and self.share.is_part else 0
         return (index + (self.groups * on_circle(row) >> 32)) % self.groups
 
-    # -- who publishes -----------------------------------------------------------------------------------------------
+    # -- publishers -----------------------------------------------------------------------------------------------
 
     def ordinal(self, index: int) -> int | None:
         """The user's number among the publishers, from 0; None: it does not publish."""
@@ -111,7 +111,7 @@ class Layout:
         return index if index < (self.share.count or 0) else None
 
     def quiet_ordinal(self, index: int) -> int | None:
-        """The member's number among those who do not publish, from 0; None: it publishes, or is no member."""
+        """The member's number among those who do not publish, from 0; None: it publishes, or is not a member."""
         if not self.is_member(index) or self.ordinal(index) is not None:
             return None
         if self.share is None:
@@ -127,7 +127,7 @@ class Layout:
         return Spread.of(share, self.members, derive(self.seed, "publishers"))
 
     def _place(self, index: int) -> int:
-        """The place of one of the first users in a row in which members of the same group stand together."""
+        """The place of one of the first users in a row in which members of the same group are adjacent."""
         if self.size is not None or (self.paired and self.users < 2 * self.groups):
             return index
         number, place = index % self.groups, index // self.groups
@@ -137,7 +137,7 @@ class Layout:
 
 
 def layout(settings: Settings, users: int) -> Layout:
-    """The topology of a run that begins with `users`: the options where given, else the scenario's default."""
+    """The topology of a run that begins with `users`: the options if given, else the scenario's defaults."""
     row = ROWS[settings.scenario]
     share, seed = settings.publishers or row.publishers, settings.seed
     if row.topology is not Topology.GROUPS:
@@ -160,7 +160,7 @@ def layout(settings: Settings, users: int) -> Layout:
 def publisher_count(settings: Settings, users: int) -> int:
     """How many publish: users, or in REST scenarios the senders that run beside them.
 
-    Of those that send to single users, `users` are all that they send to.
+    For senders to single users, `users` are all users that they send to.
     """
     row = ROWS[settings.scenario]
     if not row.needs_key:
@@ -174,8 +174,8 @@ def publisher_count(settings: Settings, users: int) -> int:
 class Spread:
     """`chosen` of `total` places, spread evenly (Bresenham's line, begun at `start`).
 
-    Exactly that number, and of every stretch of places, such as a group, its share to within one.
-    `endless`: and so on behind them.
+    Exactly that number is chosen, and of every range of places, such as a group, its share to within one. `endless`:
+    the pattern continues after them.
     """
 
     chosen: int
@@ -185,12 +185,14 @@ class Spread:
 
     @classmethod
     def of(cls, share: Share, total: int, chance: int) -> Spread:
-        """A number is spread over the first `total` places. A share goes on for ever, and has one of these at least:
-        of every number of places it has its part to within one."""
+        """A number is spread over the first `total` places. A share has no end, and gets at least one of these places.
+
+        Of every number of places it gets its part to within one.
+        """
         if share.fraction is None:
             return cls(share.of(total), total, chance % max(1, total))
         part = share.fraction
-        first_within = -(-part.denominator // part.numerator)  # the first chosen place comes no later, by itself
+        first_within = -(-part.denominator // part.numerator)  # the first chosen place comes no later anyway
         first = chance % max(1, min(total, first_within))
         return cls(part.numerator, part.denominator, first_within - first, endless=True)
 
@@ -210,6 +212,6 @@ class Spread:
 def on_circle(ordinal: int) -> int:
     """The place of an ordinal among 2^32 places in a circle.
 
-    Any number of them lie at nearly even distances (three-distance theorem), and neighbours far apart.
+    Any number of them are at nearly even distances (three-distance theorem), and neighbours are far apart.
     """
     return ordinal * _GOLDEN & _CIRCLE

@@ -1,9 +1,9 @@
 """Which users of a mix belong to which population: a pure function of (index, users, seed), the same in every process.
 
-Any prefix of a ramp has of each population its share, to within one user: the users are dealt as a real-time scheduler
-deals slots of a processor (P-fairness; Baruah, Cohen, Plaxton and Varvel, 1996, for one processor, where the earliest
-deadline first keeps every window). The dealing is read backwards, which keeps the windows too, and puts the few of a
-small population first: a host is there before those who listen to it.
+Any prefix of a ramp has each population's share, to within one user: users are assigned as a real-time scheduler
+assigns slots of a processor (P-fairness; Baruah, Cohen, Plaxton and Varvel, 1996, for one processor, where the earliest
+deadline first keeps every window). The sequence is read backwards, which keeps the windows too, and puts the few users
+of a small population first: a host is there before its listeners.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ MOST_POPULATIONS: Final = 100
 _LONGEST_TURN: Final = 1_000_000
 _EMPTY: Final = Share(count=0)
 _NOBODY: Final = 255
-"""In the array of populations: this user has none."""
+"""Marks a user without a population in the array of populations."""
 
 
 class Mixture:
-    """`sizes`: what each population asks for; `users`: how many there are to be in all. `counts`: the users of each.
+    """`sizes`: the requested size of each population; `users`: the total in the end. `counts`: the users of each.
 
-    More users than planned may come, and are dealt in the same proportions: shares go on; numbers beside shares are
-    filled up first, if there were too few users for them. Where all populations have numbers, these are weights.
-    Numbers alone and shares alone are dealt in one endless row, whatever is planned.
+    More users than planned may come, and are assigned in the same proportions: shares go on; numbers beside shares are
+    filled up first, if there were too few users for them. If all populations have numbers, these are weights. Only
+    numbers, or only shares, are assigned in one endless sequence, whatever is planned.
     """
 
     def __init__(self, sizes: Sequence[Share], users: int, seed: int) -> None:
@@ -57,14 +57,14 @@ class Mixture:
         self._more = self._dealt(sizes)
 
     def of(self, index: int) -> tuple[int, int] | None:
-        """The population of this user, and its number among that population's users; None: it has no population."""
+        """This user's population, and its number among that population's users; None: it has no population."""
         if index >= len(self._populations):
             self._deal(index + 1)
         population = self._populations[index]
         return None if population == _NOBODY else (population, self._locals[index])
 
     def index_of(self, population: int, local: int) -> int:
-        """The inverse of `of`, for the users that are planned. Raises IndexError for others."""
+        """The inverse of `of`, for planned users. Raises IndexError for others."""
         if local >= len(self._indices[population]):
             self._deal(self._planned)
         return self._indices[population][local]
@@ -106,17 +106,17 @@ class Mixture:
 
 
 def _turn(weights: Sequence[int], ranks: Mapping[int, int]) -> list[int]:
-    """Of so many each, read backwards."""
+    """The populations of this many users of each, read backwards."""
     turn = [*islice(earliest_deadlines(weights, ranks), sum(weights))]
     turn.reverse()
     return turn
 
 
 def _wanted(sizes: Sequence[Share], users: int) -> list[Fraction]:
-    """How many users each population wants, and last, how many have none; together they are all."""
+    """How many users each population wants, and last, how many users have none; together they are all."""
     numbers = sum(size.count or 0 for size in sizes)
     shares = sum((size.fraction or Fraction(0) for size in sizes), Fraction(0))
-    if not shares or numbers > users:  # numbers are weights, and of too few users the shares have nothing
+    if not shares or numbers > users:  # numbers are weights; with too few users the shares get none
         scale = Fraction(users, numbers) if numbers else Fraction(0)
         wanted = [Fraction(size.count or 0) * scale for size in sizes]
     else:
@@ -126,9 +126,9 @@ def _wanted(sizes: Sequence[Share], users: int) -> list[Fraction]:
 
 
 def _weights(sizes: Sequence[Share]) -> list[int]:
-    """In which proportion users are dealt, in lowest terms.
+    """The proportions in which users are assigned, in lowest terms.
 
-    By numbers where there are no shares, else by the shares alone. Those that have no population come last.
+    They are the numbers if there are no shares, else the shares alone. Users without a population come last.
     """
     shares = [size.fraction or Fraction(0) for size in sizes]
     if any(shares):
@@ -144,7 +144,7 @@ def _weights(sizes: Sequence[Share]) -> list[int]:
 def largest_remainders(wanted: Sequence[Fraction], total: int, ranks: Mapping[int, int]) -> list[int]:
     """Whole numbers that add up to `total`, each within one of what is wanted (Hamilton's method).
 
-    `ranks`: who comes first of those whose remainders are equal.
+    `ranks`: the order of those with equal remainders.
     """
     counts = [int(each) for each in wanted]
     left = total - sum(counts)
@@ -157,10 +157,10 @@ def largest_remainders(wanted: Sequence[Fraction], total: int, ranks: Mapping[in
 def earliest_deadlines(
     weights: Sequence[int], ranks: Mapping[int, int], ahead: Sequence[Fraction] | None = None
 ) -> Iterator[int]:
-    """Deals slots without end, so that after any number of them each has had its share to within one.
+    """Assigns slots without end, so that after any number of them each has had its share to within one.
 
-    Unit j of weight w of W may be dealt from floor(j W / w) on, and before ceil((j + 1) W / w). `ahead`: how much more
-    than its share each has had before.
+    Unit j of weight w of W may be assigned from floor(j W / w) on, and before ceil((j + 1) W / w). `ahead`: how much
+    more than its share each has had before.
     """
     whole = sum(weights)
     dealt: list[int | Fraction] = [0] * len(weights) if ahead is None else [*ahead]
@@ -169,7 +169,7 @@ def earliest_deadlines(
     ready: list[tuple[int, int, int]] = []
     slot = 0
     while waiting or ready:
-        if not ready:  # what was had before left too much to some: the first who is due again is next
+        if not ready:  # earlier slots gave some too much: the first that is due again is next
             slot = max(slot, waiting[0][0])
         while waiting and waiting[0][0] <= slot:
             _, at = heapq.heappop(waiting)

@@ -1,8 +1,8 @@
 """When messages are due: schedules that the service cannot slow down, and their inverse.
 
-The ledger asks "how many sequence numbers of that stream were due before t?" (`count_before`) on whatever
-worker the receivers are, so a schedule travels as a short tuple of integers and strings, its *description*,
-and no instant is logged. Instants are nanoseconds; the n-th message (from 0) of a description is due at
+The ledger asks "how many sequence numbers of that stream were due before t?" (`count_before`) on every worker with
+receivers, so a schedule travels as a short tuple of integers and strings, its *description*, and no instant is logged.
+Instants are nanoseconds; the n-th message (from 0) of a description is due at
 
     constant   first + floor(n * period)                      period = 1/rate, exact: nothing accumulates
     poisson    start + the sum of n + 1 exponential gaps       replayed from the seed
@@ -30,7 +30,7 @@ class Pacer(Protocol):
     """Gives the due times of one stream, in order."""
 
     def next_due(self) -> int:
-        """The next message's due time in ns; each call is one message further."""
+        """The next message's due time in ns; each call advances by one message."""
         ...
 
     def describe(self) -> tuple[object, ...]:
@@ -62,7 +62,7 @@ class ConstantPacer:
         return due
 
     def periods_until(self, number: int, at_ns: int) -> float:
-        """From `at_ns` to the due time of the message of this number."""
+        """The periods from `at_ns` to the due time of the message with this number."""
         return (self.first_ns - at_ns) * self._den / self._num + number
 
     def describe(self) -> tuple[object, ...]:
@@ -70,7 +70,7 @@ class ConstantPacer:
 
 
 class PoissonPacer:
-    """A Poisson process of `rate_per_s`: exponential gaps, also before the first one; `seed` repeats it."""
+    """A Poisson process of `rate_per_s`: exponential gaps, also before the first message; `seed` reproduces it."""
 
     __slots__ = ("_dues", "_mean_ns", "_seed", "next_due", "start_ns")
 
@@ -95,7 +95,7 @@ def _poisson_dues(start_ns: int, mean_ns: int, seed: int) -> Iterator[int]:
 
 
 class ClosedPacer:
-    """The closed loop: a message is due when the previous one has come back, so the caller says when.
+    """The closed loop: a message is due when the previous one is back, so the caller provides the instants.
 
     Keeps at most `limit` checkpoints (sequence number, due time), every `stride`-th message, the stride doubling as the
     run grows: `count_before` is exact at checkpoints and off by less than the stride between them.
@@ -113,7 +113,7 @@ class ClosedPacer:
         self._dues: list[int] = []
 
     def came_back(self, at_ns: int) -> int:
-        """The previous message is back (or given up) at `at_ns`, which is when the next one is due: that instant."""
+        """The previous message is back (or given up) at `at_ns`; returns that instant, at which the next one is due."""
         count = self._count
         if count % self._stride == 0:
             self._seqs.append(count)
@@ -126,7 +126,7 @@ class ClosedPacer:
         return at_ns
 
     def next_due(self) -> int:
-        """As any pacer: the first message, due at the start. Whoever knows when one came back asks `came_back`."""
+        """The first message, due at the start. A caller that knows when one came back calls `came_back` instead."""
         return self.came_back(self._start_ns)
 
     def describe(self) -> tuple[object, ...]:
@@ -140,7 +140,7 @@ class ClosedPacer:
 def make_pacer(
     arrival: str, start_ns: int, rate_per_s: Fraction | None, *, phase: float = 0.0, seed: int = 0
 ) -> ConstantPacer | PoissonPacer | ClosedPacer:
-    """The pacer of `--wps-arrival` at a rate; None is `--wps-rate max`, the closed loop."""
+    """The pacer of `--wps-arrival` at a rate; None: `--wps-rate max`, the closed loop."""
     if rate_per_s is None:
         return ClosedPacer(start_ns)
     if arrival == "poisson":
@@ -162,7 +162,7 @@ def counter(description: Description) -> Callable[[int], int]:
 
 
 def count_before(description: Description, t_ns: int) -> int:
-    """How many messages of the described schedule are due before `t_ns`. ValueError: no description."""
+    """How many messages of the described schedule are due before `t_ns`. Raises ValueError for anything else."""
     return counter(description)(t_ns)
 
 
@@ -206,7 +206,7 @@ class Schedule:
         self.switch(0, pacer)
 
     def switch(self, first_seq: int, pacer: Pacer) -> None:
-        """From `first_seq` on, `pacer` tells. What the old one had given from there on is forgotten."""
+        """From `first_seq` on, `pacer` gives the instants. What the old one gave from there on is discarded."""
         while self._segments and self._segments[-1][0] >= first_seq:
             self._segments.pop()
         self._segments.append((first_seq, pacer))
@@ -218,7 +218,7 @@ class Schedule:
         return self._pacer
 
     def left_of_period(self, seq: int, at_ns: int) -> float | None:
-        """Which part of a period lies between `at_ns` and the due time of `seq`; None: the present pacer has none."""
+        """The part of a period between `at_ns` and the due time of `seq`; None: the present pacer has no periods."""
         pacer = self._pacer
         if not isinstance(pacer, ConstantPacer):
             return None

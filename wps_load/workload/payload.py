@@ -1,6 +1,6 @@
 """What messages carry: sizes, mixes, samples from a file.
 
-All is prepared before the run; nothing is made per message.
+Everything is prepared before the run; nothing is generated per message.
 
     mix  = part *("," part)        part = SIZE ["*" WEIGHT] [":compressible"]        512B*9,16KiB*1
 
@@ -33,9 +33,7 @@ STAMP_TEXT_BYTES = 40
 STAMP_BINARY_BYTES = 30
 MIN_BYTES = 64
 MAX_BYTES = 1024 * 1024
-"""A whole WebSocket message may have 1 MiB, envelope and base64 included (service limit); checked by
-`wire_bytes`.
-"""
+"""The largest WebSocket message: 1 MiB with envelope and base64 (service limit); `wire_bytes` checks it."""
 MIX_ALLOWED = f"{SIZE_ALLOWED}, at least 64B and at most 1MiB, or a weighted mix such as 512B*9,16KiB*1"
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -49,7 +47,7 @@ _COPIED_BYTES = 1024
 
 @dataclass(frozen=True, slots=True)
 class PayloadPart:
-    """One kind of generated message, `weight` times in the sum of all weights."""
+    """One kind of generated message, with its weight among all weights."""
 
     size_bytes: int
     weight: int = 1
@@ -57,7 +55,7 @@ class PayloadPart:
 
 
 def parse_mix(text: str) -> tuple[PayloadPart, ...]:
-    """A size or a weighted mix; ValueError says what is allowed."""
+    """Reads a size or a weighted mix. Raises ValueError, which says what is allowed."""
     found: list[PayloadPart] = []
     for part in parts(text):
         match = _PART.fullmatch(part)
@@ -80,7 +78,7 @@ def mean_bytes(mix: Iterable[PayloadPart]) -> float:
 
 
 def wire_bytes(size: int, data_type: str, protocol: str) -> int:
-    """The largest that a frame's payload may become: base64 in JSON subprotocols, and the envelope."""
+    """The largest possible payload of a frame: with base64 in JSON subprotocols, and the envelope."""
     traits = TRAITS[protocol]
     return traits.encoded_bytes(size, data_type) + (_ENVELOPE_BYTES if traits.enveloped else 0)
 
@@ -94,9 +92,9 @@ class Filler:
     size_bytes: int
 
     def wrap(self, stamp: bytes) -> bytes:
-        """The data as the codec wants it.
+        """The data as the codec needs them.
 
-        Raw, or for a JSON envelope the inside of the string (text, binary) or the value (json).
+        They are raw or, for a JSON envelope, the inside of the string (text, binary) or the value (json).
         """
         return self.head + stamp + self.tail
 
@@ -121,22 +119,22 @@ class PayloadPlan:
 
     @classmethod
     def generated(cls, mix: Iterable[PayloadPart], data_type: str, *, envelope: bool, seed: int) -> PayloadPlan:
-        """Made-up content of the asked sizes."""
+        """Generated content of the requested sizes."""
         mix = tuple(mix)
         fillers = [_generated(part, data_type, envelope, derive(seed, "pad", at)) for at, part in enumerate(mix)]
         return cls(fillers, [part.weight for part in mix], data_type=data_type, envelope=envelope, seed=seed)
 
     @classmethod
     def from_samples(cls, samples: Iterable[bytes], data_type: str, *, envelope: bool, seed: int) -> PayloadPlan:
-        """Content from a file's lines, see `read_samples`; all lines equally often."""
+        """Content from a file's lines (see `read_samples`); all lines occur equally often."""
         fillers = [_sample(line, data_type, envelope) for line in samples]
         return cls(fillers, [1] * len(fillers), data_type=data_type, envelope=envelope, seed=seed)
 
     def around(self, encode: Callable[[bytes], bytes]) -> tuple[bytes, bytes] | None:
-        """What `encode` makes of the bytes before and behind the stamp, where that is the same for all messages.
+        """The result of `encode` before and after the stamp, if it is the same for all messages.
 
-        None: there are several contents, or long ones, of which not each publisher shall have a copy, or the stamp does
-        not stay as it is (base64).
+        None: there are several contents, or long ones (each publisher would have a copy), or the stamp does not stay as
+        it is (base64).
         """
         if len(self.fillers) > 1 or self.fillers[0].size_bytes > _COPIED_BYTES:
             return None
@@ -145,21 +143,21 @@ class PayloadPlan:
         return (before, behind) if found else None
 
     def endings(self) -> tuple[bytes, ...]:
-        """What texts of this run end in behind their stamps, as `Filler.wrap` writes it."""
+        """What texts of this run end with after their stamps, as `Filler.wrap` writes it."""
         return tuple(dict.fromkeys(filler.tail for filler in self.fillers))
 
     @property
     def usual_length(self) -> int:
-        """`len` of every message's data as a receiver gets them, where there is one content only; else -1."""
+        """The `len` of every message's data as a receiver gets them, if there is only one content; else -1."""
         return self._body_of(self.fillers[0])[1] if len(self.fillers) == 1 else -1
 
     def intact(self, stream: int, seq: int, data: object) -> bool:
-        """Whether data that came as message `seq` of `stream` are what was sent, but for the stamp.
+        """Whether data that came as message `seq` of `stream` are what was sent, apart from the stamp.
 
-        `data`: str, bytes, or a JSON object; an object's text too.
+        `data`: str, bytes, or a JSON object; also an object's text.
         """
         body = self._body_of(self.choose(stream, seq))[0]
-        if isinstance(data, bytes) and self._data_type != "binary":  # a text as MQTT 3.1.1 shows it
+        if isinstance(data, bytes) and self._data_type != "binary":  # MQTT 3.1.1 delivers texts as bytes
             data = data.decode(errors="replace")
         if isinstance(body, dict):
             try:
@@ -172,7 +170,7 @@ class PayloadPlan:
         return isinstance(data, bytes) and data[STAMP_BINARY_BYTES:] == body
 
     def _body_of(self, filler: Filler) -> tuple[object, int]:
-        """What stands beside the stamp as a receiver sees it (an object with an empty stamp), and `len` of it all."""
+        """The content beside the stamp as a receiver sees it (an object with an empty stamp), and the total `len`."""
         found = self._bodies.get(id(filler))
         if found is None:
             found = self._bodies[id(filler)] = self._make_body(filler)
@@ -200,7 +198,7 @@ def _shuffled(fillers: tuple[Filler, ...], weights: list[int], seed: int) -> lis
         return deck[:1]
     shuffle = random.Random(seed).shuffle
     table: list[Filler] = []
-    while len(table) < _TABLE:  # deck by deck, so that no stretch strays far from the weights
+    while len(table) < _TABLE:  # deck by deck, so that no range strays far from the weights
         shuffle(deck)
         table += deck
     return table
@@ -210,7 +208,7 @@ def _generated(part: PayloadPart, data_type: str, envelope: bool, seed: int) -> 
     size = part.size_bytes
     if data_type == "binary":
         raw = _pad(size - STAMP_BINARY_BYTES, part.compressible, seed, alphabet=bytes(range(256)))
-        # 30 bytes are exactly 40 characters of base64, so stamp and pad may be encoded apart.
+        # 30 bytes are exactly 40 characters of base64, so stamp and pad may be encoded separately.
         return Filler(b"", base64.b64encode(raw) if envelope else raw, size)
     if data_type == "json":
         around = len(_JSON_HEAD) + STAMP_TEXT_BYTES + len(_JSON_MIDDLE) + len(_JSON_TAIL)
@@ -228,11 +226,11 @@ def _pad(length: int, compressible: bool, seed: int, alphabet: bytes = _ALPHABET
 
 
 def read_samples(content: bytes, data_type: str) -> tuple[bytes, ...]:
-    """A payload file's lines (binary: base64, returned decoded), judged.
+    """Reads and checks a payload file's lines (binary: base64, returned decoded).
 
     ValueError names the first wrong line.
 
-    Text and binary lose their first 40 characters or 30 bytes to the stamp; JSON objects get a first member `wps`.
+    The stamp replaces the first 40 characters or 30 bytes of text and binary; JSON objects get a first member `wps`.
     """
     samples: list[bytes] = []
     if content.startswith(codecs.BOM_UTF8):
@@ -286,7 +284,7 @@ def _sample(line: bytes, data_type: str, envelope: bool) -> Filler:
         tail = b'"' + (b"" if rest == b"}" else b",") + rest
         return Filler(_JSON_HEAD, tail, len(_JSON_HEAD) + STAMP_TEXT_BYTES + len(tail))
     cut = STAMP_TEXT_BYTES
-    while cut < len(line) and line[cut] & 0xC0 == 0x80:  # never through a character; its bytes become spaces
+    while cut < len(line) and line[cut] & 0xC0 == 0x80:  # never inside a character; its bytes become spaces
         cut += 1
     text = " " * (cut - STAMP_TEXT_BYTES) + line[cut:].decode()
     return Filler(b"", json.dumps(text, ensure_ascii=False)[1:-1].encode() if envelope else text.encode(), len(line))

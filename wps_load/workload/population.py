@@ -1,8 +1,8 @@
 """Who is who: a connection's role as a pure function of (index, users, seed), the same in one process and in eight.
 
-Locust has no global index; the master hands out dense ones. Words (stream, audience): docs/architecture.md.
-In a mix the role depends on the user's number among those of its population (`mixture`); names of users, streams and
-audiences are made of numbers that no two populations share.
+Locust has no global index; the master assigns dense ones. docs/architecture.md explains the words stream and audience.
+In a mix the role depends on the user's number within its population (`mixture`); names of users, streams and audiences
+contain numbers that no two populations share.
 """
 
 from __future__ import annotations
@@ -20,16 +20,19 @@ from wps_load.workload.seeding import derive
 from wps_load.workload.values import Share
 
 INDEX_BITS = 22
-"""A user's index has so many bits. A group's audience is its number above which its population's number stands."""
+"""The bits of a user's index. A group's audience is its number, with its population's number in the bits above."""
 INDEX_MASK = (1 << INDEX_BITS) - 1
 USER_BASE = 1 << 30
-"""Audience of one user: this + the user's index. The stream of a REST sender to one user also has the number of the
-sender's population, above the index."""
+"""The audience of one user is this + the user's index.
+
+The stream of a REST sender to one user also has the number of the sender's population, above the index.
+"""
 EVERYBODY = 1 << 31
-"""Audience of everybody in the first hub, + 1 of the second; the stream of REST sender k to everybody is this + k, with
-its population's number above the sender's."""
+"""The audience of everybody in the first hub, + 1 in the second; the stream of REST sender k to everybody is this + k,
+with its population's number above the sender's.
+"""
 SENDER_BITS = 24
-"""A REST sender's number has so many bits."""
+"""The bits of a REST sender's number."""
 EVENT_NAME = "echo"
 
 
@@ -37,7 +40,7 @@ EVENT_NAME = "echo"
 class Publication:
     """What a user publishes.
 
-    `kind`: as of `Scenario.kind_of_publication`; `name`: group or event. `ordinal`: the publisher's number among the
+    `kind`: as in `Scenario.kind_of_publication`; `name`: group or event. `ordinal`: the publisher's number among the
     publishers, from 0, for `phase`.
     """
 
@@ -53,8 +56,8 @@ class Publication:
 class Role:
     """One connection's part.
 
-    `groups`: names to join, `group_audiences` their numbers in the same order; `audiences`: all that it receives.
-    `slow`: it reads at the speed of `--wps-slow`. `stays`: when users are to leave, others leave first.
+    `groups`: names to join, `group_audiences`: their numbers in the same order; `audiences`: all that it receives.
+    `slow`: it reads at the speed of `--wps-slow`. `stays`: if users are to leave, others leave first.
     """
 
     index: int
@@ -67,7 +70,7 @@ class Role:
 
     @property
     def sources(self) -> frozenset[str | None]:
-        """The groups that messages to it may be of; None: of no group."""
+        """The groups that its messages may belong to; None: no group."""
         directly = len(self.audiences) > len(self.groups) or not self.groups
         return frozenset((*self.groups, *((None,) if directly else ())))
 
@@ -76,8 +79,8 @@ class Role:
 class RestStream:
     """What a REST sender sends to one target. `kind`: `user` or `all`; `name`: the user's id, "" for all.
 
-    `share` of the sender's rate goes here; `phase` (of this stream's own interval) makes the sender's streams
-    together a round robin at even distances.
+    `share`: the part of the sender's rate that goes here; `phase` (of this stream's own interval) makes the sender's
+    streams together a round robin at even distances.
     """
 
     stream: int
@@ -90,7 +93,7 @@ class RestStream:
 
 @dataclass(frozen=True, slots=True)
 class Listened:
-    """The population that another listens to: whose groups its members join. `users`: how many it begins with."""
+    """The population that another listens to: its members join that one's groups. `users`: how many it begins with."""
 
     settings: Settings
     users: int
@@ -102,8 +105,8 @@ class Listened:
 class Hosts:
     """How many users a population that is listened to has had.
 
-    When the listener came, as a pure function of the listener's index, and so far at most, of which groups are those
-    that all listeners join.
+    The first number, when the listener came, is a pure function of the listener's index; the second is the maximum so
+    far. Groups between the two are those that all listeners join.
     """
 
     then: int
@@ -112,11 +115,11 @@ class Hosts:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Where a population stands in its run. The default is that of the only population of a run.
+    """A population's place in its run. The default is that of the only population of a run.
 
-    `number`: its place among them. `label`: in its groups' names. `listens`: whose groups its members join.
-    `everybody`: the audience of those REST senders who reach all in its hub; None if there are none. `addressed`: REST
-    senders send to its users one by one.
+    `number`: its place among the populations. `label`: the part of its groups' names. `listens`: the population whose
+    groups its members join. `everybody`: the audience of the REST senders who reach all in its hub; None if there are
+    none. `addressed`: REST senders send to its users one by one.
     """
 
     number: int = 0
@@ -127,7 +130,7 @@ class Standing:
 
 
 def standing_alone(settings: Settings) -> Standing:
-    """Of the only population of a run."""
+    """The place of the only population of a run."""
     topology = ROWS[settings.scenario].topology
     everybody = EVERYBODY if topology is Topology.REST_ALL else None
     return Standing(everybody=everybody, addressed=topology is Topology.REST_USERS)
@@ -145,11 +148,11 @@ def role(
 ) -> Role:
     """The part of user `local` of the `users` of its population.
 
-    Pure: same arguments, same role, on every worker.
+    Pure: the same arguments give the same role on every worker.
 
-    `index`: its number in the run, the same where there is one population only. `hosts`: of the population that its
-    own listens to; None: those that the run begins with. With more of them a user joins more groups, and nothing
-    else of its part changes.
+    `index`: its number in the run, which is the same if there is only one population. `hosts`: of the population that
+    its own listens to; None: those that the run begins with. With more of them a user joins more groups, and nothing
+    else in its part changes.
     """
     index = local if index is None else index
     standing = standing_alone(settings) if standing is None else standing
@@ -169,7 +172,7 @@ def role(
         if row.topology is not Topology.GROUPS or standing.listens is None:
             groups = own + groups
             choice = own
-        else:  # those who listen to others have no groups of their own
+        else:  # listeners have no groups of their own
             then = None if hosts is None else Hosts(hosts.then, 0)
             choice = _listened_groups(settings, standing, local, then)
         if choice:
@@ -197,7 +200,7 @@ def _own_groups(row: Scenario, plan: Layout, standing: Standing, local: int) -> 
 
 
 def _listened_groups(settings: Settings, standing: Standing, local: int, hosts: Hosts | None) -> list[tuple[str, int]]:
-    """Label and audience of each group of another population that a user joins: all, or so many of them in turn."""
+    """Label and audience of each group of another population that a user joins: all, or this many of them in turn."""
     listened = standing.listens
     if listened is None:
         return []
@@ -214,7 +217,7 @@ def _listened_groups(settings: Settings, standing: Standing, local: int, hosts: 
 def group_count(settings: Settings, users: int, come: int = 0) -> int:
     """How many groups the users of a population publish to; 0: it has none.
 
-    `come`: so many users it has had, if those are more than the `users` that it began with.
+    `come`: how many users it has had, if more than the `users` that it began with.
     """
     if not ROWS[settings.scenario].publishes_to_groups(settings.protocol):
         return 0
@@ -227,7 +230,7 @@ def group_audience(population: int, number: int) -> int:
 
 
 def population_of_stream(stream: int) -> int | None:
-    """The number of the population whose REST sender has this stream; None: it is a user's."""
+    """The number of the population whose REST sender has this stream; None: it is a user's stream."""
     if stream >= EVERYBODY:
         return stream - EVERYBODY >> SENDER_BITS
     return stream - USER_BASE >> INDEX_BITS if stream >= USER_BASE else None
@@ -238,9 +241,9 @@ def user_name(run_id: str, index: int) -> str:
 
 
 def group_name(run_id: str, number: int, label: str = "") -> str:
-    """The names of a run's groups, which carry its id: two runs in one hub do not hear each other.
+    """The name of a group, which contains the run's id, so that two runs in one hub do not hear each other.
 
-    In a mix they carry the name of their population too.
+    In a mix it also contains the name of its population.
     """
     return f"{run_id}-{label}-g{number}" if label else f"{run_id}-g{number}"
 
@@ -261,7 +264,7 @@ def _publication(
 
 
 def _stays(plan: Layout, publication: Publication | None) -> bool:
-    """A number of publishers stays that number: of users that are to leave, the others leave first."""
+    """Whether the user stays: a fixed number of publishers stays the same, so other users leave first."""
     return publication is not None and plan.share is not None and plan.share.count is not None
 
 
@@ -279,8 +282,8 @@ def _is_slow(slow: SlowPlan, plan: Layout, index: int) -> bool:
 def phase(ordinal: int) -> float:
     """Where in its interval publisher `ordinal` begins, 0 <= phase < 1.
 
-    Multiples of the golden ratio: however many publishers there are at a time, their messages are due at
-    nearly even distances (three-distance theorem), and neighbours in a group are far apart.
+    Phases are multiples of the golden ratio: with any number of publishers, their messages are due at nearly even
+    distances (three-distance theorem), and neighbours in a group are far apart.
     """
     return on_circle(ordinal) / 2**32
 
@@ -293,7 +296,7 @@ def rest_streams(
     targets: Sequence[int],
     standing: Standing | None = None,
 ) -> tuple[RestStream, ...]:
-    """What REST sender `sender` of `senders` sends: to all, or to the users of its own in turn.
+    """What REST sender `sender` of `senders` sends: to all, or to its own users in turn.
 
     `targets`: the indices of the users that all senders of the population send to.
     """

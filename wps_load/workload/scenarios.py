@@ -53,13 +53,13 @@ _USE_CASES = {
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One row.
+    """One row of the table.
 
-    `publishers` and the group defaults hold where the option is not given; None: the option has no use.
+    `publishers` and the group defaults apply if the option is not given; None: the scenario does not use the option.
 
-    `metrics`: the latencies that it is about, the most telling first. `guide`: the row of Azure's performance guide
-    that the ready file in configs/ reproduces, if there is one. `priced_as`: the guide's use case by whose rows the
-    load is sized, where that is not the usual one of the topology.
+    `metrics`: the latencies that it is about, the most informative first. `guide`: the row of Azure's performance guide
+    that the ready file in configs/ reproduces, if there is one. `priced_as`: the guide's use case whose rows give the
+    size of the load, if that is not the usual one of the topology.
     """
 
     name: str
@@ -77,30 +77,30 @@ class Scenario:
     cut: str = ""
     slow: str = ""
     stream_length: str = ""
-    """Messages are the fragments of streams, each so long; where groups have a size, one member of each publishes."""
+    """Messages are the fragments of streams of this length; if groups have a size, one member of each publishes."""
     rate: str = "1"
     payload: str = "2KiB"
     by_event: bool = False
-    """Users publish by an event that the event handler answers, even where the protocol has groups."""
+    """Users publish by an event that the event handler answers, even if the protocol has groups."""
     invokes: bool = False
-    """These events are invocations: the answer is the call's own (`invoke`), and no message."""
+    """These events are invocations: the answer is the call's own (`invoke`), not a message."""
     qos: str = "0"
-    """Of MQTT clients. Above 0 a session also keeps what is published while its client is disconnected."""
+    """The QoS of MQTT clients. Above 0 a session also keeps what is published while its client is disconnected."""
     acks: bool = False
-    """Publications are acknowledged whatever `--wps-ack` says: what was in flight can be sent again."""
+    """Publications are acknowledged whatever `--wps-ack` says, so that messages in flight can be sent again."""
 
     @property
     def needs_key(self) -> bool:
-        """REST calls are signed with the access key, which a Client URL or a negotiate endpoint does not give."""
+        """Whether REST calls need the access key, which a Client URL or negotiate endpoint does not provide."""
         return self.topology in (Topology.REST_USERS, Topology.REST_ALL)
 
     @property
     def use_case(self) -> str | None:
-        """The use case of Azure's performance guide that is nearest to it; None: connections alone decide."""
+        """The nearest use case of Azure's performance guide; None: connections alone decide."""
         return self.priced_as or _USE_CASES.get(self.topology)
 
     def own_defaults(self, protocol: str) -> dict[str, str]:
-        """By flag, the texts of the options whose defaults depend on the scenario; empty: it has no use for them."""
+        """By flag, the texts of the options whose defaults depend on the scenario; empty: it does not use them."""
         return {
             "--wps-qos": self.qos if protocol in MQTTS else "0",
             "--wps-rate": self.rate,
@@ -113,7 +113,7 @@ class Scenario:
 
     @property
     def streams(self) -> bool:
-        """Messages are the fragments of streams."""
+        """Whether messages are the fragments of streams."""
         return bool(self.stream_length)
 
     @property
@@ -125,7 +125,7 @@ class Scenario:
         return self.topology in (Topology.OWN, Topology.GROUPS)
 
     def kind_of_publication(self, protocol: str) -> PublishKind | Literal["raw"]:
-        """What a user publishes. `raw`: a simple client's frame, which the service makes an event of."""
+        """What a user publishes. `raw`: a simple client's frame, which the service turns into an event."""
         if self.publishes_to_groups(protocol):
             return "stream" if self.streams else "group"
         if not TRAITS[protocol].enveloped:
@@ -133,11 +133,11 @@ class Scenario:
         return "invoke" if self.invokes else "event"
 
     def publishes_to_groups(self, protocol: str) -> bool:
-        """Users join groups and publish to them."""
+        """Whether users join groups and publish to them."""
         return self.users_publish and TRAITS[protocol].enveloped and not (self.by_event or self.invokes)
 
     def calls_handler(self, protocol: str) -> bool:
-        """Each message of a user is an event, which the event handler answers."""
+        """Whether each message of a user is an event, which the event handler answers."""
         return self.users_publish and not self.publishes_to_groups(protocol)
 
 
@@ -221,9 +221,9 @@ SCENARIOS: dict[str, Scenario] = {
 }  # fmt: skip
 
 LISTENER = "listener"
-"""What members of a mix play who hear another population and do nothing else."""
+"""The scenario of a mix's members who hear another population and do nothing else."""
 LOCUSTFILE = "locustfile"
-"""What a run is called after whose users have tasks of their own instead of a scenario."""
+"""The name of a run whose users have tasks of their own instead of a scenario."""
 ROWS: Mapping[str, Scenario] = {
     **SCENARIOS,
     LISTENER: Scenario(LISTENER, Topology.SILENT, PROTOCOLS, ("delivery",), slo=_DELIVERY_SLO),
@@ -246,7 +246,7 @@ def default_roles(scenario: str, protocol: str) -> tuple[str, ...]:
 
 
 def latencies_of(scenario: str, protocol: str, *, ack: bool = False, no_echo: bool = False) -> tuple[str, ...]:
-    """The latencies of messages that a run of this scenario can have, the most telling first; of silent ones none."""
+    """The latencies of messages that a run of this scenario can have, the most informative first."""
     having = metrics_of(scenario, protocol, ack=ack, no_echo=no_echo)
     own = tuple(name for name in ROWS[scenario].metrics if name in having)
     return (*own, *(("publish_ack",) if "publish_ack" in having else ()))

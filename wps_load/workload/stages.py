@@ -70,9 +70,9 @@ class Stages:
     def tick(
         self, elapsed_s: float, *, users: int, spawn_rate: float, run_time_s: float | None = None
     ) -> tuple[int, float] | None:
-        """What a LoadTestShape's `tick` answers: users and spawn rate, None for the end.
+        """The answer of a LoadTestShape's `tick`: users and spawn rate; None for the end.
 
-        `users`: `-u`, which holds while the rate is what changes. `run_time_s`: `-t`, which Locust leaves to the shape.
+        `users`: `-u`, which applies while the rate changes. `run_time_s`: `-t`, which Locust leaves to the shape.
         """
         if run_time_s is not None and elapsed_s >= run_time_s:
             return None
@@ -84,7 +84,7 @@ class Stages:
 
 @dataclass(frozen=True, slots=True)
 class CapacityRange:
-    """Where a capacity search looks: `variable` (`users` or total `rate`) from `low` to `high`."""
+    """The range of a capacity search: `variable` (`users` or total `rate`) from `low` to `high`."""
 
     variable: Variable
     low: int

@@ -1,4 +1,4 @@
-"""Who hears whom in a run of several populations: whose groups are joined, whose broadcasts reach whom. Pure."""
+"""Who hears whom in a run of several populations: whose groups they join, and whom broadcasts reach. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wps_load.workload.scenarios import ROWS, Topology
 
 
 class Member(Settings, Protocol):
-    """What of a `Population` decides who hears whom. `name` is empty where a run has one population only."""
+    """The part of a `Population` that decides who hears whom. `name` is empty if a run has only one population."""
 
     @property
     def name(self) -> str: ...
@@ -28,7 +28,7 @@ def listened_by(populations: Sequence[Member], number: int) -> int | None:
 
 
 def standings(populations: Sequence[Member], counts: Sequence[int]) -> tuple[Standing, ...]:
-    """Of each population. `counts`: how many users each has."""
+    """The place of each population. `counts`: the users of each."""
     hubs = list(dict.fromkeys(each.hub for each in populations))
     loud = {each.hub for each in populations if _topology(each) is Topology.REST_ALL}
     found = []
@@ -53,7 +53,7 @@ def _listened(populations: Sequence[Member], counts: Sequence[int], number: int 
 
 
 def has_groups(population: Member) -> bool:
-    """Its users publish to groups of their own, which others may join."""
+    """Whether its users publish to groups of their own, which others may join."""
     row = ROWS[population.scenario]
     listens = population.listens_to is not None and row.topology is Topology.GROUPS
     return row.publishes_to_groups(population.protocol) and not listens
@@ -73,7 +73,7 @@ def publishers_of(populations: Sequence[Member], counts: Sequence[int], number: 
 
 
 def senders_to(populations: Sequence[Member], number: int) -> tuple[int, ...]:
-    """The populations whose messages may arrive at members of this one, its own among them."""
+    """The populations whose messages may arrive at members of this one, including its own."""
     return tuple(at for at in range(len(populations)) if _reaches(populations, at, number))
 
 
@@ -82,7 +82,7 @@ def _reaches(populations: Sequence[Member], sender: int, receiver: int) -> bool:
     row = ROWS[one.scenario]
     if row.topology is Topology.REST_ALL:
         return one.hub == other.hub
-    if row.topology is Topology.TASKS:  # whoever joins the groups that they name
+    if row.topology is Topology.TASKS:  # everybody who joins the groups that they name
         return _topology(other) is Topology.TASKS and one.hub == other.hub
     if row.topology is Topology.REST_USERS:
         return receiver in addressed_by(populations, sender)

@@ -1,8 +1,9 @@
 """The small grammars of option values: text in, integers out.
 
-Each raises ValueError saying what is allowed.
+Each function raises ValueError, which says what is allowed.
 
-Integers and exact fractions, never floats: a rate of 0.1/s is 1/10, and a schedule made from it does not drift.
+Results are integers and exact fractions, never floats: a rate of 0.1/s is 1/10, and a schedule made from it does not
+drift.
 """
 
 from __future__ import annotations
@@ -35,19 +36,19 @@ SHARE_ALLOWED = "a whole number or a share such as 10%"
 
 
 def parts(text: str) -> Iterator[str]:
-    """The comma-separated parts of a list, stripped, empty ones left out."""
+    """The comma-separated parts of a list, stripped, without empty ones."""
     return (part for raw in text.split(",") if (part := raw.strip()))
 
 
 def number(text: str) -> Fraction:
-    """A decimal number without sign or exponent, exact."""
+    """Reads a decimal number without sign or exponent, exactly."""
     if not re.fullmatch(_NUMBER, text.strip(), re.ASCII):
         raise ValueError("a number such as 5 or 0.5")
     return Fraction(text.strip())
 
 
 def duration_ns(text: str) -> int:
-    """`1us`, `250ms`, `5s`, `2m`, `1h`, also joined (`1h30m`), and `0`; nanoseconds."""
+    """Reads `1us`, `250ms`, `5s`, `2m`, `1h`, also joined (`1h30m`), and `0`, as nanoseconds."""
     text = text.strip()
     if text == "0":
         return 0
@@ -57,7 +58,7 @@ def duration_ns(text: str) -> int:
 
 
 def positive_duration_ns(text: str) -> int:
-    """A duration above zero, nanoseconds."""
+    """Reads a duration above zero, as nanoseconds."""
     value = duration_ns(text)
     if value == 0:
         raise ValueError(f"{DURATION_ALLOWED}, above zero")
@@ -65,7 +66,7 @@ def positive_duration_ns(text: str) -> int:
 
 
 def size_bytes(text: str) -> int:
-    """`64B`, `2KiB` (1,024), `16KB` (1,000), `1MB`, `1MiB`; a number alone is bytes."""
+    """Reads `64B`, `2KiB` (1,024), `16KB` (1,000), `1MB`, `1MiB`; a number alone is bytes."""
     match = _SIZE.fullmatch(text.strip())
     unit = _BYTES.get(match[2].lower()) if match else None
     if match is None or unit is None or (size := Fraction(match[1]) * unit).denominator != 1:
@@ -74,7 +75,7 @@ def size_bytes(text: str) -> int:
 
 
 def whole(text: str, low: int = 1, high: int | None = None) -> int:
-    """A whole number from `low` to `high`."""
+    """Reads a whole number from `low` to `high`."""
     text = text.strip()
     allowed = f"a whole number from {low} to {high:,}" if high is not None else f"a whole number of at least {low}"
     if not (text.isascii() and text.isdigit()) or int(text) < low or (high is not None and int(text) > high):
@@ -83,7 +84,7 @@ def whole(text: str, low: int = 1, high: int | None = None) -> int:
 
 
 def rate(text: str) -> Fraction:
-    """Messages per second, above zero: `5`, `0.1`, also `5/s`."""
+    """Reads messages per second, above zero: `5`, `0.1`, also `5/s`."""
     allowed = "messages per second above zero, such as 5 or 0.1"
     try:
         value = number(text.strip().removesuffix("/s"))
@@ -96,7 +97,7 @@ def rate(text: str) -> Fraction:
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """How many of a whole: a number, or a fraction of it. Exactly one of the two is set."""
+    """A part of a whole: a number, or a fraction of it. Exactly one of the two is set."""
 
     count: int | None = None
     fraction: Fraction | None = None
@@ -116,11 +117,14 @@ class Share:
 
     @property
     def is_part(self) -> bool:
-        """A fraction of the whole, and not all of it."""
+        """Whether it is a fraction of the whole, and not all of it."""
         return self.fraction is not None and self.fraction < 1
 
     def of(self, total: int) -> int:
-        """At most `total`. A fraction rounds to the nearest (half up), and to at least one of a total that is not 0."""
+        """The part of `total`, at most all of it.
+
+        A fraction rounds to the nearest (half up), and to at least one unless `total` is 0.
+        """
         if self.count is not None:
             return min(self.count, total)
         assert self.fraction is not None
