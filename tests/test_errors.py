@@ -16,7 +16,7 @@ ENDS = [
     (
         ConnectionLost(1002, "masked frame from the server", EndedBy.PROTOCOL),
         "protocol_error_1002",
-        "wps-load ended the connection (code 1002), as what came breaks the protocol: masked frame from the server",
+        "wps-load ended the connection (code 1002), because the peer broke the protocol: masked frame from the server",
     ),
     (
         ConnectionLost(1011, "internal error", EndedBy.BUG),

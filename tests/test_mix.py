@@ -74,7 +74,7 @@ def one(line: str, name: str = "a") -> str:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("[[population]\n", "chat.toml: TOML, which this is not: "),
+        ("[[population]\n", "chat.toml: TOML, but this is not: "),
         ("", "chat.toml, population: at least one [[population]] table"),
         ("[population]\nname = 'a'\n", "chat.toml, population: at least one [[population]] table"),
         ("population = []", "chat.toml, population: at least one [[population]] table"),
@@ -86,9 +86,9 @@ def one(line: str, name: str = "a") -> str:
         (one("").replace("1", "-1"), "chat.toml, population a, users '-1': a number of users, or a share"),
         (one("").replace("1", "1.5"), "chat.toml, population a, users '1.5': a number of users, or a share"),
         (one("raet = 5"), "chat.toml, population a, raet: did you mean rate? A population has name, users,"),
-        (one("wps-rate = 5"), "chat.toml, population a, wps-rate: it is called rate here"),
-        (one("data_type = 'json'"), "chat.toml, population a, data_type: it is called data-type here"),
-        (one("settle = '5s'"), "chat.toml, population a, settle: it holds for the whole run: give --wps-settle"),
+        (one("wps-rate = 5"), "chat.toml, population a, wps-rate: in this file it is rate"),
+        (one("data_type = 'json'"), "chat.toml, population a, data_type: in this file it is data-type"),
+        (one("settle = '5s'"), "chat.toml, population a, settle: it applies to the whole run: give --wps-settle"),
         (one("ack = 'yes'"), "chat.toml, population a, ack 'yes': true or false"),
         (one("rate = true"), "chat.toml, population a, rate 'True': a text or a number: messages per second"),
         (one("rate = 2026-11-28"), "chat.toml, population a, rate '2026-11-28': a text or a number"),

@@ -105,7 +105,7 @@ def test_a_number_of_the_whole_load_is_refused_where_several_populations_would_h
     key = option.replace("_", "-")
     given: dict[str, Any] = {option: value}
     assert refusals(made, "".join(tables), **given) == [
-        f"--wps-{key} {value!r}: {names} would each have all of it: give {key} in their tables"
+        f"--wps-{key} {value!r}: {names} would each have all of it: set {key} in their tables"
     ]
     config = read(made, tables[0] + tables[1], total_rate="100", publishers="20%")
     rates = [(each.rate, each.total_rate) for each in config.populations]

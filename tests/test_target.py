@@ -103,11 +103,11 @@ def test_what_entra_id_is_asked_for() -> None:
     ("given", "says"),
     [
         ({"endpoint": (ENDPOINT, FLAG)}, "it needs --wps-credential: default, managed-identity"),
-        ({"credential": ("cli", FLAG)}, "it goes with --wps-endpoint"),
+        ({"credential": ("cli", FLAG)}, "it needs --wps-endpoint"),
         ({"credential": ("password", FLAG)}, "one of default, managed-identity"),
-        ({"client_url": (URL, FLAG), "credential": ("cli", FLAG)}, "it goes with --wps-endpoint"),
+        ({"client_url": (URL, FLAG), "credential": ("cli", FLAG)}, "it needs --wps-endpoint"),
         ({"endpoint": ("http://demo.webpubsub.azure.com", FLAG), "credential": ("cli", FLAG)}, "over https:// only"),
-        ({"endpoint": (f"{ENDPOINT}/client", FLAG), "credential": ("cli", FLAG)}, "nothing behind it"),
+        ({"endpoint": (f"{ENDPOINT}/client", FLAG), "credential": ("cli", FLAG)}, "nothing after it"),
         ({"endpoint": (CONNECTION, FLAG), "credential": ("cli", FLAG)}, "goes into --wps-connection-string"),
         ({"endpoint": (ENDPOINT, FLAG), "connection_string": (CONNECTION, FLAG)}, "only one target"),
         ({"endpoint": (ENDPOINT, FLAG), "credential": ("cli", FLAG), HOST: (OTHER, FLAG)}, "names another host"),
@@ -254,7 +254,7 @@ def test_sources_are_told_by_configargparse(tmp_path: Any) -> None:
         "host": SourceLevel.FLAG,
     }
     (fault,) = repeated_keys(settings)
-    assert str(fault) == f"{file}: c stands in lines 4, 5, 6: leave one of them"
+    assert str(fault) == f"{file}: c is set in lines 4, 5, 6: keep one of them"
 
 
 @pytest.mark.parametrize(

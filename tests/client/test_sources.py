@@ -51,15 +51,15 @@ def test_a_list_and_ranges(text: str, found: list[str]) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("10.0.0.300", "10.0.0.300 is no IP address"),
-        ("10.0.0.0/24", "10.0.0.0/24 is no IP address"),
-        ("eth0", "eth0 is no IP address"),
-        ("10.0.0.4-", "nothing is no IP address"),
-        ("10.0.0.9-10.0.0.4", "no range from a lower to a higher address"),
-        ("10.0.0.4-fd00::1", "no range from a lower to a higher address"),
+        ("10.0.0.300", "10.0.0.300 is not an IP address"),
+        ("10.0.0.0/24", "10.0.0.0/24 is not an IP address"),
+        ("eth0", "eth0 is not an IP address"),
+        ("10.0.0.4-", "an empty text is not an IP address"),
+        ("10.0.0.9-10.0.0.4", "not a range from a lower to a higher address"),
+        ("10.0.0.4-fd00::1", "not a range from a lower to a higher address"),
         ("10.0.0.0-10.1.0.0", "at most 4,096 of them, and 10.0.0.0-10.1.0.0 has 65,537"),
-        ("0.0.0.0", "the address of no single host"),
-        ("224.0.0.1", "the address of no single host"),
+        ("0.0.0.0", "not the address of a single host"),
+        ("224.0.0.1", "not the address of a single host"),
     ],
 )
 def test_what_is_no_source_is_refused_with_its_reason(text: str, why: str) -> None:

@@ -108,7 +108,7 @@ def test_before_the_first_run_there_is_only_what_others_have() -> None:
 def test_what_is_missing_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     nobody = Monitored(lambda: None)
     assert join(nobody) is None  # no SDK is set up: OTEL_METRICS_EXPORTER=none
-    with pytest.raises(Unavailable, match="no way in for our metrics"):
+    with pytest.raises(Unavailable, match="does not accept our metrics"):
         add_to(object(), nobody)
     monkeypatch.setitem(sys.modules, "opentelemetry.sdk.metrics", None)
     with pytest.raises(Unavailable, match=r"pip install 'wps-load\[otel\]'"):

@@ -35,7 +35,7 @@ def _address(text: str) -> IpAddress:
     try:
         found = ip_address(text)
     except ValueError:
-        raise ValueError(f"{_ALLOWED}; {text or 'nothing'} is not an IP address") from None
+        raise ValueError(f"{_ALLOWED}; {text or 'an empty text'} is not an IP address") from None
     if found.is_unspecified or found.is_multicast:
         raise ValueError(f"{_ALLOWED}; {text} is not the address of a single host")
     return found

@@ -76,7 +76,7 @@ def endpoint(text: str) -> str:
     except ValueError as error:
         raise ValueError(f"{_ENDPOINT}; {error}") from None
     if url.credentials or url.target != "/":
-        raise ValueError(f"{_ENDPOINT}and nothing after it")
+        raise ValueError(f"{_ENDPOINT}, and nothing after it")
     if not url.tls and not _is_loopback(url.host):
         raise ValueError(f"{_ENDPOINT}: a token is sent over https:// only, except to this machine")
     return f"{url.scheme}://{url.authority}"
