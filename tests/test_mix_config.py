@@ -110,7 +110,7 @@ def test_a_number_of_the_whole_load_is_refused_where_several_populations_would_h
     config = read(made, tables[0] + tables[1], total_rate="100", publishers="20%")
     rates = [(each.rate, each.total_rate) for each in config.populations]
     assert rates == [(Fraction(2), None), (Fraction(1), Fraction(100))]
-    assert "no population takes it" in refusals(made, tables[0], total_rate="100")[0]
+    assert "no population uses it" in refusals(made, tables[0], total_rate="100")[0]
 
 
 def test_a_total_rate_may_be_searched_and_staged(made: Path) -> None:
