@@ -115,6 +115,15 @@ def test_failures_are_named_by_who_failed() -> None:
     assert "GET /4 1, ...)" in tables.exit_sentences(build_summary(facts(outside=Outside(failed=50, failures=many))))[0]
 
 
+def test_a_code_that_a_worse_one_beats_is_named_as_what_it_would_have_been() -> None:
+    summary = build_summary(facts(slo="rtt p99 < 1ms", outside=Outside(failed=1, failures=["GET / 1"])))
+    assert summary["exit"]["code"] == 3
+    assert tables.exit_sentences(summary) == [
+        "This alone would be exit code 1: 1 failed request (GET / 1) in Locust's table; "
+        "--exit-code-on-error 0 leaves them out."
+    ]
+
+
 def test_a_summary_of_an_older_version_has_no_sentences() -> None:
     summary = build_summary(facts())
     del summary["exit"]

@@ -166,8 +166,16 @@ NOT_SENT_WORDS = {
 
 
 def exit_sentences(summary: Summary) -> list[str]:
-    """Why the exit code is not zero, beyond what the verdict and its SLOs say; a sentence each."""
-    return [f"Exit code {each['code']}: {each['message']}." for each in exit_reasons(summary)]
+    """Why the exit code is not zero, beyond what the verdict and its SLOs say; a sentence each.
+
+    The worst of several codes is the process's: the others are named as what they would have been alone.
+    """
+    block = summary.get("exit")
+    code = 0 if block is None else block["code"]
+    return [
+        f"{'Exit code' if each['code'] == code else 'This alone would be exit code'} {each['code']}: {each['message']}."
+        for each in exit_reasons(summary)
+    ]
 
 
 def exit_reasons(summary: Summary) -> list[Reason]:
