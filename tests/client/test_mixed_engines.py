@@ -266,9 +266,7 @@ def test_cuts_of_a_population_hit_its_own_users_as_often_as_it_says(live_emulato
     run.measure(500)
     until(lambda: sum(engine.open for engine in run.engines) == 20, "everybody back")
     calm, cut = (
-        sum(
-            engine.populations[at].context.recorder.peek().counters.get("connections_cut", 0) for engine in run.engines
-        )
+        sum(engine.populations[at].context.recorder.peek().counters.get("connections_cut", 0) for engine in run.engines)
         for at in range(2)
     )
     assert (calm, cut) == (0, 10), "ten in half a second: each of its users once"
