@@ -69,7 +69,7 @@ def invoked(epoch: int = PRESENT) -> Iterator[tuple[PopulationContext, Link, int
 
 
 def failures(context: PopulationContext) -> dict[tuple[str, str], int]:
-    return context.recorder.total().failures
+    return context.recorder.peek().failures
 
 
 def test_an_invocation_is_waited_for_and_counted_among_those_under_way() -> None:
@@ -88,7 +88,7 @@ def test_a_response_is_the_delivery_and_the_next_may_leave() -> None:
         assert link.owner.publisher.told == [("came back", SEQ)]
         assert context.run.ledger.running().delivered == 1
         invoking.answered(context, link, InvokeResponse(str(number), True), CAME_NS)
-        assert context.recorder.total().counters["responses_unknown"] == 1, "it is not waited for any more"
+        assert context.recorder.peek().counters["responses_unknown"] == 1, "it is not waited for any more"
         assert context.run.ledger.running().duplicated == 0
 
 
@@ -135,7 +135,7 @@ def test_the_service_is_told_of_what_nobody_waits_for_if_it_can_be(why: str, up:
         (pending,) = link.session.invocations.overdue(None)
         invoking.unanswered(context, link, pending, why)
         assert failures(context) == {("invoke", f"invoke_{why}"): 1}
-        assert context.recorder.total().counters.get("invocations_cancelled", 0) == cancelled
+        assert context.recorder.peek().counters.get("invocations_cancelled", 0) == cancelled
         cancel = {"type": "cancelInvocation", "invocationId": str(number)}
         assert [orjson.loads(each) for each in link.sent] == [cancel] * cancelled
 

@@ -162,7 +162,7 @@ def test_a_message_of_the_next_epoch_is_followed_and_of_the_last_one_outdated(
     come(account, of_first._replace(stamp=stamp))
     assert (context.epochs.number, counts(context).delivered) == (2, 1)
     come(account, of_first)
-    assert context.recorder.total().counters["messages_outdated"] == 1
+    assert context.recorder.peek().counters["messages_outdated"] == 1
 
 
 def test_a_client_hears_its_user_its_connection_and_all_and_after_it_came_anew_no_older_connection(
