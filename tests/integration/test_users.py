@@ -1,17 +1,19 @@
-"""Users that come and go in whole programs: a shape of the locustfile's own on two workers, and keys at a terminal."""
+"""Users that come and go in whole programs: a shape of the locustfile's own on two workers, keys, and Edit."""
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.program import ROOT, clean_environment, free_port, run, until
+from tests.integration.program import ROOT, clean_environment, free_port, run, start, until
 from wps_load.emulator.process import EmulatorProcess
 
 SHAPE = """
@@ -81,3 +83,34 @@ def test_keys_change_the_users_of_a_run_at_a_terminal(tmp_path: Path) -> None:
     text = summary.read_text()
     assert '"14 users"' in text
     assert "14 users for" in log.read_text()
+
+
+def test_an_edit_that_does_not_fit_is_refused_and_the_run_goes_on(tmp_path: Path) -> None:
+    page, port = free_port(), str(free_port())
+    worker = ("--worker", "--master-port", port)
+    options = ("--master", "--master-bind-port", port, "--web-host", "127.0.0.1", "--web-port", str(page))
+    with start(tmp_path / "reports", *options) as program, start(tmp_path / "first", *worker):
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        program.await_output("1 workers connected")
+
+        def swarm(users: int) -> dict[str, Any]:
+            form = f"user_count={users}&spawn_rate=10&run_time=8s&wps_scenario=idle".encode()
+            with opener.open(f"http://127.0.0.1:{page}/swarm", form, timeout=20) as answer:
+                found: dict[str, Any] = json.load(answer)
+            return found
+
+        assert swarm(10)["success"]
+        program.await_output("Settled after")
+        first = swarm(100_000_000)
+        with start(tmp_path / "second", *worker) as late:
+            until(lambda: "these 2 workers hold" in swarm(100_000_000)["message"], "the room of the late worker counts")
+            until(lambda: list(program.report_dir.glob("*/junit.xml")), "the run is over")
+            assert "Traceback" not in late.output
+        (summary,) = program.report_dir.glob("*/summary.json")
+    assert not first["success"]
+    assert first["message"].startswith("100,000,000 connections do not fit: this process holds ")
+    assert first["message"].endswith("The run goes on with 10 users")
+    assert first["message"] in program.output, "the log says it, too"
+    found = json.loads(summary.read_text())
+    assert (found["verdict"], found["connections"]["opened"]) == ("pass", 10)
+    assert "users_refused" in {doubt["name"] for doubt in found["doubts"]}

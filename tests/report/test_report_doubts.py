@@ -50,6 +50,7 @@ def test_a_sound_run_has_none() -> None:
         ({"state": RunState.RUNNING}, {"interrupted": "error"}),
         ({"state": RunState.STOPPED}, {"stopped_early": "warning"}),
         ({"trouble": "_on_second failed (KeyError)"}, {"broken_off": "error"}),
+        ({"refused_users": "20 connections do not fit"}, {"users_refused": "warning"}),
         (health(workers_lost=1), {"worker_lost": "error"}),
         ({"totals": None, "timeline": ()}, {"no_messages": "error"}),
         (health(workers_lost=1) | {"totals": None}, {"worker_lost": "error"}),

@@ -46,7 +46,7 @@ def workers_are_known_by_their_heartbeat() -> None:
 
 def users_stay_where_they_are() -> None:
     runner = Environment(user_classes=[Nobody]).create_local_runner()
-    locust_seam.guard_users(runner, lambda: None)
+    locust_seam.guard_users(runner, lambda users, of_shape: None)
     runner.start(1, 7.0)
     while runner.state != locust.runners.STATE_RUNNING:
         gevent.sleep(0.01)

@@ -78,6 +78,10 @@ class WorkerEnd:
         self.wire.handlers[kind](environment=None, msg=Message(data, self.name))
 
 
+def nobody_late(name: str, sentence: str) -> None:
+    raise AssertionError(f"{name} came late: {sentence}")
+
+
 def worker(wire: Wire, name: str, *faults: Fault) -> WorkerEnd:
     end = WorkerEnd(wire, name)
 
@@ -114,7 +118,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 
 def test_all_are_fit(wire: Wire) -> None:
-    master = Rehearsal(wire)
+    master = Rehearsal(wire, nobody_late)
     ends = [worker(wire, name) for name in ("a", "b")]
     assert master.faults(ORDER, OPTIONS) == ([], [])
     assert master.faults(ORDER, OPTIONS) == ([], []), "asked anew for each run"
@@ -123,7 +127,7 @@ def test_all_are_fit(wire: Wire) -> None:
 
 
 def test_each_unfit_worker_is_named_with_what_it_lacks(wire: Wire) -> None:
-    master = Rehearsal(wire)
+    master = Rehearsal(wire, nobody_late)
     worker(wire, "a")
     unfit = worker(wire, "b", Fault("--wps-client-url", None, "none"), Fault("--wps-ca-file", "x", "a file"))
     worker(wire, "c", Fault("--wps-ca-file", "x", "a file"))
@@ -136,14 +140,14 @@ def test_each_unfit_worker_is_named_with_what_it_lacks(wire: Wire) -> None:
 
 
 def test_an_order_of_another_version_is_refused_in_a_sentence(wire: Wire) -> None:
-    Rehearsal(wire)
+    Rehearsal(wire, nobody_late)
     end = worker(wire, "a")
     wire.send_message("wps_rehearse", {"number": 1, "order": {}, "options": {}}, "a")
     assert end.told == [["an order from another version of wps-load arrived: master and workers need the same version"]]
 
 
 def test_a_stranger_is_told_nothing_and_is_no_worker(wire: Wire) -> None:
-    master = Rehearsal(wire)
+    master = Rehearsal(wire, nobody_late)
     worker(wire, "a")
     wire.ready("stranger")
     wire.ready("gone", state="missing")
@@ -154,7 +158,7 @@ def test_a_stranger_is_told_nothing_and_is_no_worker(wire: Wire) -> None:
 
 
 def test_an_answer_of_an_earlier_run_or_of_a_stranger_does_not_count(wire: Wire) -> None:
-    master = Rehearsal(wire)
+    master = Rehearsal(wire, nobody_late)
     worker(wire, "a")
     wire.ready("stranger")
     assert master.faults(ORDER, OPTIONS)[1]
@@ -164,3 +168,28 @@ def test_an_answer_of_an_earlier_run_or_of_a_stranger_does_not_count(wire: Wire)
     wire.handlers["wps_rehearsed"](environment=None, msg=Message(None, "stranger"))
     wire.handlers["wps_present"](environment=None, msg=Message(None, "stranger"))
     assert len(master.faults(ORDER, OPTIONS)[1]) == 1
+
+
+def test_who_comes_during_a_run_is_asked_as_the_others_were_and_its_room_counts(wire: Wire) -> None:
+    master = Rehearsal(wire, nobody_late)
+    worker(wire, "before")
+    assert wire.sent == [], "nobody knows yet what to ask"
+    assert master.faults(ORDER, OPTIONS) == ([], [])
+    late = worker(wire, "late")
+    assert late.told == [[]]
+    assert [room.host for room in master.rooms()] == ["host before", "host late"]
+    wire.ready("before", state="missing")
+    assert [room.host for room in master.rooms()] == ["host late"], "who is gone holds nothing"
+
+
+def test_who_comes_late_and_is_no_good_is_named(wire: Wire) -> None:
+    told: list[tuple[str, str]] = []
+    master = Rehearsal(wire, lambda name, sentence: told.append((name, sentence)))
+    worker(wire, "before")
+    assert master.faults(ORDER, OPTIONS) == ([], [])
+    worker(wire, "late", Fault("--wps-ca-file", "x", "a file"))
+    ((name, sentence),) = told
+    assert name == "late"
+    assert sentence.startswith("worker 1 on ")
+    assert "--wps-ca-file" in sentence
+    assert len(master.rooms()) == 1

@@ -66,18 +66,21 @@ def test_what_is_no_room_is_nothing(data: Any) -> None:
     assert Room.from_wire(data) is None
 
 
+@pytest.fixture
+def resolver(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The target's name has two addresses; how often it was asked for them."""
+    asked: list[int] = []
+
+    def targets(config: Any) -> int:
+        asked.append(1)
+        return 2
+
+    monkeypatch.setattr(room_check, "_targets", targets)
+    return asked
+
+
+@pytest.mark.usefixtures("resolver")
 class TestJudged:
-    @pytest.fixture(autouse=True)
-    def resolver(self, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-        asked: list[int] = []
-
-        def targets(config: Any) -> int:
-            asked.append(1)
-            return 2
-
-        monkeypatch.setattr(room_check, "_targets", targets)
-        return asked
-
     def test_the_name_is_asked_only_where_one_address_is_not_enough(self, resolver: list[int]) -> None:
         assert room_check.lacking_room(configured(users=28_232), Locustfile(), [VM]) is None
         assert resolver == []
@@ -98,6 +101,52 @@ class TestJudged:
 
     def test_without_workers_there_is_nothing_to_add_up(self) -> None:
         assert room_check.lacking_room(configured(users=10**6), Locustfile(), []) is None
+
+
+@pytest.mark.parametrize(
+    ("late", "left"),
+    [
+        (VM._replace(files_left=1, tracked=2, memory_bytes=3), VM),  # what the run uses itself is not used twice
+        (SMALL._replace(files_left=1, tracked=2, memory_bytes=3), None),  # nobody of the run is on its host
+    ],
+)
+def test_a_worker_that_comes_late_does_not_count_what_the_run_uses(late: Room, left: Room | None) -> None:
+    found = late.beside([VM])
+    expected = late if left is None else left
+    assert (found.files_left, found.tracked, found.memory_bytes) == (
+        expected.files_left, expected.tracked, expected.memory_bytes,
+    )  # fmt: skip
+    assert (found.network, found.files, found.ports) == (late.network, late.files, late.ports)
+
+
+@pytest.mark.usefixtures("resolver")
+class TestGrowing:
+    """A run that is on: Edit, a key, or a shape asks for more users."""
+
+    @pytest.mark.parametrize(
+        ("locustfile", "wanted", "rooms", "refused"),
+        [
+            (Locustfile(), 20_000, [SMALL], True),
+            (Locustfile(), 10_000, [SMALL], False),
+            (Locustfile(), 20_000, [SMALL, SMALL], False),  # one came late
+            (Locustfile(), 20_000, [], False),  # nobody knows
+            (Locustfile(), 9_000, [SMALL._replace(files=100)], False),  # judged before the run: fewer are there now
+            (Locustfile(shape="Mine"), 9_000, [SMALL._replace(files=100)], True),  # of a shape nobody knew before
+            (Locustfile(other_users=True), 20_000, [SMALL], False),
+            (Locustfile(plays_scenario=False), 20_000, [SMALL], False),
+        ],
+    )
+    def test_what_cannot_fit_is_refused(
+        self, locustfile: Locustfile, wanted: int, rooms: list[Room], refused: bool
+    ) -> None:
+        said = room_check.lacking_growth(configured(users=9_500), locustfile, rooms, wanted)
+        assert (said is not None) is refused
+        if said is not None:
+            assert said.startswith(f"{wanted:,} connections do not fit: this process holds {rooms[0].files:,} at most")
+
+    def test_a_search_of_users_finds_its_limits_itself(self) -> None:
+        config = configured(users=10, capacity="users:10..1000000")
+        assert room_check.lacking_growth(config, Locustfile(), [SMALL], 2_000_000) is None
 
 
 def test_this_machine_says_what_it_has() -> None:

@@ -120,6 +120,8 @@ class Requested(WantedTime):
         """(since, asked for, wanted)"""
         self.most = 0
         """The highest number that was requested."""
+        self.refused: str | None = None
+        """Why a higher number was not granted, the last time."""
 
     @property
     def asked(self) -> int:

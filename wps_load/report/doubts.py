@@ -11,7 +11,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from wps_load.plurals import counted
-from wps_load.report.asked_doubts import broken_off
+from wps_load.report.asked_doubts import broken_off, users_refused
 from wps_load.report.connection_doubts import (
     JOIN_ADVICE,
     address_unanswered,
@@ -204,6 +204,7 @@ def tls_unverified(seen: Evidence) -> Doubt | None:
 CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     interrupted,
     broken_off,
+    users_refused,
     worker_lost,
     worker_away,
     no_messages,

@@ -203,6 +203,8 @@ class RunFacts:
     outside: Outside = field(default_factory=Outside)
     user_phases: Sequence[UserPhase] = ()
     trouble: str | None = None
+    refused_users: str | None = None
+    """Why users that were requested while it was on were not started, the last time."""
     reset_s: float | None = None
     """When the statistics were reset for the last time, seconds since the start."""
     populations: Mapping[str, RunFacts] = field(default_factory=dict)

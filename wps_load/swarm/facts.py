@@ -101,6 +101,7 @@ def gather(
         stages=None if steps is None else steps.stages(),
         user_phases=user_phases,
         trouble=conductor.trouble,
+        refused_users=conductor.requested.refused,
         reset_s=None if conductor.reset_ns is None else (conductor.reset_ns - plan.started_ns) / NS_PER_S,
     )
     return with_populations(conductor, facts) if config.is_mix else facts

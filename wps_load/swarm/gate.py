@@ -12,7 +12,7 @@ from wps_load.clock import now_ns
 from wps_load.errors import ConfigError, ExitCode
 from wps_load.settings.options import OptionValues
 from wps_load.settings.run_config import RunConfig
-from wps_load.swarm import secrets
+from wps_load.swarm import locust_seam, secrets
 from wps_load.swarm.asked import Asked
 from wps_load.swarm.engines import judge_network
 from wps_load.swarm.guard import Trouble, trouble
@@ -46,7 +46,7 @@ class MasterGate:
 
     def __init__(self, process: GatedProcess) -> None:
         self._process = process
-        self._rehearsal = Rehearsal(process.runner)
+        self._rehearsal = Rehearsal(process.runner, self._turn_away)
         self._start = process.runner.start
         self.asked_ns: int | None = None
         """When Locust was requested to start the run, from which its `-t` counts: workers answer meanwhile."""
@@ -75,6 +75,16 @@ class MasterGate:
             process.reporter.discard()
             process.reporter = None
         return Trouble("; ".join(unfit + silent), ExitCode.USAGE if unfit else ExitCode.INVALID)
+
+    def rooms(self) -> list[Room]:
+        """What the workers that are there now had for connections before the run."""
+        return self._rehearsal.rooms()
+
+    def _turn_away(self, worker: str, sentence: str) -> None:
+        """A worker that came late and is no good for the run that is on: Locust would give it users."""
+        if self._process.running:
+            logger.warning("A worker that came late takes no part: %s", sentence)
+            locust_seam.dismiss_worker(self._process.runner, worker)
 
     def _start_if_fit(self, user_count: int, *args: Any, **kwargs: Any) -> None:
         if not self._process.running and user_count:

@@ -21,6 +21,7 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.emulator.process import EmulatorFailed, EmulatorProcess
 from wps_load.errors import ConfigError, Fault
 from wps_load.measure.catalog import message_metric
+from wps_load.plurals import counted
 from wps_load.settings.options import OptionValues
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm import edits, forks, locust_seam, orders, otel_metrics
@@ -38,7 +39,8 @@ from wps_load.swarm.locust_stats import LocustTable, WorkersTable, make_precise
 from wps_load.swarm.messages import Failed
 from wps_load.swarm.otel_spans import with_spans
 from wps_load.swarm.reporter import Reporter
-from wps_load.swarm.room_check import lacking_room, own_room
+from wps_load.swarm.room import Room
+from wps_load.swarm.room_check import lacking_growth, lacking_room, own_room
 from wps_load.swarm.run import Run
 from wps_load.swarm.run_plan import RunPlan, time_left_ns
 from wps_load.swarm.shapes import UsersInSteps
@@ -69,6 +71,8 @@ class Lifecycle:
         """The reporter of the present, last or prepared run."""
         self.trouble: Trouble | None = None
         self._emulator: EmulatorProcess | None = None
+        self._rooms: list[Room] = []
+        """Of a process that has users of its own: its machine's, before the run."""
         self._warned: set[str] = set()
         self._exports = Exports(lambda: self.reporter, say=self.console.say, warn=self._warn)
         self._steps = UsersInSteps(environment, runner)
@@ -79,7 +83,7 @@ class Lifecycle:
         if self.parsed.get("otel"):
             otel_metrics.share_the_loop()
         if self.conducts:
-            locust_seam.guard_users(runner, lambda: self.fixed_users)
+            locust_seam.guard_users(runner, self._refused)
 
     def _make_bus(self) -> Bus:
         if isinstance(self.runner, MasterRunner):
@@ -173,6 +177,22 @@ class Lifecycle:
             shape=self.asked.locustfile.shape,
         )
 
+    def refused_growth(self, users: int) -> str | None:
+        """Why the run that is on cannot have so many users, in a sentence, which its report keeps; None: it can."""
+        if self.run is None:
+            return None
+        conductor, present = self.run.conductor, self.runner.target_user_count
+        rooms = self._rooms if self.gate is None else self.gate.rooms()
+        short = lacking_growth(conductor.plan.config, self.asked.locustfile, rooms, users) if users > present else None
+        if short is None:
+            return None
+        conductor.requested.refused = short
+        return f"{short}. The run goes on with {counted(present, 'user')}"
+
+    def _refused(self, users: int, of_shape: bool) -> str | None:
+        """Why Locust may not change the number of users, be it for a shape, a key or the page."""
+        return (None if of_shape else self.fixed_users) or self.refused_growth(users)
+
     def keep_end(self) -> None:
         """Ends the run at its requested time although Locust's page forgets that time when its users are edited."""
         run = self.run
@@ -211,7 +231,8 @@ class Lifecycle:
         self.reporter = Reporter(config, self.console, scenario_users=self.plays_scenario)
         self._exports.prepare(config, otel=bool(self.parsed.get("otel")))
         self.reporter.announce()
-        if self.has_users and (short := lacking_room(config, self.asked.locustfile, [own_room(config)])) is not None:
+        self._rooms = [own_room(config)] if self.has_users else []
+        if (short := lacking_room(config, self.asked.locustfile, self._rooms)) is not None:
             self.console.say(f"Before the run: {short}")
 
     def _on_test_start(self, **_: Any) -> None:

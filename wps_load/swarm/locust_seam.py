@@ -41,6 +41,11 @@ def knows_worker(runner: Any, worker: str) -> bool:
     return worker in runner.clients
 
 
+def dismiss_worker(runner: Any, worker: str) -> None:
+    """A worker's process ends, as it would with its master."""
+    runner.send_message("quit", client_id=worker)
+
+
 def be_patient() -> None:
     """Lets a link be down for a minute without ending anything.
 
@@ -74,26 +79,28 @@ def spawn_rate(runner: Any) -> float | None:
     return getattr(runner, "spawn_rate", None) or getattr(dispatcher, "_spawn_rate", None)
 
 
-def guard_users(runner: Any, fixed: Callable[[], str | None]) -> None:
-    """Stops Locust's `start`, through which keys and shapes change users. `fixed()`: why users may not be changed.
+def guard_users(runner: Any, refused: Callable[[int, bool], str | None]) -> None:
+    """Stops Locust's `start`, through which the page, keys and shapes change users.
+
+    `refused(users, of_shape)`: why they may not be changed to this number.
 
     A master also calls it with the same number if a worker comes in the middle of a run, or comes back, to redistribute
     the users. That would close their connections, so users stay where they are.
     """
     start = runner.start
 
-    def start_unless_fixed(user_count: int, *args: Any, **kwargs: Any) -> None:
-        if gevent.getcurrent() is not runner.shape_greenlet:
-            if user_count == runner.target_user_count:
-                if runner.state == RUNNING:
-                    logger.info("Users stay with their workers; a new worker gets users when more are requested.")
-                    return
-            elif (sentence := fixed()) is not None:
-                logger.warning("%s", sentence)
+    def start_unless_refused(user_count: int, *args: Any, **kwargs: Any) -> None:
+        of_shape = gevent.getcurrent() is runner.shape_greenlet
+        if not of_shape and user_count == runner.target_user_count:
+            if runner.state == RUNNING:
+                logger.info("Users stay with their workers; a new worker gets users when more are requested.")
                 return
+        elif (sentence := refused(user_count, of_shape)) is not None:
+            logger.warning("%s", sentence)
+            return
         start(user_count, *args, **kwargs)
 
-    runner.start = start_unless_fixed
+    runner.start = start_unless_refused
 
 
 def cancel_run_time(web_ui: Any) -> None:

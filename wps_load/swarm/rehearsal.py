@@ -3,14 +3,15 @@
 Does it have the secret, the files, a way to the target, and room for how many connections?
 
 A worker reports that it is present when it has started. A client that sends `client_ready` but never reports is not a
-worker of wps-load. The messages are of this package's own kind and contain no secret.
+worker of wps-load. A worker that comes during a run is asked what the others were asked. The messages are of this
+package's own kind and contain no secret.
 """
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypedDict
 
 import gevent
 
@@ -27,34 +28,44 @@ _POLL_S = 0.02
 _PRESENT, _ASK, _ANSWER = "wps_present", "wps_rehearse", "wps_rehearsed"
 
 
-class Rehearsal:
-    """A master's side. `sentences` must be called in a greenlet."""
+class _Question(TypedDict):
+    """`number`: repeated in the answer."""
 
-    def __init__(self, runner: Any) -> None:
+    number: int
+    order: Order
+    options: OptionValues
+
+
+class Rehearsal:
+    """A master's side. `faults` must be called in a greenlet.
+
+    `late(worker, sentence)`: called for a worker that came after the others were asked, and is unfit for their run.
+    """
+
+    def __init__(self, runner: Any, late: Callable[[str, str], None]) -> None:
         self._runner = runner
+        self._late = late
         self._names: dict[str, str] = {}
         """The host names of the workers that are present."""
         self._answers: dict[str, list[str]] = {}
         self._rooms: dict[str, Room] = {}
-        self._number = 0
+        self._question: _Question | None = None
+        """The last one."""
+        self._asking = False
         runner.register_message(_PRESENT, self._on_present)
         runner.register_message(_ANSWER, self._on_answer)
 
     def faults(self, order: Order, options: OptionValues) -> tuple[list[str], list[str]]:
         """A sentence for each worker that is unfit for the run, and for each that does not answer."""
-        self._number += 1
+        number = 1 if self._question is None else self._question["number"] + 1
+        self._question = {"number": number, "order": order, "options": dict(options)}
         self._answers.clear()
         self._rooms.clear()
-        asked: set[str] = set()
-        deadline = now_ns() + ANSWER_NS
-        while now_ns() < deadline:
-            for worker in self._workers() & set(self._names) - asked:
-                asked.add(worker)
-                data = {"number": self._number, "order": order, "options": dict(options)}
-                self._runner.send_message(_ASK, data, worker)
-            if self._workers() <= set(self._answers):
-                break
-            gevent.sleep(_POLL_S)
+        self._asking = True
+        try:
+            self._ask_all()
+        finally:
+            self._asking = False
         lacking: dict[str, list[str]] = {}
         for worker in sorted(self._answers, key=self._runner.get_worker_index):
             for sentence in self._answers[worker]:
@@ -67,9 +78,21 @@ class Rehearsal:
         ]
         return unfit, silent
 
+    def _ask_all(self) -> None:
+        """Until each has answered, or the time is up."""
+        asked: set[str] = set()
+        deadline = now_ns() + ANSWER_NS
+        while now_ns() < deadline:
+            for worker in self._workers() & set(self._names) - asked:
+                asked.add(worker)
+                self._runner.send_message(_ASK, self._question, worker)
+            if self._workers() <= set(self._answers):
+                return
+            gevent.sleep(_POLL_S)
+
     def rooms(self) -> list[Room]:
-        """The workers' machines, as reported when they were last asked."""
-        return list(self._rooms.values())
+        """The machines of the workers that are alive, as reported when they were last asked."""
+        return [room for worker, room in self._rooms.items() if worker in self._workers()]
 
     def _workers(self) -> set[str]:
         return locust_seam.workers_alive(self._runner)
@@ -81,14 +104,21 @@ class Rehearsal:
     def _on_present(self, environment: Any, msg: Any, **_: Any) -> None:
         if isinstance(msg.data, dict):
             self._names[msg.node_id] = str(msg.data.get("host"))
+            if self._question is not None and not self._asking:
+                self._runner.send_message(_ASK, self._question, msg.node_id)
 
     def _on_answer(self, environment: Any, msg: Any, **_: Any) -> None:
-        data = msg.data
-        if isinstance(data, dict) and data.get("number") == self._number and msg.node_id in self._names:
-            self._answers[msg.node_id] = [str(each) for each in data.get("faults", ())]
-            room = Room.from_wire(data.get("room"))
-            if room is not None:
-                self._rooms[msg.node_id] = room
+        worker, data = msg.node_id, msg.data
+        if self._question is None or not isinstance(data, dict) or worker not in self._names:
+            return
+        if data.get("number") != self._question["number"]:
+            return
+        self._answers[worker] = faults = [str(each) for each in data.get("faults", ())]
+        room = Room.from_wire(data.get("room"))
+        if room is not None:
+            self._rooms[worker] = room if self._asking else room.beside(self._rooms.values())
+        if faults and not self._asking:
+            self._late(worker, f"{self._name(worker)}: {'; '.join(faults)}")
 
 
 class Rehearsed:

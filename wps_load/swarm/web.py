@@ -7,6 +7,7 @@ own can contain only a table of texts, so the script `tab.js` makes links of the
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +28,8 @@ from wps_load.swarm.lifecycle import Lifecycle
 from wps_load.swarm.page_names import addresses, own_names
 from wps_load.swarm.web_page import pages
 from wps_load.swarm.web_view import PAGE, REPORT, RunView
+
+logger = logging.getLogger(__name__)
 
 _FIELDS = frozenset(option.dest for option in OPTIONS if option.on_page is not PageAccess.NEVER)
 _TAB: Mapping[str, object] = {"title": "Web PubSub", "key": "wps"}
@@ -123,6 +126,7 @@ def _judging(web_ui: Any, lifecycle: Lifecycle) -> Any:
             return jsonify(_refusal("; ".join(sentences), lifecycle))
         if lifecycle.running:  # this request changes its number of users
             sentences = [*refused_edit(_form_texts(), _present(lifecycle), lifecycle.fixed_users)]
+            sentences = sentences or _refused_growth(lifecycle)
             if sentences:
                 return jsonify(_refusal("; ".join(sentences), lifecycle))
             lifecycle.keep_end()
@@ -191,6 +195,18 @@ def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
         request.form.get("wps_target", ""), lifecycle.asked.at_start("wps_target"), allow_target_change=allowed
     )
     return refused + ([] if mode is None else [mode])
+
+
+def _refused_growth(lifecycle: Lifecycle) -> list[str]:
+    """Why so many users do not fit, which whoever reads the log of the run is told as well."""
+    try:
+        sentence = lifecycle.refused_growth(int(request.form.get("user_count", "")))
+    except ValueError:
+        return []  # Locust has a sentence for it
+    if sentence is None:
+        return []
+    logger.warning("%s", sentence)
+    return [sentence]
 
 
 def _form_texts() -> dict[str, str]:
