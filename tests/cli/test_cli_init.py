@@ -159,4 +159,7 @@ def test_the_last_runs_that_are_like_the_newest(run: Run, tmp_path: Path) -> Non
     assert first.code == 2
     summary_of(tmp_path / "alone/run", "2026-03-14T09:00:00Z", "a")
     alone = run("compare", "--last", "5", str(tmp_path / "alone"))
-    assert (alone.code, alone.out) == (0, "run is the first run with its settings: nothing to compare it with yet.\n")
+    assert (alone.code, alone.out) == (
+        0,
+        "run is the first run with its settings: there is nothing to compare it with yet.\n",
+    )

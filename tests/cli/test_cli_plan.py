@@ -209,7 +209,7 @@ def test_nothing_connects(run: Run) -> None:
     [
         (["--growth", "2,x"], "--growth '2,x': "),
         (["--growth", "0"], "--growth '0': "),
-        (["--check"], "--check: --wps-units or --wps-tier beside it"),
+        (["--check"], "--check: --wps-units or --wps-tier"),
         (["--prices", "missing.json"], "--prices 'missing.json': a readable file"),
         (["--wps-scenario", "big-group"], "--users '1': big-group needs at least 2"),
     ],

@@ -108,8 +108,8 @@ def test_the_page_the_tables_and_workers() -> None:
     [
         (("ecoh",), "SCENARIO 'ecoh': did you mean echo? One of "),
         (("zzz",), "SCENARIO 'zzz': one of big-group, "),
-        (("no/such.conf",), "FILE.conf 'no/such.conf': a file that is there"),
-        (("echo", "--config", "x.conf"), "--config 'x.conf': nothing beside echo"),
+        (("no/such.conf",), "FILE.conf 'no/such.conf': an existing file"),
+        (("echo", "--config", "x.conf"), "--config 'x.conf': leave it out: echo is a config file already"),
     ],
 )
 def test_what_is_no_scenario(argv: tuple[str, ...], sentence: str) -> None:

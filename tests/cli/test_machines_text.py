@@ -20,7 +20,7 @@ def said(users: int, busy_us: float | None, machine: Machine) -> str:
 def test_a_load_that_one_machine_holds() -> None:
     found = said(28_232, 0.0, VM)
     assert "machines       1: one like this holds 28,232 connections, limited by local ports" in found
-    assert "none; the first stands at 28,232 connections: ports of one source address" in found
+    assert "none; the first is at 28,232 connections: ports of one source address" in found
 
 
 def test_a_million_passes_all_walls_in_their_order() -> None:

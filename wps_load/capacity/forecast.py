@@ -16,7 +16,7 @@ from wps_load.workload.layout import publisher_count
 class FrameSizes:
     """Mean bytes of one message: `data` alone, and its frames on the wire with headers, without TLS and TCP.
 
-    `ack`: the ack of a publication; 0 where none is requested.
+    `ack`: the ack of a publication; 0 if none is requested.
     """
 
     data: float
@@ -27,7 +27,7 @@ class FrameSizes:
 
 @dataclass(frozen=True, slots=True)
 class ForecastStep:
-    """One level of load. `name`: what of the settings makes it; `duration_s` None: no end is set."""
+    """One level of load. `name`: the setting that makes it; `duration_s` None: no end is set."""
 
     name: str
     connections: int
@@ -38,7 +38,7 @@ class ForecastStep:
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """A run's future. Rates per second and sums; None: unknown. `peak`: the load of the highest step.
+    """A run's forecast. Rates are per second; None: unknown. `peak`: the load of the highest step.
 
     `total_s`: from start to the report.
     """
@@ -57,13 +57,13 @@ class Forecast:
 
 
 def forecast(config: RunConfig, sizes: FrameSizes) -> Forecast:
-    """The forecast of `config`, whose users are known. A capacity search is taken at its upper end."""
+    """The forecast of `config`, whose number of users is known. A capacity search is forecast at its upper end."""
     steps = tuple(_step(config, *level) for level in levels(config))
     users = config.peak_users or 1
     top = max(steps, key=lambda step: (step.outbound_per_s or 0.0, step.connections))
     billed_per_message = _billed_bytes(config, sizes)
     published, delivered = _sum(steps, "inbound_per_s"), _sum(steps, "outbound_per_s")
-    searched = config.capacity is not None  # how long it takes, and at which rates, shows in the search only
+    searched = config.capacity is not None  # its duration and its rates are known only after the search
     if searched:
         published = delivered = None
     acks = published * sizes.ack if published is not None else 0.0
@@ -90,9 +90,9 @@ def forecast(config: RunConfig, sizes: FrameSizes) -> Forecast:
 
 
 def fan_out(config: RunConfig, users: int) -> float:
-    """How many deliveries one published message makes, in the mean over the publishers.
+    """How many deliveries one published message causes, as a mean over the publishers.
 
-    In a mix by the planned rates, where closed loops count alike.
+    In a mix the mean is weighted by the planned rates, and closed loops count alike.
     """
     if config.mix is None:
         return flows.fan_out(config.population, users)
@@ -103,9 +103,9 @@ def fan_out(config: RunConfig, users: int) -> float:
 
 
 def levels(config: RunConfig) -> Iterator[tuple[str, int, float | None, float | None]]:
-    """What each level of load is made of, how many users it has, at which rate, and for how long.
+    """The levels of load: name, users, rate and duration of each.
 
-    Its rate is the total where that is what is stepped. Seconds None: no end is set.
+    The rate is the total one if steps change that. Seconds None: no end is set.
     """
     for plan in (config.stages, config.capacity):
         if plan is None:
@@ -139,7 +139,7 @@ def _step(config: RunConfig, name: str, users: int, total_rate: float | None, du
 
 
 def _billed_bytes(config: RunConfig, sizes: FrameSizes) -> float:
-    """Billed bytes out for each published message beside its deliveries: acks, and calls of the event handler."""
+    """Billed bytes out for each published message besides its deliveries: acks, and calls of the event handler."""
     calls_handler = config.population.scenario_row.calls_handler(config.population.protocol)
     return sizes.ack + (sizes.data if calls_handler else 0.0)
 
@@ -151,7 +151,7 @@ def _billed_per_s(step: ForecastStep, sizes: FrameSizes, per_message: float) -> 
 
 
 def _sum(steps: tuple[ForecastStep, ...], rate: str) -> float | None:
-    """Messages of all steps at that rate."""
+    """The messages of all steps at that rate."""
     rates = [getattr(step, rate) for step in steps]
     if all(each == 0 for each in rates):
         return 0.0
@@ -162,7 +162,7 @@ def _sum(steps: tuple[ForecastStep, ...], rate: str) -> float | None:
 
 
 def step_sum(parts: Iterator[float | None]) -> float | None:
-    """None where a part is unknown."""
+    """The sum of the parts; None if one is unknown."""
     total = 0.0
     for part in parts:
         if part is None:
@@ -172,13 +172,13 @@ def step_sum(parts: Iterator[float | None]) -> float | None:
 
 
 def connecting_s(config: RunConfig) -> float | None:
-    """How long the ramp takes."""
+    """The duration of the ramp."""
     users = config.peak_users or 1
     return users / config.spawn_rate if config.spawn_rate else None
 
 
 def total_s(config: RunConfig, steps: tuple[ForecastStep, ...]) -> float | None:
-    """From start to the report, with the drain at its longest."""
+    """Seconds from start to the report, with the longest possible drain."""
     drain_s = config.drain_ns / NS_PER_S if any(each.scenario_row.publishes for each in config.populations) else 0.0
     if config.run_time_s is not None:
         return config.run_time_s + drain_s

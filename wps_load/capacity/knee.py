@@ -2,7 +2,7 @@
 
 Kleinrock's power (L. Kleinrock, "Power and deterministic rules of thumb for probabilistic problems in computer
 communications", ICC 1979): throughput divided by response time. Its maximum is the knee; for an M/M/1 queue that is
-half of the capacity. Below it the service idles, above it queues grow.
+half of the capacity. Below it the service is underused, above it queues grow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def power(point: Point) -> float:
 def knee(points: Sequence[Point]) -> Point | None:
     """The point of greatest power.
 
-    None of fewer than three points, or if the greatest is the last one: then no knee was reached.
+    None for fewer than three points, or if the greatest is the last one: then no knee was reached.
     """
     usable = sorted((point for point in points if point.latency_ms > 0), key=lambda point: point.load)
     if len(usable) < 3:

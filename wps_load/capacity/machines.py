@@ -16,17 +16,17 @@ from wps_load.machine import RESERVED_FILES, Machine
 from wps_load.plurals import counted
 
 PROCESS_BYTES: Final = 15_300
-"""Of the process, for one connection without TLS; measured (docs/performance.md)."""
+"""Memory of the process for one connection without TLS; measured (docs/performance.md)."""
 TLS_PROCESS_BYTES: Final = 63_000
 """The same over TLS; measured with OpenSSL 3.0 on 28 November 2026, between 1,700 and 4,700 idle connections."""
 KERNEL_BYTES: Final = 10_000
-"""Of the kernel, for one connection that carries little."""
+"""Memory of the kernel for one connection with little traffic."""
 CONNECTION_BYTES: Final = TLS_PROCESS_BYTES + KERNEL_BYTES
-"""Planned for one connection."""
+"""Memory planned for one connection."""
 CONNECT_CPU_MS: Final = 2.0
-"""Of one core, for a connection over TLS; measured (docs/performance.md)."""
+"""CPU of one core for connecting over TLS; measured (docs/performance.md)."""
 CPU_SHARE: Final = 0.5
-"""Of a core that a worker should use: the rest is for the event loop, connects, and latencies that stay true."""
+"""The share of a core that a worker should use: the rest is for the event loop, connects, and accurate latencies."""
 VM_CONNECTIONS: Final = 500_000
 NAT_CONNECTIONS: Final = 50_000
 USUAL_PORTS: Final = 28_232
@@ -37,7 +37,7 @@ USUAL_TRACKED: Final = 131_072
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """`files`: of a process, for other things than connections. `memory_share`: of what is available."""
+    """`files`: of a process, for purposes other than connections. `memory_share`: of what is available."""
 
     files: int
     memory_share: float
@@ -46,14 +46,15 @@ class Margins:
 
 PLANNED: Final = Margins(RESERVED_FILES, 0.8, CONNECTION_BYTES)
 UTMOST: Final = Margins(0, 1.0, PROCESS_BYTES)
-"""Beyond these no run fits, whatever luck it has."""
+"""The margins beyond which no run can fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """So many connections to one service, and not one more.
+    """The most connections to one service that a limit allows.
 
-    `more`: how to get beyond it. `firm`: the system refuses the next one; else it is an estimate, or a rule of Azure's.
+    `more`: how to raise the limit. `firm`: the system refuses the next connection; else it is an estimate, or a rule of
+    Azure's.
     """
 
     name: str
@@ -66,10 +67,10 @@ class Wall:
 def walls(
     machine: Machine, targets: int | None = 1, cpu_us_per_s: float = 0.0, margins: Margins = PLANNED
 ) -> list[Wall]:
-    """Those of this machine, the nearest first.
+    """The limits of this machine, the lowest first.
 
-    `targets`: addresses that the service's name has; None: nobody knows. `cpu_us_per_s`: what the messages of one
-    connection take of a core each second.
+    `targets`: the number of addresses of the service's name; None: unknown. `cpu_us_per_s`: the CPU that the messages
+    of one connection take from a core each second.
     """
     return sorted(_walls(machine, targets, cpu_us_per_s, margins), key=lambda wall: wall.connections)
 
@@ -93,7 +94,7 @@ def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float, margins: 
         )  # fmt: skip
     if machine.tracked is not None:
         yield Wall(
-            "conntrack", machine.tracked, "the room that is left in the table of tracked connections",
+            "conntrack", machine.tracked, "the free entries of the table of tracked connections",
             "raise net.netfilter.nf_conntrack_max, or leave these connections untracked (NOTRACK)",
         )  # fmt: skip
     if machine.memory_bytes is not None:
@@ -104,7 +105,7 @@ def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float, margins: 
             "give the machine more memory", firm=margins is UTMOST,
         )  # fmt: skip
     if machine.cores is not None and cpu_us_per_s > 0:
-        busy = min(machine.cores, machine.processes)  # a process uses no more than one
+        busy = min(machine.cores, machine.processes)  # a process uses at most one
         yield Wall(
             "CPU", int(busy * CPU_SHARE * 1e6 / cpu_us_per_s),
             f"{counted(f'{busy:g}', 'core')} at {CPU_SHARE:.0%}, {_micros(cpu_us_per_s)} µs a second for the messages "
@@ -121,7 +122,7 @@ def machines_needed(users: int, machine: Machine, *, cpu_us_per_s: float = 0.0) 
 
 
 def usual_walls() -> tuple[Wall, ...]:
-    """Those that stand before any machine as it comes from Azure, in the order in which they are met."""
+    """The limits of any machine as it comes from Azure, in the order in which they are reached."""
     return (
         Wall(
             "local ports", USUAL_PORTS, "ports of one source address, in Linux's own range",

@@ -1,4 +1,4 @@
-"""What a mix will do, by population and in sum.
+"""What a mix will do, by population and in total.
 
 A publication belongs to the population of its publisher, a delivery to that of its receiver. Nothing connects.
 """
@@ -17,17 +17,17 @@ from wps_load.workload.flows import Pair, flows
 from wps_load.workload.standing import publishers_of
 
 Sizes = Mapping[Pair, FrameSizes]
-"""Of a sender's message as a receiver gets it; of every population that publishes at least the pair with itself."""
+"""A sender's message as a receiver gets it; every population that publishes has at least the pair with itself."""
 Span = tuple[float, float]
-"""Seconds since the start of the run, from and to."""
+"""From and to, in seconds since the start of the run."""
 
 
 @dataclass(frozen=True, slots=True)
 class PopulationForecast:
-    """One population.
+    """The forecast of one population.
 
-    Rates are those while it and those whom it hears are there, of the highest step; sums are of the whole run. None:
-    unknown. `connects_per_s`: new connections, in the ramp or of those that come and go.
+    Rates are those of the highest step, while it and the populations that it hears are present; sums are of the whole
+    run. None: unknown. `connects_per_s`: new connections, in the ramp or of users that come and go.
     """
 
     name: str
@@ -44,14 +44,14 @@ class PopulationForecast:
 
 @dataclass(frozen=True, slots=True)
 class MixForecast:
-    """`whole`: the run; its rates are those of the instant at which most is delivered."""
+    """`whole`: the run; its rates are those of the instant with the most deliveries."""
 
     whole: Forecast
     populations: tuple[PopulationForecast, ...]
 
 
 def mix_forecast(config: RunConfig, sizes: Sizes) -> MixForecast:
-    """The forecast of a mix whose users are known. A capacity search is taken at its upper end."""
+    """The forecast of a mix whose number of users is known. A capacity search is forecast at its upper end."""
     found = [_MixLevel(config, sizes, *level) for level in _spans(config)]
     top = max(found, key=lambda each: (each.step.outbound_per_s or 0.0, each.step.connections))
     numbers = range(len(config.populations))
@@ -89,7 +89,7 @@ def mix_forecast(config: RunConfig, sizes: Sizes) -> MixForecast:
 def connects_per_s(config: RunConfig, number: int, users: int) -> float:
     """New connections of a population per second.
 
-    Its part of the ramp, all of it where it starts later, or those of users who come and go.
+    That is its part of the ramp, the whole spawn rate if it starts later, or the connections of users who come and go.
     """
     each, count = config.populations[number], config.mixture(users).counts[number]
     together = count if each.start_ns else users
@@ -98,7 +98,7 @@ def connects_per_s(config: RunConfig, number: int, users: int) -> float:
 
 
 class _MixLevel:
-    """One step of a mix: who is there, who hears whom, and when."""
+    """One step of a mix: who is present, who hears whom, and when."""
 
     def __init__(
         self, config: RunConfig, sizes: Sizes, name: str, users: int, total_rate: float | None, span: Span
@@ -111,7 +111,7 @@ class _MixLevel:
             for at, each in enumerate(config.populations)
         ]
         self.rates = _rates(config, users, total_rate)
-        still = span if span[1] > span[0] else (span[0], math.inf)  # a ramp longer than the run: its rates all the same
+        still = span if span[1] > span[0] else (span[0], math.inf)  # a ramp longer than the run still has rates
         self.spans = [_there(config, each, count, still) for each, count in zip(
             config.populations, self.counts, strict=True)]  # fmt: skip
         self._instant = max(
@@ -124,7 +124,7 @@ class _MixLevel:
             length if math.isfinite(length) else None,
         )  # fmt: skip
 
-    # -- a second of it ------------------------------------------------------------------------------------------------
+    # -- rates -------------------------------------------------------------------------------------------------------
 
     def inbound(self, at: int) -> float | None:
         return self.rates[at]
@@ -137,7 +137,7 @@ class _MixLevel:
                            _times(self.rates[at], self._beside(at))])  # fmt: skip
 
     def peak(self, connections: int) -> Load:
-        """At the instant at which most is delivered."""
+        """The instant with the most deliveries."""
         there = [at for at in range(len(self.counts)) if self._is_there(at)]
         return Load(
             connections=connections,
@@ -161,7 +161,7 @@ class _MixLevel:
             yield use_case, Load(0, self.rates[at], out, self.size(at).data, None)
 
     def mean_sizes(self) -> FrameSizes:
-        """By how many messages of each there are."""
+        """Mean sizes, weighted by the number of messages."""
         senders = {at: self.rates[at] or 1.0 for at in range(len(self.counts)) if self.publishers[at]}
         pairs = {pair: (self._pair_rate(pair) or 1.0) for pair in self.flows if pair[0] in senders}
         return FrameSizes(
@@ -171,7 +171,7 @@ class _MixLevel:
             ack=_mean([(self.size(at).ack, weight) for at, weight in senders.items()]),
         )
 
-    # -- all of it -----------------------------------------------------------------------------------------------------
+    # -- sums ---------------------------------------------------------------------------------------------------------
 
     def published(self, at: int) -> float | None:
         return _times(self.rates[at], self._seconds(self.spans[at]))
@@ -180,7 +180,7 @@ class _MixLevel:
         return _sum(self.pair_sum(pair) for pair in self._to(at))
 
     def pair_sum(self, pair: Pair) -> float | None:
-        """Deliveries, while both are there."""
+        """The deliveries of a pair while both populations are present."""
         if pair not in self.flows:
             return 0.0
         one, other = (self.spans[at] for at in pair)
@@ -193,11 +193,11 @@ class _MixLevel:
     # -- parts ---------------------------------------------------------------------------------------------------------
 
     def size(self, at: int) -> FrameSizes:
-        """Of a population's messages, in its own protocol."""
+        """The sizes of a population's messages, in its own protocol."""
         return self.sizes.get((at, at)) or FrameSizes(0.0, 0.0, 0.0)
 
     def _beside(self, at: int) -> float:
-        """Billed bytes for each message beside its deliveries: its ack, and the call of the event handler."""
+        """Billed bytes for each message besides its deliveries: its ack, and the call of the event handler."""
         each = self.config.populations[at]
         calls = each.scenario_row.calls_handler(each.protocol)
         return self.size(at).ack + (self.size(at).data if calls else 0.0)
@@ -209,7 +209,7 @@ class _MixLevel:
         return [pair for pair in self.flows if pair[1] == at]
 
     def _seconds(self, span: Span) -> float | None:
-        """Of a time, as much as lies within this level."""
+        """The seconds of a time span that lie within this level."""
         length = max(0.0, min(span[1], self.span[1]) - span[0])
         return length if math.isfinite(length) else None
 
@@ -250,7 +250,7 @@ def _rates(config: RunConfig, users: int, total_rate: float | None) -> list[floa
 
 
 def _there(config: RunConfig, each: Population, count: int, span: Span) -> Span:
-    """When a population is there; one that starts later is taken as there when half of it has connected."""
+    """When a population is present; one that starts later counts from when half of it has connected."""
     begin = each.start_ns / NS_PER_S
     if begin and config.spawn_rate:
         begin += count / config.spawn_rate / 2

@@ -13,7 +13,7 @@ from wps_load.errors import ConfigError, Fault
 
 @dataclass(frozen=True, slots=True)
 class Price:
-    """Of one tier, in the file's currency. None: not given."""
+    """The price of one tier, in the file's currency. None: not given."""
 
     unit_day: float | None
     additional_million_messages: float | None
@@ -29,7 +29,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Per day in the prices' currency; None: a price that is needed is not in the file."""
+    """Cost per day in the prices' currency; None: the file lacks a price that is needed."""
 
     units_per_day: float | None
     messages_per_day: float | None
@@ -42,12 +42,12 @@ class Cost:
 
     @property
     def per_month(self) -> float | None:
-        """Of 30 days."""
+        """The cost of 30 days."""
         return None if self.per_day is None else self.per_day * MONTH_DAYS
 
 
 def cost(guide: Guide, prices: Prices, size: Size, billed_per_day: int | None) -> Cost:
-    """What `size` costs a day when it sends out `billed_per_day` messages; None: the rate is unknown."""
+    """The cost of `size` per day if it sends `billed_per_day` messages; None: the rate is unknown."""
     price = prices.tiers.get(size.sku, Price(None, None))
     units = None if price.unit_day is None else price.unit_day * size.units
     if billed_per_day is None:
@@ -60,7 +60,7 @@ def cost(guide: Guide, prices: Prices, size: Size, billed_per_day: int | None) -
 
 
 def read_prices(path: str, known: Collection[str]) -> Prices:
-    """Reads a prices file; `known`: the tiers there are. Raises ConfigError with what is wrong in one sentence."""
+    """Reads a prices file; `known`: the known tiers. Raises ConfigError, which says in one sentence what is wrong."""
     try:
         document = json.loads(Path(path).read_text("utf-8"))
     except OSError as error:
@@ -80,7 +80,7 @@ def read_prices(path: str, known: Collection[str]) -> Prices:
 def _word(path: str, document: Mapping[str, object], name: str) -> str:
     value = document.get(name)
     if not isinstance(value, str) or not value:
-        raise _wrong(path, f"it needs {name}, a text: prices are worth nothing without it")
+        raise _wrong(path, f"it needs {name}, a text: prices mean nothing without it")
     return value
 
 

@@ -1,14 +1,14 @@
-"""The highest load that keeps the SLO: grow until it breaks, bisect, confirm. Pure: loads out, outcomes in.
+"""The highest load that keeps the SLO: grow until it fails, bisect, confirm. Pure: loads out, outcomes in.
 
-    grow     from `low` by a constant factor until a step fails or `high` holds
-    aim      a step that failed tells how much the service did carry: just below and just above that come next
-    bisect   geometrically between the highest load that held and the lowest that failed, until they are at most
+    grow     from `low` by a constant factor until a step fails or `high` passes
+    aim      a step that failed shows how much the service did carry: just below and just above that come next
+    bisect   geometrically between the highest load that passed and the lowest that failed, until they are at most
              `precision` apart
-    confirm  both ends of the bracket are tried once more; an end that is contradicted is decided by a third try, and
-             the search goes on from there
+    confirm  both ends of the bracket are tried again; if the outcome differs, a third try decides, and the search
+             goes on from there
 
 The growth factor is the fourth root of the range's ratio (at least 2), so that growing takes five steps at most and a
-search about twelve. A step in which the generator was the limit says nothing about the service: it is tried once
+search about twelve. A step in which the generator was the limit proves nothing about the service: it is tried once
 more, and then the search ends there.
 """
 
@@ -21,9 +21,9 @@ from enum import StrEnum
 
 PRECISION = 0.05
 BRACKETING = 2
-"""Steps between growth and confirmation where the service is seen to carry a steady load; bisecting takes more."""
+"""Steps between growth and confirmation if the service carries a steady load; bisecting takes more."""
 MARGIN = 0.02
-"""How far below what an overloaded service carried it is expected to keep its latency, too."""
+"""How far below the load that an overloaded service carried it is also expected to keep its latency."""
 
 
 class Outcome(StrEnum):
@@ -34,7 +34,7 @@ class Outcome(StrEnum):
 
 
 class BoundBy(StrEnum):
-    """What ended the search; `service` is the answer that one looks for."""
+    """What ended the search; `service` is the result that one looks for."""
 
     SERVICE = "service"
     GENERATOR = "generator"
@@ -44,7 +44,7 @@ class BoundBy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`value`: the highest load that held, None if none did.
+    """`value`: the highest load that passed, None if none did.
 
     The limit lies in [`low`, `high`): `low` None means below `high`, `high` None at least `low`.
     """
@@ -57,7 +57,7 @@ class Found:
 
 @dataclass(slots=True)
 class CapacitySearch:
-    """Ask `next_load`, run it, tell `record`; None: the search is over, see `found`."""
+    """Run `next_load`, and `record` its outcome; when it is None the search is over: see `found`."""
 
     low: int
     high: int
@@ -75,7 +75,7 @@ class CapacitySearch:
         return sum(sum(outcomes.values()) for outcomes in self._tries.values())
 
     def record(self, load: int, outcome: Outcome, carried: float | None = None) -> None:
-        """`carried`: of a step that failed, the load that the service was seen to carry, in the unit of `load`."""
+        """Records an outcome. `carried`: the load that the service carried in a failed step, in the unit of `load`."""
         self._tries.setdefault(load, Counter())[outcome] += 1
         if outcome is Outcome.FAILED and carried is not None:
             self._carried[load] = carried
@@ -87,7 +87,7 @@ class CapacitySearch:
             return None
         for load, outcomes in self._tries.items():
             if outcomes[Outcome.HELD] == outcomes[Outcome.FAILED]:
-                return load  # contradicted, or nothing said of the service yet: another try decides
+                return load  # contradicted, or nothing is known of the service yet: another try decides
         held, failed = self._bracket()
         if failed is None:
             return self._grown(held) if held is None or held < self.high else self._unconfirmed(held)
@@ -99,7 +99,7 @@ class CapacitySearch:
         return self._unconfirmed(held) or self._unconfirmed(failed)
 
     def steps_left(self) -> int:
-        """About how many steps are still to come; more where the service surprises."""
+        """An estimate of the steps to come; there are more if the service surprises."""
         if self.next_load() is None:
             return 0
         held, failed = self._bracket()
@@ -126,7 +126,7 @@ class CapacitySearch:
         if held is None:
             return self.low
         grown = round(held * self._factor)
-        # a last step that would be almost as high as the range's end goes there at once
+        # a last step almost as high as the range's end goes there at once
         return self.high if grown * math.sqrt(self._factor) > self.high else grown
 
     @property
@@ -134,10 +134,10 @@ class CapacitySearch:
         return float(max(2.0, (self.high / self.low) ** 0.25))
 
     def _aim(self, held: int, failed: int) -> int | None:
-        """Around what was carried at `failed`: a margin below, and when about that held, as far above as is precise.
+        """Loads around what was carried at `failed`: a margin below, and if that passed, as far above as is precise.
 
-        Only a hint. Where nearly everything was carried it was latency that broke; where a lower guess has ever failed,
-        what is carried depends on what is requested, and says little: then the search bisects.
+        It is only a hint. If nearly everything was carried, it was latency that failed; if a lower guess has ever
+        failed, what is carried depends on what is requested and means little: then the search bisects.
         """
         guesses = {load: int(carried * (1 - MARGIN)) for load, carried in self._carried.items()}
         wrong = any(self._verdict(guess) is Outcome.FAILED for guess in guesses.values() if guess in self._tries)
@@ -149,7 +149,7 @@ class CapacitySearch:
         return guess if held < guess < failed else None
 
     def _bracket(self) -> tuple[int | None, int | None]:
-        """The highest load that held below every load that failed, and the lowest that failed."""
+        """The highest load that passed below every load that failed, and the lowest that failed."""
         failed = min((load for load in self._tries if self._verdict(load) is Outcome.FAILED), default=None)
         held = [load for load in self._tries if self._verdict(load) is Outcome.HELD]
         return max((load for load in held if failed is None or load < failed), default=None), failed

@@ -1,4 +1,4 @@
-"""Units and cost of a load, of N times it, and of what was bought: rows for whoever shows them."""
+"""Units and cost of a load, of N times that load, and of what was bought, as rows for display."""
 
 from __future__ import annotations
 
@@ -31,7 +31,10 @@ class Sized:
 
     @property
     def headroom(self) -> float:
-        """By how much the load may grow until its size is 80 % full: 0.25, a quarter. Negative: it is too small."""
+        """How much the load may grow until its size is 80 % full: 0.25 is a quarter.
+
+        Negative: the size is too small.
+        """
         return PLANNED_SHARE / self.size.fullest.share - 1
 
 
@@ -39,8 +42,8 @@ class Sized:
 class Sizing:
     """`rows`: the load itself, then each growth.
 
-    `use_case`: the guide's; None where connections alone decide. `same_use_case`: whether it is the scenario's own, not
-    the nearest. `bought`: None without `--wps-units` and `--wps-tier`.
+    `use_case`: the guide's; None if connections alone decide. `same_use_case`: it is the scenario's own, not the
+    nearest. `bought`: None without `--wps-units` and `--wps-tier`.
     """
 
     rows: tuple[Sized, ...]
@@ -60,9 +63,9 @@ def sizing(
     sku: str | None = None,
     grow: Callable[[float], Load] | None = None,
 ) -> Sizing:
-    """`units`, `sku`: what was bought, if known; one of them alone stands for one unit, or the usual tier.
+    """`units`, `sku`: what was bought, if known; one of them alone means one unit, or the usual tier.
 
-    `grow`: the load with so many times the connections, where that is known better than by `Load.times`.
+    `grow` returns the load with this many times the connections, if that is known better than by `Load.times`.
     """
     row = ROWS.get(scenario)
     use_case, same = (None, False) if row is None else (row.use_case, row.guide is not None)
@@ -75,7 +78,7 @@ def sizing(
 
 
 def bought(scenario: str, load: Load, guide: Guide, *, units: int | None, sku: str | None) -> Size | None:
-    """How full what was bought is under `load`; None: nobody said what that is."""
+    """How full the bought size is under `load`; None: nothing was stated."""
     if units is None and sku is None:
         return None
     use_case = ROWS[scenario].use_case if scenario in ROWS else None

@@ -26,7 +26,7 @@ DAY_S = 86_400
 MONTH_DAYS = 30
 
 _CHOICE = ("Free_F1", "Standard_S1", "Premium_P2")
-"""Tiers in the order of size. Premium_P1 holds as much as Standard_S1."""
+"""Tiers in order of size. Premium_P1 holds as much as Standard_S1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +36,12 @@ class TierRow:
     connections_per_unit: int
     included_messages_per_unit_day: int
     bills_more: bool
-    """Whether messages beyond the included ones are billed; else the service stops until the next day."""
+    """Whether messages beyond the included ones are billed; otherwise the service stops until the next day."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnitsRow:
-    """One published row: what `units` hold, messages of 2 KB a second. `interpolated`: it stands between two."""
+    """One published row: the capacity of `units`, in messages of 2 KB a second. `interpolated`: between two rows."""
 
     units: int
     connections: int
@@ -52,25 +52,26 @@ class UnitsRow:
 
 @dataclass(frozen=True, slots=True)
 class Guide:
-    """Azure's figures as compiled in `compiled` (year-month). `use_cases`: rows by use case, ascending in units."""
+    """Azure's figures as of `compiled` (year-month). `use_cases`: rows by use case, ascending in units."""
 
     compiled: str
     source: str
     tiers: Mapping[str, TierRow]
     use_cases: Mapping[str, tuple[UnitsRow, ...]]
     connect_rates: tuple[tuple[int, float], ...]
-    """(units from which on, new connections a second), ascending; 0 units: the free tier. Seen at the sibling service,
-    Azure SignalR, and not confirmed for Web PubSub.
+    """(minimum units, new connections a second), ascending; 0 units: the free tier.
+
+    Seen at the sibling service, Azure SignalR, and not confirmed for Web PubSub.
     """
 
     def connect_rate(self, sku: str, units: int) -> float:
-        """New connections a second that `units` take before they answer 429, as far as is known."""
+        """New connections a second that `units` accept before they answer 429, as far as is known."""
         if not self.tiers[sku].bills_more:
             units = 0
         return next(per_s for least, per_s in reversed(self.connect_rates) if units >= least)
 
     def row(self, use_case: str, units: int) -> UnitsRow:
-        """The row for `units`, interpolated where none is published. KeyError for an unknown use case."""
+        """The row for `units`, interpolated if none is published. Raises KeyError for an unknown use case."""
         rows = self.use_cases[use_case]
         below = max((row for row in rows if row.units <= units), key=lambda row: row.units, default=rows[0])
         above = min((row for row in rows if row.units >= units), key=lambda row: row.units, default=rows[-1])
@@ -95,10 +96,10 @@ class Guide:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What is asked of the service at a time; None: unknown (a closed loop has no rate of its own).
+    """The load on the service; None: unknown (a closed loop has no rate of its own).
 
     `message_bytes`: the mean size of a message's data. `billed_bytes_per_s`: all traffic out of the service. `parts`:
-    of a mix, what its publishers of each of the guide's use cases send, and what goes out for that.
+    for a mix, what its publishers of each of the guide's use cases send, and the resulting traffic out.
     """
 
     connections: int
@@ -110,7 +111,7 @@ class Load:
 
     @property
     def billed_per_day(self) -> int | None:
-        """Billed messages of a whole day at this load."""
+        """The billed messages of a whole day at this load."""
         if self.billed_bytes_per_s is None:
             return None
         return billed_messages(self.billed_bytes_per_s * DAY_S)
@@ -118,8 +119,8 @@ class Load:
     def times(self, factor: float, *, fixed_inbound: bool, fixed: frozenset[str] = frozenset()) -> Load:
         """The load of `factor` times the connections.
 
-        As much more goes out, and comes in unless it is fan-out that grows (`Guide.fixed_inbound`). `fixed`: the use
-        cases of which that is true, for the parts of a mix.
+        Outbound traffic grows in proportion, and so does inbound unless only fan-out grows (`Guide.fixed_inbound`).
+        `fixed`: the use cases of which that is true, for the parts of a mix.
         """
 
         def grown(value: float | None, by: float) -> float | None:
@@ -137,7 +138,7 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How much of one thing is used. `share` 1.0: all of it."""
+    """How much of one quantity is used. `share` 1.0: all of it."""
 
     name: str
     demand: float
@@ -150,7 +151,7 @@ class Use:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """`units` of `sku`, and how full they are. `row`: the published one, None where there is no use case."""
+    """`units` of `sku`, and how full they are. `row`: the published one; None if there is no use case."""
 
     sku: str
     units: int
@@ -167,20 +168,19 @@ class Size:
 
 
 def billed_messages(outbound_bytes: float) -> int:
-    """Messages of 2 KB that so much outbound traffic is billed as: the traffic summed, not message by message."""
+    """The messages of 2 KB as which outbound traffic is billed: by the sum, not message by message."""
     return math.ceil(outbound_bytes / BILLED_MESSAGE_BYTES)
 
 
 def in_guide_messages(per_s: float, message_bytes: float) -> float:
-    """Messages of another size as a rate of the guide's 2 KB ones; those below 1 KB count as 1 KB."""
+    """The rate of messages as a rate of the guide's 2 KB ones; messages below 1 KB count as 1 KB."""
     return per_s * max(message_bytes, SMALL_MESSAGE_BYTES) / GUIDE_MESSAGE_BYTES
 
 
 def filled(guide: Guide, load: Load, use_case: str | None, sku: str, units: int) -> Size:
     """How full `units` of `sku` are under `load`.
 
-    Rates that are unknown are left out, and for the free tier, of which no throughput is published,
-    the day's messages decide.
+    Unknown rates are left out; for the free tier, whose throughput is not published, the day's messages decide.
     """
     tier = guide.tiers[sku]
     row = None if use_case is None or not tier.bills_more else guide.row(use_case, units)
@@ -210,7 +210,7 @@ def _rates(guide: Guide, load: Load, use_case: str, row: UnitsRow) -> Iterator[U
 
 
 def _shared(guide: Guide, load: Load, units: int) -> Iterator[Use]:
-    """Of several use cases each takes its share of the units, and the shares add up."""
+    """Each of several use cases takes its share of the units, and the shares add up."""
     demands: dict[str, float] = {}
     shares: dict[str, float] = {}
     for use_case, part in load.parts:
@@ -223,14 +223,14 @@ def _shared(guide: Guide, load: Load, units: int) -> Iterator[Use]:
 
 
 def smallest(guide: Guide, load: Load, use_case: str | None) -> Size:
-    """The smallest that holds `load` at 80 %.
+    """The smallest size that holds `load` at 80 %.
 
-    If none does, the largest there is: `holds` is False, and `fullest` says what it hits first.
+    If none does, it is the largest: `holds` is False, and `fullest` names its first limit.
     """
     size: Size | None = None
     for sku in _CHOICE:
         if load.billed_per_day is None and not guide.tiers[sku].bills_more:
-            continue  # it stops when the day's messages are spent, and how many there are is unknown
+            continue  # it stops when the day's messages are used up, and their number is unknown
         for units in guide.tiers[sku].units_allowed:
             size = filled(guide, load, use_case, sku, units)
             if size.holds:
@@ -265,7 +265,7 @@ def load_guide() -> Guide:
 
 
 class _TierFields(TypedDict):
-    """Of a tier in capacity.json."""
+    """The fields of a tier in capacity.json."""
 
     units_allowed: list[int]
     connections_per_unit: int
@@ -274,7 +274,7 @@ class _TierFields(TypedDict):
 
 
 class _UnitsFields(TypedDict):
-    """Of a row of the performance guide in capacity.json."""
+    """The fields of a row of the performance guide in capacity.json."""
 
     units: int
     connections: int

@@ -1,4 +1,4 @@
-"""`wps-load compare`: did it get worse?"""
+"""`wps-load compare`: whether runs got worse."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ example:
   wps-load compare --last 5 reports --junit compare.xml
   wps-load compare --base reports/main-* --new reports/branch-* --tolerance 10% --json
 """
-_SIDES = "give BASE NEW, or several a side: BASE... -- NEW..., --base A B --new C D"
+_SIDES = "give BASE NEW, or several on each side: BASE... -- NEW..., or --base A B --new C D"
 
 
 def run(argv: Sequence[str]) -> int:
@@ -52,7 +52,7 @@ def run(argv: Sequence[str]) -> int:
         base, new = _latest(arguments.last, [*arguments.runs, *arguments.base, *arguments.new, *(behind or ())])
         if not base:
             sys.stdout.write(
-                f"{Path(new[0]).name} is the first run with its settings: nothing to compare it with yet.\n"
+                f"{Path(new[0]).name} is the first run with its settings: there is nothing to compare it with yet.\n"
             )
             _keep(arguments.junit, None)
             return int(ExitCode.PASSED)
@@ -67,7 +67,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _keep(path: str | None, result: Comparison | None) -> None:
-    """Writes junit.xml, where one was asked for. Raises ConfigError."""
+    """Writes junit.xml, if it was requested. Raises ConfigError."""
     if path is None:
         return
     try:
@@ -77,7 +77,7 @@ def _keep(path: str | None, result: Comparison | None) -> None:
 
 
 def _latest(count: str, folders: list[str]) -> tuple[list[str], list[str]]:
-    """The newest run of the folder, and those before it that are like it. Raises ConfigError, BrokenRun."""
+    """The newest run of the folder, and earlier runs like it. Raises ConfigError, BrokenRun."""
     try:
         most = whole(count)
     except ValueError as error:
@@ -89,7 +89,7 @@ def _latest(count: str, folders: list[str]) -> tuple[list[str], list[str]]:
 
 
 def _split(argv: Sequence[str]) -> tuple[list[str], list[str] | None]:
-    """What stands before `--`, and what behind; argparse would drop it."""
+    """The arguments before and after `--`, which argparse would drop."""
     if "--" not in argv:
         return list(argv), None
     at = list(argv).index("--")

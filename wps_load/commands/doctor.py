@@ -34,7 +34,7 @@ Checks the installation (packages, imports), this machine (open files, local por
 the target: Client URL and token (who made it, claims, roles for the scenario), name (public or private, aliases), TCP
 (how far), TLS (certificate, expiry), health (what answers), clock, upgrade, one echo, and REST if the scenario uses it.
 It opens one connection and sends one small message; a REST send goes to that connection only. Without a target it
-starts an embedded emulator. Of a mix it checks each combination of protocol, hub and credential once.
+starts an embedded emulator. For a mix it checks each combination of protocol, hub and credential once.
 --machine checks no target: it says how many connections this machine holds, and which limit more of them would hit.
 
 A run's own command line is accepted, also with the name of a scenario, a mix or a FILE.conf in front.
@@ -90,7 +90,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _print(config: RunConfig, found: Iterator[Check], target: str, *, as_json: bool) -> int:
-    """Each check as it is done, or all as one document; the exit code."""
+    """Prints each check as it is done, or all as one document; returns the exit code."""
     scenario = config.mix or config.population.scenario
     what = f"{scenario} over {config.protocols}"
     if as_json:
@@ -126,7 +126,7 @@ def _ports(config: RunConfig, addresses: int) -> Check:
 
 
 def _bought(config: RunConfig) -> Iterator[Check]:
-    """Units and tier, where they are given: a hint of what the target can hold."""
+    """Units and tier, if they are given: a hint of what the target can hold."""
     if config.units is None and config.tier is None:
         return
     tier, units = load_guide().tiers[config.tier or TIERS["standard"]], config.units or 1
@@ -152,7 +152,7 @@ def _all(config: RunConfig, network: Network, processes: int, *, on_emulator: bo
 
 
 def _reopened_per_s(config: RunConfig) -> float:
-    """Connections that a run itself closes a second."""
+    """Connections that a run closes itself, per second."""
     if config.peak_users is None:
         return 0.0
     counts = config.mixture(config.peak_users).counts

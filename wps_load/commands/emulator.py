@@ -18,7 +18,7 @@ example:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Serves until it is told to end: 0; 2 if it cannot start."""
+    """Serves until a signal ends it: 0; 2 if it cannot start."""
     parser = plain_parser("emulator", "Runs a local Azure Web PubSub.", _EXAMPLE)
     add_arguments(parser)
     return serve(parser.parse_args(argv))

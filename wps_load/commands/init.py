@@ -17,7 +17,7 @@ WORKFLOWS = {
     "gitlab": ".gitlab-ci.yml",
     "azure": "azure-pipelines.yml",
 }
-"""Where each system looks for its workflow."""
+"""The path at which each system looks for its workflow."""
 
 _EXAMPLE = """\
 Writes locustfile.py and configs/ (a ready file for each scenario, and smoke, ci and capacity), and with --ci a workflow
@@ -30,7 +30,7 @@ example:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Writes what is not there yet, and says so: 0. Raises ConfigError if a file can't be written."""
+    """Writes the missing files, and lists them: 0. Raises ConfigError if a file can't be written."""
     parser = plain_parser("init", "Writes a locustfile, configurations and a CI workflow to start from.", _EXAMPLE)
     parser.add_argument("folder", nargs="?", default=".", metavar="DIR", help="folder to write to (default: this one)")
     parser.add_argument("--ci", choices=tuple(WORKFLOWS), help="a workflow for GitHub, GitLab or Azure Pipelines")
@@ -55,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _files(ci: str | None) -> Iterator[tuple[str, str]]:
-    """Path below the folder, and text."""
+    """The path below the folder, and the text, of each file."""
     yield "locustfile.py", ready.locustfile().read_text("utf-8")
     for name, path in ready.configs().items():
         yield f"configs/{name}.conf", path.read_text("utf-8")
@@ -66,7 +66,7 @@ def _files(ci: str | None) -> Iterator[tuple[str, str]]:
 
 
 def workflow(ci: str) -> str:
-    """Of this version, which it pins."""
+    """The workflow for this version, which it pins."""
     text = files("wps_load.commands").joinpath("assets", f"{ci}.yml").read_text("utf-8")
     return text.replace("@VERSION@", version("wps-load"))
 

@@ -19,18 +19,18 @@ from wps_load.plurals import counted
 from wps_load.settings.run_config import RunConfig
 
 MEASURE_S = 1.0
-"""How long this machine is measured: batches of 0.5 ms, of which the median is stable to some percent."""
+"""How long this machine is measured: batches of 0.5 ms, whose median is stable to a few percent."""
 _TELLS = (
     ("files_left", "files", "of all processes together"),
     ("ports", "local ports", "its range of local ports"),
     ("tracked", "conntrack", "how many connections it tracks: perhaps none"),
     ("memory_bytes", "memory", "how much memory is left"),
 )
-"""What a system may keep to itself: the field, the wall's name, and how to call it."""
+"""Limits that a system may not show: the field, the limit's name, and its words."""
 
 
 def checks_of(config: RunConfig, processes: int) -> Iterator[Check]:
-    """Each as soon as it is known."""
+    """Yields each check as soon as it is known."""
     found = this_machine(processes, len(config.bind or ()))
     yield checks.processors(machine.cpu_count(), processes, machine.load_average(), emulator=False)
     yield checks.precise_timer(DeadlineTimer.available())
@@ -47,14 +47,14 @@ def checks_of(config: RunConfig, processes: int) -> Iterator[Check]:
 
 
 def cpu_us_per_s(config: RunConfig, peak: Load, costs: Costs | None) -> float:
-    """Of a core, for the messages of one connection; 0 where nobody knows."""
+    """The CPU of a core that the messages of one connection take; 0 if unknown."""
     if costs is None or config.users is None:
         return 0.0
     return (busy_us_per_s(peak, costs) or 0.0) / max(1, peak.connections)
 
 
 def rates(found: Machine, costs: Costs | None) -> Iterator[Check]:
-    """What the cores do in a second, of which the messages' part has just been measured."""
+    """What the cores do in a second; the messages' part has just been measured."""
     cores = found.cores or 1.0
     used = cores * CPU_SHARE
     share = f"{counted(f'{cores:g}', 'core')} at {CPU_SHARE:.0%}"
@@ -72,7 +72,7 @@ def rates(found: Machine, costs: Costs | None) -> Iterator[Check]:
 
 
 def room(found: Machine, users: int | None, cpu_us: float) -> Iterator[Check]:
-    """A check for each wall, the nearest first, and one that names that; what is not known is skipped."""
+    """A check for each limit, the lowest first, and one that names the lowest; unknown limits are skipped."""
     ordered = walls(found, cpu_us_per_s=cpu_us)
     for wall in ordered:
         yield _wall(wall, users)

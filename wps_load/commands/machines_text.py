@@ -1,4 +1,4 @@
-"""How many machines a load takes, and the walls that it passes on its way out: rows of `wps-load plan`."""
+"""How many machines a load takes, and the limits that it exceeds on its way out: rows of `wps-load plan`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wps_load.machine import Machine
 
 
 def busy_us_per_s(load: Load, costs: Costs | None) -> float | None:
-    """Of one core, for all messages; None: the rate is unknown."""
+    """The CPU of one core for all messages; None: the rate is unknown."""
     if costs is None:
         return 0.0
     if load.inbound_per_s is None or load.outbound_per_s is None:
@@ -22,14 +22,14 @@ def busy_us_per_s(load: Load, costs: Costs | None) -> float | None:
 
 
 def workers_needed(busy_us: float) -> int:
-    """Workers at `CPU_SHARE` of a core each."""
+    """The workers that are needed at `CPU_SHARE` of a core each."""
     return max(1, math.ceil(busy_us / 1e6 / CPU_SHARE))
 
 
 def lines(users: int, busy_us: float | None, machine: Machine) -> Iterator[str]:
-    """`machine`: the kind of which there are to be several, with as many workers as cores.
+    """`machine`: the kind of machine to be used, with as many workers as cores.
 
-    `busy_us`: what all messages take of a core each second; None: unknown, so nothing is said of it.
+    `busy_us`: the CPU of a core that all messages take each second; None: unknown, so it is left out.
     """
     each_us = (busy_us or 0.0) / max(1, users)
     first = walls(machine, cpu_us_per_s=each_us)[0]
@@ -45,7 +45,7 @@ def lines(users: int, busy_us: float | None, machine: Machine) -> Iterator[str]:
 
 
 def _beyond(users: int) -> Iterator[str]:
-    """What stands in the way of any such load, whatever the machine."""
+    """The limits that any such load meets, whatever the machine."""
     passed = [wall for wall in usual_walls() if users > wall.connections]
     for number, wall in enumerate(passed):
         times = math.ceil(users / wall.connections)
@@ -53,4 +53,4 @@ def _beyond(users: int) -> Iterator[str]:
         yield row("" if number else "walls", text + (f", or {wall.more}" if wall.more else ""))
     if not passed:
         first = usual_walls()[0]
-        yield row("walls", f"none; the first stands at {first.connections:,} connections: {first.found}")
+        yield row("walls", f"none; the first is at {first.connections:,} connections: {first.found}")

@@ -1,4 +1,4 @@
-"""The messages of a mix for its plan: how large they are in each population that hears them, and what they cost."""
+"""The messages of a mix for its plan: their size in each population that hears them, and what they cost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Samples = Mapping[Pair, Sample]
 
 
 def samples(config: RunConfig) -> Samples:
-    """A sample for each pair of populations of which the one hears the other, and for each that publishes."""
+    """A sample for each pair of populations in which one hears the other, and for each that publishes."""
     every = config.populations
     pairs = {(sender, receiver) for receiver in range(len(every)) for sender in senders_to(every, receiver)}
     pairs |= {(at, at) for at, each in enumerate(every)}
@@ -29,7 +29,7 @@ def samples(config: RunConfig) -> Samples:
 
 
 def planned(config: RunConfig, found: Samples) -> MixForecast:
-    """The forecast of a mix whose users are known."""
+    """The forecast of a mix whose number of users is known."""
     sizes: dict[Pair, FrameSizes] = {pair: sample.sizes() for pair, sample in found.items()}
     return mix_forecast(config, sizes)
 
@@ -37,8 +37,8 @@ def planned(config: RunConfig, found: Samples) -> MixForecast:
 def growing(config: RunConfig, found: Samples) -> Callable[[float], Load] | None:
     """The load of the same mix with a multiple of its users.
 
-    Where publishers are a share of them, fan-out grows with the square. None: not the users, but steps or a
-    search say how many there are.
+    If publishers are a share of the users, fan-out grows with the square. None: steps or a search set the number of
+    users.
     """
     if config.users is None or config.stages is not None or config.capacity is not None:
         return None

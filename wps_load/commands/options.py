@@ -13,8 +13,8 @@ from wps_load.settings.groups import Group, grouped
 from wps_load.settings.options import OPTIONS, Option, PageAccess
 
 _EXAMPLE = """\
-Each is a flag, a key of a --config file (without the dashes) and a variable: --wps-rate is LOCUST_WPS_RATE. Locust's
-own options (-u, -r, -t, --headless, --processes, ...) are in `locust --help`.
+Each option is a flag, a key of a --config file (without the dashes) and a variable: --wps-rate is LOCUST_WPS_RATE.
+Locust's own options (-u, -r, -t, --headless, --processes, ...) are in `locust --help`.
 
 example:
   wps-load options
@@ -25,7 +25,7 @@ _WIDEST = 100
 
 
 def run(argv: Sequence[str]) -> int:
-    """Prints them by groups, or those that have WORD in name or text: 0. Raises ConfigError if none has."""
+    """Prints the options by group, or those whose name or text contains WORD: 0. Raises ConfigError if none does."""
     parser = plain_parser("options", "Every option of a run, with its default and meaning.", _EXAMPLE)
     parser.add_argument("word", nargs="?", default="", metavar="WORD", help="only options that contain this word")
     word = parser.parse_args(argv).word
@@ -38,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def page() -> str:
-    """docs/options.md: the same in Markdown."""
+    """The text of docs/options.md: the same in Markdown."""
     lines = [
         "# Options",
         "",

@@ -1,4 +1,4 @@
-"""Doctor's look at this installation: whether a run's packages are there, of versions that it works with."""
+"""Doctor's check of this installation: whether a run's packages are present in versions that it works with."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ RUN = (
     "wps_load.swarm.lifecycle", "wps_load.swarm.users", "wps_load.swarm.webpubsub_user", "wps_load.emulator.main",
     "wps_load.report.files",
 )  # fmt: skip
-"""What a run imports, and with it all else."""
+"""The modules that a run imports, which import everything else."""
 _LIMIT_S = 60
 
 
 def checks() -> Iterator[Check]:
-    """Of this installation."""
+    """The checks of this installation."""
     yield versions(requires("wps-load") or (), version)
     yield imports(RUN)
 
 
 def versions(requirements: Iterable[str], installed: Callable[[str], str]) -> Check:
-    """Whether each package that is required has a version within its bounds. Extras are not looked at.
+    """Whether each required package has a version within its bounds. Extras are not checked.
 
-    `installed`: the version of a package; raises PackageNotFoundError.
+    `installed`: returns the version of a package; raises PackageNotFoundError.
     """
     wrong, count = [], 0
     for requirement in map(Requirement, requirements):
@@ -50,7 +50,7 @@ def versions(requirements: Iterable[str], installed: Callable[[str], str]) -> Ch
 
 @cache
 def imports(modules: tuple[str, ...]) -> Check:
-    """Whether a run's modules can be imported: in a process of their own, which Locust patches. Tried once."""
+    """Whether a run's modules can be imported: in a process of their own, because Locust patches it. Tried once."""
     try:
         done = subprocess.run(
             [sys.executable, "-c", f"import {', '.join(modules)}"], capture_output=True, text=True, timeout=_LIMIT_S

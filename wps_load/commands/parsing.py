@@ -1,6 +1,6 @@
 """Argument parsers of the commands, and a run's settings read from flags, files and variables as Locust does.
 
-Locust itself is not imported: that would patch the process. `configargparse`, on which its own parser stands, gives
+Locust itself is not imported: that would patch the process. `configargparse`, on which its own parser is built, reads
 the same files (`~/.locust.conf`, `locust.conf`, `pyproject.toml`, `--config`) and the same precedence.
 """
 
@@ -45,7 +45,7 @@ _FLAGS = {option.flag: option.dest for option in OPTIONS} | {"--host": HOST, "-H
 
 
 def plain_parser(name: str, description: str, example: str) -> argparse.ArgumentParser:
-    """For a command that takes no run's settings."""
+    """A parser for a command that takes no run's settings."""
     return _Parser(
         prog=f"wps-load {name}",
         description=description,
@@ -56,7 +56,7 @@ def plain_parser(name: str, description: str, example: str) -> argparse.Argument
 
 
 def run_parser(name: str, description: str, example: str) -> Any:
-    """For a command that takes a run's settings; add its own options, then `parse_run`."""
+    """A parser for a command that takes a run's settings; add its own options, then call `parse_run`."""
     parser = _RunParser(
         prog=f"wps-load {name}",
         usage=f"wps-load {name} [options]",
@@ -83,7 +83,7 @@ def run_parser(name: str, description: str, example: str) -> Any:
 
 
 def take_locust_options(parser: Any) -> None:
-    """For a command that takes a run's own command line: Locust's options that change nothing of what it says."""
+    """Accepts Locust's options that do not change what the command says, for a run's own command line."""
     for names in _LOCUST_VALUES:
         parser.add_argument(*names, help=argparse.SUPPRESS)
     for names in _LOCUST_SWITCHES:
@@ -97,9 +97,9 @@ def parse_run(
     *,
     users: int | None = None,
 ) -> tuple[argparse.Namespace, RunConfig]:
-    """The command's arguments, and the run they ask for. `users`: how many if nothing says; None: unknown.
+    """The command's arguments, and the run that they describe. `users`: the default number; None: unknown.
 
-    Raises ConfigError with every fault; leaves by SystemExit for arguments that no parser knows.
+    Raises ConfigError with every fault; raises SystemExit for arguments that no parser knows.
     """
     environ = os.environ if environ is None else environ
     arguments: argparse.Namespace = parser.parse_args(list(argv), env_vars=environ)
@@ -127,7 +127,7 @@ def parse_run(
 
 
 class _Locust:
-    """Locust's own options, whose texts we read ourselves to tell all faults at once."""
+    """Locust's own options, whose texts we read ourselves to report all faults at once."""
 
     def __init__(self, arguments: argparse.Namespace, faults: list[Fault]) -> None:
         self._values = vars(arguments)
@@ -152,14 +152,14 @@ def _positive(text: str) -> float:
 
 
 def _seconds(text: str) -> float:
-    """Locust's run time: seconds, or a duration."""
+    """Reads Locust's run time: seconds, or a duration."""
     if text.strip().isdigit():
         return float(whole(text))
     return duration_ns(text) / NS_PER_S
 
 
 class _OneSentence:
-    """Faults in one sentence, without what may be a secret; argparse would print the whole usage first."""
+    """Prints faults in one sentence, without possible secrets; argparse would print the whole usage first."""
 
     prog: str
 
@@ -177,7 +177,7 @@ class _RunParser(_OneSentence, configargparse.ArgumentParser):  # type: ignore[m
 
 
 class _ConfigFile(configargparse.ConfigFileParser):  # type: ignore[misc]
-    """A Locust config file, of which only what a run's settings know is read: the rest is Locust's own."""
+    """A Locust config file, of which only the keys of a run's settings are read: the rest belongs to Locust."""
 
     def parse(self, stream: Any) -> dict[str, Any]:
         toml = stream.name.endswith(".toml")

@@ -19,7 +19,7 @@ from wps_load.errors import ConfigError, ExitCode, Fault
 from wps_load.settings.run_config import RunConfig
 
 MEASURE_S = 1.0
-"""How long this machine is measured: batches of 0.5 ms, of which the median is stable to some percent."""
+"""How long this machine is measured: batches of 0.5 ms, whose median is stable to a few percent."""
 
 _EXAMPLE = """\
 Shows connections, messages, bytes and billed messages; the fewest units that hold the load at 80 % of Azure's published
@@ -37,7 +37,7 @@ example:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Prints the plan: 0, or 3 if it was to be checked and the units do not hold it.
+    """Prints the plan: 0, or 3 if --check was given and the units do not hold the load.
 
     Raises ConfigError for settings, growth or prices that cannot be read.
     """
@@ -55,7 +55,7 @@ def run(argv: Sequence[str]) -> int:
     parser.usage = "wps-load plan [SCENARIO or FILE.conf] [options]"
     arguments, config = parse_run(parser, as_settings(argv, os.environ, ready.configs()), users=1)
     if arguments.check and config.units is None and config.tier is None:
-        raise ConfigError([Fault("--check", None, "--wps-units or --wps-tier beside it, which are to hold the load")])
+        raise ConfigError([Fault("--check", None, "--wps-units or --wps-tier, which must hold the load")])
     guide = load_guide()
     growth = units_text.read_growth(arguments.growth)
     prices = None if arguments.prices is None else read_prices(arguments.prices, guide.tiers)
@@ -77,7 +77,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _held(config: RunConfig, load: Load, guide: Guide) -> bool:
-    """What was bought holds `load`; a load that nobody knows is held by nothing."""
+    """Whether the bought units hold `load`; nothing holds an unknown load."""
     size = bought(plan_text.scenario_of(config), load, guide, units=config.units, sku=config.tier)
     known = load.outbound_per_s is not None or not plan_text.publishes(config)
     return size is not None and size.holds and known

@@ -1,4 +1,4 @@
-"""A plan as text. Unknown is said in words, never shown as 0."""
+"""A plan as text. An unknown figure is called unknown, never shown as 0."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def lines(
 ) -> Iterator[str]:
     """The whole plan.
 
-    `costs` None: the scenario publishes nothing. `populations`: of a mix; `grow`: its load
-    with so many times the users.
+    `costs` None: the scenario publishes nothing. `populations`: those of a mix; `grow`: its load with this many times
+    the users.
     """
     what = config.population.scenario if config.mix is None else f"{config.mix}, {len(populations)} populations"
     yield f"{what} over {config.protocols}, against {config.target.describe()}"
@@ -48,12 +48,12 @@ def lines(
 
 
 def scenario_of(config: RunConfig) -> str:
-    """Whose row of the performance guide judges the load: empty of a mix, whose populations each have one."""
+    """The scenario whose row of the performance guide judges the load; empty for a mix, which has several."""
     return config.population.scenario if config.mix is None else ""
 
 
 def publishes(config: RunConfig) -> bool:
-    """Whether anybody does."""
+    """Whether anybody publishes."""
     return any(each.scenario_row.publishes for each in config.populations)
 
 
@@ -87,7 +87,7 @@ _COLUMNS = (
 
 
 def _populations(populations: Sequence[PopulationForecast], future: Forecast) -> Iterator[str]:
-    """A table: each population, and the sum of what is there at one time."""
+    """A table: each population, and the total at the busiest time."""
     if not populations:
         return
     rows = [_COLUMNS, *(_population(each) for each in populations), _population(_together(populations, future))]
@@ -125,7 +125,7 @@ def _population(each: PopulationForecast) -> tuple[str, ...]:
 
 
 def rounded(value: float) -> str:
-    """To three digits, thousands in words of their own."""
+    """A number with three digits, and with words for large ones."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
@@ -161,7 +161,7 @@ def _messages(config: RunConfig, future: Forecast) -> Iterator[str]:
 
 
 def _connects(config: RunConfig, future: Forecast, guide: Guide) -> Iterator[str]:
-    """New connections a second, beside what the service may take."""
+    """New connections a second, beside what the service may accept."""
     wanted = connects_per_s(config, future)
     found = bought(scenario_of(config), future.peak, guide, units=config.units, sku=config.tier)
     sku, units = ("Standard_S1", 1) if found is None else (found.sku, found.units)
@@ -173,7 +173,7 @@ def _connects(config: RunConfig, future: Forecast, guide: Guide) -> Iterator[str
 
 
 def connects_per_s(config: RunConfig, future: Forecast) -> float:
-    """The most new connections a second: of the ramp, or of those that come and go."""
+    """The most new connections a second: those of the ramp, or of users that come and go."""
     users = config.peak_users or 1
     churning = sum(
         count * NS_PER_S / each.lifetime_ns

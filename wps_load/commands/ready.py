@@ -1,4 +1,4 @@
-"""The ready files: locustfile.py and configs/, in a wheel beside this package, in a checkout at its top."""
+"""The ready files, locustfile.py and configs/: beside this package in a wheel, at the top of a checkout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _PACKAGE = Path(__file__).parents[1]
 
 
 def folder() -> Path:
-    """Where they are: `setup.py` has put them into the wheel."""
+    """The folder of the ready files: `setup.py` puts them into the wheel."""
     packaged = _PACKAGE / "_ready"
     return packaged if packaged.is_dir() else _PACKAGE.parent
 
@@ -18,7 +18,7 @@ def locustfile() -> Path:
 
 
 def configs() -> dict[str, Path]:
-    """By name: each scenario has one, and there are `smoke`, `ci` and `capacity`."""
+    """The ready files by name: one for each scenario, and `smoke`, `ci` and `capacity`."""
     return {path.stem: path for path in sorted((folder() / "configs").glob("*.conf"))}
 
 

@@ -53,7 +53,10 @@ example:
 
 
 def run(argv: Sequence[str]) -> int:
-    """Renders each folder: 0. Raises BrokenRun for one that is no run's, ConfigError for one not writable."""
+    """Renders each folder: 0.
+
+    Raises BrokenRun for a folder that is not a run's, ConfigError for one that can't be written.
+    """
     parser = plain_parser("report", "Renders finished runs again.", _EXAMPLE)
     parser.add_argument("folders", nargs="+", metavar="FOLDER", help="a run's folder, or a folder of runs")
     parser.add_argument("--growth", default="", metavar="N,N", help="units for N times the measured load: 2,5,10")
@@ -72,7 +75,7 @@ def run(argv: Sequence[str]) -> int:
         "--azure-credential",
         default="default",
         choices=CREDENTIALS,
-        help="Entra ID's way in to them: " + ", ".join(CREDENTIALS) + " (%(default)s)",
+        help="the Entra ID credential for them: " + ", ".join(CREDENTIALS) + " (%(default)s)",
     )
     arguments = parser.parse_args(argv)
     azure = Azure(arguments.azure_metrics, _resource(arguments.azure_resource, arguments.azure_credential))
@@ -90,13 +93,13 @@ def run(argv: Sequence[str]) -> int:
 
 
 class Azure(NamedTuple):
-    """Where Azure Monitor's view of a run comes from: files, and a resource that is asked."""
+    """The sources of Azure Monitor's view of a run: files, and a resource that is queried."""
 
     paths: Sequence[str]
     resource: AzureResource | None
 
     def metrics_of(self, run: PastRun) -> AzureMetrics | None:
-        """None: nothing is requested. Raises ConfigError with what is wrong in one sentence."""
+        """The metrics; None: none are requested. Raises ConfigError, which says in one sentence what is wrong."""
         told = run.summary["run"]
         started_at, duration_s = datetime.fromisoformat(told["started_at"]), told["duration_s"]
         found = [read_azure(self.paths, started_at, duration_s)] if self.paths else []
@@ -107,7 +110,7 @@ class Azure(NamedTuple):
 
 def fetched(resource: AzureResource, started_at: datetime, duration_s: float) -> AzureMetrics:
     """A resource's metrics from Azure Monitor. Raises ConfigError."""
-    # late: all else reads files only, without a network and on any system
+    # imported here: everything else only reads files, without a network and on any system
     from wps_load.client import azure_monitor
     from wps_load.client.entra_tokens import judge_extra
     from wps_load.client.stream import Network
@@ -133,12 +136,12 @@ def _resource(text: str | None, credential: str) -> AzureResource | None:
 
 
 def _holds_runs(folder: Path) -> bool:
-    """It is no run's folder, but one of runs."""
+    """Whether it is a folder of runs, not a run's folder."""
     return not (folder / "summary.json").exists() and next(folder.glob("*/summary.json"), None) is not None
 
 
 def _index(folder: Path) -> None:
-    """Makes the page of a folder of runs anew, and says what is in it. Raises ConfigError."""
+    """Writes the page of a folder of runs again, and says what is in it. Raises ConfigError."""
     try:
         history = write_index(folder)
     except OSError as error:
@@ -150,9 +153,9 @@ def _index(folder: Path) -> None:
 
 
 def _render(folder: Path, growth: Sequence[Fraction], prices: Prices | None, azure: Azure) -> PastRun:
-    """Writes the folder's files, and says the verdict and where the page is."""
+    """Writes the folder's files, and prints the verdict and the path of the page."""
     if not folder.is_dir():
-        raise BrokenRun(f"{folder} is no folder: give the folder of a run, as the run printed it.")
+        raise BrokenRun(f"{folder} is not a folder: give the folder of a run, as the run printed it.")
     found = load_run(folder)
     extras = Extras(growth, prices, azure.metrics_of(found))
     try:

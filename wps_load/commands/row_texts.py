@@ -1,4 +1,4 @@
-"""Rows and figures as a person reads them."""
+"""Rows and figures for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ LABEL = 14
 
 
 def row(label: str, text: str) -> str:
-    """One line; a label of "" continues the one above."""
+    """One line; an empty label continues the previous line."""
     return f"  {label:<{LABEL}} {text}"
 
 
@@ -24,7 +24,7 @@ def byte_size(value: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """None: a run without an end."""
+    """A duration in words; None: a run without an end."""
     if seconds is None:
         return "unknown: no end is set (--run-time)"
     whole = round(seconds)

@@ -43,18 +43,18 @@ _FIRST = "smoke"
 _MIX_USERS, _MIX_TIME = "100", "60s"
 _CONNECTED_WITHIN_S = 10.0
 _CONNECTING_SHARE = 1 / 3
-"""Of the run's time, at most."""
+"""The longest ramp, as a share of the run's time."""
 _MOST_CONNECTS_PER_S = 1000
 
 
 def run(argv: Sequence[str]) -> int:
-    """Becomes Locust's program, whose exit code it is. Raises ConfigError for a scenario that is not one."""
+    """Replaces this process by Locust's program, whose exit code counts. Raises ConfigError for an unknown scenario."""
     if argv and argv[0] in ("-h", "--help"):
         _parser().print_help()
         return 0
     command = [sys.executable, "-m", "wps_load.swarm.program", *arguments(argv, os.environ, ready.configs())]
     sys.stdout.flush()
-    if os.name == "nt":  # where exec returns to the shell at once
+    if os.name == "nt":  # exec returns to the shell at once there
         return subprocess.call(command)
     os.execv(command[0], command)
 
@@ -72,7 +72,7 @@ def _parser() -> argparse.ArgumentParser:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """What stands on the command line, and in variables behind it; None: nowhere."""
+    """What is on the command line and, with less precedence, in variables; None: in neither."""
 
     locustfile: str | None
     config: str | None
@@ -94,7 +94,7 @@ def arguments(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[
     named, argv = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else (None, argv)
     asked = _read(argv, environ)
     if named is not None and asked.config is not None:
-        raise ConfigError([Fault("--config", asked.config, f"nothing beside {named}, which is a config file already")])
+        raise ConfigError([Fault("--config", asked.config, f"leave it out: {named} is a config file already")])
     mix = _mix_of(named, asked, configs)
     if mix is not None:
         return [*_of_mix(mix, asked), *asked.rest]
@@ -112,20 +112,20 @@ def arguments(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[
 
 
 def _shown(asked: _Asked) -> list[str]:
-    """Where the run is seen: on a page, or in a line; a worker's is its master's."""
+    """How the run is shown: on a page, or in a line; a worker's run is shown by its master."""
     place = ["--headful"] if asked.web else [] if asked.worker else ["--headless"]
     return place if asked.table else [*place, "--only-summary"]
 
 
 def _mix_of(named: str | None, asked: _Asked, configs: Mapping[str, Path]) -> Path | None:
-    """The mix that is named in front, or else by its option; None: there is none, or a config file says the rest."""
+    """The mix that is named in front, else by its option; None: there is none, or a config file decides."""
     if named is not None:
         return _mix(named, configs)
     return None if asked.mix is None or asked.config is not None else Path(asked.mix)
 
 
 def _mix(name: str, configs: Mapping[str, Path]) -> Path | None:
-    """A ready mix by its name, or a mix of somebody's own; None if it is not one."""
+    """A ready mix by its name, or a mix file of the user's own; None if it is neither."""
     path = ready.mixes().get(name, Path(name)) if name not in configs else Path(name)
     if path.suffix != ".toml":
         return None
@@ -136,7 +136,7 @@ def _mix(name: str, configs: Mapping[str, Path]) -> Path | None:
     try:
         return path if "population" in tomllib.loads(content) else None
     except tomllib.TOMLDecodeError:
-        return path if "[[population" in content else None  # what is wrong in it is reported later
+        return path if "[[population" in content else None  # its faults are reported later
 
 
 def _of_mix(path: Path, asked: _Asked) -> list[str]:
@@ -146,7 +146,7 @@ def _of_mix(path: Path, asked: _Asked) -> list[str]:
 
 
 def _load_of_mix(path: Path, asked: _Asked) -> list[str]:
-    """A hundred users, or the file's own numbers of them, for a minute, unless the command line says otherwise."""
+    """A hundred users, or the file's own numbers, for a minute, unless the command line says otherwise."""
     made: list[str] = []
     if asked.users is None:
         users = _numbers_of(path) or _MIX_USERS
@@ -161,7 +161,7 @@ def _load_of_mix(path: Path, asked: _Asked) -> list[str]:
 
 
 def _numbers_of(path: Path) -> str | None:
-    """The users of a mix whose populations all have numbers; None: shares, or what is reported later."""
+    """The users of a mix whose populations all have numbers; None: it has shares, or faults that are reported later."""
     try:
         tables = tomllib.loads(path.read_text("utf-8-sig"))["population"]
         return str(sum(int(table["users"]) for table in tables))
@@ -170,10 +170,10 @@ def _numbers_of(path: Path) -> str | None:
 
 
 def as_settings(argv: Sequence[str], environ: Mapping[str, str], configs: Mapping[str, Path]) -> list[str]:
-    """The same command line for a command that reads a run's settings and runs nothing.
+    """The same command line for a command that reads a run's settings but does not run it.
 
-    What is named in front becomes `--config` or `--wps-mix`, with the spawn rate that the run would
-    take. Raises ConfigError.
+    What is named in front becomes `--config` or `--wps-mix`, with the spawn rate that the run would have. Raises
+    ConfigError.
     """
     named, rest = (argv[0], argv[1:]) if argv and not argv[0].startswith("-") else (None, argv)
     asked = _read(rest, environ)
@@ -223,14 +223,14 @@ def _read(argv: Sequence[str], environ: Mapping[str, str]) -> _Asked:
 
 
 def _config(name: str, configs: Mapping[str, Path]) -> Path:
-    """A ready file by its name, or a file of somebody's own."""
+    """A ready file by its name, or a file of the user's own."""
     if name in configs:
         return configs[name]
     path = Path(name)
     if path.is_file():
         return path
     if path.suffix or len(path.parts) > 1:
-        raise ConfigError([Fault("FILE.conf", name, "a file that is there; `wps-load init` writes some to start from")])
+        raise ConfigError([Fault("FILE.conf", name, "an existing file; `wps-load init` writes some to start from")])
     near = get_close_matches(name, [*configs, *ready.mixes()], 1)
     meant = f"did you mean {near[0]}? One" if near else "one"
     names = ", ".join([*configs, *ready.mixes()])
@@ -238,7 +238,7 @@ def _config(name: str, configs: Mapping[str, Path]) -> Path:
 
 
 def _settings(path: Path) -> Mapping[str, Any]:
-    """What a file says; what is wrong with its lines Locust's own parser tells. Raises ConfigError."""
+    """The file's settings; Locust's own parser reports wrong lines. Raises ConfigError."""
     toml = path.suffix == ".toml"
     parser = configargparse.TomlConfigParser(["tool.locust"]) if toml else configargparse.DefaultConfigFileParser()
     try:
@@ -252,7 +252,7 @@ def _settings(path: Path) -> Mapping[str, Any]:
 
 
 def _locustfile(named: object, config: Path) -> Path:
-    """The one that a config of somebody's own names, if it is there; else the packaged one.
+    """The locustfile that a user's own config names, if it exists; else the packaged one.
 
     Locust looks for it in the current folder.
     """
@@ -261,9 +261,9 @@ def _locustfile(named: object, config: Path) -> Path:
 
 
 def _spawn_rate(asked: _Asked, settings: Mapping[str, Any]) -> int | None:
-    """Connections a second, so that everybody is there soon.
+    """Connections a second that connect everybody soon.
 
-    None where the file's own rate fits its own users, or where a number is wrong, which is reported later.
+    None if the file's own rate fits its own users, or if a number is wrong, which is reported later.
     """
     changed = asked.users is not None or asked.stages is not None or asked.capacity is not None
     if not changed and "spawn-rate" in settings:
@@ -278,7 +278,7 @@ def _spawn_rate(asked: _Asked, settings: Mapping[str, Any]) -> int | None:
 
 
 def _users(asked: _Asked, settings: Mapping[str, Any]) -> int:
-    """The most that the run goes up to."""
+    """The most users that the run reaches."""
     stages, capacity = asked.stages or settings.get("wps-stages"), asked.capacity or settings.get("wps-capacity")
     for plan in (Stages.parse(stages) if stages else None, CapacityRange.parse(capacity) if capacity else None):
         if plan is not None and plan.variable == "users":

@@ -1,4 +1,4 @@
-"""A run's messages, made without a network: how large they are on the wire, and how fast this machine handles them."""
+"""A run's messages, made without a network: their size on the wire, and how fast this machine handles them."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _READERS = {"text": read_text, "json": read_json, "binary": read_binary}
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """CPU of one core for one message, in microseconds: encode, stamp, ledger, and its own system call.
+    """CPU of one core for one message, in microseconds: encoding, stamp, ledger, and its own system call.
 
-    `publish_us` None: users publish nothing; what a REST send costs is not measured.
+    `publish_us` None: users publish nothing; the cost of a REST send is not measured.
     """
 
     publish_us: float | None
@@ -46,9 +46,9 @@ class Costs:
 
 
 class Sample:
-    """The messages of a population as they will look, names of a run's usual length among them.
+    """The messages of a population as they will be, with names of a run's usual length.
 
-    `receiver`: the protocol of those who hear them, its own where nothing is said.
+    `receiver`: the protocol of the receivers; None: its own.
     """
 
     def __init__(self, population: Population, receiver: str | None = None) -> None:
@@ -103,7 +103,7 @@ class Sample:
         return self._raw.choose(0, seq).wrap(pack(1, make_mark(1, _RUN), 0, seq, now, 0))
 
     def sizes(self) -> FrameSizes:
-        """Means over the first messages; a mix of sizes keeps its weights in every stretch."""
+        """Means over the first messages; a mix of sizes keeps its weights in every range."""
         if self.population.scenario_row.topology is Topology.SILENT:
             return FrameSizes(0.0, 0.0, 0.0)
         seqs = range(SAMPLES)
@@ -115,7 +115,7 @@ class Sample:
         )
 
     def _ack(self) -> bytes:
-        """What answers one message of its publisher's; empty: nothing."""
+        """The ack of one message to its publisher; empty: there is none."""
         if self._streams:
             return self._own_wire.stream(StreamAck(_STREAM_ID, SAMPLES))
         return self._own_wire.ack(SAMPLES, None, "") if self.population.ack and self.codec.enveloped else b""
@@ -123,12 +123,12 @@ class Sample:
     def costs(self, seconds: float) -> Costs:
         """Measures for about `seconds`, on this core.
 
-        Of the batches the median: what else the machine does disturbs little.
+        The result is the median of batches, so that other work on the machine disturbs little.
         """
         return Costs(self.publish_us(seconds / 2), self.receive_us(seconds / 2))
 
     def publish_us(self, seconds: float) -> float | None:
-        """Of a core for one message that a user publishes; None: an app server does."""
+        """CPU for one message that a user publishes; None: an app server does."""
         if self._rest:
             return None
         numbers = itertools.count()
@@ -136,12 +136,12 @@ class Sample:
             return _median_us(lambda: self._publish(ours, theirs, next(numbers)), seconds)
 
     def receive_us(self, seconds: float) -> float:
-        """Of a core for one message that is received."""
+        """CPU for one message that is received."""
         with _pair() as (ours, theirs):
             return _median_us(self._receiving(ours, theirs), seconds)
 
     def _publish(self, ours: socket.socket, theirs: socket.socket, seq: int) -> int:
-        """Encodes and sends one message; how long that took, in ns."""
+        """Encodes and sends one message; returns the time that took, in ns."""
         began = now_ns()
         rest = self.inbound(seq)
         took = 0
@@ -206,7 +206,7 @@ def _wire(protocol: str) -> Wire:
 
 
 def _median_us(one: Callable[[], int], seconds: float) -> float:
-    """Median over batches of the mean time of one message, in microseconds: a mix of sizes counts as it is."""
+    """The median over batches of the mean time of one message, in microseconds; a mix of sizes is measured as it is."""
     until = now_ns() + int(seconds * NS_PER_S)
     batches: list[float] = []
     while now_ns() < until or not batches:

@@ -21,14 +21,14 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.settings.target import TargetKind
 
 EMULATOR = ConnectionString("http://127.0.0.1:8080", DEFAULT_EMULATOR_KEY)
-"""Where `wps-load emulator` listens by default, with the official emulator's public key."""
+"""The default address of `wps-load emulator`, with the official emulator's public key."""
 
 _EXAMPLE = """\
 stdout carries the URL and nothing else. The URL is a secret: it holds the token. Without a target (a connection string
 by flag, file or variable, or WebPubSubConnectionString) it is for `wps-load emulator` at http://127.0.0.1:8080.
 With --wps-endpoint and --wps-credential the service makes the token.
 MQTT clients have an endpoint of their own: give --wps-protocol mqtt or mqtt5 for its URL.
-Roles and lifetime not given: as a run has them, --wps-roles (what --wps-scenario needs) and --wps-token-lifetime.
+Roles and lifetime default to a run's: --wps-roles (what --wps-scenario needs) and --wps-token-lifetime.
 
 example:
   wps-load token --hub chat --user alice --role webpubsub.joinLeaveGroup --group lobby --expires 60m
@@ -70,7 +70,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _made_by_service(config: RunConfig, wanted: Wanted) -> str:
-    """A token by Entra ID. Raises ConfigError."""
+    """A token from Entra ID. Raises ConfigError."""
     network = Network.create(
         ca_file=config.ca_file, insecure=config.insecure, environ=os.environ, connect_host=config.connect_host
     )
@@ -102,7 +102,7 @@ def _judge_names(user: str | None, groups: Sequence[str]) -> None:
 
 
 def _own_options(given: Mapping[str, Any]) -> dict[str, Any]:
-    """The command's own options that were given, read by the rules of a run's; all faults at once."""
+    """The command's own options that were given, read by the rules of a run's options; reports all faults at once."""
     found: dict[str, Any] = {}
     faults: list[Fault] = []
     for name, flag, like in _LIKE:

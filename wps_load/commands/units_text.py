@@ -1,4 +1,4 @@
-"""Units, headroom and cost of a load as text, planned or measured."""
+"""Units, headroom and cost of a planned or measured load as text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wps_load.workload.values import number, parts
 
 
 def read_growth(text: str) -> tuple[Fraction, ...]:
-    """The factors of `--growth`. Raises ConfigError."""
+    """Reads the factors of `--growth`. Raises ConfigError."""
     try:
         factors = tuple(number(part) for part in parts(text))
     except ValueError:
@@ -37,7 +37,7 @@ def lines(
 ) -> Iterator[str]:
     """Units, headroom and cost of `load`, and of `growth` times it.
 
-    `units`, `sku`: what was bought, if known. `grow`: as of `sizing`.
+    `units`, `sku`: what was bought, if known. `grow`: as in `sizing`.
     """
     found = sizing(scenario, load, guide, growth, prices, units=units, sku=sku, grow=grow)
     yield f"Units, at {PLANNED_SHARE:.0%} of Azure's published figures ({guide.compiled})"
@@ -70,7 +70,7 @@ def _size(name: str, sized: Sized, prices: Prices | None) -> Iterator[str]:
     size = sized.size
     if not size.holds:
         yield row(name, f"more than any tier holds: {_use(size)} of {size.units:,} x {size.sku}")
-        yield row("", "share it among several resources")
+        yield row("", "divide it among several resources")
         return
     yield row(name, f"{size.units:,} x {size.sku}: {_uses(size)}")
     if size.row is not None:

@@ -1,7 +1,7 @@
-"""The closed vocabulary of statistics: metric names, health instruments, counters, failure labels.
+"""The closed vocabulary of statistics: metric names, health metrics, counters, failure labels.
 
-Whatever the scale of a run, no name outside these tables reaches a table, a file or a scraper: an id, a URL
-or free text in a name would grow without bound and could leak a secret.
+Whatever the scale of a run, only names from these tables reach a table, a file or a scraper: an id, a URL or free text
+in a name would grow without bound and could reveal a secret.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """`starts` and `ends` say in words what is timed; `timed` is False where there is only a count."""
+    """`starts` and `ends` say in words what is timed; `timed` is False for a plain count."""
 
     name: str
     unit: Literal["ms", "count"]
@@ -53,18 +53,18 @@ METRICS: Final = (
 METRIC_BY_NAME: Final = {metric.name: metric for metric in METRICS}
 
 MESSAGE_METRICS: Final = frozenset({"rtt", "rtt_service", "delivery", "invoke"})
-"""A scenario that has one of these carries messages, so that loss, duplicates and order have a meaning."""
+"""A scenario with one of these carries messages, so that loss, duplicates and order have a meaning."""
 
 LATENCIES: Final = ("rtt", "delivery", "invoke", "first_fragment", "rest_publish", "recover", "publish_ack")
-"""What a run may be about, the most telling first where nothing is known of its scenario."""
+"""The possible main metrics, the most informative first, if the scenario is unknown."""
 
 
 def main_metric(own: Sequence[str], demanded: Collection[str] = (), timed: Collection[str] | None = None) -> str:
-    """The one latency that a run is about, which is shown first and judged for drift, lateness and steps.
+    """The one latency that a run is about, which is shown first and judged for drift, lag and steps.
 
-    `own`: the latencies that the run can have and that its scenario is about, the most telling first. `demanded`: the
-    metrics of its SLOs; one of them comes first, whether or not it has values. `timed`: the metrics that have values,
-    None while that is not known yet. A run without messages is about `connect`.
+    `own`: the latencies that the run can have and that its scenario is about, the most informative first. `demanded`:
+    the metrics of its SLOs; one of them comes first, whether or not it has values. `timed`: the metrics that have
+    values; None while that is unknown. A run without messages is about `connect`.
     """
     asked = [name for name in own if name in demanded]
     if asked:
@@ -75,28 +75,31 @@ def main_metric(own: Sequence[str], demanded: Collection[str] = (), timed: Colle
 
 
 def message_metric(available: Collection[str]) -> str:
-    """The metric that has one value a message where possible: what Locust's `Aggregated` row counts."""
+    """The metric that has one value per message, if possible: Locust's `Aggregated` row counts it."""
     return next((name for name in ("rtt", "invoke") if name in available), "delivery")
 
 
 HEALTH: Final = ("send_lag", "loop_lag")
-"""Times of the generator itself: due -> bytes handed to the socket; lateness of the event loop. They say
-nothing about the service: they fill `generator` in the summary and appear in no table of metrics.
+"""Times of the generator itself: due -> bytes handed to the socket; lag of the event loop.
+
+They say nothing about the service: they are in `generator` of the summary and in no table of metrics.
 """
 
 _OF_STREAMS: Final = frozenset({"stream_start", "first_fragment", "fragment_gap", "stream_end"})
 OF_MESSAGES: Final = _OF_STREAMS | frozenset(
     {"rtt", "rtt_service", "delivery", "invoke", "publish_ack", "rest_publish", "send_lag"}
 )
-"""Measured once a message, and so only of messages that were due in the measure phase: warm-up is left out."""
+"""Measured once per message, and so only for messages that were due in the measure phase: warm-up is left out."""
 
 WAITED: Final = {"connect": "connect_waited"}
-"""Metric -> the histogram of what was given up, by a time limit or by the end of the run: each value is how long it had
-waited, the least that it would have taken. The metric's percentiles stand behind them: see `snapshot.metric_row`.
+"""Metric -> the histogram of attempts that were given up, by a time limit or at the end of the run.
+
+Each value is how long the attempt had waited, the least that it would have taken. In the metric's percentiles these
+come after all others: see `snapshot.metric_row`.
 """
 
 PENDING: Final = "invocations_pending"
-"""No times, but numbers: how many invocations of its connection were pending when one was sent, itself among them."""
+"""Numbers, not times: how many invocations of its connection were pending when one was sent, including itself."""
 
 HISTOGRAMS: Final = frozenset(metric.name for metric in METRICS if metric.timed) | {*HEALTH, *WAITED.values(), PENDING}
 
@@ -104,15 +107,15 @@ COUNTERS: Final = frozenset(
     {
         "bytes_sent",
         "bytes_received",
-        "messages_outdated",  # stamped with another epoch: warm-up's, or from before a reset
+        "messages_outdated",  # stamped with another epoch: that of the warm-up, or one before a reset
         "messages_unstamped",  # data without a stamp
-        "messages_replayed",  # sent again after a recovery although they had come: the protocol drops them
+        "messages_replayed",  # sent again after a recovery although they had arrived: the protocol drops them
         "sequence_gaps",  # sequence ids that a reliable connection's service skipped
         "tasks_published",  # by a locustfile's own tasks in the measure phase: handed to a socket
-        "tasks_delivered",  # to them
-        "messages_unknown",  # of a type that this client does not know: ignored, as the protocol asks of clients
-        "invocations_cancelled",  # by us: they had no answer in time
-        "responses_unknown",  # to no invocation of this client, or to one that had failed already
+        "tasks_delivered",  # received by them
+        "messages_unknown",  # of a type that this client does not know: ignored, as the protocol demands of clients
+        "invocations_cancelled",  # by wps-load: they had no answer in time
+        "responses_unknown",  # for no invocation of this client, or for one that had failed already
         "streams_started",
         "streams_ended",  # as their publisher wanted
         "streams_failed",  # refused, closed with an error, never answered, or gone with their connection
@@ -120,10 +123,10 @@ COUNTERS: Final = frozenset(
         "streams_cut_off",  # for a subscriber: ended with an error, or never
         "stream_nacks",
         "stream_keepalives",
-        "stream_answers_unknown",  # about no stream of this client, or one that was over
+        "stream_answers_unknown",  # for no stream of this client, or for one that was over
         "fragments_replayed",  # sent again, for a nack or after a recovery
-        "acks_late",  # of requests that had failed for want of an answer
-        "acks_unknown",  # of no request of this client, answered already, or of an id that is no number
+        "acks_late",  # for requests that had failed without an answer
+        "acks_unknown",  # for no request of this client, for an answered one, or with an id that is not a number
         "connections_opened",
         "connections_failed",
         "connections_dropped",
@@ -131,7 +134,7 @@ COUNTERS: Final = frozenset(
         "connections_recovered",
         "connections_cut",
         "connections_closed_by_plan",
-        "connections_silent",  # of which no byte came for three ping intervals; each time it became so
+        "connections_silent",  # without a byte for three ping intervals; counted each time
         "pings_sent",
         "pongs_received",  # the `pong` messages of subprotocols; WebSocket's are not counted
         "send_stalls",
@@ -147,22 +150,22 @@ OTHER: Final = "other"
 ACK_ERRORS: Final = frozenset(
     {"forbidden", "duplicate", "internal_server_error", "bad_request", "not_found", "no_handler", "timeout"}
     | {"invalid_sequence_id", "transient_error", "stream_not_found", "idle_timeout", "cancelled", "user_error"}
-    | {"protocol_violation"}  # our own word for an ack of what was never sent
-    | {"malformed"}  # our own word for a response without a clear outcome
+    | {"protocol_violation"}  # wps-load's word for an ack of something that was never sent
+    | {"malformed"}  # wps-load's word for a response without a clear outcome
 )
 
 _LABEL: Final = re.compile(
     # an HTTP status, a WebSocket close code,
     r"(?:(?:(?:proxy|negotiate|token|recover)_)?http_[1-5]\d\d(?:_network|_role)?|(?:proxy|negotiate|rest)_[1-5]\d\d(?:_network|_role)?"
     r"|(?:closed|protocol_error)_[1-4]\d\d\d"
-    # words that our own code chose, behind what they are about,
+    # words from our own code, after what they are about,
     r"|(?:ack|join|leave|invoke|stream|recover|negotiate|token|rest|connect|connected|upgrade|proxy|tls|dns|send|keepalive)"
     r"_[a-z]{1,24}(?:_[a-z]{1,24}){0,3}"
-    # and what stands alone
+    # and single words
     r"|(?:connack|disconnect|ack|join|leave)_0x[0-9a-f]{2}|session_absent"
     rf"|client_error|url_invalid|subprotocol_refused|http_other|{OTHER})"
 )
-"""Every label: a set that is finite, whatever a peer answers."""
+"""All labels: a finite set, whatever a peer answers."""
 _REASON_CODE: Final = re.compile(r"0x[0-9a-f]{2}")
 _CAMEL_STEP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
@@ -173,12 +176,12 @@ def is_label(text: str) -> bool:
 
 
 def bounded_label(text: str) -> str:
-    """`text` if it is in the vocabulary, else `other`: what the recorder does to every label."""
+    """`text` if it is in the vocabulary, else `other`; the recorder applies it to every label."""
     return text if is_label(text) else OTHER
 
 
 def ack_label(error_name: str | None, prefix: str = "ack") -> str:
-    """The label of a negative ack: `Forbidden` -> `ack_forbidden`, a name that we don't know -> `ack_other`.
+    """The label of a negative ack: `Forbidden` -> `ack_forbidden`; an unknown name -> `ack_other`.
 
     `prefix`: `join` for the ack of a join, and so on. The peer chooses the name, so only known ones pass.
     """

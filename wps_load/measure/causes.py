@@ -1,4 +1,4 @@
-"""Whose doing it is that a message that was due was never sent: a closed list, and what puts a failure in it."""
+"""Why a message that was due was never sent: a closed list of causes, and the cause of each failure."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Final
 
 
 class Cause(StrEnum):
-    """Every message that was due and not sent has exactly one."""
+    """Every message that was due but not sent has exactly one cause."""
 
     SERVICE = "service"
-    """The service, or the way to it, ended the connection, refused it, did not answer it or read nothing from it."""
+    """The service, or the path to it, ended the connection, refused it, did not answer it or read nothing from it."""
     PLAN = "plan"
-    """The run's own plan had ended the connection: a cut, a lifetime, a leave; or it was not due to connect yet."""
+    """The run's own plan had ended the connection (a cut, a lifetime, a leave), or it was not due to connect yet."""
     GENERATOR = "generator"
-    """This program was too late, or its machine had no file, port or memory left for it."""
+    """This program was too late, or its machine had no file, port or memory left."""
 
 
 _OWN_LIMITS: Final = (
@@ -27,10 +27,10 @@ _OWN_LIMITS: Final = (
 
 
 def is_own_limit(label: str) -> bool:
-    """Whether a failure with this label is a limit of the generator's own machine, whatever it was that failed."""
+    """Whether a failure with this label is a limit of the generator's own machine, whatever failed."""
     return label.endswith(_OWN_LIMITS)
 
 
 def cause_of(label: str) -> Cause:
-    """Whose doing a failure to connect or to send is."""
+    """The cause of a failure to connect or to send."""
     return Cause.GENERATOR if is_own_limit(label) else Cause.SERVICE

@@ -1,4 +1,4 @@
-"""Families of figures for monitoring systems, whatever the system.
+"""Metric families for monitoring systems, whatever the system.
 
 Prometheus and OpenTelemetry name them by the same rules.
 """
@@ -22,7 +22,7 @@ LADDER_MS: Final = (
     *(step * 10**decade for decade in range(4) for step in _SIX_A_DECADE),
     10_000.0, 15_000.0, 30_000.0, 60_000.0,
 )  # fmt: skip
-"""Bounds of buckets where no SLO has one: a percentile that is interpolated between them is within a fifth or so."""
+"""Bounds of buckets if no SLO has one: a percentile interpolated between them is right to about a fifth."""
 
 
 class Kind(Enum):
@@ -32,7 +32,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Buckets:
-    """`counts`: of each bound the values at or below it and above the one before; last, those above all bounds."""
+    """`counts`: for each bound, the values at or below it and above the previous one; last, those above all bounds."""
 
     counts: tuple[int, ...]
     sum_s: float
@@ -48,8 +48,12 @@ class Buckets:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """`name` is without prefix, unit and `_total`. `unit`: seconds, bytes, ratio, or empty for plain numbers. `labels`:
-    the names of the labels; `points`: their values -> the figure. A histogram has `bounds_s` and Buckets as points.
+    """A metric family.
+
+    `name` has no prefix, unit or `_total`. `unit`: seconds, bytes, ratio, or empty for plain numbers.
+
+    `labels`: the names of the labels; `points`: label values -> the figure. A histogram has `bounds_s`, and Buckets as
+    points.
     """
 
     name: str
@@ -61,12 +65,12 @@ class Family:
 
     @property
     def full_name(self) -> str:
-        """As Prometheus has it, but for the suffix of its kind."""
+        """The name in Prometheus, without the suffix of its kind."""
         return f"wps_{self.name}_{self.unit}" if self.unit else f"wps_{self.name}"
 
     @property
     def dotted(self) -> str:
-        """As OpenTelemetry has it, where the unit stands beside the name."""
+        """The name in OpenTelemetry, which keeps the unit separately."""
         return f"wps.{self.name}"
 
 
@@ -94,7 +98,7 @@ class TimeFamily:
 
 
 def bounds_ns(metric: str, slos: Sequence[Slo]) -> tuple[int, ...]:
-    """The ladder, and each limit that an SLO puts on the metric: the share that kept to it is then exact."""
+    """The usual bounds, and each SLO's limit on the metric, so that the share within the limit is exact."""
     limits = [slo.limit_ms for slo in slos if slo.subject == metric and slo.limit_ms is not None]
     return tuple(sorted({round(bound * NS_PER_MS) for bound in (*LADDER_MS, *limits) if bound > 0}))
 
@@ -102,10 +106,10 @@ def bounds_ns(metric: str, slos: Sequence[Slo]) -> tuple[int, ...]:
 def buckets(
     histograms: Sequence[Histogram | None], bounds: Sequence[int], waited: Sequence[Histogram | None] = ()
 ) -> Buckets:
-    """All histograms together.
+    """The buckets of all histograms together.
 
-    `waited`: of attempts that were given up, which stand behind all values and so above every bound, as they do in
-    the report's percentiles.
+    `waited`: attempts that were given up, which count after all values and so above every bound, as in the report's
+    percentiles.
     """
     counts, total_ns = [0] * (len(bounds) + 1), 0
     for histogram in histograms:

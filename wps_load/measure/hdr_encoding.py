@@ -1,7 +1,7 @@
 """HdrHistogram's encoding (V2, compressed, base64) of a histogram's counts, with numpy.
 
-The `hdrh` package does the same, but leaves two arrays of all buckets and a type behind for the garbage collector,
-which seldom comes while a run is on: 0.3 MB for each histogram of each second.
+The `hdrh` package does the same, but leaves two arrays of all buckets and a type to the garbage collector, which seldom
+runs during a test: 0.3 MB for each histogram of each second.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def encoded(used: npt.NDArray[np.int64], counts: npt.NDArray[np.int64], *, digit
 
 
 def _runs(used: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Each bucket's count; of empty ones in a row how many they are, as a negative number."""
+    """Each bucket's count; a run of empty buckets is its length as a negative number."""
     empty = np.diff(used, prepend=-1) - 1
     found = np.empty(2 * len(used), np.int64)
     found[0::2] = -empty
@@ -44,7 +44,7 @@ def _zigzag(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
 
 
 def _varints(numbers: npt.NDArray[np.uint64]) -> bytes:
-    """LEB128: seven bits a byte, the lowest first; the eighth says that more follow."""
+    """LEB128: seven bits a byte, the lowest first; the eighth bit says that more follow."""
     pieces: list[npt.NDArray[Any]] = []
     rest = numbers
     where = np.arange(len(numbers))

@@ -1,11 +1,12 @@
 """A histogram of nanoseconds in HdrHistogram's bucket layout, counted with numpy.
 
 Layout (HdrHistogram, 3 significant digits, lowest discernible value 1): 2048 linear buckets of 1 ns, then 1024 for each
-doubling, so that no bucket is wider than 1/1024 of its value. `hdrh` reads the log format and checks our percentiles;
-recording is ours: the library takes one value a call, a vectorised batch costs 0.07 µs a value.
+doubling, so that no bucket is wider than 1/1024 of its value. Tests use `hdrh` to read the log format and check our
+percentiles. We record with numpy, because the library takes one value per call and a vectorised batch costs 0.07 µs per
+value.
 
-While values are added the counts are an array of all buckets, some 100 KB; what is only kept, or came over the wire,
-has the buckets in use alone (`compact`).
+While values are added, the counts are an array of all buckets, some 100 KB; a histogram that is only kept, or came over
+the wire, has just the buckets in use (`compact`).
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _whole_doublings(length: int) -> int:
 
 
 def _narrowed(values: npt.NDArray[np.int64]) -> bytes:
-    """Numbers from 0 on, little-endian; the first byte says how many bytes each takes."""
+    """Numbers from 0 on, little-endian; the first byte says how many bytes each number has."""
     greatest = int(values.max())
     size = next(size for size in (1, 2, 4, 8) if greatest < 1 << (8 * size))
     return bytes((size,)) + values.astype(f"<u{size}").tobytes()
@@ -82,7 +83,7 @@ class Histogram:
 
     def __init__(self) -> None:
         self._counts: Counts | None = None
-        """By bucket; None: they are in `_kept`, whose arrays nobody changes, as others may share them."""
+        """Counts by bucket; None: they are in `_kept`, whose arrays are never changed because they may be shared."""
         self._kept: InUse = _NONE_IN_USE
         self.count = 0
         self.min: int | None = None
@@ -94,7 +95,7 @@ class Histogram:
     # -- recording -------------------------------------------------------------------------------------------
 
     def record(self, value_ns: int, n: int = 1) -> None:
-        """Counts `value_ns` `n` times; n <= 0 is nothing."""
+        """Counts `value_ns` `n` times; with n <= 0 it does nothing."""
         if n <= 0:
             return
         if value_ns < 0:
@@ -106,12 +107,12 @@ class Histogram:
         self._account(n, value_ns, value_ns, value_ns * n)
 
     def record_many(self, values_ns: Sequence[int]) -> None:
-        """Counts each value once: about 0.1 µs a value."""
+        """Counts each value once, in about 0.1 µs per value."""
         for start in range(0, len(values_ns), _BATCH):
             batch = values_ns[start : start + _BATCH]
             try:
                 self._record_batch(np.array(batch, np.int64))
-            except OverflowError:  # a garbled due time: its difference need not fit 64 bits
+            except OverflowError:  # a damaged due time: its difference need not fit 64 bits
                 self._record_batch(np.array([max(-1, min(value, MAX_NS + 1)) for value in batch], np.int64))
 
     def _record_batch(self, values: npt.NDArray[np.int64]) -> None:
@@ -129,7 +130,7 @@ class Histogram:
         self._account(len(values), low, high, int(values.sum()))
 
     def merge(self, other: Histogram) -> None:
-        """Adds `other`, without loss: afterwards as if its values had been recorded here."""
+        """Adds `other`, without loss: afterwards it is as if its values had been recorded here."""
         if other.min is None or other.max is None:
             return
         if self.min is None and other._counts is None:
@@ -150,7 +151,7 @@ class Histogram:
         return twin
 
     def compact(self) -> None:
-        """For one that is kept: the same in some bytes for each bucket in use."""
+        """Reduces a histogram that is kept to some bytes for each bucket in use."""
         if self._counts is not None:
             used, weights = self._in_use()
             smallest = np.min_scalar_type(int(weights.max())) if len(weights) else np.uint8
@@ -158,7 +159,7 @@ class Histogram:
             self._counts = None
 
     def _grown(self, length: int) -> Counts:
-        """The counts of all buckets, at least so many, for somebody who adds to them."""
+        """The counts of all buckets, at least this many, to be added to."""
         counts = self._counts
         if counts is None:
             used, weights = self._kept
@@ -176,7 +177,7 @@ class Histogram:
         if self._counts is None:
             used, weights = self._kept
             return used.astype(np.int64), weights.astype(np.int64)
-        found = np.flatnonzero(self._counts != 0)  # ten times as fast as of integers
+        found = np.flatnonzero(self._counts != 0)  # ten times as fast as for integers
         return found, self._counts[found]
 
     def _account(self, n: int, low: int, high: int, total: int) -> None:
@@ -216,24 +217,25 @@ class Histogram:
     def stddev(self) -> float | None:
         """In ns, of the population; None when empty.
 
-        From the buckets' middles around the exact mean: int64 can't hold an exact sum of squares.
+        It is computed from the buckets' middles around the exact mean, because int64 cannot hold an exact sum of
+        squares.
         """
         if not self.count:
             return None
         middles, counts = self.buckets()
         squares = np.square(middles.astype(np.float64) - self.sum / self.count)
-        # not np.dot: beyond 10,000 buckets OpenBLAS does that with threads, which the event loop can do without
+        # not np.dot: beyond 10,000 buckets OpenBLAS uses threads, which would disturb the event loop
         return math.sqrt(float((squares * counts).sum()) / self.count)
 
     def count_above(self, limit_ns: int) -> int:
-        """How many values are certainly above `limit_ns`: those of the buckets above the limit's own."""
+        """How many values are certainly above `limit_ns`: those in buckets above the limit's own."""
         used, weights = self._in_use()
         return int(weights[np.searchsorted(used, _index(min(max(limit_ns, 0), MAX_NS)), "right") :].sum())
 
     def counts_to(self, limits_ns: Sequence[int]) -> list[int]:
-        """How many values are certainly at or below each limit: those of the buckets that end there.
+        """How many values are certainly at or below each limit: those in buckets that end there.
 
-        So the share at or below a limit reaches p % exactly where the p-th percentile is at or below the limit.
+        So the share at or below a limit reaches p % exactly if the p-th percentile is at or below the limit.
         """
         if self.max is None:
             return [0] * len(limits_ns)
@@ -251,7 +253,7 @@ class Histogram:
         return zip(middles.tolist(), counts.tolist(), strict=True)
 
     def buckets(self) -> tuple[Counts, Counts]:
-        """The values in ns and the counts of the buckets in use, as `nonzero`, for arithmetic on all of them."""
+        """The values in ns and the counts of the buckets in use, as in `nonzero`, for arithmetic on all of them."""
         used, weights = self._in_use()
         shift = np.maximum((used >> _HALF_BITS) - 1, 0)
         middles = ((used - (shift << _HALF_BITS)) << shift) + ((1 << shift) >> 1)
@@ -262,14 +264,14 @@ class Histogram:
     # -- HdrHistogram's library and wire ---------------------------------------------------------------------
 
     def encode(self) -> bytes:
-        """HdrHistogram V2, compressed, base64: what its log format and other tools read. Counts only."""
+        """HdrHistogram V2, compressed, base64, which its log format and other tools read. Counts only."""
         return encoded(*self._in_use(), digits=SIGNIFICANT_DIGITS, highest=MAX_NS)
 
     @classmethod
     def decode(cls, blob: bytes | str) -> Histogram:
         """Reads `encode`'s form. Counts are exact; min, max and sum are those of the buckets.
 
-        Raises ValueError when `blob` is not one, or has another layout.
+        Raises ValueError if `blob` has another form or layout.
         """
         try:
             hdr = HdrHistogram.decode(blob)
@@ -294,11 +296,11 @@ class Histogram:
         return histogram
 
     def to_wire(self) -> Wire:
-        """Everything, for msgpack. The sum travels as text: msgpack's integers end at 2^64.
+        """Everything, for msgpack. The sum travels as text, because msgpack's integers end at 2^64.
 
-        The gaps between the buckets in use, from the least value's on, and their counts, each in as few bytes as the
-        greatest of them takes; no counts where all are 1, as in most seconds of most workers. A worker does this for
-        each metric once a second, between its messages: HdrHistogram's own encoding takes fifteen times as long.
+        It has the gaps between the buckets in use, from the lowest value's on, and their counts, each in as few bytes
+        as the greatest needs; no counts if all are 1, as in most seconds of most workers. A worker does this for each
+        metric once a second, between its messages: HdrHistogram's own encoding takes fifteen times as long.
         """
         if self.min is None or self.max is None:
             return b"", b"", 0, 0, "0", self.clamped, self.negative

@@ -33,7 +33,7 @@ class LogEntry(NamedTuple):
 
 
 def log_header(started_at: datetime) -> str:
-    """The head of a log; `started_at` must be aware."""
+    """The head of a log; `started_at` must be time zone aware."""
     epoch_s = started_at.timestamp()
     text = started_at.isoformat(timespec="milliseconds")
     return (
@@ -45,7 +45,7 @@ def log_header(started_at: datetime) -> str:
 
 
 def interval_lines(started_s: float, length_s: float, interval: Snapshot, prefix: str = "") -> str:
-    """A line for each histogram of one interval that has values, in the order of their names. `prefix`: of the tags."""
+    """A line for each histogram of one interval that has values, ordered by name. `prefix`: of the tags."""
     return "".join(
         log_line(LogEntry(prefix + name, started_s, length_s, histogram))
         for name, histogram in sorted(interval.histograms.items())
@@ -67,8 +67,8 @@ def log_line(entry: LogEntry) -> str:
 def read_log(text: str) -> list[LogEntry]:
     """The lines of a log; one without a tag has the tag "".
 
-    Raises ValueError, naming the line, for one that is no interval. Counts are exact; a histogram's min, max
-    and sum are those of its buckets.
+    Raises ValueError, naming the line, for one that is not an interval. Counts are exact; a histogram's min, max and
+    sum are those of its buckets.
     """
     entries = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -82,5 +82,5 @@ def read_log(text: str) -> list[LogEntry]:
             started, length, _, blob = rest.split(",")
             entries.append(LogEntry(tag, float(started), float(length), Histogram.decode(blob)))
         except ValueError as error:
-            raise ValueError(f"line {number} is no interval of a histogram log") from error
+            raise ValueError(f"line {number} is not an interval of a histogram log") from error
     return entries

@@ -1,4 +1,4 @@
-"""A set of whole numbers as sorted, disjoint, half-open intervals: 16 bytes an interval."""
+"""A set of integers as sorted, disjoint, half-open intervals: 16 bytes per interval."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class IntervalSet:
             self.append(lo, hi)
 
     def append(self, lo: int, hi: int) -> None:
-        """Adds [lo, hi) at the end. Raises ValueError when it begins before the end of the last interval."""
+        """Adds [lo, hi) at the end. Raises ValueError if it begins before the end of the last interval."""
         if lo >= hi:
             return
         bounds = self._bounds
@@ -36,7 +36,7 @@ class IntervalSet:
             bounds.append(hi)
 
     def add(self, number: int) -> bool:
-        """Puts in one number anywhere; False when it was in already."""
+        """Adds one number anywhere; returns False if it was in the set already."""
         bounds = self._bounds
         if not bounds or number >= bounds[-1]:
             self.append(number, number + 1)
@@ -57,7 +57,7 @@ class IntervalSet:
         return True
 
     def discard(self, number: int) -> bool:
-        """Takes out one number; False when it was not in."""
+        """Removes one number; returns False if it was not in the set."""
         bounds = self._bounds
         at = bisect_right(bounds, number)
         if not at & 1:
@@ -82,7 +82,7 @@ class IntervalSet:
         return zip(bounds, bounds, strict=True)
 
     def __len__(self) -> int:
-        """How many intervals, which is what costs memory; `size` is how many numbers."""
+        """The number of intervals, which determines the memory; `size` is the number of integers."""
         return len(self._bounds) // 2
 
     @property
@@ -90,7 +90,7 @@ class IntervalSet:
         return sum(hi - lo for lo, hi in self)
 
     def start_of(self, number: int) -> int | None:
-        """Where the interval that holds `number` begins; None when none does."""
+        """Where the interval that contains `number` begins; None if there is none."""
         at = bisect_right(self._bounds, number)
         return self._bounds[at - 1] if at & 1 else None
 
@@ -109,7 +109,7 @@ class IntervalSet:
         return sum(stop - start for start, stop in self.within(lo, hi))
 
     def complement(self, lo: int, hi: int) -> IntervalSet:
-        """What [lo, hi) has and this set has not."""
+        """The numbers of [lo, hi) that are not in this set."""
         rest = IntervalSet()
         at = lo
         for start, stop in self.within(lo, hi):
@@ -124,7 +124,7 @@ class IntervalSet:
 
     @classmethod
     def from_list(cls, bounds: Iterable[int]) -> IntervalSet:
-        """The inverse of `to_list`. Raises ValueError when they are not ascending pairs."""
+        """The inverse of `to_list`. Raises ValueError if the bounds are not ascending pairs."""
         flat = iter(bounds)
         return cls(zip(flat, flat, strict=True))
 

@@ -40,19 +40,19 @@ __all__ = [
 ]
 
 GAPS_LIMIT: Final = 4_000_000
-"""Missing intervals that a ledger holds at most, all pairs together: 64 MB. See `LedgerTotals.unrecorded`."""
+"""The most missing intervals of a ledger, all pairs together: 64 MB. See `LedgerTotals.unrecorded`."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerTotals:
     """The messages of an epoch. `expected` and `lost` are None before `settle`: unknown is not 0.
 
-    expected = delivered + lost, always. `missed`: what members would have had while they were disconnected unasked; in
-    none of the others. `send_failed_service`, `send_failed_plan`: of `send_failed`, those that were not the generator's
-    doing. `unrecorded`: missing messages beyond GAPS_LIMIT gaps; they are in `lost`, and a late arrival of one is
-    counted as a duplicate. Where it is not 0, the numbers are bounds. `misdelivered`: deliveries to a receiver that
-    does not belong to their audience, in none of the others. `corrupted`: arrivals whose stamp or content is not what
-    was sent, so that they are not delivered.
+    expected = delivered + lost, always. `missed`: what members would have received while their connections were
+    dropped; in none of the others. `send_failed_service`, `send_failed_plan`: the parts of `send_failed` that the
+    generator did not cause. `unrecorded`: missing messages beyond GAPS_LIMIT gaps; they are in `lost`, and a late
+    arrival of one is counted as a duplicate. If it is not 0, the numbers are bounds. `misdelivered`: deliveries to a
+    receiver that does not belong to their audience, in none of the others. `corrupted`: arrivals whose stamp or content
+    is not what was sent, so that they do not count as delivered.
     """
 
     published: int
@@ -72,12 +72,12 @@ class LedgerTotals:
 
     @property
     def send_failed_by(self) -> dict[Cause, int]:
-        """`send_failed` by its causes. What nobody else accounts for is the generator's."""
+        """`send_failed` by cause. The generator caused what nothing else accounts for."""
         service, plan = self.send_failed_service, self.send_failed_plan
         return {Cause.SERVICE: service, Cause.PLAN: plan, Cause.GENERATOR: self.send_failed - service - plan}
 
     def plus(self, other: LedgerTotals) -> LedgerTotals:
-        """The sums; an unknown makes its sum unknown."""
+        """The sums; an unknown value makes its sum unknown."""
         pairs = zip(self.to_wire(), other.to_wire(), strict=True)
         return self.from_wire([None if a is None or b is None else a + b for a, b in pairs])
 
@@ -91,12 +91,12 @@ class LedgerTotals:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Before the drain.
+    """The counts before the drain.
 
-    `missing`: numbers skipped so far that did not come yet; they may be on their way, or due while a receiver was
-    disconnected unasked. What precedes the first arrival after a join is not counted.
-    `missing_opened`: how many were ever skipped. Of those skipped until some instant, at least `missing -
-    (missing_opened - missing_opened then)` are missing still.
+    `missing`: skipped numbers that have not arrived; they may be on their way, or were due while a receiver's
+    connection was dropped. Messages before the first arrival after a join do not count. `missing_opened`: how many were
+    ever skipped. Of those skipped until some instant, at least `missing - (missing_opened - missing_opened then)` are
+    still missing.
     """
 
     published: int
@@ -116,7 +116,7 @@ NOWHERE: Final = IntervalSet()
 
 
 class PairTotals(NamedTuple):
-    """The messages of one population that were for members of another, or its own: by their numbers."""
+    """The messages from one population to another or to itself, with their numbers."""
 
     sender: int
     receiver: int
@@ -130,17 +130,17 @@ class PairTotals(NamedTuple):
 
 
 CountBefore = Callable[[StreamFinal, int], int]
-"""(final, t) -> how many of the stream's numbers were due before t: what the schedule says."""
+"""(final, t) -> how many of the stream's numbers were due before t, by its schedule."""
 
 
 class Ledger:
-    """All accounting of one process.
+    """The accounting of one process.
 
-    `run`: the id in our stamps; a caller tells of other runs' messages (`stranger`) and of damaged ones (`damaged`),
+    `run`: the id in our stamps; the caller reports messages of other runs (`stranger`) and damaged ones (`damaged`),
     and ignores messages whose epoch is not `epoch`.
 
-    `entitled(index, stream)`: whether the receiver of that index belongs to the stream's audience. A delivery belongs
-    to the receiver's population, what is published to the publisher's: `population_of(index)`, `sender_of(stream)` are
+    `entitled(index, stream)`: whether the receiver with that index belongs to the stream's audience. A delivery belongs
+    to the receiver's population, a publication to the publisher's: `population_of(index)`, `sender_of(stream)` are
     their numbers, below `populations`.
     """
 
@@ -166,10 +166,10 @@ class Ledger:
         self._settled = False
 
     def new_epoch(self, epoch: int, closed_before_ns: int = 0) -> None:
-        """Forgets counts and starts the streams at 0.
+        """Discards the counts, and streams start at 0.
 
-        Memberships stay, but for windows that ended before `closed_before_ns`: give the instant
-        at which the epoch began.
+        Memberships remain, except windows that ended before `closed_before_ns`: pass the instant at which the epoch
+        began.
         """
         self.epoch = epoch
         self._settled = False
@@ -183,10 +183,10 @@ class Ledger:
     # -- both sides ------------------------------------------------------------------------------------------
 
     def open_stream(self, stream: int, audience: int, owner: int | None, no_echo: bool) -> OutStream:
-        """The publisher's side; the same stream again (a reconnect) continues its numbers.
+        """The publisher's side; opening the same stream again (a reconnect) continues its numbers.
 
-        `owner`: the publisher's index, None for REST senders. Raises ValueError when the stream is
-        open with another audience.
+        `owner`: the publisher's index, None for REST senders. Raises ValueError if the stream is open with another
+        audience.
         """
         out = self._streams.get(stream)
         if out is None:
@@ -209,7 +209,7 @@ class Ledger:
     # -- numbers ---------------------------------------------------------------------------------------------
 
     def running(self, population: int | None = None) -> Running:
-        """The live numbers; of one population where one is named."""
+        """The live numbers; those of one population if one is given."""
         whole = self._summed(population)
         taken, failed, by_service, by_plan = self._sent(population)
         return Running(
@@ -227,11 +227,11 @@ class Ledger:
         )
 
     def outstanding(self) -> int:
-        """After `settle`: expected messages that did not come yet. Costs nothing; the drain ends when it is 0."""
+        """After `settle`: expected messages that have not arrived. Costs nothing; the drain ends when it is 0."""
         return sum([tally.outstanding for tally in self._tallies])
 
     def totals(self, population: int | None = None) -> LedgerTotals:
-        """What holds at this moment, complete after `settle` and the drain; of one population where one is named."""
+        """The present totals, complete after `settle` and the drain; those of one population if one is given."""
         whole = self._summed(population)
         taken, failed, by_service, by_plan = self._sent(population)
         lost = whole.outstanding + whole.unrecorded if self._settled else None
@@ -253,9 +253,9 @@ class Ledger:
         )
 
     def pairs(self) -> list[PairTotals]:
-        """After `settle` and the drain: who has heard what of whom, by the numbers of their populations.
+        """After `settle` and the drain: who has heard how much of whom, by the numbers of their populations.
 
-        One pass over all pairs of stream and receiver, as `settle` makes.
+        It takes one pass over all pairs of stream and receiver, as `settle` does.
         """
         found: dict[tuple[int, int], list[int]] = {}
         for index, receiver in self._receivers.items():
@@ -267,15 +267,15 @@ class Ledger:
         return [PairTotals(*pair, *sums) for pair, sums in sorted(found.items())]
 
     def stranger(self, population: int = 0) -> None:
-        """A message has come, to a member of this population, that is not of this run."""
+        """A member of this population received a message that is not from this run."""
         self._tallies[population].foreign += 1
 
     def damaged(self, population: int = 0) -> None:
-        """A message has come whose stamp or content is not what was sent."""
+        """A message arrived whose stamp or content is not what was sent."""
         self._tallies[population].corrupted += 1
 
     def misdelivered(self, population: int = 0) -> None:
-        """A message came that belongs to another group than those of its receiver, as its envelope says."""
+        """A message arrived that belongs to a group of which its receiver is not a member, as its envelope says."""
         self._tallies[population].misdelivered += 1
 
     def _summed(self, population: int | None) -> Tally:
@@ -284,7 +284,7 @@ class Ledger:
         return self._tallies[0] if len(self._tallies) == 1 else Tally.sum(self._tallies)
 
     def _sent(self, population: int | None) -> tuple[int, int, int, int]:
-        """Sequence numbers taken; of these failed, all, those of the service's doing, those of our plan's."""
+        """Sequence numbers taken; of these, all failed ones, those that the service caused, and those by our plan."""
         streams = [out for out in self._streams.values() if population in (None, out.population)]
         failed = [out.failed_by for out in streams if out.failed_by]
         service, plan = (sum([by.get(cause, 0) for by in failed]) for cause in (Cause.SERVICE, Cause.PLAN))
@@ -297,7 +297,7 @@ class Ledger:
         return [out.final() for out in self._streams.values()]
 
     def audiences(self) -> IntervalSet:
-        """Those that receivers of this process belong to or did: it needs the finals of no other streams."""
+        """The audiences that receivers of this process belong or belonged to: it needs no other streams' finals."""
         return IntervalSet((audience, audience + 1) for audience in sorted(self._members))
 
     def settle(
@@ -307,10 +307,10 @@ class Ledger:
         drain_ns: int,
         elsewhere: IntervalSet = NOWHERE,
     ) -> None:
-        """Decides what each receiver must have got, from the finals of all processes. Again: starts over.
+        """Decides what each receiver must have received, from the finals of all processes. A second call starts over.
 
         `drain_ns`: how long before a planned end a message may have been due without being expected. `elsewhere`:
-        streams whose finals are known to others, as nobody here belongs to their audiences.
+        streams whose finals only other processes have, because nobody here belongs to their audiences.
         """
         for receiver in self._receivers.values():
             receiver.unwatch()
@@ -330,6 +330,6 @@ class Ledger:
             settle_stream(final, members, before, drain_ns)
         for receiver in self._receivers.values():
             for stream in receiver.gapped():
-                # else its publisher's process died: what is known is what came
+                # else its publisher's process died: only what arrived is known
                 if stream not in known and stream not in elsewhere:
                     receiver.watch(stream, IntervalSet([(0, receiver.seen(stream))]), ())

@@ -1,4 +1,4 @@
-"""When a receiver was a member of an audience: the windows that decide what it must have got."""
+"""When a receiver was a member of an audience: the windows that decide what it must have received."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ class Windows:
 
     @property
     def last_left(self) -> int | None:
-        """The end of the last one."""
+        """The end of the last window."""
         return self._flat[-1] >> 1 if self._flat else None
 
 
 class Membership:
     """Windows [joined, left) of one receiver in one audience. `past`: those that have ended.
 
-    `away`: (lost, back), ascending: between two windows, when the first one ended unasked. `away_since`: it did, and
-    the member is not back yet. A member that leaves by plan, or that never joined, is not away.
+    `away`: (lost, back), ascending: between two windows, if the first one's connection was dropped. `away_since`: it
+    was dropped, and the member is not back yet. A member that leaves by plan, or that never joined, is not away.
     """
 
     __slots__ = ("away", "away_since", "past", "since")
@@ -49,7 +49,7 @@ class Membership:
         self.away_since: int | None = None
 
     def back(self, at_ns: int) -> None:
-        """It is not away any more: back, or gone for good by plan."""
+        """It is no longer away: it is back, or gone for good by plan."""
         if self.away_since is not None:
             self.away.append((self.away_since, at_ns))
             self.away_since = None

@@ -1,4 +1,4 @@
-"""The publisher's side of the ledger: the numbers of one stream, and what became of them."""
+"""The publisher's side of the ledger: the numbers of one stream, and what happened to them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wps_load.measure.intervals import IntervalSet
 
 
 class StreamFinal(NamedTuple):
-    """What became of one stream on the publisher's side: plain values, which msgpack carries as a list.
+    """The final state of one stream on the publisher's side: plain values, which msgpack carries as a list.
 
     `count`: numbers taken. `failed`: flat ascending bounds lo0, hi0, lo1, hi1, ... of those that nobody must expect:
     never handed to a socket, or not known to have been published.
@@ -20,12 +20,12 @@ class StreamFinal(NamedTuple):
     audience: int
     owner: int | None
     no_echo: bool
-    count: int  # type: ignore[assignment]  # hides tuple.count, which nobody needs here
+    count: int  # type: ignore[assignment]  # hides tuple.count, which is not needed here
     failed: tuple[int, ...]
 
     @classmethod
     def from_wire(cls, wire: Sequence[object]) -> StreamFinal:
-        """From the list that came over the wire. Raises ValueError when it has another shape."""
+        """Reads the list that came over the wire. Raises ValueError if it has another form."""
         stream, audience, owner, no_echo, count, failed = wire
         if not (isinstance(stream, int) and isinstance(audience, int) and isinstance(count, int)):
             raise ValueError("not a stream's final")
@@ -35,7 +35,7 @@ class StreamFinal(NamedTuple):
 
 
 class OutStream:
-    """One stream's numbers.
+    """The numbers of one stream.
 
     `seq` is the next one: a hot caller may read and increment it itself. `population`: the number of the publisher's.
     """
@@ -52,7 +52,7 @@ class OutStream:
         self._failed: IntervalSet | None = None
         self._uncertain: IntervalSet | None = None
         self.failed_by: dict[Cause, int] = {}
-        """How many numbers failed, by their causes."""
+        """How many numbers failed, by cause."""
 
     def take(self) -> int:
         """The next sequence number."""
@@ -61,7 +61,7 @@ class OutStream:
         return seq
 
     def skip(self, count: int, cause: Cause = Cause.GENERATOR) -> None:
-        """Takes the next `count` numbers, of which none was handed to a socket."""
+        """Takes the next `count` numbers, none of which was handed to a socket."""
         if self._failed is None:
             self._failed = IntervalSet()
         self._failed.append(self.seq, self.seq + count)
@@ -69,16 +69,16 @@ class OutStream:
         self.failed_by[cause] = self.failed_by.get(cause, 0) + count
 
     def failed(self, seq: int, cause: Cause = Cause.GENERATOR) -> None:
-        """`seq` was never handed to the socket: nobody can expect it. Twice is once, for the first cause."""
+        """`seq` was never handed to the socket, so nobody can expect it. A second call keeps the first cause."""
         if self._failed is None:
             self._failed = IntervalSet()
         if self._failed.add(seq):
             self.failed_by[cause] = self.failed_by.get(cause, 0) + 1
 
     def uncertain(self, seq: int) -> None:
-        """Takes note of a message that was handed to the socket and may not have been published.
+        """Records a message that was handed to the socket but may not have been published.
 
-        A REST call without an answer is one. It counts as published, and is expected only where it comes.
+        A REST call without an answer is one. It counts as published, and is expected only where it arrives.
         """
         if self._uncertain is None:
             self._uncertain = IntervalSet()
@@ -89,7 +89,7 @@ class OutStream:
         return self._failed.size if self._failed is not None else 0
 
     def restart(self) -> None:
-        """A new epoch: numbers start anew."""
+        """Begins a new epoch: numbers start again."""
         self.seq = 0
         self._failed = None
         self._uncertain = None

@@ -1,10 +1,8 @@
-"""How many connections were open, and how many were requested, integrated over the measure phase.
+"""How many connections were open, and how many were requested, integrated over the measure phase. Exact and pure.
 
-Exact and pure.
-
-Each process integrates its own connections; the coordinator integrates what was requested (`requested`).
-Their quotient is the SLO `connected`: a time-weighted mean, in which a connection that was never begun counts
-as much as one that was dropped.
+Each process integrates its own connections; the coordinator integrates what was requested (`requested`). Their quotient
+is the SLO `connected`: a time-weighted mean, in which a connection that was never begun counts as much as one that was
+dropped.
 """
 
 from __future__ import annotations
@@ -30,7 +28,7 @@ class OpenTime:
         self.window(FOREVER, FOREVER)
 
     def window(self, start_ns: int, end_ns: int) -> None:
-        """Starts anew: from now on the integral is over [start, end)."""
+        """Starts again: from now on the integral is over [start, end)."""
         self._start_ns = start_ns
         self._end_ns = end_ns
         self._total_ns = 0
@@ -39,11 +37,11 @@ class OpenTime:
 
     @property
     def end_ns(self) -> int:
-        """Of the window."""
+        """The end of the window."""
         return self._end_ns
 
     def end(self, at_ns: int) -> None:
-        """Moves the window's end. Learnt late, it is exact but for changes since then."""
+        """Moves the window's end. If the call is late, the result is exact except for changes in between."""
         if at_ns == self._end_ns:
             return
         counted_ns, due_ns = (max(min(self._last_ns, end), self._start_ns) for end in (self._end_ns, at_ns))
@@ -56,7 +54,7 @@ class OpenTime:
         self.count += delta
 
     def bridge(self, from_ns: int, to_ns: int) -> None:
-        """One more was there from `from_ns` to `to_ns`, which is only known now: a planned gap that was closed."""
+        """Adds one connection from `from_ns` to `to_ns`, which is only known now: a planned gap that was closed."""
         self._advance(to_ns)
         self._total_ns += max(0, min(to_ns, self._end_ns) - max(from_ns, self._start_ns))
         self._bridged += from_ns < self._end_ns <= to_ns
@@ -67,7 +65,7 @@ class OpenTime:
         return self._total_ns
 
     def at_end(self, at_ns: int) -> int | None:
-        """The number at the window's end; None while that is to come."""
+        """The number at the window's end; None before it."""
         self._advance(at_ns)
         return None if self._at_end is None else self._at_end + self._bridged
 
@@ -85,8 +83,8 @@ class OpenTime:
 class Presence:
     """One process's share of a window that began at `start_ns` of the coordinator's clock, until `until_ns`.
 
-    `open_s`, `wanted_s`: connections times seconds; `wanted` are those that tasks of a locustfile's own asked for, of
-    which nobody else knows. `open_end`, `wanted_end`: at the window's end, None while that is to come.
+    `open_s`, `wanted_s`: connections times seconds; `wanted` are those that a locustfile's own tasks requested, which
+    nobody else knows. `open_end`, `wanted_end`: at the window's end, None before it.
     """
 
     start_ns: int
@@ -106,7 +104,10 @@ class Presence:
 
     @classmethod
     def together(cls, parts: Sequence[Presence], start_ns: int, end_ns: int | None) -> Presence:
-        """Of several processes since `start_ns`. `end_ns` None: the phase goes on, and this is as of the newest."""
+        """The presence of several processes since `start_ns`.
+
+        `end_ns` None: the phase goes on, and the result is as of the newest part.
+        """
         found = [each for each in parts if each.start_ns == start_ns]
         newest_ns = max((each.until_ns for each in found), default=start_ns)
         return cls(

@@ -1,7 +1,7 @@
 """What one receiver got of each stream, and when it was a member of which audience.
 
-The theory is "Exact accounting" in docs/architecture.md. This is the hot path of every delivery: a message
-that arrives in order costs one lookup and one store; `_irregular` handles all others.
+The theory is "Exact accounting" in docs/architecture.md. This is the hot path of every delivery: a message that arrives
+in order costs one lookup and one store; `_irregular` handles all others.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from wps_load.measure.membership import Membership, Windows
 
 FRESH: Final = 0
 REORDERED: Final = 1
-"""Fresh too, but below the highest sequence number seen of its stream at this receiver."""
+"""Also fresh, but below the highest sequence number seen of its stream at this receiver."""
 DUPLICATE: Final = 2
 MISDELIVERED: Final = 3
-"""Of a stream whose audience this receiver does not belong to: nobody asked for it."""
+"""Of a stream to whose audience this receiver does not belong."""
 
-# No sequence number is equal to these, so that such pairs always take the irregular way.
+# No sequence number is equal to these, so such pairs always take the irregular path.
 _WATCHED: Final = -1
 _ALIEN: Final = -2
 ENDLESS: Final = 1 << 62
 
 
 class Tally:
-    """The sums over all receivers of a population, kept as messages come so that reading them costs nothing."""
+    """The sums over all receivers of a population, updated with each message so that reading them costs nothing."""
 
     __slots__ = (
         "corrupted",
@@ -50,7 +50,7 @@ class Tally:
 
     @classmethod
     def sum(cls, tallies: Sequence[Tally]) -> Tally:
-        """All of them together."""
+        """The sums of all of them."""
         whole = cls(sum([each.gaps_limit for each in tallies]))
         for name in cls.__slots__:
             setattr(whole, name, sum([getattr(each, name) for each in tallies]))
@@ -72,7 +72,7 @@ class Tally:
 
 
 class _Gaps(IntervalSet):
-    """The missing numbers of a pair. `unsure`: those of them, and earlier ones, that `Tally.missing` leaves out."""
+    """The missing numbers of a pair. `unsure`: those, and earlier ones, that `Tally.missing` leaves out."""
 
     __slots__ = ("unsure",)
 
@@ -82,14 +82,14 @@ class _Gaps(IntervalSet):
 
 
 Tail = tuple[IntervalSet, int]
-"""Numbers due shortly before a planned end: each is expected only if a higher one, below the bound, came."""
+"""Numbers due shortly before a planned end: each is expected only if a higher one, below the bound, arrived."""
 
 
 class OutstandingPair:
-    """A pair of which something is outstanding after `settle`.
+    """A pair with outstanding messages after `settle`.
 
-    `firm`: expected whether it came or not. `away`: due while the receiver was disconnected unasked; `missed` is how
-    many of those did not come.
+    `firm`: expected whether they arrived or not. `away`: due while the receiver's connection was dropped; `missed`: how
+    many of those did not arrive.
     """
 
     __slots__ = ("away", "firm", "missed", "next", "outstanding", "tails")
@@ -110,7 +110,7 @@ class OutstandingPair:
         self.outstanding = self._absent(firm, gaps) + self._tails_absent(gaps)
 
     def arrived(self, seq: int, gaps: IntervalSet | None) -> int:
-        """Takes note of a fresh arrival; returns by how much the outstanding messages changed."""
+        """Records a fresh arrival; returns the change in the number of outstanding messages."""
         before = self.outstanding
         if self.tails:
             self.outstanding = self._absent(self.firm, gaps) + self._tails_absent(gaps)
@@ -119,7 +119,7 @@ class OutstandingPair:
         return self.outstanding - before
 
     def _absent(self, numbers: IntervalSet, gaps: IntervalSet | None) -> int:
-        """How many of `numbers` did not come."""
+        """How many of `numbers` did not arrive."""
         count = numbers.count_within(self.next, ENDLESS)
         for lo, hi in gaps or ():
             count += numbers.count_within(lo, hi)
@@ -162,7 +162,7 @@ class Receiver:
         self._enrol = enrol
         self._next: dict[int, int] = {}
         self._before: dict[int, int] = {}
-        """As `_next`, of the streams that have not come again since this receiver left by plan."""
+        """As `_next`, for streams that have not arrived again since this receiver left by plan."""
         self._gaps: dict[int, _Gaps] = {}
         self._watched: dict[int, OutstandingPair] | None = None
         self._unrecorded: dict[int, int] | None = None
@@ -210,11 +210,11 @@ class Receiver:
         return verdict
 
     def overtaken(self) -> None:
-        """What was just called reordered is not: what has overtaken it owes it no order."""
+        """The last arrival does not count as reordered: the stream that overtook it owes it no order."""
         self._tally.reordered -= 1
 
     def _next_of(self, stream: int) -> int:
-        """Whether a stream may come here at all is asked once, at its first message."""
+        """Whether a stream may arrive here at all is checked once, at its first message."""
         after = self._next.get(stream)
         if after is not None:
             return after
@@ -239,8 +239,8 @@ class Receiver:
             tally.missing += hi - lo
             tally.missing_opened += hi - lo
             return
-        # What precedes the first arrival may have been sent before this receiver joined, or joined again. Whether it
-        # was expected is known in the end only, so the live count of missing messages leaves it out.
+        # Messages before the first arrival may have been sent before this receiver (re)joined. Whether they
+        # were expected is known only in the end, so the live count of missing messages leaves them out.
         gaps.unsure = gaps.unsure or IntervalSet()
         gaps.unsure.append(lo, hi)
 
@@ -271,9 +271,9 @@ class Receiver:
             membership.back(at_ns)
 
     def left(self, audience: int, at_ns: int, planned: bool) -> None:
-        """Membership ended: by plan (leave, stop, churn), or unasked (the socket was lost).
+        """Membership ended: by plan (leave, stop, churn), or because the connection was dropped.
 
-        By plan, of a member that is away unasked: it is not to come back, so that it misses nothing from now on.
+        By plan, for a member whose connection was dropped: it will not come back, so it misses nothing from now on.
         """
         membership = self.memberships.get(audience)
         if membership is None:
@@ -295,7 +295,7 @@ class Receiver:
             self._before, self._next = self._next, {}
 
     def _gather(self) -> None:
-        """All streams are in `_next` again."""
+        """Moves all streams into `_next` again."""
         if self._before:
             self._next.update(self._before)
             self._before = {}
@@ -303,11 +303,11 @@ class Receiver:
     # -- the ledger's side -----------------------------------------------------------------------------------
 
     def complete(self, stream: int, count: int) -> bool:
-        """Whether all of [0, count) came, told from the two lookups that the common case needs."""
+        """Whether all of [0, count) arrived, from the two lookups that the usual case needs."""
         return self._next.get(stream, 0) == count and stream not in self._gaps
 
     def watch(self, stream: int, firm: IntervalSet, tails: tuple[Tail, ...], away: IntervalSet | None = None) -> None:
-        """From now on counts what of `firm` and `tails` is outstanding, and what of `away` was missed."""
+        """From now on counts what is outstanding of `firm` and `tails`, and what was missed of `away`."""
         watch = OutstandingPair(self._next.get(stream, 0), self._gaps.get(stream), firm, tails, away)
         if watch.outstanding == 0 and not tails and not watch.missed:
             return
@@ -319,14 +319,14 @@ class Receiver:
         self._tally.missed += watch.missed
 
     def unwatch(self) -> None:
-        """Undoes each `watch`; the tally's outstanding and missed are the ledger's to reset."""
+        """Undoes each `watch`; the ledger resets the tally's outstanding and missed."""
         self._gather()
         for stream, watch in (self._watched or {}).items():
             self._next[stream] = watch.next
         self._watched = None
 
     def gapped(self) -> list[int]:
-        """The streams of which something below the highest number seen is missing."""
+        """The streams with something missing below their highest number seen."""
         return list(self._gaps)
 
     def seen(self, stream: int) -> int:
@@ -334,7 +334,7 @@ class Receiver:
         return self._next.get(stream, 0)
 
     def accounts(self) -> Iterator[tuple[int, int, int, int]]:
-        """Of each stream: its number, and how many of its messages were delivered, are lost so far, and were missed."""
+        """For each stream: its number, and how many of its messages were delivered, lost so far, and missed."""
         self._gather()
         for stream, after in self._next.items():
             if after == _ALIEN:
@@ -347,7 +347,7 @@ class Receiver:
             yield stream, seen - (gaps.size if gaps else 0) - unrecorded, outstanding + unrecorded, missed
 
     def forget(self, closed_before_ns: int) -> None:
-        """Starts an epoch: no counts; windows that ended before `closed_before_ns` can't matter any more."""
+        """Starts an epoch: no counts, and no windows that ended before `closed_before_ns`."""
         self._next.clear()
         self._before.clear()
         self._gaps.clear()

@@ -1,4 +1,4 @@
-"""Where a process puts what it measures: a list append a value, folded into histograms some times a second."""
+"""Where a process records what it measures: one list append per value, folded into histograms a few times a second."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from wps_load.measure.histogram import Histogram
 from wps_load.measure.snapshot import Snapshot
 
 MAX_SENTENCE_CHARS = 400
-"""Of a failure in words: a sentence, with what a peer said in it."""
+"""The longest description of a failure: a sentence that may quote the peer."""
 
 
 class Recorder:
-    """Times, failures and counters of one process: what came since the last `take`. Whoever takes it adds it up.
+    """Times, failures and counters of one process: those since the last `take`, which the caller adds up.
 
-    The hot path appends to a plain list (0.05 µs, against 2 µs for a histogram's call) that keeps its
-    identity, so callers hold on to it. Someone must call `flush` some times a second: until then a value costs 40
-    bytes, and folding it 0.1 µs in which nothing else happens.
+    The hot path appends to a plain list (0.05 µs, against 2 µs for a histogram's call) that is never replaced, so
+    callers may keep it. `flush` must be called a few times a second: until then a value costs 40 bytes, and folding it
+    takes 0.1 µs in which nothing else happens.
     """
 
     def __init__(self) -> None:
@@ -24,9 +24,9 @@ class Recorder:
         self._told: set[tuple[str, str]] = set()
 
     def buffer(self, name: str) -> list[int]:
-        """The list that takes ns values of `name`: append to it. Always the same object.
+        """The list for the ns values of `name`: append to it. It is always the same object.
 
-        Raises ValueError for a name that the catalogue does not have.
+        Raises ValueError for a name that is not in the catalogue.
         """
         found = self._buffers.get(name)
         if found is None:
@@ -38,10 +38,10 @@ class Recorder:
     def fail(self, metric: str, label: str, n: int = 1, sentence: str = "") -> None:
         """Counts failures of `metric`.
 
-        A label outside the vocabulary is counted as `other`: never lost, and no free text gets through. Raises
+        A label outside the vocabulary is counted as `other`: it is never lost, and no free text gets through. Raises
         ValueError for an unknown metric.
 
-        `sentence`: what happened, in words that may be shown; that of a kind's first failure is kept.
+        `sentence`: a description that may be shown; that of a kind's first failure is kept.
         """
         failures = self._interval.failures
         key = (metric, label)
@@ -55,11 +55,11 @@ class Recorder:
             self._interval.sentences[key] = sentence[:MAX_SENTENCE_CHARS]
 
     def note(self, kind: str, subject: str, sentence: str) -> None:
-        """Keeps a sentence for the report of what is no failure: `kind` is a name such as `address`."""
+        """Keeps a sentence for the report about something that is not a failure: `kind` is a name such as `address`."""
         self._interval.sentences[kind, subject] = sentence[:MAX_SENTENCE_CHARS]
 
     def count(self, name: str, n: int = 1) -> None:
-        """Adds to a counter. Raises ValueError for a name that the catalogue does not have."""
+        """Adds to a counter. Raises ValueError for a name that is not in the catalogue."""
         counters = self._interval.counters
         if name not in counters:
             if name not in catalog.COUNTERS:
@@ -78,7 +78,7 @@ class Recorder:
                 values.clear()
 
     def take(self) -> Snapshot:
-        """What came since the last `take`; the caller owns it."""
+        """What was recorded since the last `take`; the caller owns it."""
         self.flush()
         taken, self._interval = self._interval, Snapshot()
         return taken

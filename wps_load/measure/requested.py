@@ -1,10 +1,10 @@
-"""How many connections are wanted at each moment, where Locust is asked for another number now and then. Pure.
+"""How many connections are wanted at each moment, if the number requested from Locust changes. Pure.
 
-Of a mix also how many of each population: those that are among the first so many users, while it is there.
+For a mix also how many of each population: those among the first that many users, while it is present.
 
-The first number holds at once. Later ones are reached along the ramp that the spawn rate gives, and a user that is
-added is wanted from when it has connected, or failed to, for the first time, as those of the first number were waited
-for before the measure phase began. Whoever has not been heard of long after its turn is wanted all the same.
+The first number counts at once. Later numbers are reached along the ramp that the spawn rate gives, and an added user
+is wanted from its first attempt to connect on, successful or not, as the first users were waited for before the measure
+phase began. A user that is silent long after its turn is wanted all the same.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from wps_load.clock import NS_PER_S
 from wps_load.measure.presence import FOREVER, OpenTime
 
 _KEPT_NS = 300 * NS_PER_S
-"""For so long it is known what was requested and wanted at each moment."""
+"""For this long, requests and wanted numbers are remembered."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Ask:
-    """From `at_ns` on `count` are requested, where `before` were due."""
+    """From `at_ns` on `count` are requested; `before` were due until then."""
 
     at_ns: int
     before: int
@@ -39,26 +39,26 @@ class _Ask:
 
 
 class WantedTime:
-    """A number that is wanted, integrated over the measure phase."""
+    """The number of wanted users, integrated over the measure phase."""
 
     def __init__(self) -> None:
         self._time = OpenTime()
         self._start_ns = FOREVER
         self.last_ns = 0
-        """When something was noted last."""
+        """The instant of the last note."""
 
     @property
     def count(self) -> int:
-        """Wanted at present."""
+        """The number that is wanted at present."""
         return self._time.count
 
     def want(self, count: int, at_ns: int) -> None:
-        """So many are wanted from `at_ns` on, which does not go back."""
+        """This many are wanted from `at_ns` on, which does not go back."""
         self.last_ns = at_ns
         self._time.change(count - self._time.count, at_ns)
 
     def measure(self, start_ns: int) -> None:
-        """What is wanted is integrated from here on, from 0."""
+        """Begins the integral here, at 0."""
         self._start_ns = start_ns
         self._time.window(start_ns, FOREVER)
 
@@ -67,23 +67,23 @@ class WantedTime:
         self._time.end(at_ns)
 
     def mean(self, at_ns: int) -> float:
-        """Wanted since the measure phase began, until `at_ns` or what was noted last, whichever is later."""
+        """The mean number wanted since the measure phase began, until `at_ns` or the last note, whichever is later."""
         until_ns = max(at_ns, self.last_ns)
         total_ns = self._time.total_ns(until_ns)
         length_ns = min(until_ns, self._time.end_ns) - self._start_ns
         return total_ns / length_ns if length_ns > 0 else float(self.count)
 
     def at_end(self, at_ns: int) -> int:
-        """Wanted at the measure phase's end, or at present."""
+        """The number wanted at the measure phase's end, or at present."""
         found = self._time.at_end(max(at_ns, self.last_ns))
         return self.count if found is None else found
 
 
 class RequestedPart(WantedTime):
-    """Of one population: `among(n)` of the first n users belong to it.
+    """One population: `among(n)` of the first n users belong to it.
 
-    They come one after the other from `start_ns` on, if that is later than their turn, and leave at
-    `stop_ns`; None: they stay.
+    They come one after the other from `start_ns` on, if that is later than their turn, and leave at `stop_ns`; None:
+    they stay.
     """
 
     def __init__(self, among: Callable[[int], int], start_ns: int | None = None, stop_ns: int | None = None) -> None:
@@ -93,7 +93,7 @@ class RequestedPart(WantedTime):
         self._until_ns = stop_ns
 
     def note(self, wanted: int, per_second: float, at_ns: int) -> None:
-        """At `at_ns` so many users of all populations are wanted."""
+        """From `at_ns` on this many users of all populations are wanted."""
         start_ns, stop_ns = self._from_ns, self._until_ns
         if stop_ns is not None and at_ns >= stop_ns:
             self.want(0, max(stop_ns, self.last_ns))
@@ -106,9 +106,9 @@ class RequestedPart(WantedTime):
 
 
 class Requested(WantedTime):
-    """`patience_ns`: how long after its turn nobody misses a user that has not been heard of.
+    """`patience_ns`: how long after its turn a silent user does not count as missing.
 
-    `parts`: of a mix, its populations.
+    `parts`: the populations of a mix.
     """
 
     def __init__(self, patience_ns: int, parts: Sequence[RequestedPart] = ()) -> None:
@@ -117,7 +117,7 @@ class Requested(WantedTime):
         self.parts = parts
         self._asks: list[_Ask] = []
         self._course: deque[tuple[int, int, int]] = deque()
-        """(since, asked for, wanted)"""
+        """(since, requested, wanted)"""
         self.most = 0
         """The highest number that was requested."""
         self.refused: str | None = None
@@ -130,13 +130,13 @@ class Requested(WantedTime):
 
     @property
     def steady(self) -> bool:
-        """As many are wanted as are requested."""
+        """Whether as many are wanted as are requested."""
         return self.count == self.asked
 
     def note(self, asked: int, per_second: float, present: int, settled: int, at_ns: int) -> None:
-        """Takes note of how many users are wanted and present at an instant, which does not go back.
+        """Records how many users are wanted and present at an instant, which does not go back.
 
-        `asked` are wanted; `settled` of the `present` ones have connected, or failed to, once.
+        `asked` are wanted; `settled` of the `present` ones have connected once, or failed to.
         """
         if not self._asks:
             if not asked:
@@ -156,27 +156,27 @@ class Requested(WantedTime):
 
     def _wanted(self, present: int, settled: int, at_ns: int) -> int:
         due = self._asks[-1].due(at_ns)
-        if self.asked < due:  # Locust stops users in bursts: who has left is not missing
+        if self.asked < due:  # Locust stops users in bursts: a user that has left is not missing
             due = min(due, max(self.asked, present))
         return max(min(settled, due), self._overdue(due, at_ns))
 
     def _overdue(self, due: int, at_ns: int) -> int:
-        """As many as were due all through the time of patience, until `due` at its end."""
+        """How many were due during all of the patience, until `due` at its end."""
         since_ns = at_ns - self._patience_ns
         while len(self._asks) > 1 and self._asks[1].at_ns <= since_ns:
             del self._asks[0]
-        # between two asks what is due only rises or only falls
+        # between two requests the number that is due only rises or only falls
         changes = (ask.before for ask in self._asks[1:])
         return min(self._asks[0].due(since_ns), *changes, due)
 
     # -- the last minutes --------------------------------------------------------------------------------------------
 
     def asked_at(self, at_ns: int) -> int:
-        """What was requested at `at_ns`."""
+        """The number that was requested at `at_ns`."""
         return next((asked for since_ns, asked, _ in reversed(self._course) if since_ns <= at_ns), self.asked)
 
     def held(self, from_ns: int, to_ns: int) -> int | None:
-        """The number that was requested and wanted all the time from `from_ns` to `to_ns`; None: it changed."""
+        """The number that was requested and wanted throughout `from_ns` to `to_ns`; None: it changed."""
         ends = [*[since_ns for since_ns, _, _ in self._course][1:], FOREVER]
         found = {
             asked if asked == wanted else None
@@ -188,7 +188,7 @@ class Requested(WantedTime):
     # -- the measure phase -------------------------------------------------------------------------------------------
 
     def measure(self, start_ns: int) -> None:
-        """What is wanted is integrated from here on, from 0."""
+        """Begins the integral here, at 0."""
         super().measure(start_ns)
         for part in self.parts:
             part.measure(start_ns)

@@ -1,7 +1,7 @@
-"""What a long run remembers of its course: recent pieces one by one, older ones merged into pieces that double. Pure.
+"""What a long run remembers of its past: recent pieces one by one, older ones merged into pieces that double. Pure.
 
-Pieces are merged before they grow old, each pair once it is complete, so that a merged piece is what its parts were
-together: totals and percentiles of it are exact. A year of seconds takes some thousand rows.
+Pieces are merged before they grow old, each pair once it is complete, so a merged piece is exactly what its parts were
+together, in totals and percentiles. A year of seconds takes some thousand rows.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from collections.abc import Callable
 from typing import Generic, Protocol, Self, TypeVar
 
 RECENT = 3600
-"""Pieces that are kept one by one: an hour of seconds."""
+"""The number of single pieces that are kept: an hour of seconds."""
 EACH = 64
-"""Of merged pieces, so many of two, then of four, of eight, ...: a day of seconds is in 750 of them."""
+"""The number of merged pieces of two, then of four, of eight, ...: a day of seconds is in 750 of them."""
 
 
 class Piece(Protocol):
-    """Of a course. `absorb(later)`: becomes what both were together; `later` is left as it is."""
+    """A piece of a run. `absorb(later)`: becomes both together; `later` is not changed."""
 
     def absorb(self, later: Self, /) -> None: ...
 
@@ -27,7 +27,7 @@ R = TypeVar("R")
 
 
 class _Level(Generic[P, R]):
-    """Pieces of 2^k original ones. `first`: the number of `rows[0]`. `half`: what waits for its other half."""
+    """Pieces of 2^k original ones. `first`: the number of `rows[0]`. `half`: a piece that waits for its other half."""
 
     __slots__ = ("first", "half", "rows")
 
@@ -43,9 +43,9 @@ class _Level(Generic[P, R]):
 
 
 class Retention(Generic[P, R]):
-    """`view(piece)`: what is kept of a piece. The pieces themselves belong to the retention once they are appended.
+    """`view(piece)`: what is kept of a piece. Pieces belong to the retention once they are appended.
 
-    An append costs three views and two merges at most, whatever the length of the run.
+    An append costs at most three views and two merges, whatever the length of the run.
     """
 
     def __init__(self, view: Callable[[P], R], *, recent: int = RECENT, each: int = EACH) -> None:
@@ -54,9 +54,9 @@ class Retention(Generic[P, R]):
         self._each = each
         self._levels: list[_Level[P, R]] = [_Level()]
         self._due: deque[tuple[int, P]] = deque()
-        """Complete pieces that are still to become halves of the next level's."""
+        """Complete pieces that wait to become halves of the next level's."""
         self.count = 0
-        """Pieces that were appended."""
+        """The number of pieces that were appended."""
         self.last: R | None = None
 
     def append(self, piece: P) -> R:
@@ -72,7 +72,7 @@ class Retention(Generic[P, R]):
         return row
 
     def rows(self) -> list[R]:
-        """All that is kept, the oldest first: together they cover everything that was appended, once."""
+        """Everything that is kept, the oldest first: together the rows cover every appended piece once."""
         while self._due:
             self._merge_one()
         found: list[R] = []
@@ -83,7 +83,7 @@ class Retention(Generic[P, R]):
         return found
 
     def since(self, number: int) -> list[R] | None:
-        """The pieces from `number` on, of those that were appended; None where some of them are merged by now."""
+        """The appended pieces from `number` on; None if some of them are merged by now."""
         base = self._levels[0]
         if not base.first <= number <= self.count:
             return None
@@ -105,7 +105,7 @@ class Retention(Generic[P, R]):
         self._due.append((at + 1, whole))
 
     def _starts(self) -> list[int]:
-        """From which original piece on each level is shown, up to where the one below it begins."""
+        """The original piece from which each level is shown, up to where the level below it begins."""
         starts, start, size = [], self.count, 1
         for at, _ in enumerate(self._levels):
             keep = self._recent if at == 0 else self._each * size

@@ -1,4 +1,4 @@
-"""What each receiver must have got of a stream, decided when its final count is known: from windows to numbers.
+"""What each receiver must have received of a stream, decided when its final count is known: from windows to numbers.
 
 The theory is "Exact accounting" in docs/architecture.md.
 """
@@ -17,12 +17,15 @@ if TYPE_CHECKING:
 
 
 def settle_stream(final: StreamFinal, members: Sequence[Receiver], before: dict[int, int], drain_ns: int) -> None:
-    """Tells each member what of one stream it must have got, and what it missed. `before`: `evaluate` of `instants`."""
+    """Gives each member what it must have received of one stream, and what it missed.
+
+    `before`: `evaluate` of `instants`.
+    """
     published = IntervalSet.from_list(final.failed).complement(0, final.count)
     parts: dict[tuple[int, int], IntervalSet] = {(0, final.count): published}
 
     def part(lo: int, hi: int) -> IntervalSet:
-        """The published numbers in [lo, hi); shared, as most members have the same windows."""
+        """The published numbers in [lo, hi); shared, because most members have the same windows."""
         found = parts.get((lo, hi))
         if found is None:
             found = parts[lo, hi] = IntervalSet(published.within(lo, hi))
@@ -51,8 +54,8 @@ def _expected(
 ) -> tuple[IntervalSet, tuple[Tail, ...]]:
     """What several windows make expected: firmly, and in the tails of those that ended by plan.
 
-    A message that was still sent to a member on its way out shows that the tail before it was due as well. After a
-    rejoin it shows nothing about the time before, so there a tail is judged by the messages due before its end.
+    A message that was still sent to a leaving member shows that the tail before it was due as well. After a rejoin it
+    shows nothing about the time before, so a tail there is judged by the messages due before its end.
     """
     firm = IntervalSet()
     tails = []
@@ -76,7 +79,7 @@ def _away(
     count: int,
     part: Callable[[int, int], IntervalSet],
 ) -> IntervalSet | None:
-    """What was due while the member was disconnected against the plan; None: it never was."""
+    """What was due while the member's connection was dropped; None: it never was."""
     if not membership.away and membership.away_since is None:
         return None
     found = IntervalSet()
@@ -90,7 +93,7 @@ def _away(
 
 
 def instants(members: Iterable[Receiver], audience: int, drain_ns: int) -> list[int]:
-    """Every instant at which `settle_stream` asks the schedule, ascending."""
+    """Every instant for which `settle_stream` asks the schedule, ascending."""
     instants = set()
     for receiver in members:
         membership = receiver.memberships[audience]

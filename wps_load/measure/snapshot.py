@@ -1,4 +1,4 @@
-"""What a recorder has counted, as a value: merged across workers, sent as plain data, shown as rows."""
+"""A recorder's counts as a value: merged across workers, sent as plain data, shown as rows."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Snapshot:
         self.sentences = other.sentences | self.sentences
 
     def compact(self) -> None:
-        """For one that is kept: its histograms take few bytes."""
+        """Reduces the histograms of a snapshot that is kept to few bytes."""
         for histogram in self.histograms.values():
             histogram.compact()
 
     def without(self, names: Collection[str]) -> Snapshot:
-        """The same but for these metrics, times and failures. Shares the histograms."""
+        """The same without these metrics, their times and failures. Shares the histograms."""
         return Snapshot(
             {name: histogram for name, histogram in self.histograms.items() if name not in names},
             {key: n for key, n in self.failures.items() if key[0] not in names},
@@ -59,20 +59,20 @@ class Snapshot:
         )
 
     def only(self, names: Collection[str]) -> Snapshot:
-        """The times of these metrics alone. Shares the histograms."""
+        """Only the times of these metrics. Shares the histograms."""
         return Snapshot({name: histogram for name, histogram in self.histograms.items() if name in names})
 
     def failed(self, metric: str) -> int:
-        """The failures of one metric, whatever their label."""
+        """The failures of one metric, with any label."""
         return sum(n for (name, _), n in self.failures.items() if name == metric)
 
     def row(self, metric: str) -> dict[str, float | int | None]:
-        """As `metric_row`; all unknown where nothing was measured."""
+        """As `metric_row`; all values are unknown if nothing was measured."""
         waited = self.histograms.get(WAITED.get(metric, ""))
         return metric_row(self.histograms.get(metric), self.failed(metric), waited)
 
     def to_wire(self) -> dict[str, Any]:
-        """Plain data for msgpack. All buckets in one piece: zlib halves it, of one histogram alone it gains little."""
+        """Plain data for msgpack. All buckets are one piece, which zlib halves; single histograms would gain little."""
         wires = {name: histogram.to_wire() for name, histogram in self.histograms.items()}
         buckets = b"".join(gaps + counts for gaps, counts, *_ in wires.values())
         return {
@@ -111,9 +111,9 @@ def metric_row(
 ) -> dict[str, float | int | None]:
     """A metric as summary.json shows it: times in ms, None without data.
 
-    `count` is attempts, as in Locust's table: the values timed, and `failures`, which have no time. `waited`: of the
-    failures those that were given up, and how long each had waited by then. They stand behind all values in the
-    percentiles, as whoever is still waiting is slower than who has come; `waited` in the row is how many they are.
+    `count` is attempts, as in Locust's table: the values timed, and `failures`, which have no time. `waited`: the
+    failures that were given up, and how long each had waited by then. In the percentiles they come after all values,
+    because an attempt that still waits is slower than one that has ended; `waited` in the row is their number.
     """
     timed = histogram if histogram is not None and histogram.count else None
     behind = waited if waited is not None and waited.count else None
@@ -145,7 +145,7 @@ def _together(timed: Histogram | None, behind: Histogram | None) -> Histogram | 
 
 
 def _percentile_behind(percent: float, timed: Histogram | None, behind: Histogram) -> int | None:
-    """Of the values of `timed`, and then those of `behind`, none of which is below the greatest of `timed`."""
+    """A percentile of `timed`'s values followed by those of `behind`, none of which is below `timed`'s greatest."""
     ahead = timed.count if timed is not None else 0
     rank = rank_of(percent, ahead + behind.count)
     if timed is not None and rank <= ahead:

@@ -4,9 +4,9 @@
 wait u32 (from due to sent, in 1,024 ns). In text and json they are 40 characters of base64 (30 bytes need no padding),
 in binary they are raw. The words are explained in docs/architecture.md.
 
-The key is the exclusive or of the run's `mark` (its number and the epoch) and of all that follows. So one comparison
-says that a stamp is of this run and this epoch, and that no bit of it has changed on the way: a changed bit anywhere
-makes the mark come out with that bit changed.
+The key is the exclusive or of the run's `mark` (its number and the epoch) and of everything that follows. So one
+comparison shows that a stamp is of this run and this epoch, and that no bit of it has changed: a changed bit anywhere
+changes a bit of the resulting mark.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ RAW_BYTES: Final = 30
 TEXT_CHARS: Final = 40
 JSON_MEMBER: Final = "wps"
 _JSON_HEAD: Final = 128
-"""In so many bytes the stamp of JSON's text ends."""
+"""The stamp ends within this many bytes of JSON's text."""
 WAIT_SHIFT: Final = 10
 """A wait's unit is 2^10 ns."""
 DAMAGED_BITS: Final = 6
-"""A mark that is so near to ours was ours: one character of base64 may change as many bits. Two runs are as near to
-each other once in 3,000 times.
+"""A mark this close to ours was ours: one character of base64 may change this many bits.
+
+Two runs are this close to each other once in 3,000 times.
 """
 
 Stamp = tuple[int, int, int, int, int, int]
@@ -46,7 +47,7 @@ def make_mark(epoch: int, run: int) -> int:
 
 
 def mark_of(stamp: Stamp) -> int:
-    """The mark that a stamp carries. Hot callers write it out."""
+    """The mark that a stamp carries. Hot callers inline this."""
     _, key, stream, seq, due_ns, wait = stamp
     return key ^ stream ^ seq ^ due_ns ^ wait
 
@@ -76,7 +77,7 @@ def pack_text(epoch: int, key: int, stream: int, seq: int, due_ns: int, lag_ns: 
 
 
 def read_text(data: object) -> Stamp | None:
-    """The stamp that a text begins with; None when there is not one. Never raises."""
+    """The stamp at the beginning of a text; None if there is none. Never raises."""
     try:
         # Characters outside the alphabet are skipped by a2b_base64, so 30 bytes come from 40 valid ones only.
         raw = a2b_base64(data[:40])  # type: ignore[index]
@@ -86,7 +87,7 @@ def read_text(data: object) -> Stamp | None:
 
 
 def read_text_at(payload: bytes, start: int) -> Stamp | None:
-    """As `read_text` of what begins there in the payload of a known envelope: a slice less for each message."""
+    """As `read_text`, at an offset in the payload of a known envelope: that saves one slice for each message."""
     try:
         raw = a2b_base64(payload[start : start + 40])
         return _unpack(raw) if raw[0] == 0xA7 else None
@@ -95,7 +96,7 @@ def read_text_at(payload: bytes, start: int) -> Stamp | None:
 
 
 def read_binary(data: object) -> Stamp | None:
-    """The stamp that bytes begin with; None when there is not one. Never raises."""
+    """The stamp at the beginning of bytes; None if there is none. Never raises."""
     try:
         return _unpack_from(data) if data[0] == 0xA7 else None  # type: ignore[index,arg-type]
     except (ValueError, TypeError, IndexError, KeyError, error):
@@ -103,7 +104,7 @@ def read_binary(data: object) -> Stamp | None:
 
 
 def read_bytes(data: object) -> Stamp | None:
-    """The stamp of bytes that are binary, a text, or JSON's text: an MQTT 3.1.1 client is not told which.
+    """The stamp of bytes that are binary, a text, or JSON's text, which an MQTT 3.1.1 client cannot know.
 
     Never raises.
     """
@@ -114,9 +115,9 @@ def read_bytes(data: object) -> Stamp | None:
 
 
 def read_json(data: object) -> Stamp | None:
-    """The stamp of JSON data: of an object's member `wps`, or of a string that begins with it. Never raises.
+    """The stamp of JSON data: in an object's member `wps`, or at the beginning of a string. Never raises.
 
-    The protobuf subprotocols hand JSON over as its text: there the member is looked for near the beginning.
+    The protobuf subprotocols deliver JSON as its text: there the member is searched near the beginning.
     """
     return read_text(_in_json(data))
 
@@ -134,7 +135,7 @@ def _in_json(data: object) -> object:
 
 
 def was_ours(data: object, mark: int) -> bool:
-    """Whether data begin with what was a stamp with this mark, before a few bits of it changed."""
+    """Whether data begin with a stamp of this mark in which a few bits have changed."""
     data = _in_json(data)
     if isinstance(data, str):
         text = _NO_BASE64.sub("A", data[:TEXT_CHARS])
@@ -147,5 +148,5 @@ def was_ours(data: object, mark: int) -> bool:
 
 
 def is_near(found: int, mark: int) -> bool:
-    """Whether two marks differ in a few bits only."""
+    """Whether two marks differ in only a few bits."""
     return ((found ^ mark) & 0xFFFFFFFFFFFFFFFF).bit_count() <= DAMAGED_BITS

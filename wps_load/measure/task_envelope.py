@@ -1,8 +1,8 @@
-"""How a measured message of a task carries its stamp, and gives it up again: its receiver gets the data only.
+"""How a measured message of a task carries its stamp, and how the stamp is removed: the receiver gets only the data.
 
-Text has the stamp in front, `wps:` and 64 characters and a colon; binary data `wps:` and the 48 bytes. A JSON object
-has one member more, `wps`; any other JSON value becomes the member `data` of such an object. Programs that do not know
-of this, such as a browser in the same group, see the whole.
+Text begins with `wps:`, 64 characters and a colon; binary data with `wps:` and 48 bytes. A JSON object gets one more
+member, `wps`; any other JSON value becomes the member `data` of such an object. Programs that do not know this, such as
+a browser in the same group, see everything.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Opened(NamedTuple):
 
 
 def seal(data: Any, stamp: TaskStamp) -> Any:
-    """`data` (str, bytes, or a JSON value) with its stamp. What the stamp says of the data is put in here."""
+    """Adds the stamp to `data` (str, bytes, or a JSON value), with its description of the data."""
     if isinstance(data, str):
         return f"{_HEAD}{stamp._replace(check=crc32(data.encode())).text()}:{data}"
     if isinstance(data, bytes):
@@ -51,7 +51,7 @@ def seal(data: Any, stamp: TaskStamp) -> Any:
 
 
 def unseal(data: object) -> Opened | None:
-    """The data of a measured message; None: it is no such message. JSON that comes as text is given back as text."""
+    """The data of a measured message; None: it is not one. JSON that arrives as text is returned as text."""
     if isinstance(data, str):
         return _of_text(data)
     if isinstance(data, bytes):
@@ -60,7 +60,7 @@ def unseal(data: object) -> Opened | None:
 
 
 def _of_bytes(data: bytes) -> Opened | None:
-    """Binary data; or text or JSON, which a protocol that has no types of data gives as bytes (MQTT 3.1.1)."""
+    """Reads binary data; or text or JSON, which a protocol without data types delivers as bytes (MQTT 3.1.1)."""
     stamp = read_raw(data[4 : 4 + RAW_BYTES]) if data.startswith(_HEAD_BYTES) else None
     if stamp is not None:
         rest = data[4 + RAW_BYTES :]
@@ -92,7 +92,7 @@ def _of_text(text: str) -> Opened | None:
 
 
 def _cut(text: str, opened: Opened) -> str:
-    """The text as it was written, where the stamp stands first in it as we write it; else empty."""
+    """The original text, if the stamp is at its beginning in our spelling; else empty."""
     if not text.startswith(_JSON_HEAD) or text[len(_JSON_HEAD) + TEXT_CHARS] != '"':
         return ""
     rest = text[len(_JSON_HEAD) + TEXT_CHARS + 1 :]
@@ -111,13 +111,13 @@ def _of_json(value: dict[str, Any]) -> Opened | None:
     data = rest.get(VALUE) if stamp.flags & WRAPPED else rest
     try:
         intact = _json_check(data) == stamp.check
-    except orjson.JSONEncodeError:  # deeper than anything that was sent
+    except orjson.JSONEncodeError:  # nested deeper than anything that was sent
         intact = False
     return Opened(stamp, data, intact)
 
 
 def _json_check(data: object) -> int:
-    """Equal for equal values, however they are written: 1.0 may come back as 1, and members in another order."""
+    """Equal for equal values, however they are written: 1.0 may come back as 1, and members may change their order."""
     return crc32(orjson.dumps(_plain(orjson.loads(orjson.dumps(data))), option=orjson.OPT_SORT_KEYS))
 
 

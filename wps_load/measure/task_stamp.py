@@ -1,9 +1,9 @@
 """The stamp of a message that a locustfile's task sends with `measured=True`, and the numbers that it names.
 
-A scenario's streams and audiences are small numbers that a master deals out. Tasks publish to groups of any name, in
-any process, and nobody has agreed on numbers: so an audience is a hash of its name, a client's number and its streams'
-are random; all have 62 bits and begin at `TASKS`, above every number of a scenario. Of a million of them two are the
-same with a probability of one in a million or less.
+A scenario's streams and audiences are small numbers that a master assigns. Tasks publish to groups of any name, in any
+process, without agreed numbers: so an audience is a hash of its name, and the numbers of clients and streams are
+random. All have 62 bits and begin at `TASKS`, above every number of a scenario. The probability that two of a million
+are the same is one in a million or less.
 
 48 bytes, big endian: magic u8, epoch u8, flags u8, a spare byte, key u64, stream u64, audience u64, seq u32, due i64
 (ns of the run's time), wait u32 (from due to sent, in 1,024 ns), check u32 (CRC-32 of the data). The key is the
@@ -24,11 +24,11 @@ TEXT_CHARS: Final = 64
 TASKS: Final = 1 << 61
 """Numbers from here on are those of tasks."""
 COUNTED: Final = 1
-"""The message was due in its epoch; without, nobody accounts for it."""
+"""The message was due in its epoch; without this flag nobody accounts for it."""
 WRAPPED: Final = 2
-"""The data was JSON, but no object that a member could be added to."""
+"""The data were JSON, but not an object, to which a member could be added."""
 JSON: Final = 4
-"""The data was JSON, whatever the message that carries it says."""
+"""The data were JSON, whatever type the message that carries them has."""
 
 _POPULATION_SHIFT: Final = 48
 _MOST_POPULATIONS: Final = 1 << 12
@@ -38,7 +38,7 @@ _STRUCT: Final = Struct(">BBBxQQQIqII")
 
 
 class TaskStamp(NamedTuple):
-    """`mark`: of the run and the epoch. `wait`: in 1,024 ns. `check`: CRC-32 of the data."""
+    """`mark`: that of the run and the epoch. `wait`: in 1,024 ns. `check`: CRC-32 of the data."""
 
     mark: int
     flags: int
@@ -51,7 +51,7 @@ class TaskStamp(NamedTuple):
 
     @property
     def epoch(self) -> int:
-        """Modulo 256."""
+        """The epoch, modulo 256."""
         return self.mark >> 32 & 0xFF
 
     def pack(self) -> bytes:
@@ -70,7 +70,7 @@ def _key(mark: int, flags: int, stream: int, audience: int, seq: int, due_ns: in
 
 
 def read_raw(raw: bytes) -> TaskStamp | None:
-    """The stamp that 48 bytes are; None if they are not one. Its mark says whose it is."""
+    """Reads a stamp from 48 bytes; None if they are not one. Its mark shows whose it is."""
     if len(raw) != RAW_BYTES or raw[0] != MAGIC:
         return None
     _, epoch, flags, key, *rest = _STRUCT.unpack(raw)
@@ -79,7 +79,7 @@ def read_raw(raw: bytes) -> TaskStamp | None:
 
 
 def read_text(text: str) -> TaskStamp | None:
-    """As `read_raw`, of 64 characters."""
+    """As `read_raw`, for 64 characters."""
     try:
         return read_raw(a2b_base64(text, strict_mode=True))
     except (Error, ValueError):
@@ -87,7 +87,7 @@ def read_text(text: str) -> TaskStamp | None:
 
 
 def new_number(population: int) -> int:
-    """A number for a client or a stream of this population that nobody else has."""
+    """A unique number for a client or a stream of this population."""
     return TASKS | population % _MOST_POPULATIONS << _POPULATION_SHIFT | secrets.randbits(_POPULATION_SHIFT)
 
 
@@ -97,6 +97,6 @@ def population_of(number: int) -> int:
 
 
 def audience_number(hub: str, kind: str, name: str = "") -> int:
-    """The same in every process. `kind`: group, user, connection or all. Hubs' names have no case."""
+    """The same number in every process. `kind`: group, user, connection or all. Hubs' names are case-insensitive."""
     named = "\0".join((hub.lower(), kind, name)).encode()
     return TASKS | int.from_bytes(blake2b(named, digest_size=8).digest()) & (TASKS - 1)

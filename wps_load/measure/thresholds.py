@@ -15,8 +15,8 @@
 The ratios divide by: `loss` by the expected messages, `missed` by the expected and the missed ones, `duplicates`,
 `reordered` and `misdelivered` by the delivered ones, `fail_ratio` by the attempts (as in Locust's table), `connected`
 by the connections requested. `rate` is values per second of the measure phase, without failures. An SLO without data
-has not passed, nor has a percentile that is the time of an attempt that was given up while it waited: its true time
-is unknown, but longer.
+has not passed. Nor has one on a percentile that is the time of an attempt that was given up while it waited: its true
+time is unknown, but longer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _COMPARE: Final[Mapping[str, Callable[[float, float], bool]]] = {
 
 
 class _Kind(NamedTuple):
-    """What a subject's values look like: `units` allowed, the operators that make a demand, and an example."""
+    """The form of a subject's values: the allowed `units`, the operators that make sense, and an example."""
 
     units: tuple[str, ...]
     operators: str
@@ -76,7 +76,7 @@ _SLO: Final = re.compile(
 
 
 class SloError(ValueError):
-    """Expressions that can't be read. `faults`: (position in the text, what is wrong and what is allowed)."""
+    """Expressions that cannot be read. `faults`: (position in the text, what is wrong and what is allowed)."""
 
     def __init__(self, faults: Collection[tuple[int, str]]) -> None:
         self.faults = tuple(faults)
@@ -87,8 +87,8 @@ class SloError(ValueError):
 class Slo:
     """One demand.
 
-    `limit` is in `unit` ("us", "ms", "s", "m", "/s", "%" or "" for a plain number). `population`: whose numbers it is
-    about; empty: the whole run's.
+    `limit` is in `unit` ("us", "ms", "s", "m", "/s", "%" or "" for a plain number). `population`: the one whose numbers
+    it is about; empty: the whole run's.
     """
 
     expression: str
@@ -100,7 +100,7 @@ class Slo:
     population: str = ""
 
     def of(self, population: str) -> Slo:
-        """The same demand of a population, which its expression names."""
+        """The same SLO for a population, which its expression names."""
         return replace(self, expression=f"{population}.{self.expression}", population=population)
 
     @property
@@ -165,14 +165,14 @@ def _parse_one(part: str) -> Slo:
 
 
 def demanded(slos: Iterable[Slo]) -> frozenset[str]:
-    """The metrics that SLOs are about: those whose times are demanded, or if there is not one, all."""
+    """The metrics that SLOs are about: those with SLOs on times or, if there are none, all."""
     found = list(slos)
     times = frozenset(slo.subject for slo in found if slo.kind == "time" and slo.subject in LATENCIES)
     return times or frozenset(slo.subject for slo in found)
 
 
 def check(slo: Slo, scenario_metrics: Collection[str]) -> str | None:
-    """Before the run: why this scenario can never have data for `slo`, in a sentence; None when it can."""
+    """Why this scenario can never have data for `slo`, in a sentence, before the run; None if it can."""
     name = slo.subject
     if name in MESSAGE_COUNTS:
         return None if MESSAGE_METRICS & set(scenario_metrics) else f"{name}: this scenario sends no messages"
@@ -192,7 +192,7 @@ class SloSource(Protocol):
     """The numbers of a run. None: unknown."""
 
     def row(self, metric: str) -> Row | None:
-        """The metric as `snapshot.metric_row` makes it."""
+        """The metric's row, as `snapshot.metric_row` makes it."""
 
     @property
     def messages(self) -> LedgerTotals | None: ...
@@ -203,10 +203,10 @@ class SloSource(Protocol):
 
     @property
     def measure_s(self) -> float | None:
-        """Length of the measure phase, as far as it has come."""
+        """The length of the measure phase so far."""
 
     def of(self, population: str) -> SloSource | None:
-        """The numbers of a population; None: they are not known by populations."""
+        """The numbers of a population; None: populations are not known separately."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def evaluate(slo: Slo, source: SloSource) -> SloResult:
 
 
 def _is_least(slo: Slo, source: SloSource) -> bool:
-    """Whether the value is only the least that it can be: it is of an attempt that was given up while it waited."""
+    """Whether the value is only a lower bound, because it is of an attempt that was given up while it waited."""
     row = source.row(slo.subject) if slo.kind == "time" else None
     waited = 0 if row is None else int(row.get("waited") or 0)
     if row is None or not waited:
@@ -298,23 +298,24 @@ def message_count(slo: Slo, messages: LedgerTotals | None) -> float | None:
 
 
 class LiveSource(SloSource, Protocol):
-    """The numbers of a run that goes on."""
+    """The numbers of a run in progress."""
 
     def histogram(self, metric: str) -> Histogram | None:
-        """What came so far."""
+        """The values so far."""
 
     @property
     def certain_loss(self) -> int:
-        """Messages that are lost whatever comes: skipped, and not arrived within the drain time. 0 when unsure."""
+        """Messages that are lost whatever comes: skipped, and not arrived within the drain time. 0 if unsure."""
 
 
 def out_of_reach(slo: Slo, source: LiveSource, remaining: int, remaining_s: float) -> bool:
-    """Whether nothing that may still happen can make `slo` hold.
+    """Whether nothing that may still happen can meet `slo`.
 
-    Never true on a mere suspicion.
+    Never true on mere suspicion.
 
-    `remaining`: at most so many further values of the SLO's metric (for message counts: deliveries) may come, and
-    `remaining_s` of the measure phase. The best case is reckoned: all of them instant, successful, single and in order.
+    `remaining`: at most this many further values of the SLO's metric (for message counts: deliveries) may come, and
+    `remaining_s` of the measure phase. The best case is assumed: all of them instant, successful, unduplicated and in
+    order.
     """
     upper = slo.operator != ">" and slo.operator != ">="
     match slo.kind:
@@ -350,7 +351,7 @@ def _least_count(slo: Slo, source: LiveSource, remaining: int) -> float:
         part, whole = source.certain_loss, delivered + source.certain_loss + remaining
     else:
         name = {"duplicates": "duplicated"}.get(slo.subject, slo.subject)
-        known = messages is not None and name != "missed"  # which the end of the run tells
+        known = messages is not None and name != "missed"  # which is known only at the end of the run
         part = getattr(messages, name) if known else 0
         whole = delivered + remaining
     if slo.unit != "%":
