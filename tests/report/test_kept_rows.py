@@ -6,7 +6,7 @@ import tracemalloc
 
 from wps_load.report.interval import Interval
 from wps_load.report.kept_rows import MOST_KINDS, KeptRows
-from wps_load.report.portion import Portion
+from wps_load.report.portion import PORTIONS, Portion
 
 
 def second(number: int, failures: str = "") -> Interval:
@@ -21,15 +21,17 @@ def test_rows_come_back_as_they_were() -> None:
     kept = KeptRows()
     assert (kept.count, kept.last, kept.rows()) == (0, None, [])
     seconds = [second(number, "timeout" if number == 3 else "") for number in range(1, 6)]
-    rows = [each.row() for each in seconds]
+    whole = [each.row() for each in seconds]
+    rows = [{name: value for name, value in row.items() if name != PORTIONS} for row in whole]
     for each in seconds:
         kept.append(each)
+    assert kept.rows(portions=True) == whole
     assert kept.rows() == rows
     assert kept.last == rows[-1]
     assert kept.since(3) == rows[3:]
     assert kept.since(7) is None
     assert [list(row) for row in kept.rows()] == [list(row) for row in rows], "in the same order"
-    assert len({id(names) for names, _ in kept._kept.rows()}) == 2, "names are kept once for each kind of row"
+    assert len({id(names) for names, _, _ in kept._kept.rows()}) == 2, "names are kept once for each kind of row"
 
 
 def test_kinds_of_rows_are_bounded() -> None:

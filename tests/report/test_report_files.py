@@ -8,6 +8,7 @@ import io
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from tests.report.report_runs import append, facts, write
 from wps_load.errors import ConfigError
 from wps_load.measure.histogram import MAX_NS
 from wps_load.report import files
+from wps_load.report.document import Summary
 from wps_load.report.model import RunState
 from wps_load.report.run_folder import BrokenRun, load_run
 
@@ -100,14 +102,13 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     write(tmp_path, facts())
     before = (tmp_path / "summary.json").read_bytes()
 
-    def full(self: Path, data: bytes) -> int:
-        with open(self, "wb") as file:
-            file.write(data[:10])
+    def full(summary: Summary) -> Iterator[bytes]:
+        yield b"{"
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(files, "_summary_pieces", full)
     with pytest.raises(OSError, match="No space"):
-        files.write_snapshot(tmp_path, facts(seed=2), lambda: None)
+        files.write_run(tmp_path, facts(seed=2))
     assert (tmp_path / "summary.json").read_bytes() == before
     assert {path.name for path in tmp_path.iterdir()} == CONTRACT
 

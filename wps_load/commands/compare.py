@@ -71,7 +71,7 @@ def _keep(path: str | None, result: Comparison | None) -> None:
     if path is None:
         return
     try:
-        put(Path(path), compare_junit.render(result))
+        put(Path(path), [compare_junit.render(result)])
     except OSError as error:
         raise ConfigError([Fault("--junit", path, f"a file that can be written: {error.strerror}")]) from None
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 
-def put(path: Path, content: bytes) -> None:
-    """Writes `content` to `path` in one step for every reader.
+def put(path: Path, pieces: Iterable[bytes]) -> None:
+    """Writes `pieces` to `path` in one step for every reader.
 
     It is written beside its place, then renamed (a POSIX rename is atomic within a file system). Raises OSError.
 
@@ -16,7 +17,8 @@ def put(path: Path, content: bytes) -> None:
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        beside.write_bytes(content)
+        with beside.open("wb") as file:
+            file.writelines(pieces)
         os.replace(beside, path)
     except BaseException:
         with suppress(OSError):

@@ -314,7 +314,11 @@ def errors(summary: Summary) -> Chart | None:
     if len(summary["timeline"]) < 2 or not any("failed" in row for row in summary["timeline"]):
         return None
     names = {failed_column(each["metric"], each["label"]): f"{each['metric']} · {each['label']}" for each in found}
-    rows: list[Row] = [{**dict.fromkeys(names, 0), **numbers(row)} for row in summary["timeline"]]
+    # of each row what the lines need: none of a kind is 0
+    rows: list[Row] = [
+        {"t_s": row["t_s"], "interval_s": row.get("interval_s"), **{name: numbers(row).get(name, 0) for name in names}}
+        for row in summary["timeline"]
+    ]
     lines = [(column, words, slot) for (column, words), slot in zip(names.items(), _ERROR_SLOTS, strict=False)]
     if not any(row[column] for row in rows for column in names):
         return None

@@ -96,7 +96,7 @@ def write_run(folder: Path, facts: RunFacts, summary: Summary | None = None, ext
     extras = replace(extras, folder=str(folder))
     for name, content in (*_data(summary), *_rendered(summary, facts.histograms, extras)):
         try:
-            put(folder / name, b"".join(content()))
+            put(folder / name, content())
         except OSError as error:
             first = first or error
     if first is not None:
@@ -117,7 +117,7 @@ def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> 
         for piece in content():
             pieces.append(piece)
             pause()
-        put(folder / name, b"".join(pieces))
+        put(folder / name, pieces)
 
 
 _File = tuple[str, Callable[[], Iterable[bytes]]]
@@ -155,7 +155,7 @@ def write_rendered(
     no run of this version has.
     """
     for name, content in _rendered(summary, histograms, replace(extras, folder=str(folder))):
-        put(folder / name, b"".join(content()))
+        put(folder / name, content())
 
 
 def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:

@@ -89,7 +89,7 @@ def read_history(folder: Path) -> History:
             skipped.append(Skipped(name, f"it cannot be read: {error.strerror or type(error).__name__}"))
     if found != known:
         with suppress(OSError):  # it is for speed only
-            put(folder / CACHE, msgspec.json.encode(_Cache(_VERSION, found)))
+            put(folder / CACHE, [msgspec.json.encode(_Cache(_VERSION, found))])
     runs = [each.entry for each in found.values() if each.entry is not None]
     skipped += [Skipped(name, each.reason) for name, each in found.items() if each.entry is None]
     return History(tuple(newest_first(runs)), tuple(sorted(skipped, key=lambda each: each.folder)))

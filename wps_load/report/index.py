@@ -53,7 +53,7 @@ def write_index(folder: Path) -> History:
     """Makes the page of all runs that are in the folder now. Raises OSError."""
     with locked(folder):
         history = read_history(folder)
-        put(folder / INDEX, render(history).encode())
+        put(folder / INDEX, [render(history).encode()])
     return history
 
 

@@ -6,21 +6,24 @@ for the garbage collector to look at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import orjson
 
 from wps_load.measure.retention import Retention
 from wps_load.report.interval import Interval
+from wps_load.report.portion import PORTIONS
 
 _Names = tuple[str, ...]
-_Kept = tuple[_Names, str]
+_Kept = tuple[_Names, str, str]
+"""The columns' names, their values, and the portions: "" where there are none."""
 MOST_KINDS = 256
 """Of rows whose names are shared: each metric that a second lacks, and each kind of failure in it, makes another."""
 
 
 class KeptRows:
-    """As `Retention`, of intervals, which belong to it once they are appended; a row is made a dict when it is read."""
+    """As `Retention`, of intervals, which belong to it once they are appended; a row is made a dict when it is read.
+
+    Only the end of a run reads what of them was each population's.
+    """
 
     def __init__(self) -> None:
         self._kinds: dict[_Names, _Names] = {}
@@ -37,29 +40,34 @@ class KeptRows:
     @property
     def last(self) -> dict[str, object] | None:
         """The newest interval's row."""
-        return None if self._kept.last is None else _dict(*self._kept.last)
+        return None if self._kept.last is None else _dict(self._kept.last)
 
-    def rows(self) -> list[dict[str, object]]:
+    def rows(self, *, portions: bool = False) -> list[dict[str, object]]:
         """All that is kept, the oldest first: together they cover everything that was appended, once."""
-        return _dicts(self._kept.rows())
+        return [_dict(kept, portions=portions) for kept in self._kept.rows()]
 
     def since(self, number: int) -> list[dict[str, object]] | None:
         """The rows from `number` on; None where some of them are merged by now."""
         found = self._kept.since(number)
-        return None if found is None else _dicts(found)
+        return None if found is None else [_dict(kept) for kept in found]
 
     def _view(self, interval: Interval) -> _Kept:
         row = interval.row()
+        portions = row.pop(PORTIONS, None)
         if len(self._kinds) >= MOST_KINDS:
             self._kinds.clear()
         names = tuple(row)
-        values = orjson.dumps(list(row.values())).decode()  # a copy: orjson's own bytes keep the 8 KB of its buffer
-        return self._kinds.setdefault(names, names), values
+        names = self._kinds.setdefault(names, names)
+        return names, _text(list(row.values())), "" if portions is None else _text(portions)
 
 
-def _dict(names: _Names, values: str) -> dict[str, object]:
-    return dict(zip(names, orjson.loads(values), strict=True))
+def _text(values: object) -> str:
+    return orjson.dumps(values).decode()  # a copy: orjson's own bytes keep the 8 KB of its buffer
 
 
-def _dicts(kept: Iterable[_Kept]) -> list[dict[str, object]]:
-    return [_dict(names, values) for names, values in kept]
+def _dict(kept: _Kept, *, portions: bool = False) -> dict[str, object]:
+    names, values, parts = kept
+    row = dict(zip(names, orjson.loads(values), strict=True))
+    if parts and portions:
+        row[PORTIONS] = orjson.loads(parts)
+    return row

@@ -91,7 +91,7 @@ def gather(
         bytes_received=received,
         measure_s=conductor.measured_s(now_ns),
         snapshot=collector.total,
-        timeline=collector.timeline.rows(),
+        timeline=collector.timeline.rows(portions=state is not RunState.RUNNING),
         phases=_phases(conductor, end_ns),
         generator=_health(conductor, end_ns),
         workers=_workers(conductor, end_ns),
