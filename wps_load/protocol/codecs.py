@@ -1,4 +1,4 @@
-"""How the five protocols of `protocol.traits` are written and read, a client's side: one module and one row each."""
+"""How each protocol of `protocol.traits` is written and read on a client's side: one module and one row each."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from wps_load.protocol.traits import (
 
 
 class Template(Protocol):
-    """A publication of which only the data and the ack id change; of an invocation the latter is its own id.
+    """A publication in which only the data and the ack id change; for an invocation the latter is its own id.
 
     `opcode`: the frame to send it in.
     """
@@ -34,7 +34,7 @@ class Template(Protocol):
     opcode: int
 
     def encode(self, data: bytes, ack_id: int | None = None) -> bytes:
-        """The frame's payload. `data`: the message's data itself (UTF-8 of a text, JSON text, raw binary)."""
+        """The frame's payload. `data`: the message's data themselves (UTF-8 of a text, JSON text, raw binary)."""
         ...
 
     def encode_safe(self, data: bytes, ack_id: int | None = None) -> bytes:
@@ -51,15 +51,15 @@ Decoder = Callable[[bytes], Downstream | None]
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """How one protocol is written and read. What is missing in it raises LocalProtocolError."""
+    """How one protocol is written and read. Features that it lacks raise LocalProtocolError."""
 
     traits: Traits
     decoders: Mapping[int, Decoder]
-    """By the frame's opcode; a frame that is not here is of the wrong type (close code 1003)."""
+    """Readers by the frame's opcode; any other frame has the wrong type (close code 1003)."""
     encode: Callable[[Upstream], bytes]
     publish_template: PublishTemplate
     envelopes: Callable[[Endings], Envelopes]
-    """Recognises deliveries by their bytes; `NoEnvelopes` where each message has to be decoded."""
+    """Recognises deliveries by their bytes; `NoEnvelopes` if each message has to be decoded."""
 
     @property
     def name(self) -> str:
@@ -79,7 +79,7 @@ class Codec:
 
     @property
     def opcode(self) -> int:
-        """The frame of a message; `binary_opcode` where its data is binary or protobuf."""
+        """The frame of a message; `binary_opcode` if its data are binary or protobuf."""
         return _BINARY if self.traits.frames is Frames.BINARY else _TEXT
 
     @property
@@ -87,7 +87,7 @@ class Codec:
         return _TEXT if self.traits.frames is Frames.TEXT else _BINARY
 
     def opcode_for(self, data_type: DataType) -> int:
-        """The frame that a message with such data is sent in."""
+        """The frame in which a message with such data is sent."""
         binary = data_type in (DataType.BINARY, DataType.PROTOBUF)
         return self.binary_opcode if binary else self.opcode
 
@@ -143,10 +143,10 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
         )
     }
 )
-"""By the name that `--wps-protocol` takes."""
+"""Codecs by the name that `--wps-protocol` takes."""
 
 
 def codec_of(protocol: str, qos: int = 0) -> Codec:
-    """`qos`: of MQTT's subscriptions and acknowledged publications; other protocols have none."""
+    """`qos`: that of MQTT's subscriptions and acknowledged publications; other protocols have none."""
     codec = CODECS[protocol]
     return _mqtt(codec.traits, qos) if qos and codec.traits.is_mqtt else codec

@@ -1,17 +1,17 @@
-"""Where the text is in a delivery whose envelope was met before, without decoding the envelope again.
+"""Finds the text in a delivery whose envelope was met before, without decoding the envelope again.
 
-The deliveries of one group differ in their text only, and the texts of a run end in what is known before it begins: all
-but the stamp in their first 40 characters. An envelope that has been decoded once, by the codec, is remembered by its
-bytes up to the text. A later payload that begins with the same bytes, and ends in one of the known endings, means the
-same, and its content is what was sent. That is decided from the bytes alone, so it holds for any server:
+The deliveries of one group differ only in their text, and the endings of a run's texts are known before it begins:
+everything after the stamp in their first 40 characters. An envelope that the codec has decoded once is remembered by
+its bytes up to the text. A later payload that begins with the same bytes, and ends with one of the known endings, means
+the same, and its content is what was sent. That follows from the bytes alone, so it holds for any server:
 
 - JSON: the bytes up to the first `"data":"` have left a parser at the beginning of a string, and they do so again. The
   stamp is base64, or it is not read; what follows was written by our own encoder, up to the `"}` that ends the payload.
-- Protobuf: lengths stand before what they measure. The same bytes before the text, and as many behind, are the same
+- Protobuf: lengths precede what they measure. The same bytes before the text, and as many after it, are the same
   fields; the text was the last one, and it is ours. MQTT's are known in the same way.
 
-What is not recognised goes to the codec, malformed messages among it. For sessions that have to look at each
-message's sequence id there is `NoEnvelopes`.
+Payloads that are not recognised, including malformed messages, go to the codec. Sessions that must look at each
+message's sequence id use `NoEnvelopes`.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from typing import Protocol
 from wps_load.protocol.messages import DataMessage, DataType
 
 HEAD_CHARS = 40
-"""What differs from text to text: the stamp."""
+"""The part that differs between texts: the stamp."""
 Endings = Sequence[bytes]
-"""What the texts of a run end in, as it stands on the wire."""
+"""The endings of a run's texts, as they are on the wire."""
 MAX_KNOWN = 16_384
-"""Envelopes remembered by one process, some 200 bytes each. Those that come later are decoded each time."""
+"""The most envelopes that one process remembers, some 200 bytes each. Later ones are decoded each time."""
 
 _TEXT = str(DataType.TEXT)
 _DATA = b'"data":"'
@@ -34,14 +34,14 @@ _MAX_STARTS = 4
 
 
 class Envelopes(Protocol):
-    """One for all connections of a process, as members of a group get the same bytes."""
+    """One for all connections of a process, because members of a group get the same bytes."""
 
     def locate(self, payload: bytes) -> int:
-        """Where the text of a delivery begins; 0: not recognised. It goes on to the end of the delivery."""
+        """Where the text of a delivery begins; 0: not recognised. The text extends to the end of the delivery."""
         ...
 
     def learn(self, payload: bytes, message: DataMessage) -> None:
-        """`message` is what the codec has read from `payload`."""
+        """Remembers an envelope: `message` is what the codec has read from `payload`."""
         ...
 
 
@@ -90,9 +90,12 @@ class ProtobufEnvelopes:
     def __init__(self, endings: Endings) -> None:
         self._endings = endings
         self._known: dict[bytes, Container[bytes]] = {}
-        """The endings of the one length that the lengths in an envelope allow."""
+        """The endings of the only length that the lengths in an envelope allow."""
         self._start = 0
-        """Where the text began first. Most runs have one length of envelope, and a loop over it costs a sixth."""
+        """The text's offsets, the first that was met first.
+
+        Most runs have one length of envelope, and a loop costs a sixth.
+        """
         self._others: tuple[int, ...] = ()
 
     def locate(self, payload: bytes) -> int:
@@ -122,7 +125,7 @@ class ProtobufEnvelopes:
 
 
 class MqttEnvelopes(ProtobufEnvelopes):
-    """Publications of QoS 0: their lengths stand first, and no number changes from one to the next."""
+    """Publications of QoS 0: their lengths come first, and no number changes from one to the next."""
 
     __slots__ = ()
 
@@ -135,12 +138,12 @@ class MqttEnvelopes(ProtobufEnvelopes):
 
 
 def _quick(endings: Sequence[bytes]) -> Container[bytes]:
-    """Few are compared one by one, which ends at the first byte; of many a hash is quicker."""
+    """Few endings are compared one by one, which usually ends at the first byte; a hash is quicker for many."""
     return tuple(endings) if len(endings) <= 8 else frozenset(endings)
 
 
 def _text_field(size: int) -> bytes:
-    """MessageData's field 1 and its length, as far as two bytes hold it; no text of a run begins with a NUL."""
+    """MessageData's field 1 and its length, if it fits two bytes; no text of a run begins with a NUL."""
     if size < 0x80:
         return bytes((0x0A, size))
     return bytes((0x0A, size & 0x7F | 0x80, size >> 7)) if size < 0x4000 else b"\0"

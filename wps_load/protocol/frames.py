@@ -3,9 +3,9 @@
     FrameWriter    payload -> one masked frame, with a fresh mask key from a pool of the system's randomness
     FrameReader    bytes as they come -> whole messages and control frames, in order
 
-The reader records errors instead of raising them (the habit of h11 and websockets): what came before the
-offence is a measurement and must not be lost with it. After each `feed`, look at `error`.
-No extension is ever offered, so a set RSV bit is a protocol error.
+The reader records errors instead of raising them (as h11 and websockets do): messages before the error are measurements
+and must not be lost with it. After each `feed`, look at `error`. No extension is ever offered, so a set RSV bit is a
+protocol error.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def mask_keys(pool_bytes: int = 4096) -> Iterator[bytes]:
 
 
 class FrameWriter:
-    """Client frames with fresh mask keys. One serves all connections of a process (see `mask_keys`)."""
+    """Client frames with fresh mask keys. One writer serves all connections of a process (see `mask_keys`)."""
 
     __slots__ = ("_keys",)
 
@@ -110,12 +110,12 @@ _REGISTERED_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1
 
 
 def is_valid_close_code(code: int) -> bool:
-    """RFC 6455 section 7.4 with IANA's registry: may this code stand in a close frame?"""
+    """Whether this code may be in a close frame, by RFC 6455 section 7.4 with IANA's registry."""
     return code in _REGISTERED_CODES or 3000 <= code <= 4999
 
 
 def encode_close(code: int, reason: str = "") -> bytes:
-    """The payload of a close frame; the reason is cut to 123 bytes of UTF-8 at a character's border.
+    """The payload of a close frame; the reason is cut to 123 bytes of UTF-8 at a character boundary.
 
     Raises LocalProtocolError for a code that may not be sent.
     """
@@ -150,7 +150,7 @@ def parse_close(payload: bytes) -> tuple[int, str]:
 
 
 class FrameReader:
-    """Bytes of one connection -> (opcode, payload), messages whole, control frames where they stood.
+    """Turns the bytes of one connection into (opcode, payload): whole messages, and control frames where they came.
 
     Memory: at most one message of `max_message_bytes`, one frame of the same size and one `feed`.
     """
@@ -168,15 +168,15 @@ class FrameReader:
 
     def __init__(self, max_message_bytes: int = DEFAULT_MAX_MESSAGE_BYTES) -> None:
         self._max_bytes = max_message_bytes
-        self._short_way_bytes = max_message_bytes  # -1 inside a fragmented message, or when all is over: none
-        self._pending = bytearray()  # an unfinished frame; grows in place, so small reads don't cost squares
-        self._needed = 0  # bytes that `_pending` must have before looking at it is worth while
+        self._short_way_bytes = max_message_bytes  # -1 inside a fragmented message, or after the end: never
+        self._pending = bytearray()  # an unfinished frame; grows in place, so small reads do not have quadratic cost
+        self._needed = 0  # bytes that `_pending` must have before it is worth reading
         self._fragments = bytearray()
-        self._fragment_opcode: int | None = None  # of the message that is under way
+        self._fragment_opcode: int | None = None  # of the unfinished message
         self.error: RemoteProtocolError | None = None
-        """What broke the protocol, with the close code to answer. Nothing is read after it."""
+        """The protocol error, with the close code to answer. Nothing is read after it."""
         self.close_received = False
-        """A close frame came: what follows it is thrown away (RFC 6455 section 1.4)."""
+        """Whether a close frame came: what follows it is discarded (RFC 6455 section 1.4)."""
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """All messages and control frames that `data` completes. Never raises for what the peer sent.
@@ -184,9 +184,9 @@ class FrameReader:
         `data` must be bytes. Text comes as bytes, checked to be UTF-8 over the whole message (section 8.1).
         """
         if not self._pending and len(data) > 4:
-            # One whole message and nothing else, which is what an answer looks like: `_read`, unrolled.
+            # One whole message and nothing else, as most answers are: `_read`, unrolled.
             size = data[1]
-            start = 2 if size < 126 else 0  # 0: not this way (a 64-bit length, a masked frame, not the shortest form)
+            start = 2 if size < 126 else 0  # 0: not here (a 64-bit length, a masked frame, not the shortest form)
             if size == 126:
                 size = data[2] << 8 | data[3]
                 start = 4 if size >= 126 else 0
@@ -221,7 +221,7 @@ class FrameReader:
     def _read(self, data: bytes, out: list[tuple[int, bytes]]) -> int:
         """Reads frames into `out`; returns where an unfinished one begins and sets `_needed` for it.
 
-        Unfragmented text and binary take the short way: this loop bounds what a load generator can receive.
+        Unfragmented text and binary take the fast path: this loop limits what a load generator can receive.
         """
         position = 0
         end = len(data)
@@ -255,7 +255,7 @@ class FrameReader:
                     break
                 append((0x2, data[start:stop]))
             else:
-                self._check_head(first, size)  # before the payload is there: nothing too long is awaited
+                self._check_head(first, size)  # before the payload arrives, so nothing too long is awaited
                 if stop > end:
                     break
                 self._take(first, data[start:stop], out)
@@ -269,7 +269,7 @@ class FrameReader:
         return position
 
     def _check_head(self, first: int, size: int) -> None:
-        """Everything that a frame's header can be blamed for (RFC 6455 sections 5.2, 5.4, 5.5)."""
+        """Checks everything in a frame's header (RFC 6455 sections 5.2, 5.4, 5.5)."""
         if first & 0x70:
             raise RemoteProtocolError(1002, "reserved bit set, as in compressed frames, though no extension was agreed")
         opcode = first & 0xF

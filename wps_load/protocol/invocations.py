@@ -1,8 +1,8 @@
 """Which of a client's invocations have no response yet. Pure: responses in, outcomes out, time as an argument.
 
 Ids are 1, 2, 3, ... for each connection, written in decimal. An invocation belongs to its socket: when that is lost,
-all that are pending have failed, and none is sent again, also where the connection is recovered. The protocol has no
-time limit: the caller sets one, and cancels. Source: npm `@azure/web-pubsub-client` 1.1.0, whose preview this is.
+all pending ones have failed, and none is sent again, even if the connection is recovered. The protocol has no time
+limit: the caller sets one, and cancels. Source: npm `@azure/web-pubsub-client` 1.1.0, whose preview this is.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from wps_load.protocol.messages import InvokeResponse
 from wps_load.protocol.pending import PendingAck
 
 KIND = "invoke"
-"""Of the pending: tells invocations from requests with acks."""
+"""The kind of pending invocations, which tells them from requests with acks."""
 
 
 class Invocations:
-    """Not for several threads. `unknown` only grows."""
+    """Not thread-safe. `unknown` only grows."""
 
     __slots__ = ("_last", "_pending", "unknown")
 
@@ -23,7 +23,7 @@ class Invocations:
         self._last = 0
         self._pending: dict[int, PendingAck] = {}
         self.unknown = 0
-        """Responses to no invocation of this client, or to one that had ended already."""
+        """Responses to no invocation of this client, or to one that had already ended."""
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -37,7 +37,7 @@ class Invocations:
         self._pending[number] = PendingAck(KIND, context, None, at_ns)
 
     def resolve(self, response: InvokeResponse) -> PendingAck | None:
-        """What it answers; None (counted): nothing that is waited for."""
+        """The invocation that it answers; None (counted): none that is waited for."""
         number = response.invocation_id
         known = number.isascii() and number.isdigit() and len(number) < 20 and number[0] != "0"
         pending = self._pending.pop(int(number), None) if known else None
@@ -46,11 +46,11 @@ class Invocations:
         return pending
 
     def abandon(self, number: int) -> PendingAck | None:
-        """Nobody waits for it any more. None: it has been answered."""
+        """Stops waiting for it. None: it has been answered."""
         return self._pending.pop(number, None)
 
     def overdue(self, before_ns: int | None) -> list[PendingAck]:
-        """Forgets those that were sent before `before_ns` (None: all), and returns them, oldest first."""
+        """Removes and returns the invocations that were sent before `before_ns` (None: all), oldest first."""
         found = []
         for number, pending in self._pending.items():
             if before_ns is not None and pending.at_ns >= before_ns:

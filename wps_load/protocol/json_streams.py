@@ -1,8 +1,8 @@
-"""The frames of streams in the JSON subprotocols, a client's side: what has to be known beside `json_v1`.
+"""The frames of streams in the JSON subprotocols, a client's side, in addition to `json_v1`.
 
 Source: Azure Web PubSub client specification, section 3.6, and npm `@azure/web-pubsub-client` 1.1.0. The reader is
-tolerant: a frame that does not say which stream it is about, or how far that is, is one of an unknown type; a message
-whose `stream` makes no sense is an ordinary message.
+tolerant: a frame that does not name its stream, or that stream's progress, has an unknown type; a message with an
+invalid `stream` is an ordinary message.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from wps_load.protocol.messages import (
 
 
 def message_of(fields: dict[str, Any], content: DataMessage) -> DataMessage | StreamMessage:
-    """The message with what its member `stream` says of it."""
+    """The message with the information of its member `stream`."""
     stream = fields["stream"]
     if type(stream) is not dict:
         return content
@@ -42,7 +42,7 @@ def message_of(fields: dict[str, Any], content: DataMessage) -> DataMessage | St
 
 
 def is_terminal(fields: dict[str, Any]) -> bool:
-    """Whether it is the last message of a stream, which may have a type and no data."""
+    """Whether it is the last message of a stream, which may have a type but no data."""
     stream = fields["stream"]
     return type(stream) is dict and stream.get("endOfStream") is True
 
@@ -74,7 +74,7 @@ def _number(value: object) -> int | None:
 
 
 def _error(value: object) -> StreamError | None:
-    """Null counts as absent; anything else is an error, whatever it says."""
+    """Null counts as absent; anything else is an error, whatever it contains."""
     if value is None:
         return None
     if type(value) is not dict:
@@ -94,7 +94,7 @@ def _text(value: object) -> str:
 def fields_of(
     message: StartStream | StreamData | EndStream, write: Callable[[DataType, object], object]
 ) -> dict[str, object]:
-    """The members of the JSON object. `write`: how data of a type stand in it. Raises LocalProtocolError."""
+    """The members of the JSON object. `write`: writes data of a type. Raises LocalProtocolError."""
     if isinstance(message, StartStream):
         stream: dict[str, object] = {"streamId": message.stream_id}
         if message.idle_timeout_ms is not None:

@@ -1,8 +1,8 @@
-"""Reads JSON that orjson refuses although its grammar is right (RFC 8259): what others send must end no connection.
+"""Reads JSON that orjson refuses although its grammar is right (RFC 8259), so that no message ends a connection.
 
 orjson has limits of its own: lone surrogates (an emoji that was cut in two), containers more than 1,024 deep, and
-numbers beyond a double's range. Where it refuses a text, the text is made plainer and given to it once more; what it
-refuses then is no JSON. Slow, and called for such texts only.
+numbers beyond a double's range. If it refuses a text, the text is simplified and read once more; what it refuses then
+is not JSON. This is slow, and used only for such texts.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any, Final
 import orjson
 
 MAX_DEPTH: Final = 256
-"""Deeper containers are read as null: nobody who measures looks into them."""
+"""Deeper containers are read as null: no measurement looks into them."""
 
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<lone>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-# A string that does not end goes on to the end of the text: each byte is looked at once, whatever the text.
+# An unterminated string extends to the end of the text, so each byte is read once, whatever the text.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)|[\[\]{}]|-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?', re.DOTALL)
 _LONG_NUMBER: Final = 300
 """A double's range ends at 309 digits."""
@@ -27,13 +27,13 @@ _CLOSES: Final = {ord("]"): ord("["), ord("}"): ord("{")}
 
 
 class NotJson(ValueError):
-    """The grammar is not JSON's."""
+    """The text is not JSON."""
 
 
 def loads(payload: bytes) -> Any:
     """The value.
 
-    Lone surrogates become U+FFFD, as UTF-8 cannot hold them; numbers beyond a double's range null.
+    Lone surrogates become U+FFFD, because UTF-8 cannot represent them; numbers beyond a double's range become null.
 
     Raises NotJson.
     """
@@ -52,7 +52,7 @@ def _plainer(payload: bytes) -> bytes:
     text = _ESCAPE.sub(lambda found: rb"\ufffd" if found["lone"] else found[0], payload)
     out: list[bytes] = []
     open_brackets = bytearray()
-    kept = 0  # up to here the text is in `out`, or left out
+    kept = 0  # up to here the text is in `out`, or omitted
     for token in _TOKEN.finditer(text):
         first = text[token.start()]
         if first in b"[{":

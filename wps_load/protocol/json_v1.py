@@ -1,10 +1,10 @@
 """`json.webpubsub.azure.v1` and `json.reliable.webpubsub.azure.v1`: one JSON object a text frame.
 
-Source: Azure Web PubSub, "JSON WebSocket subprotocol" and "Reliable JSON WebSocket subprotocol" references.
-The reader is tolerant, as the protocol asks of clients: any order of properties, extra ones, null for absent,
-types it does not know. What another client can put into a message is never an error: a message that makes no sense is
-one of an unknown type, which counts as nobody's. What is no message of the protocol at all is a RemoteProtocolError
-with code 1007 (RFC 6455 section 7.4.1).
+Source: Azure Web PubSub, "JSON WebSocket subprotocol" and "Reliable JSON WebSocket subprotocol" references. The reader
+is tolerant, as the protocol asks of clients: any order of properties, extra ones, null for absent, types it does not
+know. What another client can put into a message is never an error: an invalid message has an unknown type and belongs
+to nobody. Only what is not a message of the protocol at all is a RemoteProtocolError with code 1007 (RFC 6455 section
+7.4.1).
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ _STREAM_READERS = {
 
 
 def _read_slowly(payload: bytes) -> tuple[dict[str, Any], object]:
-    """What the fast reader refuses. Raises RemoteProtocolError 1007."""
+    """Reads what the fast reader refuses. Raises RemoteProtocolError 1007."""
     try:
         message = json_text.loads(payload)
         return message, message["type"]
@@ -95,7 +95,7 @@ def _read_slowly(payload: bytes) -> tuple[dict[str, Any], object]:
 
 
 UNKNOWN = "unknown"
-"""The data type of a message that makes no sense: it came, and it is nobody's."""
+"""The data type of an invalid message: it arrived, but belongs to nobody."""
 
 
 def _data_message(get: Callable[..., Any]) -> DataMessage:
@@ -127,13 +127,13 @@ def _data_message(get: Callable[..., Any]) -> DataMessage:
 
 def _stream_message(message: dict[str, Any]) -> DataMessage | StreamMessage:
     if message.get("data") is None and json_streams.is_terminal(message):
-        message = {**message, "dataType": "json"}  # its type says nothing where there are no data
+        message = {**message, "dataType": "json"}  # its type means nothing without data
     content = _data_message(message.get)
     return content if content.data_type == UNKNOWN else json_streams.message_of(message, content)
 
 
 def _senseless(get: Callable[..., Any]) -> DataMessage:
-    """A message that cannot be told what it is. What numbers it in a reliable stream is kept: it has come."""
+    """A message of unknown meaning. It keeps its number in a reliable stream, because it has arrived."""
     sequence_id = get("sequenceId")
     if type(sequence_id) is not int or sequence_id < 0:
         sequence_id = None
@@ -150,7 +150,7 @@ def _unbase64(text: object) -> bytes | None:
 
 
 def _ack(message: dict[str, Any]) -> Ack:
-    """Without an id where it answers nothing of ours: our ids are whole numbers."""
+    """The ack has no id if it answers none of ours: our ids are whole numbers."""
     ack_id = message.get("ackId")
     success = message.get("success")
     if type(ack_id) is not int or ack_id < 0 or type(success) is not bool:
@@ -163,7 +163,7 @@ def _ack(message: dict[str, Any]) -> Ack:
 
 
 def _invoke_response(message: dict[str, Any]) -> InvokeResponse | None:
-    """None without an id: it answers nothing of ours. Without a clear outcome it is a failure, `MALFORMED`."""
+    """None without an id: it answers none of ours. Without a clear outcome it is a failure, `MALFORMED`."""
     invocation_id, success = message.get("invocationId"), message.get("success")
     if type(invocation_id) is not str:
         return None
@@ -268,9 +268,9 @@ def _json_data(data_type: DataType, data: object) -> object:
 
 
 class JsonTemplate:
-    """A publication whose data alone changes: bytes around bytes, no serializer on the hot path.
+    """A publication in which only the data change: bytes around bytes, without a serializer on the hot path.
 
-    `number`: how the ack's or the invocation's id stands behind the data.
+    `number`: how the ack's or the invocation's id follows the data.
     """
 
     __slots__ = ("_base64", "_head", "_number", "_quote", "_tail", "opcode")
@@ -285,7 +285,7 @@ class JsonTemplate:
         self._number = b"%b%b%b" + number
 
     def encode(self, data: bytes, ack_id: int | None = None) -> bytes:
-        """`data`: UTF-8 of a text, JSON text, or raw binary. LocalProtocolError: the text is not UTF-8."""
+        """`data`: UTF-8 of a text, JSON text, or raw binary. Raises LocalProtocolError if the text is not UTF-8."""
         if self._quote:
             try:
                 data = orjson.dumps(data.decode())[1:-1]
@@ -294,7 +294,7 @@ class JsonTemplate:
         return self.encode_safe(data, ack_id)
 
     def encode_safe(self, data: bytes, ack_id: int | None = None) -> bytes:
-        """As `encode`, for text of which the caller knows that no character needs an escape in JSON."""
+        """As `encode`, for text in which the caller knows that no character needs an escape in JSON."""
         if self._base64:
             data = binascii.b2a_base64(data, newline=False)
         if ack_id is None:
@@ -305,7 +305,7 @@ class JsonTemplate:
 def publish_template(kind: PublishKind, name: str, data_type: DataType, no_echo: bool = False) -> JsonTemplate:
     """A template of publications to one group, of one event, of its invocations, or of a stream's fragments.
 
-    The numbers of fragments stand where ack ids do. Raises LocalProtocolError for protobuf data.
+    The numbers of fragments are where ack ids are. Raises LocalProtocolError for protobuf data.
     """
     if data_type is DataType.PROTOBUF:
         raise LocalProtocolError("protobuf data cannot be sent in a JSON subprotocol")

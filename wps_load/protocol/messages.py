@@ -27,7 +27,7 @@ class DataType(StrEnum):
 
 
 class DataMessage(NamedTuple):
-    """`message`: a publication that arrived. A NamedTuple: built once a delivery, on the hot path.
+    """`message`: a publication that arrived. A NamedTuple, because one is built per delivery, on the hot path.
 
     `data`: str for text, bytes for binary and protobuf, the parsed value for json (str of JSON text in
     protobuf subprotocols; None: absent). `source`: the wire's `from`, "group" or "server".
@@ -61,7 +61,7 @@ class Disconnected:
 class Ack:
     """`ack`: the answer to an `ackId`. `error`: its name (`Forbidden`, `Duplicate`, ...) or None.
 
-    `ack_id` None: what stands there is no id that a client can have sent.
+    `ack_id` None: the id is not one that a client can have sent.
     """
 
     ack_id: int | None
@@ -76,9 +76,9 @@ class Pong:
 
 
 class InvokeResponse(NamedTuple):
-    """`invokeResponse`: what an invocation came to. `data`: as of `DataMessage`; None if there is not one.
+    """`invokeResponse`: the outcome of an invocation. `data`: as in `DataMessage`; None if there are none.
 
-    `error`: why it failed, by its name; `MALFORMED`: it says neither that it succeeded nor why not.
+    `error`: the name of the failure; `MALFORMED`: it states neither success nor a failure.
     """
 
     invocation_id: str
@@ -93,7 +93,7 @@ MALFORMED = "Malformed"
 
 
 class Ended(NamedTuple):
-    """MQTT: the service ends the connection, and says why; `code` is its own, verbatim.
+    """MQTT: the service ends the connection and says why; `code` is its own, verbatim.
 
     `how`: `connack` (it is refused), `disconnect`, or `session` (there was none to continue).
     """
@@ -104,7 +104,7 @@ class Ended(NamedTuple):
 
 
 class StreamError(NamedTuple):
-    """Why a stream did not end well. A client that ends one gives no name; the service calls it `UserError`."""
+    """Why a stream failed. A client that ends one gives no name; the service calls it `UserError`."""
 
     name: str = ""
     message: str = ""
@@ -112,10 +112,10 @@ class StreamError(NamedTuple):
 
 
 class StreamMessage(NamedTuple):
-    """A message of a stream, at a subscriber: a fragment, or the terminal message, which is no fragment.
+    """A message of a stream at a subscriber: a fragment, or the terminal message, which is not a fragment.
 
-    `number`: `streamSequenceId`, from 1 in each stream; the terminal message has the one that follows the last
-    fragment's. `content.data` None: it has no data.
+    `number`: `streamSequenceId`, from 1 in each stream; the terminal message has the one after the last fragment's.
+    `content.data` None: it has no data.
     """
 
     content: DataMessage
@@ -126,7 +126,7 @@ class StreamMessage(NamedTuple):
 
     @property
     def sequence_id(self) -> int | None:
-        """The connection's own number of it, as of any message."""
+        """The message's number on the connection, as of any message."""
         return self.content.sequence_id
 
 
@@ -138,7 +138,7 @@ class StreamAck(NamedTuple):
 
 
 class StreamNack(NamedTuple):
-    """`streamNack`: a fragment was not taken, the stream stays open: send again from `expected` on."""
+    """`streamNack`: a fragment was refused and the stream stays open: send again from `expected` on."""
 
     stream_id: str
     expected: int
@@ -147,7 +147,7 @@ class StreamNack(NamedTuple):
 
 
 class StreamClosed(NamedTuple):
-    """`streamClosed`: the stream is over for its publisher; `error` None: it has ended as the publisher wanted."""
+    """`streamClosed`: the stream is over for its publisher; `error` None: it ended as the publisher wanted."""
 
     stream_id: str
     error: StreamError | None = None
@@ -183,18 +183,18 @@ class LeaveGroup:
 
 
 Metadata = tuple[tuple[str, str], ...]
-"""String pairs that travel with a message; names keep their case, and none comes twice."""
+"""String pairs that travel with a message; names keep their case and are unique."""
 
 
 class MqttExtra(NamedTuple):
-    """The service's side: what an MQTT publisher said beside the message. `properties`: 5.0's, by number."""
+    """On the service's side: an MQTT publisher's properties beside the message. `properties`: 5.0's, by number."""
 
     qos: int = 1
     properties: Mapping[int, object] = MappingProxyType({})
 
 
 class SendToGroup(NamedTuple):
-    """A NamedTuple, as `SendEvent` is: the emulator builds one for each message that comes in."""
+    """A NamedTuple, as `SendEvent` is, because the emulator builds one per incoming message."""
 
     group: str
     data_type: DataType
@@ -214,7 +214,7 @@ class SendEvent(NamedTuple):
     metadata: Metadata = ()
     starts_stream: bool = False
     invocation_id: str | None = None
-    """The service's side: what it answers is the response of this invocation."""
+    """On the service's side: its answer is the response of this invocation."""
     mqtt: MqttExtra | None = None
 
 
@@ -229,7 +229,7 @@ class Invoke(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CancelInvocation:
-    """The caller does not want the answer any more."""
+    """The caller no longer wants the answer."""
 
     invocation_id: str
 
@@ -257,7 +257,7 @@ class StartStream(NamedTuple):
 
 
 class StreamData(NamedTuple):
-    """`streamData`: a fragment; without number, type and data a keepalive, which nobody receives."""
+    """`streamData`: a fragment; without number, type and data it is a keepalive, which nobody receives."""
 
     stream_id: str
     number: int | None = None
@@ -266,7 +266,7 @@ class StreamData(NamedTuple):
 
 
 class EndStream(NamedTuple):
-    """`streamEnd`: the publisher has no more to say, and if there is an `error`, why."""
+    """`streamEnd`: the publisher has finished and, if there is an `error`, why."""
 
     stream_id: str
     error: StreamError | None = None

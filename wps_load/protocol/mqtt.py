@@ -1,9 +1,8 @@
-"""MQTT as Web PubSub has it, a client's side: messages to packets and back.
+"""Web PubSub's MQTT on a client's side: messages to packets and back.
 
-A topic is a group's name, literally: SUBSCRIBE joins, PUBLISH sends to the group. Topics below `$webpubsub/`
-are the service's own. Packet identifiers are ack ids: 1 to 65,535, then from 1 again. What a session remembers
-is in `mqtt_session`. Source: Azure Web PubSub, "MQTT support"; how types cross to other clients:
-"Cross-protocol communication".
+A topic is a group's name, literally: SUBSCRIBE joins, PUBLISH sends to the group. Topics below `$webpubsub/` are the
+service's own. Packet identifiers are ack ids: 1 to 65,535, then from 1 again. The session's state is in `mqtt_session`.
+Source: Azure Web PubSub, "MQTT support", and "Cross-protocol communication" for types between protocols.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def packet_id(ack_id: int) -> int:
 
 
 def read_publish(packet: Publish) -> DataMessage:
-    """A publication that came, as other protocols show it. Without a content type, as in 3.1.1, it is binary."""
+    """A publication that arrived, as other protocols show it. Without a content type, as in 3.1.1, it is binary."""
     source = "server" if packet.topic.startswith(SERVER_TOPICS) else "group"
     content = str(packet.properties.get(Property.CONTENT_TYPE, "")).partition(";")[0].strip().lower()
     data_type = DATA_TYPES.get(content, DataType.BINARY)
@@ -73,7 +72,7 @@ def read_publish(packet: Publish) -> DataMessage:
 class MqttWords:
     """How one version writes messages.
 
-    `qos`: of subscriptions, and of publications that are acknowledged (1 at least).
+    `qos`: that of subscriptions, and of acknowledged publications (at least 1).
     """
 
     def __init__(self, version: int, qos: int = 0) -> None:
@@ -81,14 +80,14 @@ class MqttWords:
         self.qos = qos
 
     def decode(self, payload: bytes) -> DataMessage | Connected | None:
-        """One packet, without what a session knows: a publication, or CONNACK 0."""
+        """Reads one packet that needs no session state: a publication, or CONNACK 0."""
         packet = decode_packet(payload, self.version)
         if isinstance(packet, ConnAck) and not packet.code:
             return Connected("-")
         return read_publish(packet) if isinstance(packet, Publish) else None
 
     def encode(self, message: Upstream) -> bytes:
-        """Raises LocalProtocolError for what MQTT cannot say."""
+        """Raises LocalProtocolError for what MQTT cannot express."""
         match message:
             case SendToGroup(no_echo=False, ttl_s=None, metadata=()):
                 template = self.publish_template("group", message.group, message.data_type)
@@ -139,7 +138,7 @@ def _raw(data_type: DataType, data: object) -> bytes:
 
 
 class MqttTemplate:
-    """A publication whose payload alone changes. With an ack id it is one of QoS `qos`, else of QoS 0."""
+    """A publication in which only the payload changes. With an ack id it has QoS `qos`, else QoS 0."""
 
     __slots__ = ("_block", "_first", "_head", "_rest", "opcode")
 
@@ -154,7 +153,7 @@ class MqttTemplate:
         return self.encode_safe(data, ack_id)
 
     def encode_safe(self, data: bytes, ack_id: int | None = None) -> bytes:
-        """The payload is not looked at: any bytes will do."""
+        """The payload is not checked: any bytes are valid."""
         if ack_id is None:
             return b"\x30" + varint(self._rest + len(data)) + self._head + self._block + data
         number = packet_id(ack_id).to_bytes(2, "big")

@@ -1,4 +1,4 @@
-"""MQTT's control packets as values, 3.1.1 and 5.0, and how they stand in bytes. Both directions, no state.
+"""MQTT's control packets as values, 3.1.1 and 5.0, and as bytes. Both directions, no state.
 
 Source: OASIS MQTT Version 3.1.1 and Version 5.0. What breaks the format is a RemoteProtocolError with close code 1002.
 """
@@ -82,7 +82,7 @@ class Will(NamedTuple):
 
 
 class Connect(NamedTuple):
-    """`version`: 4 (3.1.1) or 5; anything else is what a client wrote there."""
+    """`version`: 4 (3.1.1) or 5; any other is a client's error."""
 
     client_id: str
     version: int = V5

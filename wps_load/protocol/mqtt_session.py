@@ -1,11 +1,11 @@
-"""One MQTT client's protocol state, with the face that all sessions have. Pure: packets in, messages and packets out.
+"""One MQTT client's protocol state, with the interface of all sessions. Pure: packets in, messages and packets out.
 
     connection          hello() -> CONNECT                       CONNACK 0 -> Connected, else Ended
     lost, comes back    recovered() -> CONNECT, clean start 0    session present -> Connected, and what was not
                                                                  acknowledged is in `outgoing`; else Ended: it is gone
 
-The service keeps a session for 30 s. `outgoing` holds what the protocol itself has to say (PUBACK, PUBREC, PUBREL,
-PUBCOMP): whoever feeds packets sends it. Source: OASIS MQTT 3.1.1 and 5.0; Azure Web PubSub, "MQTT support".
+The service keeps a session for 30 s. `outgoing` holds the protocol's own packets (PUBACK, PUBREC, PUBREL, PUBCOMP),
+which the caller sends. Source: OASIS MQTT 3.1.1 and 5.0; Azure Web PubSub, "MQTT support".
 """
 
 from __future__ import annotations
@@ -44,9 +44,9 @@ if TYPE_CHECKING:
     from wps_load.protocol.codecs import Codec
 
 KEEP_ALIVE_S: Final = 60
-"""The service takes 1 to 180 of 3.1.1 clients, and ends what is silent for half as long again."""
+"""The service accepts 1 to 180 from 3.1.1 clients, and ends a connection that is silent for half as long again."""
 SESSION_EXPIRY_S: Final = 30
-"""The service keeps no session for longer."""
+"""The service keeps no session longer than this."""
 REFUSED: Final = 0x80
 """Reason codes from here on are failures."""
 
@@ -72,13 +72,13 @@ class MqttSession(Session):
     def __init__(self, codec: Codec) -> None:
         super().__init__(codec)
         self._version = codec.traits.mqtt_version
-        self._client_id = secrets.token_hex(16)  # letters and digits only: the service takes nothing else
+        self._client_id = secrets.token_hex(16)  # letters and digits only: the service accepts nothing else
         self._reader = PacketReader()
         self._by_packet: dict[int, int] = {}
         self._released: set[int] = set()
-        """QoS 2, ours: the service has the publication, and PUBREL has left."""
+        """QoS 2, our publications: the service has them, and PUBREL was sent."""
         self._uncompleted: set[int] = set()
-        """QoS 2, theirs: identifiers of publications that have come and are not released."""
+        """QoS 2, the service's publications: identifiers that have arrived and are not released."""
         self._gone = False
         self._resuming = False
         self._receive_maximum = MAX_PACKET_ID
@@ -89,7 +89,7 @@ class MqttSession(Session):
     # -- connecting ------------------------------------------------------------------------------------------
 
     def hello(self) -> bytes:
-        """CONNECT. The session outlives its connection: 5.0 by its expiry, 3.1.1 by not being clean."""
+        """CONNECT. The session outlives its connection: in 5.0 by its expiry, in 3.1.1 by not being clean."""
         return self._connect(clean=self._version == V5)
 
     def _connect(self, *, clean: bool) -> bytes:
@@ -97,16 +97,16 @@ class MqttSession(Session):
         return encode(Connect(self._client_id, self._version, clean, KEEP_ALIVE_S, expiry), self._version)
 
     def goodbye(self) -> bytes:
-        """DISCONNECT; of 5.0 the session ends with it."""
+        """DISCONNECT; in 5.0 the session ends with it."""
         expiry: dict[int, object] = {Property.SESSION_EXPIRY: 0} if self._version == V5 else {}
         return encode(Disconnect(0, expiry), self._version)
 
     def recovery_query(self) -> dict[str, str] | None:
-        """Nothing in the URL: the client's id says which session is meant."""
+        """Nothing is added to the URL: the client's id names the session."""
         return None if self._gone or self.connection_id is None else {}
 
     def recovered(self) -> list[bytes]:
-        """The upgrade was answered. The CONNECT that asks for the session; the rest waits for its answer."""
+        """The upgrade was answered: returns the CONNECT that requests the session; the rest waits for its answer."""
         self._advance(SessionEvent.RECOVERED)
         self._resuming = True
         self._reader = PacketReader()
@@ -116,7 +116,7 @@ class MqttSession(Session):
     # -- receiving -------------------------------------------------------------------------------------------
 
     def packets(self, payload: bytes) -> Sequence[bytes]:
-        """The packets that are whole with this frame's bytes. Raises RemoteProtocolError."""
+        """The packets that are complete with this frame's bytes. Raises RemoteProtocolError."""
         return self._reader.feed(payload)
 
     @property
@@ -124,7 +124,7 @@ class MqttSession(Session):
         return self._reader.midway
 
     def receive(self, opcode: int, payload: bytes) -> Downstream | None:
-        """One packet. Raises RemoteProtocolError: 1003 for a text frame, 1002 for what breaks the protocol."""
+        """Handles one packet. Raises RemoteProtocolError: 1003 for a text frame, 1002 for a protocol error."""
         if opcode != Opcode.BINARY:
             raise RemoteProtocolError(1003, "a text frame, where MQTT has binary frames only")
         packet = decode(payload, self._version)
@@ -156,7 +156,7 @@ class MqttSession(Session):
         return Connected(self._client_id)
 
     def _send_again(self) -> None:
-        """What was not acknowledged, in its order (MQTT 5.0, section 4.4)."""
+        """Everything that was not acknowledged, in its order (MQTT 5.0, section 4.4)."""
         for ack_id, pending in self._pending.items():
             payload = pending.payload
             if payload is None:
@@ -234,7 +234,7 @@ class MqttSession(Session):
         super().expect_ack(ack_id, kind, context, payload, at_ns, lasting)
 
     def sequence_ack_due(self, now_ns: int) -> bytes | None:
-        """What is due by now: packets of the protocol's own, and a ping at half the keep alive."""
+        """Everything that is due: packets of the protocol's own, and a ping at half the keep alive."""
         due, self.outgoing = self.outgoing, b""
         if self.state is State.CONNECTED and not self._resuming and self.keep_alive_s:
             if self._pinged_ns is None:
@@ -246,7 +246,7 @@ class MqttSession(Session):
 
 
 def _status(packet: Publish) -> object:
-    """The event handler's answer to an event that failed."""
+    """The event handler's status for an event that failed."""
     pairs = packet.properties.get(Property.USER_PROPERTY, ())
     assert isinstance(pairs, tuple)
     return next((value for name, value in pairs if name == "azure-status-code"), "")

@@ -1,4 +1,4 @@
-"""What the service allows as the name of a group, an event or a user; judged before anything is sent.
+"""Valid names of groups, events and users, checked before anything is sent.
 
 Source: Azure Web PubSub limits (group names have at most 1,024 characters), its REST API and event handler reference.
 """
@@ -16,7 +16,7 @@ _EVENT: Final = re.compile(r"[a-z][a-z0-9_.-]{0,127}", re.IGNORECASE)
 
 
 def group_name(value: object, argument: str = "group") -> str:
-    """`value`, if it may name a group. Raises WrongType, WrongValue."""
+    """Returns `value` if it is a valid group name. Raises WrongType, WrongValue."""
     name = text(value, argument)
     if not name.strip():
         raise WrongValue(f"{argument} is {name!r}; expected a name that is not empty and not only blanks")
@@ -26,14 +26,14 @@ def group_name(value: object, argument: str = "group") -> str:
 
 
 def group_names(value: object, argument: str = "groups") -> tuple[str, ...]:
-    """`value`, if it is a list of groups. Raises WrongType, WrongValue."""
+    """Returns `value` if it is a list of valid group names. Raises WrongType, WrongValue."""
     if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         raise WrongType(f"{argument} is {_described(value)}; expected a list of names")
     return tuple(group_name(each, f"{argument}[{at}]") for at, each in enumerate(value))
 
 
 def event_name(value: object, argument: str = "name") -> str:
-    """`value`, if a user event may have this name. Raises WrongType, WrongValue."""
+    """Returns `value` if it is a valid name of a user event. Raises WrongType, WrongValue."""
     name = text(value, argument)
     if not _EVENT.fullmatch(name):
         allowed = "a letter, then at most 127 letters, digits or any of _.-"
@@ -42,7 +42,7 @@ def event_name(value: object, argument: str = "name") -> str:
 
 
 def user_id(value: object, argument: str = "user_id") -> str | None:
-    """`value`, if it may be a user's id; None: nobody in particular. Raises WrongType, WrongValue."""
+    """Returns `value` if it is a valid user id; None: no particular user. Raises WrongType, WrongValue."""
     if value is None:
         return None
     name = text(value, argument)
@@ -52,7 +52,7 @@ def user_id(value: object, argument: str = "user_id") -> str | None:
 
 
 def text(value: object, argument: str) -> str:
-    """`value`, if it is text that UTF-8 can hold. Raises WrongType, WrongValue."""
+    """Returns `value` if it is text that UTF-8 can represent. Raises WrongType, WrongValue."""
     if not isinstance(value, str):
         raise WrongType(f"{argument} is {_described(value)}; expected a str")
     try:
@@ -64,7 +64,7 @@ def text(value: object, argument: str) -> str:
 
 
 def _described(value: object) -> str:
-    """The value where it is short, and its type; never the content of something long."""
+    """The value, if it is short, and its type; never the content of something long."""
     shown = repr(value) if isinstance(value, bool | int | float | None) else ""
     return f"{shown} ({type(value).__name__})" if shown and len(shown) <= 20 else f"of type {type(value).__name__}"
 

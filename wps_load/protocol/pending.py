@@ -1,4 +1,4 @@
-"""What a client has asked for and has no answer to."""
+"""A client's requests that have no answer yet."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 
 class PendingAck(NamedTuple):
-    """A request or an invocation whose answer has not come.
+    """A request or an invocation whose answer has not arrived.
 
     `kind` and `context` are the caller's own, as is `at_ns`, when it was sent. `lasting`: its ack matters however late
-    it is. `overdue`: the caller has been told that it is.
+    it is. `overdue`: the caller has been informed that it is.
     """
 
     kind: str

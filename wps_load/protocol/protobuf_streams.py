@@ -1,7 +1,7 @@
-"""The messages of streams in the protobuf subprotocols, a client's side: what has to be known beside `protobuf_v1`.
+"""The messages of streams in the protobuf subprotocols, a client's side, in addition to `protobuf_v1`.
 
 Source: Azure Web PubSub client specification, section 3.6; the numbers are in `webpubsub.proto`. A message that does
-not say which stream it is about is one of an unknown kind.
+not name its stream has an unknown kind.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from wps_load.protocol.webpubsub_pb2 import DownstreamMessage, MessageData, Upst
 
 
 def message_of(content: DataMessage, stream: DownstreamMessage.StreamInfo) -> DataMessage | StreamMessage:
-    """The message with what its field `stream` says of it."""
+    """The message with the information of its field `stream`."""
     if not stream.stream_id:
         return content
     error = stream.error
@@ -41,7 +41,7 @@ def message_of(content: DataMessage, stream: DownstreamMessage.StreamInfo) -> Da
 
 
 def read(kind: str | None, message: DownstreamMessage) -> Downstream | None:
-    """What the publisher of a stream is told; None for any other kind."""
+    """The service's message to the publisher of a stream; None for any other kind."""
     if kind == "stream_ack_message":
         ack = message.stream_ack_message
         return StreamAck(ack.stream_id, ack.expected_sequence_id) if ack.stream_id else None

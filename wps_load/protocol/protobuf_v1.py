@@ -1,8 +1,8 @@
 """`protobuf.webpubsub.azure.v1` and `protobuf.reliable.webpubsub.azure.v1`: one message a binary frame.
 
-Source: Azure Web PubSub, "Protobuf WebSocket subprotocol" references; the schema is `webpubsub.proto`.
-The schema has no `fromUserId`. JSON has two homes in it, `text_data` (documentation) and `json_data` (C#
-client, emulator): what comes in `text_data` can only be told as text; what we send goes into `json_data`.
+Source: Azure Web PubSub, "Protobuf WebSocket subprotocol" references; the schema is `webpubsub.proto`. The schema has
+no `fromUserId`. JSON has two fields in it, `text_data` (documentation) and `json_data` (C# client, emulator): what
+arrives in `text_data` can only be read as text; what we send goes into `json_data`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def decode(payload: bytes) -> Downstream | None:
 
     Raises RemoteProtocolError 1007 for anything that is not a message.
     """
-    delivery = read_delivery(payload)  # nearly all of a load's messages; what it cannot read goes on
+    delivery = read_delivery(payload)  # nearly all of a load's messages; the rest continues below
     if delivery is not None:
         return delivery
     try:
@@ -94,7 +94,7 @@ def _read_data(data: MessageData) -> tuple[str, object]:
         case "protobuf_data":
             return "protobuf", data.protobuf_data.SerializeToString()
         case _:
-            return "json", None  # the end of a stream: as the JSON subprotocol's reader shows absent data
+            return "json", None  # the end of a stream, with absent data as the JSON reader shows them
 
 
 def _ack(message: DownstreamMessage.AckMessage) -> Ack:

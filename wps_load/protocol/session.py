@@ -1,6 +1,6 @@
-"""One client's protocol state, for all but MQTT. Pure: payloads in, messages out, time as an argument.
+"""One client's protocol state, except for MQTT. Pure: payloads in, messages out, time as an argument.
 
-Its states, and what leads from one to another: `session_states`. Five things are kept for the caller:
+Its states and transitions are in `session_states`. It keeps five things for the caller:
 
 - **Acks.** Take `next_ack_id()`, encode, `expect_ack(...)`, send. An `Ack` that `receive` returns is matched
   with `resolve`. `Duplicate` means that the service had done it before: success.
@@ -36,27 +36,29 @@ RECOVERY_WINDOW_NS = 30 * NS_PER_S
 """The service keeps a lost connection for at least 30 s; later attempts may or may not succeed."""
 
 ACK_AFTER_MESSAGES = 200
-"""A fifth of the 1,000 unacknowledged messages after which the service gives a connection up: at 2,000
-messages a second it leaves 400 ms for an ack on its way."""
+"""A fifth of the 1,000 unacknowledged messages after which the service gives up a connection.
+
+At 2,000 messages a second that leaves 400 ms for an ack on its way.
+"""
 
 ACK_AFTER_BYTES = 3 * 1024 * 1024
 """A fifth of the other limit, 16 MB."""
 
 ACK_AFTER_NS = NS_PER_S
-"""The official SDKs' interval: a slow stream is acknowledged this often."""
+"""The official SDKs' interval, at which a slow stream is acknowledged."""
 
 CONNECTION_GONE = 1008
-"""The close code that answers a recovery of what the service no longer has."""
+"""The close code that answers the recovery of a connection that the service no longer has."""
 
 
 _CONNECTED = State.CONNECTED  # an Enum's members are slow to look up, and `receive` runs once a message
 
 
 class AckResult(NamedTuple):
-    """What became of a request.
+    """The outcome of a request.
 
-    `ok` includes `duplicate`: done before. `error`: the service's name. `late`: the caller had been
-    told that it was overdue.
+    `ok` includes `duplicate`: it was done before. `error`: the service's name. `late`: the caller had been informed
+    that it was overdue.
     """
 
     kind: str
@@ -68,7 +70,7 @@ class AckResult(NamedTuple):
 
 
 class Session:
-    """See the module. Not for several threads. Counters only grow."""
+    """The state that the module describes. Not thread-safe. Counters only grow."""
 
     __slots__ = (
         "_ack_sent_ns",
@@ -122,26 +124,26 @@ class Session:
         self.unknown_messages = 0
         """Messages of a type that this client does not know."""
         self.duplicates_dropped = 0
-        """Messages that came again after a recovery (reliable); no caller has seen them twice."""
+        """Messages that arrived again after a recovery (reliable); no caller has seen them twice."""
         self.sequence_gaps = 0
-        """Sequence ids that were skipped (reliable): messages numbered by the service but never delivered."""
+        """Sequence ids that were skipped (reliable): messages that the service numbered but never delivered."""
         self.late_acks = 0
         """Acks of requests that were overdue."""
         self.unknown_acks = 0
-        """Acks for an id that nobody waits for: of no request of this client, answered already, or no number at all."""
+        """Acks for an id that nobody waits for: no request of this client, an answered one, or not a number."""
 
-    # -- the protocol's own words ----------------------------------------------------------------------------
+    # -- the protocol's own messages ----------------------------------------------------------------------------
 
     outgoing = b""
-    """What the protocol has to answer by itself: whoever feeds messages sends it. Web PubSub's own have nothing."""
+    """The protocol's own answers, which the caller sends; Web PubSub's own protocols have none."""
 
     @property
     def room(self) -> bool:
-        """Another request may be in flight."""
+        """Whether another request may be in flight."""
         return True
 
     def hello(self) -> bytes:
-        """What is sent first on a new connection; empty: the service speaks first, or nobody."""
+        """What is sent first on a new connection; empty: the service speaks first, or nobody does."""
         return b""
 
     def goodbye(self) -> bytes:
@@ -154,16 +156,16 @@ class Session:
 
     @property
     def midway(self) -> bool:
-        """A frame has begun a message that another one goes on with."""
+        """Whether a frame has begun a message that another frame continues."""
         return False
 
     # -- receiving -------------------------------------------------------------------------------------------
 
     def receive(self, opcode: int, payload: bytes) -> Downstream | None:
-        """One data frame. None: nothing for the caller (an unknown type, a duplicate of a reliable stream).
+        """Handles one data frame. None: nothing for the caller (an unknown type, a duplicate of a reliable stream).
 
-        Raises RemoteProtocolError: 1003 for a frame type the subprotocol does not have, 1007 for a payload
-        that is no message, 1002 for a message before `connected`. LocalProtocolError: no connection.
+        Raises RemoteProtocolError: 1003 for a frame type that the subprotocol does not have, 1007 for a payload that is
+        not a message, 1002 for a message before `connected`. LocalProtocolError: no connection.
         """
         decode = self._decoders.get(opcode)
         if decode is None:
@@ -227,7 +229,7 @@ class Session:
         self._pending[ack_id] = PendingAck(kind, context, payload if self._reliable else None, at_ns, lasting)
 
     def resolve(self, ack: Ack) -> AckResult | None:
-        """What the ack answers; None (counted) if it is not waited for: repeated, abandoned, overdue or made up."""
+        """The request that the ack answers; None (counted): it is repeated, abandoned, overdue or invented."""
         ack_id = ack.ack_id
         pending = None if ack_id is None else self._pending.pop(ack_id, None)
         if pending is None:
@@ -244,7 +246,7 @@ class Session:
         return AckResult(pending.kind, pending.context, ack.success or duplicate, duplicate, ack.error, pending.overdue)
 
     def overdue(self, before_ns: int | None) -> list[PendingAck]:
-        """What was sent before `before_ns` (None: all) and has no answer, each told once.
+        """Requests that were sent before `before_ns` (None: all) and have no answer; each is returned once.
 
         From now on their acks are late. Only those of `lasting` requests are still resolved.
         """
@@ -267,7 +269,7 @@ class Session:
         ]
 
     def abandon(self, ack_id: int) -> PendingAck | None:
-        """No longer wait for it (the caller's time limit). None if its ack has come."""
+        """Stops waiting for it (the caller's time limit). None if its ack has arrived."""
         pending = self._pending.pop(ack_id, None)
         if pending is not None:
             self._overdue += 1
@@ -275,7 +277,7 @@ class Session:
         return pending
 
     def abandon_all(self) -> list[PendingAck]:
-        """Forgets all that wait, invocations and streams among them; after CLOSED no answer will come.
+        """Stops waiting for everything, including invocations and streams; after CLOSED no answer will come.
 
         Returns those that were not overdue, oldest first.
         """
@@ -286,15 +288,15 @@ class Session:
 
     @property
     def unanswered(self) -> int:
-        """Requests, invocations, starts and ends of streams that wait for an answer and are not overdue."""
+        """How many requests, invocations, and starts and ends of streams wait for an answer and are not overdue."""
         return len(self._pending) - self._overdue_kept + len(self.invocations) + self.streams.unanswered
 
     # -- acks of the service's messages ----------------------------------------------------------------------
 
     def sequence_ack_due(self, now_ns: int) -> bytes | None:
-        """The payload of a cumulative ack if it is time for one, noted as sent. Call after reads and ticks.
+        """The payload of a cumulative ack if one is due, noted as sent. Call it after reads and ticks.
 
-        Due by messages, by bytes, or a second after the last one: see the constants.
+        It is due by messages, by bytes, or a second after the last one: see the constants.
         """
         if not self._unacked_messages:
             return None
@@ -315,7 +317,7 @@ class Session:
     # -- losing and recovering -------------------------------------------------------------------------------
 
     def lost(self, now_ns: int, code: int = 1006) -> None:
-        """The socket ended, or an attempt to recover it failed. Then `state` says RECOVERING or CLOSED.
+        """The socket ended, or an attempt to recover it failed. Afterwards `state` is RECOVERING or CLOSED.
 
         The recovery window is counted from the first loss, not from a failed attempt.
         """
@@ -335,13 +337,13 @@ class Session:
         }
 
     def may_recover(self, now_ns: int) -> bool:
-        """Is another attempt worth while? False once the window is over: `close` and connect anew."""
+        """Whether another attempt is worthwhile; False once the window is over: then `close` and connect anew."""
         return self.state is State.RECOVERING and now_ns - self._lost_ns < RECOVERY_WINDOW_NS
 
     def recovered(self) -> list[bytes]:
-        """The upgrade of a recovery was answered. Returns what to send again, oldest first.
+        """The upgrade of a recovery was answered. Returns what must be sent again, oldest first.
 
-        The last sequence ack may have died with the socket, so the next one is due at once.
+        The last sequence ack may have been lost with the socket, so the next one is due at once.
         """
         self._advance(SessionEvent.RECOVERED)
         if self._last_sequence_id:
@@ -351,7 +353,10 @@ class Session:
         return requests + self.streams.recovered(self._lost_ns)
 
     def close(self) -> None:
-        """We end it or give it up. Nothing can be recovered then: a clean close frees the service's state."""
+        """We end the connection or give it up.
+
+        Nothing can be recovered then: a clean close frees the service's state.
+        """
         self._advance(SessionEvent.CLOSED)
 
     def _advance(self, event: SessionEvent) -> None:

@@ -1,4 +1,4 @@
-"""The states of a client's session, and what leads from one to another.
+"""The states of a client's session, and its transitions.
 
                         `connected` came                lost, recoverable
     NEW ------------------------------------> CONNECTED -----------------> RECOVERING
@@ -7,8 +7,8 @@
      v                     closed              v                                   v closed
      +-------------------------------------> CLOSED <------------------------------+
 
-The picture is `TRANSITIONS`; what is not in it raises LocalProtocolError. A simple client has no
-`connected`: its session begins CONNECTED.
+The picture shows `TRANSITIONS`; any other transition raises LocalProtocolError. A simple client has no `connected`: its
+session begins CONNECTED.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ TRANSITIONS = MappingProxyType(
         (State.RECOVERING, SessionEvent.LOST_RECOVERABLE): State.RECOVERING,  # an attempt failed
         (State.RECOVERING, SessionEvent.LOST): State.CLOSED,
         (State.RECOVERING, SessionEvent.CLOSED): State.CLOSED,
-        (State.CLOSED, SessionEvent.LOST_RECOVERABLE): State.CLOSED,  # the socket's end, after ours
+        (State.CLOSED, SessionEvent.LOST_RECOVERABLE): State.CLOSED,  # the socket's end, after our close
         (State.CLOSED, SessionEvent.LOST): State.CLOSED,
         (State.CLOSED, SessionEvent.CLOSED): State.CLOSED,
     }

@@ -1,4 +1,4 @@
-"""What a client of each protocol remembers of its connection."""
+"""The session of each protocol: what a client remembers of its connection."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Simple WebSocket clients: no subprotocol, no envelope, payloads as they are.
 
-Source: Azure Web PubSub, "Client protocols". What a simple client sends becomes the user event `message`;
-what it receives is shown as a `DataMessage` from the server: the wire does not tell a group's message apart.
+Source: Azure Web PubSub, "Client protocols". What a simple client sends becomes the user event `message`; what it
+receives is shown as a `DataMessage` from the server, because the wire does not distinguish a group's message.
 """
 
 from __future__ import annotations

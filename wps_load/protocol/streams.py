@@ -41,15 +41,15 @@ from wps_load.protocol.messages import (
 from wps_load.protocol.pending import PendingAck
 
 KIND = "stream"
-"""Of the pending: tells the starts and ends of streams from requests with acks."""
+"""The kind of pending starts and ends of streams, which tells them from requests with acks."""
 
 IDLE_TIMEOUT_MS = 300_000
-"""The service's own, where a start names none."""
+"""The service's own idle time-out, if a start names none."""
 _FIRST_BACK_OFF_NS = 10_000_000
 _LONGEST_BACK_OFF_NS = 5_000_000_000
 
 VIOLATION = StreamError("ProtocolViolation", "The acknowledged number is not one of this stream.", "ProtocolViolation")
-"""What a client ends a stream with whose service acknowledges what was never sent."""
+"""The error with which a client ends a stream whose service acknowledges what was never sent."""
 _NOT_FOUND = "StreamNotFound"
 
 
@@ -63,7 +63,7 @@ class StreamState(Enum):
 class OutgoingStream:
     """One stream. `context` is the caller's own. `due_ns`: when it was due to start, in the caller's clock.
 
-    What is written is sent by `take`, so that the caller can wait until its connection takes it.
+    What is written is sent by `take`, so that the caller can wait until its connection accepts it.
     """
 
     __slots__ = (
@@ -102,11 +102,11 @@ class OutgoingStream:
         self.idle_timeout_ms = idle_timeout_ms
         self.state = StreamState.STARTING
         self.asked_ns: int | None = None
-        """When the start, or the end, was sent that has no answer yet; None: nothing is asked."""
+        """When the unanswered start or end was sent; None: there is none."""
         self.accepted = False
-        """The service has answered its start."""
+        """Whether the service has answered its start."""
         self.overdue = False
-        """The caller has been told that it is."""
+        """Whether the caller has been informed that its start or end is overdue."""
         self.replayed = 0
         """Fragments that were sent again."""
         self._start = start
@@ -141,28 +141,28 @@ class OutgoingStream:
 
     @property
     def never_sent(self) -> int:
-        """Fragments that have been written and were never sent: the last ones."""
+        """Fragments that were written but never sent: the last ones."""
         return self._next - self._highest
 
     def write(self, payload: bytes) -> None:
-        """The fragment `next_number`."""
+        """Writes the fragment `next_number`."""
         self._unacked.append(payload)
         self._next += 1
 
     def end(self, payload: bytes) -> None:
-        """Nothing more will be written. Twice does nothing."""
+        """Ends the stream: nothing more will be written. A second call does nothing."""
         if self._end is None:
             self._end = payload
 
     @property
     def ended(self) -> bool:
-        """Nothing can be written any more."""
+        """Whether nothing can be written any more."""
         return self._end is not None or self.state is StreamState.CLOSED
 
     # -- what is to be sent --------------------------------------------------------------------------------------
 
     def take(self, now_ns: int) -> Iterator[bytes]:
-        """What can be sent now, one payload after the other, each noted as sent when it is taken."""
+        """What can be sent now, one payload after the other; each counts as sent when it is taken."""
         if self.state is StreamState.CLOSED:
             return
         self._said_ns = now_ns
@@ -188,7 +188,7 @@ class OutgoingStream:
 
     @property
     def ready(self) -> bool:
-        """`take` has something."""
+        """Whether `take` has something."""
         if self.state is StreamState.CLOSED:
             return False
         if self.state is StreamState.STARTING:
@@ -197,11 +197,11 @@ class OutgoingStream:
 
     @property
     def _end_due(self) -> bool:
-        """It does not overtake fragments that are to be sent again."""
+        """The end does not overtake fragments that must be sent again."""
         return self._end is not None and not self._end_sent and self._replay_due_ns is None
 
     def beat(self, now_ns: int) -> bytes | None:
-        """What time makes due: a keepalive to be sent, and fragments to be sent again, which `take` then has."""
+        """What is due by time: a keepalive, and fragments to be sent again, which `take` then returns."""
         if self._replay_due_ns is not None and now_ns >= self._replay_due_ns:
             self._replay_due_ns = None
             self._rewind(self.oldest_unacked)
@@ -213,7 +213,7 @@ class OutgoingStream:
     # -- what comes ----------------------------------------------------------------------------------------------
 
     def acked(self, expected: int) -> bool:
-        """False: the service acknowledges what was never sent, or takes back what it had accepted."""
+        """False: the service acknowledges what was never sent, or withdraws what it had accepted."""
         if not self.oldest_unacked <= expected <= self._highest:
             return False
         if self.state is StreamState.STARTING:
@@ -230,7 +230,7 @@ class OutgoingStream:
         return True
 
     def nacked(self, expected: int, now_ns: int) -> bool:
-        """As `acked`; all from `expected` on is to be sent again."""
+        """As `acked`; everything from `expected` on must be sent again."""
         if not self.acked(expected):
             return False
         if expected != self._nacked:
@@ -247,7 +247,7 @@ class OutgoingStream:
         self._end_sent = False
 
     def recovered(self) -> None:
-        """The connection goes on on another socket: what is not acknowledged is to be sent again."""
+        """The connection continues on another socket: what is not acknowledged must be sent again."""
         self._start_sent = self.state is not StreamState.STARTING
         self._end_lost |= self._end_sent
         self._nacked = 0
@@ -255,7 +255,7 @@ class OutgoingStream:
         self._rewind(self.oldest_unacked)
 
     def closed(self, error: StreamError | None) -> StreamError | None:
-        """It is over. Returns why it did not end as it should have; None: it did."""
+        """The stream is over. Returns why it failed; None: it did not."""
         self.state = StreamState.CLOSED
         if error is None:
             return None if self._ever_ended else StreamError(MALFORMED, "The stream was closed before its end.")
@@ -265,8 +265,8 @@ class OutgoingStream:
 class StreamChange(NamedTuple):
     """What an answer has changed.
 
-    `started`: it accepts the stream. `over`: the stream has been forgotten; `error`: why it did not end as it should
-    have. `farewell`: to be sent.
+    `started`: it accepts the stream. `over`: the stream has been removed; `error`: why it failed. `farewell`: to be
+    sent.
     """
 
     stream: OutgoingStream
@@ -277,7 +277,7 @@ class StreamChange(NamedTuple):
 
 
 class OutgoingStreams:
-    """All that one client publishes. `unknown` only grows."""
+    """All streams that one client publishes. `unknown` only grows."""
 
     __slots__ = ("_encode", "_streams", "unknown")
 
@@ -296,14 +296,14 @@ class OutgoingStreams:
     def start(
         self, stream_id: str, start: Upstream, context: object, due_ns: int, idle_timeout_ms: int = IDLE_TIMEOUT_MS
     ) -> OutgoingStream:
-        """A stream whose id is not among those that are under way. Its start is the first that `take` has."""
+        """Starts a stream whose id is not in use. Its start is the first payload that `take` has."""
         keepalive = self._encode(StreamData(stream_id))
         stream = OutgoingStream(stream_id, self._encode(start), keepalive, context, due_ns, idle_timeout_ms)
         self._streams[stream_id] = stream
         return stream
 
     def receive(self, answer: StreamAck | StreamNack | StreamClosed, now_ns: int) -> StreamChange | None:
-        """None (counted): it is about no stream of this client."""
+        """Handles an answer; None (counted): it is about no stream of this client."""
         stream = self._streams.get(answer.stream_id)
         if stream is None:
             self.unknown += 1
@@ -321,19 +321,19 @@ class OutgoingStreams:
         return StreamChange(stream, over=True, error=VIOLATION, farewell=self.give_up(stream, VIOLATION))
 
     def give_up(self, stream: OutgoingStream, why: StreamError) -> bytes:
-        """It is over for us. Returns what tells the service."""
+        """Gives a stream up. Returns the payload that informs the service."""
         self._streams.pop(stream.stream_id, None)
         stream.state = StreamState.CLOSED
         return self._encode(EndStream(stream.stream_id, why))
 
     def recovered(self, now_ns: int) -> list[bytes]:
-        """What is to be sent on the new socket, stream by stream."""
+        """What must be sent on the new socket, stream by stream."""
         for stream in self:
             stream.recovered()
         return [payload for stream in self for payload in stream.take(now_ns)]
 
     def overdue(self, before_ns: int | None) -> list[PendingAck]:
-        """Starts and ends that were sent before `before_ns` (None: at any time) and have no answer, each told once."""
+        """Unanswered starts and ends that were sent before `before_ns` (None: all), each of them once."""
         found = []
         for stream in self:
             asked_ns = stream.asked_ns
@@ -345,11 +345,11 @@ class OutgoingStreams:
 
     @property
     def unanswered(self) -> int:
-        """Starts and ends that wait for an answer and are not overdue."""
+        """The number of starts and ends that wait for an answer and are not overdue."""
         return sum(stream.asked_ns is not None and not stream.overdue for stream in self)
 
     def abandon(self) -> list[PendingAck]:
-        """The connection is gone for good, and all its streams with it: forgets and returns them."""
+        """The connection is gone for good, with all its streams: removes and returns them."""
         gone = list(self)
         self._streams.clear()
         for stream in gone:

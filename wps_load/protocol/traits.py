@@ -1,6 +1,6 @@
-"""What each of the five ways to speak to Web PubSub is, as one table: everything that others ask about a protocol.
+"""The properties of each protocol of Web PubSub, as one table: everything that other rooms ask about a protocol.
 
-How its bytes are written and read stands elsewhere: `protocol.codecs` for a client's side, the emulator's wires for the
+How its bytes are written and read is elsewhere: `protocol.codecs` for a client's side, the emulator's wires for the
 service's. A new protocol begins with a row here. Source: Azure Web PubSub, references of the WebSocket subprotocols.
 """
 
@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 PublishKind = Literal["group", "event", "invoke", "stream"]
-"""What a publication is: to a group, an event, an event with an answer of its own, or a fragment of a stream."""
+"""The kinds of publication: to a group, an event, an event with an answer of its own, or a fragment of a stream."""
 
 
 class First(StrEnum):
@@ -33,14 +33,14 @@ class Frames(StrEnum):
 
 
 class Binary(StrEnum):
-    """How binary data stand in a frame."""
+    """How binary data are written in a frame."""
 
     RAW = "raw"
     BASE64 = "base64"
 
 
 CLIENT_PATH: Final = "/client/hubs/"
-"""The path of the client endpoint, of all protocols but MQTT; the hub's name follows it."""
+"""The path of the client endpoint, for all protocols except MQTT; the hub's name follows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,15 +55,15 @@ class Traits:
     frames: Frames
     speaks_first: First
     enveloped: bool
-    """There are groups, events by name and acks; without, a frame's payload is the message."""
+    """Whether there are groups, events by name, and acks; without them a frame's payload is the message."""
     reliable: bool = False
     """A lost connection can be recovered."""
     numbered: bool = False
     """Messages have sequence ids, which the client acknowledges."""
     mqtt_version: int = 0
-    """MQTT's protocol level; 0: it is not MQTT. A frame may hold a part of a packet, or several."""
+    """MQTT's protocol level; 0: it is not MQTT. A frame may hold part of a packet, or several."""
     escapes_text: bool = False
-    """Text and JSON stand in a JSON document: quotes, backslashes and controls are escaped."""
+    """Whether text and JSON are in a JSON document: quotes, backslashes and control characters are escaped."""
     binary: Binary = Binary.RAW
     json_as_text: bool = False
     """JSON data arrive as their text, not as a value."""
@@ -74,7 +74,7 @@ class Traits:
     client_path: str = CLIENT_PATH
     """The path of the service's client endpoint; the hub's name follows it."""
     client_type: str = ""
-    """What `:generateToken` calls such clients; empty: its default."""
+    """The name of such clients for `:generateToken`; empty: its default."""
 
     @property
     def is_mqtt(self) -> bool:
@@ -82,12 +82,12 @@ class Traits:
 
     @property
     def typed(self) -> bool:
-        """A message says what type its data have. MQTT 3.1.1 has no word for it: they are bytes."""
+        """Whether a message has the type of its data. MQTT 3.1.1 has no types: its data are bytes."""
         return self.mqtt_version != 4
 
     @property
     def answers_on_topics(self) -> bool:
-        """What the event handler answers comes on a topic that is joined first."""
+        """Whether the event handler's answers come on a topic that is joined first."""
         return self.is_mqtt
 
     def escapes(self, data_type: str) -> bool:
@@ -95,7 +95,7 @@ class Traits:
         return self.escapes_text and data_type != "binary"
 
     def encoded_bytes(self, size: int, data_type: str) -> int:
-        """The size of such data in a frame, escapes left out."""
+        """The size of such data in a frame, without escapes."""
         return 4 * -(-size // 3) if data_type == "binary" and self.binary is Binary.BASE64 else size
 
 
@@ -145,11 +145,11 @@ def _mqtt(name: str, version: int) -> Traits:
 
 
 SERVER_TOPICS: Final = "$webpubsub/server/"
-"""MQTT topics that are no groups."""
+"""MQTT topics that are not groups."""
 EVENT_TOPIC: Final = SERVER_TOPICS + "events/{event}"
-"""Where an MQTT client publishes a user event."""
+"""The topic to which an MQTT client publishes a user event."""
 ANSWER_TOPIC: Final = EVENT_TOPIC + "/succeeded"
-"""Where the event handler's answer comes; what failed comes on `/failed`."""
+"""The topic of the event handler's answer; failures come on `/failed`."""
 
 SIMPLE = Traits("simple", None, Frames.BY_DATA, First.NOBODY, enveloped=False)
 JSON = _json("json", "json.webpubsub.azure.v1")
@@ -162,11 +162,11 @@ MQTT5 = _mqtt("mqtt5", 5)
 TRAITS: Mapping[str, Traits] = MappingProxyType(
     {row.name: row for row in (SIMPLE, JSON, JSON_RELIABLE, PROTOBUF, PROTOBUF_RELIABLE, MQTT, MQTT5)}
 )
-"""By the name that `--wps-protocol` takes."""
+"""Traits by the name that `--wps-protocol` takes."""
 
 PROTOCOLS = tuple(TRAITS)
 SUBPROTOCOLS = tuple(row.name for row in TRAITS.values() if row.enveloped)
-"""Those with groups and acks."""
+"""The protocols with groups and acks."""
 MQTTS = tuple(row.name for row in TRAITS.values() if row.is_mqtt)
 WEB_PUBSUB = tuple(row.name for row in TRAITS.values() if not row.is_mqtt)
 """The service's own protocols."""
