@@ -18,7 +18,7 @@ pytestmark = pytest.mark.program
 
 TELLING = '''
 """Says what a program can see of how it came to be."""
-import os, random, resource, signal, sys, threading
+import atexit, os, random, resource, signal, sys, threading
 from wps_load import ScenarioUser
 
 class Load(ScenarioUser):
@@ -36,6 +36,7 @@ print("session", os.getsid(0) == os.getpgrp() == os.getpid(), threading.enumerat
 print("files", files, resource.getrlimit(resource.RLIMIT_NOFILE), os.umask(0o22))
 print("streams", [(each.line_buffering, each.encoding, each.errors, each.isatty()) for each in streams])
 print("on the error stream", file=sys.stderr)
+atexit.register(print, "its last words, not flushed", end="")
 '''
 SLEEPING = """
 import os, time
