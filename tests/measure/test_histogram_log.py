@@ -59,7 +59,7 @@ def test_a_line_of_another_tool_has_no_tag() -> None:
 
 @pytest.mark.parametrize("tail", ["Tag=rtt,0.0,1.0", "x,1,2,HIST", "Tag=rtt,0.0,1.0,2.0,HISTFAAA", "nonsense"])
 def test_a_broken_line_is_named(tail: str) -> None:
-    with pytest.raises(ValueError, match="line 8 is no interval"):
+    with pytest.raises(ValueError, match="line 8 is not an interval"):
         read_log(TEXT + tail)
 
 
