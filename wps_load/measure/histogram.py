@@ -133,8 +133,8 @@ class Histogram:
         """Adds `other`, without loss: afterwards it is as if its values had been recorded here."""
         if other.min is None or other.max is None:
             return
-        if self.min is None and other._counts is None:
-            self._kept = other._kept
+        if self.min is None and self._counts is None:
+            self._kept = other._compacted()  # what has one source only is never an array of all buckets
         elif other._counts is None:
             used, weights = other._kept
             self._grown(int(used[-1]) + 1)[used] += weights.astype(np.int64)
@@ -153,10 +153,16 @@ class Histogram:
     def compact(self) -> None:
         """Reduces a histogram that is kept to some bytes for each bucket in use."""
         if self._counts is not None:
-            used, weights = self._in_use()
-            smallest = np.min_scalar_type(int(weights.max())) if len(weights) else np.uint8
-            self._kept = used.astype(np.uint16), weights.astype(smallest)
+            self._kept = self._compacted()
             self._counts = None
+
+    def _compacted(self) -> InUse:
+        """The buckets in use in few bytes; to be shared, not changed."""
+        if self._counts is None:
+            return self._kept
+        used, weights = self._in_use()
+        smallest = np.min_scalar_type(int(weights.max())) if len(weights) else np.uint8
+        return used.astype(np.uint16), weights.astype(smallest)
 
     def _grown(self, length: int) -> Counts:
         """The counts of all buckets, at least this many, to be added to."""
