@@ -24,13 +24,12 @@ from wps_load.swarm.epoch_report import EpochReport, Pair
 
 REQUEST_TYPE = "WPS"
 _FIRED_AT_ONCE = 500
+EARLIER_APART_S, EARLIER_S = 4, 18
+"""What a row's times were is noted each so many seconds, and kept for so long."""
 
 
 class EarlierTimes(OrderedDict[int, CachedResponseTimes]):
-    """What a row's times were in each of the last twenty seconds, in a quarter of the bytes of Locust's copies of it.
-
-    The copies are made anew when they are read, which is once in five seconds for one of them.
-    """
+    """What a row's times were some seconds ago, in a quarter of the bytes of a copy, which is made when it is read."""
 
     def __setitem__(self, second: int, earlier: CachedResponseTimes) -> None:
         times = earlier.response_times
@@ -49,6 +48,14 @@ class PreciseEntry(StatsEntry):
         super().reset()  # type: ignore[no-untyped-call]
         if self.response_times_cache is not None:
             self.response_times_cache = EarlierTimes(self.response_times_cache)
+
+    def _cache_response_times(self, t: int) -> None:
+        """Locust does so each second, keeps twenty and reads one that is about ten seconds old, 18 at most."""
+        earlier = self.response_times_cache
+        if not earlier or abs(t - next(reversed(earlier))) >= EARLIER_APART_S:  # a clock may be put back
+            super()._cache_response_times(t)
+        while earlier and next(iter(earlier)) < t - EARLIER_S:
+            earlier.popitem(last=False)
 
     def to_string(self, current: bool = True) -> str:
         line: str = super().to_string(current)
