@@ -62,7 +62,7 @@ CLIENT_FLOORS = (
     {"api_invoke", "api_streams", "api_hearing", "app_server"},
     {"publish_plan", "virtual_user", "cuts", "keepalive_sweep", "api_connector", "inbox", "conversation"},
     {"establish", "link", "api_link", "rest_publisher", "rest_manager"},
-    {"hearing"},
+    {"hearing", "echo"},
     {"connections", "recovery"},
     {"fragments"},
     {"publisher"},

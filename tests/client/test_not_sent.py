@@ -46,6 +46,7 @@ class Unread:
     """A connection whose peer reads nothing."""
 
     writable = False
+    echo = None
 
     def __init__(self) -> None:
         self.session = Session(CODECS["json"])

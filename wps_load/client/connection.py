@@ -25,6 +25,7 @@ from wps_load.client.dial import Dialed
 from wps_load.client.ends import broken_by, ended_by_peer, ended_by_us
 from wps_load.client.oneshot import OneShot
 from wps_load.client.outbox import Outbox
+from wps_load.client.predicted import NOTHING, Predicted
 from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost, RemoteProtocolError
 from wps_load.protocol.frames import (
@@ -81,9 +82,10 @@ def log_bug(bug: Exception) -> None:
 class Connection:
     """One established connection. Make it with what `dial` gave, then `start` it.
 
-    `on_message` and `on_writable` are called in the hub; `on_close` exactly once, in the hub or from `cut`. A
-    RemoteProtocolError raised by `on_message` (a subprotocol was broken) closes the connection with its code;
-    any other exception goes to `on_bug` and closes it with 1011. Times are ns, sizes bytes.
+    `on_message` and `on_writable` are called in the hub; `on_close` exactly once, in the hub or from `cut`. For the
+    frame that is `predicted`, its `came` is called instead of `on_message`. A RemoteProtocolError raised by
+    `on_message` (a subprotocol was broken) closes the connection with its code; any other exception goes to `on_bug`
+    and closes it with 1011. Times are ns, sizes bytes.
     """
 
     __slots__ = (
@@ -95,6 +97,7 @@ class Connection:
         "_on_bug",
         "_on_close",
         "_on_message",
+        "_predicted",
         "_read_rate",
         "_read_timer",
         "_reader",
@@ -115,6 +118,7 @@ class Connection:
         dialed: Dialed,
         on_message: OnMessage,
         on_close: OnClose,
+        predicted: Predicted | None = None,
         *,
         on_writable: Callable[[], None] | None = None,
         on_bug: Callable[[Exception], None] = log_bug,
@@ -126,6 +130,7 @@ class Connection:
         self._secure = dialed.secure
         self._on_message = on_message
         self._on_close = on_close
+        self._predicted = predicted or NOTHING
         self._on_bug = on_bug
         self._close_timeout_s = close_timeout_s
         self._loop = loop = gevent.get_hub().loop
@@ -251,6 +256,9 @@ class Connection:
     def _take(self, data: bytes, arrival_ns: int) -> None:
         on_message, feed = self._on_message, self._feed
         try:
+            predicted = self._predicted
+            if data == predicted.frame and self._reader.between_messages() and predicted.came(arrival_ns):
+                return
             for opcode, payload in feed(data):
                 if opcode < 0x8:
                     on_message(opcode, payload, arrival_ns)
@@ -321,6 +329,7 @@ class Connection:
         self._read_rate = 0.0
         self._chunk_bytes = _CHUNK_BYTES
         self._feed = _nothing
+        self._predicted = NOTHING
         self._report(lost)
         self._watch()
 

@@ -14,6 +14,7 @@ from wps_load.client import fragments, invoking, oddities, requests
 from wps_load.client.connection import Connection, Cut
 from wps_load.client.context import PopulationContext
 from wps_load.client.dial import Dialed
+from wps_load.client.echo import Echo
 from wps_load.client.hearing import Hearing
 from wps_load.client.publisher import Publisher
 from wps_load.client.quote import quote
@@ -21,7 +22,7 @@ from wps_load.clock import now_ns
 from wps_load.errors import ConnectionLost, EndedBy
 from wps_load.measure.causes import Cause
 from wps_load.measure.ledger import DUPLICATE, Receiver
-from wps_load.measure.stamp import TEXT_CHARS, WAIT_SHIFT, read_text_at
+from wps_load.measure.stamp import TEXT_CHARS, read_text_at
 from wps_load.protocol import invocations, streams
 from wps_load.protocol.envelopes import NoEnvelopes
 from wps_load.protocol.messages import (
@@ -94,7 +95,6 @@ class Link:
 
     __slots__ = (
         "_arrive",
-        "_came_back",
         "_context",
         "_delivery",
         "_farewell",
@@ -108,8 +108,6 @@ class Link:
         "_opcode",
         "_owner",
         "_receive",
-        "_rtt",
-        "_rtt_service",
         "_stalled",
         "_stream",
         "_told",
@@ -117,6 +115,7 @@ class Link:
         "comes_back",
         "connected",
         "connection",
+        "echo",
         "ended",
         "lost",
         "lost_ns",
@@ -143,10 +142,7 @@ class Link:
         # a simple client's messages do not say of which group they are
         self._groups: frozenset[str | None] | None = None
         self.belongs_to(owner.role)
-        publisher = owner.publisher
-        self._came_back = publisher.came_back if publisher is not None and context.settings.closed_loop else None
-        self._rtt = context.rtt
-        self._rtt_service = context.rtt_service
+        self.echo = None if owner.publisher is None else Echo(context, owner.publisher, owner.receiver)
         self._delivery = context.delivery
         self.connected = Event()
         self.ended = Event()
@@ -162,7 +158,7 @@ class Link:
         self._stalled: tuple[Publisher, int] | None = None
         """The publisher's message that may have left in part only, if the connection stalled on one."""
         on_message = self._on_slow_message if owner.role.slow else self._on_message
-        self.connection = Connection(dialed, on_message, self._on_close, on_writable=self._on_writable)
+        self.connection = Connection(dialed, on_message, self._on_close, self.echo, on_writable=self._on_writable)
 
     # -- out -------------------------------------------------------------------------------------------------
 
@@ -263,14 +259,13 @@ class Link:
         mark = key ^ stream ^ seq ^ due_ns ^ wait
         ours = mark == context.epochs.mark or context.of_now(epoch, mark)
         if ours and (start or self._is_sound(stream, seq, payload, decoded)) and arrive(stream, seq) < DUPLICATE:
-            latency_ns = arrival_ns + context.clock.offset_ns - due_ns
-            if stream == self._stream:
-                self._rtt.append(latency_ns)
-                self._rtt_service.append(latency_ns - (wait << WAIT_SHIFT))
-                came_back = self._came_back
-                if came_back is not None:
-                    came_back(arrival_ns, seq)
+            echo = self.echo
+            if echo is not None and stream == self._stream:
+                if start and not echo.ready:
+                    echo.learn(opcode, payload, start)
+                echo.back(seq, due_ns, wait, arrival_ns)
             else:
+                latency_ns = arrival_ns + context.clock.offset_ns - due_ns
                 delivery = self._delivery
                 if delivery is None:
                     context.deliveries[stream].append(latency_ns)
@@ -286,6 +281,8 @@ class Link:
             self._on_message(opcode, packet, arrival_ns, cut_out=True)
         # inside a packet no frame is taken for a known one: it goes on with what has begun
         self._locate = _NOTHING.locate if session.midway else self._locate_usually
+        if session.midway and self.echo is not None:
+            self.echo.forget()
         if session.outgoing:
             self.acknowledge(arrival_ns)
 

@@ -49,10 +49,24 @@ class OutletConnection(Protocol):
     def send(self) -> Callable[[bytes], bool]: ...
 
 
+class OutletEcho(Protocol):
+    """Of a connection's `Echo`: it is told what is sent."""
+
+    @property
+    def ready(self) -> bool: ...
+
+    def left(self, stamp: bytes, seq: int, due_ns: int, lag_ns: int) -> None: ...
+
+
 class Outlet(Protocol):
     """The connection that a publisher sends on."""
 
     session: Session
+
+    @property
+    def echo(self) -> OutletEcho | None:
+        """Knows how a message will come back, once it is `ready`."""
+        ...
 
     @property
     def connection(self) -> OutletConnection: ...
@@ -234,6 +248,9 @@ class Publisher:
         before = self._before
         if before is not None:  # the usual message: three calls less
             payload = before + stamp + self._behind
+            echo = link.echo
+            if echo is not None and echo.ready:
+                echo.left(stamp, seq, due_ns + context.clock.offset_ns, lag_ns)
         elif self._ack:
             session = link.session
             if not session.room:

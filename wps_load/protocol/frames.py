@@ -54,7 +54,7 @@ def encode_frame(opcode: int, payload: bytes, mask_key: bytes | None) -> bytes:
     if opcode >= 0x8 and size > MAX_CONTROL_PAYLOAD_BYTES:
         raise LocalProtocolError(f"control frame of {size} bytes; at most {MAX_CONTROL_PAYLOAD_BYTES}")
     if mask_key is None:
-        return _unmasked_head(opcode, size) + payload
+        return server_frame_head(opcode, size) + payload
     if size < 126:
         return _HEAD.pack(0x80 | opcode, 0x80 | size, mask_key) + apply_mask(payload, mask_key)
     if size < 65536:
@@ -62,7 +62,8 @@ def encode_frame(opcode: int, payload: bytes, mask_key: bytes | None) -> bytes:
     return _HEAD_64.pack(0x80 | opcode, 0xFF, size, mask_key) + apply_mask(payload, mask_key)
 
 
-def _unmasked_head(opcode: int, size: int) -> bytes:
+def server_frame_head(opcode: int, size: int) -> bytes:
+    """What stands before the payload of a final frame that is not masked."""
     if size < 126:
         return bytes((0x80 | opcode, size))
     if size < 65536:
@@ -177,6 +178,10 @@ class FrameReader:
         """The protocol error, with the close code to answer. Nothing is read after it."""
         self.close_received = False
         """Whether a close frame came: what follows it is discarded (RFC 6455 section 1.4)."""
+
+    def between_messages(self) -> bool:
+        """What comes next is the beginning of a message or of a control frame, and will be read."""
+        return not self._pending and self._short_way_bytes >= 0
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """All messages and control frames that `data` completes. Never raises for what the peer sent.
