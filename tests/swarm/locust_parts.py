@@ -15,6 +15,7 @@ import gevent
 import locust.main
 from locust import User, argument_parser, stats, task
 from locust.env import Environment
+from locust.rpc import Message
 from locust.runners import LocalRunner, MasterRunner, WorkerNode, WorkerRunner
 
 from wps_load.swarm import locust_seam
@@ -57,6 +58,48 @@ def users_stay_where_they_are() -> None:
     gevent.sleep(0)  # it begins in a greenlet
     assert runner.target_user_count == 2
     runner.quit()
+
+
+def a_worker_that_comes_late_moves_nobody() -> None:
+    environment = Environment(user_classes=[Nobody])
+    locust_seam.let_users_stay(environment)
+    first, late, back = (WorkerNode(f"{name}_1", "ready") for name in ("first", "late", "back"))
+    dispatcher = environment.dispatcher_class([first, back], [Nobody])
+
+    def dispatched(users: int) -> dict[str, int]:
+        dispatcher.new_dispatch(users, 1_000.0)
+        (*_, found) = dispatcher
+        return {name: sum(counts.values()) for name, counts in found.items()}
+
+    assert dispatched(10) == {"first_1": 5, "back_1": 5}
+    dispatcher.add_worker(late)
+    dispatcher.new_dispatch(16, 2.0)
+    courses = [{name: sum(counts.values()) for name, counts in each.items()} for each in dispatcher]
+    assert all(each["first_1"] >= 5 <= each["back_1"] for each in courses), courses
+    assert sorted(courses[-1].values()) == [5, 5, 6], courses[-1]
+    assert dispatched(18) == {"first_1": 6, "back_1": 6, "late_1": 6}
+    dispatcher.remove_worker(back)
+    dispatcher.add_worker(back)
+    assert dispatched(12) == {"first_1": 4, "back_1": 4, "late_1": 4}, "who is back has its share"
+
+
+def a_worker_of_a_master_that_is_no_more_ends() -> None:
+    runner = master()
+    sent: list[tuple[str, str]] = []
+    runner.server.send_to_client = lambda message: sent.append((message.type, message.node_id))
+    locust_seam.dismiss_strangers(runner)
+    state = {"state": "running", "current_cpu_usage": 1}
+
+    def says(kind: str, data: object, worker: str) -> None:
+        runner.handle_message(worker, Message(kind, data, worker))  # type: ignore[no-untyped-call]
+
+    says("client_ready", -1, "known")
+    for worker in ("known", "orphan"):
+        says("heartbeat", state, worker)
+    assert sent[1:] == [("heartbeat", "known"), ("quit", "orphan")], sent
+    says("client_stopped", None, "known")
+    says("heartbeat", state, "known")
+    assert len(sent) == 3, "it stops, and will be ready again"
 
 
 def heartbeats_may_be_late() -> None:
@@ -246,6 +289,8 @@ def events_have_the_names_that_we_listen_to() -> None:
 PARTS: tuple[Callable[[], None], ...] = (
     workers_are_known_by_their_heartbeat,
     users_stay_where_they_are,
+    a_worker_that_comes_late_moves_nobody,
+    a_worker_of_a_master_that_is_no_more_ends,
     heartbeats_may_be_late,
     a_worker_sends_its_statistics,
     the_spawn_rate_is_known_where_a_run_is_on,

@@ -64,6 +64,9 @@ def _compose(environment: Environment, runner: Any, web_ui: Any) -> None:
         getattr(environment.events, event).add_listener(guarded(handler, lifecycle.break_off))
     watch_loop(lifecycle.break_off)
     if lifecycle.conducts:
+        locust_seam.let_users_stay(environment)
+        if lifecycle.gate is not None:
+            locust_seam.dismiss_strangers(runner)
         keep_quiet(environment)
         if web_ui is not None:
             extend(web_ui, lifecycle)

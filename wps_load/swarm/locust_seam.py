@@ -10,6 +10,7 @@ import inspect
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
+from itertools import cycle
 from typing import Any
 
 import gevent
@@ -44,6 +45,23 @@ def knows_worker(runner: Any, worker: str) -> bool:
 def dismiss_worker(runner: Any, worker: str) -> None:
     """A worker's process ends, as it would with its master."""
     runner.send_message("quit", client_id=worker)
+
+
+def dismiss_strangers(runner: Any) -> None:
+    """A worker of a master that is no more ends: it would hold its connections until it noticed, for three minutes.
+
+    It reaches the master that has taken the place of its own, and does not say there that it is ready.
+    """
+    handle = runner.handle_message
+
+    def handle_message(client_id: str, msg: Any) -> None:
+        if msg.type == "heartbeat" and msg.node_id not in runner.worker_indexes:  # which keeps those that stopped
+            logger.warning("A worker that has lost its master, %s, is told to end.", msg.node_id)
+            dismiss_worker(runner, msg.node_id)
+            return
+        handle(client_id, msg)
+
+    runner.handle_message = handle_message
 
 
 def be_patient() -> None:
@@ -101,6 +119,38 @@ def guard_users(runner: Any, refused: Callable[[int, bool], str | None]) -> None
         start(user_count, *args, **kwargs)
 
     runner.start = start_unless_refused
+
+
+def let_users_stay(environment: Any) -> None:
+    """A worker that comes during a run gets its share of the users to come. Locust would move users to it."""
+    from locust.dispatch import UsersDispatcher
+
+    class Dispatcher(UsersDispatcher):
+        def __init__(self, worker_nodes: list[Any], user_classes: list[Any]) -> None:
+            super().__init__(worker_nodes, user_classes)
+            self._known = {node.id for node in worker_nodes}
+
+        def add_worker(self, worker_node: Any) -> None:
+            if worker_node.id in self._known:  # it is back, with the users that it had
+                super().add_worker(worker_node)
+                return
+            self._known.add(worker_node.id)
+            self._worker_nodes.append(worker_node)
+            self._sort_workers()  # type: ignore[no-untyped-call]  # Locust's own
+            none: dict[str, int] = dict.fromkeys((cls.__name__ for cls in self._original_user_classes), 0)
+            self._users_on_workers[worker_node.id] = none
+            self._worker_node_generator = self._fewest_first()  # type: ignore[assignment]  # it takes any iterator
+
+        def _fewest_first(self) -> Iterator[Any]:
+            """Whose turn it is: in turn again as soon as all have about as many."""
+            while True:
+                counts = {node.id: sum(self._users_on_workers[node.id].values()) for node in self._worker_nodes}
+                if max(counts.values()) - min(counts.values()) <= 1:
+                    yield from cycle(sorted(self._worker_nodes, key=lambda node: counts[node.id]))
+                yield min(self._worker_nodes, key=lambda node: counts[node.id])
+
+    if environment.dispatcher_class is UsersDispatcher:
+        environment.dispatcher_class = Dispatcher
 
 
 def cancel_run_time(web_ui: Any) -> None:
