@@ -18,7 +18,7 @@ from wps_load.measure.thresholds import parse
 from wps_load.report.document import Level
 from wps_load.report.doubts import CHECKS, thin_percentiles
 from wps_load.report.evidence import high_percentile
-from wps_load.report.model import ConnectionCounts, GeneratorHealth, RunState
+from wps_load.report.model import ConnectionCounts, GeneratorHealth, RunState, Worker
 from wps_load.report.summary import build_summary
 
 PACKAGE = Path(wps_load.__file__).parent
@@ -34,6 +34,10 @@ def levels(**changes: Any) -> dict[str, Level]:
 
 def health(**values: Any) -> dict[str, Any]:
     return {"generator": GeneratorHealth(**values)}
+
+
+def worker(**values: Any) -> Worker:
+    return Worker(**{"name": "vm_1", "users": 4, **values})
 
 
 def totals(published: int, send_failed: int = 0, **more: int) -> LedgerTotals:
@@ -52,6 +56,12 @@ def test_a_sound_run_has_none() -> None:
         ({"trouble": "_on_second failed (KeyError)"}, {"broken_off": "error"}),
         ({"refused_users": "20 connections do not fit"}, {"users_refused": "warning"}),
         (health(workers_lost=1), {"worker_lost": "error"}),
+        ({"workers": [worker(most_open=4), worker(most_open=0)]}, {"worker_unconnected": "warning"}),
+        ({"workers": [worker(most_open=4), worker(most_open=1)]}, {}),
+        ({"workers": [worker(most_open=4), worker(most_open=None)]}, {}),
+        ({"workers": [worker(most_open=4), worker(most_open=0, users=0)]}, {}),
+        ({"workers": [worker(most_open=4), worker(most_open=0, lost=True)]}, {}),
+        ({"workers": [worker(most_open=0), worker(most_open=0)]}, {}),
         ({"totals": None, "timeline": ()}, {"no_messages": "error"}),
         (health(workers_lost=1) | {"totals": None}, {"worker_lost": "error"}),
         (health(workers_away=1, away_s_max=6.0), {"worker_away": "warning"}),

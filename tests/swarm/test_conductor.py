@@ -54,9 +54,8 @@ def published(conductor: Conductor, now_ns: int, *agents: str, other: str = "") 
     for agent in agents:
         greet(conductor, agent, now_ns)
     conductor.spawning_complete()
-    return conductor.tick(now_ns, {*agents, other}) + conductor.tick(
-        now_ns + conductor.plan.config.settle_ns, {*agents, other}
-    )
+    alive = {*agents, other} - {""}
+    return conductor.tick(now_ns, alive) + conductor.tick(now_ns + conductor.plan.config.settle_ns, alive)
 
 
 # -- clocks -----------------------------------------------------------------------------------------------------------
@@ -341,3 +340,17 @@ def test_a_second_is_a_row_when_all_agents_have_reported_it() -> None:
     collector.add("a", report(2))
     collector.leave("b")
     assert len(collector.timeline.rows()) == 2, "no second waits for a lost agent"
+
+
+def test_who_was_there_at_the_start_and_is_gone_before_it_began_is_lost() -> None:
+    conductor = conducted()
+    conductor.tick(0, {"near", "far"})
+    greet(conductor, "near", 1)
+    conductor.tick(2, {"near", "late"})
+    assert conductor.roster.lost == {"far"}
+    conductor.tick(3, {"near"})
+    assert conductor.roster.lost == {"far"}, "one that came late and left had no users"
+    conductor.tick(4, {"near", "far"})
+    greet(conductor, "far", 5)
+    conductor.tick(6, {"near", "far"})
+    assert conductor.roster.lost == conductor.roster.away == set(), "its link was slow, and it begins now"

@@ -42,6 +42,7 @@ from wps_load.report.generator_doubts import (
     send_lag,
     worker_away,
     worker_lost,
+    worker_unconnected,
 )
 from wps_load.report.model import RunFacts, RunState
 from wps_load.report.significance import Drift, drift
@@ -207,6 +208,7 @@ CHECKS: Sequence[Callable[[Evidence], Doubt | None]] = (
     users_refused,
     worker_lost,
     worker_away,
+    worker_unconnected,
     no_messages,
     connections_failed,
     connections_missing,

@@ -42,6 +42,21 @@ def worker_away(seen: Evidence) -> Doubt | None:
     )
 
 
+def worker_unconnected(seen: Evidence) -> Doubt | None:
+    """The way from one host differs from that of the others: what it missed is not the service's alone."""
+    workers = [each for each in seen.facts.workers or () if each.users and each.most_open is not None and not each.lost]
+    without = [each for each in workers if not each.most_open]
+    if not without or len(without) == len(workers):
+        return None
+    return Doubt(
+        "worker_unconnected",
+        "warning",
+        f"Not one connection of {', '.join(each.name for each in without)} was open in any second, while "
+        f"{counted(len(workers) - len(without), 'other worker')} reached the service.",
+        "Check the route, the firewall and the name resolution of that host: run `wps-load doctor` on it.",
+    )
+
+
 def rate_missed(seen: Evidence) -> Doubt | None:
     """What the service or our own plan kept from being sent is counted and shown, and no doubt about the generator."""
     facts = seen.facts

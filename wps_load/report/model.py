@@ -93,14 +93,16 @@ class GeneratorHealth:
 class Worker:
     """One process that made load.
 
-    `host`: numbered in the run; workers of one share a clock. `users`: the most at a time. `cpu_percent_max`: its
-    busiest second, of one core. `send_lag_ms_p99`: of the measure phase. `clock_error_ms`: bound of the error of its
-    clock in the run's time. `lost`: gone for good before the end.
+    `host`: numbered in the run; workers of one share a clock. `users`: the most at a time. `most_open`: the most
+    connections that were open at the end of a second. `cpu_percent_max`: its busiest second, of one core.
+    `send_lag_ms_p99`: of the measure phase. `clock_error_ms`: bound of the error of its clock in the run's time.
+    `lost`: gone for good before the end.
     """
 
     name: str
     host: str | None = None
     users: int | None = None
+    most_open: int | None = None
     cpu_percent_max: float | None = None
     send_lag_ms_p99: float | None = None
     clock_error_ms: float | None = None

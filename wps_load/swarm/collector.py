@@ -63,6 +63,8 @@ class Collector(Books):
         self._watches: list[WatchedSeconds] = []
         self.lags: dict[str, dict[str, Histogram]] = {}
         """The lag of each agent in the measure phase: the pause of one would hardly show among many."""
+        self.most_open: dict[str, int] = {}
+        """The most connections that each agent had open at the end of a second."""
         self.busiest: dict[str, float] = {}
         """Each agent's busiest second, in percent of one core."""
         self.vitals: dict[str, Vitals] = {}
@@ -123,6 +125,7 @@ class Collector(Books):
         for name, delta in report.deltas.items():
             found.deltas[name] += delta
         found.open[agent] = report.open
+        self.most_open[agent] = max(self.most_open.get(agent, 0), report.open)
         self.count(agent, report.epoch, report)
         for number, (books, sums) in enumerate(zip(self.populations, report.populations, strict=False)):
             books.count(agent, report.epoch, sums)

@@ -141,7 +141,7 @@ def _health(conductor: Conductor, end_ns: int) -> GeneratorHealth:
     collector, roster = conductor.collector, conductor.roster
     error_ns = roster.clocks.error_ns(end_ns)
     return GeneratorHealth(
-        workers=len(roster.agents),
+        workers=len(roster.agents.keys() | roster.lost),
         workers_lost=len(roster.lost),
         workers_away=len((roster.away | set(collector.paused_s)) - roster.lost),
         away_s_max=max(collector.paused_s.values(), default=None),
@@ -168,13 +168,14 @@ def _workers(conductor: Conductor, end_ns: int) -> list[Worker]:
                 name=name,
                 host=hosts[state.host],
                 users=state.most if conductor.plan.scenario_users else None,
+                most_open=collector.most_open.get(name),
                 cpu_percent_max=collector.busiest.get(name),
                 send_lag_ms_p99=p99_ms(collector.lags.get(name, {}).get("send_lag")),
                 clock_error_ms=None if error_ns is None else error_ns / NS_PER_MS,
                 lost=name in roster.lost,
             )
         )
-    return found
+    return found + [Worker(name=name, lost=True) for name in sorted(roster.lost - roster.agents.keys())]
 
 
 def _phases(conductor: Conductor, end_ns: int) -> list[PhaseSpan]:

@@ -190,7 +190,7 @@ class RunFamilies:
             if _measured(collector, name):
                 bounds = bounds_ns(name, ())
                 yield TimeFamily(name, _LAGS[name], (), _seconds(bounds), {(): _buckets(collector, name, bounds)})
-        alive = len(roster.agents) - len(roster.lost)
+        alive = len(roster.agents.keys() - roster.lost)
         yield Family("workers", Kind.GAUGE, "Processes that generate load", (), {(): alive})
         yield Family("workers_lost", Kind.GAUGE, "Processes that were lost for good", (), {(): len(roster.lost)})
         busy: dict[Labels, float] = {(agent,): each.cpu_percent / 100 for agent, each in collector.vitals.items()}

@@ -26,6 +26,8 @@ class Roster:
         self.clocks = ClockSync(own_host)
         self._collector = collector
         self._slots = SlotAllocator()
+        self._expected: frozenset[str] | None = None
+        """The agents that were alive when the run began: Locust gives users to each of them."""
         self.version = 0
         """Changes whenever the set of present users changes."""
 
@@ -104,7 +106,7 @@ class Roster:
         Locust starts their users on other workers, which take over their indices, and so their parts. Until then the
         silent workers may come back to them.
         """
-        for agent in self.lost:
+        for agent in self.lost & self.agents.keys():
             self._abandon(self.agents[agent])
 
     def _abandon(self, state: AgentState) -> None:
@@ -120,6 +122,11 @@ class Roster:
 
     def hear_of(self, alive: set[str]) -> None:
         """`alive`: the agents whose heartbeats arrive. An agent that has sent its accounts may leave."""
+        if self._expected is None:
+            self._expected = frozenset(alive)
+        for agent in self._expected - self.agents.keys() - alive - self.lost:
+            logger.warning("A worker went missing before it could begin.")
+            self.lost.add(agent)
         for agent in set(self.agents) - alive - self.lost:
             if not self.agents[agent].finished:
                 logger.warning(
@@ -132,7 +139,9 @@ class Roster:
 
     def back(self, agent: str) -> None:
         """A lost agent is back: it was paused or cut off, and still has what it counted meanwhile."""
-        if agent in self.lost:
+        if agent in self.lost and agent not in self.agents:
+            self.lost.discard(agent)  # it begins now
+        elif agent in self.lost:
             logger.warning("A worker that had not answered for some time is back.")
             self.lost.discard(agent)
             self.away.add(agent)
