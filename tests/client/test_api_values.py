@@ -29,10 +29,10 @@ def test_json_is_written(data: object, text: str) -> None:
     ("data", "error", "sentence"),
     [
         (None, TypeError, "data is None"),
-        (math.nan, ValueError, "data contains nan, which JSON cannot say"),
+        (math.nan, ValueError, "data contains nan, which JSON cannot express"),
         ({"a": [1, (2.0, -math.inf)]}, ValueError, "data contains -inf"),
         (Point(math.inf), ValueError, "data contains inf"),
-        (object(), TypeError, "data of type object is no str, no bytes and no JSON"),
+        (object(), TypeError, "data of type object is not str, bytes or JSON"),
         ({1, 2}, TypeError, "data of type set"),
         ({1: 2}, TypeError, "data of type dict"),
         ({"a": "\ud83d"}, TypeError, "data of type dict"),

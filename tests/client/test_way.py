@@ -224,7 +224,7 @@ def test_a_negotiated_url_is_asked_for_once_and_its_token_read() -> None:
             found = walked(load(asked, users=1, spawn_rate=1.0, environ={}))
         assert len(app.heads) == 1
         assert found["client URL"].found.startswith("negotiated in ")
-        assert (found["token"].level, found["token"].found) == (FAIL, "the URL's access_token is no JWT")
+        assert (found["token"].level, found["token"].found) == (FAIL, "the URL's access_token is not a JWT")
         assert found["upgrade"].level is PASS, "a token that nobody here can read may open the connection"
 
 

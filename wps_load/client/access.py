@@ -1,4 +1,4 @@
-"""Where a new connection's Client URL comes from: a minted token, a ready URL, or a negotiate endpoint."""
+"""The source of a new connection's Client URL: a minted token, a ready URL, or a negotiate endpoint."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ TOKEN_PARAMETER = "access_token"
 class ConnectGrant:
     """How to connect once. URL and headers may hold a token and stay out of repr.
 
-    `waited_ns`: for a token that the service makes, which is no part of connecting. `refused()` is to be called where
-    the service refuses the token: it may have lost its force before its time.
+    `waited_ns`: time spent waiting for a token from the service, which is not part of connecting. `refused()` must be
+    called if the service refuses the token, which may have become invalid before its time.
     """
 
     url: str = field(repr=False)
@@ -40,7 +40,7 @@ class Access(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MintedAccess:
-    """A token per connection, signed with the access key. `groups` go into the token for those who cannot join."""
+    """A token per connection, signed with the access key. `groups` go into the token for clients that cannot join."""
 
     connection_string: ConnectionString
     hub: str
@@ -48,7 +48,7 @@ class MintedAccess:
     lifetime_s: int
     in_header: bool
     path: str = JSON.client_path
-    """Of the client endpoint: MQTT has another."""
+    """The path of the client endpoint: MQTT has another one."""
 
     def grant(self, user_id: str, groups: Sequence[str]) -> ConnectGrant:
         source, path = self.connection_string, self.path
@@ -71,7 +71,7 @@ class UrlAccess:
 
 @dataclass(frozen=True, slots=True)
 class NegotiatedAccess:
-    """The app server's negotiate endpoint, asked once for each new connection."""
+    """The app server's negotiate endpoint, called once for each new connection."""
 
     negotiator: Negotiator
     in_header: bool
@@ -81,7 +81,7 @@ class NegotiatedAccess:
 
 
 def placed(url: str, in_header: bool) -> ConnectGrant:
-    """A Client URL with its token where `--wps-auth` wants it."""
+    """A Client URL with its token in the place that `--wps-auth` selects."""
     if not in_header:
         return ConnectGrant(url)
     parts = urlsplit(url)
@@ -99,7 +99,7 @@ def recovery_grant(grant: ConnectGrant, query: Mapping[str, str]) -> ConnectGran
 
 
 def judge_way(config: RunConfig, network: Network) -> None:
-    """Before a run: raises ConfigError if its first connection needs a proxy, or a library, that cannot be used."""
+    """Before a run: raises ConfigError if its first connection needs a proxy or a library that cannot be used."""
     target = config.target
     judge_extra(target.identity)
     network.sources.judge()
@@ -110,5 +110,5 @@ def judge_way(config: RunConfig, network: Network) -> None:
 
 
 def at_path(access: Access, path: str) -> Access:
-    """The same, for a client endpoint that is elsewhere. Ready URLs name theirs themselves."""
+    """The same access for a client endpoint at another path. Ready URLs contain their own."""
     return replace(access, path=path) if isinstance(access, MintedAccess) else access

@@ -1,7 +1,7 @@
-"""The addresses of one name: in which order they are tried, and which of them did not answer. Pure.
+"""The addresses of one name: the order in which they are tried, and which of them did not answer. Pure.
 
-RFC 8305 ("Happy Eyeballs"): families by turns, the resolver's first family first (section 4); the next address is
-tried when the one before has not answered in 250 ms (section 5), and what was learned is kept (section 9.2: history).
+RFC 8305 ("Happy Eyeballs"): families alternate, the resolver's first family first (section 4); the next address is
+tried if the previous one has not answered in 250 ms (section 5), and results are remembered (section 9.2: history).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ Address = tuple[int, Any]
 ATTEMPT_DELAY_NS: Final = 250 * NS_PER_MS
 """RFC 8305's Connection Attempt Delay."""
 REST_NS: Final = 60 * NS_PER_S
-"""How long an address that did not answer stands behind the others, before one connection tries it first again."""
+"""How long an address that did not answer comes last, before one connection tries it first again."""
 
 
 class Addresses:
-    """Of each family they take turns from connection to connection, as name servers rotate them, so that load spreads.
+    """The addresses of each family rotate from connection to connection, as name servers rotate them, to spread load.
 
     Another family never comes first: RFC 6724 has put them in order.
     """
@@ -54,7 +54,7 @@ class Addresses:
         for address in order:
             until_ns = self._resting.get(address)
             if until_ns is not None and now_ns >= until_ns:
-                self._resting[address] = now_ns + REST_NS  # this connection finds out; the others need not wait for it
+                self._resting[address] = now_ns + REST_NS  # this connection tries it; the others need not wait for it
                 until_ns = None
             (first if until_ns is None else last).append(address)
         return first + last
@@ -63,7 +63,7 @@ class Addresses:
         self._resting.pop(address, None)
 
     def unanswered(self, address: Address, now_ns: int) -> bool:
-        """Another one was used instead. True: this is news."""
+        """Another address was used instead. Returns True if this is news."""
         known = address in self._resting
         self._resting[address] = now_ns + REST_NS
         return not known
@@ -77,5 +77,5 @@ def _by_turns(lists: Sequence[Sequence[Address]]) -> Iterator[Address]:
 
 
 def shown(address: Address) -> str:
-    """For a person: the address without its port."""
+    """The address without its port, for people."""
     return str(address[1][0])

@@ -1,8 +1,8 @@
-"""Requests of a process whose acks have not come: after a time limit, each is a failure of its metric, once.
+"""A process's requests without an ack: after a time limit each is a failure of its metric, once.
 
-A publication without an ack and a join without one are answers that never came (`ack_timeout`, `join_timeout`); so is
-what was pending when its connection went for good (`ack_connection_lost`, `join_connection_lost`), and what is still
-open when the run ends. An ack after its failure is counted as late and changes nothing, but that a member whose join is
+A publication or a join without an ack is an answer that never came (`ack_timeout`, `join_timeout`); so is what was
+pending when its connection was lost for good (`ack_connection_lost`, `join_connection_lost`), and what is still open
+when the run ends. An ack after its failure is counted as late and changes nothing, except that a member whose join is
 acknowledged late is a member from then on.
 """
 
@@ -17,7 +17,7 @@ from wps_load.protocol.pending import PendingAck
 from wps_load.protocol.session import Session
 
 SLICE = 256
-"""Sessions that are looked at before messages may pass."""
+"""After this many sessions messages may pass."""
 
 UNANSWERED = {
     "timeout": (
@@ -26,11 +26,11 @@ UNANSWERED = {
     ),
     "connection_lost": ("a connection ended with a request that the service had not answered", ""),
 }
-"""What to say of an answer that did not come, and what to do."""
+"""The sentence for an answer that did not come, and the advice."""
 
 
 class Asker(Protocol):
-    """Who sends requests on a session, and is told what became of those without an answer."""
+    """A client that sends requests on a session, and is informed about those without an answer."""
 
     session: Session
 
@@ -38,17 +38,17 @@ class Asker(Protocol):
 
 
 class Answers:
-    """`limit_ns`: how long an answer may take. Call `beat` some times a second, always from the same greenlet."""
+    """`limit_ns`: how long an answer may take. Call `beat` a few times a second, always from the same greenlet."""
 
     def __init__(self, limit_ns: int) -> None:
         self._limit_ns = limit_ns
         self._period_ns = min(500_000_000, limit_ns // 8)
         self._next_ns = 0
         self.askers: set[Asker] = set()
-        """Those whose sessions may have something pending. Whoever asks adds itself."""
+        """Clients whose sessions may have pending requests; each adds itself."""
 
     def beat(self, at_ns: int) -> None:
-        """What has waited too long by now has failed."""
+        """Requests that have waited too long fail."""
         if at_ns < self._next_ns:
             return
         self._next_ns = at_ns + self._period_ns
@@ -59,7 +59,7 @@ class Answers:
 
     @property
     def awaited(self) -> bool:
-        """Whether an answer that may still come in time is waited for."""
+        """Whether an answer that may still come in time is outstanding."""
         return any(asker.session.unanswered for asker in self.askers)
 
     def end(self) -> None:
@@ -67,7 +67,7 @@ class Answers:
         self._expire(list(self.askers), None)
 
     def lost(self, asker: Asker, *, counted: bool) -> None:
-        """The connection is gone for good. `counted`: nobody had planned it."""
+        """The connection is gone for good. `counted`: that was not planned."""
         self.askers.discard(asker)
         for pending in asker.session.abandon_all():
             if counted:

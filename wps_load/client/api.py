@@ -5,9 +5,9 @@ failure raises a `Finding`, which has been counted, and logged if it is the firs
 the table of failures. A call that the protocol does not have raises LocalProtocolError, a mistake in the locustfile. So
 do values that cannot be sent, before anything is sent: WrongType (a TypeError) and WrongValue (a ValueError).
 
-The client connects when it is first used. A connection that drops raises ConnectionLost once, in the call that waits
-or the next one; the call after that connects again and joins the same groups, as the official SDKs do.
-Reliable subprotocols recover the connection first, and calls wait meanwhile.
+The client connects when it is first used. A connection that drops raises ConnectionLost once, in the waiting or the
+next call; the call after that connects again and joins the same groups, as the official SDKs do. Reliable subprotocols
+recover the connection first, and calls wait meanwhile.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from wps_load.protocol.traits import ANSWER_TOPIC, NO_INVOKE, NO_STREAMS
 
 
 class WebPubSubClient:
-    """One connection at a time, of one simulated user, that is counted among `connections`.
+    """The connection of one simulated user, at most one at a time, which is counted in `connections`.
 
     `user_id` None: a generated one. `groups` are joined with each connection (a simple client: by its token).
     `on_callback_error` is called with what a callback raises; None: it is logged.
@@ -77,7 +77,7 @@ class WebPubSubClient:
 
     @property
     def connected(self) -> bool:
-        """Whether there is a connection, perhaps one that is being recovered."""
+        """Whether there is a connection, even if it is being recovered."""
         link = self._connector.link
         return link is not None and link.lost is None
 
@@ -102,7 +102,7 @@ class WebPubSubClient:
 
     @property
     def dropped(self) -> int:
-        """How many messages nobody received in time, so that newer ones replaced them."""
+        """How many messages were replaced by newer ones because nobody received them in time."""
         return self._inbox.dropped
 
     def connect(self) -> None:
@@ -372,7 +372,7 @@ class WebPubSubClient:
             self._inbox.put(self._taken(message, arrival_ns))
 
     def _taken(self, message: DataMessage, arrival_ns: int) -> DataMessage:
-        """Accounts for a message and returns it as the task gets it."""
+        """Accounts for a message and returns it in the form that the task gets."""
         opened = unseal(message.data)
         if opened is not None:
             self._account.arrived(opened, message.group, arrival_ns)
@@ -389,11 +389,11 @@ class WebPubSubClient:
         return message
 
     def _on_end(self) -> None:
-        """In the hub: the connection has ended for good, so what is under way won't come back."""
+        """Runs in the hub: the connection has ended for good, so messages in flight will not come back."""
         self._outstanding.clear()
         self._heard.lost()
         self._inbox.wake()
 
 
 _UNANSWERED = ("ack_timeout", "ack_connection_lost")
-"""The service has the message, or has not: nobody knows whether it was published."""
+"""Errors after which nobody knows whether the service has published the message."""

@@ -1,6 +1,6 @@
-"""Keeps an API client connected: connects when it is needed, waits after failures, rejoins groups, tells a loss once.
+"""Keeps an API client connected: connects on demand, waits after failures, rejoins groups, reports a loss once.
 
-Everything here runs in the caller's greenlet and may wait. What goes wrong is counted, and raised as a Finding.
+Everything here runs in the caller's greenlet and may wait. Failures are counted, and raised as a Finding.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from wps_load.measure.catalog import ack_label
 from wps_load.protocol.messages import DataMessage, DataType, JoinGroup, LeaveGroup, StreamMessage, Upstream
 
 TIMEOUT_S = 10.0
-"""How long a request waits for its ack, unless it is told otherwise."""
+"""How long a request waits for its ack unless a call sets a time limit."""
 
 
 class ApiConnector:
-    """`groups`: what to be a member of. `on_data` and `on_end` are called in the hub."""
+    """`groups`: those to be a member of. `on_data` and `on_end` are called in the hub."""
 
     def __init__(
         self,
@@ -59,14 +59,14 @@ class ApiConnector:
 
     @property
     def user_id(self) -> str | None:
-        """Who the service says we are; before it has spoken, whom the minted token names; else None."""
+        """The user id that the service reports; before that, the minted token's; else None."""
         told = None if self.link is None else self.link.session.user_id
         return told or (self.name if isinstance(self._access, MintedAccess) else None)
 
     # -- connecting ------------------------------------------------------------
 
     def ready(self) -> ApiLink:
-        """A connection that is a member of its groups. Raises ConnectFailure, ConnectionLost, Finding."""
+        """Returns a connection that is a member of its groups. Raises ConnectFailure, ConnectionLost, Finding."""
         link = self.link
         if link is None:
             with self._connecting:  # a callback and the task may both want it
@@ -87,7 +87,7 @@ class ApiConnector:
             link.close()
 
     def _want(self, wanted: bool) -> None:
-        """A task wants a connection from its first attempt on until it closes it, or until it is lost."""
+        """A task wants a connection from its first attempt until it closes it or it is lost."""
         if wanted is not self._wanted:
             self._wanted = wanted
             self._connections.want(wanted)
@@ -95,7 +95,7 @@ class ApiConnector:
     def _on_end(self, link: ApiLink, lost_ns: int) -> None:
         """In the hub: the connection has ended for good.
 
-        One that was closed by plan has been taken leave of already, and another one may be up by now.
+        One that was closed by plan is settled already, and another one may be connected by now.
         """
         if not link.closing:
             self._account.lost(lost_ns)
@@ -109,7 +109,7 @@ class ApiConnector:
             link = establish(self._connections, self, now_ns(), again=self._was_up, gap_ns=lambda: None)
         except ConnectFailure as failure:
             delay_s = self._backoff.next_delay_s(failure)
-            if delay_s is None:  # it cannot help, but the task may try: not as fast as it can loop
+            if delay_s is None:  # another attempt cannot help, but the task may try: not as fast as it can loop
                 delay_s = BackoffPolicy().longest_s
             self._not_before_ns = now_ns() + int(delay_s * NS_PER_S)
             raise
@@ -128,11 +128,11 @@ class ApiConnector:
         return ApiLink(self._connections, grant, dialed, on_data=self._on_data, on_end=self._on_end)
 
     def discard(self, link: ApiLink, _error: BaseException) -> None:
-        """It has not become usable."""
+        """Discards a connection that has not become usable."""
         link.discard()
 
     def _tell_loss(self, link: ApiLink) -> None:
-        """The connection was dropped: the one who learns it first raises it, the next call connects anew."""
+        """The connection was dropped: the first call that learns it raises it, and the next call connects anew."""
         if self.link is link:
             self.link = None
         assert link.lost is not None
@@ -147,7 +147,7 @@ class ApiConnector:
             self._groups[group] = None
 
     def join_optional(self, group: str, timeout_s: float) -> None:
-        """As `join`, of what may need none: a refusal is no failure, and is not asked again."""
+        """As `join`, for groups that may need no join: a refusal is not a failure, and is remembered."""
         link = self.ready()
         if group in self._groups or group in link.groups:
             return
@@ -193,7 +193,10 @@ class ApiConnector:
         prefix: str,
         on_send: Callable[[], None] = lambda: None,
     ) -> RequestOutcome:
-        """A request and its positive ack. Everything else is counted for `metric` and raised as a Finding."""
+        """Sends a request and waits for its positive ack.
+
+        Any other outcome is counted for `metric` and raised as a Finding.
+        """
         codec = self._context.codec
         self.await_passable(link, deadline_ns, metric)
         ack_id = link.session.next_ack_id()
@@ -214,7 +217,7 @@ class ApiConnector:
         return answer
 
     def await_passable(self, link: ApiLink, deadline_ns: int, metric: str) -> None:
-        """Until the connection takes a message: the peer reads, and no recovery is under way."""
+        """Waits until the connection accepts a message: the peer reads, and no recovery is under way."""
         if not link.passable.wait(seconds_until(deadline_ns)):
             self.fail(
                 metric,
@@ -225,7 +228,7 @@ class ApiConnector:
             self._tell_loss(link)
 
     def fail(self, metric: str, label: str, message: str, advice: str = "") -> None:
-        """Counts, warns once of its kind, and raises a Finding."""
+        """Counts a failure, warns once of its kind, and raises a Finding."""
         self._context.failed(metric, label, message, advice)
         raise Finding(label, message, advice)
 

@@ -1,4 +1,4 @@
-"""Data as a task gives and gets it, by its Python type: how a protocol carries it, and how it is known again."""
+"""A task's data by their Python type: how a protocol carries them, and how they are recognised when they come back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wps_load.protocol.traits import Traits
 
 
 class Written(NamedTuple):
-    """`wire`: as the codec takes it. `shown`: as it comes back."""
+    """`wire`: as the codec needs it. `shown`: as it comes back."""
 
     data_type: DataType
     wire: object
@@ -21,7 +21,7 @@ class Written(NamedTuple):
 
 
 class TaskData:
-    """Of one protocol."""
+    """The conversions for one protocol."""
 
     def __init__(self, traits: Traits) -> None:
         self._traits = traits
@@ -34,7 +34,7 @@ class TaskData:
         return found._replace(shown=found.wire.encode())
 
     def _typed(self, data: Any) -> Written:
-        """As `written`, where messages say what type their data have."""
+        """As `written`, for protocols whose messages carry the type of their data."""
         if isinstance(data, str):
             return Written(DataType.TEXT, api_values.utf8_text(data), data)
         if isinstance(data, bytes | bytearray | memoryview):
@@ -51,11 +51,11 @@ class TaskData:
         return message
 
     def key(self, group: str | None, written: Written) -> Key:
-        """What a copy of it will be known by."""
+        """The key by which a copy is recognised."""
         return data_key(group, written.data_type if self._traits.typed else DataType.BINARY, written.shown)
 
     def keys_of(self, message: DataMessage) -> list[Key]:
-        """What this message may be known by."""
+        """The keys by which this message may be recognised."""
         group = None if message.source == "server" else message.group  # MQTT's answers come on a topic
         keys = [data_key(group, message.data_type, message.data)]
         if self._traits.json_as_text and message.data_type == DataType.TEXT:
@@ -65,7 +65,7 @@ class TaskData:
 
 
 def _parsed(data: object) -> object:
-    """JSON data of a protobuf message, which is text there; what is none is left as it came."""
+    """JSON data of a protobuf message, which are text there; invalid JSON stays as it came."""
     try:
         return orjson.loads(data) if isinstance(data, str) else data
     except orjson.JSONDecodeError:

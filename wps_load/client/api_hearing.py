@@ -1,4 +1,4 @@
-"""Streams as a task hears them: each is an object of its own, to be iterated; timed as in the scenario `stream`."""
+"""Streams as a task hears them: each is an object to iterate; timed as in the scenario `stream`."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ StreamCallback = Callable[["HeardStream"], None]
 
 
 class HeardStream:
-    """A stream of a group. Iterate it for its fragments, until it ends; then `error` says why, if not as it should.
+    """A stream of a group. Iterate it for its fragments until it ends; `error` then says why, if it failed.
 
-    `id`, `group`: of the stream. 256 fragments are kept that nobody has read, then the oldest goes (`dropped`).
+    `id`, `group`: those of the stream. 256 unread fragments are kept, then the oldest is dropped (`dropped`).
     """
 
     def __init__(self, stream_id: str, group: str | None) -> None:
@@ -33,16 +33,19 @@ class HeardStream:
 
     @property
     def ended(self) -> bool:
-        """It is over, and all of it has been read."""
+        """Whether it is over and all of it has been read."""
         return self._over and self._inbox.empty
 
     @property
     def dropped(self) -> int:
-        """Fragments that had to make room for newer ones."""
+        """Fragments that newer ones have replaced."""
         return self._inbox.dropped
 
     def read(self, timeout: float | None = None) -> DataMessage | None:
-        """The next fragment; None: it has `ended`, or none came in `timeout` seconds. None: waits for ever."""
+        """The next fragment; None: it has `ended`, or none came in `timeout` seconds.
+
+        `timeout` None: waits for ever.
+        """
         deadline_ns = deadline(timeout)
         while (fragment := self._inbox.pop()) is None:
             if self._over or not self._inbox.wait(deadline_ns):
@@ -67,7 +70,7 @@ class HeardStream:
 
 
 class _Measured:
-    """One under way, for its times. `name` None: no client of this run publishes it, or this one does."""
+    """A stream in progress, for its times. `name` None: no client of this run publishes it, or this one does."""
 
     __slots__ = ("heard", "last_ns", "name")
 
@@ -78,9 +81,9 @@ class _Measured:
 
 
 class HeardStreams:
-    """Those that one client hears. `own`: the number of its own, which are not timed here.
+    """The streams that one client hears. `own`: the number of its own, which are not timed here.
 
-    `on_error`: told what a callback raises.
+    `on_error` gets what a callback raises.
     """
 
     def __init__(self, context: PopulationContext, own: int, on_error: Callable[[Exception], None] | None) -> None:
@@ -92,10 +95,10 @@ class HeardStreams:
         self._callbacks: list[StreamCallback] = []
         self._running = gevent.pool.Group()
         self.taken = False
-        """The task takes streams as such: from then on their fragments are no messages to it."""
+        """Whether the task takes whole streams: from then on it gets their fragments no longer as messages."""
 
     def next(self, connect: Callable[[], object], timeout: float | None) -> HeardStream | None:
-        """One that has begun and that nobody has taken yet; None: the time is up, or the connection has ended."""
+        """A stream that has begun and is not taken yet; None: the time is up, or the connection has ended."""
         if self._callbacks:
             raise LocalProtocolError("streams go to the callbacks of on_stream; receive_stream has none to give")
         deadline_ns = deadline(timeout)
@@ -107,13 +110,13 @@ class HeardStreams:
         return found
 
     def call(self, callback: StreamCallback) -> StreamCallback:
-        """From now on each stream that begins is given to `callback`, in a greenlet of its own."""
+        """From now on each stream that begins goes to `callback`, in a greenlet of its own."""
         self.taken = True
         self._callbacks.append(callback)
         return callback
 
     def stop(self) -> None:
-        """Ends the callbacks, also in the middle of one. Does not wait."""
+        """Ends the callbacks, even in the middle of one. Does not wait."""
         self._running.kill(block=False)
 
     def _run(self, callback: StreamCallback, stream: HeardStream) -> None:
@@ -125,11 +128,11 @@ class HeardStreams:
     # -- in the hub ------------------------------------------------------------
 
     def arrived(self, message: StreamMessage, fragment: DataMessage, arrival_ns: int) -> None:
-        """A fragment, or a stream's end. `fragment`: its content, as a task gets it."""
+        """A fragment, or a stream's end. `fragment`: its content in the form that a task gets."""
         found = self._streams.get(message.stream_id)
         if found is None:
             if message.ends:
-                return  # nothing of it has come
+                return  # nothing of it has arrived
             found = self._streams[message.stream_id] = self._begin(message)
         if message.ends:
             del self._streams[message.stream_id]
@@ -139,7 +142,7 @@ class HeardStreams:
         found.heard.put(fragment)
 
     def lost(self) -> None:
-        """The connection is gone for good: what had not ended was cut off."""
+        """The connection is gone for good: unfinished streams were cut off."""
         streams, self._streams = self._streams, {}
         for each in streams.values():
             self._ended(each, LOST)

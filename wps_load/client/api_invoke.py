@@ -21,7 +21,7 @@ def invoke(
     data: object,
     timeout_s: float,
 ) -> InvokeResponse:
-    """Waits for the response; one that fails, and one that does not come in time and is cancelled, raise Finding."""
+    """Waits for the response. Raises Finding if it fails, or does not come in time and is cancelled."""
     link = connector.ready()
     due_ns = now_ns()
     deadline_ns = due_ns + int(timeout_s * NS_PER_S)
@@ -32,7 +32,7 @@ def invoke(
     answer = link.invoke(number, payload, codec.opcode).answer
     try:
         came = answer.wait(seconds_until(deadline_ns))
-    finally:  # the time is up, or the task is stopped meanwhile
+    finally:  # the time is up, or the task was stopped meanwhile
         if invocations.abandon(number) is not None and link.up:
             context.recorder.count("invocations_cancelled")
             link.send(codec.encode(CancelInvocation(str(number))), codec.opcode)

@@ -44,7 +44,7 @@ from wps_load.protocol.streams import IDLE_TIMEOUT_MS, KIND, OutgoingStream, Str
 
 @dataclass(frozen=True, slots=True)
 class RequestOutcome:
-    """What became of a request. `lost`: the connection ended before the ack came."""
+    """The outcome of a request. `lost`: the connection ended before the ack came."""
 
     ok: bool = False
     error: str | None = None
@@ -54,7 +54,7 @@ class RequestOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request on its way; its ack will be `answer`."""
+    """A request in flight, whose ack will be in `answer`."""
 
     ack_id: int
     answer: Any = field(default_factory=AsyncResult)
@@ -62,17 +62,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """One on its way. `answer`: its response and when it came, or how its connection was lost."""
+    """An invocation in flight. `answer`: its response and arrival time, or how its connection was lost."""
 
     number: int
     answer: Any = field(default_factory=AsyncResult)
 
 
 class StreamOwner(Protocol):
-    """Whose stream it is. Called in the hub."""
+    """The owner of a stream. Called in the hub."""
 
     def answered(self, change: StreamChange, answer: StreamAck | StreamNack | StreamClosed, arrival_ns: int) -> None:
-        """The service says something of it."""
+        """The service has answered about the stream."""
         ...
 
     def lost(self, lost: ConnectionLost) -> None:
@@ -80,7 +80,7 @@ class StreamOwner(Protocol):
         ...
 
     def pump(self) -> None:
-        """The connection takes messages."""
+        """The connection accepts messages."""
         ...
 
     def beat(self, at_ns: int) -> None:
@@ -91,7 +91,8 @@ class StreamOwner(Protocol):
 class ApiLink:
     """`on_data(message, arrival_ns)` and `on_end(link, lost_ns)` are called in the hub and must not block.
 
-    `connected`: usable, or ended. `ended`: for good, after a recovery was tried where there is one; `lost` says how.
+    `connected`: set when it is usable, or has ended. `ended`: set when it has ended for good, after a recovery was
+    tried if the protocol has one; `lost` says how.
     """
 
     __slots__ = (
@@ -136,20 +137,20 @@ class ApiLink:
         self._farewell = ""
         self._recovery: Any = None
         self.proven = Event()
-        """A message has come since a recovery was tried, or its socket has ended."""
+        """Set when a message has come since a recovery was tried, or its socket has ended."""
         self.session = new_session(context.codec)
         self._told = oddities.met(self.session)
         self.connected = Event()
         self.ended = Event()
         self.passable = Event()
-        """The connection takes messages, or has ended."""
+        """Set while the connection accepts messages, or when it has ended."""
         self.lost: ConnectionLost | None = None
         self.interrupted: ConnectionLost | None = None
         """How its socket ended, while a recovery is under way."""
         self.groups: set[str] = set()
-        """Joined on this connection, by acks."""
+        """Groups joined on this connection, by acks."""
         self.up = False
-        """There is a socket that has not ended."""
+        """Whether there is a socket that has not ended."""
         self._open(dialed)
         if hello := self.session.hello():
             self.send(hello, context.codec.opcode)
@@ -170,34 +171,34 @@ class ApiLink:
     # -- out ------------------------------------------------------------
 
     def send(self, payload: bytes, opcode: int) -> bool:
-        """One data frame; False: it was not taken, and never will be. Wait for `passable` first."""
+        """Sends one data frame; False: it was refused and will never leave. Wait for `passable` first."""
         sent = self.connection.send(self._context.frame(opcode, payload))
         if not self.connection.writable:
             self.passable.clear()
         return sent
 
     def request(self, ack_id: int, payload: bytes, opcode: int) -> Request:
-        """Sends a request. What the socket refuses is answered too: by the connection's end, or after its recovery."""
+        """Sends a request. If the socket refuses it, the connection's end or its recovery answers it."""
         request = Request(ack_id)
         self.session.expect_ack(ack_id, "request", request, payload)
         self.send(payload, opcode)
         return request
 
     def invoke(self, number: int, payload: bytes, opcode: int) -> Invocation:
-        """Sends an invocation. What the socket refuses is answered by the connection's end."""
+        """Sends an invocation. If the socket refuses it, the connection's end answers it."""
         invocation = Invocation(number)
         self.session.invocations.expect(number, invocation, now_ns())
         self.send(payload, opcode)
         return invocation
 
     def publish(self, stream_id: str, start: StartStream, owner: StreamOwner, due_ns: int) -> OutgoingStream:
-        """A stream begins. Its owner pumps it, and is told of its answers."""
+        """Begins a stream. Its owner pumps it, and gets its answers."""
         self._connections.streaming.add(self)
         idle_ms = IDLE_TIMEOUT_MS if start.idle_timeout_ms is None else start.idle_timeout_ms
         return self.session.streams.start(stream_id, start, owner, due_ns, idle_ms)
 
     def beat(self, at_ns: int) -> None:
-        """What time makes due in its streams."""
+        """Does what is due by time in its streams."""
         for owner in self._owners():
             owner.beat(at_ns)
         if not len(self.session.streams):
@@ -207,7 +208,7 @@ class ApiLink:
         return [cast(StreamOwner, each.context) for each in self.session.streams]
 
     def acknowledge(self, at_ns: int) -> None:
-        """Reliable: tells the service what has come, when it is time to."""
+        """Reliable protocols: acknowledges received messages when it is time to."""
         payload = self.session.sequence_ack_due(at_ns)
         if payload is not None:
             self.send(payload, self._context.codec.opcode)
@@ -217,7 +218,7 @@ class ApiLink:
         self._told = oddities.count(self._context.recorder, self.session, self._told)
 
     def close(self) -> None:
-        """Starts the close handshake; nothing is recovered any more. Again: does nothing."""
+        """Starts the close handshake; nothing is recovered any more. A second call does nothing."""
         if self._closing or self.ended.is_set():
             return
         self._closing = True
@@ -235,7 +236,7 @@ class ApiLink:
 
     @property
     def closing(self) -> bool:
-        """It ends, or has ended, by plan."""
+        """Whether it ends, or has ended, by plan."""
         return self._closing
 
     def discard(self) -> None:
@@ -248,13 +249,13 @@ class ApiLink:
         self.groups.add(group)
 
     def leaves(self, group: str) -> None:
-        """It is not to be in this group any more."""
+        """It must no longer be in this group."""
         self.groups.discard(group)
 
     # -- in ------------------------------------------------------------
 
     def _on_packets(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
-        """MQTT: a frame holds a part of a packet, or several. What it answers by itself leaves at once."""
+        """MQTT: a frame holds part of a packet, or several. The protocol's own answers leave at once."""
         for packet in self.session.packets(payload):
             self._on_message(opcode, packet, arrival_ns)
         if self.session.outgoing:
@@ -316,7 +317,7 @@ class ApiLink:
         self._connections.closed(self, lost, counted=usable and not provoked and self._recovery is None)
         self.proven.set()
         if self._recovery is not None:
-            return  # an attempt to recover has failed: its greenlet goes on
+            return  # an attempt to recover has failed: its greenlet continues
         if self.session.state is State.RECOVERING:
             self.interrupted = lost
             self._recovery = gevent.spawn(self._recover, lost, lost_ns)
@@ -344,7 +345,7 @@ class ApiLink:
     # -- recovery ------------------------------------------------------------
 
     def _recover(self, lost: ConnectionLost, lost_ns: int) -> None:
-        """A greenlet of its own: continues the connection, or ends it for good."""
+        """Continues the connection in a greenlet of its own, or ends it for good."""
         recovered = recover(self._context, self._grant, self.session, lost_ns, self)
         self._recovery = self.interrupted = None
         if recovered:
@@ -364,4 +365,4 @@ class ApiLink:
         return self
 
     def not_recovered(self) -> None:
-        """Whoever waits for `passable` waits on."""
+        """Callers that wait for `passable` keep waiting."""

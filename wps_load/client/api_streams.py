@@ -4,9 +4,9 @@
         for word in answer:
             stream.send(word)
 
-The service accepts it first (`stream_start`), and ends it at last (`stream_end`). What is sent in between does not wait
-for acks; what a nack or a recovery asks for is sent again. An exception that leaves the block ends it with an error, of
-which subscribers are told.
+First the service accepts the stream (`stream_start`), and in the end it closes it (`stream_end`). Fragments in between
+do not wait for acks; a nack or a recovery makes them be sent again. An exception that leaves the block ends the stream
+with an error, which subscribers receive.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ from wps_load.protocol.messages import (
 from wps_load.protocol.streams import OutgoingStream, StreamChange
 
 _NUMBERS: Iterator[int] = itertools.count()
-"""Tells the streams of one process's clients apart, with the client's own number."""
+"""Distinguishes the streams of one process's clients, together with the client's own number."""
 _SILENT = StreamError("Timeout", "The service does not answer.", "Timeout")
 _GIVEN_UP = StreamError("Exception", "The publisher has failed.", "Exception")
 _ADVICE = "check the token's roles, and whether the service has streams, which are a preview"
 
 
 class PublishedStream:
-    """Made by `WebPubSubClient.stream`, in a `with` statement. `send` writes a fragment; `end` is called by `with`."""
+    """Made by `WebPubSubClient.stream`, in a `with` statement. `send` writes a fragment; `with` calls `end`."""
 
     def __init__(
         self,
@@ -71,12 +71,12 @@ class PublishedStream:
         self._audience = audience
         self._measured = measured
         self._accepted = Event()
-        """It is, or it never will be."""
+        """Set when it is accepted, or never will be."""
         self._over = Event()
         self._failure: Finding | None = None
-        """What the task is to be told of its end."""
+        """The failure that the task must get."""
         self._sendings: deque[Sending] = deque()
-        """Of measured fragments that are not acknowledged."""
+        """The messages of measured fragments that are not acknowledged."""
         self._told = 0
         self._epoch: int | None = None
         self._due_ns = self._ended_ns = 0
@@ -85,12 +85,12 @@ class PublishedStream:
 
     @property
     def id(self) -> str:
-        """What it is called on the wire."""
+        """Its id on the wire."""
         return self._stream.stream_id
 
     @property
     def ended(self) -> bool:
-        """It takes no fragments any more: it was ended, or the service has closed it, or its connection is gone."""
+        """Whether it accepts no more fragments: it was ended, the service has closed it, or its connection is gone."""
         return self._stream.ended
 
     @property
@@ -123,7 +123,7 @@ class PublishedStream:
         return self
 
     def send(self, data: Any, *, timeout: float = TIMEOUT_S) -> None:
-        """Writes a fragment, as `send_to_group` takes data. It is not waited for its ack."""
+        """Writes a fragment with data as in `send_to_group`. It does not wait for the ack."""
         context = self._context
         data_type, wire, _ = self._data.written(data)
         deadline_ns = now_ns() + int(seconds(timeout) * NS_PER_S)
@@ -149,11 +149,11 @@ class PublishedStream:
         self.pump()
 
     def end(self, *, timeout: float = TIMEOUT_S) -> None:
-        """Ends it, and waits until the service has closed it. Of a stream that is over: does nothing."""
+        """Ends it, and waits until the service has closed it. Does nothing if it is over."""
         self._finish(None, timeout)
 
     def fail(self, message: str, code: str = "", *, timeout: float = TIMEOUT_S) -> None:
-        """Ends it with an error, which its subscribers are told."""
+        """Ends it with an error, which its subscribers receive."""
         self._finish(StreamError("", message, code), timeout)
 
     def _finish(self, error: StreamError | None, timeout: float) -> None:
@@ -178,7 +178,7 @@ class PublishedStream:
     ) -> None:
         if error is None:
             self.end()
-        elif not self._stream.ended:  # an exception goes on; a user that is stopped has no time to wait
+        elif not self._stream.ended:  # an exception propagates; a user that is stopped has no time to wait
             self._end(_GIVEN_UP if isinstance(error, Exception) else None)
 
     def _require_open(self) -> None:
@@ -187,7 +187,7 @@ class PublishedStream:
             raise LocalProtocolError("the stream has been ended: start another one")
 
     def _tell_failure(self) -> None:
-        """Raises why it did not end as it should have, once: it is counted already."""
+        """Raises why it failed, once: it is counted already."""
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure
@@ -202,7 +202,7 @@ class PublishedStream:
     # -- for the link, in the hub ------------------------------------------------------------
 
     def answered(self, change: StreamChange, answer: StreamAck | StreamNack | StreamClosed, arrival_ns: int) -> None:
-        """The service says something of it."""
+        """The service has answered about the stream."""
         while len(self._sendings) > self._stream.outstanding:
             self._sendings.popleft()
         if isinstance(answer, StreamNack):
@@ -226,13 +226,13 @@ class PublishedStream:
         self._close(self._failed(metric, ack_label(name, metric), sentence, _ADVICE))
 
     def lost(self, lost: ConnectionLost) -> None:
-        """Its connection is gone for good, and it with it. The loss itself is told to the next call."""
+        """Its connection is gone for good, and with it the stream. The next call raises the loss itself."""
         metric = "stream_end" if self._stream.accepted else "stream_start"
         what = UNANSWERED["connection_lost"][0]
         self._close(self._failed(metric, f"{metric}_connection_lost", f"{what}: {lost.message}"))
 
     def pump(self) -> None:
-        """Sends what the connection takes of what can be sent."""
+        """Sends what can be sent, as far as the connection accepts it."""
         link = self._link
         if not link.passable.is_set() or not link.up:
             return
@@ -244,7 +244,7 @@ class PublishedStream:
             self._context.recorder.count("fragments_replayed", replayed)
 
     def beat(self, at_ns: int) -> None:
-        """What time makes due: keepalives, and fragments to be sent again."""
+        """Does what is due by time: keepalives, and fragments to be sent again."""
         keepalive = self._stream.beat(at_ns)
         if keepalive is not None and self._link.up:
             self._link.send(keepalive, self._context.codec.opcode)
@@ -255,7 +255,7 @@ class PublishedStream:
     # -- what is counted ------------------------------------------------------------
 
     def _close(self, failure: Finding | None) -> None:
-        """It is over. `failure`: what the task is told."""
+        """It is over. `failure`: what the task gets."""
         left = len(self._sendings) - self._stream.never_sent
         for place, sending in enumerate(self._sendings):
             if place < left:

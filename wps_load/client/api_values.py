@@ -1,6 +1,6 @@
-"""What a locustfile gives to a `WebPubSubClient`, judged before anything is sent.
+"""Values that a locustfile passes to a `WebPubSubClient`, checked before anything is sent.
 
-A wrong value would come back as the service's refusal (1007, 401, `BadRequest`) and be counted as its failure.
+The service would refuse a wrong value (1007, 401, `BadRequest`), and that would count as its failure.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ MAX_MESSAGE_BYTES: Final = 1024 * 1024
 def json_text(data: object) -> str:
     """`data` as JSON text. Raises WrongType, WrongValue."""
     if data is None:
-        raise WrongType("data is None; the service takes no null: send {} or a text")
+        raise WrongType("data is None; the service accepts no null: send {} or a text")
     try:
         written = orjson.dumps(data)
     except orjson.JSONEncodeError as error:
-        raise WrongType(f"data of type {type(data).__name__} is no str, no bytes and no JSON: {error}") from None
+        raise WrongType(f"data of type {type(data).__name__} is not str, bytes or JSON: {error}") from None
     if b"null" in written:  # what orjson writes for NaN
         _refuse_non_finite(data)
     return written.decode()
 
 
 def rest_body(data: object) -> tuple[DataType, bytes]:
-    """`data` as a REST call sends it: str as text, bytes as binary, anything else as JSON.
+    """`data` in a REST call's form: str as text, bytes as binary, anything else as JSON.
 
     Raises WrongType, WrongValue.
     """
@@ -53,7 +53,7 @@ def utf8_text(data: str) -> str:
 
 
 def within_limit(payload: bytes) -> bytes:
-    """A message as it goes on the wire. Raises WrongValue."""
+    """Checks a message as it goes on the wire. Raises WrongValue."""
     if len(payload) > MAX_MESSAGE_BYTES:
         raise WrongValue(
             f"data makes a message of {len(payload):,} bytes, base64 and envelope included; "
@@ -63,12 +63,12 @@ def within_limit(payload: bytes) -> bytes:
 
 
 def seconds(timeout: object) -> float:
-    """A time limit. Raises WrongType, WrongValue."""
+    """Checks a time limit. Raises WrongType, WrongValue."""
     return at_least(timeout, 0, "timeout")
 
 
 def at_least(value: object, least: float, name: str) -> float:
-    """A number of seconds that is not too small. Raises WrongType, WrongValue."""
+    """Checks a number of seconds with a minimum. Raises WrongType, WrongValue."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise WrongType(f"{name} is of type {type(value).__name__}; needed are seconds")
     if not value >= least or math.isinf(value):
@@ -84,15 +84,15 @@ def function(callback: Callback) -> Callback:
 
 
 def deadline(timeout: object) -> int | None:
-    """When a time limit that begins now is over; None: there is none. Raises WrongType, WrongValue."""
+    """The instant at which a time limit that begins now ends; None: no limit. Raises WrongType, WrongValue."""
     return None if timeout is None else now_ns() + int(seconds(timeout) * NS_PER_S)
 
 
 def _refuse_non_finite(data: object) -> None:
-    """Of JSON's values, as orjson has written them without complaint: their depth is bounded."""
+    """Refuses NaN and infinity in JSON values that orjson has accepted: their depth is limited."""
     if isinstance(data, float):
         if not math.isfinite(data):
-            raise WrongValue(f"data contains {data}, which JSON cannot say")
+            raise WrongValue(f"data contains {data}, which JSON cannot express")
     elif isinstance(data, Mapping):
         for value in data.values():
             _refuse_non_finite(value)

@@ -31,7 +31,7 @@ PERMISSIONS = ("joinLeaveGroup", "sendToGroup")
 
 
 class AppServerClient:
-    """One user's. `rest`: the app server's connections to the service, which its users in this process share."""
+    """One user's client. `rest`: the app server's connections to the service, which its users in this process share."""
 
     def __init__(self, context: PopulationContext, rest: RestSender) -> None:
         self._context = context
@@ -44,23 +44,23 @@ class AppServerClient:
     def send_to_all(self, data: Any, *, measured: bool = False) -> None:
         """To every connection of the hub: str as text, bytes as binary, anything else as JSON.
 
-        `measured`: the message carries a stamp, and is accounted for at all of the run's clients that it is for, as
+        `measured`: the message carries a stamp, and is accounted for at all of the run's clients that should get it, as
         `WebPubSubClient.send_to_group` does it.
         """
         self._publish("all", "", data, measured, self._rest.send_to_all)
 
     def send_to_group(self, group: str, data: Any, *, measured: bool = False) -> None:
-        """As `send_to_all`."""
+        """As `send_to_all`, to the members of one group."""
         names.group_name(group)
         self._publish("group", group, data, measured, partial(self._rest.send_to_group, group))
 
     def send_to_user(self, user_id: str, data: Any, *, measured: bool = False) -> None:
-        """As `send_to_all`."""
+        """As `send_to_all`, to the connections of one user."""
         _name(user_id, "user_id")
         self._publish("user", user_id, data, measured, partial(self._rest.send_to_user, user_id))
 
     def send_to_connection(self, connection_id: str, data: Any, *, measured: bool = False) -> None:
-        """As `send_to_all`."""
+        """As `send_to_all`, to one connection."""
         _name(connection_id, "connection_id")
         send = partial(self._rest.send_to_connection, connection_id)
         self._publish("connection", connection_id, data, measured, send)
@@ -96,7 +96,7 @@ class AppServerClient:
     # -- groups ----------------------------------------------------------------------------------------------
 
     def add_connection_to_group(self, group: str, connection_id: str) -> None:
-        """Raises Finding `rest_404` where there is no such connection."""
+        """Adds a connection to a group. Raises Finding `rest_404` if there is no such connection."""
         names.group_name(group)
         _name(connection_id, "connection_id")
         self._manage(lambda: self._manager.add_connection(group, connection_id))
@@ -107,7 +107,7 @@ class AppServerClient:
         self._manage(lambda: self._manager.remove_connection(group, connection_id))
 
     def add_user_to_group(self, group: str, user_id: str) -> None:
-        """All connections of a user. Raises Finding `rest_404` where there is no such user."""
+        """Adds all connections of a user to a group. Raises Finding `rest_404` if there is no such user."""
         names.group_name(group)
         _name(user_id, "user_id")
         self._manage(lambda: self._manager.add_user(group, user_id))
@@ -139,17 +139,17 @@ class AppServerClient:
         return self._manage(lambda: self._manager.connection_exists(connection_id))
 
     def user_exists(self, user_id: str) -> bool:
-        """The user has a connection."""
+        """Whether the user has a connection."""
         _name(user_id, "user_id")
         return self._manage(lambda: self._manager.user_exists(user_id))
 
     def group_exists(self, group: str) -> bool:
-        """The group has a member."""
+        """Whether the group has a member."""
         names.group_name(group)
         return self._manage(lambda: self._manager.group_exists(group))
 
     def close_connection(self, connection_id: str, reason: str = "") -> None:
-        """What the service closes is a dropped connection to a client that did not ask for it."""
+        """Closes a connection. For a client that did not expect it, this is a dropped connection."""
         _name(connection_id, "connection_id")
         names.text(reason, "reason")
         self._manage(lambda: self._manager.close_connection(connection_id, reason))
@@ -162,7 +162,7 @@ class AppServerClient:
         groups: Iterable[str] = (),
         lifetime_s: int | None = None,
     ) -> str:
-        """A Client URL with a token, signed here as a negotiate endpoint does it: no request. It is a secret.
+        """A Client URL with a token, signed here as a negotiate endpoint does it, without a request. It is a secret.
 
         `lifetime_s` None: that of `--wps-token-lifetime`. Raises LocalProtocolError for a target without a key.
         """
@@ -194,7 +194,7 @@ class AppServerClient:
         return answer
 
     def _counted(self, metric: str, call: Callable[[], R]) -> R:
-        """Its failure is counted, and logged once of its kind."""
+        """Makes a call, whose failure is counted, and logged once of its kind."""
         try:
             return call()
         except Finding as failure:
@@ -203,16 +203,16 @@ class AppServerClient:
 
 
 def make_sender(context: PopulationContext) -> RestSender:
-    """For the app servers of a population."""
+    """The REST sender for the app servers of a population."""
     config = context.run.config
     access = rest_access(config.target)
-    assert access is not None, "the options' judge asks for a key"
+    assert access is not None, "the rules of the options demand a key"
     limit_s = config.answer_timeout_ns / NS_PER_S
     return RestSender(access, context.settings.hub, context.run.network, timeout_s=limit_s)
 
 
 def _name(value: object, argument: str) -> None:
-    """An id that the service knows, or does not. Raises WrongType, WrongValue."""
+    """Checks an id that the service may or may not know. Raises WrongType, WrongValue."""
     if not names.text(value, argument).strip():
         raise WrongValue(f"{argument} is {value!r}; expected a text that is not empty")
 

@@ -1,8 +1,8 @@
-"""Attempts to connect that are under way: what a run must not forget when it ends before they do.
+"""Attempts to connect that are under way, which must not be forgotten if the run ends before they do.
 
-An attempt that fails slowly would count, and one that never ends would not: the worst service would look best. So it is
-given up at `--wps-connect-timeout`, or when the run ends, and is a failure with a label. How long it had waited is kept
-in `connect_waited`, behind everything that succeeded in the percentiles of `connect`.
+Otherwise an attempt that fails slowly would count, and one that never ends would not: the worst service would look
+best. So an attempt is given up at `--wps-connect-timeout`, or when the run ends, and is a failure with a label. How
+long it had waited is kept in `connect_waited`, which comes after all successes in the percentiles of `connect`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.measure.recorder import Recorder
 
 PATIENCE_NS = NS_PER_S
-"""An attempt that the end of the run finds younger than this is waited for, as messages in flight are."""
+"""At the end of the run, attempts younger than this are waited for, as messages in flight are."""
 UNFINISHED = "connect_unfinished"
 TIME_LIMITS = frozenset(
     {"connect_timeout", "connect_timeout_snat", "upgrade_timeout", "connected_timeout", "negotiate_timeout"}
@@ -20,7 +20,7 @@ TIME_LIMITS = frozenset(
 
 
 class Attempts:
-    """Of one process. `who` is any object of its own."""
+    """The attempts of one process. `who` is any object of the caller's."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
@@ -34,11 +34,11 @@ class Attempts:
         self._due[who] = due_ns
 
     def end(self, who: object) -> None:
-        """It has succeeded or failed, or its user was stopped. Again: does nothing."""
+        """It has succeeded or failed, or its user was stopped. A second call does nothing."""
         self._due.pop(who, None)
 
     def gave_up(self, who: object) -> None:
-        """Our own time limit has ended it: how long it would have taken nobody knows, but at least so long."""
+        """Our own time limit has ended it: its true length is unknown, but at least this long."""
         due_ns = self._due.pop(who, None)
         if due_ns is not None:
             self._recorder.buffer("connect_waited").append(now_ns() - due_ns)
@@ -49,7 +49,7 @@ class Attempts:
         return any(young_ns < due_ns < end_ns for due_ns in self._due.values())
 
     def abandon(self, end_ns: int) -> int:
-        """The run is over: those due before `end_ns` have failed. Returns how many there were."""
+        """The run is over: attempts due before `end_ns` have failed. Returns their number."""
         found = [who for who, due_ns in self._due.items() if due_ns < end_ns]
         for who in found:
             self.gave_up(who)

@@ -1,4 +1,4 @@
-"""Who is the audience of a stream: from its number alone, as every role is a function of its index."""
+"""The audience of a stream, from its number alone, because every role is a function of its index."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wps_load.workload.standing import standings
 
 
 class Audiences:
-    """`mixture`: who belongs to which population. Roles are worked out once each, when they are requested."""
+    """`mixture`: who belongs to which population. Each role is computed once, on demand."""
 
     def __init__(self, config: RunConfig, run_id: str, mixture: Mixture) -> None:
         self._config = config
@@ -21,14 +21,14 @@ class Audiences:
         self._mixture = mixture
         self.standings = standings(config.populations, mixture.counts)
         self._most = list(mixture.counts)
-        """How many users each population has had at most."""
+        """The most users that each population has had."""
         self._publishes_to: dict[int, tuple[int | None, bool]] = {}
         self._hears: dict[int, frozenset[int]] = {}
 
     def entitled(self, index: int, stream: int) -> bool:
-        """Whether what is sent on `stream` may reach the user `index`. True where the stream is nobody's we know of."""
+        """Whether messages on `stream` may reach the user `index`. True if the stream belongs to nobody we know."""
         if stream >= TASKS:
-            return True  # what a task's client is entitled to, it knows itself
+            return True  # a task's client knows its own entitlements
         sender = population_of_stream(stream)
         if sender is not None:
             everybody = self.standings[sender].everybody if sender < len(self.standings) else None
@@ -43,8 +43,8 @@ class Audiences:
     def came(self, indices: Iterable[int]) -> set[int]:
         """Users of the run have come, here or elsewhere.
 
-        Returns the populations that listen to those that are larger now than they ever were: their members' roles
-        are to be requested again.
+        Returns the populations that listen to those that are larger now than ever before: their members' roles must be
+        computed again.
         """
         larger = set()
         for index in indices:
@@ -89,7 +89,7 @@ class Audiences:
         return found
 
     def _published_by(self, index: int) -> tuple[int | None, bool]:
-        """The audience that a user publishes to, and whether it wants no copy of its own."""
+        """The audience to which a user publishes, and whether it gets no copy of its own."""
         found = self._publishes_to.get(index)
         if found is None:
             part = self.role_of(index)

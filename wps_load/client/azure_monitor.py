@@ -1,9 +1,9 @@
 """Azure Monitor's metrics of a resource for the time of a run, by its REST API.
 
-The answers are what `az monitor metrics list` prints, so they are read as its files are. azure-monitor-query is not
-used: from its version 2 on it has no metrics any more, and its successor needs the region of the resource as well.
-Source: "Metrics - List" of the Azure Monitor REST API, api-version 2023-10-01; "Supported metrics for
-Microsoft.SignalRService/WebPubSub". Not seen on Azure.
+The answers are in the form that `az monitor metrics list` prints, so they are read as its files are.
+azure-monitor-query is not used: from its version 2 on it has no metrics any more, and its successor needs the region of
+the resource as well. Source: "Metrics - List" of the Azure Monitor REST API, api-version 2023-10-01; "Supported metrics
+for Microsoft.SignalRService/WebPubSub". Not yet tried on Azure.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from wps_load.urls import Url
 
 API_VERSION: Final = "2023-10-01"
 MANAGER: Final = "AZURE_RESOURCE_MANAGER_URL"
-"""A variable: where Azure Resource Manager is, in clouds that are not known here."""
+"""The variable with the address of Azure Resource Manager in clouds that are unknown here."""
 _CLOUDS: Final = {
     "chinacloudapi.cn": "https://management.chinacloudapi.cn",
     "partner.microsoftonline.cn": "https://management.chinacloudapi.cn",
@@ -43,7 +43,7 @@ QUERIES: Final[tuple[Mapping[str, str], ...]] = (
         "$filter": "ConnectionCloseCategory eq '*'",
     },
 )
-"""One for each set of metrics that have an aggregate, or a dimension, in common."""
+"""One request for each set of metrics that share an aggregate, or a dimension."""
 _TIMEOUT_S: Final = 30.0
 _ADVICE: Final = {
     401: "check tenant and cloud of the credential (--wps-authority)",
@@ -54,7 +54,7 @@ _ADVICE: Final = {
 
 
 class MonitorFailure(Finding):
-    """The metrics are not to be had, and why in one sentence."""
+    """Why the metrics are not available, in one sentence."""
 
 
 def metrics_of(
@@ -64,7 +64,7 @@ def metrics_of(
     network: Network,
     tokens: EntraTokens | None = None,
 ) -> list[Any]:
-    """The JSON documents. In the caller's greenlet. Raises MonitorFailure, ConnectFailure or ConfigError."""
+    """The JSON documents, fetched in the caller's greenlet. Raises MonitorFailure, ConnectFailure or ConfigError."""
     manager = manager_of(resource.identity.authority, os.environ)
     identity = Identity(resource.identity.credential, f"{manager}/.default", resource.identity.authority)
     client = HttpClient(Url.parse(manager), network.straight, prefix="monitor", timeout_s=_TIMEOUT_S)
@@ -85,7 +85,7 @@ def manager_of(authority: str | None, environ: Mapping[str, str]) -> str:
 
 
 def _targets(resource: str, started_at: datetime, duration_s: float) -> list[str]:
-    """Whole minutes around the run: a point stands for the minute that begins at its stamp."""
+    """Whole minutes around the run: a point covers the minute that begins at its timestamp."""
     begin = started_at.astimezone(UTC).replace(second=0, microsecond=0)
     end = (started_at + timedelta(seconds=duration_s + 60)).astimezone(UTC).replace(second=0, microsecond=0)
     span = f"{begin:%Y-%m-%dT%H:%M:%SZ}/{end:%Y-%m-%dT%H:%M:%SZ}"
@@ -111,4 +111,4 @@ def _document(client: HttpClient, target: str, headers: Mapping[str, str]) -> An
     try:
         return orjson.loads(bytes(response.body))
     except ValueError:
-        raise MonitorFailure("monitor_invalid", "Azure Monitor's answer is no JSON", "try again") from None
+        raise MonitorFailure("monitor_invalid", "Azure Monitor's answer is not JSON", "try again") from None

@@ -1,4 +1,4 @@
-"""Waits before another attempt to connect, which the coordinator may end for all who wait."""
+"""Waits before another attempt to connect, which the coordinator may end for all at once."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from gevent.event import Event
 
 
 class BackOffs:
-    """Of one process."""
+    """The back-offs of one process."""
 
     def __init__(self) -> None:
         self._end = Event()
 
     def wait(self, seconds: float) -> bool:
-        """Waits in the caller's greenlet. True: it was ended early, the reason to wait is gone."""
+        """Waits in the caller's greenlet. True: it was ended early, because the reason to wait is gone."""
         return bool(self._end.wait(seconds))
 
     def end(self) -> None:
-        """Those who wait now go on; whoever waits after this waits."""
+        """Ends all present waits; later ones are not affected."""
         ended, self._end = self._end, Event()
         ended.set()

@@ -1,4 +1,4 @@
-"""What depends on who has published a message, in a population that hears several: found once for each stream."""
+"""Values that depend on who has published a message, in a population that hears several: looked up once per stream."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ T = TypeVar("T")
 
 
 class ByStream(dict[int, T]):
-    """Stream -> what belongs to its sender's population.
+    """Stream -> the value of its sender's population.
 
-    `sender_of(stream)`: the population's number. `otherwise`: for those that nobody is known to hear.
+    `sender_of(stream)`: the population's number. `otherwise`: for streams that nobody here is known to hear.
     """
 
     def __init__(self, sender_of: Callable[[int], int], of_senders: Mapping[int, T], otherwise: T) -> None:
@@ -29,8 +29,10 @@ class ByStream(dict[int, T]):
 
 
 class Heard:
-    """What the members of a population are sent. `endings`: what texts among it end in, as it stands on the wire.
-    `usual_length`: of all messages' data; -1 where they differ.
+    """What the members of a population receive.
+
+    `endings`: what its texts end with, as they are on the wire. `usual_length`: of all messages' data; -1 if they
+    differ.
     """
 
     __slots__ = ("_only", "_plans", "endings", "usual_length")
@@ -58,5 +60,5 @@ class Heard:
         return cls(ByStream(sender_of, plans, first), None if others else first, tuple(endings))
 
     def intact(self, stream: int, seq: int, data: object) -> bool:
-        """Whether data that came as message `seq` of `stream` are what was sent, but for the stamp."""
+        """Whether data that came as message `seq` of `stream` are what was sent, apart from the stamp."""
         return (self._only or self._plans[stream]).intact(stream, seq, data)

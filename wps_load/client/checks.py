@@ -1,4 +1,4 @@
-"""What a check of `doctor` is, and the checks that need no network: pure functions of what they judge."""
+"""The checks of `doctor`, and those that need no network: pure functions of what they judge."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Level(StrEnum):
 class Check:
     """One result: what was found, and what to do about it if it did not pass.
 
-    `label`: the label of a failure; `way`: in a mix, which of several paths to the target it is about.
+    `label`: the label of a failure; `way`: in a mix, the path to the target that it is about.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Check:
 
 
 def exit_code(checks: Iterable[Check]) -> ExitCode:
-    """1 if a check failed; warnings and what was skipped don't count."""
+    """1 if a check failed; warnings and skipped checks do not count."""
     failed = any(check.level is Level.FAIL for check in checks)
     return ExitCode.REQUEST_FAILURES if failed else ExitCode.PASSED
 
@@ -62,7 +62,7 @@ def skipped(name: str, why: str) -> Check:
 
 
 def open_files(hard_limit: int, users: int | None, processes: int) -> Check:
-    """Each connection is a descriptor of its worker; a run raises the soft limit to the hard one by itself."""
+    """Each connection is a descriptor of its worker; a run raises the soft limit to the hard one itself."""
     name, room = "open files", max(0, hard_limit - RESERVED_FILES)
     if users is None:
         return Check(
@@ -81,10 +81,10 @@ def open_files(hard_limit: int, users: int | None, processes: int) -> Check:
 def local_ports(
     range_: tuple[int, int] | None, users: int | None, addresses: int, reopened_per_s: float = 0.0
 ) -> Check:
-    """`addresses`: of the target, times those that connections come from.
+    """`addresses`: of the target, multiplied by those that connections come from.
 
-    A connection takes a local port of its own for each pair; a closed one holds its port for a minute where this
-    side closed it (TIME_WAIT).
+    A connection needs a local port of its own for each such pair; a closed one keeps its port for a minute if this side
+    closed it (TIME_WAIT).
     """
     name = "local ports"
     if range_ is None:
@@ -103,7 +103,7 @@ def local_ports(
 
 
 def processors(cpus: int, processes: int, load_average: float, *, emulator: bool) -> Check:
-    """Workers want a core each, and the embedded emulator another one."""
+    """Workers need a core each, and the embedded emulator one more."""
     name = "processors"
     busy = processes + (1 if emulator else 0)
     found = f"{cpus} for {counted(processes, 'process')}"
@@ -150,7 +150,10 @@ def clock(offset_s: float | None) -> Check:
 
 
 def certificate(expires_s: int | None, now_s: int, protocol: str, *, verified: bool) -> Check:
-    """Of a handshake that worked. `expires_s`: seconds since the epoch; None: not known, as it was not verified."""
+    """Judges a successful handshake.
+
+    `expires_s`: seconds since the epoch; None: unknown, because it was not verified.
+    """
     name = "TLS"
     if not verified or expires_s is None:
         return Check(name, Level.WARN, f"{protocol}; the certificate is not verified", "leave out --wps-insecure")
@@ -171,14 +174,14 @@ def token(
     run_s: float | None,
     minted: bool,
 ) -> Check:
-    """The Client URL's token: does it open this path, long enough, with the roles that the scenario needs?
+    """Whether the Client URL's token opens this path, for long enough, with the roles that the scenario needs.
 
-    `path`: the URL's. `run_s`: how long the run lasts, if known. Only claims are read, signatures
-    are the service's business.
+    `path`: the URL's. `run_s`: the length of the run, if known. Only claims are read: signatures are the service's
+    business.
     """
     name = "token"
     if claims is None:
-        return Check(name, Level.FAIL, "the URL's access_token is no JWT", "ask for a new Client URL")
+        return Check(name, Level.FAIL, "the URL's access_token is not a JWT", "ask for a new Client URL")
     fault = _token_fault(claims, path, now_s, run_s, minted)
     if fault is not None:
         return fault
@@ -196,9 +199,9 @@ def roles_of(claims: Mapping[str, Any]) -> tuple[str, ...]:
 def lacking_roles(
     roles: Sequence[str], scenario: str, protocol: str, *, minted: bool, listens: bool = False
 ) -> Check | None:
-    """None: these roles are enough for the scenario.
+    """The missing roles; None: these roles are enough for the scenario.
 
-    `listens`: its users join the groups of others; those of a raw client stand in its token.
+    `listens`: its users join the groups of others; a raw client's groups are in its token.
     """
     joins = [_JOIN] if listens and TRAITS[protocol].enveloped else []
     needed = dict.fromkeys((*default_roles(scenario, protocol), *joins))
@@ -240,5 +243,5 @@ def _texts(value: Any) -> tuple[str, ...]:
 
 
 def _grants(roles: Sequence[str], needed: str) -> bool:
-    """A role for single groups or patterns may be enough for the groups that are meant: the echo check decides."""
+    """Whether a role for single groups or patterns might be enough for the groups in use: the echo check decides."""
     return any(role == needed or role.startswith((f"{needed}.", f"{needed}s.")) for role in roles)

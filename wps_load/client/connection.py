@@ -1,8 +1,7 @@
 """One WebSocket connection after its upgrade: non-blocking I/O, called back in gevent's hub (RFC 6455).
 
-No greenlet waits here: the hub calls `_on_readable`, which reads what is there, takes the time **before**
-decoding, and calls the owner for each message. A callback must not block, and none lets an exception into the
-hub.
+No greenlet waits here: the hub calls `_on_readable`, which reads what is there, takes the time **before** decoding, and
+calls the owner for each message. A callback must not block, and no exception reaches the hub.
 
     OPEN -> CLOSING (we sent a close frame) -> LINGERING (both sides are done; the server closes TCP first) ->
     CLOSED
@@ -41,11 +40,11 @@ from wps_load.protocol.frames import (
 OnMessage = Callable[[int, bytes, int], None]
 """(opcode, payload, arrival_ns): one text or binary message, whole."""
 OnClose = Callable[[ConnectionLost, bool], None]
-"""(how it ended and by whom, whether we asked for it). What our own code found wrong is the `__cause__`."""
+"""(how it ended and by whom, whether we requested it). An error of our own code is the `__cause__`."""
 
 _READ: Final = 1  # libev's EV_READ
 _CHUNK_BYTES: Final = 64 * 1024
-"""Read in one callback, at most: some 400 small messages, so that no connection holds up the others for long."""
+"""The most that one callback reads: some 400 small messages, so that no connection delays the others for long."""
 _LINGER_S: Final = 2.0
 _SILENCE_S: Final = 60.0
 """How long a silent cut keeps its descriptor: longer than the service keeps a connection's state for recovery."""
@@ -75,12 +74,12 @@ class Cut(StrEnum):
 
 
 def log_bug(bug: Exception) -> None:
-    """What happens to an exception of a callback, unless the owner wants it otherwise: logged, with its traceback."""
+    """Logs an exception of a callback with its traceback; the default for owners without a handler."""
     _log.error("a callback of a connection failed: this is a bug of wps-load", exc_info=bug)
 
 
 class Connection:
-    """One established connection. Make it with what `dial` gave, then `start` it.
+    """One established connection. Make it from the result of `dial`, then `start` it.
 
     `on_message` and `on_writable` are called in the hub; `on_close` exactly once, in the hub or from `cut`. For the
     frame that is `predicted`, its `came` is called instead of `on_message`. A RemoteProtocolError raised by
@@ -156,7 +155,7 @@ class Connection:
 
     @property
     def open(self) -> bool:
-        """Messages may be sent."""
+        """Whether messages may be sent."""
         return self._state is _State.OPEN
 
     @property
@@ -165,24 +164,24 @@ class Connection:
 
     @property
     def unsent_frames(self) -> int:
-        """Of the frames that `send` accepted, those that have not left completely; final in `on_close`."""
+        """The frames that `send` accepted and that have not left completely; final in `on_close`."""
         return self.outbox.unsent_frames
 
     def start(self, leftover: bytes, arrival_ns: int) -> None:
         """Begins to read.
 
-        `leftover` came with the upgrade's answer, at `arrival_ns`; `on_message` may be called
-        for it before this returns.
+        `leftover` came with the upgrade's answer, at `arrival_ns`; `on_message` may be called for it before this
+        returns.
         """
         if leftover:
             self._take(leftover, arrival_ns)
         self._watch()
 
     def close(self, code: int = 1000, reason: str = "") -> None:
-        """Starts the close handshake, behind what is kept for sending.
+        """Starts the close handshake, after the frames that are still to be sent.
 
-        Messages still arrive until the peer answers, for the time limit at most. No effect if the
-        connection is ending already.
+        Messages still arrive until the peer answers, within the time limit. No effect if the connection is ending
+        already.
         """
         if self._state is not _State.OPEN:
             return
@@ -192,7 +191,7 @@ class Connection:
         self._timer.start(self._close_timeout_s, self._on_no_answer)
 
     def cut(self, kind: Cut, lost: ConnectionLost | None = None) -> None:
-        """Breaks the connection; calls `on_close`, if still due (`CLOSE`: later). `lost`: why, if not our wish."""
+        """Breaks the connection and calls `on_close` once (`CLOSE`: later). `lost`: why, if it is not our wish."""
         if kind is Cut.CLOSE:
             self.close()
             return
@@ -209,7 +208,7 @@ class Connection:
         self._report(lost or ConnectionLost(1006))
 
     def release(self) -> None:
-        """Gives the descriptor back, also that of a silent cut. `on_close` is not called."""
+        """Frees the descriptor, even that of a silent cut. `on_close` is not called."""
         self._state = _CLOSED
         self._stop_io()
         self._timer.stop()
@@ -218,7 +217,7 @@ class Connection:
             self._sock = None
 
     def limit_reading(self, bytes_per_s: float) -> None:
-        """Reads slowly: a small piece, then a pause. The kernel's buffer is made small too, or it would hide it."""
+        """Reads slowly: a small piece, then a pause. The kernel's buffer, which would hide that, is made small."""
         self._read_rate = bytes_per_s
         self._chunk_bytes = max(1, min(_CHUNK_BYTES, int(bytes_per_s / _SLOWEST_CHUNKS_PER_S)))
         if self._sock is not None:
@@ -230,7 +229,7 @@ class Connection:
         if self._state is _CLOSED:
             return
         self._watcher.start(self._on_readable)
-        if self._secure:  # TLS may hold decrypted bytes that no descriptor tells of: read once before waiting
+        if self._secure:  # TLS may hold decrypted bytes that no descriptor reports: read once before waiting
             self._loop.run_callback(self._read_unless_stopped)
 
     def _read_unless_stopped(self) -> None:
@@ -238,7 +237,7 @@ class Connection:
             self._on_readable()
 
     def _on_readable(self) -> None:
-        recv = self._recv  # a slot's function goes by a local name first: CPython calls it at half the cost
+        recv = self._recv  # a function in a slot gets a local name first: CPython then calls it at half the cost
         try:
             data = recv(self._chunk_bytes)
         except OSError as error:
@@ -277,7 +276,7 @@ class Connection:
     def _on_read_error(self, error: OSError) -> None:
         if isinstance(error, BlockingIOError | ssl.SSLWantReadError):
             return
-        if isinstance(error, ssl.SSLWantWriteError):  # TLS must say something first, and the way out is full
+        if isinstance(error, ssl.SSLWantWriteError):  # TLS must send something first, and the socket is full
             self._rest(_RETRY_S)
             return
         self._lost(broken_by(error))
@@ -289,7 +288,7 @@ class Connection:
         self._read_timer.start(seconds, self._rested)
 
     def _rested(self) -> None:
-        """A reset ends a slow reader at once, as poll() would tell it, whatever it still has to read."""
+        """A reset ends a slow reader at once, as poll() would report it, whatever it still has to read."""
         broken = self._sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) if self._sock is not None else 0
         if broken:
             self._lost(broken_by(OSError(broken, os.strerror(broken))))
@@ -308,16 +307,16 @@ class Connection:
     # -- endings ---------------------------------------------------------------------------------------------
 
     def _fail(self, close_code: int, cause: Exception) -> None:
-        """The peer broke the protocol, or our own callback failed: says so (RFC 6455 section 7.1.7)."""
+        """The peer broke the protocol, or our own callback failed: closes with the code (RFC 6455 section 7.1.7)."""
         if self._state >= _State.LINGERING:
             return
         lost = ended_by_us(close_code, cause)
         self._end(lost, encode_close(close_code, lost.reason))
 
     def _end(self, lost: ConnectionLost, close_payload: bytes) -> None:
-        """Nothing more will come or go: answers, reports, and leaves the closing of TCP to the server for a while.
+        """Nothing more comes or goes: answers, reports, and leaves the closing of TCP to the server for a while.
 
-        That is what section 7.1.1 asks for, and it also spares this machine's ports.
+        Section 7.1.1 demands that, and it also spares this machine's ports.
         """
         if self._state >= _State.LINGERING:
             return
@@ -342,7 +341,7 @@ class Connection:
         self._lost("the peer did not answer our close frame")
 
     def _on_broken(self) -> None:
-        """A write failed. What the peer sent before may still be there, a close frame with its reason among it."""
+        """A write failed. What the peer sent before may still be readable, including a close frame with its reason."""
         for _ in range(64):
             if self._state >= _State.LINGERING:
                 break
@@ -361,7 +360,7 @@ class Connection:
             self._on_close(lost, self._asked)
         except Exception as bug:
             self._on_bug(bug)
-        self._on_message = lambda *_: None  # the owner holds us: no cycle for the garbage collector
+        self._on_message = lambda *_: None  # the owner refers to us: avoid a cycle for the garbage collector
         self._on_close = lambda *_: None
 
     # -- housekeeping ----------------------------------------------------------------------------------------
@@ -393,5 +392,5 @@ def _control(opcode: int, payload: bytes) -> bytes:
 
 
 def _nothing(data: bytes) -> list[tuple[int, bytes]]:
-    """Takes the place of the reader when nobody wants to know any more."""
+    """Replaces the reader when nobody needs it any more."""
     return []

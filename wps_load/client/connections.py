@@ -29,7 +29,7 @@ class SentBytes(Protocol):
 
 
 class OpenConnection(Protocol):
-    """As much of a `Connection` as it takes to count and to watch it."""
+    """The part of a `Connection` that counting and watching need."""
 
     @property
     def outbox(self) -> SentBytes: ...
@@ -59,15 +59,18 @@ class OpenLink(Protocol):
 
 
 class Streaming(Protocol):
-    """A connection of a task's that publishes streams."""
+    """A task's connection that publishes streams."""
 
     def beat(self, at_ns: int) -> None:
-        """What time makes due in them."""
+        """Does what is due by time in its streams."""
         ...
 
 
 class Traffic(NamedTuple):
-    """Headers of frames included, the upgrade not. `stalls`, `stalled_ns`: how often and long peers read nothing."""
+    """Bytes include frame headers, but not the upgrade.
+
+    `stalls`, `stalled_ns`: how often and long peers read nothing.
+    """
 
     bytes_sent: int = 0
     bytes_received: int = 0
@@ -79,9 +82,9 @@ class Traffic(NamedTuple):
 
 
 class Connections:
-    """Whoever has a connection tells what becomes of it. Everything runs in the hub.
+    """Every client reports here what happens to its connection. Everything runs in the hub.
 
-    `open_links`: read it, do not change it. `open_time`: of the connections that are open, planned gaps bridged;
+    `open_links` is read-only for others. `open_time`: the integral of open connections, with planned gaps bridged;
     `wanted_time`: of those that tasks of a locustfile want.
     """
 
@@ -89,9 +92,9 @@ class Connections:
         self.context = context
         self.open_links: set[OpenLink] = set()
         self._outsiders: set[OpenLink] = set()
-        """Of the open ones, those that are not in all of their groups."""
+        """Open connections that are not in all of their groups."""
         self.streaming: set[Streaming] = set()
-        """Those of tasks that publish streams. Whoever begins one adds itself."""
+        """Tasks' connections that publish streams; each adds itself."""
         self.open_time = OpenTime()
         self.wanted_time = OpenTime()
         self.attempts = Attempts(context.recorder)
@@ -100,7 +103,7 @@ class Connections:
     # -- how they come ---------------------------------------------------------------------------------------
 
     def connected(self, link: OpenLink | None, took_ns: int, *, again: bool, gap_ns: int | None = None) -> None:
-        """An attempt has succeeded. `link` None: it has ended again already. `gap_ns`: as of `opened`."""
+        """An attempt has succeeded. `link` None: it has already ended again. `gap_ns`: as in `opened`."""
         recorder = self.context.recorder
         recorder.buffer("connect").append(took_ns)
         recorder.count("connections_opened")
@@ -119,8 +122,8 @@ class Connections:
     def opened(self, link: OpenLink, gap_ns: int | None = None) -> None:
         """Counts a new connection, and how long its user was without one.
 
-        `gap_ns`: when the scenario itself ended the one before, if this came of the first
-        attempt: the gap counts as open.
+        `gap_ns`: when the scenario itself ended the previous connection, if this is the first attempt since: the gap
+        counts as open.
         """
         if link not in self.open_links:
             at_ns = now_ns()
@@ -130,7 +133,7 @@ class Connections:
                 self.open_time.bridge(gap_ns, at_ns)
 
     def in_groups(self, link: OpenLink, *, joined: bool) -> None:
-        """A connection whose join was refused or not answered hears nothing: it does not count as open."""
+        """A connection whose join was refused or not answered hears nothing, so it does not count as open."""
         if joined and link in self._outsiders:
             self._outsiders.remove(link)
             self.open_time.change(+1, now_ns())
@@ -145,7 +148,7 @@ class Connections:
     # -- how they go -----------------------------------------------------------------------------------------
 
     def closed(self, link: OpenLink, lost: ConnectionLost, *, counted: bool) -> int:
-        """`counted`: the service or the network dropped it. Returns when it was."""
+        """`counted`: the service or the network dropped it. Returns the instant."""
         at_ns = now_ns()
         if link in self.open_links:
             self.open_links.remove(link)
@@ -160,7 +163,7 @@ class Connections:
         return at_ns
 
     def ping_refused(self, link: OpenLink, lost: ConnectionLost) -> bool:
-        """Whether the service ended this connection because we asked whether it knows the `ping` message."""
+        """Whether the service ended this connection because of our `ping` message."""
         refused = self.context.ping_words.ended(link, lost)
         if refused:
             self.context.run.warn(
@@ -173,7 +176,7 @@ class Connections:
     # -- all of them -----------------------------------------------------------------------------------------
 
     def traffic(self) -> Traffic:
-        """So far. One pass over the connections, as there may be thousands and messages wait meanwhile."""
+        """The traffic so far, in one pass over the connections: there may be thousands, and messages wait meanwhile."""
         sent, received, stalls, stalled_ns = self._closed_traffic
         for link in self.open_links:
             connection = link.connection
@@ -186,7 +189,7 @@ class Connections:
         return Traffic(sent, received, stalls, stalled_ns)
 
     def acknowledge(self, at_ns: int) -> None:
-        """What time, not a message, makes due: sequence acks, and in tasks' streams. Call it a few times a second."""
+        """Does what is due by time: sequence acks, and tasks' streams. Call it a few times a second."""
         if self.context.codec.reliable:
             for link in list(self.open_links):
                 link.acknowledge(at_ns)
@@ -194,7 +197,7 @@ class Connections:
             streaming.beat(at_ns)
 
     def measure(self, start_ns: int, end_ns: int) -> None:
-        """The measure phase: what is open and wanted in it is integrated, from 0 on."""
+        """The measure phase: open and wanted connections are integrated from its start, beginning at 0."""
         self.open_time.window(start_ns, end_ns)
         self.wanted_time.window(start_ns, end_ns)
 

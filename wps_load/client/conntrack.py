@@ -1,4 +1,4 @@
-"""The table in which Linux keeps the connections that its firewall or NAT watches: full, it drops new ones silently."""
+"""Linux's table of connections that its firewall or NAT tracks: if it is full, new ones are silently dropped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _FULL_SHARE = 0.99
 
 
 def full(folder: Path | None = None) -> ConnectFailure | None:
-    """Why a connection that was not answered could not be: there was no room for it."""
+    """Why a connection was not answered, if the table has no room for it."""
     found = conntrack_table() if folder is None else conntrack_table(folder)
     if found is None or found[0] < _FULL_SHARE * found[1]:
         return None

@@ -1,6 +1,6 @@
-"""What a process's clients share, and never change: of the whole run, and of each of its populations.
+"""What a process's clients share and never change: for the whole run, and for each of its populations.
 
-The ground floor of the wing: everything above takes what it needs from here, and nobody reaches up.
+The ground floor of this room: everything above takes what it needs from here, and nothing here imports from above.
 """
 
 from __future__ import annotations
@@ -48,18 +48,22 @@ from wps_load.workload.seeding import derive
 from wps_load.workload.standing import addressed_by, senders_to
 
 CHECKED_EACH = 16
-"""Where each message is decoded, its content is compared with what was sent for one of so many, its length always.
-Where envelopes are recognised, the comparison is what recognises them, and all are compared.
+"""If each message is decoded, its length is always checked, and its content for one in this many.
+
+If envelopes are recognised, recognition is the comparison, and all messages are compared.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """`number`: the run's 32 bits in each stamp. `users`: how many connections the topology is laid out for; `mixture`:
-    who of them belongs to which population, and `audiences`: who hears whom. `started_ns`: the run's start in its time.
-    `recorder`: what no population has measured; of a single one, all.
+    """The run's context.
 
-    `warn(kind, sentence)` says a sentence once of its kind.
+    `number`: the run's 32 bits in each stamp. `users`: the number for which the topology is laid out.
+
+    `mixture`: who belongs to which population, and `audiences`: who hears whom. `started_ns`: the run's start in its
+    time. `recorder`: everything that belongs to no population; with a single one, everything.
+
+    `warn(kind, sentence)` prints a sentence once of its kind.
     """
 
     config: RunConfig
@@ -131,12 +135,11 @@ class PopulationContext:
 
     `users`: how many of them the topology is laid out for. `number`: its place among those of the run.
 
-    `epochs`, `clock`: the run's, one step nearer for the way of a message. `recorder` takes the population's metrics;
-    `rtt`, `rtt_service`, `delivery` and `send_lag` are its buffers of what each message has. What comes from another
-    population goes to a recorder of its own: those of `recorders`, by the number of the sender's. `delivery` None:
-    members hear several populations, and `deliveries` has the buffer of each stream.
-    `wants_acks`: publications ask for one. `payloads`: what is sent; `heard`: what comes. One of `checked_each`
-    messages is compared with what was sent.
+    `epochs`, `clock`: the run's, one step nearer for the path of a message. `recorder` takes the population's metrics;
+    `rtt`, `rtt_service`, `delivery` and `send_lag` are its buffers of each message's times. Messages from another
+    population go to a recorder of their own: `recorders`, by the number of the sender's. `delivery` None: members hear
+    several populations, and `deliveries` has the buffer of each stream. `wants_acks`: publications ask for one.
+    `payloads`: what is sent; `heard`: what arrives. One of `checked_each` messages is compared with what was sent.
     """
 
     run: RunContext
@@ -208,10 +211,10 @@ class PopulationContext:
         )
 
     def unreadable(self, data: object) -> None:
-        """Data without a stamp: none of this run's, or one of which the stamp has been damaged on the way."""
+        """Data without a stamp: not of this run, or with a stamp that was damaged on the way."""
         task = unseal(data)
         if task is not None and task.stamp.mark & 0xFFFFFFFF == self.run.number:
-            return  # of a task of this run: users of scenarios do not account for it
+            return  # from a task of this run: users of scenarios do not account for it
         if was_ours(data, self.epochs.mark):
             self.run.ledger.damaged(self.number)
         else:
@@ -219,7 +222,10 @@ class PopulationContext:
             self.recorder.count("messages_unstamped")
 
     def of_now(self, epoch: int, mark: int) -> bool:
-        """A stamp came with another mark than ours. True: it is of the epoch that we should be in by now, and are."""
+        """A stamp came with another mark than ours.
+
+        True: it is of the epoch that we should have entered, and now have.
+        """
         if mark == make_mark(epoch, self.run.number):
             if self.epochs.follow(epoch):
                 return True
@@ -232,7 +238,7 @@ class PopulationContext:
 
     @property
     def start_ns(self) -> int:
-        """When its users come, at the earliest, in this process's clock."""
+        """The earliest instant at which its users come, in this process's clock."""
         return self.clock.to_local(self.run.started_ns + self.settings.start_ns) if self.settings.start_ns else 0
 
     @property
@@ -243,7 +249,7 @@ class PopulationContext:
 
     @property
     def standing(self) -> Standing:
-        """Where it stands in its run."""
+        """Its place in its run."""
         return self.run.audiences.standings[self.number]
 
     @property
@@ -268,9 +274,9 @@ class PopulationContext:
 
 
 def stamp_readers(sent: Iterable[DataType]) -> Mapping[str, Callable[[object], Stamp | None]]:
-    """How the stamp is read, by the type that a message says it has. `sent`: the types of those who are heard.
+    """How the stamp is read, by the type that a message has. `sent`: the types of the senders' data.
 
-    Simple and protobuf clients get JSON as text. What reads that reads other text too.
+    Simple and protobuf clients get JSON as text, and its reader also reads other text.
     """
     types = set(sent)
     return {

@@ -1,6 +1,6 @@
-"""One connection of `doctor`, used in question and answer: join, publish, wait for what comes back.
+"""One connection of `doctor`, used in question and answer: join, publish, wait for the result.
 
-It is the one that tasks have (`client.api_link`): what a run would survive, such as a recovery, it survives as well.
+It is a task's connection (`client.api_link`), so it survives what a run would survive, such as a recovery.
 """
 
 from __future__ import annotations
@@ -66,13 +66,13 @@ class Conversation:
 
     @property
     def connection_id(self) -> str | None:
-        """Known to subprotocols' clients, from `connected` on."""
+        """The id that clients of subprotocols get with `connected`."""
         return self._link.session.connection_id
 
     # -- waits ---------------------------------------------------------------------------------------------------
 
     def connected(self) -> None:
-        """Waits until the service says `connected`; a simple client is usable at once. Raises Finding."""
+        """Waits until the service sends `connected`; a simple client is usable at once. Raises Finding."""
         if not self._codec.enveloped:
             return
         if not self._link.connected.wait(self._limit_s):
@@ -102,7 +102,7 @@ class Conversation:
 
     def echo_by_handler(self) -> float:
         """Sends an event (`simple`: a message) and waits for the handler's answer; ms. Raises Finding."""
-        if self._codec.traits.answers_on_topics:  # it may need no subscription: a refusal is no finding
+        if self._codec.traits.answers_on_topics:  # it may need no subscription: a refusal is not a finding
             ack_id = self._link.session.next_ack_id()
             answers = self._codec.encode(JoinGroup(ANSWER_TOPIC.format(event=EVENT_NAME), ack_id))
             self._link.request(ack_id, answers, self._codec.opcode).answer.wait(self._limit_s)
@@ -131,7 +131,7 @@ class Conversation:
         return self._data(self._config.population.payload_plan(envelope=False))
 
     def came_by_rest(self, sent_ns: int) -> float:
-        """Waits for what `rest_data` made; ms. Raises Finding."""
+        """Waits for the message that `rest_data` made; ms. Raises Finding."""
         return (self._came_back(sent_ns, _HANDLER_ADVICE) - sent_ns) / 1e6
 
     # -- inside --------------------------------------------------------------------------------------------------
@@ -153,7 +153,7 @@ class Conversation:
         return payloads.choose(0, 0).wrap(stamp), sent_ns
 
     def _request(self, ack_id: int, opcode: int, payload: bytes) -> None:
-        """Its answer comes as what arrives does."""
+        """Sends a request, whose answer arrives like any message."""
         answer = self._link.request(ack_id, payload, opcode).answer
         answer.rawlink(lambda result: self._inbox.put((result.value, result.value.arrival_ns)))
 
@@ -173,7 +173,10 @@ class Conversation:
     def _wait(
         self, ends: Callable[[DataMessage | RequestOutcome], bool], otherwise: Finding
     ) -> tuple[DataMessage | RequestOutcome, int]:
-        """What ends the wait, and when it came. Raises ConnectionLost; `otherwise` when nothing does in time."""
+        """The result that ends the wait, and its instant.
+
+        Raises ConnectionLost; raises `otherwise` if none comes in time.
+        """
         until_ns = now_ns() + int(self._limit_s * NS_PER_S)
         while (left_ns := until_ns - now_ns()) > 0:
             try:
@@ -181,7 +184,7 @@ class Conversation:
             except Empty:
                 break
             if message is None:
-                self._inbox.put((None, 0))  # for the waits to come
+                self._inbox.put((None, 0))  # for later waits
                 assert self._link.lost is not None
                 raise self._link.lost
             if isinstance(message, RequestOutcome) and message.lost is not None:
@@ -201,5 +204,5 @@ def _accepted(message: DataMessage | RequestOutcome, what: str, advice: str) -> 
 
 
 def _stamp(message: DataMessage) -> Stamp | None:
-    """`simple` shows JSON as text: `read_json` takes both."""
+    """The message's stamp. `simple` shows JSON as text: `read_json` accepts both."""
     return read_bytes(message.data) if message.data_type == "binary" else read_json(message.data)

@@ -1,8 +1,8 @@
 """Carries out a CutPlan: breaks connections of this process's virtual users on purpose, at instants fixed by the plan.
 
-Every process goes through the whole run's cuts, victims included, and carries out those whose victim it has: the same
-cuts in one process and in eight, and nothing to agree on. A cut whose victim has no connection at its instant (it is
-still recovering from the last one) is left out; `connections.cut` counts what was really cut.
+Every process goes through the whole run's cuts with their victims, and carries out those whose victim it has. So the
+cuts are the same in one process and in eight, without agreement. A cut whose victim has no connection at its instant
+(it is still recovering from the last one) is left out; `connections.cut` counts real cuts.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from wps_load.workload.chaos import CutPlan, victims
 from wps_load.workload.pacer import ConstantPacer
 
 TOO_LATE_NS = NS_PER_S
-"""A process that joins the run late does not make up for cuts that were due before it came."""
+"""A process that joins the run late skips cuts that were due before it came."""
 
 
 class Victim(Protocol):
-    """Who has a connection that may be cut."""
+    """A user with a connection that may be cut."""
 
     def cut(self, kind: Cut, code: int) -> bool: ...
 
@@ -29,8 +29,8 @@ class Victim(Protocol):
 class Cutter:
     """Cuts from `start_ns`, the measure phase's beginning in our clock, until its end, which may be moved.
 
-    `users`: the population's users of this process, by index, as they come and go. `present`: the indices of all users
-    that are there, of all populations and processes.
+    `users`: the population's users of this process, by index, as they come and go. `present`: the indices of all
+    present users, of all populations and processes.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class Cutter:
             scheduler.call_at(self._next_due(), self._cut_next)
 
     def attend(self, came: Iterable[int], gone: Iterable[int]) -> None:
-        """Users have come and gone, here or in other processes: the cuts are theirs who are there."""
+        """Users have come and gone, here or in other processes: cuts hit those who are present."""
         before = set(self._present)
         self._present |= set(filter(self._belongs, came))
         self._present -= set(gone)
@@ -78,7 +78,7 @@ class Cutter:
         self._until_ns = min(self._until_ns, at_ns)
 
     def _cut_next(self, due_ns: int) -> int | None:
-        """The run's next cut: ours, if we have its victim."""
+        """The run's next cut, which is ours if we have its victim."""
         if due_ns >= self._until_ns:
             return None
         user = self._users.get(next(self._victims))
@@ -88,7 +88,7 @@ class Cutter:
         return self._next_due()
 
     def _cut_all(self, due_ns: int) -> int | None:
-        """One user a call, due again at once: what has become due meanwhile comes before the next of thousands."""
+        """Cuts one user per call, due again at once: other work that is due comes before the next of thousands."""
         if due_ns >= self._until_ns:
             return None
         if self._all is None:
