@@ -28,7 +28,7 @@ def test_before_the_end_nothing_is_known_of_what_was_expected() -> None:
     pairs = Pairs()
     pairs.merge("a", (0, 1), times(delivery=3))
     assert pairs.matrix() == {}
-    assert pairs.measured[0, 1].histograms["delivery"].count == 3
+    assert pairs.delivery[0, 1].count == 3
 
 
 def test_agents_add_up_by_pairs() -> None:
@@ -53,4 +53,4 @@ def test_statistics_that_start_anew_forget_what_was_measured_and_no_accounts() -
     pairs.merge("lost", (0, 1), times(delivery=4))
     pairs.finish("a", told(PairTotals(0, 1, 8, 0, 0)))
     pairs.reset()
-    assert (pairs.measured, pairs.matrix()) == ({}, {(0, 1): (8, 8)})
+    assert (pairs.delivery, pairs.matrix()) == ({}, {(0, 1): (8, 8)})

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
+from wps_load.measure.histogram import Histogram
 from wps_load.measure.ledger import PairTotals
 from wps_load.measure.snapshot import Snapshot
 from wps_load.swarm.epoch_report import Pair
@@ -16,17 +17,18 @@ _OF_EACH_MESSAGE: Final = ("rtt", "delivery")
 
 
 class Pairs:
-    """`measured`: what a receiver's population measured about a sender's, by their numbers."""
+    """`delivery`: how long a sender's messages took to a receiver's population, by the numbers of the two."""
 
     def __init__(self) -> None:
-        self.measured: dict[Pair, Snapshot] = {}
+        self.delivery: dict[Pair, Histogram] = {}
         self._accounts: dict[str, Sequence[PairTotals]] = {}
         self._timed: dict[str, Counter[Pair]] = {}
         """By agent: how many messages have arrived, as reported during the run."""
 
     def merge(self, agent: str, pair: Pair, counted: Snapshot) -> None:
         """Adds the part of an agent's measurements that counts."""
-        self.measured.setdefault(pair, Snapshot()).merge(counted)
+        if "delivery" in counted.histograms:
+            self.delivery.setdefault(pair, Histogram()).merge(counted.histograms["delivery"])
         came = sum(counted.histograms[name].count for name in _OF_EACH_MESSAGE if name in counted.histograms)
         self._timed.setdefault(agent, Counter())[pair] += came
 
@@ -36,7 +38,7 @@ class Pairs:
 
     def reset(self) -> None:
         """Statistics start again."""
-        self.measured = {}
+        self.delivery = {}
         self._timed = {}
 
     def matrix(self) -> dict[Pair, tuple[int, int]]:

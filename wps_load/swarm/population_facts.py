@@ -36,9 +36,8 @@ def with_populations(conductor: Conductor, facts: RunFacts) -> RunFacts:
         population.name: _of_one(conductor, facts, population, books, counts[number], users)
         for number, (population, books) in enumerate(zip(config.populations, every, strict=True))
     }
-    measured, matrix = collector.pairs.measured, collector.pairs.matrix()
-    keys = sorted({*matrix, *(pair for pair, snapshot in measured.items() if snapshot.histograms.get("delivery"))})
-    pairs = [_pair(names, key, matrix.get(key), measured.get(key)) for key in keys]
+    delivery, matrix = collector.pairs.delivery, collector.pairs.matrix()
+    pairs = [_pair(names, key, matrix.get(key), delivery.get(key)) for key in sorted({*matrix, *delivery})]
     if config.mix is None:  # Locust distributes users to a locustfile's own classes
         return replace(facts, populations=found, pairs=pairs)
     return replace(facts, populations=found, pairs=pairs, connections=_together(facts.connections, [*found.values()]))
@@ -163,9 +162,8 @@ def _together(run: ConnectionCounts, parts: Sequence[RunFacts]) -> ConnectionCou
 
 
 def _pair(
-    names: Sequence[str], key: tuple[int, int], counts: tuple[int, int] | None, measured: Snapshot | None
+    names: Sequence[str], key: tuple[int, int], counts: tuple[int, int] | None, delivery: Histogram | None
 ) -> PairFacts:
-    histogram = None if measured is None else measured.histograms.get("delivery")
-    histogram = Histogram() if histogram is None else histogram
+    histogram = Histogram() if delivery is None else delivery
     expected, delivered = counts or (None, histogram.count)
     return PairFacts(names[key[0]], names[key[1]], expected, delivered, histogram)
