@@ -45,15 +45,19 @@ def made(tmp_path: Path) -> Path:
     return tmp_path / "chat.toml"
 
 
-def read(file: Path, content: str, users: int | None = 20, **options: str) -> RunConfig:
+def read(
+    file: Path, content: str, users: int | None = 20, run_time_s: float | None = 20.0, **options: str
+) -> RunConfig:
     file.write_text(content)
     values = {"wps_mix": str(file), **{f"wps_{name}": value for name, value in options.items()}}
-    return load(values, users=users, spawn_rate=20.0, environ={}, run_time_s=20.0)
+    return load(values, users=users, spawn_rate=20.0, environ={}, run_time_s=run_time_s)
 
 
-def refusals(file: Path, content: str, users: int | None = 20, **options: str) -> list[str]:
+def refusals(
+    file: Path, content: str, users: int | None = 20, run_time_s: float | None = 20.0, **options: str
+) -> list[str]:
     with pytest.raises(ConfigError) as refused:
-        read(file, content, users, **options)
+        read(file, content, users, run_time_s, **options)
     return [str(fault) for fault in refused.value.faults]
 
 
@@ -116,6 +120,25 @@ def test_a_number_of_the_whole_load_is_refused_where_several_populations_would_h
 def test_a_total_rate_may_be_searched_and_staged(made: Path) -> None:
     read(made, HOSTS + VIEWERS, slo="delivery p99 < 1s", capacity="rate:10..100")
     read(made, HOSTS + VIEWERS, stages="rate:10:5s,rate:20:5s")
+
+
+@pytest.mark.parametrize(
+    ("start", "run_time_s", "stages", "end"),
+    [("20s", 20.0, "", "20"), ("19.5s", 20.0, "", "20"), ("1m", None, "10:5s,20:5s", "10")],
+)
+def test_a_population_that_begins_after_the_run_is_refused(
+    made: Path, start: str, run_time_s: float | None, stages: str, end: str
+) -> None:
+    mix = HOSTS + VIEWERS + f"start = '{start}'\n"
+    options: dict[str, Any] = {"stages": stages} if stages else {}
+    (found,) = refusals(made, mix, None if stages else 20, run_time_s, **options)
+    assert found.startswith("chat.toml, population viewers, start '")
+    assert f"the end of the run, which is at {end}s" in found
+
+
+def test_a_population_may_begin_in_the_last_seconds(made: Path) -> None:
+    read(made, HOSTS + VIEWERS + "start = '19s'\n")
+    read(made, HOSTS + VIEWERS + "start = '1h'\n", run_time_s=None)
 
 
 def test_a_search_keeps_demands_of_the_whole_run(made: Path) -> None:
@@ -185,7 +208,7 @@ def test_runs_of_another_mix_are_not_compared(made: Path) -> None:
     ],
 )
 def test_what_a_population_cannot_be_is_refused_by_its_name(
-    made: Path, content: str, options: dict[str, str], said: str
+    made: Path, content: str, options: dict[str, Any], said: str
 ) -> None:
     assert any(each.startswith(said) for each in refusals(made, content, 20, **options))
 

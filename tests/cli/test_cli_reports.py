@@ -62,6 +62,17 @@ class TestReport:
         assert second.startswith("skipped empty: no summary.json")
         assert "a/report.html" in (folder / "index.html").read_text()
 
+    def test_runs_that_were_killed_at_once_are_named(self, run: Run, tmp_path: Path) -> None:
+        killed = tmp_path / "reports" / "20261128T120000Z-echo"
+        killed.mkdir(parents=True)
+        (killed / "timeline.csv").write_text("t_s\n")
+        result = run("report", killed.parent)
+        assert result.code == 0
+        assert result.out.startswith(f"0 runs\nskipped {killed.name}: no summary.json")
+        result = run("report", killed)
+        assert result.code == 2
+        assert "the run was killed, or is in its first seconds; its timeline.csv has what it measured" in result.err
+
     def test_units_for_the_measured_load_and_more(self, run: Run, make: Callable[..., Path]) -> None:
         folder = make("a")  # 50 users, 100 messages a second
         result = run("report", folder, "--growth", "10", "--prices", PRICES)

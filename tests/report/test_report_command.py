@@ -7,6 +7,7 @@ import shlex
 import pytest
 
 from tests.report.report_runs import facts
+from wps_load.commands import ready
 from wps_load.report.command import again, reproduce
 from wps_load.report.summary import build_summary
 from wps_load.settings.load import load
@@ -65,6 +66,7 @@ def test_secrets_are_named_not_shown() -> None:
         ({"users": None, "spawn-rate": None, "run-time": None}, "wps-load run echo --wps-protocol json "),
         ({"users": 100_000_000, "run-time": 0.5}, "wps-load run echo -u 100000000 -r 25 -t 0.5s "),
         ({"wps-mix": "own.toml"}, "wps-load run -u 50 -r 25 -t 33s "),
+        ({"wps-mix": str(ready.mixes()["chat"])}, "wps-load run chat -u 50 -r 25 -t 33s --wps-protocol json "),
         ({"wps-connection-string": "(set)"}, "LOCUST_WPS_CONNECTION_STRING=... wps-load run echo "),
     ],
 )
@@ -72,6 +74,7 @@ def test_a_run_again_with_other_settings(changes: dict[str, object], begins: str
     line = again(build_summary(facts()), changes)
     assert line.startswith(begins)
     assert "(set)" not in line
+    assert not (changes.get("wps-mix") and "chat" in begins and "chat.toml" in line), "its path says nothing elsewhere"
 
 
 def test_a_run_of_a_locustfile_again_has_no_scenario() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.report.capacity_runs import searched
 from tests.report.report_runs import facts
+from wps_load.commands import ready
 from wps_load.report.next_steps import next_steps
 from wps_load.report.summary import build_summary
 from wps_load.settings.load import load
@@ -44,6 +45,8 @@ def test_doctor_walks_each_way_of_a_mix() -> None:
     run = made()
     run["run"]["settings"]["wps-mix"] = "my mix.toml"
     assert commands(run) == ["WebPubSubConnectionString='Endpoint=...' wps-load doctor --wps-mix 'my mix.toml'"]
+    run["run"]["settings"]["wps-mix"] = str(ready.mixes()["chat"])
+    assert commands(run) == ["WebPubSubConnectionString='Endpoint=...' wps-load doctor chat"]
 
 
 @pytest.mark.parametrize(

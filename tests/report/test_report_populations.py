@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -190,6 +191,9 @@ def test_a_hundred_populations_make_a_small_report_that_shows_what_failed() -> N
     assert f'id="chart-{names[0]}-messages"' in text, "the first ones have all of it"
     assert f">{names[-1]}.rtt p99 &lt; 1us<" in text, "what failed is not left out for what did not"
     assert "more: see summary.json" in text
+    targets = set(re.findall(r'href="#([^"]+)"', text))
+    assert len(targets) > 90, "the table's rows are links"
+    assert targets <= set(re.findall(r'id="([^"]+)"', text)), "each leads somewhere"
 
 
 def test_many_populations_and_a_long_run_make_a_small_report(long_mix: MadeRun, tmp_path: Path) -> None:

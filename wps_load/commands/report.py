@@ -18,6 +18,7 @@ from wps_load.commands.row_texts import rate, row
 from wps_load.errors import ConfigError, ExitCode, Fault, Finding
 from wps_load.plurals import counted
 from wps_load.report import tables
+from wps_load.report.appended import TIMELINE
 from wps_load.report.azure import AzureMetrics, of_documents, read_azure
 from wps_load.report.document import Summary
 from wps_load.report.extras import Extras
@@ -136,8 +137,10 @@ def _resource(text: str | None, credential: str) -> AzureResource | None:
 
 
 def _holds_runs(folder: Path) -> bool:
-    """Whether it is a folder of runs, not a run's folder."""
-    return not (folder / "summary.json").exists() and next(folder.glob("*/summary.json"), None) is not None
+    """Whether it is a folder of runs, be they unfinished ones, not a run's folder."""
+    if (folder / "summary.json").exists():
+        return False
+    return any(next(folder.glob(f"*/{name}"), None) is not None for name in ("summary.json", TIMELINE))
 
 
 def _index(folder: Path) -> None:

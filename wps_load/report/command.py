@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
+from pathlib import PurePath
 
 from wps_load.report.document import Summary
 from wps_load.settings.options import OPTIONS
@@ -12,6 +13,9 @@ from wps_load.workload.scenarios import SCENARIOS
 
 _LOCUST_SETTINGS = ("users", "spawn-rate", "run-time")
 _NOT_REPEATED = frozenset({"wps-seed", "wps-report-dir"})
+_PACKAGE = PurePath(__file__).parents[1]
+_READY = (_PACKAGE / "_ready" / "configs", _PACKAGE.parent / "configs")
+"""The folders of the ready files: of a wheel, and of a checkout (`commands/ready.py`)."""
 _TARGETS = ("wps-connection-string", "wps-client-url", "wps-negotiate-url", "wps-endpoint")
 
 
@@ -50,8 +54,10 @@ def again(summary: Summary, changes: Mapping[str, object]) -> str:
     """`wps-load run SCENARIO ...` in one line: the run with other values of some settings; None takes one out."""
     run = summary["run"]
     settings = {**run["settings"], **changes}
-    words = ["wps-load", "run"]
-    if run["scenario"] in SCENARIOS and not settings.get("wps-mix"):
+    words, mix = ["wps-load", "run"], ready_mix(settings)
+    if mix is not None:
+        words.append(mix)
+    elif run["scenario"] in SCENARIOS and not settings.get("wps-mix"):
         words.append(run["scenario"])
     for flag, name in (("-u", "users"), ("-r", "spawn-rate"), ("-t", "run-time")):
         if (value := settings.get(name)) is not None:
@@ -62,11 +68,19 @@ def again(summary: Summary, changes: Mapping[str, object]) -> str:
         plain = value in (None, "") or (value == option.default and option.key not in _IN_READY_FILES)
         if plain or option.key in _NOT_REPEATED or option.key == "wps-scenario":
             continue
+        if option.key == "wps-mix" and mix is not None:
+            continue
         if option.secret:
             variables.append(option.env_var)
         else:
             words += [option.flag] if option.is_switch else [option.flag, str(value)]
     return "".join(f"{variable}=... " for variable in [*variables, *_azure(summary)]) + shlex.join(words)
+
+
+def ready_mix(settings: Mapping[str, object]) -> str | None:
+    """The name of the run's mix, if it is one of the ready ones, which stand in front of a command's options."""
+    path = PurePath(str(settings.get("wps-mix") or ""))
+    return path.stem if path.parent in _READY else None
 
 
 def _plain(name: str, value: object) -> str:

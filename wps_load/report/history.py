@@ -26,7 +26,7 @@ LOCK_ATTEMPTS, LOCK_PAUSE_S = 250, 0.02
 """Two runs that end at once write the index one after the other; a lock that nobody gives back is passed over."""
 LARGEST_BYTES = 64 << 20
 """A larger summary.json is no run's: a run of days has some megabytes."""
-ABSENT = "no summary.json: it is no run's, or its run has just begun"
+ABSENT = "no summary.json: it is no run's, or its run was killed or is in its first seconds"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from wps_load.measure.thresholds import parse
 from wps_load.report import tables
-from wps_load.report.command import again
+from wps_load.report.command import again, ready_mix
 from wps_load.report.document import Capacity, Summary
 from wps_load.report.evidence import headline, slos_of, thin_percentiles
 from wps_load.report.lookup import metric_row
@@ -109,8 +109,10 @@ def _after_failure(summary: Summary) -> list[NextStep]:
 
 def _doctor(summary: Summary) -> str:
     """Of a mix it walks each way."""
-    mix = summary["run"]["settings"].get("wps-mix")
-    return shlex.join(["wps-load", "doctor", *(["--wps-mix", str(mix)] if mix else [])])
+    settings = summary["run"]["settings"]
+    mix, ready = settings.get("wps-mix"), ready_mix(settings)
+    named = [ready] if ready is not None else ["--wps-mix", str(mix)] if mix else []
+    return shlex.join(["wps-load", "doctor", *named])
 
 
 def _search(summary: Summary) -> str | None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from markupsafe import Markup
 
+from wps_load.plurals import counted
 from wps_load.report import charts, tables
 from wps_load.report.document import PopulationRow, Summary
 from wps_load.report.elements import MOST_ROWS, NOTHING, details, figures, fitting, note, of, section, shortened, table
@@ -41,6 +42,8 @@ class PageRoom:
     """How much of the page is taken, in characters: one with very many populations is to stay below 500 KB."""
 
     taken: int = 0
+    left_out: list[str] = field(default_factory=list)
+    """The populations that have no section."""
 
     @property
     def is_full(self) -> bool:
@@ -53,14 +56,26 @@ class PageRoom:
 
 def each_population(page: Page, room: PageRoom) -> Iterator[Callable[[Page], Markup]]:
     """What makes a section for each: what its SLOs demand, its latencies, messages, connections and failures."""
-    return (partial(_population, row, room) for row in populations(page.summary))
+    yield from (partial(_population, row, room) for row in populations(page.summary))
+    yield partial(_left_out, room)
+
+
+def _left_out(room: PageRoom, page: Page) -> Markup:
+    """Where the links of populations without a section lead to."""
+    if not room.left_out:
+        return NOTHING
+    many = counted(len(room.left_out), "population")
+    said = f"{many} without a section, so that the page stays small: summary.json has the figures of all."
+    anchors = Markup("").join(Markup('<span id="population-{}"></span>').format(name) for name in room.left_out)
+    return of("any", section("More populations", said, anchors))
 
 
 def _population(row: PopulationRow, room: PageRoom, page: Page) -> Markup:
     """In full while there is room, then its figures and SLOs, at last nothing: the table above has it."""
-    if room.is_full:
-        return NOTHING
     name = row["name"]
+    if room.is_full:
+        room.left_out.append(name)
+        return NOTHING
     own = Page(part_of(page.summary, row), histograms_of(page.histograms or {}, name), page.extras, prefix=f"{name}-")
     body = _first(own) if room.is_short else _body(own, _points(page.summary))
     return of(name, section(name, f"{population_words(row)}.", *body), f"population-{name}")

@@ -14,6 +14,7 @@ from typing import cast
 from wps_load.errors import WpsLoadError
 from wps_load.measure.histogram import Histogram
 from wps_load.measure.histogram_log import LogEntry, read_log
+from wps_load.report.appended import TIMELINE
 from wps_load.report.document import SCHEMA, Summary
 from wps_load.report.schema import first_fault
 
@@ -158,7 +159,10 @@ def _read(path: Path) -> str:
     try:
         return path.read_text("utf-8")
     except FileNotFoundError as error:
-        raise BrokenRun(f"{path} does not exist: {path.parent} is not the folder of a run.") from error
+        what = f"{path.parent} is not the folder of a run"
+        if (path.parent / TIMELINE).exists():
+            what = f"the run was killed, or is in its first seconds; its {TIMELINE} has what it measured"
+        raise BrokenRun(f"{path} does not exist: {what}.") from error
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not text"
         raise BrokenRun(f"{path} cannot be read: {reason}.") from error

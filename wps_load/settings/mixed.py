@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wps_load.clock import NS_PER_S
 from wps_load.errors import Fault
 from wps_load.measure import thresholds
 from wps_load.measure.thresholds import Slo
 from wps_load.protocol.traits import TRAITS
 from wps_load.settings import mix as mix_file
+from wps_load.settings.feasibility import LEAST_S
 from wps_load.settings.mix import Mix, PopulationTable, population_options
 from wps_load.settings.options import BY_FLAG
 from wps_load.settings.reading import Reader, build
@@ -103,6 +105,10 @@ class Mixed:
             yield Fault(
                 self.mix.where(table, "users"), "0", f"{population.scenario} needs users; only REST senders have none"
             )
+        ends_s = _ends_s(config)
+        if ends_s is not None and table.start_ns / NS_PER_S + LEAST_S > ends_s:
+            allowed = f"a time before the end of the run, which is at {ends_s:g}s: nothing of it would be measured"
+            yield Fault(self.mix.where(table, "start"), f"{table.start_ns / NS_PER_S:g}s", allowed)
         heard = table.listens_to
         listened = next((each for each in others if each.name == heard), None)
         if listened is not None and listened is not population:
@@ -168,6 +174,13 @@ class Mixed:
             yield Fault(
                 flag, text, "no population uses it: each has a value of its own in its table, or does not need it"
             )
+
+
+def _ends_s(config: RunConfig) -> float | None:
+    """When the run ends at the latest, in seconds from Start; None: nobody says."""
+    if config.run_time_s is None and config.stages is not None and config.stages.variable == "users":
+        return config.stages.duration_ns / NS_PER_S
+    return config.run_time_s
 
 
 def _takes(flag: str, table: PopulationTable, population: Population) -> bool:
