@@ -38,7 +38,7 @@ def test_what_breaks_the_protocol_is_told_from_what_our_own_code_fails_at(
     ("error", "said"),
     [
         (ssl.SSLError(1, "bad record mac"), "TLS was broken off"),
-        (OSError(errno.ECONNRESET, "Connection reset by peer"), "reset by the peer or by what is between"),
+        (OSError(errno.ECONNRESET, "Connection reset by peer"), "reset by the peer or by a device on the way"),
         (OSError(errno.EPIPE, os.strerror(errno.EPIPE)), "Broken pipe"),
         (OSError(), "TCP broke"),
     ],

@@ -295,7 +295,7 @@ def test_another_server_gets_no_credentials() -> None:
     ("location", "says"),
     [
         ("http://elsewhere.example/?code=SECRET", "to another host without TLS"),
-        ("ftp://127.0.0.1/SECRET", "no http address"),
+        ("ftp://127.0.0.1/SECRET", "not http"),
         (None, "without saying where"),
         ("/negotiate?code=SECRET", "more than 5 times"),
     ],

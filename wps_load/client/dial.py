@@ -1,7 +1,7 @@
 """From a Client URL to an upgraded WebSocket connection (RFC 6455 section 4.1), each part timed.
 
-websocket-client makes the request and checks the answer; the sockets are ours. It reads a head byte by byte, so it is
-given the head from memory, after we have read it whole: what the server sent right behind it stays with us.
+websocket-client makes the request and checks the answer; the sockets are ours. It reads a head byte by byte, so we read
+the head whole and give it to the library from memory: what the server sent right after it stays with us.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from wps_load.urls import shown_host
 class ConnectSpec:
     """One connection to make. `url` (ws:// or wss://) and `headers` may hold tokens and stay out of repr.
 
-    `subprotocol` is the one that is offered and must be chosen; None: none is offered, and none may be
-    chosen. `timeout_s` bounds everything from the name to the answered upgrade.
+    `subprotocol` is the one that is offered and must be chosen; None: none may be. `timeout_s` bounds everything from
+    the name to the answered upgrade.
     """
 
     url: str = field(repr=False)
@@ -41,7 +41,7 @@ class ConnectSpec:
 
 @dataclass(frozen=True, slots=True)
 class Dialed:
-    """An upgraded connection. `leftover`: bytes behind the response head, which arrived at `upgraded_ns`."""
+    """An upgraded connection. `leftover`: bytes after the response head, which arrived at `upgraded_ns`."""
 
     sock: Any = field(repr=False)
     leftover: bytes = field(repr=False)
@@ -52,7 +52,7 @@ class Dialed:
 
 
 def dial(spec: ConnectSpec, network: Network) -> Dialed:
-    """Connects and upgrades, in the caller's greenlet. Whoever gets the socket closes it.
+    """Connects and upgrades, in the caller's greenlet. The caller must close the socket.
 
     Raises ConnectFailure, whose label is one of `dns_failed`, `connect_refused`, `connect_timeout`,
     `connect_reset`, `connect_unreachable`, `connect_ports_exhausted`, `connect_files_exhausted`,
@@ -62,7 +62,7 @@ def dial(spec: ConnectSpec, network: Network) -> Dialed:
     url, _, query = spec.url.partition("#")[0].partition("?")
     url, host, port, secure = _parse(url)
     if not (url + query).isascii() or not (url + query).isprintable() or " " in url + query:
-        raise _no_client_url()  # it would make another request of it
+        raise _no_client_url()  # websocket-client would make another request of it
     timings = Timings()
     with time_limit(spec.timeout_s, timings, host):
         sock = open_stream(host, port, tls=secure, network=network, timings=timings)
@@ -79,7 +79,7 @@ def dial(spec: ConnectSpec, network: Network) -> Dialed:
 
 @lru_cache(maxsize=64)  # without its query, which holds the token, a run's connections have one URL
 def _parse(url: str) -> tuple[str, str, int, bool]:
-    """The URL as websocket-client wants it, host, port, and whether TLS is on."""
+    """The URL as websocket-client needs it, host, port, and whether TLS is on."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
@@ -92,7 +92,7 @@ def _parse(url: str) -> tuple[str, str, int, bool]:
 
 
 def _host_header(host: str, port: int, secure: bool, network: Network) -> str | None:
-    """The Host header where `--wps-connect-host` gives it another name; None: the URL's own."""
+    """The Host header if `--wps-connect-host` gives it another name; None: the URL's own."""
     name = network.server_name(host)
     if name == host:
         return None
@@ -114,7 +114,7 @@ _CHECKED: Final = ("upgrade", "connection", "sec-websocket-accept")
 
 
 class _HeadFeed:
-    """What websocket-client takes for a socket: sends the request, gives the response's head from memory."""
+    """The socket for websocket-client: it sends the request, and reads the response's head from memory."""
 
     __slots__ = ("_headers", "_pieces", "_query", "_sock", "arrived_ns", "head", "leftover")
 
@@ -128,10 +128,10 @@ class _HeadFeed:
         self.arrived_ns = 0
 
     def gettimeout(self) -> float:
-        return 0.0  # "non-blocking": websocket-client then calls us straight, without a select of its own
+        return 0.0  # "non-blocking": websocket-client then calls us directly, without a select of its own
 
     def send(self, data: bytes) -> int:
-        """The request. The query comes in here: websocket-client takes URLs apart at length, and could log a token."""
+        """Sends the request with the query: websocket-client would parse URLs at length, and could log a token."""
         request = data.replace(b" HTTP/1.1\r\n", f"?{self._query} HTTP/1.1\r\n".encode(), 1) if self._query else data
         self._sock.sendall(request)
         return len(data)
@@ -139,8 +139,8 @@ class _HeadFeed:
     def recv(self, _size: int) -> bytes:
         """Returns a line with its line feed.
 
-        websocket-client asks for single bytes, joins what it gets, and looks for a piece that is a line feed: at 0.6 µs
-        a piece, whole lines save a fifth of a connect.
+        websocket-client requests single bytes, joins them, and looks for a line feed: at 0.6 µs a piece, whole lines
+        save a fifth of a connect.
         """
         if self.head is None:
             self._fill()
@@ -159,14 +159,14 @@ class _HeadFeed:
         self._pieces = iter([piece for line in lines for piece in (f"{line}\r".encode("latin-1"), b"\n")])
 
     def close(self) -> None:
-        """The socket belongs to `dial`."""
+        """Does nothing: the socket belongs to `dial`."""
 
 
 def _upgrade(
     sock: Any, spec: ConnectSpec, host: str, url: str, query: str, host_header: str | None
 ) -> tuple[bytes, int]:
     headers = [f"{name}: {value}" for name, value in spec.headers.items()]
-    if spec.subprotocol is not None:  # judged by us: websocket-client would log, and not say what was wrong
+    if spec.subprotocol is not None:  # checked here: websocket-client would log, but not say what was wrong
         headers.append(f"Sec-WebSocket-Protocol: {spec.subprotocol}")
     feed = _HeadFeed(sock, query, spec.headers)
     upgrade: Any = WebSocket(enable_multithread=False)  # its `connect` is not annotated
@@ -186,13 +186,13 @@ def _upgrade(
             permanent=True,
         ) from None
     except (MalformedHead, WebSocketException):
-        raise ConnectFailure(  # without its cause, which quotes the peer, who may quote our token
+        raise ConnectFailure(  # without its cause, which quotes the peer, and that may quote our token
             "upgrade_invalid",
             f"{host} did not answer the upgrade as RFC 6455 demands",
             "check that host and port are those of a WebSocket service",
         ) from None
     finally:
-        vars(upgrade).clear()  # it holds itself, by its frame buffer, and would wait for the garbage collector
+        vars(upgrade).clear()  # its frame buffer refers to it, so it would wait for the garbage collector
     assert feed.head is not None
     chosen = feed.head.headers.get("sec-websocket-protocol")
     if chosen != spec.subprotocol:
@@ -247,7 +247,7 @@ def _refusal(head: ResponseHead, body: bytes, query: str, headers: Mapping[str, 
         if meaning is not None:
             kind, what, advice = meaning.kind, meaning.what, meaning.advice
         elif made_by_service(token_of(query, headers)):
-            advice += f"; who made the token may lack clientConnection/write: {ROLE_ADVICE}"
+            advice += f"; the token's issuer may lack clientConnection/write: {ROLE_ADVICE}"
     said = f"{what} (status {head.status})"
     if head.status == 401 and (times := remarks(head.headers.get("date"), unix_time_s(), token_of(query, headers))):
         said += f": {times}"

@@ -15,7 +15,7 @@ def ended_by_peer(code: int, reason: str) -> ConnectionLost:
 
 
 def ended_by_us(code: int, cause: Exception) -> ConnectionLost:
-    """What came breaks the protocol, or our own code has failed: `cause` says which."""
+    """wps-load ends it: the peer broke the protocol, or our own code failed; `cause` says which."""
     if isinstance(cause, RemoteProtocolError):
         lost = ConnectionLost(code, quote(cause.message), EndedBy.PROTOCOL)
     else:
@@ -29,5 +29,5 @@ def broken_by(error: OSError) -> str:
     if isinstance(error, ssl.SSLError):
         return "TLS was broken off"
     if error.errno == errno.ECONNRESET:
-        return "reset by the peer or by what is between"
+        return "reset by the peer or by a device on the way"
     return error.strerror or "TCP broke"

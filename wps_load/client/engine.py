@@ -1,8 +1,7 @@
 """All of one process's clients: composes what they share, admits and dismisses them, settles their accounts.
 
-Knows no Locust and no other process. Instants that come from the coordinator are in its clock, the run's
-time; `run.clock` says what that is in ours (the same on one host). Stamps, memberships and the ledger use the
-run's time, schedules ours.
+Knows no Locust and no other process. Instants from the coordinator are in its clock, the run's time; `run.clock`
+converts them to ours (the same on one host). Stamps, memberships and the ledger use the run's time, schedules ours.
 """
 
 from __future__ import annotations
@@ -30,13 +29,13 @@ from wps_load.settings.run_config import Population, RunConfig
 from wps_load.workload.pacer import ScheduleCounter
 
 Pair = tuple[int, int]
-"""The numbers of a sender's population and of a receiver's."""
+"""The number of a sender's population and that of a receiver's."""
 
 
 class EngineStatus(NamedTuple):
-    """How far the clients have come.
+    """The progress of the clients.
 
-    `settled`: users that have connected, or failed to, once; `open`: connections; `joiners`: users that are to join
+    `settled`: users that have connected once, or failed to; `open`: connections; `joiners`: users that are to join
     groups; `joined`: those that are in all of theirs.
     """
 
@@ -47,10 +46,10 @@ class EngineStatus(NamedTuple):
 
 
 class Engine:
-    """`users`: how many connections the topology is laid out for. `number`: the run's 32 bits in each stamp.
+    """`users`: the number of connections for which the topology is laid out. `number`: the run's 32 bits in each stamp.
 
-    `access_of`: where the connections of a population get their Client URLs. `started_ns`: the run's start in its time.
-    `on_warning(kind, sentence)`: to be said once of its kind. `run`: what all clients share; `populations`: one each.
+    `access_of`: the source of a population's Client URLs. `started_ns`: the run's start in its time. `on_warning(kind,
+    sentence)`: prints once of its kind. `run`: what all clients share; `populations`: one each.
     """
 
     def __init__(
@@ -79,7 +78,7 @@ class Engine:
             for at, settings in enumerate(config.populations)
         ]
         self._present = set(range(users))
-        """The indices of the users that are there, in all processes together."""
+        """The indices of all present users, in all processes."""
         network.resolver.tell_unanswered(self._unanswered)
 
     def _unanswered(self, address: str, sentence: str) -> None:
@@ -87,7 +86,7 @@ class Engine:
         self.run.warn(f"address/{address}", f"{sentence}; it is tried last from now on, and again once a minute")
 
     def count_token_call(self, result: int | ConnectFailure) -> None:
-        """A call for a client token took so many ns, or failed."""
+        """A call for a client token took this many ns, or failed."""
         context = self.populations[0].context
         if isinstance(result, ConnectFailure):
             context.failed("token_request", result.label, result.message, result.advice)
@@ -97,7 +96,7 @@ class Engine:
     # -- users -----------------------------------------------------------------------------------------------
 
     def admit(self, index: int, incarnation: int, slot_ns: int) -> VirtualUser:
-        """A new virtual user for `index`, due to connect at `slot_ns` of our clock."""
+        """Admits a virtual user for `index`, due to connect at `slot_ns` of our clock."""
         found = self.run.mixture.of(index)
         if found is None:
             return self.populations[0].admit_bystander(index, slot_ns)
@@ -129,12 +128,12 @@ class Engine:
     # -- publishing ------------------------------------------------------------------------------------------
 
     def deal_senders(self, ordinal: int, processes: int) -> None:
-        """This process is number `ordinal` of `processes`: takes its part of the REST senders, if there are any."""
+        """This process is number `ordinal` of `processes`: it takes its part of the REST senders, if there are any."""
         for each in self.populations:
             each.plan.deal_senders(ordinal, processes)
 
     def announce(self, epoch: Epoch) -> None:
-        """Publishing in this epoch, from its start on; before its start, or as soon as we know of it."""
+        """Begins publishing in this epoch: at its start, or at once if that has passed."""
         epochs = self.run.epochs
         epochs.announce(epoch)
         self.run.scheduler.call_at(epoch.start_ns, lambda _: epochs.enter(epoch.number), first=True)
@@ -147,7 +146,7 @@ class Engine:
             each.plan.change_rate(at_ns, total_rate)
 
     def attend(self, at_ns: int, indices: set[int]) -> None:
-        """From `at_ns` of our clock on the users with these indices are there, in all processes together."""
+        """From `at_ns` of our clock on, the users with these indices are present, in all processes."""
         self.run.scheduler.call_at(at_ns, lambda due_ns: self._attend(due_ns, indices), first=True)
 
     def _attend(self, at_ns: int, indices: set[int]) -> None:
@@ -160,7 +159,7 @@ class Engine:
                 each.widen()
 
     def move_end(self, at_ns: int) -> None:
-        """The newest epoch ends at `at_ns` of our clock: the run's time of its end is known better than before."""
+        """The newest epoch ends at `at_ns` of our clock, as the run's time is known more exactly now."""
         present = self.run.epochs.move_end(at_ns)
         for each in self.populations:
             each.move_end(at_ns, present=present)
@@ -172,22 +171,25 @@ class Engine:
             each.end_at(at_ns)
 
     def stop_publishing(self, end_ns: int) -> None:
-        """Publishing is over: what was due before `end_ns` of our clock and has not left has failed. May block."""
+        """Publishing is over: messages that were due before `end_ns` of our clock and have not left have failed.
+
+        May block.
+        """
         for each in self.populations:
             each.plan.stop_publishing(end_ns)
 
     def held_back(self) -> dict[Cause, int]:
-        """Messages that were due and wait, by who keeps them waiting: a peer that reads nothing, a recovery."""
+        """Messages that were due and wait, by what delays them: a peer that does not read, or a recovery."""
         held: dict[Cause, int] = {}
         for each in self.populations:
             for cause, count in each.plan.held_back().items():
                 held[cause] = held.get(cause, 0) + count
         return held
 
-    # -- some times a second ---------------------------------------------------------------------------------
+    # -- a few times a second ---------------------------------------------------------------------------------
 
     def beat(self) -> None:
-        """What time, not a message, makes due. A few times a second, always from the same greenlet."""
+        """Does what is due by time. A few times a second, always from the same greenlet."""
         run = self.run
         run.clock.refresh()
         for each in self.populations:
@@ -205,9 +207,9 @@ class Engine:
 
     @property
     def recorders(self) -> dict[Pair | None, Recorder]:
-        """By the numbers of the sender's population and the receiver's; None: what belongs to no population.
+        """Recorders by the numbers of the sender's and the receiver's population; None: what belongs to no population.
 
-        Of a run with one population that is all.
+        In a run with one population there is only that.
         """
         found: dict[Pair | None, Recorder] = {None: self.run.recorder}
         if len(self.populations) > 1:
@@ -217,19 +219,19 @@ class Engine:
         return found
 
     def take(self) -> dict[Pair | None, Snapshot]:
-        """What came since the last time, as of `recorders`; what is empty is left out."""
+        """What was recorded since the last call, as in `recorders`, without empty ones."""
         taken = {pair: recorder.take() for pair, recorder in self.recorders.items()}
         return {pair: snapshot for pair, snapshot in taken.items() if pair is None or not snapshot.empty}
 
     def measure_presence(self, start_ns: int, end_ns: int) -> None:
-        """The measure phase, in our clock: what is open and wanted in it is integrated, from 0 on."""
+        """The measure phase, in our clock: open and wanted connections are integrated from its start."""
         for each in self.populations:
             each.connections.measure(start_ns, end_ns)
 
     def presence(self, start_ns: int, at_ns: int, population: int | None = None) -> Presence:
-        """As of `at_ns` of our clock; of one population where one is named.
+        """The presence as of `at_ns` of our clock; of one population if one is given.
 
-        `start_ns`: of the measure phase, in the coordinator's clock.
+        `start_ns`: the start of the measure phase, in the coordinator's clock.
         """
         found = self.populations if population is None else [self.populations[population]]
         opened = [each.connections.open_time for each in found]
@@ -253,7 +255,7 @@ class Engine:
     def settle(
         self, streams: Sequence[Any], clocks: Sequence[Any], drain_ns: int, elsewhere: IntervalSet = NOWHERE
     ) -> None:
-        """The finals of the streams that can be heard here: from now on `ledger.outstanding` says what is to come.
+        """Settles the finals of the streams that can be heard here: then `ledger.outstanding` counts what is to come.
 
         `clocks`: the agents' timescales; each stream names the one that its schedule is in. `elsewhere`: the numbers of
         other streams that have finals.
@@ -273,7 +275,7 @@ class Engine:
         self.run.ledger.settle(finals, count_before, drain_ns, elsewhere)
 
     def awaits(self, end_ns: int) -> bool:
-        """A message that is expected, an answer, or an attempt to connect due before `end_ns` may still end well."""
+        """Whether an expected message, an answer, or an attempt to connect due before `end_ns` may still come."""
         return (
             bool(self.run.ledger.outstanding())
             or self.run.answers.awaited
@@ -282,7 +284,7 @@ class Engine:
         )
 
     def end_waiting(self, end_ns: int) -> int:
-        """The drain is over: what has not been answered has failed.
+        """The drain is over: unanswered requests have failed.
 
         Returns how many attempts to connect that were due before `end_ns` were given up.
         """
@@ -304,6 +306,6 @@ class Engine:
 
 
 def _sum(found: Iterable[int | None]) -> int | None:
-    """None if one of them is not known."""
+    """The sum; None if one of them is unknown."""
     known = list(found)
     return None if None in known else sum(each for each in known if each is not None)

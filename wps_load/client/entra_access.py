@@ -26,7 +26,7 @@ from wps_load.settings.target import Target
 
 @dataclass(frozen=True, slots=True)
 class EntraAccess:
-    """A token of the store for each connection, the same for all that are alike."""
+    """A stored token for each connection, the same for all connections that need the same."""
 
     store: TokenStore
     endpoint: str
@@ -68,7 +68,7 @@ def entra_access(config: RunConfig, population: Population, network: Network) ->
 
 
 class _Line:
-    """The way to the service, which a run makes anew, while tokens outlive it."""
+    """The network path to the service, which each run makes anew, while tokens outlive the run."""
 
     def __init__(self, maker: TokenMaker) -> None:
         self.maker = maker
@@ -84,7 +84,7 @@ _relayed: dict[_Key, TokenStore] = {}
 
 
 def token_store(config: RunConfig, network: Network) -> TokenStore:
-    """This process's client tokens of the target: the look before a run, the run and the next run share them."""
+    """This process's client tokens of the target, shared by the check before a run, the run and the next run."""
     key = _key(config)
     if key in _relayed:
         return _relayed[key]
@@ -113,7 +113,7 @@ def _key(config: RunConfig) -> _Key:
 def count_calls(
     config: RunConfig, say: Callable[[str, str], None], count: Callable[[int | ConnectFailure], None]
 ) -> None:
-    """From now on `count` is told of each call for a client token, and `say` a sentence once of its kind."""
+    """From now on `count` gets each call for a client token, and `say` a sentence once of its kind."""
     for key, store in (*((key, store) for key, (store, _) in _stores.items()), *_relayed.items()):
         if key == _key(config):
             store.say = say
@@ -127,7 +127,10 @@ _server: list[TokenServer] = []
 
 
 def serve_forks(config: RunConfig, network: Network, say: Callable[[str, str], None]) -> None:
-    """This process has the credential: its forks get their tokens here. Again, for another run: with its settings."""
+    """This process has the credential and serves tokens to its forks.
+
+    A second call, for another run, uses its settings.
+    """
     identity = config.target.identity
     if identity is None or not token_broker.available():
         return
@@ -141,7 +144,7 @@ def serve_forks(config: RunConfig, network: Network, say: Callable[[str, str], N
 
 
 def ask_master(config: RunConfig, parent: int) -> None:
-    """This process is a fork: its tokens come from the process that made it."""
+    """This process is a fork: its tokens come from its parent."""
     identity, key = config.target.identity, _key(config)
     if identity is None or not token_broker.available() or key in _relayed:
         return

@@ -1,8 +1,8 @@
-"""Tokens of Microsoft Entra ID for this process, by azure-identity, which is imported only where one is requested.
+"""Tokens of Microsoft Entra ID for this process, by azure-identity, which is imported only if it is needed.
 
-Kept and renewed as azure-core's bearer token policy does it (`BearerTokenCredentialPolicy`): by the time that Entra ID
-names for it, else in the last five minutes, a random minute earlier so that workers do not ask together. As long as the
-old token holds, the new one is fetched beside it and nobody waits.
+They are kept and renewed as azure-core's bearer token policy does it (`BearerTokenCredentialPolicy`): at the time that
+Entra ID names, else in the last five minutes, a random minute earlier so that workers do not ask together. While the
+old token is valid, the new one is fetched in the background and nobody waits.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class EntraToken(NamedTuple):
 
 
 class RelayedToken(NamedTuple):
-    """A token as azure-core's `AccessTokenInfo` names its parts."""
+    """A token with the attributes of azure-core's `AccessTokenInfo`."""
 
     token: str
     expires_on: int
@@ -58,13 +58,13 @@ class RelayedToken(NamedTuple):
 
 
 class Credential(Protocol):
-    """What azure-identity's credentials have in common."""
+    """The interface of azure-identity's credentials."""
 
     def get_token_info(self, *scopes: str) -> Any: ...
 
 
 def judge_extra(identity: Identity | None) -> None:
-    """Before a run: raises ConfigError if azure-identity is needed and missing. Imports nothing of it."""
+    """Before a run: raises ConfigError if azure-identity is needed but missing. Does not import it."""
     if identity is None:
         return
     try:
@@ -76,11 +76,11 @@ def judge_extra(identity: Identity | None) -> None:
 
 
 def make_credential(identity: Identity) -> Credential:
-    """A credential of azure-identity. Raises ConfigError without it; ConnectFailure where its settings are missing."""
+    """A credential of azure-identity. Raises ConfigError without it; ConnectFailure if its settings are missing."""
     judge_extra(identity)
     import azure.identity as entra
 
-    for name in ("azure", "msal"):  # the failure's own sentence says it once; their logs say it at length
+    for name in ("azure", "msal"):  # the failure's own sentence is enough; their logs are long
         logging.getLogger(name).setLevel(logging.CRITICAL)
     authority = identity.authority or os.environ.get("AZURE_AUTHORITY_HOST")
     options: dict[str, Any] = {} if authority is None else {"authority": authority}
@@ -101,7 +101,7 @@ def make_credential(identity: Identity) -> Credential:
 
 
 class EntraTokens:
-    """One identity's token. `make`: makes its credential, when it is first needed."""
+    """One identity's token. `make` makes its credential when it is first needed."""
 
     def __init__(
         self,
@@ -120,7 +120,7 @@ class EntraTokens:
         self.relayed = False
 
     def token(self) -> str:
-        """A token that holds, a secret. In the caller's greenlet, which waits only if there is not one.
+        """A valid token, a secret. In the caller's greenlet, which waits only if there is none.
 
         Raises ConnectFailure: `token_credential_unavailable`, `_refused`, `_unreachable`.
         """
@@ -146,7 +146,7 @@ class EntraTokens:
         return token.expires_s - now_s < _LAST_S - self._jitter_s + _JITTER_S
 
     def _ask(self) -> Any:
-        """One question at a time, in a greenlet of its own: it is nobody's whose time may be up."""
+        """One request at a time, in a greenlet of its own, because a caller's time limit must not end it."""
         self._asking = gevent.spawn(self._fetch)
         return self._asking
 
@@ -173,7 +173,7 @@ _known: dict[Identity, EntraTokens] = {}
 
 
 class Relayed:
-    """A credential whose tokens another process gets: a fork's master."""
+    """A credential whose tokens come from another process: a fork's master."""
 
     def __init__(self, ask: Callable[[], EntraToken]) -> None:
         self._ask = ask
@@ -184,21 +184,21 @@ class Relayed:
 
 
 def relay(identity: Identity, ask: Callable[[], EntraToken]) -> None:
-    """From now on this process gets the identity's tokens there."""
+    """From now on this process gets the identity's tokens from `ask`."""
     if identity not in _known or not _known[identity].relayed:
         _known[identity] = EntraTokens(identity, lambda _: Relayed(ask))
         _known[identity].relayed = True
 
 
 def tokens_of(identity: Identity) -> EntraTokens:
-    """The same for all who ask in this process: one question to Entra ID serves clients, senders and doctor."""
+    """The same object for all callers in this process: one request to Entra ID serves clients, senders and doctor."""
     if identity not in _known:
         _known[identity] = EntraTokens(identity)
     return _known[identity]
 
 
 def _kind(error: Exception) -> str:
-    """By name: azure-core's classes are not imported for it."""
+    """The kind of failure by class name, so that azure-core is not imported for it."""
     names = {cls.__name__ for cls in type(error).__mro__}
     if "CredentialUnavailableError" in names:
         return "unavailable"

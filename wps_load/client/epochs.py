@@ -1,4 +1,4 @@
-"""Which epoch a process is in, which ones are announced, and who wants to know of a new one. Pure.
+"""The epoch that a process is in, those that are announced, and the listeners for new ones. Pure.
 
 An epoch is announced before it starts, and entered at its instant or when a message of it comes, whichever is first.
 Instants are of this process's clock.
@@ -14,7 +14,7 @@ from wps_load.measure.stamp import make_mark
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One stretch of publishing: sequence numbers start from 0, and the ledger counts it apart."""
+    """A period of publishing: sequence numbers start from 0, and the ledger counts it separately."""
 
     number: int
     start_ns: int
@@ -24,8 +24,8 @@ class Epoch:
 class Epochs:
     """`run_number`: the run's 32 bits in each stamp. Everything runs in the hub.
 
-    `on_end(following)` is called before the accounts of the present epoch are forgotten; `on_begin(number, start_ns)`
-    once the new one is the present one. Both in the order in which they were appended.
+    `on_end(following)` is called before the accounts of the present epoch are discarded; `on_begin(number, start_ns)`
+    once the new one is the present one. Both are called in the order in which they were appended.
     """
 
     __slots__ = ("_announced", "_run_number", "byte", "mark", "number", "on_begin", "on_end")
@@ -47,13 +47,13 @@ class Epochs:
         return bool(self._announced)
 
     def announce(self, epoch: Epoch) -> None:
-        """Publishing in this epoch, from its start on; what was announced before ends there at the latest."""
+        """Announces an epoch; one that was announced before ends at its start at the latest."""
         earlier = [each for each in self._announced if each.number < epoch.number]
         self._announced = [replace(each, until_ns=min(each.until_ns, epoch.start_ns)) for each in earlier]
         self._announced.append(epoch)
 
     def enter(self, number: int) -> None:
-        """From now on messages of this epoch are sent and counted. Of an epoch that is over: does nothing."""
+        """From now on messages of this epoch are sent and counted. Does nothing for an epoch that is over."""
         if number <= self.number:
             return
         for tell in self.on_end:
@@ -64,7 +64,7 @@ class Epochs:
             begin(number, start_ns)
 
     def follow(self, stamped: int) -> bool:
-        """A message of another epoch has come. True: it is one that we should be in by now, and are."""
+        """A message of another epoch has come. True: it is one that we should have entered, and now have."""
         ahead = (stamped - self.number) & 0xFF
         if not 0 < ahead < 128:
             return False
@@ -72,13 +72,13 @@ class Epochs:
         return True
 
     def measured_at(self, due_ns: int) -> int | None:
-        """The measured epoch in which a message that is due at this instant counts; None: it counts in none."""
+        """The measured epoch in which a message due at this instant counts; None: it counts in none."""
         return next(
             (each.number for each in self._announced if each.number and each.start_ns <= due_ns < each.until_ns), None
         )
 
     def ending_after(self, at_ns: int) -> list[Epoch]:
-        """Those that are announced and not over at `at_ns`."""
+        """The epochs that are announced and not over at `at_ns`."""
         return [each for each in self._announced if each.until_ns > at_ns]
 
     def move_end(self, at_ns: int) -> bool:
@@ -90,5 +90,5 @@ class Epochs:
         return newest.number == self.number
 
     def end_at(self, at_ns: int) -> None:
-        """No epoch is longer than until `at_ns`."""
+        """No epoch extends beyond `at_ns`."""
         self._announced = [replace(each, until_ns=min(each.until_ns, at_ns)) for each in self._announced]

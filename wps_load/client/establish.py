@@ -1,4 +1,4 @@
-"""Makes a connection usable, with each part of the attempt timed and its result counted: one way for all clients."""
+"""Makes a connection usable, with each part of the attempt timed and its result counted, for all clients alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wps_load.errors import ConnectFailure, ConnectionLost, EndedBy
 
 
 class NewLink(OpenLink, Protocol):
-    """`connected`: set when the connection is usable, or has ended. `lost`: the latter, and how."""
+    """`connected`: set when the connection is usable, or has ended. `lost`: how it ended."""
 
     @property
     def connected(self) -> Any: ...
@@ -30,7 +30,7 @@ L = TypeVar("L", bound=NewLink)
 
 
 class Connecting(Protocol[L]):
-    """Who wants a connection."""
+    """A client that wants a connection."""
 
     def grant(self) -> ConnectGrant:
         """Where to connect, and with which token. Raises ConnectFailure."""
@@ -48,7 +48,7 @@ def establish(
 ) -> L:
     """One attempt, from its due time to usable. Blocks its greenlet. Raises ConnectFailure, which is counted.
 
-    `again`: it was connected before; `gap_ns` is asked when the connection is up (see `Connections.opened`).
+    `again`: it was connected before; `gap_ns` is called when the connection is up (see `Connections.opened`).
     """
     context = connections.context
     deadline_ns = now_ns() + context.run.config.connect_timeout_ns
@@ -57,7 +57,7 @@ def establish(
         asked_ns = now_ns()
         grant = owner.grant()
         waited_ns = grant.waited_ns
-        if waited_ns:  # for a token of the service's: a metric of its own
+        if waited_ns:  # for a token from the service, which is a metric of its own
             due_ns, deadline_ns = due_ns + waited_ns, deadline_ns + waited_ns
             connections.attempts.begin(owner, due_ns)
         context.recorder.buffer("connect_token").append(now_ns() - asked_ns - waited_ns)
@@ -77,7 +77,7 @@ def _usable(context: PopulationContext, owner: Connecting[L], grant: ConnectGran
     if context.codec.enveloped:
         try:
             await_connected(link, deadline_ns)
-        except BaseException as error:  # a killed user's, too
+        except BaseException as error:  # even if its user is killed
             owner.discard(link, error)
             raise
         context.recorder.buffer("connect_ready").append(now_ns() - dialed.upgraded_ns)
@@ -106,7 +106,7 @@ def _dial_timed(context: PopulationContext, grant: ConnectGrant, deadline_ns: in
 
 
 def await_connected(link: NewLink, deadline_ns: int) -> None:
-    """Raises ConnectFailure when `connected`, a PubSub client's first message, does not come in time."""
+    """Raises ConnectFailure if `connected`, a PubSub client's first message, does not come in time."""
     if not link.connected.wait(seconds_until(deadline_ns)):
         raise ConnectFailure(
             "connected_timeout",
@@ -120,12 +120,12 @@ def await_connected(link: NewLink, deadline_ns: int) -> None:
 def never_usable(lost: ConnectionLost) -> ConnectFailure:
     """A connection that ended between the upgrade and `connected`: with the label of its end, and why it ended.
 
-    Where neither side said a word it is `connected_lost`.
+    If neither side sent a close frame it is `connected_lost`.
     """
     label = "connected_lost" if lost.ended_by is EndedBy.NETWORK else lost.label
     return ConnectFailure(label, f"before `connected` came, {lost.message}", lost.advice)
 
 
 def seconds_until(deadline_ns: int) -> float:
-    """What is left of a time limit, at least a millisecond: nothing left would mean no limit to some."""
+    """The rest of a time limit, at least a millisecond: 0 would mean no limit to some functions."""
     return max(0.001, (deadline_ns - now_ns()) / NS_PER_S)

@@ -1,13 +1,13 @@
-"""A publisher of streams: its messages are the fragments of streams, each of so many seconds.
+"""A publisher of streams: its messages are the fragments of streams of a fixed length.
 
-It has a number of places, and in each one stream after the other; messages are dealt to the places in turn. A stream is
-due to start when its first fragment is, and to end so long after that. A fragment belongs to the stream that is open in
-its place when it is due: it is written at once, and leaves when the service has accepted the stream. Of a stream that
-the service refuses or closes the other fragments fail; the next one begins when this one would have ended. Where the
-connection is recovered its streams go on (`protocol.streams`); with one that is gone they are over.
+It has a number of places, with one stream after the other in each; messages go to the places in turn. A stream is due
+to start with its first fragment, and to end after that length. A fragment belongs to the stream that is open in its
+place when it is due: it is written at once, and leaves when the service has accepted the stream. If the service refuses
+or closes a stream, its other fragments fail; the next stream begins when this one would have ended. If the connection
+is recovered its streams go on (`protocol.streams`); if it is gone they are over.
 
-Its id says which run and epoch it is of, whose it is, when it was due to start, in the run's time, and which of its
-publisher's messages its fragments are: a subscriber needs no more to measure what its reader waits for.
+A stream's id contains its run, epoch and publisher, when it was due to start, in the run's time, and which of its
+publisher's messages its fragments are: a subscriber needs no more to measure its reader's waits.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _NOBODY = -1
 
 
 class StreamName(NamedTuple):
-    """What the id of a stream says. `mark`: of the run and the epoch, as in a stamp. `due_ns`: in the run's time.
+    """The content of a stream's id. `mark`: of the run and the epoch, as in a stamp. `due_ns`: in the run's time.
 
     Its fragments are the messages `first`, `first + step`, `first + 2 * step`, ... of its publisher.
     """
@@ -54,7 +54,7 @@ class StreamName(NamedTuple):
 
     @classmethod
     def of(cls, stream_id: str) -> StreamName | None:
-        """None: it belongs to no publisher here."""
+        """Reads an id; None: it belongs to no publisher here."""
         try:
             mark, stream, due_ns, first, step = (int(part, 16) for part in stream_id.split("."))
         except ValueError:
@@ -63,7 +63,7 @@ class StreamName(NamedTuple):
 
 
 class AnswerLine(Asker, Protocol):
-    """The connection that answers come on."""
+    """The connection on which answers come."""
 
     @property
     def up(self) -> bool: ...
@@ -72,7 +72,7 @@ class AnswerLine(Asker, Protocol):
 
 
 class Place:
-    """Has one stream after the other. `open`: takes fragments; what is due before `closed_until_ns` finds none."""
+    """Has one stream after the other. `open`: accepts fragments; those due before `closed_until_ns` have no stream."""
 
     __slots__ = ("closed_until_ns", "open")
 
@@ -82,9 +82,9 @@ class Place:
 
 
 class Fragments:
-    """One stream under way, and which messages its fragments are. `out`: the ledger's side of its epoch.
+    """One stream in progress, and which messages its fragments are. `out`: the ledger's side of its epoch.
 
-    `next_seq`: the message that its next fragment is.
+    `next_seq`: the message of its next fragment.
     """
 
     __slots__ = (
@@ -102,11 +102,11 @@ class Fragments:
         self.due_ns = due_ns
         self.end_ns = end_ns
         self.ended_ns = end_ns
-        """When its end was due: when the end of its epoch was told, if that is before."""
+        """When its end was due: when the end of its epoch was announced, if that is earlier."""
         self.next_seq = 0
         self.stream: OutgoingStream
         self.template: Template
-        self._seqs: deque[int] = deque()  # of the fragments that are not acknowledged
+        self._seqs: deque[int] = deque()  # of unacknowledged fragments
         self._told = 0
 
     def write(self, seq: int, data: bytes) -> None:
@@ -115,12 +115,12 @@ class Fragments:
 
     @property
     def last_sent(self) -> int | None:
-        """The message of the fragment that was sent last; None: it is acknowledged, or there is none."""
+        """The message of the last fragment that was sent; None: it is acknowledged, or there is none."""
         place = len(self._seqs) - self.stream.never_sent - 1
         return self._seqs[place] if place >= 0 else None
 
     def not_sent(self) -> None:
-        """The connection did not take the fragment that was sent last."""
+        """The connection refused the fragment that was sent last."""
         place = len(self._seqs) - self.stream.never_sent - 1
         if place >= 0 and self._seqs[place] != _NOBODY:
             self.out.failed(self._seqs[place], Cause.SERVICE)
@@ -131,7 +131,7 @@ class Fragments:
             self._seqs.popleft()
 
     def newly_replayed(self) -> int:
-        """How many fragments were sent again since this was last asked."""
+        """How many fragments were sent again since the last call."""
         found, self._told = self.stream.replayed - self._told, self.stream.replayed
         return found
 
@@ -152,7 +152,7 @@ class Fragments:
 
 
 class StreamPublisher(Publisher):
-    """See the module. `_under_way`: the streams that have not been closed, open ones among them."""
+    """The publisher that the module describes. `_under_way`: the streams that are not closed, including open ones."""
 
     __slots__ = ("_group", "_length_ns", "_places", "_under_way")
 
@@ -207,12 +207,12 @@ class StreamPublisher(Publisher):
         return fragments
 
     def _time_is_up(self, fragments: Fragments) -> None:
-        """What is held back was due before: then it ends behind that."""
+        """Messages that are held back were due earlier: then the stream ends after them."""
         if fragments.place.open is fragments and not self._backlog:
             self.finish(fragments, fragments.end_ns)
 
     def finish(self, fragments: Fragments, at_ns: int) -> None:
-        """It takes no fragments any more; its end, due at `at_ns`, leaves behind them."""
+        """It accepts no more fragments; its end, due at `at_ns`, leaves after them."""
         if fragments.place.open is fragments:
             fragments.place.open = None
         fragments.ended_ns = at_ns
@@ -222,7 +222,7 @@ class StreamPublisher(Publisher):
         self.pump(fragments)
 
     def pump(self, fragments: Fragments) -> None:
-        """Sends what the connection takes of what can be sent."""
+        """Sends what can be sent, as far as the connection accepts it."""
         link, context = self.link, self._context
         if link is None or not link.connection.outbox.writable:
             return
@@ -239,7 +239,7 @@ class StreamPublisher(Publisher):
             context.recorder.count("fragments_replayed", replayed)
 
     def beat(self, at_ns: int) -> None:
-        """What time makes due: keepalives, and fragments to be sent again. A few times a second."""
+        """Does what is due by time: keepalives, and fragments to be sent again. A few times a second."""
         for each in tuple(self._under_way):
             keepalive = each.stream.beat(at_ns)
             link = self.link
@@ -249,7 +249,7 @@ class StreamPublisher(Publisher):
             if each.stream.ready:
                 self.pump(each)
 
-    # -- what happens to it ----------------------------------------------------------------------------------
+    # -- its connection ----------------------------------------------------------------------------------
 
     def drained(self) -> None:
         for each in tuple(self._under_way):
@@ -267,20 +267,20 @@ class StreamPublisher(Publisher):
     def end(self, end_ns: int) -> None:
         super().end(end_ns)
         for each in self._opened:
-            self.finish(each, each.end_ns if each.end_ns <= end_ns else now_ns())  # we are told late of the run's end
+            self.finish(each, each.end_ns if each.end_ns <= end_ns else now_ns())  # we learn the run's end late
 
     @property
     def _opened(self) -> list[Fragments]:
-        """Those that take fragments."""
+        """The streams that accept fragments."""
         return [place.open for place in self._places if place.open is not None]
 
     @property
     def starting(self) -> bool:
-        """Fragments wait for the service to accept their stream."""
+        """Whether fragments wait for the service to accept their stream."""
         return any(each.stream.never_sent for each in self._under_way)
 
     def give_up_fragments(self) -> None:
-        """What has not left by now has failed."""
+        """Fragments that have not left by now have failed."""
         for each in tuple(self._under_way):
             if each.stream.never_sent:
                 self._forget(each, Cause.SERVICE)
@@ -289,7 +289,7 @@ class StreamPublisher(Publisher):
         super().lost(cause, holds=holds)
         if not holds:
             for place in self._places:
-                place.closed_until_ns = 0  # the next connection begins streams of its own
+                place.closed_until_ns = 0  # the next connection begins new streams
             for each in tuple(self._under_way):
                 self._forget(each, cause)
 
@@ -313,7 +313,7 @@ class StreamPublisher(Publisher):
 def answered(
     context: PopulationContext, link: AnswerLine, answer: StreamAck | StreamNack | StreamClosed, arrival_ns: int
 ) -> None:
-    """The service says something of a stream of this client."""
+    """The service has answered about a stream of this client."""
     change = link.session.streams.receive(answer, arrival_ns)
     if change is None:
         context.recorder.count("stream_answers_unknown")
@@ -367,5 +367,5 @@ def unanswered(context: PopulationContext, link: AnswerLine, pending: PendingAck
 
 
 def _metric(fragments: Fragments) -> str:
-    """What has failed: it was never accepted, or did not end as it should have."""
+    """The metric that has failed: the stream was never accepted, or did not end properly."""
     return "stream_end" if fragments.stream.accepted else "stream_start"

@@ -32,7 +32,10 @@ _ADVICE: Final = {
 
 
 class Wanted(NamedTuple):
-    """What is in a client token. `user_id` None: it has none. `client_type`: of its endpoint; empty: the default."""
+    """The contents of a client token.
+
+    `user_id` None: it has none. `client_type`: of its endpoint; empty: the default.
+    """
 
     hub: str
     user_id: str | None
@@ -52,14 +55,14 @@ class Wanted(NamedTuple):
 
 
 class TokenMaker:
-    """Asks the service, over kept connections; safe to share between greenlets."""
+    """Requests tokens from the service, over kept connections; safe to share between greenlets."""
 
     def __init__(self, access: RestAccess, network: Network, *, timeout_s: float) -> None:
         self._access = access
         self._http = HttpClient(Url.parse(access.endpoint), network, prefix="token", timeout_s=timeout_s)
 
     def make(self, wanted: Wanted) -> tuple[str, int]:
-        """A token, and how long the call took in ns.
+        """A token, and the duration of the call in ns.
 
         Raises ConnectFailure: `token_http_NNN`, `token_http_403_role`, `token_http_403_network`, `token_invalid`, or
         `token_` before a label of opening a connection.
@@ -90,7 +93,7 @@ class TokenMaker:
 
 
 def refused(response: HttpResponse) -> ConnectFailure:
-    """What an answer without a token means. 403, 408, 429 and 5xx may pass; the caller knows for how long."""
+    """The failure for an answer without a token. 403, 408, 429 and 5xx may pass; the caller decides how long to try."""
     status = response.status_code
     answer = answer_of(response)
     meaning = forbidden(answer, TRAFFIC["token"]) if status == 403 else None

@@ -1,8 +1,8 @@
-"""A subscriber of streams: which it hears, and how long its reader waits, for the first fragment and between two.
+"""A subscriber of streams: which it hears, and how long its reader waits for the first fragment and between two.
 
-A fragment is a message of its publisher's: the ledger says whether it is fresh, what was lost, and what came twice or
-out of order. What is kept here is by stream: when its last fragment came, and whether it has ended. A stream that ends
-with an error, or that does not end, was cut off. One that was joined in the middle counts from there on.
+A fragment is a message of its publisher: the ledger says whether it is fresh, lost, a duplicate or reordered. This
+module remembers for each stream when its last fragment came, and whether it has ended. A stream that ends with an
+error, or does not end, was cut off. One that was joined in the middle counts from there on.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from wps_load.measure.ledger import DUPLICATE, REORDERED, Receiver
 from wps_load.protocol.messages import DataMessage, StreamMessage
 
 KEPT = 64
-"""So many streams that are over are remembered: what comes behind their end is nothing new."""
+"""This many finished streams are remembered: what arrives after their end is not new."""
 
 
 class FragmentLine(Protocol):
-    """The connection that it comes on."""
+    """The connection on which it arrives."""
 
     def is_intact(self, stream: int, seq: int, message: DataMessage) -> bool: ...
 
 
 class _Heard:
-    """One stream. `last_ns`: when its last fragment came; `highest`: the highest number of one that has."""
+    """One stream. `last_ns`: the arrival of its last fragment; `highest`: the highest number that has arrived."""
 
     __slots__ = ("highest", "last_ns", "name", "over")
 
@@ -37,7 +37,7 @@ class _Heard:
 
 
 class Hearing:
-    """Of one virtual user, through all of its connections."""
+    """The hearing of one virtual user, through all of its connections."""
 
     __slots__ = ("_context", "_heard", "_own", "_receiver")
 
@@ -93,7 +93,7 @@ class Hearing:
             return
         name, number = heard.name, message.number
         if (name.mark, name.stream) != (mark, stream) or not name.has(seq, number):
-            context.run.ledger.damaged(context.number)  # of another stream, or at another place in it
+            context.run.ledger.damaged(context.number)  # it is of another stream, or of another place in it
         elif link.is_intact(stream, seq, content) and (came := self._receiver.arrive(stream, seq)) < DUPLICATE:
             if came == REORDERED and number > heard.highest:
                 self._receiver.overtaken()  # by fragments of another stream, which is no disorder
@@ -103,7 +103,7 @@ class Hearing:
     def _measure(self, heard: _Heard, number: int, due_ns: int, arrival_ns: int) -> None:
         context, stream = self._context, heard.name.stream
         if stream == self._own:
-            return  # the service was asked not to send it
+            return  # the service was told not to send it
         at_ns = arrival_ns + context.clock.offset_ns
         recorder = context.recorders.get(context.run.audiences.sender_of(stream), context.recorder)
         recorder.buffer("delivery").append(at_ns - due_ns)
@@ -118,11 +118,11 @@ class Hearing:
         return any(each.since is not None and each.since <= at_ns for each in self._receiver.memberships.values())
 
     def forget(self) -> None:
-        """Its user leaves by plan: nothing is owed to it."""
+        """Its user leaves by plan: nothing more is expected."""
         self._heard.clear()
 
     def end(self) -> None:
-        """The run is over: what has not ended was cut off."""
+        """The run is over: unfinished streams were cut off."""
         if unended := self.open:
             self._context.recorder.count("streams_cut_off", unended)
         self._heard.clear()

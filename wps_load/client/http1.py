@@ -77,9 +77,9 @@ class HttpClient:
         Raises ConnectFailure, its label `PREFIX_timeout`, `PREFIX_reset`, `PREFIX_invalid` or the prefix before a label
         of `open_stream`; `unanswered` where the request had left. `timeout_s`: less than the client's own.
 
-        A GET is sent once more when a kept connection closes without a byte: the server had closed it for idleness
-        when the request crossed that (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). Nothing else is sent twice: a
-        message that the service has taken already would count as duplicated.
+        A GET is sent once more if a kept connection closes without a byte: the server had closed it as idle when the
+        request was on its way (RFC 9110 section 9.2.2, RFC 9112 section 9.3.1). Nothing else is sent twice: a message
+        that the service has already accepted would be a duplicate.
         """
         timings = Timings()
         request = _head(method, target, self._authority, headers, body)
@@ -177,14 +177,17 @@ def _head(method: str, target: str, authority: str, headers: Mapping[str, str], 
 
 
 def _ends_at_close(response: HttpResponse) -> bool:
-    """A body of unknown length ends where the connection does (RFC 9112 section 6.3)."""
+    """A body of unknown length ends with the connection (RFC 9112 section 6.3)."""
     return response.headers_complete and not {"content-length", "transfer-encoding"} & set(response.info())
 
 
 def _quiet(sock: Any) -> bool:
-    """Is a kept connection still good? One that the server closed, or talks on unasked, is readable."""
+    """Whether a kept connection is still usable.
+
+    It is readable if the server has closed it or sent something unexpected.
+    """
     try:
-        sock._sock.recv(1, socket.MSG_PEEK)  # gevent's own recv would wait, and a TLS socket takes no flags
+        sock._sock.recv(1, socket.MSG_PEEK)  # gevent's own recv would wait, and a TLS socket accepts no flags
     except BlockingIOError:
         return True
     except OSError:

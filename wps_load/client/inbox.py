@@ -1,4 +1,4 @@
-"""What an API client has received and its task has not yet taken: for `receive`, or for callbacks in order."""
+"""Messages that an API client has received and its task has not taken yet: for `receive`, or for callbacks in order."""
 
 from __future__ import annotations
 
@@ -16,15 +16,17 @@ from wps_load.protocol.messages import DataMessage
 logger = logging.getLogger(__name__)
 
 CAPACITY = 256
-"""Messages; the oldest goes when another one comes. A task that only sends never empties its inbox: at 2 KiB a message
-this costs half a megabyte a user."""
+"""The most messages; a new one then replaces the oldest. A task that only sends never empties its inbox.
+
+At 2 KiB a message this costs half a megabyte per user.
+"""
 
 Callback = Callable[[DataMessage], None]
 Item = TypeVar("Item")
 
 
 class Inbox(Generic[Item]):
-    """`put` and `wake` are for the hub. `on_error`: told what a callback raises."""
+    """`put` and `wake` are for the hub. `on_error` gets what a callback raises."""
 
     __slots__ = ("_arrived", "_callbacks", "_messages", "_on_error", "_pump", "dropped")
 
@@ -35,7 +37,7 @@ class Inbox(Generic[Item]):
         self._pump: Any = None
         self._on_error = on_error or log_error
         self.dropped = 0
-        """Messages that had to make room."""
+        """Messages that newer ones have replaced."""
 
     @property
     def has_callbacks(self) -> bool:
@@ -52,7 +54,7 @@ class Inbox(Generic[Item]):
         return not self._messages
 
     def wake(self) -> None:
-        """Whoever waits looks again: there may be no more to wait for."""
+        """Waiting callers check again: there may be no more to wait for."""
         self._arrived.set()
 
     def pop(self) -> Item | None:
@@ -60,7 +62,7 @@ class Inbox(Generic[Item]):
         return self._messages.popleft() if self._messages else None
 
     def wait(self, deadline_ns: int | None) -> bool:
-        """Until there may be a message. False: the time is up; `deadline_ns` None: there is no limit."""
+        """Waits until there may be a message. False: the time is up; `deadline_ns` None: no limit."""
         if self._messages:
             return True
         self._arrived.clear()
@@ -69,14 +71,14 @@ class Inbox(Generic[Item]):
     # -- callbacks ------------------------------------------------------------
 
     def call(self, callback: Callable[[Item], None]) -> Callable[[Item], None]:
-        """From now on messages go to `callback` too, one after the other, in a greenlet of their own."""
+        """From now on messages also go to `callback`, one after the other, in a greenlet of their own."""
         self._callbacks.append(callback)
         if self._pump is None:
             self._pump = gevent.spawn(self._run)
         return callback
 
     def stop(self) -> None:
-        """Ends the callbacks, also in the middle of one. Does not wait."""
+        """Ends the callbacks, even in the middle of one. Does not wait."""
         if self._pump is not None:
             self._pump.kill(block=False)
             self._pump = None
@@ -93,5 +95,5 @@ class Inbox(Generic[Item]):
 
 
 def log_error(error: Exception) -> None:
-    """What a callback raised, where nobody else is told."""
+    """Logs what a callback raised, if there is no other handler."""
     logger.error("a callback failed", exc_info=error)

@@ -1,4 +1,4 @@
-"""What becomes of a scenario's invocations: each has its own response, or fails of its metric, `invoke`, once.
+"""The outcome of a scenario's invocations: each has its own response, or is a failure of its metric, `invoke`, once.
 
 An invocation is a message of its publisher's stream: its response is its delivery, whatever the event handler answers.
 One that is answered with an error has failed, and is not lost; one that is never answered has failed and is lost.
@@ -30,7 +30,7 @@ class InvocationSource(Protocol):
 
 
 class InvokeOwner(Protocol):
-    """Whose connection it is."""
+    """The owner of the connection."""
 
     @property
     def stream(self) -> int: ...
@@ -43,7 +43,7 @@ class InvokeOwner(Protocol):
 
 
 class InvokeLink(Asker, Protocol):
-    """The connection that they are sent on."""
+    """The connection on which they are sent."""
 
     @property
     def owner(self) -> InvokeOwner: ...
@@ -90,7 +90,7 @@ def answered(context: PopulationContext, link: InvokeLink, response: InvokeRespo
 
 
 def unanswered(context: PopulationContext, link: InvokeLink, pending: PendingAck, why: str) -> None:
-    """An invocation that has no response. `why`: `timeout`, of which the service is told, or `connection_lost`."""
+    """An invocation without a response. `why`: `timeout`, of which the service is informed, or `connection_lost`."""
     number, _, _, epoch = cast(tuple[int, int, int, int], pending.context)
     if why == "timeout" and link.up:
         context.recorder.count("invocations_cancelled")
@@ -100,7 +100,7 @@ def unanswered(context: PopulationContext, link: InvokeLink, pending: PendingAck
 
 
 def lost(context: PopulationContext, link: InvokeLink, *, counted: bool) -> None:
-    """The socket has ended: what is pending has failed at once, whether or not the connection is recovered."""
+    """The socket has ended: all pending ones have failed at once, whether or not the connection is recovered."""
     for pending in link.session.invocations.overdue(None):
         if counted:
             unanswered(context, link, pending, "connection_lost")

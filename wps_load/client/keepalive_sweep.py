@@ -1,7 +1,7 @@
-"""Looks after the open connections of a process: pings those that are quiet, drops those whose peer has gone silent.
+"""Watches the open connections of a process: pings quiet ones, and drops those whose peer has gone silent.
 
 There is no timer for each connection. One sweep goes over all of them, a part in each beat of the agent, and compares
-how many bytes have come with what it saw the last time: what arrives pays nothing for it.
+the number of bytes with that of the last look: arriving messages cost nothing more.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ SLICE_NS: Final = NS_PER_MS
 
 
 class WatchedConnection:
-    """One connection as the sweep saw it last. Times are of the observed clock.
+    """One connection as the sweep last saw it. Times are of the observed clock.
 
-    `pinged_ns`: the last ping; 0 when none is out, or one was and an interval later something had come.
+    `pinged_ns`: the last ping; 0 if none is unanswered, or one was and something came within an interval.
     """
 
     __slots__ = ("bytes_received", "heard_ns", "pinged_ns", "suspected")
@@ -41,7 +41,7 @@ class WatchedConnection:
 
 
 class Sweep:
-    """Call `beat` some times a second, always from the same greenlet."""
+    """Call `beat` a few times a second, always from the same greenlet."""
 
     def __init__(self, connections: Connections, keepalive: Keepalive, clock: Callable[[], int] = now_ns) -> None:
         self._connections = connections
@@ -74,7 +74,7 @@ class Sweep:
             self._began_ns = now
 
     def _look_at_some(self, due: int, now: int) -> None:
-        """Up to number `due` of this round, for a millisecond at most."""
+        """Looks at connections up to number `due` of this round, for a millisecond at most."""
         open_links, watches, fresh = self._connections.open_links, self._watches, self._fresh
         ends_ns = now_ns() + SLICE_NS
         for link in self._round[self._done : due]:
@@ -97,7 +97,7 @@ class Sweep:
                     return
 
     def _attend(self, link: OpenLink, watch: WatchedConnection, now: int) -> None:
-        """`link` has been quiet for a ping interval or longer, or was pinged for it."""
+        """`link` has been quiet for a ping interval or longer, or was pinged for that."""
         if watch.pinged_ns < watch.heard_ns and now - watch.pinged_ns >= self._keepalive.interval_ns:
             if watch.pinged_ns:
                 self._words.heard(link)
@@ -118,7 +118,7 @@ class Sweep:
     def _ping(self, link: OpenLink) -> None:
         self._recorder.count("pings_sent")
         connection, context = link.connection, self._connections.context
-        # behind what a peer has not read yet a control frame may wait; a message there would count as unsent
+        # a control frame may wait behind unread frames, but a message there would count as unsent
         by_message = connection.writable and (self._words.known or self._words.scout(link))
         if not by_message or not self._words.known:
             connection.outbox.send_control(encode_frame(Opcode.PING, b"", os.urandom(4)))

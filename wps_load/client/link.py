@@ -49,7 +49,7 @@ from wps_load.workload.population import Role
 
 
 class LinkOwner(Protocol):
-    """Whose connection it is: the same receiver and publisher through all of its connections. Called in the hub."""
+    """The connection's owner: the same receiver and publisher through all of its connections. Called in the hub."""
 
     @property
     def role(self) -> Role: ...
@@ -75,11 +75,11 @@ class LinkOwner(Protocol):
         ...
 
     def writable(self) -> None:
-        """The connection takes messages again."""
+        """The connection accepts messages again."""
         ...
 
     def link_lost(self, link: Link, lost: ConnectionLost, asked: bool) -> None:
-        """The connection has ended, asked (by plan, or cut by the scenario) or not."""
+        """The connection has ended. `asked`: by plan, or cut by the scenario."""
         ...
 
 
@@ -87,10 +87,12 @@ _NOTHING = NoEnvelopes()
 
 
 class Link:
-    """`connected`: set when the session is usable, or the connection has ended. `ended`: the latter, `lost`: how.
-    `proven`: a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the handshake;
-    `comes_back`: with a code after which the service keeps the connection for a recovery.
-    `tentative`: a recovery that the service may still refuse; its end is a failed attempt, no lost connection.
+    """A connection with its session.
+
+    `connected`: set when the session is usable, or the connection has ended. `ended`: set at its end, `lost`: how it
+    ended. `proven`: set when a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the
+    handshake; `comes_back`: with a code after which the service keeps the connection for a recovery. `tentative`: a
+    recovery that the service may still refuse; its end is a failed attempt, not a lost connection.
     """
 
     __slots__ = (
@@ -156,23 +158,23 @@ class Link:
         self._full_window = False
         self._told = oddities.met(session)
         self._stalled: tuple[Publisher, int] | None = None
-        """The publisher's message that may have left in part only, if the connection stalled on one."""
+        """The publisher's message of which only a part may have left, if the connection stalled on one."""
         on_message = self._on_slow_message if owner.role.slow else self._on_message
         self.connection = Connection(dialed, on_message, self._on_close, self.echo, on_writable=self._on_writable)
 
     # -- out -------------------------------------------------------------------------------------------------
 
     def send(self, payload: bytes) -> bool:
-        """One data frame of the subprotocol; False: the connection takes nothing any more."""
+        """Sends one data frame of the subprotocol; False: the connection accepts nothing any more."""
         return self.connection.send(self._context.frame(self._opcode, payload))
 
     def greet(self) -> None:
-        """What the client says first, where it does."""
+        """Sends the client's first message, if the protocol has one."""
         if hello := self.session.hello():
             self.send(hello)
 
     def request(self, message: Upstream, ack_id: int, kind: str, context: object) -> bool:
-        """Sends a request whose ack will be told to the owner, however late it comes."""
+        """Sends a request; the owner gets its ack, however late it comes."""
         payload = self._context.codec.encode(message)
         self.session.expect_ack(ack_id, kind, context, payload, now_ns(), lasting=True)
         self._context.run.answers.askers.add(self)
@@ -188,7 +190,7 @@ class Link:
             requests.unanswered(self._context, self._owner, pending, why)
 
     def belongs_to(self, part: Role) -> None:
-        """What may come is of these groups."""
+        """Messages that may arrive belong to these groups."""
         if self._context.codec.enveloped:
             self._groups = part.sources
 
@@ -197,7 +199,7 @@ class Link:
         self.request(JoinGroup(group, ack_id), ack_id, "join", (now_ns(), audience))
 
     def acknowledge(self, at_ns: int) -> None:
-        """Reliable: tells the service what has come, when it is time to."""
+        """Reliable protocols: acknowledges received messages when it is time to."""
         payload = self.session.sequence_ack_due(at_ns)
         if payload is not None:
             self.send(payload)
@@ -207,30 +209,30 @@ class Link:
         self._told = oddities.count(self._context.recorder, self.session, self._told)
 
     def window_full(self) -> None:
-        """The publisher holds messages back until an answer comes."""
+        """Whether the publisher must hold messages back until an answer comes."""
         self._full_window = True
 
     def stalled_on(self, publisher: Publisher, seq: int) -> None:
-        """The peer reads no more; the publisher's message `seq` may have left in part only."""
+        """The peer no longer reads; only a part of the publisher's message `seq` may have left."""
         self._stalled = publisher, seq
 
     def close(self, code: int = NORMAL_CLOSURE, *, comes_back: bool = False) -> None:
-        """Starts the close handshake. `comes_back`: `code` is one after which the service keeps the connection."""
+        """Starts the close handshake. `comes_back`: after `code` the service keeps the connection."""
         self.comes_back = comes_back
         if not comes_back and (goodbye := self.session.goodbye()):
             self.send(goodbye)
         self.connection.close(code)
 
     def discard(self) -> None:
-        """Ends a connection that its owner does not know any more."""
+        """Ends a connection that its owner no longer knows."""
         self.connection.cut(Cut.RESET)
 
     # -- in --------------------------------------------------------------------------------------------------
 
     def _on_message(self, opcode: int, payload: bytes, arrival_ns: int, cut_out: bool = False) -> None:
-        """`cut_out`: MQTT: this is one packet. A frame that is none is cut into packets, unless it is a known one."""
+        """Handles a message. `cut_out`: an MQTT packet; other MQTT frames are cut into packets, unless known."""
         context = self._context
-        locate, arrive = self._locate, self._arrive  # by local names, see Connection._on_readable
+        locate, arrive = self._locate, self._arrive  # local names, see Connection._on_readable
         start = locate(payload)
         if start and opcode == self._opcode:
             stamp = read_text_at(payload, start)
@@ -275,11 +277,11 @@ class Link:
             self.acknowledge(arrival_ns)
 
     def _on_packets(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
-        """MQTT: a frame holds a part of a packet, or several. What it answers by itself leaves at once."""
+        """MQTT: a frame holds part of a packet, or several. The protocol's own answers leave at once."""
         session = self.session
         for packet in session.packets(payload):
             self._on_message(opcode, packet, arrival_ns, cut_out=True)
-        # inside a packet no frame is taken for a known one: it goes on with what has begun
+        # inside a packet no frame can be a known one: it continues the packet
         self._locate = _NOTHING.locate if session.midway else self._locate_usually
         if session.midway and self.echo is not None:
             self.echo.forget()
@@ -287,7 +289,7 @@ class Link:
             self.acknowledge(arrival_ns)
 
     def _is_sound(self, stream: int, seq: int, payload: bytes, message: DataMessage) -> bool:
-        """Whether a message of which the envelope was not recognised is intact; then it is learned."""
+        """Whether a message whose envelope was not recognised is intact; then the envelope is remembered."""
         if not self.is_intact(stream, seq, message):
             return False
         self._learn(payload, message)
@@ -307,14 +309,14 @@ class Link:
         return True
 
     def _receive_first(self, opcode: int, payload: bytes) -> Downstream | None:
-        """Takes the first message; the session takes the others itself."""
+        """Handles the first message; the session handles later ones itself."""
         self._receive = self.session.receive
         message = self._receive(opcode, payload)
         self.proven.set()
         return message
 
     def _on_slow_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
-        """A slow reader: what it reads late by its own fault is neither timed nor accounted for."""
+        """A slow reader: what it reads late is its own fault, so it is neither timed nor accounted for."""
         message = self._receive(opcode, payload)
         if message is not None and type(message) is not DataMessage:
             self._on_protocol(message, arrival_ns)
@@ -368,9 +370,9 @@ class Link:
         self.proven.set()
 
     def settle(self, cause: Cause, *, unasked: bool) -> None:
-        """The connection is gone for good, and with it what had left in part only.
+        """The connection is gone for good, and with it a message of which only a part had left.
 
-        That was never published, and what had not been answered never will be. `unasked`: nobody had planned it.
+        That one was never published, and unanswered requests never will be answered. `unasked`: it was not planned.
         """
         self._context.run.answers.lost(self, counted=unasked)
         if self._stalled is not None and self.connection.unsent_frames:

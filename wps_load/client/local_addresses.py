@@ -1,4 +1,4 @@
-"""The addresses that connections come from, taken in turn: each has ports of its own (`--wps-bind`)."""
+"""The source addresses of connections, used in turn: each has ports of its own (`--wps-bind`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 from wps_load.errors import ConfigError, Fault
 
 IP_BIND_ADDRESS_NO_PORT: Final = getattr(socket, "IP_BIND_ADDRESS_NO_PORT", 24)
-"""Linux (4.2): the port is chosen by `connect`, when the other end is known, so that each target has all of them."""
+"""Linux (4.2): `connect` chooses the port, when the other end is known, so that each target has all of them."""
 Source = tuple[int, str]
 """Family and address."""
 
@@ -26,7 +26,7 @@ class NoSource(OSError):
 
 
 class Sources:
-    """Without any the system chooses."""
+    """Without any, the system chooses."""
 
     def __init__(self, addresses: Sequence[str] = ()) -> None:
         self._families: dict[int, deque[str]] = {}
@@ -38,7 +38,7 @@ class Sources:
         return sum(map(len, self._families.values()))
 
     def serves(self, family: int) -> bool:
-        """Whether a connection of this family has where to come from."""
+        """Whether there is a source address for connections of this family."""
         return not self._families or family in self._families
 
     def bind(self, sock: Any, family: int) -> None:
@@ -59,7 +59,7 @@ class Sources:
             raise
 
     def judge(self) -> None:
-        """Before a run: raises ConfigError where an address is not one of this host's."""
+        """Before a run: raises ConfigError if an address is not one of this host's."""
         missing = [address for family, each in self._families.items() for address in each if not _here(family, address)]
         if missing:
             more = f" and {len(missing) - 3:,} more" if len(missing) > 3 else ""

@@ -1,7 +1,7 @@
 """The negotiate endpoint of an app server: one Client URL for each new connection.
 
-GET, as Azure's samples do it, and as browsers do: redirects are followed, credentials in the URL go as Basic, and to
-no other server. What an answer may look like stands in `negotiate_answer`.
+It uses GET, as Azure's samples and browsers do: redirects are followed, and credentials in the URL are sent as Basic,
+but to no other server. `negotiate_answer` reads the answers.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _REDIRECTS: Final = (301, 302, 303, 307, 308)
 
 
 class Negotiator:
-    """Asks one endpoint, over kept connections. The URL may hold a secret and appears nowhere."""
+    """Calls one endpoint, over kept connections. The URL may hold a secret and appears nowhere."""
 
     def __init__(self, url: str, network: Network, *, timeout_s: float = 15.0) -> None:
         """Raises ValueError if `url` is not http:// or https://."""
@@ -99,7 +99,7 @@ class Negotiator:
 
 
 def _redirected(url: Url, response: HttpResponse) -> Url:
-    """Where the answer sends us: to the same host or to https://, never out of TLS."""
+    """The redirection's target: the same host or https://, never out of TLS."""
     status = response.status_code
     location = response.header("location")
     if location is None:
@@ -108,7 +108,7 @@ def _redirected(url: Url, response: HttpResponse) -> Url:
         new = url.redirected(location)
     except ValueError:
         raise _invalid(
-            f"it redirects (status {status}) to what is no http address", "check the app server", status
+            f"it redirects (status {status}) to an address that is not http", "check the app server", status
         ) from None
     if (url.tls and not new.tls) or (not new.tls and new.host != url.host):
         what = "out of TLS" if url.tls else "to another host without TLS"

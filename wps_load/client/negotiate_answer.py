@@ -1,4 +1,4 @@
-"""What a negotiate endpoint's answer may look like, read without a socket.
+"""The possible forms of a negotiate endpoint's answer, read without a socket.
 
 Any 2xx whose body is `{"url": ...}`, `{"baseUrl", "accessToken"}` (server SDKs: `token`), a JSON string, or the bare
 URL; names in any capitals, a byte order mark and white space around it, gzip or deflate.
@@ -25,7 +25,7 @@ _TAG: Final = re.compile(r"(?s)<(script|style)\b.*?</\1>|<[^>]*>")
 
 
 class NoClientUrl(Exception):
-    """An answer without a Client URL: why, as the end of a sentence, without a secret."""
+    """An answer without a Client URL: the reason as the end of a sentence, without a secret."""
 
 
 def unpacked(body: bytes, encoding: str | None) -> bytes:
@@ -50,7 +50,7 @@ def unpacked(body: bytes, encoding: str | None) -> bytes:
 
 
 def client_url(body: bytes) -> str:
-    """The Client URL in an answer's body, ready to be dialed. Raises NoClientUrl."""
+    """The Client URL in an answer's body, ready to be dialled. Raises NoClientUrl."""
     text = _text(body)
     if not text:
         raise NoClientUrl("there is nothing in it")
@@ -59,7 +59,7 @@ def client_url(body: bytes) -> str:
         try:
             answer = orjson.loads(text)
         except orjson.JSONDecodeError:
-            raise NoClientUrl(f"its body is no whole JSON; expected {_FORMS}") from None
+            raise NoClientUrl(f"its body is not complete JSON; expected {_FORMS}") from None
         url = _of_object(answer) if isinstance(answer, dict) else answer
     if not isinstance(url, str):
         raise NoClientUrl(f"its JSON has no Client URL; expected {_FORMS}")
@@ -75,7 +75,7 @@ def _text(body: bytes) -> str:
 
 
 def _of_object(answer: dict[str, Any]) -> Any:
-    """`url`; else `baseUrl` and `accessToken`, or `token` as the Python and JavaScript SDKs name it."""
+    """`url`; else `baseUrl` and `accessToken`, or `token`, its name in the Python and JavaScript SDKs."""
     found = {name.lower(): value for name, value in answer.items()}
     if found.get("url") is not None:
         return found["url"]
@@ -91,16 +91,12 @@ def _usable(url: str) -> str:
     try:
         return urls.client_url(url)
     except ValueError as error:
-        what = (
-            "its body is a web page"
-            if url.lstrip().startswith("<")
-            else f"what it gives as Client URL is none: {error}"
-        )
+        what = "its body is a web page" if url.lstrip().startswith("<") else f"its Client URL is not one: {error}"
         raise NoClientUrl(f"{what}; expected {_FORMS}") from None
 
 
 def shown_body(body: bytes, encoding: str | None, url: Url) -> str:
-    """A short piece of an error's body for a person: without tags, tokens, and what the URL has in its query."""
+    """A short piece of an error's body for people, without tags, tokens, and the URL's query."""
     try:
         text = _text(unpacked(body, encoding))[:65536]
     except NoClientUrl:

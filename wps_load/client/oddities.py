@@ -1,4 +1,4 @@
-"""What a session has met that is neither a message nor an awaited answer: counted, as differences."""
+"""A session's messages that are neither data nor awaited answers: counted, as differences."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wps_load.protocol.session import Session
 
 COUNTERS: Final = ("messages_replayed", "sequence_gaps", "messages_unknown", "acks_late", "acks_unknown")
 Met = tuple[int, int, int, int, int]
-"""How many of each so far; a session's numbers outlive its connections."""
+"""The counts so far; a session's numbers outlive its connections."""
 
 
 def met(session: Session) -> Met:
@@ -23,7 +23,7 @@ def met(session: Session) -> Met:
 
 
 def count(recorder: Recorder, session: Session, told: Met) -> Met:
-    """Tells the recorder what is new. `told`: what it was told before; returns what it is now."""
+    """Adds what is new to the recorder. `told`: the counts already added; returns the new ones."""
     now = met(session)
     if now != told:
         for name, number, before in zip(COUNTERS, now, told, strict=True):

@@ -1,4 +1,4 @@
-"""A timer of gevent's hub that is set, moved and stopped, and made only when it is first needed."""
+"""A timer of gevent's hub that can be set, moved and stopped, and is created only when first needed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class OneShot:
-    """Calls back in the hub, once for each `start`, to the millisecond; due times are the scheduler's."""
+    """Calls back in the hub, once for each `start`, to the millisecond; due times use the scheduler instead."""
 
     __slots__ = ("_loop", "_timer")
 

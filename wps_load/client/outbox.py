@@ -1,4 +1,4 @@
-"""The sending half of a connection: writes at once, keeps what the kernel does not take, counts the stalls.
+"""The sending half of a connection: writes at once, keeps what the kernel does not accept, and counts stalls.
 
 Never blocks, never raises. The write itself is a raw socket's `send` or a TLS object's `write`.
 """
@@ -19,8 +19,8 @@ _WRITE: Final = 2
 class Outbox:
     """Frames on their way out of one connection.
 
-    `on_error()` is called, at most once and from the hub, when the socket is broken; `on_writable()`, from
-    the hub, when everything kept has left. At most `bound_bytes` are kept, or one frame if that is longer.
+    `on_error()` is called, at most once and from the hub, if the socket is broken; `on_writable()`, from the hub, when
+    everything kept has left. At most `bound_bytes` are kept, or one frame if that is longer.
     """
 
     __slots__ = (
@@ -69,12 +69,12 @@ class Outbox:
         """False while something is kept or the connection is ending: hold messages back, unencoded."""
         self.kept_bytes = 0
         self.stalls = 0
-        """How often the kernel took no more: the peer, or the way there, did not keep up."""
+        """How often the kernel accepted no more: the peer, or the path to it, did not keep up."""
         self.bytes_sent = 0
 
     @property
     def stalled_ns(self) -> int:
-        """Time spent stalled so far, a present stall included."""
+        """Time spent stalled so far, including a present stall."""
         began_ns = self._stall_began_ns
         return self._stalled_ns + (0 if began_ns is None else now_ns() - began_ns)
 
@@ -85,10 +85,10 @@ class Outbox:
         return kept + self._dropped_frames
 
     def send(self, frame: bytes) -> bool:
-        """Takes one data frame. False: refused, nothing of it has left or ever will."""
+        """Sends one data frame. False: it was refused, and no part of it has left or ever will."""
         if not self.writable:
             return self._keep(frame)
-        write = self._write  # by a local name, see Connection._on_readable
+        write = self._write  # local names, see Connection._on_readable
         try:
             sent = write(frame)
         except (BlockingIOError, ssl.SSLWantWriteError):
@@ -102,7 +102,7 @@ class Outbox:
         return True
 
     def send_control(self, frame: bytes) -> None:
-        """Sends a control frame, behind what is kept. Dropped if the buffer is full: a pong may be (section 5.5.3)."""
+        """Sends a control frame after what is kept. Dropped if the buffer is full: a pong may be (section 5.5.3)."""
         if self._broken:
             return
         if self._backlog:
@@ -121,9 +121,9 @@ class Outbox:
             self._stall(frame, sent, data=False)
 
     def finish(self, close_frame: bytes, *, drop: bool) -> None:
-        """Sends the close frame as the last one, behind what is kept.
+        """Sends the close frame as the last one, after what is kept.
 
-        `drop`: instead of it, but for a frame that has left in part, whose rest must go first.
+        `drop`: instead of it, except for the rest of a frame that has left in part, which must go first.
         """
         self.writable = False
         if self._broken:
@@ -141,7 +141,7 @@ class Outbox:
         self.writable = False
         self._broken = True
         self._stall_ended()
-        self._on_error = _nothing  # no cycle with the owner: it must go without the garbage collector
+        self._on_error = _nothing  # avoid a cycle with the owner, which must be freed without the garbage collector
         self._on_writable = None
         if self._watcher is not None:
             self._watcher.stop()
@@ -155,7 +155,7 @@ class Outbox:
         return True
 
     def _drop(self) -> None:
-        """Forgets what is kept, but for the rest of a frame that has left in part."""
+        """Discards what is kept, except for the rest of a frame that has left in part."""
         backlog = self._backlog
         keep = 1 if self._offset else 0
         while backlog and len(backlog) > keep:
@@ -185,7 +185,7 @@ class Outbox:
             self._stall_began_ns = None
 
     def _flush(self) -> None:
-        """The socket takes something again."""
+        """The socket accepts data again."""
         backlog = self._backlog
         while backlog:
             frame, _ = backlog[0]
@@ -215,7 +215,7 @@ class Outbox:
                 self._on_writable()
 
     def _break(self) -> None:
-        """The socket is dead. Told from the hub's next turn: whoever is sending now is not surprised by a callback."""
+        """The socket is dead. Reported in the hub's next turn, so that a caller that is sending is not called back."""
         if not self._broken:
             on_error = self._on_error
             self.stop()
@@ -223,4 +223,4 @@ class Outbox:
 
 
 def _nothing() -> None:
-    """Takes the place of a callback that is not wanted any more."""
+    """Replaces a callback that is no longer needed."""

@@ -1,4 +1,4 @@
-"""Which of a client's own messages have not come back yet, known by their data: the source of an API client's `rtt`.
+"""Which of a client's own messages have not come back yet, recognised by their data: the source of a task's `rtt`.
 
 A scenario's messages carry a stamp; a locustfile's are the user's own bytes, and nothing may be added to them. So a
 copy or answer is known by where it comes from and by its data: of equal ones the oldest is taken to be back first.
@@ -14,7 +14,7 @@ import orjson
 from wps_load.protocol.messages import DataType
 
 CAPACITY = 1_000
-"""The oldest are forgotten beyond this: a message whose copy never comes must not cost memory for ever."""
+"""The oldest are dropped beyond this number: a message whose copy never comes must not cost memory for ever."""
 
 Key = tuple[str | None, int]
 """(group or None for the event handler, hash of the data)"""
@@ -29,7 +29,7 @@ class Sent(NamedTuple):
 
 
 class Outstanding:
-    """Not for several threads."""
+    """Not thread-safe."""
 
     __slots__ = ("_order", "_sent", "_serial")
 
@@ -67,7 +67,7 @@ class Outstanding:
 
 
 def data_key(group: str | None, data_type: str, data: object) -> Key:
-    """Equal for equal data. JSON data is its value, not its text: protocols write it differently."""
+    """Equal for equal data. JSON data count by value, not text: protocols write them differently."""
     if data_type == DataType.JSON:
         data = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
     return group, hash((str(data_type), data))  # a str and its bytes have one hash: the type tells them apart

@@ -1,4 +1,4 @@
-"""Checks of the target's host: addresses and aliases, what answers for it, and its round trip. Pure."""
+"""Checks of the target's host: addresses and aliases, the server that answers, and its round trip. Pure."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def kind_of(address: str) -> str:
 
 
 def name(host: str, addresses: Sequence[str], canonical: str, took_ms: float, *, is_proxy: bool) -> Check:
-    """What a name leads to. `canonical`: where its aliases end; empty or the name itself: it has none."""
+    """What a name resolves to. `canonical`: the end of its aliases; empty or the name itself: it has none."""
     kinds = sorted({kind_of(address) for address in addresses})
     shown = ", ".join(addresses[:4]) + (", ..." if len(addresses) > 4 else "")
     found = f"{host} has {counted(len(addresses), 'address')} ({' and '.join(kinds)}: {shown})"
@@ -48,7 +48,7 @@ def name(host: str, addresses: Sequence[str], canonical: str, took_ms: float, *,
 
 
 def health(status: int, server: str | None, via: str | None, took_ms: float) -> Check:
-    """`GET /api/health`, which needs no token. Who answers may be a gateway or a proxy on the way."""
+    """`GET /api/health`, which needs no token. A gateway or a proxy on the way may answer."""
     who = [f"{label}: {quote(value)}" for label, value in (("Server", server), ("Via", via)) if value]
     found = f"/api/health answered {status} in {took_ms:.1f} ms" + (f"; {', '.join(who)}" if who else "")
     if via:
@@ -64,7 +64,7 @@ def health(status: int, server: str | None, via: str | None, took_ms: float) -> 
 
 
 def distance(place: str, tcp_ms: float, *, is_proxy: bool) -> Check:
-    """By the quickest of some TCP handshakes, one round trip each."""
+    """The quickest of some TCP handshakes, one round trip each."""
     found = f"{place} in {tcp_ms:.1f} ms"
     if tcp_ms > FAR_MS and not is_proxy:
         return Check("TCP", Level.WARN, f"{found}, a round trip", _REGION)
@@ -72,7 +72,7 @@ def distance(place: str, tcp_ms: float, *, is_proxy: bool) -> Check:
 
 
 def token_kind(key_id: str | None, claims: Mapping[str, Any]) -> str:
-    """Who made a client token, as far as it says: `:generateToken` names itself, an access key does not."""
+    """Who made a client token, as far as it shows: `:generateToken` names itself, an access key does not."""
     issuer = claims.get("iss")
     by = f", iss {quote(issuer)}" if isinstance(issuer, str) else ""
     if (key_id or "").startswith("s-"):

@@ -1,4 +1,4 @@
-"""The virtual users of one population in this process, and what they are led by: publish plan, cuts, keepalive."""
+"""The virtual users of one population in this process, with their publish plan, cuts and keepalive."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WIDENED_AT_ONCE = 20
 
 
 class PopulationRunner:
-    """`users`: by index, as they come and go. Read them, do not change them."""
+    """`users`: by index, as they come and go. Read-only for others."""
 
     def __init__(self, context: PopulationContext) -> None:
         config = context.run.config
@@ -40,15 +40,15 @@ class PopulationRunner:
         self._rest: RestSender | None = None
         self._stops = False
         self._streams = any(each.scenario_row.streams for each in config.populations)
-        """There are streams that its users may hear."""
+        """Whether there are streams that its users may hear."""
         self._left: set[VirtualUser] = set()
-        """Those who have left with their population, and whom Locust has still."""
+        """Users that have left with their population, but that Locust still has."""
         self._unawaited = Readiness()
-        """Of users that come during the run: nobody waits for them."""
+        """The readiness of users that come during the run, which nobody waits for."""
         self._lifetimes: dict[int, Iterator[int]] = {}
 
     def app_server(self) -> AppServerClient:
-        """For a user of a class whose tasks call REST. Its users share the connections."""
+        """The client for a user of a class whose tasks call REST. Its users share the connections."""
         if self._rest is None:
             self._rest = make_sender(self.context)
         return AppServerClient(self.context, self._rest)
@@ -56,9 +56,9 @@ class PopulationRunner:
     # -- users -----------------------------------------------------------------------------------------------
 
     def admit(self, index: int, incarnation: int, slot_ns: int) -> VirtualUser:
-        """A new virtual user for `index`, due to connect at `slot_ns` of our clock."""
+        """Admits a virtual user for `index`, due to connect at `slot_ns` of our clock."""
         part = self.context.run.audiences.role_of(index)
-        assert part is not None, "the engine has found that it is of this population"
+        assert part is not None, "the engine has found that it belongs to this population"
         stream = incarnation << INDEX_BITS | index
         late = bool(self.context.settings.start_ns)
         user = VirtualUser(
@@ -78,7 +78,7 @@ class PopulationRunner:
         return user
 
     def admit_bystander(self, index: int, slot_ns: int) -> VirtualUser:
-        """A user that belongs to no population, and never connects."""
+        """Admits a user that belongs to no population, and never connects."""
         part = Role(index, user_name(self.context.run.run_id, index), (), (), None)
         user = self.users[index] = VirtualUser(
             self.connections, self.readiness, part, index, slot_ns, publisher=None, lifetimes=None
@@ -104,14 +104,14 @@ class PopulationRunner:
             self.context.run.scheduler.call_at(stop_ns, self._stop)
 
     def _stop(self, _: int) -> None:
-        """All users leave by plan. Locust, which knows nothing of it, keeps what it has of them."""
+        """All users leave by plan. Locust does not know, and keeps its users."""
         for user in list(self.users.values()):
             self.dismiss(user)
-            self.readiness.settle()  # Locust's user is there still, and is not to be waited for
+            self.readiness.settle()  # Locust's user is still there, and must not be waited for
             self._left.add(user)
 
     def _lifetimes_of(self, index: int) -> Iterator[int] | None:
-        """Of the connections of this index (`churn`), whoever has it: one goes on where the one before has stopped."""
+        """The lifetimes of this index's connections (`churn`): a successor continues where its predecessor stopped."""
         settings = self.context.settings
         if settings.lifetime_ns is None:
             return None
@@ -136,9 +136,9 @@ class PopulationRunner:
     # -- epochs ----------------------------------------------------------------------------------------------
 
     def announce(self, epoch: Epoch, present: Collection[int]) -> None:
-        """Publishing in this epoch, and the cuts of the first one that is measured.
+        """Publishing in this epoch, and the cuts of the first measured one.
 
-        `present`: the indices of the users that are there, of all populations and processes.
+        `present`: the indices of all present users, of all populations and processes.
         """
         self.plan.announce(epoch)
         cut = self.context.settings.cut
@@ -152,7 +152,7 @@ class PopulationRunner:
             self._cutter.attend(came, gone)
 
     def widen(self) -> None:
-        """The population that its users listen to has groups that it never had: they join them."""
+        """The population that its users listen to has new groups: they join them."""
         gevent.spawn(self._widen)
 
     def _widen(self) -> None:
@@ -161,17 +161,17 @@ class PopulationRunner:
             if part is not None and self.users.get(index) is user:
                 user.widen(part)
             if turn % WIDENED_AT_ONCE == 0:
-                gevent.sleep(0)  # thousands at once would hold up the messages
+                gevent.sleep(0)  # thousands at once would delay the messages
 
     def move_end(self, at_ns: int, *, present: bool) -> None:
-        """The newest epoch ends at `at_ns`. `present`: it is the one that is on."""
+        """The newest epoch ends at `at_ns`. `present`: it is the present one."""
         if present:
             self.plan.move_end(at_ns)
         if self._cutter is not None:
             self._cutter.move_end(at_ns)
 
     def end_at(self, at_ns: int) -> None:
-        """Nothing that is due at `at_ns` or later is published or cut, and the integrals of connections end."""
+        """Nothing due at `at_ns` or later is published or cut, and the integrals of connections end."""
         self.plan.end_at(at_ns)
         if self._cutter is not None:
             self._cutter.end_at(at_ns)
@@ -181,15 +181,15 @@ class PopulationRunner:
 
     @property
     def hears_on(self) -> bool:
-        """A stream that somebody hears has not ended."""
+        """Whether a stream that somebody hears has not ended."""
         return self._streams and any(each.hearing.open for each in self.users.values())
 
     def end_hearing(self) -> None:
-        """The run is over: streams that have not ended were cut off."""
+        """The run is over: unfinished streams were cut off."""
         for each in self.users.values():
             each.hearing.end()
 
-    # -- some times a second ---------------------------------------------------------------------------------
+    # -- a few times a second ---------------------------------------------------------------------------------
 
     def acknowledge(self, at_ns: int) -> None:
         self.connections.acknowledge(at_ns)

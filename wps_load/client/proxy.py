@@ -1,8 +1,8 @@
-"""HTTP proxies: which connection goes through one, and the CONNECT that opens the way (RFC 9110 section 9.3.6).
+"""HTTP proxies: which connection goes through one, and the CONNECT that opens the tunnel (RFC 9110 section 9.3.6).
 
-`HTTPS_PROXY` serves wss:// and https://, `HTTP_PROXY` ws:// and http://; `NO_PROXY` lists exceptions; the
-lower-case names win, as in curl. Every connection is tunnelled, also an unencrypted one, as RFC 6455 section
-4.1 asks of WebSocket. Loopback is never proxied.
+`HTTPS_PROXY` serves wss:// and https://, `HTTP_PROXY` ws:// and http://; `NO_PROXY` lists exceptions; the lower-case
+names win, as in curl. Every connection is tunnelled, even an unencrypted one, as RFC 6455 section 4.1 demands for
+WebSocket. Loopback is never proxied.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Proxy:
     def parse(cls, text: str, option: str) -> Proxy:
         """`http://[user:password@]host[:port]`. Raises ConfigError, which never shows `text`.
 
-        What stands before the last `@` is user and password, whatever is in it: `[`, `#` and `/` too, which are
-        delimiters in a URL and common in passwords.
+        Everything before the last `@` is user and password, including `[`, `#` and `/`, which are delimiters in a URL
+        and common in passwords.
         """
         text = unquoted(text)
         scheme, separator, rest = text.partition("://")
@@ -53,8 +53,8 @@ class Proxy:
 class ProxySettings:
     """`plain` is for ws:// and http://, `secure` for wss:// and https://; `exceptions` are NO_PROXY's.
 
-    A variable that cannot be used is a ConfigError here, and raised only where a connection would go through it: it
-    may be set for the whole machine.
+    An unusable variable is kept as a ConfigError, and raised only if a connection would go through it: it may be set
+    for the whole machine.
     """
 
     plain: Proxy | ConfigError | None = None
@@ -77,7 +77,7 @@ class ProxySettings:
         return cls(proxy("HTTP_PROXY"), proxy("HTTPS_PROXY"), exceptions)
 
     def choose(self, host: str, port: int, *, tls: bool) -> Proxy | None:
-        """The proxy for this target, or None: straight there. Raises ConfigError for one that cannot be used."""
+        """The proxy for this target, or None: no proxy. Raises ConfigError for one that cannot be used."""
         proxy = self.secure if tls else self.plain
         if proxy is None or is_loopback(host):
             return None

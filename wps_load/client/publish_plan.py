@@ -28,11 +28,11 @@ from wps_load.workload.standing import publishers_of
 
 AnyPublisher = Publisher | RestPublisher
 _ACCEPTANCE_NS = NS_PER_S
-"""What is due when publishing ends may wait so long for its stream to be accepted."""
+"""The longest wait, when publishing ends, for a stream to be accepted."""
 
 
 def initial_total_rate(config: RunConfig) -> Fraction | None:
-    """Where stages or a search of the total rate begin; None: the rate is `--wps-rate` or `--wps-total-rate`."""
+    """The first total rate of stages or a search; None: the rate is `--wps-rate` or `--wps-total-rate`."""
     if config.capacity is not None and config.capacity.variable == "rate":
         return Fraction(config.capacity.low)
     if config.stages is not None and config.stages.variable == "rate":
@@ -41,7 +41,7 @@ def initial_total_rate(config: RunConfig) -> Fraction | None:
 
 
 class PublishPlan:
-    """Of one population in one process."""
+    """The publishers of one population in one process."""
 
     def __init__(self, context: PopulationContext) -> None:
         self._context = context
@@ -49,14 +49,14 @@ class PublishPlan:
         self._publishers: dict[int, AnyPublisher] = {}
         self._senders: RestSenders | None = None
         self._retired: dict[int, PublishingWindow] = {}
-        """Of publishers that have left in this epoch: what they sent stays expected."""
+        """Publishers that have left in this epoch: what they sent remains expected."""
         run = context.run
         self._publisher_count = publishers_of(run.config.populations, run.mixture.counts, context.number)
         self._came: set[int] = set()
         self._left: set[int] = set()
-        """Users beside those that the run began with that are there, and those of them that are not, as was told."""
+        """Users that came after the first ones, and first users that have left, as announced."""
         self._uncounted: list[Publisher] = []
-        """They are usable, and begin when the rate is divided anew."""
+        """Publishers that are usable and begin when the rate is divided anew."""
         self._total_rate: Fraction | None = None
         if (total := initial_total_rate(run.config)) is not None:
             self._total_rate = total * self._share
@@ -64,15 +64,15 @@ class PublishPlan:
 
     @property
     def _share(self) -> Fraction:
-        """Of a rate of all publishers of the run."""
+        """The share of a rate for all publishers of the run."""
         return self._context.run.config.rate_shares(self._context.run.users)[self._context.number]
 
     # -- publishers ------------------------------------------------------------------------------------------
 
     def publisher_of(self, part: Role, stream: int) -> Publisher | None:
-        """The publisher that this role asks for, at work in the epochs to come.
+        """The publisher of this role, at work in the epochs to come.
 
-        One that comes after publishing was announced begins when it is first usable: it can't have missed its part.
+        One that comes after publishing was announced begins when it is first usable, so it has missed nothing.
         """
         publication = part.publication
         if publication is None:
@@ -96,7 +96,7 @@ class PublishPlan:
     def start_newcomer(self, publisher: Publisher) -> None:
         """A publisher that came after publishing had been announced is usable for the first time."""
         if self._divides and not self._is_counted(publisher.owner):
-            self._uncounted.append(publisher)  # until then the others have all of the rate
+            self._uncounted.append(publisher)  # until then the others have the whole rate
         else:
             self._start([publisher], now_ns())
 
@@ -106,7 +106,7 @@ class PublishPlan:
 
     @property
     def _divides(self) -> bool:
-        """All publishers together send at a rate that is divided among them."""
+        """Whether a rate is divided among all publishers."""
         return self._total_rate is not None or self._context.settings.total_rate is not None
 
     def _is_counted(self, index: int) -> bool:
@@ -114,7 +114,7 @@ class PublishPlan:
         return index not in self._left if index < self._context.run.users else index in self._came
 
     def deal_senders(self, ordinal: int, processes: int) -> None:
-        """This process is number `ordinal` of `processes`: takes its part of the REST senders, if there are any."""
+        """This process is number `ordinal` of `processes`: it takes its part of the REST senders, if there are any."""
         if self._context.settings.scenario_row.needs_key and self._senders is None:
             self._senders = RestSenders(self._context, self._publisher_count, ordinal, processes)
             self._publishers.update((each.stream, each) for each in self._senders.publishers)
@@ -122,9 +122,9 @@ class PublishPlan:
     # -- epochs ----------------------------------------------------------------------------------------------
 
     def announce(self, epoch: Epoch) -> None:
-        """Publishing in this epoch, from its start on; announced before its start, or as soon as we know of it.
+        """Begins publishing in this epoch: at its start, or at once if that has passed.
 
-        Those of a population that starts later begin then.
+        Publishers of a population that starts later begin then.
         """
         start_ns = self._context.start_ns
         if start_ns <= epoch.start_ns:
@@ -139,13 +139,13 @@ class PublishPlan:
         )
 
     def _employ(self, publishers: Sequence[AnyPublisher], epoch: Epoch, start_ns: int) -> None:
-        """They work in `epoch`, from `start_ns` on: the first message of each is due a phase after that."""
+        """The publishers work in `epoch` from `start_ns` on: the first message of each is due a phase after that."""
         work = [(publisher, *self._window(publisher, epoch, start_ns)) for publisher in publishers]
-        # all in one callback: the first messages are due in the same millisecond, and would wait for thousands
+        # all in one callback: first messages are due within a millisecond, and would wait for thousands of others
         self._scheduler.call_at(start_ns, lambda _: self._begin(work, epoch), first=True)
 
     def _window(self, publisher: AnyPublisher, epoch: Epoch, start_ns: int) -> tuple[PublishingWindow, int]:
-        """And when its first message is due."""
+        """A publisher's window, and the due time of its first message."""
         out = self._context.run.ledger.open_stream(
             publisher.stream, publisher.audience, publisher.owner, publisher.no_echo
         )
@@ -155,7 +155,7 @@ class PublishPlan:
         return window, window.schedule.next_due() if window.closed is None else closed_ns
 
     def _until(self, until_ns: int) -> int:
-        """Where a window ends whose epoch ends there: with the population, if that is before."""
+        """The end of a window whose epoch ends there: earlier if the population ends earlier."""
         stop_ns = self._context.stop_ns
         return until_ns if stop_ns is None else min(until_ns, stop_ns)
 
@@ -169,7 +169,10 @@ class PublishPlan:
         self._pace_anew(at_ns)
 
     def _pace_anew(self, at_ns: int) -> None:
-        """From `at_ns` on each publisher has its part of what is to be sent now. Who was to send soon still is."""
+        """From `at_ns` on each publisher has its part of the present rate.
+
+        The order of the publishers' turns remains.
+        """
         self._unschedule()
         for publisher in self._publishers.values():
             window = publisher.window
@@ -185,7 +188,7 @@ class PublishPlan:
     def attend(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> None:
         """Divides the total rate anew after users have come or gone, here or in other processes.
 
-        REST senders send to those who are there.
+        REST senders send to the present users.
         """
         if self._context.settings.scenario_row.needs_key:
             self._follow_targets(at_ns, came, gone)
@@ -246,7 +249,7 @@ class PublishPlan:
                 call_at(first_ns, window.due)
 
     def _epoch_begins(self, _number: int, _start_ns: int) -> None:
-        # a message of the old schedules that is late must not take a number of the new ones
+        # a late message of the old schedules must not take a number of the new ones
         for publisher in self._publishers.values():
             publisher.halt()
         self._retired.clear()
@@ -257,7 +260,7 @@ class PublishPlan:
                 yield publisher.window
 
     def move_end(self, at_ns: int) -> None:
-        """The present epoch ends at `at_ns` of our clock: the run's time of its end is known better than before."""
+        """The present epoch ends at `at_ns` of our clock, as the run's time is known more exactly now."""
         for window in self._present():
             window.move_end(self._until(at_ns))
 
@@ -271,7 +274,7 @@ class PublishPlan:
         self._scheduler.drop(lambda callback: getattr(callback, "__self__", None) in windows)
 
     def stop_publishing(self, end_ns: int) -> None:
-        """Publishing is over: what was due before `end_ns` of our clock and has not left has failed."""
+        """Publishing is over: messages that were due before `end_ns` of our clock and have not left have failed."""
         self._unschedule()
         for publisher in self._publishers.values():
             publisher.end(end_ns)
@@ -281,7 +284,7 @@ class PublishPlan:
 
     @property
     def _streaming(self) -> list[StreamPublisher]:
-        """Those whose messages are the fragments of streams."""
+        """The publishers whose messages are the fragments of streams."""
         if not self._context.settings.scenario_row.streams:
             return []
         return [each for each in self._publishers.values() if isinstance(each, StreamPublisher)]
@@ -295,13 +298,13 @@ class PublishPlan:
             each.give_up_fragments()
 
     def beat(self, at_ns: int) -> None:
-        """What time makes due in streams. Call it a few times a second."""
+        """Does what is due by time in streams. Call it a few times a second."""
         for each in self._streaming:
             each.beat(at_ns)
 
     @property
     def awaits_responses(self) -> bool:
-        """A REST request is still out."""
+        """Whether a REST request is still unanswered."""
         return self._senders is not None and self._senders.awaited
 
     def end_waiting(self) -> None:
@@ -323,7 +326,7 @@ class PublishPlan:
         return {stream: window.schedule.describe() for stream, window in windows.items() if window is not None}
 
     def held_back(self) -> dict[Cause, int]:
-        """Messages that were due and wait, by who keeps them waiting: a peer that reads nothing, a recovery."""
+        """Messages that were due and wait, by what delays them: a peer that does not read, or a recovery."""
         held: dict[Cause, int] = {}
         at_ns = now_ns()
         for publisher in self._publishers.values():
@@ -333,11 +336,9 @@ class PublishPlan:
         return held
 
     def give_up_waiting(self, at_ns: int) -> None:
-        """Closed loop: a lost message must not end its publisher's work. Call it a few times a second."""
+        """Closed loop: a lost message must not stop its publisher. Call it a few times a second."""
         if self._context.settings.closed_loop:
-            patience_ns = max(
-                self._context.run.config.drain_ns, NS_PER_S
-            )  # as long as messages are waited for in the drain
+            patience_ns = max(self._context.run.config.drain_ns, NS_PER_S)  # as long as the drain waits for messages
             for publisher in self._publishers.values():
                 if isinstance(publisher, Publisher):  # a REST call always ends
                     publisher.give_up_waiting(at_ns, patience_ns)

@@ -1,9 +1,9 @@
 """A publisher: puts a stream's messages on their way at their due times, whatever the service does.
 
 A message whose time has come leaves at once if its connection can take it. If the peer has stopped reading, it waits
-unencoded, so that its `sent` stamp tells the truth when it leaves; if there is no connection, it has failed
-(`send_failed`), and is neither published nor lost: whose doing that is, its `Cause` says. Its latency counts from the
-due time in every case.
+unencoded, so that its stamp has the true waiting time when it leaves; if there is no connection, it has failed
+(`send_failed`), and is neither published nor lost: its `Cause` says why. Its latency counts from the due time in every
+case.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from wps_load.protocol.session import Session
 from wps_load.protocol.traits import PublishKind
 
 BACKLOG_MESSAGES = 10_000
-"""What one publisher holds back while its peer reads nothing; the oldest one fails when another one comes."""
+"""The most messages that one publisher holds back while its peer does not read; a new one then fails the oldest."""
 
 LATE_NS = 10 * NS_PER_MS
-"""A message that was due so long before its connection went was still here because the loop was busy."""
+"""A message that was due this long before its connection was lost had not left because the loop was busy."""
 PATIENCE_NS = NS_PER_S
-"""After the run's own plan had ended a connection, the next one may take so long; then it is waited for in vain."""
+"""After the run's own plan had ended a connection, the next one may take this long; then the service is the cause."""
 
 
 class OutletOutbox(Protocol):
-    """Of a `Connection`'s `Outbox`: whether the peer reads."""
+    """The part of a `Connection`'s `Outbox` that says whether the peer reads."""
 
     @property
     def writable(self) -> bool: ...
 
 
 class OutletConnection(Protocol):
-    """As much of a `Connection` as it takes to send."""
+    """The part of a `Connection` that sending needs."""
 
     @property
     def outbox(self) -> OutletOutbox: ...
@@ -59,7 +59,7 @@ class OutletEcho(Protocol):
 
 
 class Outlet(Protocol):
-    """The connection that a publisher sends on."""
+    """The connection on which a publisher sends."""
 
     session: Session
 
@@ -72,18 +72,18 @@ class Outlet(Protocol):
     def connection(self) -> OutletConnection: ...
 
     def window_full(self) -> None:
-        """No other publication may be in flight: tell `drained` when an answer has come."""
+        """No other publication may be in flight: call `drained` when an answer has come."""
         ...
 
     def stalled_on(self, publisher: Publisher, seq: int) -> None:
-        """The peer reads no more; `seq` may have left in part only."""
+        """The peer no longer reads; only a part of `seq` may have left."""
         ...
 
     def unanswered(self, pending: PendingAck, why: str) -> None: ...
 
 
 class PublisherOwner(Protocol):
-    """Who gave the publisher its work."""
+    """The owner that gave the publisher its work."""
 
     def start_newcomer(self, publisher: Publisher) -> None:
         """It came after publishing had been announced, and is usable for the first time."""
@@ -91,7 +91,7 @@ class PublisherOwner(Protocol):
 
 
 class Publisher:
-    """One stream. The scheduler calls `window.due`; the member tells when its link comes, drains and goes."""
+    """One stream. The scheduler calls `window.due`; the user reports when its link comes, drains and goes."""
 
     __slots__ = (
         "_absent_for",
@@ -146,7 +146,7 @@ class Publisher:
         self._absent_since_ns = 0
         self._asking_since_ns: int | None = None
         self.holds = False
-        """There is no link, but there will be one that continues it (recovery): keep messages meanwhile."""
+        """There is no link, but one that continues it will come (recovery): keep messages meanwhile."""
         self._newcomer_to = newcomer_to
         self._template: Template = context.template(kind, name, no_echo)
         self._invokes = kind == "invoke"
@@ -167,22 +167,22 @@ class Publisher:
 
     @property
     def newcomer(self) -> bool:
-        """It came after publishing had been announced, and was never usable yet."""
+        """Whether it came after publishing had been announced, and has never been usable."""
         return self._newcomer_to is not None
 
     @property
     def share(self) -> Fraction:
-        """Of a publisher's rate, how much this stream has: all of it."""
+        """The part of a publisher's rate that this stream has: all of it."""
         return Fraction(1)
 
     def new_turn(self) -> float | None:
-        """Where in its interval it begins anew; None: it goes on as before."""
+        """Where in its interval it begins anew; None: it continues as before."""
         return None
 
     # -- windows ----------------------------------------------------------------------------------------------
 
     def halt(self) -> None:
-        """The ledger's epoch is over: nothing of it leaves any more, and what is held back is forgotten."""
+        """The ledger's epoch is over: nothing of it leaves any more, and messages that are held back are dropped."""
         self._backlog.clear()
         if self.window is not None:
             self.window.close()
@@ -197,21 +197,21 @@ class Publisher:
         return len(self._backlog)
 
     def waits_for(self, at_ns: int) -> Cause:
-        """Who would be to blame if nothing left from now on."""
+        """The cause if nothing left from now on."""
         if self.link is not None:
-            return Cause.SERVICE  # it reads nothing
+            return Cause.SERVICE  # the peer reads nothing
         asking_ns = self._asking_since_ns
         if self._absent_for is Cause.PLAN and asking_ns is not None and at_ns - asking_ns > PATIENCE_NS:
-            return Cause.SERVICE  # the plan was to be back by now
+            return Cause.SERVICE  # by plan it would be back by now
         return self._absent_for
 
     def _give_up(self, cause: Cause) -> None:
-        """What is held back fails."""
+        """Messages that are held back fail."""
         while self._backlog:
             self.fail(self._backlog.popleft()[0], cause)
 
     def end(self, end_ns: int) -> None:
-        """Nothing leaves any more: what was due before `end_ns` has failed if it did not leave."""
+        """Nothing leaves any more: messages that were due before `end_ns` and did not leave have failed."""
         self._give_up(self.waits_for(now_ns()))
         if self.window is not None:
             self.window.miss(end_ns)
@@ -219,7 +219,7 @@ class Publisher:
     # -- messages --------------------------------------------------------------------------------------------
 
     def publish(self, due_ns: int) -> None:
-        """The message that is due at `due_ns`, in this worker's clock."""
+        """Publishes the message that is due at `due_ns`, in this worker's clock."""
         window = self.window
         assert window is not None
         out = window.out
@@ -237,7 +237,7 @@ class Publisher:
             self.fail(seq, Cause.GENERATOR if late else self.waits_for(due_ns))
 
     def _transmit(self, link: Outlet, seq: int, due_ns: int, *, held: bool = False) -> None:
-        """`held`: it had to wait for its peer, or for a recovery: that is not the generator's own lag."""
+        """`held`: it had to wait for its peer, or for a recovery, which is not the generator's own lag."""
         context, pack = self._context, self._pack  # local: see Connection._on_readable
         stream = self.stream
         connection, frame = link.connection, context.frame
@@ -272,7 +272,7 @@ class Publisher:
                 context.send_lag.append(lag_ns)
             if not connection.outbox.writable:
                 link.stalled_on(self, seq)
-        elif not (self._ack and context.codec.reliable):  # what waits for an ack is sent again after a recovery
+        elif not (self._ack and context.codec.reliable):  # one that waits for an ack is sent again after a recovery
             self.fail(seq, Cause.SERVICE)
 
     def linked(self, link: Outlet) -> None:
@@ -289,7 +289,7 @@ class Publisher:
             window.advance(now_ns())
 
     def drained(self) -> None:
-        """The connection takes messages again."""
+        """The connection accepts messages again."""
         backlog = self._backlog
         while backlog:
             link = self.link
@@ -319,12 +319,12 @@ class Publisher:
                 self.window.lost()
 
     def fail(self, seq: int, cause: Cause) -> None:
-        """A message that was not, or not wholly, handed to the socket."""
+        """A message was not, or not completely, handed to the socket."""
         if self.window is not None:
             self.window.out.failed(seq, cause)
 
     def refused(self, at_ns: int, seq: int) -> None:
-        """Message `seq` was answered with an error: nobody is owed more. Closed loop: the next one leaves."""
+        """Message `seq` was answered with an error: nobody expects more. Closed loop: the next one leaves."""
         if self.window is not None:
             self.window.out.uncertain(seq)
         self.came_back(at_ns, seq)
@@ -336,7 +336,7 @@ class Publisher:
             window.advance(at_ns)
 
     def give_up_waiting(self, at_ns: int, patience_ns: int) -> None:
-        """Closed loop: what has not come back for so long is taken for lost, and the next message leaves."""
+        """Closed loop: a message that has not come back for this long counts as lost, and the next one leaves."""
         window = self.window
         if window is not None and window.last_due_ns is not None and at_ns - window.last_due_ns > patience_ns:
             window.advance(at_ns)

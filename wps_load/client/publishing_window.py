@@ -14,7 +14,7 @@ from wps_load.workload.pacer import ClosedPacer, Pacer, Schedule, ScheduleCounte
 
 
 class MessageSource(Protocol):
-    """Whose messages a PublishingWindow times: a user's Publisher, or a REST sender's stream."""
+    """The owner of a PublishingWindow's messages: a user's Publisher, or a REST sender's stream."""
 
     @property
     def window(self) -> PublishingWindow | None:
@@ -23,14 +23,14 @@ class MessageSource(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Closed loop: it can begin."""
+        """Closed loop: whether it can begin."""
         ...
 
     def publish(self, due_ns: int) -> None: ...
 
 
 class PublishingWindow:
-    """Nothing that is due at `until_ns` or later is published."""
+    """One window: nothing due at `until_ns` or later is published."""
 
     __slots__ = ("_next_due", "_publish", "closed", "last_due_ns", "out", "publisher", "schedule", "until_ns")
 
@@ -46,7 +46,7 @@ class PublishingWindow:
         self._publish = publisher.publish
 
     def due(self, due_ns: int) -> int | None:
-        """Open loop, called by the scheduler: publishes the message that is due and tells when the next one is."""
+        """Open loop, called by the scheduler: publishes the message that is due and returns when the next one is."""
         next_due, publish = self._next_due, self._publish
         if due_ns >= self.until_ns:
             return None
@@ -54,13 +54,13 @@ class PublishingWindow:
         return next_due()
 
     def change(self, pacer: Pacer) -> int:
-        """Open loop: from the next message on, `pacer` tells; returns when that one is due."""
+        """Open loop: from the next message on `pacer` gives the times; returns when that message is due."""
         self.schedule.switch(self.out.seq, pacer)
         self._next_due = self.schedule.next_due
         return self._next_due()
 
     def left_of_period(self, at_ns: int) -> float | None:
-        """Which part of its period the next message is due after `at_ns`; None: its schedule has no period."""
+        """The part of a period until the next message after `at_ns`; None: its schedule has no period."""
         return self.schedule.left_of_period(self.out.seq, at_ns)
 
     def start_closed(self, due_ns: int) -> None:
@@ -79,7 +79,7 @@ class PublishingWindow:
         publish(at_ns)
 
     def miss(self, end_ns: int) -> None:
-        """What the schedule had due before `end_ns` and this worker was too late for: offered, and failed."""
+        """Messages that were due before `end_ns` and for which this worker was too late: offered, and failed."""
         if self.closed is None:
             due = ScheduleCounter(self.schedule.describe()).before(min(end_ns, self.until_ns))
             if due > self.out.seq:
@@ -92,18 +92,18 @@ class PublishingWindow:
         self.until_ns = 0
 
     def reopen(self, until_ns: int) -> None:
-        """It goes on, until this instant."""
+        """The window goes on, until this instant."""
         self.until_ns = until_ns
 
     def end_at(self, at_ns: int) -> None:
-        """It ends at this instant, if not before."""
+        """The window ends at this instant, if not before."""
         self.until_ns = min(self.until_ns, at_ns)
 
     def move_end(self, at_ns: int) -> None:
-        """It ends at this instant, unless it is closed."""
+        """The window ends at this instant, unless it is closed."""
         if self.until_ns:
             self.until_ns = at_ns
 
     def lost(self) -> None:
-        """Closed loop: what was in flight will not come back."""
+        """Closed loop: the message in flight will not come back."""
         self.last_due_ns = None

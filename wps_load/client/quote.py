@@ -1,4 +1,4 @@
-"""Text that a peer chose, made fit to be shown: in a log, on a terminal, in a report."""
+"""Text that a peer chose, made safe to be shown in a log, on a terminal, in a report."""
 
 from __future__ import annotations
 

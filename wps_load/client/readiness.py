@@ -1,10 +1,10 @@
-"""How far the virtual users of one population have come: what a run waits for before it measures."""
+"""The progress of the virtual users of one population, which a run waits for before it measures."""
 
 from __future__ import annotations
 
 
 class Readiness:
-    """Of the users that are there, `settled`: those that have connected, or failed to, once.
+    """`settled`: present users that have connected once, or failed to.
 
     `joiners`: those that are to join groups; `joined`: those that are in all of theirs.
     """
@@ -25,7 +25,7 @@ class Readiness:
         self.joiners += joins
 
     def leave(self, *, joins: bool, settled: bool) -> None:
-        """A user has left by plan. `settled`: it had connected, or failed to, once."""
+        """A user has left by plan. `settled`: it had connected once, or failed to."""
         self.joiners -= joins
         self.settled -= settled
 

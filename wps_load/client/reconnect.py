@@ -1,4 +1,4 @@
-"""When to try again: exponential back-off with full jitter. Pure: says how long to wait, waits for nothing.
+"""When to try again: exponential back-off with full jitter. Pure: it returns how long to wait, but does not wait.
 
 Full jitter (a uniform draw from zero to the bound) is what spreads a crowd of clients that lost a server at
 the same instant; see Brooker, "Exponential Backoff and Jitter", AWS Architecture Blog, 2015.
@@ -36,7 +36,7 @@ class BackoffPolicy:
 class Backoff:
     """The waits of one client. `make_rng`: seeded by run and client, so the same run waits the same times.
 
-    It is called for the first wait: a generator takes 2.8 KB, and most clients never wait.
+    It is called for the first wait, because a generator takes 2.8 KB and most clients never wait.
     """
 
     __slots__ = ("_make_rng", "_policy", "_rng", "attempts")
@@ -49,10 +49,10 @@ class Backoff:
         """Waits since the last success."""
 
     def next_delay_s(self, failure: Finding | None = None) -> float | None:
-        """How long to wait after `failure`; None: don't, it cannot help (a wrong key, a wrong URL).
+        """How long to wait after `failure`; None: another attempt cannot help (a wrong key, a wrong URL).
 
-        A server's `Retry-After` is waited for in full, with the jitter on top: a crowd that was told the same
-        number of seconds must not come back as one.
+        A server's `Retry-After` is waited for in full, with the jitter on top: a crowd that got the same number of
+        seconds must not come back at once.
         """
         if getattr(failure, "permanent", False):
             return None
@@ -63,5 +63,5 @@ class Backoff:
         return delay_s + (getattr(failure, "retry_after_s", None) or 0.0)
 
     def reset(self) -> None:
-        """To be called when a connection has become usable."""
+        """Must be called when a connection has become usable."""
         self.attempts = 0

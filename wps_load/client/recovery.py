@@ -1,6 +1,6 @@
-"""Continues a lost connection of a reliable subprotocol: one loop for all who have connections.
+"""Continues a lost connection of a reliable subprotocol: one loop for users, tasks and doctor.
 
-The service keeps what it knows of a lost connection for 30 s. Source: Azure Web PubSub, "Create reliable clients".
+The service keeps the state of a lost connection for 30 s. Source: Azure Web PubSub, "Create reliable clients".
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from wps_load.protocol.traits import First
 RECOVERY_RETRY_S = 1.0
 """The official SDKs' interval between attempts to recover."""
 RECOVERY_PROOF_S = 0.5
-"""A recovery is refused by a close frame (1008) behind the upgrade. A message proves it, or so long without either.
-MQTT answers: only CONNACK proves it."""
+"""A close frame (1008) after the upgrade refuses a recovery. A message proves it, or this long without either.
+
+MQTT answers: only CONNACK proves it.
+"""
 RECOVERY_ATTEMPT_S = 5.0
 
 
@@ -34,7 +36,7 @@ class Reopened(Protocol):
 
     @property
     def up(self) -> bool:
-        """It has not ended."""
+        """Whether it has not ended."""
         ...
 
     def discard(self) -> None:
@@ -43,15 +45,15 @@ class Reopened(Protocol):
 
 
 class Recoverable(Protocol):
-    """Who has lost the connection."""
+    """The client that has lost the connection."""
 
     @property
     def gives_up(self) -> bool:
-        """It is not wanted any more: nothing has failed."""
+        """Whether the connection is no longer wanted: nothing has failed."""
         ...
 
     def reopen(self, dialed: Dialed, session: Session, unanswered: list[bytes]) -> Reopened:
-        """Goes on with this socket, and sends again what was not answered."""
+        """Continues with this socket, and sends unanswered requests again."""
         ...
 
     def not_recovered(self) -> None:
@@ -62,7 +64,7 @@ class Recoverable(Protocol):
 def recover(
     context: PopulationContext, grant: ConnectGrant, session: Session, lost_ns: int, owner: Recoverable
 ) -> bool:
-    """Blocks its greenlet. True: the session goes on. False: it is closed; that is counted, unless `owner` gave up."""
+    """Blocks its greenlet. True: the session goes on. False: it is closed, which is counted unless `owner` gave up."""
     while session.may_recover(now_ns()) and not owner.gives_up:
         recovered_ns = _attempt(context, grant, session, owner)
         if recovered_ns is not None:
@@ -84,7 +86,7 @@ def recover(
 
 
 def _attempt(context: PopulationContext, grant: ConnectGrant, session: Session, owner: Recoverable) -> int | None:
-    """The instant of the answered upgrade, or None: `session.state` says whether to go on."""
+    """The instant of the answered upgrade, or None: `session.state` says whether to continue."""
     dialed = _dial(context, grant, session)
     if dialed is None:
         return None
@@ -100,11 +102,11 @@ def _attempt(context: PopulationContext, grant: ConnectGrant, session: Session, 
 def _dial(context: PopulationContext, grant: ConnectGrant, session: Session) -> Dialed | None:
     query = session.recovery_query()
     assert query is not None
-    again = recovery_grant(grant, query) if query else grant  # MQTT comes back as it came
+    again = recovery_grant(grant, query) if query else grant  # MQTT reconnects with the same URL
     spec = ConnectSpec(again.url, again.headers, context.codec.subprotocol, RECOVERY_ATTEMPT_S)
     try:
         return dial(spec, context.run.network)
     except ConnectFailure as failure:
-        # older services answer 404 for what is gone; other refusals of the request itself are as final
+        # older services answer 404 if the connection is gone; other refusals of the request itself are as final
         session.lost(now_ns(), CONNECTION_GONE if failure.permanent else 1006)
         return None

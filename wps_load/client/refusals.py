@@ -1,10 +1,10 @@
-"""Who refused a request, and what to do: a refusal's status, headers and the beginning of its body, read. Pure.
+"""Who refused a request, and what to do, from its status, headers and the beginning of its body. Pure.
 
 A network rule answers from a module in front of the service, before a token is looked at: 403 in HTML or plain text,
-without an error code. A role that is missing is the service's own answer, in JSON, and names the data action. A
-connect event handler may answer 403 as well. None of them has been seen on Azure by this program.
-Source: Azure Web PubSub documentation, "Network access control", "Integrate with Application Gateway", "Authorize from
-application with Microsoft Entra ID"; Azure REST API guidelines for `x-ms-error-code`.
+without an error code. A role that is missing is the service's own answer, in JSON, and names the data action. A connect
+event handler may answer 403 as well. This program has not seen any of them on Azure yet. Source: Azure Web PubSub
+documentation, "Network access control", "Integrate with Application Gateway", "Authorize from application with
+Microsoft Entra ID"; Azure REST API guidelines for `x-ms-error-code`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from wps_load.client.http1 import HttpResponse
 from wps_load.client.quote import quote
 
 LONG_CHARS: Final = 400
-"""Of a sentence that is passed on whole, as it names the role that is missing."""
+"""The longest sentence that is passed on whole, because it names the missing role."""
 OWNER: Final = "Web PubSub Service Owner (12cf5a90-567b-43ae-8102-96cf46c7d9b4)"
 """The only built-in role whose holder may make client tokens that connect."""
 ROLE_ADVICE: Final = (
@@ -50,7 +50,7 @@ class RefusedAnswer:
 
     @property
     def message(self) -> str:
-        """What the service says, fit to be shown; empty: nothing in JSON."""
+        """The service's message, made safe to be shown; empty: there is none in JSON."""
         return quote(str(self._json().get("message") or ""), LONG_CHARS)
 
     @property
@@ -70,7 +70,7 @@ class RefusedAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Meaning:
-    """What a refusal means. `kind` ends its label: `network`, `role`; empty where the status says all."""
+    """The meaning of a refusal. `kind` ends its label: `network`, `role`; empty if the status says everything."""
 
     kind: str
     what: str
@@ -88,7 +88,10 @@ def answer_of(response: HttpResponse) -> RefusedAnswer:
 
 
 def forbidden(answer: RefusedAnswer, traffic: str) -> Meaning | None:
-    """What a 403 means; None: nothing tells who said it. `traffic`: the network rules' name of what was refused."""
+    """The meaning of a 403; None: nothing shows who answered.
+
+    `traffic`: the network rules' name of what was refused.
+    """
     if _names_role(answer):
         said = answer.message or f"error code {answer.code}"
         return Meaning("role", f"the identity lacks a role: {said}", ROLE_ADVICE)

@@ -1,4 +1,4 @@
-"""What becomes of a scenario's requests: its joins, and its publications that ask for an ack. Each is counted once."""
+"""The outcome of a scenario's requests: its joins, and its publications that ask for an ack. Each is counted once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PUBLICATION_ADVICE: Final = "give the token the role webpubsub.sendToGroup (--wp
 
 
 class Requester(Protocol):
-    """Who has asked."""
+    """The client that made the request."""
 
     def joined(self, audience: int, at_ns: int | None) -> None:
         """A join was answered; `at_ns` None: it was refused, or not answered in time."""
@@ -41,7 +41,7 @@ def answered(context: PopulationContext, asker: Requester, answer: AckResult, ar
 
 
 def unanswered(context: PopulationContext, asker: Requester, pending: PendingAck, why: str) -> None:
-    """An answer that did not come. `why`: `timeout`, `connection_lost`."""
+    """A request without an answer. `why`: `timeout`, `connection_lost`."""
     if pending.kind == "publish":
         _, epoch = cast(tuple[int, int], pending.context)
         if epoch == context.epochs.number:
@@ -64,7 +64,7 @@ def _published(context: PopulationContext, answer: AckResult, arrival_ns: int) -
 
 
 def _joined(context: PopulationContext, asker: Requester, answer: AckResult, arrival_ns: int) -> None:
-    """The topic of an event's answers may need no subscription: one that is refused there is no failure."""
+    """The topic of an event's answers may need no subscription, so a refusal there is not a failure."""
     requested_ns, audience = cast(tuple[int, int], answer.context)
     heard = answer.ok or (context.codec.traits.answers_on_topics and audience >= USER_BASE)
     if answer.ok:

@@ -14,16 +14,16 @@ MAX_HEAD_BYTES = 64 * 1024
 MAX_INTERIM = 16
 _TLS_ALERT = b"\x15\x03"
 MAX_RETRY_AFTER_S = 10 * 366 * 86_400.0
-"""What a longer wait is taken for: more digits are a slip, and no timer takes them."""
+"""Longer waits are cut to this: more digits are a mistake, and no timer accepts them."""
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 class MalformedHead(Exception):
-    """The bytes are no HTTP response, or its head is longer than MAX_HEAD_BYTES."""
+    """The bytes are not an HTTP response, or its head is longer than MAX_HEAD_BYTES."""
 
 
 class SpeaksTls(MalformedHead):
-    """The bytes are a TLS alert (RFC 8446 section 5.1): the port speaks TLS, and was not asked in it."""
+    """The bytes are a TLS alert (RFC 8446 section 5.1): the port expects TLS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,13 @@ def parse_retry_after(text: str | None) -> float | None:
 
 
 def read_head(sock: Any) -> tuple[ResponseHead, bytes]:
-    """The head of the final response, and what came behind it.
+    """The head of the final response, and the bytes after it.
 
     Blocks the greenlet.
 
-    Interim responses (1xx, but 101: RFC 9110 section 15.2) are read over. A lone line feed ends a line as
-    well (RFC 9112 section 2.2). Raises MalformedHead; ConnectionResetError if the peer closes before the
-    head is complete; OSError.
+    Interim responses (1xx except 101: RFC 9110 section 15.2) are skipped. A lone line feed ends a line as well (RFC
+    9112 section 2.2). Raises MalformedHead; ConnectionResetError if the peer closes before the head is complete;
+    OSError.
     """
     data, interim = b"", 0
     while True:
@@ -107,6 +107,6 @@ def read_head(sock: Any) -> tuple[ResponseHead, bytes]:
 
 
 def _end(data: bytes) -> int:
-    """Where the head is over; -1: not yet."""
+    """Where the head ends; -1: not yet."""
     found = _BLANK_LINE.search(data)
     return -1 if found is None else found.end()

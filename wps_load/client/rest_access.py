@@ -1,7 +1,7 @@
-"""What a REST call to the service carries to be let in: the only place that knows how, for senders, tasks and `doctor`.
+"""The authorisation of REST calls to the service: the only place that knows it, for senders, tasks and `doctor`.
 
-With an access key each URL has a token of its own, signed here; its audience is that URL. With Entra ID all calls
-carry the identity's one token.
+With an access key each URL has a token of its own, signed here; its audience is that URL. With Entra ID all calls carry
+the identity's one token.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _MAX_TOKENS: Final = 10_000
 
 
 class RestAccess(Protocol):
-    """`endpoint`: `scheme://host[:port]` of the service, as it stands in URLs and tokens."""
+    """`endpoint`: `scheme://host[:port]` of the service, as in URLs and tokens."""
 
     @property
     def endpoint(self) -> str: ...
@@ -27,7 +27,7 @@ class RestAccess(Protocol):
     def authorization(self, url: str) -> str:
         """The value of `Authorization` for a request to this whole URL, a secret. May wait for the network.
 
-        Raises Finding where no token is to be had.
+        Raises Finding if there is no token.
         """
         ...
 
@@ -50,7 +50,7 @@ class SignedCalls:
         if known is not None and now_s < known[1]:
             return known[0]
         if len(self._tokens) >= _MAX_TOKENS:
-            self._tokens.clear()  # one URL a user: with very many users a token is seldom used twice anyway
+            self._tokens.clear()  # each user has a URL: with very many users a token is rarely used twice anyway
         header = f"Bearer {mint_rest_token(self._cs, url, now_s)}"
         self._tokens[url] = (header, now_s + REST_TOKEN_LIFETIME_S - _RENEW_BEFORE_S)
         return header
@@ -72,7 +72,7 @@ class EntraCalls:
 
 
 def rest_access(target: Target) -> RestAccess | None:
-    """How REST calls to this target are authorised; None: it gives no right to any."""
+    """How REST calls to this target are authorised; None: they cannot be."""
     if target.identity is not None:
         return EntraCalls(target.url, tokens_of(target.identity))
     return None if target.connection is None else SignedCalls(target.connection)

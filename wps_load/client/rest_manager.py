@@ -1,4 +1,4 @@
-"""The REST data plane beside sending: groups, permissions, what exists, and closing.
+"""The REST data plane beside sending: groups, permissions, existence checks, and closing.
 
 Source: Azure Web PubSub documentation, "REST API data plane"; api-version 2024-01-01.
 """
@@ -13,7 +13,7 @@ from wps_load.client.rest_sender import RestSender
 
 
 class RestManager:
-    """Of one hub, over a sender's connections.
+    """The management calls of one hub, over a sender's connections.
 
     Every method blocks its greenlet until the service has answered, and raises as `RestSender` does.
     """
@@ -66,7 +66,7 @@ class RestManager:
         self._accept(self._rest.request(method, path, query, body=b"" if method == "PUT" else None))
 
     def _is_there(self, path: str, query: Mapping[str, str] | None = None) -> bool:
-        """404 is an answer: no."""
+        """Whether it exists: 404 is a normal answer."""
         response = self._rest.request("HEAD", path, query)
         if response.status_code == 404:
             return False

@@ -1,10 +1,11 @@
 """REST senders: an app server's side of the load, beside the users, on the same open-loop schedules.
 
-The scheduler says when a message is due; a greenlet sends it and waits for the response. At most `IN_FLIGHT` requests
-are under way in a process: a message that finds them all busy waits, and what it waited is in its `delivery`, which
-counts from the due time. `rest_publish` is the request's own time. A request that is refused or fails is not sent
-again: its message is `send_failed`, neither published nor lost. Of a request without an answer nobody knows whether
-its message was published: it counts as published, as its bytes have left, and is expected only where it comes.
+The scheduler gives the due times; a greenlet sends each message and waits for the response. At most `IN_FLIGHT`
+requests are under way in a process: a message that finds them all busy waits, and its waiting time is in its
+`delivery`, which counts from the due time. `rest_publish` is the request's own time. A request that is refused or fails
+is not sent again: its message is `send_failed`, neither published nor lost. If a request has no answer, nobody knows
+whether its message was published: it counts as published, because its bytes have left, and is expected only where it
+arrives.
 """
 
 from __future__ import annotations
@@ -30,20 +31,22 @@ from wps_load.workload.seeding import derive
 from wps_load.workload.standing import addressed_by
 
 IN_FLIGHT = 64
-"""Requests of a process at a time, each on a connection of its own: what a busy app server's client pool allows."""
+"""The most requests of a process at a time, each on its own connection: as in a busy app server's client pool."""
 WAITING_MESSAGES = 10_000
-"""What one stream holds back while all requests are busy; the oldest one fails when another one comes."""
+"""The most messages that a stream holds back while all requests are busy; a new one then fails the oldest."""
 SLOW_NS = NS_PER_S
-"""A request that takes longer holds its place for a reason of the service's."""
+"""A longer request occupies its place for a reason of the service's."""
 FINISH_S = 3.0
-"""How long the end of publishing waits for responses; a message whose response is still out is expected only where it
-comes. Its response is waited for until the drain ends."""
+"""How long the end of publishing waits for responses.
+
+A message without a response by then is expected only where it arrives. Its response is waited for until the drain ends.
+"""
 FAILED_PAUSE_NS = NS_PER_S
-"""Closed loop: after a failure, the next message is due so much later; a dead endpoint must not be hammered."""
+"""Closed loop: after a failure the next message is due this much later, so that a dead endpoint is not hammered."""
 
 
 class Job(NamedTuple):
-    """A message that is due. `prompt`: it found a request free."""
+    """A message that is due. `prompt`: a request was free at once."""
 
     seq: int
     due_ns: int
@@ -52,7 +55,7 @@ class Job(NamedTuple):
 
 
 class RestPublisher:
-    """One stream of a sender. `follows`: the sender's next stream in turn, maybe itself, for the closed loop."""
+    """One stream of a sender. `follows`: the sender's next stream in turn, perhaps itself, for the closed loop."""
 
     __slots__ = (
         "_moved",
@@ -86,9 +89,9 @@ class RestPublisher:
         self.owner: int | None = None
         self.no_echo = False
         self.newcomer = False
-        """Its user is not there: it does not begin with the others."""
+        """Whether its user is absent: then it does not begin with the others."""
         self._moved = False
-        """It has another turn than before."""
+        """Whether it has another turn than before."""
         self.begins = begins
         self.follows: RestPublisher = self
         self.window: PublishingWindow | None = None
@@ -99,16 +102,16 @@ class RestPublisher:
         return self.begins
 
     def take_turn(self, share: Fraction, phase: float) -> None:
-        """It has another part of its sender's rate, and another turn in it."""
+        """Gives it another part of its sender's rate, and another turn in it."""
         self.share, self.phase, self._moved = share, phase, True
 
     def new_turn(self) -> float | None:
-        """Where in its interval it begins anew; None: it goes on as before."""
+        """Where in its interval it begins anew; None: it continues as before."""
         moved, self._moved = self._moved, False
         return self.phase if moved else None
 
     def halt(self) -> None:
-        """The ledger's epoch is over: nothing of it leaves any more, and what is held back is forgotten."""
+        """The ledger's epoch is over: nothing of it leaves any more, and messages that are held back are dropped."""
         self._waiting.clear()
         if self.window is not None:
             self.window.close()
@@ -120,22 +123,22 @@ class RestPublisher:
         self.window = window
 
     def unsent(self) -> int:
-        """Messages that were due and wait for a request to become free."""
+        """Messages that were due and wait for a free request."""
         return len(self._waiting)
 
     def waits_for(self, at_ns: int) -> Cause:
-        """Who keeps waiting what is held back."""
+        """What delays messages that are held back."""
         return self._senders.busy_with(at_ns)
 
     def give_up(self) -> None:
-        """What is held back fails."""
+        """Messages that are held back fail."""
         cause = self.waits_for(now_ns())
         while self._waiting:
             job = self._waiting.popleft()
             job.window.out.failed(job.seq, cause)
 
     def publish(self, due_ns: int) -> None:
-        """The message that is due at `due_ns`, in this worker's clock. In the hub."""
+        """The message that is due at `due_ns`, in this worker's clock. Runs in the hub."""
         window = self.window
         assert window is not None
         prompt = self._senders.submit(self)
@@ -145,17 +148,17 @@ class RestPublisher:
             oldest.window.out.failed(oldest.seq, self.waits_for(now_ns()))
 
     def end(self, end_ns: int) -> None:
-        """Nothing leaves any more: what was due before `end_ns` has failed if it did not leave."""
+        """Nothing leaves any more: messages that were due before `end_ns` and did not leave have failed."""
         self.give_up()
         if self.window is not None:
             self.window.miss(end_ns)
 
     def take(self) -> Job | None:
-        """The oldest message that waits; None: it was given up meanwhile."""
+        """The oldest waiting message; None: it was given up meanwhile."""
         return self._waiting.popleft() if self._waiting else None
 
     def came_back(self, at_ns: int) -> None:
-        """Closed loop: the response is there; the sender's next message is due at `at_ns`."""
+        """Closed loop: the response has arrived; the sender's next message is due at `at_ns`."""
         window = self.follows.window
         if window is not None and window.closed is not None:
             window.advance(at_ns)
@@ -167,7 +170,7 @@ class RestSenders:
     def __init__(self, context: PopulationContext, senders: int, ordinal: int, processes: int) -> None:
         config = context.run.config
         access = rest_access(config.target)
-        assert access is not None, "the options' judge asks for a key"
+        assert access is not None, "the rules of the options demand a key"
         self._context = context
         limit_s = config.answer_timeout_ns / NS_PER_S
         self._rest = RestSender(access, context.settings.hub, context.run.network, timeout_s=limit_s)
@@ -185,9 +188,9 @@ class RestSenders:
         self.publishers: list[RestPublisher] = []
         self._senders = senders
         self._rows: dict[int, list[RestPublisher]] = {}
-        """The streams of each sender of this process, to who is there, in the order of their turns."""
+        """Each local sender's streams to present users, in the order of their turns."""
         self._gone: dict[int, RestPublisher] = {}
-        """Streams to users that are not there, by their numbers."""
+        """Streams to absent users, by their numbers."""
         for sender in range(ordinal, senders, processes):
             self._rows[sender] = [*self._streams(sender, senders)]
             self.publishers += self._rows[sender]
@@ -203,10 +206,10 @@ class RestSenders:
         yield from found
 
     def follow(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> list[RestPublisher] | None:
-        """Users have come and gone: from now on each sender sends to those of its own that are there, in turn.
+        """Users have come and gone: from now on each sender sends in turn to those of its own that are present.
 
-        Returns the streams that are new, or go on; None: nothing has changed. A user who was added is the sender's
-        whose number is its index's remainder.
+        Returns the streams that are new, or go on; None: nothing has changed. An added user belongs to the sender whose
+        number is its index's remainder.
         """
         context = self._context
         if ROWS[context.settings.scenario].topology is not Topology.REST_USERS:
@@ -238,7 +241,7 @@ class RestSenders:
         return RestPublisher(self, part, derive(self._context.settings.seed, "arrivals", part.stream), begins=begins)
 
     def _in_turn(self, row: list[RestPublisher], begin: float, at_ns: int) -> list[RestPublisher]:
-        """Those whose turn would have been next come first; even distances."""
+        """Orders streams by their next turns, at even distances."""
         row.sort(key=lambda each: 2.0 if each.window is None else each.window.left_of_period(at_ns) or 0.0)
         for turn, each in enumerate(row):
             each.take_turn(Fraction(1, len(row)), (turn + begin) / len(row))
@@ -246,7 +249,7 @@ class RestSenders:
         return row
 
     def submit(self, publisher: RestPublisher) -> bool:
-        """One message of `publisher` is to be sent, as soon as a request is free. True: at once."""
+        """Submits one message of `publisher`, to be sent as soon as a request is free. True: at once."""
         self._queue.append(publisher)
         if self._busy >= IN_FLIGHT:
             return False
@@ -257,25 +260,25 @@ class RestSenders:
     def busy_with(self, at_ns: int) -> Cause:
         """Why no request is free.
 
-        Each waits for a service that takes seconds, or there are too few of them for a service
-        that answers as it should.
+        Either each waits for a service that takes seconds, or there are too few of them for a service that answers
+        normally.
         """
         slow = max(self._took_ns, at_ns - self._answered_ns) > SLOW_NS
         return Cause.SERVICE if slow else Cause.GENERATOR
 
     def finish(self) -> None:
-        """Publishing is over: waits for the responses that are still out, `FINISH_S` at most. Blocks its greenlet."""
+        """Publishing is over: waits for the outstanding responses, at most `FINISH_S`. Blocks its greenlet."""
         self._workers.join(FINISH_S)
         for job in self._in_flight:
             job.window.out.uncertain(job.seq)
 
     @property
     def awaited(self) -> bool:
-        """A response is still out."""
+        """Whether a response is outstanding."""
         return bool(self._in_flight)
 
     def end(self) -> None:
-        """The run is over: what has no response yet has failed, and nothing is waited for any more."""
+        """The run is over: requests without a response have failed, and nothing is waited for any more."""
         self._finished = True
         for job, publisher in self._in_flight.items():
             if publisher.window is job.window:
@@ -326,7 +329,7 @@ class RestSenders:
                 context.run.scheduler.call_at(back_ns + FAILED_PAUSE_NS, publisher.came_back)
 
     def _request(self, publisher: RestPublisher, job: Job, epoch: int, sent_ns: int) -> Finding | None:
-        """One message on its way. None: it was accepted."""
+        """Sends one message. None: it was accepted."""
         context = self._context
         key = make_mark(epoch, context.run.number) ^ publisher.stream
         due_ns = job.due_ns + context.clock.offset_ns

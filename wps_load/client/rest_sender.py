@@ -34,7 +34,7 @@ UNANSWERED: Final = (
 
 
 class RestFailure(Finding):
-    """A request that was not accepted. `retry_after_s`: what the service asked for."""
+    """A request that was not accepted. `retry_after_s`: the service's Retry-After."""
 
     def __init__(self, label: str, message: str, advice: str, retry_after_s: float | None = None) -> None:
         super().__init__(label, message, advice)
@@ -42,15 +42,15 @@ class RestFailure(Finding):
 
 
 class Unanswered(RestFailure):
-    """The request had left, and no answer of the service's came: whether its message was published is unknown."""
+    """The request was sent, but the service did not answer: whether its message was published is unknown."""
 
 
 class RestSender:
     """An app server's sending side for one hub, over kept connections; safe to share between greenlets.
 
-    Every method blocks its greenlet until the service has answered, and raises RestFailure with the label
-    `rest_NNN`; Unanswered with `rest_timeout`, `rest_reset`, `rest_invalid`, or the `rest_502` or `rest_504` of a
-    gateway; or ConnectFailure with `rest_` before a label of opening a connection.
+    Every method blocks its greenlet until the service has answered, and raises RestFailure with the label `rest_NNN`;
+    Unanswered with `rest_timeout`, `rest_reset`, `rest_invalid`, or the `rest_502` or `rest_504` of a gateway; or
+    ConnectFailure with `rest_` before a label of opening a connection.
     """
 
     def __init__(self, access: RestAccess, hub: str, network: Network, *, timeout_s: float = 15.0) -> None:
@@ -88,7 +88,7 @@ class RestSender:
         headers: Mapping[str, str] | None = None,
         body: bytes | None = None,
     ) -> HttpResponse:
-        """Any request to the hub; `path` is what follows the hub's name. Any status is a result."""
+        """Makes any request to the hub; `path` follows the hub's name. Any status is a result."""
         target = f"{self._base}{path}?{urlencode({**(query or {}), 'api-version': API_VERSION}, quote_via=quote)}"
         head = {
             "Authorization": self._access.authorization(self._access.endpoint + target),
@@ -103,14 +103,14 @@ class RestSender:
             raise _unanswered(failure.label) from failure
 
     def refused(self, response: HttpResponse, what: str) -> RestFailure:
-        """The failure that a status is. `what` was requested: a word such as `send`."""
+        """The failure for a status. `what` was requested: a word such as `send`."""
         return _refused(response, what, by_entra=isinstance(self._access, EntraCalls))
 
 
 def _refused(response: HttpResponse, what: str, *, by_entra: bool) -> RestFailure:
     status, kind, said = response.status_code, "", ""
     advice = "check the state of the resource"
-    if status in (502, 504):  # a gateway speaks: the service did not, or not in time (RFC 9110 section 15.6)
+    if status in (502, 504):  # a gateway answers because the service did not, or not in time (RFC 9110 section 15.6)
         return _unanswered(f"rest_{status}")
     if status == 401:
         advice = "check the access key and the endpoint; keys may be switched off (disableLocalAuth)"

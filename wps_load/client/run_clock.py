@@ -1,4 +1,4 @@
-"""The run's time in this process: the coordinator's clock, as far as it is known, at the price of an addition."""
+"""The run's time in this process: the coordinator's clock, as far as it is known, at the cost of an addition."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wps_load.clock import now_ns
 
 
 class RunClock:
-    """`offset_ns`: the run's time minus this process's at present. It is read anew a few times a second."""
+    """`offset_ns`: the run's time minus this process's at present. It is refreshed a few times a second."""
 
     __slots__ = ("offset_ns", "timescale")
 
@@ -18,9 +18,9 @@ class RunClock:
         self.offset_ns = 0
 
     def follow(self, line: Sequence[int], *, first: bool) -> None:
-        """The coordinator knows this process's clock better than before.
+        """The coordinator knows this process's clock more exactly than before.
 
-        `first`: it knows it now, for the first time.
+        `first`: it knows it for the first time.
         """
         if first:
             self.timescale.begin(*line)
@@ -37,5 +37,5 @@ class RunClock:
         return self.timescale.to_local(run_ns)
 
     def refresh(self) -> None:
-        """To be called a few times a second: at 100 ppm the offset grows by 10 µs in between."""
+        """Must be called a few times a second: at 100 ppm the offset grows by 10 µs in between."""
         self.offset_ns = self.timescale.offset_at(now_ns())

@@ -1,13 +1,13 @@
-"""One scheduler for a worker: calls back, in gevent's hub, at due times.
+"""One scheduler per worker: it calls back, in gevent's hub, at due times.
 
 A sleeping greenlet for each publisher would cost a switch a message and wake up to a millisecond late, because event
 loops sleep in whole milliseconds. Here one timer wakes the hub for the earliest due time of all: a Linux timerfd where
 there is one (some 50 µs late on an idle core), the loop's own timer elsewhere.
 
-Due times stand in a calendar: a heap for the present millisecond, and an unsorted page for each later one. Thousands of
-publishers in one heap cost eleven comparisons a message, each of entries that no cache holds any more.
+Due times are in a calendar: a heap for the present millisecond, and an unsorted page for each later one. Thousands of
+publishers in one heap cost eleven comparisons a message, each of entries that are no longer in any cache.
 
-Callbacks run in the hub: they must not block, and what they raise is our bug; it is logged once and the entry dropped.
+Callbacks run in the hub and must not block. An exception of theirs is our bug: it is logged once and the entry dropped.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ Callback = Callable[[int], int | None]
 """Called with its due time (ns); returns its next due time, or None when it is done."""
 
 SLICE_NS = NS_PER_MS
-"""After so long the hub is let back to its sockets: arrival times must not wait for a burst of departures."""
+"""After this long the hub returns to its sockets: arrival times must not wait for a burst of departures."""
 
 SOON_NS = 20 * NS_PER_US
-"""What is due so soon is looked for in the loop's next turn: a timer costs as much CPU (decision 8)."""
+"""Entries due this soon are checked in the loop's next turn: a timer costs as much CPU (decision 8)."""
 
 _PAGE_BITS = 20
 """A page holds the due times of 2^20 ns."""
 _READ = 1
 
 _Entry = tuple[int, int, Callback]
-"""Due time, order among those that are due at the same instant, callback."""
+"""Due time, order among entries that are due at the same instant, callback."""
 
 
 class Scheduler:
@@ -77,7 +77,7 @@ class Scheduler:
             self._arm()
 
     def drop(self, is_dropped: Callable[[Callback], bool]) -> None:
-        """Forgets the entries whose callback `is_dropped`, also one that is running: it is not called again."""
+        """Removes the entries whose callback `is_dropped`, even a running one, which is not called again."""
         kept = [entry for entry in itertools.chain(self._near, *self._pages.values()) if not is_dropped(entry[2])]
         self._near.clear()
         self._pages.clear()
@@ -112,7 +112,7 @@ class Scheduler:
             heappush(self._days, day)
 
     def _earliest(self) -> _Entry | None:
-        """Turns the page when the present one is done."""
+        """The earliest due time; turns the page when the present one is done."""
         if not self._near and self._days:
             self._today = heappop(self._days)
             self._near += self._pages.pop(self._today)

@@ -1,4 +1,4 @@
-"""Whether a NAT on the way may have no port left: it says nothing, and what would need one is not answered."""
+"""Whether a NAT on the way may have no free port: it reports nothing, and new connections get no answer."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from wps_load.errors import ConnectFailure
 from wps_load.machine import ROOT, tcp_in_use
 
 LEAST: Final = 1_000
-"""Open connections of this host: with fewer no NAT of Azure's runs out (a load balancer's default outbound ports are
-1,024 a machine; a NAT gateway has 50,000 for each of its addresses to one destination)."""
+"""The fewest open connections of this host with which a NAT of Azure's can run out of ports.
+
+A load balancer's default outbound ports are 1,024 a machine; a NAT gateway has 50,000 for each of its addresses to one
+destination.
+"""
 
 
 def suspected(towards: Address | None, root: Path = ROOT) -> ConnectFailure | None:
-    """Why a connection to `towards` that was not answered may have been refused on the way.
+    """Why a connection to `towards` that was not answered may have been dropped on the way.
 
-    None where there is no NAT on the way, or too few connections are open for it.
+    None if there is no NAT on the way, or too few connections are open for it.
     """
     in_use = tcp_in_use(root)
     if towards is None or in_use is None or in_use < LEAST:
@@ -37,7 +40,7 @@ def suspected(towards: Address | None, root: Path = ROOT) -> ConnectFailure | No
 
 
 def is_translated(source: str, target: str) -> bool:
-    """A private address does not reach a public one without a NAT."""
+    """Whether a NAT is on the way: a private address does not reach a public one without one."""
     try:
         ours, theirs = ipaddress.ip_address(source), ipaddress.ip_address(target)
     except ValueError:
@@ -46,7 +49,7 @@ def is_translated(source: str, target: str) -> bool:
 
 
 def source_of(towards: Address) -> str | None:
-    """The address that connections to `towards` come from; no packet is sent."""
+    """The source address of connections to `towards`; no packet is sent."""
     try:
         with socket.socket(towards[0], socket.SOCK_DGRAM) as sock:
             sock.connect(towards[1])

@@ -1,4 +1,4 @@
-"""A byte stream to a host: name, TCP, proxy, TLS, each timed. In the caller's greenlet."""
+"""A byte stream to a host: name, TCP, proxy and TLS, each timed. Runs in the caller's greenlet."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from wps_load.urls import HTTP, WEBSOCKET, Url
 class Timings:
     """Parts of one connect, in ns; None: that part did not take place.
 
-    `dns_ns` is None when the name was known already. `tcp_ns` includes failed addresses and a proxy's
-    CONNECT: it is the time to a pipe that ends at the target. `phase` says in words what is being done, for a
-    time limit's message; `towards`: an address that it is done with.
+    `dns_ns` is None if the name was known already. `tcp_ns` includes failed addresses and a proxy's CONNECT: it is the
+    time to a byte stream that ends at the target. `phase` says in words what is being done, for a time limit's message;
+    `towards`: the address concerned.
     """
 
     dns_ns: int | None = None
@@ -42,9 +42,9 @@ class Timings:
 
 
 class Resolver:
-    """Names to addresses, each name asked once a run; failures are not remembered.
+    """Resolves names to addresses, each name once a run; failures are not remembered.
 
-    Thousands of simulated clients ask from one host; a real client asks once from each.
+    Thousands of simulated clients ask from one host, but a real client asks once from each host.
     """
 
     __slots__ = ("_known", "_lookups", "_on_unanswered")
@@ -57,7 +57,7 @@ class Resolver:
     def tell_unanswered(self, told: Callable[[str, str], None]) -> None:
         """From now on `told(address, sentence)` is called once for each address that did not answer.
 
-        Only where another address of its name did answer.
+        It is called only if another address of its name did answer.
         """
         self._on_unanswered = told
 
@@ -65,11 +65,11 @@ class Resolver:
         return self._known.get((host, port))
 
     def resolve(self, host: str, port: int) -> Addresses:
-        """Asks gevent's resolver; simultaneous calls share one question. Raises ConnectFailure (`dns_failed`)."""
+        """Asks gevent's resolver; simultaneous calls share one request. Raises ConnectFailure (`dns_failed`)."""
         key = (host, port)
         lookup = self._lookups.get(key)
         if lookup is None:
-            # a greenlet of its own: the time limit of whoever asked first must not end it for the others
+            # a greenlet of its own: the first caller's time limit must not end it for the others
             lookup = self._lookups[key] = gevent.spawn(_look_up, host, port)
         answer = lookup.get()
         self._lookups.pop(key, None)
@@ -79,7 +79,7 @@ class Resolver:
                 f"the host name {host} cannot be resolved ({answer.strerror or 'no reason given'})",
                 "check the spelling of the endpoint, and this machine's DNS",
             ) from answer
-        known = self._known.setdefault(key, Addresses(answer))  # all who asked together learn together
+        known = self._known.setdefault(key, Addresses(answer))  # simultaneous callers share the result
         return known
 
     def connect(self, addresses: Addresses, host: str, sources: Sources) -> Any:
@@ -106,7 +106,7 @@ def _look_up(host: str, port: int) -> list[Address] | OSError:
 
 
 def canonical_name(host: str) -> str:
-    """Where the aliases (CNAME) of a name end; empty: nobody says."""
+    """The end of a name's aliases (CNAME); empty: unknown."""
     try:
         found = gevent.socket.getaddrinfo(host, None, type=socket.SOCK_STREAM, flags=socket.AI_CANONNAME)
     except (OSError, UnicodeError):
@@ -140,11 +140,11 @@ class Network:
 
     @property
     def straight(self) -> Network:
-        """The same without `--wps-connect-host`: for what is not the service."""
+        """The same without `--wps-connect-host`, for servers other than the service."""
         return replace(self, connect_host=None)
 
     def place(self, host: str, port: int) -> tuple[str, int]:
-        """Where a connection to this host and port really goes."""
+        """The host and port to which a connection really goes."""
         given = self.connect_host
         return (host, port) if given is None else (given.host, given.port or port)
 
@@ -154,7 +154,7 @@ class Network:
         return host if given is None or given.name is None else given.name
 
     def addresses(self, url: str, timeout_s: float) -> int | None:
-        """How many addresses connections to `url` go to, a proxy's where they need one; None: nobody knows."""
+        """The number of addresses of connections to `url`, or of the proxy if they need one; None: unknown."""
         way = Url.parse(url, {**HTTP, **WEBSOCKET})
         try:
             host, port = self.place(way.host, way.port)
@@ -197,7 +197,7 @@ def time_limit(timeout_s: float, timings: Timings, host: str) -> Iterator[None]:
         yield
     except gevent.Timeout as expired:
         if expired is not timeout:
-            raise  # a limit of the caller's own
+            raise  # a time limit of the caller's own
         no_room = conntrack.full() or snat.suspected(timings.towards) if timings.phase == CONNECTING else None
         if no_room is not None:
             raise no_room from None
@@ -226,7 +226,7 @@ def open_stream(host: str, port: int, *, tls: bool, network: Network, timings: T
     host, port = network.place(host, port)
     try:
         proxy = network.proxies.choose(host, port, tls=tls)
-    except ConfigError as error:  # of a target that was not known when the run began: a negotiated one
+    except ConfigError as error:  # for a target that was unknown when the run began: a negotiated one
         raise ConnectFailure("proxy_failed", str(error), "or list the target in NO_PROXY", permanent=True) from None
     via_host, via_port = (host, port) if proxy is None else (proxy.host, proxy.port)
     addresses = network.resolver.known(via_host, via_port)

@@ -1,4 +1,4 @@
-"""The ledger's two sides for the clients of tasks: what they publish with `measured=True`, and what comes of it.
+"""The ledger's two sides for the clients of tasks: what they publish with `measured=True`, and what arrives.
 
 The theory is "Exact accounting" in docs/architecture.md. A task's messages are due when it calls, so a stream keeps a
 log of those instants; a client belongs to its groups from the ack of a join until it leaves or is lost.
@@ -20,7 +20,7 @@ from wps_load.measure.task_stamp import COUNTED, TaskStamp, audience_number, new
 
 
 class AddressedTo(NamedTuple):
-    """Who is to get a message: `kind` is group, user, connection, all, or the `answers` of one client."""
+    """The intended receivers of a message: `kind` is group, user, connection, all, or the `answers` of one client."""
 
     kind: str
     name: str
@@ -37,7 +37,7 @@ class TaskPublisher:
         self.numbers: set[int] = set()
         """Of its streams."""
         self.one_way: set[int] = set()
-        """Of those that are not to come back to it."""
+        """Streams whose messages do not come back to it."""
 
     def due(self, kind: str, name: str, no_echo: bool = False) -> Sending:
         """A message to this audience is due now."""
@@ -55,7 +55,7 @@ class TaskPublisher:
         return Sending(stream, at_ns, context.epochs.measured_at(at_ns))
 
     def sealed(self, data: Any, sending: Sending) -> Any:
-        """The data as it goes to the service, whose socket it is handed to at once: takes the sequence number."""
+        """The data as sent to the service; must be sent at once, because it takes the sequence number."""
         epochs = self._context.epochs
         seq = sending.take(epochs.number)
         stamp = TaskStamp(
@@ -75,34 +75,33 @@ class TaskPublisher:
         sending.failed(self._context.epochs.number, cause_of(label))
 
     def unanswered(self, sending: Sending) -> None:
-        """It has left, and nobody knows whether it was published."""
+        """It was sent, but nobody knows whether it was published."""
         sending.uncertain(self._context.epochs.number)
 
 
 class Account:
     """A client's receiving side, and its publisher.
 
-    `groups` that others may put it into are not known here, so that what comes of those is no
-    misdelivery: `others_add`.
+    `groups` that others may put it into are not known here, so messages of those are not misdelivered: `others_add`.
     """
 
     def __init__(self, context: PopulationContext) -> None:
         self._context = context
         self._hub = context.settings.hub
         self.number = number = new_number(context.number)
-        """Who this client is in the ledger."""
+        """This client's number in the ledger."""
         self._receiver = context.run.ledger.receiver(number)
         self.publisher = TaskPublisher(context, number)
         self._answers = AddressedTo("answers", str(number))
-        """Itself alone hears the event handler's answers to it."""
+        """The audience of the event handler's answers, which is this client alone."""
         self._awaits_answers = False
         self._others_add = not context.run.config.target.makes_tokens or any(
             each.calls_rest for each in context.run.config.populations
         )
         self._groups: set[int] = set()
-        """Audiences that are groups, as far as this client has had to do with them."""
+        """Audiences that are groups, as far as this client has used them."""
         self._unclear: set[int] = set()
-        """Groups whose join or leave is under way, or was never answered."""
+        """Groups whose join or leave is in progress, or was never answered."""
         self._out_since: dict[int, int] = {}
         """Groups that it has left, and when that was confirmed, in the run's time."""
         self._connection: int | None = None
@@ -110,7 +109,7 @@ class Account:
     # -- membership ------------------------------------------------------------------------------------------
 
     def connected(self, user_id: str | None, connection_id: str | None, groups: Iterable[str]) -> None:
-        """A new connection. `groups`: those that its token puts it into."""
+        """A new connection. `groups`: those of its token."""
         at_ns = self._time(now_ns())
         receiver = self._receiver
         if self._connection is not None:
@@ -145,19 +144,19 @@ class Account:
         self._receiver.joined(audience, self._time(at_ns))
 
     def leaving(self, group: str) -> None:
-        """A leave is requested, so that from now on nothing must come."""
+        """A leave is requested; from now on no message is expected."""
         audience = self._group(group)
         self._unclear.add(audience)
         self._receiver.left(audience, self._time(now_ns()), planned=True)
 
     def left(self, group: str, at_ns: int) -> None:
-        """The ack of a leave arrived: from now on nothing may come."""
+        """The ack of a leave arrived: from now on messages are misdelivered."""
         audience = self._group(group)
         self._unclear.discard(audience)
         self._out_since[audience] = self._time(at_ns)
 
     def refused(self, group: str) -> None:
-        """The service said no to a join: nothing may come."""
+        """The service refused a join: messages are misdelivered."""
         self._unclear.discard(self._group(group))
 
     def lost(self, at_ns: int) -> None:
@@ -165,7 +164,7 @@ class Account:
         self._receiver.left_all(self._time(at_ns), planned=False)
 
     def closed(self) -> None:
-        """The connection ends by plan, or the one that was lost is not to come back."""
+        """The connection ends by plan, or the one that was lost will not come back."""
         self._receiver.left_all(self._time(now_ns()), planned=True)
 
     def _group(self, group: str) -> int:
@@ -174,13 +173,13 @@ class Account:
         return audience
 
     def _time(self, at_ns: int) -> int:
-        """In the run's time."""
+        """The instant in the run's time."""
         return at_ns + self._context.clock.offset_ns
 
     # -- arrivals --------------------------------------------------------------------------------------------
 
     def arrived(self, opened: Opened, group: str | None, arrival_ns: int) -> None:
-        """A measured message has come. In the hub. `group`: of which it came, as its envelope says."""
+        """A measured message has arrived. Runs in the hub. `group`: the one that its envelope names."""
         context, stamp = self._context, opened.stamp
         if not stamp.flags & COUNTED:
             return
@@ -213,7 +212,7 @@ class Account:
         if audience in self._unclear:
             return False
         if membership is None:
-            # whose group it is, or whose user, nobody has told us where others add members
+            # if others add members, the members of a group or the connections of a user are unknown here
             return not self._others_add
         out_since = self._out_since.get(audience)
         return not self._others_add and out_since is not None and stamp.due_ns >= out_since

@@ -9,12 +9,14 @@ from wps_load.measure.ledger import Ledger, OutStream
 from wps_load.workload.pacer import ClosedPacer, Schedule
 
 LOG_LIMIT: Final = 1 << 16
-"""Instants that a stream keeps: 1 MB. Of more messages it keeps every second one, every fourth, ..., and takes those in
-between to be due at even distances."""
+"""The most instants that a stream keeps: 1 MB.
+
+With more messages it keeps every second one, every fourth, ..., and assumes even distances in between.
+"""
 
 
 class TaskStream:
-    """What one client publishes to one audience. Its schedule, in this process's clock, is what has happened."""
+    """One client's messages to one audience. Its schedule, in this process's clock, is the log of due times."""
 
     __slots__ = ("_log", "_newest_ns", "out")
 
@@ -30,8 +32,8 @@ class TaskStream:
     def take(self, due_ns: int) -> int:
         """The number of the message that is handed to the socket now.
 
-        `due_ns` may be before that of the one before, where one of a client's greenlets had to wait; it is counted by
-        the order in which they left.
+        `due_ns` may be before the previous one's, if one of a client's greenlets had to wait; messages count in the
+        order in which they left.
         """
         self._newest_ns = max(self._newest_ns, due_ns)
         self._log.came_back(self._newest_ns)
@@ -42,7 +44,7 @@ class TaskStream:
 
 
 class Sending:
-    """One message on its way. `epoch`: the measured one that it is due in; None: it counts in none."""
+    """One message on its way. `epoch`: the measured one in which it is due; None: it counts in none."""
 
     __slots__ = ("due_ns", "epoch", "seq", "stream")
 
@@ -61,23 +63,23 @@ class Sending:
         return self.seq
 
     def failed(self, epoch: int, cause: Cause) -> None:
-        """It was due, and nobody can expect it."""
+        """It was due, but nobody can expect it."""
         seq = self.take(epoch)
         if seq is not None:
             self.stream.out.failed(seq, cause)
 
     def forget(self, epoch: int) -> None:
-        """It could not be sent at all, which nobody but the locustfile is to blame for: it is expected nowhere."""
+        """It could not be sent at all, which only the locustfile caused: it is expected nowhere."""
         self.failed(epoch, Cause.GENERATOR)
 
     def uncertain(self, epoch: int) -> None:
-        """It is expected only where it comes."""
+        """It is expected only where it arrives."""
         if self.epoch == epoch and self.seq is not None:
             self.stream.out.uncertain(self.seq)
 
 
 class TaskStreams:
-    """Of one process."""
+    """The task streams of one process."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -94,5 +96,5 @@ class TaskStreams:
             stream.restart()
 
     def schedules(self) -> dict[int, Any]:
-        """As of `PublishPlan.schedules`."""
+        """As `PublishPlan.schedules`."""
         return {number: stream.schedule() for number, stream in self._streams.items() if stream.out.seq}

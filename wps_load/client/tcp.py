@@ -1,4 +1,4 @@
-"""A TCP connection to the first address of a name that answers, and what it means when none does."""
+"""A TCP connection to the first address of a name that answers, and what it means if none does."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from wps_load.posix import resource
 
 ANY_SOURCE: Final = Sources()
 RESERVED_FILES: Final = 16
-"""Left for reports, and for what Locust and the kernel's statistics open now and then: a run that has opened as many
-connections as this process may is to end well.
+"""Descriptors left for reports, Locust, and the kernel's statistics.
+
+A run that has opened as many connections as this process may must still end properly.
 """
 
 
@@ -34,8 +35,8 @@ def connect_any(
     """A connected socket, and to which address. In the caller's greenlet; set a time limit around it.
 
     An address that has not answered in RFC 8305's attempt delay keeps its chance while the next one is tried.
-    `on_unanswered(address, used, why)` is told of those that another one was used instead of. Raises OSError: what
-    the last one said if none answers, or this machine's own limit at once; NoSource if `sources` has none for them.
+    `on_unanswered(address, used, why)` gets those that another one replaced. Raises OSError: the last one's error if
+    none answers, or this machine's own limit at once; NoSource if `sources` has none for them.
     """
     addresses = [address for address in addresses if sources.serves(address[0])]
     if not addresses:
@@ -53,7 +54,7 @@ def connect_any(
 
 
 class _Race:
-    """Attempts under way at the same time. `begun`: all of them, in order. `failures`: why, of those that failed."""
+    """Simultaneous attempts. `begun`: all of them, in order. `failures`: why, for those that failed."""
 
     def __init__(self, addresses: list[Address], sources: Sources) -> None:
         self._sources = sources
@@ -83,7 +84,7 @@ class _Race:
             self._failed(sock.fileno(), code)
 
     def _wait(self) -> tuple[Any, Address] | None:
-        """Until one is connected, or the next one is to begin: one has failed, or the delay is over."""
+        """Waits until one is connected, or the next one should begin: one has failed, or the delay is over."""
         until_ns = now_ns() + ATTEMPT_DELAY_NS
         while self._pending:
             left_ms = max(0, until_ns - now_ns()) / NS_PER_MS if self._left else None
@@ -114,7 +115,7 @@ class _Race:
             raise self._failure
 
     def close(self) -> None:
-        """Ends the attempts that are not needed any more."""
+        """Ends the attempts that are no longer needed."""
         for sock, _ in self._pending.values():
             sock.close()
         self._pending.clear()
@@ -132,7 +133,7 @@ def connect(family: int, address: Any, sources: Sources = ANY_SOURCE) -> Any:
 
 
 def unreachable(addresses: list[Address], limit_s: float, sources: Sources = ANY_SOURCE) -> dict[Address, str]:
-    """Those that give no connection in `limit_s`, and why; all are tried at the same time."""
+    """The addresses that give no connection in `limit_s`, and why; all are tried at the same time."""
     tried = [address for address in addresses if sources.serves(address[0])]
     attempts = {address: gevent.spawn(_why_not, address, limit_s, sources) for address in tried}
     found = {address: attempt.get() for address, attempt in attempts.items()}
@@ -154,7 +155,7 @@ def _socket(family: int, sources: Sources) -> Any:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit != resource.RLIM_INFINITY and sock.fileno() >= limit - RESERVED_FILES:
         sock.close()
-        raise OSError(errno.EMFILE, "the last files are not for connections")
+        raise OSError(errno.EMFILE, "the last descriptors are not for connections")
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         sources.bind(sock, family)
@@ -194,9 +195,11 @@ _LOCAL_LIMITS: Final = MappingProxyType(
 
 
 def connect_failure(error: OSError, host: str, port: int, *, via_proxy: bool) -> ConnectFailure:
-    """What an OSError of `connect` or `connect_any` means."""
+    """The failure for an OSError of `connect` or `connect_any`."""
     if isinstance(error, NoSource):
-        what = f"{error.address} is no address of this machine" if error.address else "none is of the target's family"
+        what = (
+            f"{error.address} is not an address of this machine" if error.address else "none is of the target's family"
+        )
         return ConnectFailure(
             "connect_source_unavailable", f"no source address: {what}", "see --wps-bind, and `ip address`"
         )

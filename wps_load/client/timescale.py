@@ -1,8 +1,8 @@
 """Our monotonic clock in the run's time, which is the coordinator's clock. Pure.
 
-A piece of a straight line for each stretch of time: clocks of two hosts drift apart, and the coordinator tells a new
-line when it knows better. The whole history is kept, so that an instant of an hour ago is put where it was put then:
-which messages were due before somebody joined must not depend on how far the clocks have drifted since.
+It has a straight line for each period of time: clocks of two hosts drift apart, and the coordinator sends a new line
+when it knows better. The whole history is kept, so that an instant of an hour ago is converted as it was then: which
+messages were due before somebody joined must not depend on how far the clocks have drifted since.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 
 _BILLION = 1_000_000_000
 MAX_LINES = 1000
-"""Beyond it every second one of the older half goes: a run of days keeps what it needs, to some microseconds."""
+"""Beyond it every second line of the older half is dropped: a run of days keeps enough, to some microseconds."""
 
 
 class Timescale:
     """`lines`: `[from_ns, offset_ns, ppb]` each: the offset at `from_ns` of our clock, and how it grows from there.
 
-    What was before the first line is on it too. On one host all is 0: one clock.
+    The time before the first line uses it too. On one host everything is 0: one clock.
     """
 
     __slots__ = ("_from", "_lines", "_starts")
@@ -36,7 +36,7 @@ class Timescale:
         self._starts.append(max(from_ns + offset_ns, *self._starts[-1:], -(1 << 63)))
 
     def begin(self, from_ns: int, offset_ns: int, ppb: int) -> None:
-        """The first line that is known: what there was before was a guess."""
+        """The first known line: earlier ones were guesses."""
         self._lines, self._from, self._starts = [], [], []
         self._append(from_ns, offset_ns, ppb)
 
@@ -51,7 +51,7 @@ class Timescale:
         kept = [*lines[:half:2], *lines[half:]]
         self._lines, self._from, self._starts = [], [], []
         for at, (from_ns, offset_ns, ppb) in enumerate(kept):
-            if at < half // 2:  # a straight line to the next one that is left
+            if at < half // 2:  # a straight line to the next one that remains
                 next_ns, next_offset_ns, _ = kept[at + 1]
                 ppb = (next_offset_ns - offset_ns) * _BILLION // max(1, next_ns - from_ns)
             self._append(from_ns, offset_ns, ppb)

@@ -50,7 +50,7 @@ def wrap(sock: Any, context: Any, host: str) -> Any:
     `host` goes into SNI and is what the certificate must name. Raises ConnectFailure (`tls_certificate`:
     permanent, `tls_failed`, `connect_reset`).
     """
-    name = host.removesuffix(".")  # a dot at the end is DNS's: no certificate and no SNI (RFC 6066) has it
+    name = host.removesuffix(".")  # a final dot belongs to DNS: no certificate and no SNI (RFC 6066) has it
     secure = context.wrap_socket(sock, server_hostname=name, do_handshake_on_connect=False)
     try:
         secure.do_handshake()
@@ -63,10 +63,10 @@ def wrap(sock: Any, context: Any, host: str) -> Any:
 
 
 def behind_handshake(error: OSError, sock: Any, host: str) -> ConnectFailure | None:
-    """What a TLS server says instead of an answer; None: nothing of TLS.
+    """The failure that a TLS server reports instead of an answer; None: it is not about TLS.
 
-    In TLS 1.3 the client's handshake is over before the server has judged its certificate (RFC 8446 section 4.4.2):
-    the alert comes in the place of the first answer, and may still be unread when a write has failed.
+    In TLS 1.3 the client's handshake is over before the server has judged its certificate (RFC 8446 section 4.4.2): the
+    alert comes in place of the first answer, and may still be unread when a write has failed.
     """
     if not hasattr(sock, "do_handshake"):
         return None
@@ -82,7 +82,7 @@ def behind_handshake(error: OSError, sock: Any, host: str) -> ConnectFailure | N
 
 
 _ALERT_S: Final = 0.5
-"""The alert is on its way already, or will not come."""
+"""The alert is already on its way, or will not come."""
 
 _TRUST: Final = "give its authority with --wps-ca-file, or accept any certificate with --wps-insecure"
 _CLIENT_CERTIFICATE: Final = (
@@ -116,7 +116,7 @@ _REASONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "INTERNAL_ERROR": ("the server failed in the TLS handshake", "see the server's own log"),
     }
 )
-"""By the end of OpenSSL's reason, whose beginning (SSLV3_ALERT_, TLSV13_ALERT_, ...) depends on its version."""
+"""Advice by the end of OpenSSL's reason, whose beginning (SSLV3_ALERT_, TLSV13_ALERT_, ...) depends on its version."""
 
 _VERIFY: Final[Mapping[int, str]] = MappingProxyType(
     {
@@ -129,7 +129,7 @@ _VERIFY: Final[Mapping[int, str]] = MappingProxyType(
         64: "check the endpoint's host: the certificate is for other names or addresses",
     }
 )
-"""By OpenSSL's X509_V_ERR_ numbers."""
+"""Advice by OpenSSL's X509_V_ERR_ numbers."""
 
 
 def _failure(error: OSError, host: str) -> ConnectFailure:
@@ -152,5 +152,5 @@ def _failure(error: OSError, host: str) -> ConnectFailure:
     return ConnectFailure(
         "connect_reset",
         f"{host} dropped the connection during the TLS handshake",
-        "check the port, and what stands between (firewall, proxy, load balancer)",
+        "check the port, and firewalls, proxies and load balancers on the way",
     )

@@ -1,9 +1,9 @@
-"""One process has the credential, and its forks get their tokens from it: over a socket that no other process may use.
+"""One process has the credential, and its forks get their tokens from it over a socket that no other process may use.
 
-An abstract Unix socket leaves no file behind. Both sides look at who is at the other end (SO_PEERCRED): the server
-answers children of its own and of its own user only, the client asks its parent only. So a token is never in an option,
-a message of Locust's, an environment or a file. A line of JSON each way, one question a connection. Linux only:
-elsewhere each process uses the credential itself.
+An abstract Unix socket leaves no file behind. Both sides check the other end (SO_PEERCRED): the server answers only its
+own children of its own user, and the client asks only its parent. So a token is never in an option, a message of
+Locust's, an environment or a file. One line of JSON each way, one request per connection. Linux only: elsewhere each
+process uses the credential itself.
 """
 
 from __future__ import annotations
@@ -33,8 +33,10 @@ _BACKLOG: Final = 1024
 
 
 class Served(NamedTuple):
-    """What the process with the credential gives. `client(wanted)`: a token and the instant until which it is used.
-    `entra()`: the identity's own. `calls()`: how long calls took since they were last asked for, in ns."""
+    """What the process with the credential serves. `client(wanted)`: a token and the instant until which it is used.
+
+    `entra()`: the identity's own token. `calls()`: how long calls took since the last request, in ns.
+    """
 
     client: Callable[[Wanted], tuple[str, int]]
     entra: Callable[[], EntraToken]
@@ -42,7 +44,7 @@ class Served(NamedTuple):
 
 
 class TokenServer:
-    """`served()` is asked for each question, so that a new run's settings count."""
+    """`served()` is called for each request, so that a new run's settings apply."""
 
     def __init__(self, served: Served) -> None:
         self.served = served
@@ -90,7 +92,7 @@ class TokenClient:
         self._parent = parent
 
     def make(self, wanted: Wanted) -> Made:
-        """A client token of the parent's store. Raises ConnectFailure."""
+        """A client token from the parent's store. Raises ConnectFailure."""
         found = self._ask(list(wanted))
         return Made(found["token"], tuple(found["calls"]), found["left_ns"] / NS_PER_S)
 
@@ -122,7 +124,7 @@ class TokenClient:
 
 
 def available() -> bool:
-    """Whether this system tells who is at the other end of a Unix socket, and has names for them outside of files."""
+    """Whether this system reports the other end of a Unix socket, and has names for sockets outside of files."""
     return hasattr(socket, "SO_PEERCRED")
 
 
@@ -138,7 +140,7 @@ def peer_of(sock: Any) -> tuple[int, int]:
 
 
 def parent_of(pid: int) -> int | None:
-    """None: it has gone. Its name, in parentheses, may have blanks in it."""
+    """The parent of a process; None: it has gone. Its name, in parentheses, may contain spaces."""
     try:
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
     except (OSError, ValueError, IndexError):

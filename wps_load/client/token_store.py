@@ -1,7 +1,7 @@
-"""Client tokens that are used again: a service makes each by a REST call, which competes with the load itself.
+"""Client tokens that are reused: the service makes each by a REST call, which competes with the load itself.
 
-A token has no single use, and its expiry matters only when a connection is made. So whoever wants the same gets the
-same; it is renewed beside the run at half its life; and those that come together wait for one call. A storm of
+A token is not for a single use, and its expiry matters only when a connection is made. So equal requests get the same
+token; it is renewed in the background at half its life; and simultaneous requests wait for one call. A storm of
 reconnects makes no call at all.
 """
 
@@ -21,17 +21,17 @@ from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure
 
 MARGIN_S: Final = 30
-"""A token is used until so long before its end."""
+"""A token is used until this long before its end."""
 ROLE_POLL_S: Final = 5.0
-"""How often a role that is missing is requested again."""
+"""How often a missing role is tried again."""
 REFUSED_S: Final = 5
-"""A lasting refusal is everybody's answer for so long: a thousand users who connect are not a thousand calls."""
+"""A lasting refusal is everybody's answer for this long: a thousand users who connect do not make a thousand calls."""
 _TRIES: Final = 4
 _KEPT_CALLS: Final = 10_000
 
 
 class Made(NamedTuple):
-    """A token, how long the calls for it took in ns, and how long it is used from now on; None: its own claims say."""
+    """A token, how long the calls for it took in ns, and how long it is used from now on; None: as its claims say."""
 
     text: str
     took_ns: tuple[int, ...]
@@ -42,7 +42,7 @@ Make = Callable[[Wanted], Made]
 
 
 class Pace:
-    """Lets so many through a second, evenly; infinitely many: all."""
+    """Lets this many through per second, evenly; infinitely many: all."""
 
     def __init__(self, per_s: float, sleep: Callable[[float], None] = gevent.sleep) -> None:
         self._gap_ns = int(NS_PER_S / per_s)
@@ -67,34 +67,34 @@ class Kept:
 
 
 class Calls:
-    """What became of calls, kept until somebody counts them."""
+    """The results of calls, kept until they are counted."""
 
     def __init__(self) -> None:
         self._pending: deque[int | ConnectFailure] = deque(maxlen=_KEPT_CALLS)
         self._count: Callable[[int | ConnectFailure], None] = self._pending.append
 
     def done(self, result: int | ConnectFailure) -> None:
-        """A call took so many ns, or failed."""
+        """A call took this many ns, or failed."""
         self._count(result)
 
     def take(self) -> list[int]:
-        """How long those calls took that nobody has counted, which are forgotten here."""
+        """The durations of uncounted calls, which are then removed."""
         taken = [each for each in self._pending if isinstance(each, int)]
         self._pending.clear()
         return taken
 
     def count(self, count: Callable[[int | ConnectFailure], None]) -> None:
-        """From now on `count` is told of each; of those that nobody has counted yet, at once."""
+        """From now on `count` gets each result, and at once those that are not counted yet."""
         self._count = count
         while self._pending:
             count(self._pending.popleft())
 
 
 class TokenStore:
-    """`make`: one call.
+    """`make`: makes one call.
 
-    `role_wait_ns`: how long a 403 is asked again, before the first token. `say`: for a person, once of a kind.
-    `renews`: tokens are renewed before anybody asks; else when they are used after half their life.
+    `role_wait_ns`: how long a 403 is tried again, before the first token. `say`: for people, once of a kind. `renews`:
+    tokens are renewed before anybody asks; else when they are used after half their life.
     """
 
     def __init__(
@@ -121,7 +121,7 @@ class TokenStore:
         self.calls = Calls()
 
     def get(self, wanted: Wanted) -> str:
-        """A token that holds. In the caller's greenlet, which waits only if there is not one. Raises ConnectFailure."""
+        """A valid token. In the caller's greenlet, which waits only if there is none. Raises ConnectFailure."""
         return self.get_until(wanted)[0]
 
     def get_until(self, wanted: Wanted) -> tuple[str, int]:
@@ -140,7 +140,7 @@ class TokenStore:
         return answer.text, answer.until_ns
 
     def forget(self, wanted: Wanted, token: str) -> None:
-        """The service has refused this token: the next one who wants it asks for another."""
+        """The service has refused this token: the next caller who wants it requests another."""
         kept = self._kept.get(wanted)
         if kept is not None and kept.text == token:
             del self._kept[wanted]
@@ -159,7 +159,7 @@ class TokenStore:
             if failure.permanent:
                 self._refused = now_ns() + REFUSED_S * NS_PER_S, failure
             kept = self._kept.get(wanted)
-            if kept is not None:  # it holds still: asked again later, not by each who uses it
+            if kept is not None:  # it is still valid: renewed later, not by each user
                 kept.half_ns = now_ns() + int(MARGIN_S * NS_PER_S)
                 self._renew_at(wanted, MARGIN_S)
             return failure
@@ -167,7 +167,7 @@ class TokenStore:
             del self._asking[wanted]
 
     def _made(self, wanted: Wanted) -> Made:
-        """One token, asked for again while that may help: a role that is being assigned, a service that is busy."""
+        """One token, tried again while that may help: a role that is being assigned, a busy service."""
         tries = 0
         while True:
             self._pace.wait()
@@ -183,7 +183,7 @@ class TokenStore:
             return made
 
     def _again_in_s(self, failure: ConnectFailure, tries: int) -> float:
-        """How long until it is worth asking again. Raises the failure where it is not."""
+        """How long until another try is worthwhile. Raises the failure if it is not."""
         if failure.label == "token_http_403_role" and not self._succeeded and self._role_wait_ns:
             now = now_ns()
             if self._deadline_ns is None:
@@ -228,7 +228,7 @@ class TokenStore:
 
 
 def _life_s(token: str, asked_s: int) -> float:
-    """How long a fresh token lives, by its own claims.
+    """The life of a fresh token, by its own claims.
 
     The difference of two of the service's times needs no clock of this process.
     """

@@ -1,4 +1,4 @@
-"""What clocks have to do with a refused token: the server's time, and when the token holds."""
+"""Clocks and refused tokens: the server's time, and when the token is valid."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qsl
 
 APART_S: Final = 30
-"""Clocks this far apart are worth a word. Validators of tokens commonly allow for five minutes."""
+"""Clocks this far apart are worth mentioning. Validators of tokens commonly allow five minutes."""
 
 
 def read_claims(token: str) -> dict[str, Any] | None:
@@ -58,9 +58,9 @@ def token_of(query: str, headers: Mapping[str, str]) -> str:
 
 
 def remarks(date: object, now_s: int, token: str) -> str:
-    """What the clocks say of a refused token, `; `-joined clauses; empty: nothing. `date`: the answer's Date header.
+    """What the clocks say about a refused token, `; `-joined clauses; empty: nothing. `date`: the answer's Date header.
 
-    The token's own times are held against the server's clock where it is known, which is the one that judges.
+    The token's own times are compared with the server's clock if it is known, because that one judges.
     """
     offset_s = clock_offset_s(date, now_s)
     said = []

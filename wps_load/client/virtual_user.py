@@ -1,8 +1,8 @@
 """One simulated client: connects in its slot, joins, receives, publishes, is lost, recovers or connects anew.
 
-`run` is its life, in a greenlet of its own that sleeps while the connection is up: what arrives is handled in the hub,
-by its `Link`. It is the same receiver and the same publisher through all of its connections. A life whose greenlet is
-ended may be taken up in another one.
+`run` is its life, in a greenlet of its own that sleeps while the connection is up: its `Link` handles arrivals in the
+hub. It is the same receiver and the same publisher through all of its connections. If its greenlet is ended, another
+one may continue its life.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class VirtualUser:
         self.hearing = Hearing(context, self.receiver, stream)
         self.link: Link | None = None
         self._lived: Link | None = None
-        """The connection whose end its greenlet waits for, or waited for when it was ended itself."""
+        """The connection for whose end its greenlet waits, or waited when it was ended itself."""
         self._grant: ConnectGrant | None = None
         self._gap_ns: int | None = None
         """When the scenario itself ended the last connection, if nothing has failed since."""
@@ -101,32 +101,32 @@ class VirtualUser:
         self._apart: list[tuple[str, int]] = []  # to be joined when the connection is recovered
         self._next_part: Role | None = None
         self._shut_out = False
-        """A join of this connection, or of the one that it continues, was refused or not answered."""
+        """Whether a join of this connection, or of the one that it continues, was refused or not answered."""
         self._planned = False
         self.settled = False
-        """It has connected, or failed to, once."""
+        """Whether it has connected once, or failed to."""
         self._was_up = False
         self._backoff = Backoff(BackoffPolicy(), lambda: context.run.random(role.index, "backoff"))
 
     @property
     def joins(self) -> bool:
-        """Whether it is to join groups: a simple client is put into its groups by its token."""
+        """Whether it must join groups: a simple client's token puts it into its groups."""
         return self._context.codec.enveloped and bool(self.role.groups)
 
     # -- life ------------------------------------------------------------------------------------------------
 
     @property
     def stays(self) -> bool:
-        """When users are to leave, others leave first."""
+        """Whether others leave first if users are to leave."""
         return self.role.stays
 
     @property
     def movable(self) -> bool:
-        """It is up: its life may be ended, and taken up by calling `run` in another greenlet."""
+        """Whether it is up, so that its life may be ended and continued by calling `run` in another greenlet."""
         return self._lived is not None
 
     def run(self) -> None:
-        """Until `stop`, GreenletExit, or a failure that trying again cannot mend."""
+        """Runs until `stop`, GreenletExit, or a failure that another attempt cannot mend."""
         due_ns = now_ns() if self._was_up else self._slot_ns
         gevent.sleep(max(0.0, (due_ns - now_ns()) / NS_PER_S))
         while not self._planned:
@@ -154,7 +154,7 @@ class VirtualUser:
         """Ends the connection as planned: nothing that it misses from now on is lost."""
         self._planned = True
         self._close()
-        self._leave(now_ns(), planned=True)  # also of a connection that is lost and not back yet
+        self._leave(now_ns(), planned=True)  # also if its connection is lost and not back yet
 
     def stay_away(self) -> None:
         """It never connects, and nobody waits for it."""
@@ -162,9 +162,9 @@ class VirtualUser:
         self._planned = True
 
     def cut(self, kind: Cut, code: int = NORMAL_CLOSURE) -> bool:
-        """The scenario breaks this connection; what follows is not the service's doing. False: there was none.
+        """The scenario breaks this connection; the service did not cause what follows. False: there was no connection.
 
-        `code`: what a close says. After any but the normal one a reliable connection is recovered, as after a reset.
+        `code`: the close code. After any but the normal one a reliable connection is recovered, as after a reset.
         """
         if self.link is None:
             return False
@@ -182,9 +182,9 @@ class VirtualUser:
             link.close()
 
     def _live(self) -> bool:
-        """Stays until the connection ends for good, recovering where that is possible.
+        """Waits until the connection ends for good, recovering it if possible.
 
-        True: we closed it ourselves, so that nobody needs to be spared a crowd that comes back at once.
+        True: we closed it ourselves, so reconnecting at once does not cause a crowd.
         """
         while (link := self._lived or self.link) is not None:
             self._lived = link
@@ -227,7 +227,7 @@ class VirtualUser:
         return link
 
     def discard(self, link: Link, error: BaseException) -> None:
-        """It has not become usable. A user that is stopped meanwhile closes it (`stop`)."""
+        """The connection has not become usable. A user that is stopped meanwhile closes it (`stop`)."""
         if isinstance(error, ConnectFailure) and link.up:
             self.link = None
             link.discard()
@@ -238,7 +238,7 @@ class VirtualUser:
         return link
 
     def _enter(self, link: Link) -> None:
-        """Up: a member of what needs no join at once, of its groups when each is acked; then it may publish."""
+        """It is up: a member of groups without a join at once, of others when each is acked; then it may publish."""
         groups = self.role.groups if self._context.codec.enveloped else ()
         by_ack = set(self.role.audiences[: len(groups)])
         at_ns = now_ns() + self._context.clock.offset_ns
@@ -253,7 +253,7 @@ class VirtualUser:
             self._usable(link)
 
     def widen(self, part: Role) -> None:
-        """Its part has more groups than before; nothing else of it has changed."""
+        """Its part has more groups than before; nothing else in it has changed."""
         if not self._context.codec.enveloped:
             self._next_part = part  # the token of its next connection has them
             return
@@ -268,7 +268,7 @@ class VirtualUser:
     def _join_more(self, link: Link) -> None:
         more, self._apart = self._apart, []
         link.belongs_to(self.role)
-        if self._joining > 0:  # else it is usable already
+        if self._joining > 0:  # else it is already usable
             self._joining += len(more)
         self._outside += len(more)
         for group, audience in more:
@@ -320,14 +320,14 @@ class VirtualUser:
             self.settled = True
             self._readiness.settle()
 
-    # -- the link tells --------------------------------------------------------------------------------------
+    # -- called by the link --------------------------------------------------------------------------------------
 
     def writable(self) -> None:
         if self.publisher is not None:
             self.publisher.drained()
 
     def link_lost(self, link: Link, lost: ConnectionLost, asked: bool) -> None:
-        """The connection has ended, asked (by plan, or cut by the scenario) or not."""
+        """The connection has ended. `asked`: by plan, or cut by the scenario."""
         if link is not self.link:
             return  # it was discarded
         self.link = None
@@ -338,7 +338,7 @@ class VirtualUser:
             link.session.close()
         else:
             link.session.lost(link.lost_ns, 1006 if asked else lost.code)
-        if provoked and not asked:  # a slow reader that the service has had enough of, or the scout of pings
+        if provoked and not asked:  # a slow reader that the service dropped, or the scout of pings
             self._context.recorder.count("connections_cut")
         closed_ns = self._connections.closed(link, lost, counted=was_usable and not provoked and not link.tentative)
         if was_usable and not (link.tentative and provoked):
@@ -388,7 +388,7 @@ class VirtualUser:
         self._gap_ns = None
 
     def _resume(self) -> None:
-        """The connection goes on, in the groups that it was in."""
+        """The connection goes on, in its groups."""
         link = self.link
         assert link is not None
         link.confirm()

@@ -1,6 +1,6 @@
 """The checks of `doctor` that use the network, in the order in which a connection meets them.
 
-A check whose ground is missing (no name, no TCP) is skipped and says so: one cause, one failure.
+A check whose precondition failed (no name, no TCP) is skipped and says so: one cause, one failure.
 """
 
 from __future__ import annotations
@@ -36,19 +36,19 @@ from wps_load.urls import Url
 
 CLIENT_URL = "client URL"
 OF_A_CLIENT = (CLIENT_URL, "token", "upgrade", "echo", "REST")
-"""What differs between two ways to the same place."""
+"""The checks that differ between two ways to the same place."""
 _ADDRESS_LIMIT_S = 2.0
 _HANDSHAKES = 3
-"""TCP connections whose quickest says how far the target is: this machine may have been busy in one of them."""
+"""The number of TCP connections, the quickest of which shows the distance: this machine may have been busy in one."""
 _GROUNDS = frozenset({CLIENT_URL, "name", "TCP", "TLS", "upgrade"})
-"""What the checks behind it stand on."""
+"""Preconditions of the later checks."""
 
 
 @dataclass(slots=True)
 class Way:
-    """From here to the target of `config`, one step after the other. `run_s`: how long the run will last.
+    """The path to the target of `config`, checked step by step. `run_s`: how long the run will last.
 
-    `say(kind, sentence)`: what takes long, once of its kind.
+    `say(kind, sentence)`: reports long waits, once of their kind.
     """
 
     config: RunConfig
@@ -67,11 +67,11 @@ class Way:
         return self.config.connect_timeout_ns / NS_PER_S
 
     def quick(self) -> Iterator[Check]:
-        """One connection with its token: what a run begins with. A message would stand in the service's own counts."""
+        """One connection with its token, with which a run begins. A message would be in the service's own counts."""
         yield from self.checks((CLIENT_URL, "upgrade"))
 
     def checks(self, only: Collection[str] = ()) -> Iterator[Check]:
-        """Each as soon as it is known; `only`: these, not all."""
+        """Yields each check as soon as it is known; `only`: these, not all."""
         steps: tuple[tuple[str, Callable[[], Check]], ...] = (
             (CLIENT_URL, self._client_url),
             ("token", self._token),
@@ -103,7 +103,7 @@ class Way:
     # -- the Client URL ------------------------------------------------------------------------------------------
 
     def _client_url(self) -> Check:
-        """Where the Client URL comes from: minted, given, or asked for."""
+        """The source of the Client URL: minted, given, or negotiated."""
         target = self.config.target
         if target.kind is TargetKind.CLIENT_URL:
             self._url = target.url
@@ -120,7 +120,7 @@ class Way:
         source, config = target.connection, self.config
         if target.identity is not None:
             return self._made_by_service()
-        assert source is not None, "the emulator runs by now"
+        assert source is not None, "the emulator is running by now"
         lifetime_s, path = config.token_lifetime_ns // NS_PER_S, config.population.traits.client_path
         minted = mint_client_token(
             source, config.population.hub, self._user, config.population.roles, (), lifetime_s, unix_time_s(), path
@@ -129,7 +129,7 @@ class Way:
         return Check(CLIENT_URL, Level.PASS, "signed with the access key, one for each connection")
 
     def _made_by_service(self) -> Check:
-        """With Entra ID: the first client token, which the run then has already."""
+        """With Entra ID: the first client token, which the run can then use."""
         config = self.config
         access = entra_access(config, config.population, self.network)
         access.store.say = self.say
@@ -237,7 +237,7 @@ class Way:
         return replace(check, found=f"{check.found}; handshake in {(timings.tls_ns or 0) / 1e6:.1f} ms")
 
     def _health(self) -> Check:
-        """The health endpoint needs no token. Whether it can be reached at all, others judge."""
+        """The health endpoint, which needs no token. Other checks judge whether it can be reached at all."""
         host, port, secure = self._host
         origin = Url("https" if secure else "http", host, port, "/")
         client = HttpClient(origin, self.network, prefix="health", timeout_s=self._limit_s)
@@ -259,7 +259,7 @@ class Way:
     # -- as a client ---------------------------------------------------------------------------------------------
 
     def _upgrade(self) -> Check:
-        """Upgrade and `connected`: usable as a run's connections are. The later checks talk on it."""
+        """Upgrade and `connected`: usable as a run's connections are. Later checks use the connection."""
         grant = UrlAccess(self._url, self.config.population.auth == "header").grant(self._user, ())
         subprotocol = CODECS[self.config.population.protocol].subprotocol
         dialed = dial(ConnectSpec(grant.url, grant.headers, subprotocol, self._limit_s), self.network)
@@ -281,7 +281,7 @@ class Way:
         return Check("echo", Level.PASS, f"through a group in {took_ms:.1f} ms")
 
     def _rest(self) -> Check:
-        """One send to our connection, and its delivery: to all would disturb others in the hub."""
+        """One send to our connection, and its delivery; a send to all would disturb others in the hub."""
         config, talk = self.config, self._talk
         access = rest_access(config.target)
         sender_of = next((each for each in config.populations if each.scenario_row.needs_key), None)
@@ -307,7 +307,7 @@ class Way:
 
 
 def _called(populations: Sequence[Population]) -> str:
-    """Who goes this way."""
+    """The populations that use this way."""
     return ", ".join(each.name or each.scenario for each in populations)
 
 

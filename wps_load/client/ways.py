@@ -1,4 +1,4 @@
-"""The ways to the target that a run takes: one for each protocol, hub and place of the token, which `doctor` checks."""
+"""The ways to the target that a run uses: one for each protocol, hub and place of the token, which `doctor` checks."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from wps_load.workload.values import Share
 
 _NOBODY: Final = Share(count=0)
 _SHARED: Final = frozenset({"name", "TCP", "TLS"})
-"""What failed on the first way fails on all: they lead to the same place."""
+"""A check that failed on the first way fails on all, because they lead to the same place."""
 _Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`label`: for a person; empty where the run has one population.
+    """`label`: for people; empty if the run has one population.
 
-    `config`: the run with those who go this way, one that publishes first, app servers last.
+    `config`: the run with the populations that use this way, one that publishes first, app servers last.
     """
 
     label: str
@@ -32,7 +32,7 @@ class Route:
 def routes(config: RunConfig) -> list[Route]:
     """Each way once, in the order of the mix.
 
-    App servers have no connection: what they send is checked on the first way into their hub, or on one of their own.
+    App servers have no connection: what they send is checked on the first way into their hub, or on their own.
     """
     if not config.is_mix:
         return [Route("", config)]
@@ -50,9 +50,9 @@ def routes(config: RunConfig) -> list[Route]:
 def ways_checks(
     config: RunConfig, network: Network, say: Callable[[str, str], None], reached: Callable[[int], None]
 ) -> Iterator[Check]:
-    """The checks of all ways: the first whole, the others as far as they differ from it.
+    """The checks of all ways: the first completely, the others as far as they differ from it.
 
-    `reached`: is told how many addresses the target has.
+    `reached` gets the number of the target's addresses.
     """
     broken = ""
     for number, route in enumerate(routes(config)):
@@ -74,7 +74,7 @@ def _connects_nobody(population: Population) -> bool:
 
 
 def _key(config: RunConfig, population: Population) -> _Key:
-    """A Client URL that is given names its hub itself."""
+    """A given Client URL names its hub itself."""
     return population.protocol, population.hub if config.target.makes_tokens else "", population.auth
 
 
