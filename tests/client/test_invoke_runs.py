@@ -61,7 +61,9 @@ def test_an_answer_of_the_handlers_own_is_one_all_the_same() -> None:
 )
 def test_errors_are_failures_by_name_and_no_losses(fields: dict[str, Any], label: str) -> None:
     with JsonService(answering(**fields)) as service:
-        done = play(service.connection_string, 2, **OPTIONS)
+        run = Run(service.connection_string, 2, **OPTIONS).settle().measure(150)
+        run.await_failures(run.engines[0].totals().published)
+        done = run.finish()
         assert done.snapshot.failures == {("invoke", label): done.totals.published}
         assert (done.totals.lost, done.totals.delivered, done.count("invoke")) == (0, 0, 0)
         assert done.totals.published > 0

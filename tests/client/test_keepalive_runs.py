@@ -76,9 +76,14 @@ def test_a_service_that_knows_the_ping_message_gets_it_from_every_connection() -
         assert not disconnects(run)
 
 
-@pytest.mark.parametrize("behaviour", [usual, refuses_what_it_does_not_know, drops])
-def test_a_service_that_does_not_know_it_gets_websocket_pings_and_loses_nobody_for_silence(behaviour: Any) -> None:
-    with idle(service := JsonService(behaviour)) as run:
+@pytest.mark.parametrize(
+    ("behaviour", "timeout"),
+    [(usual, "1s"), (refuses_what_it_does_not_know, "10s"), (drops, "10s")],  # the usual one is found out by it
+)
+def test_a_service_that_does_not_know_it_gets_websocket_pings_and_loses_nobody_for_silence(
+    behaviour: Any, timeout: str
+) -> None:
+    with idle(service := JsonService(behaviour), keepalive_timeout=timeout) as run:
         until(lambda: run.engines[0].populations[0].context.ping_words.known is False, "found out by the scout")
         before = service.pings
         until(lambda: service.pings >= before + 9, "three connections are pinged on and on")
