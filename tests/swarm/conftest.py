@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,9 @@ def make_process(unpatched_locust: None, monkeypatch: pytest.MonkeyPatch) -> Ite
         made.append(Process(*argv, **options))
         return made[-1]
 
+    tables = logging.getLogger("locust.stats_logger")
+    level = tables.level
     yield make
+    tables.setLevel(level)
     for each in made:
         each.end()
