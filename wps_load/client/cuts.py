@@ -30,7 +30,7 @@ class Cutter:
     """Cuts from `start_ns`, the measure phase's beginning in our clock, until its end, which may be moved.
 
     `users`: the population's users of this process, by index, as they come and go. `present`: the indices of all
-    present users, of all populations and processes.
+    present users, of all populations and processes; nobody changes it.
     """
 
     def __init__(
@@ -49,9 +49,8 @@ class Cutter:
         self._code = plan.code
         self._seed = context.settings.seed
         self._belongs = lambda index: context.run.audiences.belongs(index, (context.number,))
-        self._present = set(filter(self._belongs, present))
         self._turn = 0
-        self._victims = victims(self._seed, self._present)
+        self._victims = victims(self._seed, filter(self._belongs, present))
         self._all: Iterator[Victim] | None = None
         self._next_due: Callable[[], int] | None = None
         if plan.all_at_ns is not None:
@@ -60,14 +59,11 @@ class Cutter:
             self._next_due = ConstantPacer(start_ns, plan.per_s, phase=0.5).next_due
             scheduler.call_at(self._next_due(), self._cut_next)
 
-    def attend(self, came: Iterable[int], gone: Iterable[int]) -> None:
+    def attend(self, changed: Iterable[int], present: Collection[int]) -> None:
         """Users have come and gone, here or in other processes: cuts hit those who are present."""
-        before = set(self._present)
-        self._present |= set(filter(self._belongs, came))
-        self._present -= set(gone)
-        if self._present != before:
+        if any(map(self._belongs, changed)):
             self._turn += 1
-            self._victims = victims(self._seed, self._present, self._turn)
+            self._victims = victims(self._seed, filter(self._belongs, present), self._turn)
 
     def move_end(self, at_ns: int) -> None:
         """Nothing is cut at this instant or later."""

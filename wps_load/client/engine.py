@@ -154,7 +154,7 @@ class Engine:
         self._present = indices
         listening = self.run.audiences.came(came)
         for number, each in enumerate(self.populations):
-            each.attend(at_ns, came, gone)
+            each.attend(at_ns, came, gone, indices)
             if number in listening:
                 each.widen()
 

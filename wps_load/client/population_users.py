@@ -145,11 +145,14 @@ class PopulationRunner:
         if cut is not None and self._cutter is None and epoch.number > 0:
             self._cutter = Cutter(self.context, self.users, present, cut, epoch.start_ns, epoch.until_ns)
 
-    def attend(self, at_ns: int, came: Sequence[int], gone: Sequence[int]) -> None:
-        """Users of the run have come and gone, here or elsewhere: what is divided among them follows."""
+    def attend(self, at_ns: int, came: Sequence[int], gone: Sequence[int], present: Collection[int]) -> None:
+        """Users of the run have come and gone, here or elsewhere: what is divided among them follows.
+
+        `present`: as of `announce`.
+        """
         self.plan.attend(at_ns, came, gone)
         if self._cutter is not None:
-            self._cutter.attend(came, gone)
+            self._cutter.attend([*came, *gone], present)
 
     def widen(self) -> None:
         """The population that its users listen to has new groups: they join them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -86,7 +86,7 @@ class SlowPlan:
         raise ValueError(SLOW_ALLOWED)
 
 
-def victims(seed: int, users: Collection[int], turn: int = 0) -> Iterator[int]:
+def victims(seed: int, users: Iterable[int], turn: int = 0) -> Iterator[int]:
     """Whom each cut of a run hits: all users in random order, then all again in another order.
 
     `turn`: how often the set of `users` has changed.
