@@ -141,6 +141,20 @@ def test_what_the_service_does_wrong_is_found(faults: str) -> None:
             client.end()
 
 
+def test_what_a_group_got_between_a_leave_and_a_join_is_not_missing_meanwhile(emulator: EmulatorProcess) -> None:
+    run = Processes(emulator, 1)
+    sender, goes = run.client(), run.client()
+    for step in (sender.join_group, goes.join_group, None, goes.leave_group, None, None, goes.join_group, None):
+        if step is not None:
+            step("g")
+            continue
+        sender.send_to_group("g", "x", measured=True)
+        assert sender.receive(PATIENCE_S) is not None
+    assert [goes.receive(PATIENCE_S) is None for _ in range(2)] == [False, False]
+    assert run.engines[0].run.ledger.running().missing == 0
+    assert lines(run.settled()) == (4, 6, 6, 0)
+
+
 def test_what_came_while_a_member_was_away_is_missed_and_not_lost(emulator: EmulatorProcess) -> None:
     run = Processes(emulator, 1)
     group = uuid4().hex

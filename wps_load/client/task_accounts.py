@@ -154,6 +154,7 @@ class Account:
         audience = self._group(group)
         self._unclear.discard(audience)
         self._out_since[audience] = self._time(at_ns)
+        self._receiver.begin_apart()
 
     def refused(self, group: str) -> None:
         """The service refused a join: messages are misdelivered."""

@@ -162,7 +162,7 @@ class Receiver:
         self._enrol = enrol
         self._next: dict[int, int] = {}
         self._before: dict[int, int] = {}
-        """As `_next`, for streams that have not arrived again since this receiver left by plan."""
+        """As `_next`, for streams that have not arrived again since this receiver left an audience by plan."""
         self._gaps: dict[int, _Gaps] = {}
         self._watched: dict[int, OutstandingPair] | None = None
         self._unrecorded: dict[int, int] | None = None
@@ -291,8 +291,15 @@ class Receiver:
         for audience in self.memberships:
             self.left(audience, at_ns, planned)
         if planned:
-            self._gather()
-            self._before, self._next = self._next, {}
+            self.begin_apart()
+
+    def begin_apart(self) -> None:
+        """What the next message of each stream skips is not missing in the live count: it may have come while away.
+
+        A member has left an audience by plan. Which streams are for that one nobody knows here, so it is all of them.
+        """
+        self._gather()
+        self._before, self._next = self._next, {}
 
     def _gather(self) -> None:
         """Moves all streams into `_next` again."""
