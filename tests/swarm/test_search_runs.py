@@ -54,6 +54,7 @@ class Service(LoadStepper):
         self.said: list[str] = []
         self.ends = 0
         self.users = 10
+        self.asked: list[int] = []
         run_time_ns = None if run_time_s is None else run_time_s * NS_PER_S
         crowd = FakeCrowd(10)
         self.conducted = conducted(
@@ -66,6 +67,7 @@ class Service(LoadStepper):
 
     def _have(self, count: int) -> None:
         self.users = count
+        self.asked.append(count)
 
     def _over(self) -> None:
         self.ends += 1
@@ -169,6 +171,8 @@ def test_a_search_of_users_asks_for_them_and_for_the_lowest_number_after_a_failu
     assert found["variable"] == "users"
     assert found["low"] <= 33 < found["high"]
     assert service.told.retries == sum(row["outcome"] == "failed" for row in found["steps"])
+    played = [(row["load"], row["outcome"]) for row in found["steps"]]
+    assert service.asked == [users for load, outcome in played for users in ([load, 10][: 1 + (outcome == "failed")])]
     assert service.told.rates == [], "the rate stays"
 
 
