@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.integration.program import ROOT, Finished, run
+from tests.integration.program import ROOT, Finished, free_port, run, start
 from tests.integration.test_scenario_runs import AT_ONCE, OF_THE_GENERATOR
 from wps_load.report.run_folder import load_run
 from wps_load.settings.load import load
@@ -97,7 +98,7 @@ def test_who_hears_whom(finished: dict[str, Finished]) -> None:
 def test_the_plan_says_what_comes(finished: dict[str, Finished], name: str) -> None:
     """By pairs, of populations that are there from the start: how many hear a message."""
     file = str(ROOT / "configs" / f"{name}.toml")
-    config = load({"wps_mix": file, "wps_seed": "3"}, users=20, spawn_rate=40.0, run_time_s=4.0, environ={})
+    config = load({"wps_mix": file, "wps_seed": "3"}, users=20, spawn_rate=40.0, run_time_s=18.0, environ={})
     names, counts = config.names, config.mixture(20).counts
     heard, found = flows(config.populations, counts), pairs(finished, name)
     late = {each.name for each in config.populations if each.start_ns}
@@ -117,3 +118,22 @@ def test_rows_of_locusts_table_and_the_first_lines_name_the_populations(finished
     live = [line for line in output.splitlines() if line.startswith(("measure ", "drain "))]
     assert live
     assert all(line.split(" | ")[1].split()[0] in ("chatters", "readers", "visitors", "announcer") for line in live)
+
+
+def test_a_worker_gets_the_mix_of_its_master(tmp_path: Path) -> None:
+    mix, port = tmp_path / "mine.toml", str(free_port())
+    table = '[[population]]\nname = "{}"\nusers = {}\nscenario = "{}"\n'
+    mix.write_text(table.format("hosts", 6, "small-group") + table.format("others", 4, "echo"))
+    master = ("--headless", "--master", "--master-bind-port", port, "--expect-workers", "1", "-r", "20", "-t", "4s")
+    with start(tmp_path / "reports", *master, "--wps-mix", str(mix)) as program:
+        program.await_output("Mix: mine")
+        mix.unlink()  # as if the worker were on another host
+        of_its_own = {"LOCUST_WPS_RATE": "7", "LOCUST_WPS_PAYLOAD": "1KiB"}
+        with start(tmp_path / "worker", "--worker", "--master-port", port, environment=of_its_own):
+            done = program.finish()
+    assert done.code in (0, 3), done.output
+    assert [(each["name"], each["connections"]["opened"]) for each in done.summary["populations"]] == [
+        ("hosts", 6), ("others", 4),
+    ]  # fmt: skip
+    offered = {each["name"]: each["rates"]["offered_per_s"] for each in done.summary["populations"]}
+    assert offered["others"] < 6, "one message a second of each, as the master says"

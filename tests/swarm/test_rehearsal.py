@@ -106,6 +106,7 @@ ORDER: Order = {
     "network": "n",
     "seed": 1,
     "traits": {},
+    "mix": None,
     "users": 10,
 }
 OPTIONS = {"wps_rate": "5"}

@@ -15,6 +15,7 @@ from wps_load.settings.sources import SourceLevel
 from wps_load.settings.target import AZURE_VARIABLE
 from wps_load.swarm import locust_options, secrets
 from wps_load.swarm.asked import Asked
+from wps_load.swarm.kinds import OurUser
 from wps_load.swarm.orders import Order
 
 KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0"
@@ -74,6 +75,15 @@ class Environment:
         self.user_classes: list[type] = []
 
 
+class Playing(OurUser):
+    plays_scenario = True
+    host = None
+
+    @classmethod
+    def task_class(cls) -> None:
+        """No tasks of its own."""
+
+
 def asked(own: dict[str, Any], *, sends: bool = False) -> Asked:
     return asked_by(Environment(own), sends=sends)
 
@@ -104,7 +114,7 @@ def test_what_a_flag_outdoes_is_sent_to_nobody(monkeypatch: pytest.MonkeyPatch) 
 
 
 def ordered(values: dict[str, Any]) -> Order:
-    return {**secrets.order(config(values)), "seed": 1, "users": 10, "traits": {}}
+    return {**secrets.order(config(values)), "seed": 1, "users": 10, "traits": {}, "mix": None}
 
 
 @pytest.mark.parametrize(
@@ -178,7 +188,7 @@ def test_the_page_shows_a_url_without_its_key_and_may_replace_it() -> None:
 def test_the_embedded_emulator_is_for_its_own_network_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(AZURE_VARIABLE, raising=False)
     emulator = config({}).with_emulator(secrets.emulator_connection_string("http://127.0.0.1:8080"))
-    order: Order = {**secrets.order(emulator), "seed": 1, "users": 10, "traits": {}}
+    order: Order = {**secrets.order(emulator), "seed": 1, "users": 10, "traits": {}, "mix": None}
     assert "ABCDEF" not in str(order), "its key is public, and not sent all the same"
     assert asked({}).read_as_worker(order).target.describe() == "embedded emulator at http://127.0.0.1:8080"
     with pytest.raises(ConfigError, match="the master's host only"):
@@ -197,3 +207,25 @@ def test_the_source_addresses_of_one_host_are_nothing_to_another(monkeypatch: py
         asked({"wps_connection_string": CONNECTION}).read_as_worker(ordered(masters), secrets.shareable(masters)).bind
         is None
     )
+
+
+def test_a_worker_plays_its_masters_load_and_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`wps-load run --worker` reads the first run's file, which sets a rate; a mix may set none."""
+    monkeypatch.setattr(locust_options, "own_sources", lambda: {"wps_rate": SourceLevel.FILE})
+    masters = {"wps_connection_string": PUBLIC, "wps_rate": ""}
+    worker = asked({"wps_rate": "7", "wps_mix": "own.toml"}).read_as_worker(ordered(masters), masters)
+    assert worker.population.rate == 1
+    assert worker.mix is None
+
+
+def test_a_worker_needs_no_file_of_its_masters_mix() -> None:
+    content = '[[population]]\nname = "hosts"\nusers = 10\nscenario = "echo"\nrate = 4\n'
+    environment = Environment({})
+    environment.user_classes = [Playing]
+    process = asked_by(environment, sends=False)
+    masters: dict[str, Any] = {"wps_connection_string": PUBLIC, "wps_mix": "/nowhere/chat.toml"}
+    order: Order = {**ordered({"wps_connection_string": PUBLIC}), "mix": ("/nowhere/chat.toml", content)}
+    assert process.read_as_worker(order, masters).population.rate == 4
+    begun: Order = {**order, "mix": None}
+    assert process.read_as_worker(begun).mix == "chat", "it was sent before"
+    assert process.read_as_worker(begun, {"wps_connection_string": PUBLIC}).mix is None, "the next run is none"

@@ -41,6 +41,7 @@ def load(
     sources: Mapping[str, SourceLevel] | None = None,
     locustfile: Locustfile | None = None,
     judged: bool = False,
+    mix: tuple[str, str] | None = None,
 ) -> RunConfig:
     """Makes the run that these options describe.
 
@@ -50,7 +51,8 @@ def load(
     overrides one in a file, and an empty text differs from an option that is not set. `users` None: nothing says how
     many. Then a mix of numbers has its own number, a mix of shares is refused, and other runs have `users_if_unset`; if
     that is None too, the number is not known yet (the web page asks for it). `spawn_rate` None: Locust's default.
-    `judged`: a master has already judged whether the options go together. Raises ConfigError with every fault.
+    `judged`: a master has already judged whether the options go together. `mix`: the path and the content of its mix,
+    instead of the file that the options name. Raises ConfigError with every fault.
     """
     given = GivenTarget(sources or {}, environ, values.get(HOST), locustfile or Locustfile())
     if str(values.get(BY_FLAG["--wps-target"].dest) or "").strip() == "emulator":
@@ -62,7 +64,8 @@ def load(
         found["scenario"] = LOCUSTFILE
     if found["seed"] is None:
         found["seed"] = random.SystemRandom().getrandbits(48)
-    source = found.pop("mix")
+    named = found.pop("mix")
+    source = mix or named
     row = ROWS[found["scenario"]]
     population, roles_given = build(found, reader, found["seed"])
     if found["azure_resource"] is not None:
@@ -88,6 +91,7 @@ def load(
         target=target,
         populations=populations,
         mix=None if mixed is None else mixed.mix.name,
+        mix_source=None if mixed is None else source,
         slos_of_all=of_run,
         users=users_if_unset if users is None else users,
         spawn_rate=DEFAULT_SPAWN_RATE if spawn_rate is None else spawn_rate,

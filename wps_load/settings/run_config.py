@@ -148,6 +148,8 @@ class RunConfig:
     populations: tuple[Population, ...]
     mix: str | None
     """The name of a mix; None if the run is not one."""
+    mix_source: tuple[str, str] | None = field(repr=False)
+    """The path and the content of its file."""
     slos_of_all: tuple[Slo, ...]
     """In a mix: the SLOs of the whole run, beside those of its populations."""
     credential: str | None

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from locust.env import Environment
 
 _SECRET = frozenset(option.dest for option in OPTIONS if option.secret)
+_OF_THIS_HOST = frozenset(option.dest for option in OPTIONS if option.secret or option.local) | {
+    HOST, *(BY_FLAG[flag].dest for flag in TARGET_FLAGS),
+}  # fmt: skip
+"""What a worker has of its own; everything else is as its master says, wherever the worker had it from."""
 
 
 class Asked:
@@ -42,6 +46,8 @@ class Asked:
         self._hosts = tuple(
             (cls.__name__, cls.host) for cls in self._ours() if cls.host
         )  # before Locust writes a run's host into them
+        self._mix: tuple[str, str] | None = None
+        """In a worker: path and content of its master's mix."""
         self.hide_host()
         self.target = ""
         """The target that is tested unless the page changes it, in words."""
@@ -119,7 +125,11 @@ class Asked:
         host = values.get(HOST) or ""
         values[HOST] = self._hidden.get(host) if kind is TargetKind.CLIENT_URL else None
         values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"
-        config = locust_options.read(values, sources=self._sources, locustfile=self.locustfile, judged=True)
+        if given is not None:
+            self._mix = order["mix"]
+        values["wps_mix"] = None  # the path means nothing here
+        own = {dest: level for dest, level in self._sources.items() if dest in _OF_THIS_HOST}
+        config = locust_options.read(values, sources=own, locustfile=self.locustfile, judged=True, mix=self._mix)
         secrets.judge_target(config.target, order)
         if faults := sameness.differences(config, self._files(), order["traits"]):
             raise ConfigError(faults)

@@ -61,6 +61,7 @@ class MasterGate:
         order: Order = {
             **secrets.order(config),
             "traits": process.asked.traits(config),
+            "mix": config.mix_source,
             "users": config.peak_users,
             "seed": config.seed,
         }

@@ -97,11 +97,12 @@ def read(
     environ: Mapping[str, str] | None = None,
     locustfile: Locustfile | None = None,
     judged: bool = False,
+    mix: tuple[str, str] | None = None,
 ) -> RunConfig:
     """The run that Locust's parsed options describe (`vars(environment.parsed_options)`). Raises ConfigError.
 
     `sources`: None means those of this process's own command line. `judged`: whether the master that sent it has judged
-    it.
+    it. `mix`: the master's, as path and content.
     """
     users, run_time = parsed.get("num_users"), parsed.get("run_time")
     shaped = locustfile is not None and locustfile.shape is not None
@@ -115,6 +116,7 @@ def read(
         sources=own_sources() if sources is None else sources,
         locustfile=locustfile,
         judged=judged,
+        mix=mix,
     )
 
 

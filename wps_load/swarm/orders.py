@@ -37,6 +37,9 @@ class TargetOrder(TypedDict):
 
 
 class _ToPlay(TargetOrder):
+    """`mix`: path and content of the master's file, so that workers need none; None: not a mix, or sent before."""
+
+    mix: tuple[str, str] | None
     seed: int
     traits: SharedTraits
 

@@ -69,6 +69,7 @@ class Run:
         return {
             **order(plan.config),
             "traits": {},
+            "mix": None,
             "run_id": plan.run_id,
             "number": plan.number,
             "users": plan.users,
