@@ -81,7 +81,7 @@ def test_messages_that_are_in_no_account_are_not_told_as_part_of_the_sums() -> N
     lines = {line.split(":")[0]: line for line in population_lines(found)}
     assert " delivered, not measured" in lines["viewers"]
     assert "not measured" not in lines["hosts"]
-    assert "Not so of viewers: nothing was measured there" in html.render(found, None).decode()
+    assert "Not in the sums: viewers, where nothing was measured." in html.render(found, None).decode()
     found["messages"]["expected"] = None
     assert "not measured" not in " ".join(population_lines(found)), "nothing is: the run's are traffic too"
 

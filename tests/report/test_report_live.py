@@ -107,8 +107,8 @@ def test_bar(share: float, bar: str) -> None:
         (True, 20, 0, 0, "Settled after 1.2 s: 20 of 20 connected"),
         (True, 20, 20, 20, "Settled after 1.2 s: 20 of 20 connected, 20 of 20 joined"),
         (
-            True, 20, 20, 12, "Settled after 1.2 s: 20 of 20 connected, 12 of 20 joined; who has not joined hears "
-            "nothing: see the failures of join_group",
+            True, 20, 20, 12, "Settled after 1.2 s: 20 of 20 connected, 12 of 20 joined; users outside their groups "
+            "hear nothing: see the failures of join_group",
         ),
         (False, 5, 0, 0, "Not settled after 1.2 s (--wps-settle): 5 of 20 connected"),
     ],

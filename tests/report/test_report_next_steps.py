@@ -98,7 +98,7 @@ def test_searches() -> None:
     summary["capacity"].update(bound_by="range", value=500.0, high=None)
     assert "--wps-capacity rate:500..5000" in commands(summary)[-1]
     summary["capacity"].update(value=None)
-    assert "the same search lower down" in next_steps(summary, FOLDER)[0].why
+    assert "the same search with a lower range" in next_steps(summary, FOLDER)[0].why
 
 
 def test_a_drift_asks_for_a_warm_up_and_few_samples_for_time() -> None:

@@ -39,7 +39,7 @@ def test_the_first_run_has_none(tmp_path: Path) -> None:
         ({"median_ms": 24.0}, "worse", f"Worse than the previous good run, {NAME}: "),
         ({"median_ms": 6.0}, "better", f"Better than the previous good run, {NAME}: "),
         ({"seed": 2}, "same", f"No worse than the previous good run, {NAME}: "),
-        ({"measure_s": 5}, "unclear", "Too short or too noisy to say how it stands against the previous good run"),
+        ({"measure_s": 5}, "unclear", "Too short or too noisy to compare with the previous good run"),
     ],
 )
 def test_the_statistics_of_compare_say_it(tmp_path: Path, changes: Any, verdict: str, begins: str) -> None:

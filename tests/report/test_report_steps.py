@@ -126,7 +126,7 @@ class TestStages:
         steps = run.stages["steps"]
         text = page(replace(run, stages={"variable": "rate", "steps": list(steps) * 30}))
         assert text.count('id="chart-step-') == 40
-        assert "20 more steps stand in the table only." in text
+        assert "20 more steps are in the table only." in text
 
     def test_stages_that_never_ran(self) -> None:
         text = page(staged(()))

@@ -109,7 +109,7 @@ def test_the_report_says_what_each_number_of_users_was_offered() -> None:
     ]  # fmt: skip
     assert phases.users_sentence(summary) == (
         "The number of users changed: 20 users for 10 s, 20 messages/s offered, 20 delivered; "
-        "40 users for 10 s, 40 messages/s offered, 40 delivered; 1 ramp between or beside them."
+        "40 users for 10 s, 40 messages/s offered, 40 delivered; 1 ramp in between."
     )
     assert [row["name"] for row in summary["phases"]][-1] == "drain"
     assert len(phases.users_table(summary).rows) == 3

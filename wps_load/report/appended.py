@@ -1,7 +1,7 @@
 """The files that grow with a run: `timeline.csv` and `histograms.hlog`.
 
-Lines are appended and never written again, so that both can be read at any moment and by anybody. Their intervals grow
-longer with the run: a file has so many lines for each doubling of its length, however long that is.
+Lines are appended and never rewritten, so both can be read at any moment. Their intervals grow longer with the run: a
+file has a fixed number of lines for each doubling of the run's length.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from wps_load.report.interval import Interval
 
 CSV_BY_SECONDS = 3600
 LOG_BY_SECONDS = 600
-"""The first so many seconds have lines of their own; then the intervals double with the length of the run. A histogram
-takes a kilobyte, and a third of a millisecond to be read."""
+"""This many seconds have lines of their own; then the intervals double with the length of the run.
+
+A histogram takes a kilobyte, and a third of a millisecond to be read.
+"""
 
 TIMELINE, LOG = "timeline.csv", "histograms.hlog"
 
@@ -31,7 +33,7 @@ class Growing:
         self._open: Interval | None = None
 
     def add(self, second: Interval) -> Interval | None:
-        """The interval that is complete with this second, if one is."""
+        """The interval that this second completes, if there is one."""
         whole = self._open
         if whole is not None:
             whole.absorb(second)
@@ -42,7 +44,7 @@ class Growing:
         return self.rest() if whole.to_s >= self._end(whole.from_s) else None
 
     def rest(self) -> Interval | None:
-        """What is not complete yet, which no following interval will have."""
+        """The incomplete rest, which no following interval will have."""
         whole, self._open = self._open, None
         return whole
 
@@ -52,7 +54,7 @@ class Growing:
 
 
 class AppendedFile:
-    """A file that only grows. `error`: why it could not; from then on it stays as it is, without half a line."""
+    """A file that only grows. `error`: why it could not; from then on it remains as it is, without half a line."""
 
     def __init__(self, path: Path, head: Callable[[], bytes]) -> None:
         self._path = path
@@ -60,7 +62,7 @@ class AppendedFile:
         self.error: OSError | None = None
 
     def append(self, lines: bytes) -> None:
-        """A folder that was removed meanwhile is made again."""
+        """Appends lines; a folder that was removed meanwhile is created again."""
         if self.error is None:
             try:
                 self._append(lines)
@@ -100,11 +102,11 @@ class AppendedFiles:
         return self._csv.error or self._log.error
 
     def add(self, second: Interval) -> None:
-        """Once for every second, in order."""
+        """Called once for every second, in order."""
         self._write(self._rows.add(second), self._lines.add(second))
 
     def close(self) -> None:
-        """The run is over: also what is not complete becomes a line. A run without a second has empty files."""
+        """The run is over: an incomplete interval becomes a line too. A run without a second has empty files."""
         self._write(self._rows.rest(), self._lines.rest())
         self._csv.append(b"")
         self._log.append(b"")

@@ -1,4 +1,4 @@
-"""Axes of charts: where they begin and end, and the ticks that a person can read. Pure.
+"""Axes of charts: their ends, and ticks that people can read. Pure.
 
 Positions are on the scale of the drawing: the value itself, or its decimal logarithm on a logarithmic axis.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 WIDE = 30
-"""Values of which the largest is so many times the smallest are shown on a logarithmic axis."""
+"""Values are shown on a logarithmic axis if the largest is this many times the smallest."""
 
 
 class Tick(NamedTuple):
@@ -54,7 +54,7 @@ def linear(
 ) -> Axis:
     """An axis over these values. `fitted`: it ends with them, as time does; else with a tick above them.
 
-    `whole`: they are numbers of things, with nothing between two of them.
+    `whole`: they are counts, without values between two of them.
     """
     if not high > low:
         high = low + 1.0

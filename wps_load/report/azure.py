@@ -1,7 +1,7 @@
-"""Azure Monitor's view of a run: the JSON of `az monitor metrics list`, laid on the run's own time axis.
+"""Azure Monitor's view of a run: the JSON of `az monitor metrics list`, on the run's own time axis.
 
-The document is that of the Metrics - List API (`value[].timeseries[].data[]`), whose points stand for the interval
-that begins at `timeStamp`, usually a minute. Metrics and their dimension: concept-metrics of Azure Web PubSub. Ids of
+The document is that of the Metrics - List API (`value[].timeseries[].data[]`), whose points cover the interval that
+begins at `timeStamp`, usually a minute. Metrics and their dimension: concept-metrics of Azure Web PubSub. Ids of
 subscriptions and resources, which the file holds, are not read.
 """
 
@@ -18,7 +18,7 @@ from types import MappingProxyType
 from wps_load.errors import ConfigError, Fault
 
 HEALTHY_LOAD_PERCENT = 70.0
-"""Azure's guidance for Server Load; above it latencies may grow, and one should scale."""
+"""Azure's guidance for Server Load: above it latencies may grow, and one should scale."""
 CLOSED = "ConnectionCloseCount"
 _DIMENSION = "connectionclosecategory"
 
@@ -35,7 +35,7 @@ METRICS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "OutboundTraffic": ("outbound bytes", _SUM),
     }
 )
-"""Name in the API -> words, and which of a point's aggregates to read, the best first."""
+"""API name -> words, and which of a point's aggregates to read, the best first."""
 
 _DURATION = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 _USUAL_S = 60.0
@@ -51,10 +51,10 @@ class MetricPoint:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """One metric while the run went on.
+    """One metric during the run.
 
-    `aggregate`: maximum, average, total, ... `category`: why connections closed, "" of all other metrics.
-    `interval_s`: what a point stands for.
+    `aggregate`: maximum, average, total, ... `category`: why connections closed, "" for all other metrics.
+    `interval_s`: the interval of a point.
     """
 
     metric: str
@@ -83,15 +83,19 @@ class AzureMetrics:
 
 
 def read_azure(paths: Sequence[str], started_at: datetime, duration_s: float) -> AzureMetrics:
-    """The metrics in the files, cut to the run. Several, since a query by dimension holds one kind of metric only.
-    Raises ConfigError with what is wrong in one sentence."""
+    """The metrics in the files, cut to the run.
+
+    There may be several, because a query by dimension has one kind of metric.
+
+    Raises ConfigError, which says in one sentence what is wrong.
+    """
     return AzureMetrics(tuple(series for path in paths for series in _read(path, started_at, duration_s)))
 
 
 def of_documents(documents: Sequence[object], started_at: datetime, duration_s: float) -> AzureMetrics:
-    """The metrics of answers of the API, cut to the run; one that has none of a kind is left out.
+    """The metrics in the API's answers, cut to the run; answers without metrics are left out.
 
-    Raises ValueError where nothing is left, with the reason.
+    Raises ValueError with the reason if nothing remains.
     """
     series: list[Series] = []
     reason = "Azure Monitor has answered with nothing"
@@ -119,9 +123,9 @@ def _read(path: str, started_at: datetime, duration_s: float) -> list[Series]:
 
 
 def overlay(document: object, started_at: datetime, duration_s: float) -> list[Series]:
-    """The document's metrics as far as they touch the run.
+    """The document's metrics as far as they overlap the run.
 
-    Raises ValueError: another shape, no metric of Web PubSub, no value, no overlap in time.
+    Raises ValueError: another form, no metric of Web PubSub, no value, no overlap in time.
     """
     rows = document.get("value") if isinstance(document, dict) else None
     if not isinstance(document, dict) or not isinstance(rows, list):
@@ -145,7 +149,7 @@ _Whole = tuple[str, str, str, list[tuple[datetime, float]]]
 
 
 def _metric(row: object) -> Iterator[_Whole]:
-    """The series of one metric; none for a metric that is not of Web PubSub."""
+    """The series of one metric; none for a metric that does not belong to Web PubSub."""
     name = _field(_field(row, "name"), "value")
     series = _field(row, "timeseries")
     if not isinstance(name, str) or not isinstance(series, list):
@@ -185,7 +189,7 @@ def _category(series: object) -> str:
 
 
 def _cut(series: _Whole, started_at: datetime, duration_s: float, interval_s: float) -> Series | None:
-    """What of a series touches the run; None: nothing."""
+    """The part of a series that overlaps the run; None: nothing."""
     metric, aggregate, category, points = series
     placed = (MetricPoint((at - started_at).total_seconds(), value) for at, value in sorted(points))
     kept = tuple(point for point in placed if -interval_s < point.t_s < duration_s)
@@ -201,7 +205,7 @@ def _interval_s(text: object) -> float:
 
 
 def _field(value: object, name: str) -> object:
-    """Of an object, whatever the letters' case: tools differ in it (timeStamp, timestamp)."""
+    """A value of an object, ignoring case: tools spell names differently (timeStamp, timestamp)."""
     if not isinstance(value, dict):
         return None
     return next((part for key, part in value.items() if str(key).lower() == name.lower()), None)

@@ -12,7 +12,7 @@ CHARTS: Mapping[str, tuple[str, ...]] = {
     "azure-load": ("ServerLoad", "ConnectionQuotaUtilization"),
     "azure-connections": ("ConnectionCount", "ConnectionOpenCount", CLOSED),
 }
-"""Chart -> its metrics: those of one unit share one."""
+"""Chart -> its metrics: metrics with the same unit share a chart."""
 
 
 def azure_sentence(found: AzureMetrics) -> str:
@@ -26,7 +26,7 @@ def azure_sentence(found: AzureMetrics) -> str:
 
 
 def azure_table(found: AzureMetrics) -> Table:
-    """A row a metric, over the intervals that touch the run."""
+    """One row per metric, over the intervals that overlap the run."""
     rows: list[list[str | Cell]] = []
     for metric, (words, _) in METRICS.items():
         series = found.of(metric)
@@ -62,9 +62,9 @@ class AzureLine:
 
 
 def azure_lines(found: AzureMetrics) -> dict[str, list[AzureLine]]:
-    """Each chart's lines as steps: a point stands for its whole interval, so that its value is repeated at the end.
+    """Each chart's lines as steps: a point covers its whole interval, so its value is repeated at the end.
 
-    The first interval may have begun before the run: then its line begins with it.
+    The first interval may have begun before the run: then its line begins with the run.
     """
     return {
         chart: lines for chart, metrics in CHARTS.items() if (lines := [_line(s) for m in metrics for s in found.of(m)])

@@ -1,4 +1,4 @@
-"""The charts of report.html, made of the summary document and the histograms."""
+"""The charts of report.html, made from the summary document and the histograms."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from wps_load.report.timeline import failed_column
 MAX_POINTS = 600
 """Longer timelines are thinned to this many points: as many as a chart has pixels."""
 NEAR = 4
-"""A limit so many times above everything measured is left out of the chart: it would press the curves flat."""
+"""A limit this many times above everything measured is left out of the chart: it would flatten the curves."""
 NAMED = 8
-"""So many numbers of users have room for their names in a chart."""
+"""The most numbers of users whose names fit in a chart."""
 
 LATENCY_METRICS = ("rtt", "rtt_service", "delivery", "publish_ack", "rest_publish", "recover", "connect")
 _SLOTS = dict(zip(LATENCY_METRICS, (1, 6, 3, 5, 7, 2, 4), strict=True))
@@ -51,7 +51,7 @@ class ThinnedColumns(NamedTuple):
 
 
 def latency_limits(expression: str, metric: str | None) -> list[Limit]:
-    """The limit that an SLO puts on a percentile of `metric`, in ms, for a line in the chart; none for other SLOs."""
+    """The limit that an SLO sets for a percentile of `metric`, in ms, as a line in the chart; none for other SLOs."""
     return [
         {"expression": expression, "ms": slo.limit_ms}
         for slo in parse(expression)
@@ -63,7 +63,7 @@ def latency_limits(expression: str, metric: str | None) -> list[Limit]:
 
 
 def limits_of(summary: Summary, metric: str) -> list[tuple[Slo, str]]:
-    """The SLOs of the whole run on the times of a metric, each with its words: the expression, and its margin."""
+    """The whole run's SLOs on the times of a metric, each with its words: the expression, and its margin."""
     return [
         (slo, " · ".join(filter(None, (row["expression"], margin(row)))))
         for row in summary["slo"]
@@ -76,13 +76,13 @@ def limits_of(summary: Summary, metric: str) -> list[tuple[Slo, str]]:
 
 
 def shown_metrics(summary: Summary) -> list[str]:
-    """The latencies that have a chart over time: what SLOs demand times of, and the headline; three at most."""
+    """The latencies with a chart over time: those with SLOs on times, and the headline; at most three."""
     asked = [slo.subject for slo in slos_of(summary) if slo.kind == "time"]
     return [name for name in dict.fromkeys((*asked, headline(summary))) if samples(metric_row(summary, name))][:3]
 
 
 def latency(summary: Summary, metric: str, points: int = MAX_POINTS) -> Chart | None:
-    """The percentiles of a metric, second by second, with the limits that are near."""
+    """The percentiles of a metric, second by second, with the limits that are close."""
     lines = [(f"{metric}_{p}", f"{metric} {p}", slot) for p, slot in (("p50", 1), ("p90", 5), ("p99", 2))]
     limits: list[Limit] = [
         {"expression": words, "ms": slo.limit_ms}
@@ -134,7 +134,7 @@ def _over_time(
     size: str = "",
     points: int = MAX_POINTS,
 ) -> Chart | None:
-    """Columns of the timeline, or of other `rows`, as lines; None where none has a value."""
+    """Columns of the timeline, or of other `rows`, as lines; None if none has a value."""
     names = [column for column, _, _ in columns]
     seconds, found = thinned(summary["timeline"] if rows is None else rows, names, points)
     lines = [
@@ -170,7 +170,7 @@ def _time_axis(summary: Summary) -> axes.Axis:
 
 
 def _phases(summary: Summary) -> Iterator[Band]:
-    """All but the measure phase, which is plain paper; a name only where there is room for it."""
+    """All phases but the measure phase, which is not shaded; a name only if it fits."""
     end = max((row["t_s"] for row in summary["timeline"]), default=1.0)
     for phase in summary["phases"]:
         if phase["name"] != "measure" and "users" not in phase and phase["duration_s"] > 0:
@@ -180,7 +180,7 @@ def _phases(summary: Summary) -> Iterator[Band]:
 
 
 def _users(summary: Summary) -> Iterator[Rule]:
-    """Where another number of users began to be held, or a ramp to lead to one. Stages are marked as steps."""
+    """Where a new number of users began to be held, or a ramp to it. Stages are marked as steps."""
     found = [phase for phase in summary["phases"] if "users" in phase] if not steps(summary) else []
     for phase in _few(found)[1:]:
         yield Rule("x", phase["started_s"], phase["name"] if phase["users"] is not None and len(found) <= NAMED else "")
@@ -194,8 +194,8 @@ def _few(found: Sequence[T]) -> Sequence[T]:
 def thinned(rows: Sequence[Mapping[str, object]], names: Sequence[str], limit: int = MAX_POINTS) -> ThinnedColumns:
     """Columns of the timeline, at most `limit` long: counts become rates per second.
 
-    Of several rows that fall together counts are summed, and of everything else the largest stays, so
-    that no spike disappears.
+    If several rows are merged, counts are summed, and of everything else the largest is kept, so that no spike
+    disappears.
     """
     step = max(1, -(-len(rows) // limit))
     groups = [[numbers(row) for row in rows[i : i + step]] for i in range(0, len(rows), step)]
@@ -219,7 +219,7 @@ _COUNTS = frozenset({"offered", "published", "delivered", "lost", "connect_opene
 def connects_per_s(rows: Sequence[TimelineRow]) -> float | None:
     """New connections per second in the measure phase, or else in the ramp.
 
-    Of the ramp, from the first to the last one. None: there were none.
+    For the ramp, from the first to the last one. None: there were none.
     """
     measured = [row for row in rows if row.get("phase") == "measure"]
     if not any(row.get("connect_opened") for row in measured):
@@ -237,7 +237,7 @@ def distribution(
     first: str = LATENCY_METRICS[0],
     limits: Sequence[tuple[Slo, str]] = (),
 ) -> Chart | None:
-    """Every latency on HdrHistogram's percentile axis; `first`: the one that the run is about, with its limits."""
+    """Every latency on HdrHistogram's percentile axis; `first`: the run's main latency, with its limits."""
     lines = [
         Polyline(name, curve["x"], curve["y"], _SLOTS[name])
         for name in dict.fromkeys((first, *LATENCY_METRICS))
@@ -250,7 +250,7 @@ def distribution(
 
 
 def populations_over_time(summary: Summary, rows: Sequence[PopulationRow], points: int) -> Chart | None:
-    """The p99 of what each population is about, of as many as there are colours."""
+    """The p99 of each population's main latency, for as many populations as there are colours."""
     courses = {row["name"]: course for row in rows if (course := row.get("course")) and any(course["p99"])}
     shown = dict([*courses.items()][:_COLOURS])
     if len(shown) < 2:
@@ -273,9 +273,9 @@ def populations_over_time(summary: Summary, rows: Sequence[PopulationRow], point
 
 
 def by_population(rows: Sequence[PopulationRow], histograms: Mapping[str, Histogram]) -> Chart | None:
-    """What each population is about on one percentile axis, of as many populations as there are colours.
+    """Each population's main latency on one percentile axis, for as many populations as there are colours.
 
-    None where there is nothing to compare.
+    None if there is nothing to compare.
     """
     found = [(row, histograms.get(f"{row['name']}.{row['main_metric']}")) for row in rows]
     lines = [
@@ -309,7 +309,7 @@ def _by_percentile(name: str, label: str, lines: Sequence[Polyline], limits: Seq
 
 
 def errors(summary: Summary) -> Chart | None:
-    """The commonest failures over time, by label; None where the timeline does not tell them."""
+    """The most frequent failures over time, by label; None if the timeline does not have them."""
     found = summary["failures"][: len(_ERROR_SLOTS)]
     if len(summary["timeline"]) < 2 or not any("failed" in row for row in summary["timeline"]):
         return None
@@ -344,7 +344,7 @@ def failures(summary: Summary) -> Bars | None:
 
 
 def azure(summary: Summary, name: str, label: str, found: Sequence[AzureLine]) -> Chart:
-    """Azure Monitor's points, each of which stands for a whole interval."""
+    """Azure Monitor's points, each of which covers a whole interval."""
     slots = (1, 3, 5, 4, 2, 7, 6)
     lines = [Polyline(each.name, each.xs, each.ys, slots[i % 7], stepped=True) for i, each in enumerate(found)]
     load = name == "azure-load"
@@ -358,7 +358,7 @@ def azure(summary: Summary, name: str, label: str, found: Sequence[AzureLine]) -
 def percentile_curve(histogram: Histogram) -> dict[str, list[float]]:
     """HdrHistogram's percentile plot: x = 1 / (1 - share), so that 90, 99, 99.9 % are equally far apart on a log axis.
 
-    Y in ms. It ends where single samples begin: at x = count stands the maximum.
+    Y is in ms. It ends where single samples begin: the maximum is at x = count.
     """
     xs: list[float] = []
     while not xs or xs[-1] < histogram.count:

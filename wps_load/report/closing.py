@@ -1,4 +1,4 @@
-"""What a run says at its end, in at most 25 lines: the verdict first, what to do next last. Pure text."""
+"""The closing summary of a run, in at most 25 lines: the verdict first, what to do next last. Pure text."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from wps_load.report.tables import millis, number
 MOST_LINES: Final = 25
 _MOST = {"slo": 5, "population": 4, "latency": 3, "failure": 2, "doubt": 3, "exit": 2}
 _FEWER = {"slo": 3, "population": 2, "latency": 2, "failure": 1, "doubt": 2, "exit": 1}
-"""Lines of each kind, and where there is much to say of every one."""
+"""The most lines of each kind, and if there is much of every kind."""
 _LABEL = 12
 _VERDICT = "Verdict: "
 _COLOURS = {"pass": "32", "fail": "31", "invalid": "33"}
@@ -29,7 +29,7 @@ _COLOURS = {"pass": "32", "fail": "31", "invalid": "33"}
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """One line. `tone`: `pass`, `fail` or `invalid`, where its first word is a verdict."""
+    """One line. `tone`: `pass`, `fail` or `invalid`, if its first word is a verdict."""
 
     text: str
     tone: str = ""
@@ -49,7 +49,7 @@ class Paint:
 
 
 def closing(summary: Summary, *, report: str | None, notes: Iterable[str] = ()) -> list[Said]:
-    """The lines. `report`: its path; None if there is not one. `notes`: what else is to be said."""
+    """The lines. `report`: its path; None if there is none. `notes`: further lines."""
     notes = [*notes]
     lines = _lines(summary, _MOST, report, notes)
     return lines if len(lines) <= MOST_LINES else _lines(summary, _FEWER, report, notes)
@@ -88,7 +88,7 @@ def _kept(lines: Sequence[str], most: int) -> list[str]:
 
 
 def _slos(summary: Summary, most: int) -> list[Said]:
-    """Those that were not met first; in a mix, where they are many, then those with the least to spare."""
+    """SLOs that were not met first; in a mix with many, then those with the smallest margins."""
     found = sorted(summary["slo"], key=lambda slo: slo["verdict"] == "pass")
     if summary.get("populations"):
         found.sort(key=_order)
@@ -135,7 +135,7 @@ def _row(label: str, parts: Sequence[str]) -> Said:
 
 
 def _latencies(summary: Summary) -> Iterable[str]:
-    """The metric that the run is about, those of SLOs, and the way in: what else there is stands in the report."""
+    """The run's main metric, those of SLOs, and the connects; the report has the others."""
     demanded = [slo["expression"].split()[0] for slo in summary["slo"]]
     main = summary["run"].get("main_metric")
     for name in dict.fromkeys(filter(None, (main, *demanded, "connect"))):
@@ -147,7 +147,7 @@ def _latencies(summary: Summary) -> Iterable[str]:
 
 
 def _percentiles(summary: Summary, metric: str) -> list[str]:
-    """p50 and p99, and what an SLO names."""
+    """p50, p99, and the percentiles that an SLO names."""
     named = {"p50", "p99"}
     for slo in summary["slo"]:
         demand = parse(slo["expression"])[0]

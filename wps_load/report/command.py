@@ -1,4 +1,4 @@
-"""The commands that run a finished run again, as it was or with something changed."""
+"""The commands that repeat a finished run, unchanged or with changes."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _TARGETS = ("wps-connection-string", "wps-client-url", "wps-negotiate-url", "wps
 
 
 def reproduce(summary: Summary) -> str:
-    """A shell command, over several lines, with what differs from the defaults, and the seed that was used.
+    """A shell command, over several lines, with everything that differs from the defaults, and the seed that was used.
 
-    Secrets are not kept: the variables that must hold them stand before the command, as `NAME=...`.
+    Secrets are not kept: the variables that must hold them precede the command, as `NAME=...`.
     """
     run = summary["run"]
     settings = run["settings"]
@@ -47,11 +47,11 @@ def reproduce(summary: Summary) -> str:
 
 
 _IN_READY_FILES = frozenset({"wps-rate", "wps-payload", "wps-protocol", "wps-slo", "wps-warmup", "wps-publishers"})
-"""What a ready file may say otherwise: it is written out, also where it is the default."""
+"""Options that a ready file may set otherwise: they are written out, even if they have the default."""
 
 
 def again(summary: Summary, changes: Mapping[str, object]) -> str:
-    """`wps-load run SCENARIO ...` in one line: the run with other values of some settings; None takes one out."""
+    """`wps-load run SCENARIO ...` in one line: the run with other values of some settings; None removes one."""
     run = summary["run"]
     settings = {**run["settings"], **changes}
     words, mix = ["wps-load", "run"], ready_mix(settings)
@@ -84,13 +84,13 @@ def ready_mix(settings: Mapping[str, object]) -> str | None:
 
 
 def _plain(name: str, value: object) -> str:
-    """A number as an option takes it: never in exponents."""
+    """A number as an option accepts it: never with an exponent."""
     text = f"{value:.12g}"
     return f"{text}s" if name == "run-time" else text
 
 
 def _azure(summary: Summary) -> list[str]:
-    """The variable that held the target, where no option did."""
+    """The variable that held the target, if no option did."""
     run = summary["run"]
     given = any(run["settings"].get(name) for name in _TARGETS)
     return [] if given or run["target"].startswith("embedded emulator") else [AZURE_VARIABLE]

@@ -1,4 +1,4 @@
-"""Did it get worse? Two sides of runs, whether they may be compared, and the answer. The figures are in `figures`."""
+"""Whether runs got worse: two sides of runs, whether they may be compared, and the answer. Figures are in `figures`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from wps_load.settings.options import SHAPING
 SCHEMA = "wps-load.comparison/1"
 
 BLIND = 0.5
-"""A comparison that would have missed even a slowdown of half says nothing about slowdowns."""
+"""A comparison that would have missed even a slowdown of 50 % proves nothing about slowdowns."""
 
 _SHAPING = {"users", "spawn-rate", *(option.key for option in SHAPING)} - {"wps-scenario", "wps-protocol"}
 
 
 class NotComparable(WpsLoadError):
-    """The runs answer different questions; the message says which settings differ. Exit code 2."""
+    """The runs are different tests; the message says which settings differ. Exit code 2."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Comparison:
 
     @property
     def unclear(self) -> int:
-        """Figures without a verdict."""
+        """The number of figures without a verdict."""
         return sum(difference.verdict == "unclear" for difference in self.differences)
 
     @property
@@ -68,9 +68,9 @@ class Comparison:
 def compare(
     base: Sequence[PastRun], new: Sequence[PastRun], *, floors: Floors | None = None, seed: int = 0
 ) -> Comparison:
-    """Compares one or more runs a side; the same `seed` gives the same answer.
+    """Compares one or more runs on each side; the same `seed` gives the same answer.
 
-    Raises NotComparable when the runs had different settings, or one of them is invalid.
+    Raises NotComparable if the runs had different settings, or one of them is invalid.
     """
     _refuse(base, new)
     rng = np.random.default_rng(seed)
@@ -107,7 +107,7 @@ def _refuse(base: Sequence[PastRun], new: Sequence[PastRun]) -> None:
 
 
 def different_settings(a: RunSection, b: RunSection) -> list[str]:
-    """Those that matter, as `name: a, b`."""
+    """The settings that differ and matter, as `name: a, b`."""
     found = [
         f"{key}: {one}, {other}"
         for key, one, other in (
@@ -126,7 +126,7 @@ def different_settings(a: RunSection, b: RunSection) -> list[str]:
 
 
 def different_mixes(a: Summary, b: Summary) -> list[str]:
-    """What differs between two mixes, of which the file's name says nothing: their populations."""
+    """What differs between two mixes, whose populations the file's name does not show."""
     one, other = ({each["name"]: each for each in run.get("populations") or ()} for run in (a, b))
     if one.keys() != other.keys():
         shown = [", ".join(names) or "none" for names in (one, other)]

@@ -13,7 +13,7 @@ _SUITE = "wps-load.compare"
 
 
 def render(comparison: Comparison | None) -> bytes:
-    """The document in UTF-8. None: there was nothing to compare with, which is skipped."""
+    """The document in UTF-8. None: there is nothing to compare with, so the test is skipped."""
     found = comparison.differences if comparison is not None else ()
     worse = sum(each.verdict == "worse" for each in found)
     skipped = sum(each.verdict == "unclear" for each in found) if found else 1

@@ -1,4 +1,4 @@
-"""A comparison as GitHub-flavoured Markdown: the answer, the table, what to keep in mind."""
+"""A comparison as GitHub-flavoured Markdown: the answer, the table, and notes."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def render(comparison: Comparison) -> str:
 
 
 def _answer(comparison: Comparison) -> str:
-    """One line: a regression, or how small a slowdown would have been found, or that none could have been."""
+    """One line: a regression, or the smallest slowdown that would have been found, or that none could have been."""
     if comparison.regressed:
         worse = (difference.name for difference in comparison.differences if difference.verdict == "worse")
         return f"❌ Regression: {_names(tuple(worse))}"
@@ -57,7 +57,7 @@ def _row(difference: Difference) -> list[str | Cell]:
 
 
 def texts(difference: Difference) -> tuple[str, str, str, str, str, str]:
-    """Its name, its verdict, what was before and is now, the change, and the interval of the change."""
+    """Its name and verdict, the values before and now, the change, and the interval of the change."""
     interval = tables.DASH
     if difference.low is not None and difference.high is not None:
         interval = f"{_change(difference, difference.low)} … {_change(difference, difference.high)}"
@@ -80,7 +80,7 @@ def _figure(difference: Difference, value: float | None) -> str:
 
 
 def _change(difference: Difference, value: float | None) -> str:
-    """Percent of the base; of shares, percentage points."""
+    """The change in percent of the base; for shares in percentage points."""
     if value is None:
         return tables.DASH
     return f"{value * 100:+.3f} pp" if difference.unit == "share" else f"{value:+.1%}"

@@ -1,4 +1,4 @@
-"""A comparison by population: each one's headline latency, loss and failed connections, as the run's own are judged."""
+"""A comparison by population: headline latency, loss and failed connections, judged as those of the whole run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SHARES: Final = ("lost", "connect failures")
 
 
 def population_names(runs: Sequence[PastRun]) -> tuple[str, ...]:
-    """Those that every run has, in the order of the first one; empty: they have one population only."""
+    """The populations that every run has, in the order of the first one; empty: runs have only one."""
     every = [[each["name"] for each in run.summary.get("populations") or ()] for run in runs]
     return tuple(name for name in every[0] if all(name in names for names in every)) if every else ()
 
@@ -25,7 +25,7 @@ def population_names(runs: Sequence[PastRun]) -> tuple[str, ...]:
 def population_differences(
     base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors, rng: np.random.Generator
 ) -> list[Difference]:
-    """Of each population that all runs have; a figure is called `viewers.delivery p99`, as in an SLO."""
+    """The differences of each population that all runs have; figures are called `viewers.delivery p99`, as in SLOs."""
     found: list[Difference] = []
     for name in population_names([*base, *new]):
         before, after = ([_part(run, name) for run in side] for side in (base, new))
@@ -54,7 +54,7 @@ def _all(side: Sequence[PastRun]) -> list[str]:
 
 
 def _part(run: PastRun, name: str) -> PastRun:
-    """The run as far as it is the population's."""
+    """The population's part of the run."""
     row = next(each for each in run.summary.get("populations") or () if each["name"] == name)
     start = f"{name}."
     log = {tag.removeprefix(start): found for tag, found in run.log.items() if tag.startswith(start)}

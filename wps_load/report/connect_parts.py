@@ -1,4 +1,4 @@
-"""The mean connect, taken apart."""
+"""The mean connect, divided into its parts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONNECT_PARTS = (
 
 
 class ConnectPart(NamedTuple):
-    """What one part of a connect took in the mean."""
+    """The mean time of one part of a connect."""
 
     name: str
     label: str
@@ -27,13 +27,13 @@ class ConnectPart(NamedTuple):
 
 
 def connect_anatomy(metrics: Mapping[str, MetricRow]) -> list[ConnectPart]:
-    """The mean connect, in the parts that add up to it (percentiles would not add up).
+    """The parts of the mean connect, which add up to it (percentiles would not).
 
-    A part that not every connection had, such as TLS or a cached name, weighs as often as it occurred; what no
-    part explains is waiting.
+    A part that not every connection had, such as TLS or a cached name, is weighted by how often it occurred; the rest
+    is waiting.
     """
     whole = metrics.get("connect")
-    of_all = samples(numbers(whole)) if whole else 0  # attempts given up while they waited have a mean, and no parts
+    of_all = samples(numbers(whole)) if whole else 0  # attempts that were given up have a mean, but no parts
     if not whole or whole["mean"] is None or not of_all:
         return []
     parts = []

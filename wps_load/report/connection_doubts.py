@@ -1,4 +1,4 @@
-"""The doubts about connections: fewer of them than the run asked for, and what kept them out on our side."""
+"""The doubts about connections: fewer of them than requested, and limits of this machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wps_load.report.model import ConnectionCounts, RunState
 from wps_load.workload.scenarios import SCENARIOS
 
 ENOUGH_SHARE = 0.5
-"""With fewer of the connections open than this it is a different test from the one requested."""
+"""With a smaller share of the connections open it is a different test from the one requested."""
 
 OWN_LIMITS = {
     "files_exhausted": ("open files", "raise the limit of open files (ulimit -n; fs.file-max for the machine)"),
@@ -21,10 +21,10 @@ OWN_LIMITS = {
     "source_unavailable": ("a source address", "pass addresses of this machine to --wps-bind (`ip address`)"),
     "memory_exhausted": ("memory", "add memory to the machine, or use fewer connections"),
 }
-"""Ends of the labels of what this machine kept out (`causes.is_own_limit`): what was missing, and what helps."""
+"""Label endings of failures on this machine (`causes.is_own_limit`): what was missing, and what helps."""
 
 SNAT = "_timeout_snat"
-"""End of the label of what was not answered while many connections passed a NAT."""
+"""The label ending of attempts without an answer while many connections passed a NAT."""
 
 JOIN_ADVICE = (
     "See the failures of `join_group` by label: does the token have the role webpubsub.joinLeaveGroup (--wps-roles), "
@@ -84,7 +84,7 @@ def address_unanswered(seen: Evidence) -> Doubt | None:
 
 
 def snat_suspected(seen: Evidence) -> Doubt | None:
-    """What stands between may have had no port left: nobody says so, and the service is not excused by it."""
+    """A NAT on the way may have had no free port: nothing reports it, and it does not excuse the service."""
     count = sum(n for (_, label), n in seen.facts.snapshot.failures.items() if label.endswith(SNAT))
     if not count:
         return None
@@ -99,7 +99,7 @@ def snat_suspected(seen: Evidence) -> Doubt | None:
 
 
 def connections_missing(seen: Evidence) -> Doubt | None:
-    """Fewer than half were open, in the mean of the measure phase or at its end, for whatever reason."""
+    """Fewer than half were open, on average over the measure phase or at its end, for whatever reason."""
     counts = seen.facts.connections
     if seen.nothing_connected:
         return None
@@ -119,7 +119,7 @@ def connections_missing(seen: Evidence) -> Doubt | None:
 
 
 def local_limit(seen: Evidence) -> Doubt | None:
-    """Connections that this machine kept out, be they ever so few: the load was not the service's to carry."""
+    """Connections that failed on this machine, however few: the service never got that load."""
     found: dict[str, int] = {}
     for (_, label), n in seen.facts.snapshot.failures.items():
         if is_own_limit(label):
@@ -138,7 +138,7 @@ def local_limit(seen: Evidence) -> Doubt | None:
 
 
 def not_measured(seen: Evidence) -> Doubt | None:
-    """Whether a run without messages had nothing that it could have passed.
+    """Whether a run without messages has measured nothing that it could pass.
 
     It ended before its measure phase began, or its tasks never did anything.
     """
@@ -154,7 +154,7 @@ def not_measured(seen: Evidence) -> Doubt | None:
             "A WebPubSubUser connects with the first call of its client. Did its tasks run? See Locust's exceptions.",
         )
     if facts.measure_s or not counts.requested_end:
-        return None  # measured; or users of a locustfile's own that send by REST
+        return None  # measured; or users of a locustfile that send by REST
     return Doubt(
         "not_measured",
         "error",
@@ -165,9 +165,9 @@ def not_measured(seen: Evidence) -> Doubt | None:
 
 
 def nothing_cut(seen: Evidence) -> Doubt | None:
-    """A run about recovery in which no connection was ever lost: it says nothing about recovery."""
+    """A run about recovery in which no connection was ever lost: it proves nothing about recovery."""
     facts = seen.facts
-    row = SCENARIOS.get(facts.scenario)  # tasks over a reliable protocol can recover, and are about something else
+    row = SCENARIOS.get(facts.scenario)  # tasks over a reliable protocol can recover, but are about something else
     if row is None or "recover" not in row.metrics or facts.state is RunState.RUNNING or not facts.measure_s:
         return None
     if facts.connections.cut or facts.connections.dropped or "recover" in seen.metrics or seen.nothing_connected:
@@ -181,7 +181,7 @@ def nothing_cut(seen: Evidence) -> Doubt | None:
 
 
 def nobody_left(seen: Evidence) -> Doubt | None:
-    """A run about connections that come and go in which none was replaced: it says nothing about new ones."""
+    """A run about connections that come and go in which none was replaced: it proves nothing about new ones."""
     facts = seen.facts
     row = SCENARIOS.get(facts.scenario)
     if row is None or not row.lifetime or facts.state is RunState.RUNNING or not facts.measure_s:
@@ -198,7 +198,7 @@ def nobody_left(seen: Evidence) -> Doubt | None:
 
 
 def nobody_joined(seen: Evidence) -> str | None:
-    """Where each join of a group failed: with which labels, and how often."""
+    """The labels and counts of failed joins, if every join failed."""
     joined = seen.facts.snapshot.histograms.get("join_group")
     failed = {label: n for (metric, label), n in seen.facts.snapshot.failures.items() if metric == "join_group"}
     if not failed or (joined is not None and joined.count):
@@ -215,7 +215,7 @@ def _usable(seen: Evidence) -> str:
 
 
 def _what_happened(seen: Evidence) -> str:
-    """Why connections were missing, as far as counts say: `40 dropped, 12 attempts failed, ...`."""
+    """Why connections were missing, as far as counts show: `40 dropped, 12 attempts failed, ...`."""
     counts = seen.facts.connections
     parts = [
         f"{counts.dropped:,} dropped" if counts.dropped else "",
@@ -239,7 +239,7 @@ def _never_tried(counts: ConnectionCounts) -> int:
 
 
 def _missing_advice(seen: Evidence) -> str:
-    """What to look at, by what was seen: refusals of new connections have other reasons than closes of open ones."""
+    """The advice, by what happened: refusals of new connections have other reasons than closes of open ones."""
     labels = {label for metric, label in seen.facts.snapshot.failures if metric in ("connect", "disconnect")}
     said = ["See the failures of `connect` and `disconnect` by label."]
     if any(metric == "connect" for metric, _ in seen.facts.snapshot.failures):
@@ -254,7 +254,7 @@ def _missing_advice(seen: Evidence) -> str:
 
 
 def _most_frequent(seen: Evidence) -> str:
-    """`, most often with NAME`, of the connects' failures that ended."""
+    """`, most often with NAME`, for the failures of connects that ended."""
     labels = {
         label: n
         for (metric, label), n in seen.facts.snapshot.failures.items()

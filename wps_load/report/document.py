@@ -1,7 +1,7 @@
 """The summary document, `wps-load.summary/2`, as types.
 
 `summary` builds it, every renderer reads it, and other programs may rely on it. `schema` makes summary.schema.json from
-these types, and holds documents against them.
+these types, and checks documents against them.
 
 Unknown values are None, never 0. Times are in milliseconds unless the name says otherwise.
 """
@@ -31,16 +31,14 @@ Scalar = str | bool | float | int | None
 
 
 class RunSection(TypedDict):
-    """What ran, against what, and on what."""
+    """What ran, against which target, and on which machine."""
 
     id: Annotated[str, Meta(min_length=1)]
     started_at: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
     duration_s: Number
-    reset_s: NotRequired[
-        Annotated[Amount, Meta(description="When the statistics were reset for the last time; null: never.")]
-    ]
+    reset_s: NotRequired[Annotated[Amount, Meta(description="When the statistics were last reset; null: never.")]]
     scenario: str
-    main_metric: NotRequired[Annotated[str, Meta(description="The latency that the run is about.")]]
+    main_metric: NotRequired[Annotated[str, Meta(description="The run's main latency.")]]
     protocol: str
     target: Annotated[str, Meta(description="Never holds a secret.")]
     settings: dict[str, Scalar]
@@ -51,7 +49,7 @@ class RunSection(TypedDict):
 
 
 class DoubtRow(TypedDict):
-    """A reason to distrust the run, and what to do about it. At level `error` the run is invalid."""
+    """A reason not to trust the run, and the advice. At level `error` the run is invalid."""
 
     name: Annotated[str, Meta(pattern="^[a-z_]+$")]
     level: Level
@@ -60,7 +58,7 @@ class DoubtRow(TypedDict):
 
 
 class SloRow(TypedDict):
-    """One expression that was demanded."""
+    """One SLO."""
 
     expression: str
     value: Annotated[float | None, Meta(description="In the unit of the expression.")]
@@ -71,8 +69,8 @@ class ConnectionTotals(TypedDict):
     """Connections over the whole run, and over the measure phase."""
 
     target: Annotated[Count, Meta(description="Connections requested (-u, or the highest stage).")]
-    requested_mean: Annotated[Amount, Meta(description="Asked for over the measure phase, time-weighted.")]
-    requested_end: Annotated[Count, Meta(description="Asked for at its end.")]
+    requested_mean: Annotated[Amount, Meta(description="Requested over the measure phase, time-weighted.")]
+    requested_end: Annotated[Count, Meta(description="Requested at its end.")]
     open_mean: Annotated[
         Amount,
         Meta(
@@ -81,7 +79,7 @@ class ConnectionTotals(TypedDict):
         ),
     ]
     open_end: Annotated[Count, Meta(description="Open at its end.")]
-    connecting: Annotated[Count, Meta(description="Attempts that the end of the run found under way.")]
+    connecting: Annotated[Count, Meta(description="Attempts that were under way when the run ended.")]
     opened: Count
     failed: Count
     dropped: Annotated[Count, Meta(description="Ended by the service or the network.")]
@@ -95,7 +93,7 @@ class ConnectionTotals(TypedDict):
 class SendFailures(TypedDict):
     """`send_failed` by its causes: no connection, because the service ended, refused or did not answer it.
 
-    Because the run's own plan had ended it; or the generator was too late, or at its own limits.
+    Or because the run's own plan had ended it; or the generator was too late, or at its own limits.
     """
 
     service: Count
@@ -104,7 +102,7 @@ class SendFailures(TypedDict):
 
 
 class Messages(TypedDict):
-    """Messages that were due in the measure phase, and what became of them."""
+    """Messages that were due in the measure phase, and what happened to them."""
 
     offered: Annotated[Count, Meta(description="Due in the measure phase.")]
     published: Annotated[Count, Meta(description="Handed to the socket.")]
@@ -112,13 +110,13 @@ class Messages(TypedDict):
     send_failed_by: NotRequired[SendFailures | None]
     expected: Annotated[
         Count,
-        Meta(description="Deliveries that should have been: for each published message, its eligible receivers."),
+        Meta(description="Expected deliveries: for each published message, its eligible receivers."),
     ]
     delivered: Annotated[Count, Meta(description="Distinct.")]
     lost: Annotated[Count, Meta(description="expected - delivered.")]
     missed: Annotated[
         Count,
-        Meta(description="Deliveries to members whose connections had dropped; beside lost, never in expected."),
+        Meta(description="Deliveries to members whose connections had dropped; not in lost or expected."),
     ]
     duplicated: Count
     reordered: Count
@@ -126,17 +124,15 @@ class Messages(TypedDict):
         Annotated[
             Count,
             Meta(
-                description="Sent again after a recovery although they had come; dropped by the protocol, in no other "
-                "count. Null where the protocol has no recovery."
+                description="Sent again after a recovery although they had arrived; dropped by the protocol, in no "
+                "other count. Null if the protocol has no recovery."
             ),
         ]
     ]
     unknown: NotRequired[
         Annotated[
             Count,
-            Meta(
-                description="Of a type that the client does not know: ignored, as the protocol asks; in no other count."
-            ),
+            Meta(description="Of an unknown type: ignored, as the protocol demands; in no other count."),
         ]
     ]
     foreign: Annotated[Count, Meta(description="Messages of other runs in the same hub.")]
@@ -186,8 +182,8 @@ class MetricRow(TypedDict):
             int,
             Meta(
                 ge=1,
-                description="Of connect's failures those that were given up; they stand behind all others in the "
-                "percentiles, with the time that they had waited.",
+                description="Failures of connect that were given up; in the percentiles they come after all others, "
+                "with the time that they had waited.",
             ),
         ]
     ]
@@ -201,7 +197,7 @@ Cause = Literal["settings", "doubts", "unwritten", "slo", "stopped", "requests",
 
 
 class Reason(TypedDict):
-    """One thing that makes the exit code what it is."""
+    """One reason for the exit code."""
 
     code: Annotated[int, Meta(ge=1)]
     cause: NotRequired[Cause]
@@ -210,7 +206,7 @@ class Reason(TypedDict):
 
 
 class Exit(TypedDict):
-    """The process's exit code, and everything that makes it not zero, the worst first."""
+    """The process's exit code, and every reason why it is not zero, the worst first."""
 
     code: Whole
     reasons: list[Reason]
@@ -231,7 +227,7 @@ class FailureRow(TypedDict):
 
 
 class Generator(TypedDict):
-    """How the machines that made the load were doing: the worst of all workers."""
+    """The health of the machines that generated the load: the worst of all workers."""
 
     workers: Count
     cpu_percent_max: Amount
@@ -248,15 +244,15 @@ class Generator(TypedDict):
 
 
 class WorkerRow(TypedDict):
-    """One process that made load."""
+    """One process that generated load."""
 
     name: str
     host: Annotated[str | None, Meta(description="The machine, numbered in the run: workers of one share a clock.")]
-    users: Annotated[Count, Meta(description="The most at a time; null where tasks of a locustfile decide.")]
+    users: Annotated[Count, Meta(description="The most at a time; null if tasks of a locustfile decide.")]
     cpu_percent_max: Annotated[Amount, Meta(description="Of one core, its busiest second.")]
     send_lag_ms_p99: Annotated[Amount, Meta(description="Over the measure phase.")]
     clock_error_ms: Annotated[Amount, Meta(description="Bound of the error of its clock in the run's time.")]
-    lost: Annotated[bool, Meta(description="It was gone for good before the run's end.")]
+    lost: Annotated[bool, Meta(description="Gone for good before the run's end.")]
 
 
 class StepRow(TypedDict):
@@ -273,11 +269,9 @@ class StepRow(TypedDict):
     p50: Amount
     p99: Amount
     samples: Count
-    few_samples: Annotated[bool, Meta(description="Too few for p50 or p99.")]
+    few_samples: Annotated[bool, Meta(description="Too few samples for p50 or p99.")]
     cpu_percent_max: Annotated[Amount, Meta(description="Of one core, the busiest worker.")]
-    outcome: Annotated[
-        Literal["held", "failed", "generator"] | None, Meta(description="Null: nothing was demanded of the step.")
-    ]
+    outcome: Annotated[Literal["held", "failed", "generator"] | None, Meta(description="Null: the step had no SLOs.")]
     reasons: list[str]
 
 
@@ -289,7 +283,7 @@ class Capacity(TypedDict):
     low: Amount
     high: Amount
     bound_by: Literal["service", "generator", "range", "time"] | None
-    answer: NotRequired[Annotated[str, Meta(description="The result in a sentence.")]]
+    answer: NotRequired[Annotated[str, Meta(description="The result in one sentence.")]]
     steps: list[StepRow]
 
 
@@ -315,9 +309,9 @@ class PopulationRow(TypedDict):
     rates: Rates
     metrics: dict[MetricName, MetricRow]
     failures: list[FailureRow]
-    main_metric: Annotated[MetricName, Meta(description="The latency that it is about.")]
+    main_metric: Annotated[MetricName, Meta(description="Its main latency.")]
     slo: list[SloRow]
-    course: NotRequired[Annotated[CourseColumns | None, Meta(description="Null while the run goes on.")]]
+    course: NotRequired[Annotated[CourseColumns | None, Meta(description="Null during the run.")]]
 
 
 class MatrixRow(TypedDict):
@@ -336,9 +330,9 @@ class MatrixRow(TypedDict):
 
 
 class Previous(TypedDict):
-    """The last good run before this one with the same settings, and how this one stands against it."""
+    """The last good run before this one with the same settings, and how this one compares with it."""
 
-    folder: Annotated[str, Meta(description="Its folder's name, beside the run's own.")]
+    folder: Annotated[str, Meta(description="The name of its folder, beside the run's own.")]
     id: str
     started_at: str
     verdict: Annotated[Standing | None, Meta(description="Null: they were not compared.")]
@@ -358,8 +352,8 @@ class Summary(TypedDict):
     slo: list[SloRow]
     connections: ConnectionTotals
     messages: Messages
-    streams: NotRequired[Annotated[StreamCounts | None, Meta(description="Null where the scenario has none.")]]
-    invocations: NotRequired[Annotated[InvocationCounts | None, Meta(description="Null where the scenario has none.")]]
+    streams: NotRequired[Annotated[StreamCounts | None, Meta(description="Null if the scenario has none.")]]
+    invocations: NotRequired[Annotated[InvocationCounts | None, Meta(description="Null if the scenario has none.")]]
     bytes: Bytes
     rates: Rates
     metrics: dict[MetricName, MetricRow]
@@ -367,27 +361,27 @@ class Summary(TypedDict):
     failures: list[FailureRow]
     generator: Generator
     workers: NotRequired[
-        Annotated[list[WorkerRow] | None, Meta(description="Each process that made load; null: not known.")]
+        Annotated[list[WorkerRow] | None, Meta(description="Each process that generated load; null: unknown.")]
     ]
     populations: NotRequired[
-        Annotated[list[PopulationRow] | None, Meta(description="Of a mix, its populations, else null.")]
+        Annotated[list[PopulationRow] | None, Meta(description="The populations of a mix, else null.")]
     ]
     matrix: NotRequired[
-        Annotated[list[MatrixRow] | None, Meta(description="Of a mix: who heard how much of whom, else null.")]
+        Annotated[list[MatrixRow] | None, Meta(description="In a mix: who heard how much of whom, else null.")]
     ]
     phases: list[PhaseRow]
     timeline: list[TimelineRow]
     capacity: Capacity | None
     stages: NotRequired[StagesSection | None]
     previous: NotRequired[
-        Annotated[Previous | None, Meta(description="Null: the run is the first of its settings in its folder.")]
+        Annotated[Previous | None, Meta(description="Null: the run is the first with its settings in its folder.")]
     ]
 
 
 Row = Mapping[str, float | int | None]
-"""A row of numbers whose columns are chosen by name, such as the percentiles that an SLO demands."""
+"""A row of numbers whose columns are chosen by name, such as the percentiles that an SLO names."""
 
 
 def numbers(section: Mapping[str, object]) -> Row:
-    """A section as numbers, for those who choose its names as they run: of the timeline all but `phase`."""
+    """A section as numbers, for code that chooses names at run time: of the timeline all but `phase`."""
     return cast(Row, section)

@@ -1,4 +1,4 @@
-"""What happened when, in the summary document: of the run, and of each population. A part of `document`."""
+"""The course over time in the summary document, of the run and of each population. A part of `document`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class TimelineRow(TypedDict):
     offered: NotRequired[Count]
     published: Count
     delivered: Count
-    lost: Annotated[int | None, Meta(description="Missing so far: negative when stragglers came in.")]
+    lost: Annotated[int | None, Meta(description="Missing so far: negative if late messages arrived.")]
     connect_opened: NotRequired[Count]
     connect_failed: NotRequired[Count]
     loop_lag_ms_p99: NotRequired[Amount]
@@ -40,14 +40,14 @@ class TimelineRow(TypedDict):
 class CourseColumns(TypedDict):
     """One population over time, in at most 600 intervals: a value for each.
 
-    An interval begins where the one before it ends. `p50`, `p99`: of its main metric; of an interval of several rows of
-    the run's `timeline` the largest.
+    An interval begins where the previous one ends. `p50`, `p99`: of its main metric; for several rows of the run's
+    `timeline` the largest.
     """
 
     t_s: Annotated[list[float], Meta(description="Its end, seconds since the start.")]
     users: Annotated[list[Count], Meta(description="Connections open at the interval's end.")]
     published: list[Count]
     delivered: list[Count]
-    lost: Annotated[list[int | None], Meta(description="Missing so far: negative when stragglers came in.")]
+    lost: Annotated[list[int | None], Meta(description="Missing so far: negative if late messages arrived.")]
     p50: list[Amount]
     p99: list[Amount]

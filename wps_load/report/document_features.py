@@ -1,4 +1,4 @@
-"""What scenarios of the previews of 2026 count beside messages: a part of `document`."""
+"""Counts of preview features beside messages: a part of `document`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class InvocationCounts(TypedDict):
     """Calls of the event handler with answers of their own; their times are the metric `invoke`."""
 
     pending_max: Annotated[Count, Meta(description="The most that one connection had pending at once.")]
-    cancelled: Annotated[Count, Meta(description="By us: they had no answer in time.")]
+    cancelled: Annotated[Count, Meta(description="By wps-load: they had no answer in time.")]
     unknown_responses: Annotated[
-        Count, Meta(description="To no invocation of ours, or to one that had failed already.")
+        Count, Meta(description="For no invocation of ours, or for one that had failed already.")
     ]
 
 

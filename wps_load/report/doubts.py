@@ -1,7 +1,7 @@
 """Reasons not to trust a run: a closed list, each with advice.
 
 A doubt is about the measurement, not about the service. Level "error" makes the run invalid; "warning" asks the reader
-to look. One function a doubt, `Evidence -> Doubt | None`, and one row of `CHECKS`; docs/metrics.md has the list.
+to look closer. One function a doubt, `Evidence -> Doubt | None`, and one row of `CHECKS`; docs/metrics.md has the list.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def interrupted(seen: Evidence) -> Doubt | None:
             "again; `wps-load report FOLDER` draws the charts of this one.",
         )
     capacity = seen.facts.capacity
-    done = capacity is not None and capacity["bound_by"] != "time"  # a search ends when it knows
+    done = capacity is not None and capacity["bound_by"] != "time"  # a search ends when it has its answer
     if seen.facts.state is RunState.STOPPED and not done:
         return Doubt(
             "stopped_early",
@@ -88,13 +88,13 @@ def no_messages(seen: Evidence) -> Doubt | None:
             JOIN_ADVICE,
         )
     if facts.totals is None and any(row.get("phase") == "measure" and row.get("published") for row in facts.timeline):
-        return None  # their accounts are lost with the workers that had them, and another doubt says so
+        return None  # their accounts were lost with the workers, and another doubt says so
     what, advice = _why_none(seen)
     return Doubt("no_messages", "error", f"{what}, so there is nothing to judge.", advice)
 
 
 def _why_none(seen: Evidence) -> tuple[str, str]:
-    """Why no message was sent, as far as counts say, and what helps."""
+    """Why no message was sent, as far as counts show, and what helps."""
     due, counts = seen.facts.offered or 0, seen.facts.connections
     outside = nobody_joined(seen)
     if outside is not None:
@@ -237,9 +237,9 @@ _NOT_OF_A_SEARCH = frozenset(
     {rate_missed, send_lag, loop_lag, send_stalled, ledger_full, drifted}
     | {connections_missing, local_limit, not_measured, nothing_cut, nobody_left}
 )
-"""A search overloads the service on purpose, and judges its generator step by step: `client_bound`."""
+"""A search overloads the service on purpose and judges its generator step by step: `client_bound`."""
 _CONSEQUENCES = frozenset({"no_messages", "rate_missed"})
-"""What follows from having no connection at all, or not what the scenario is about."""
+"""Doubts that follow from having no connection at all, or not those that the scenario is about."""
 
 
 _OF_POPULATIONS = (
@@ -250,13 +250,13 @@ _OF_POPULATIONS = (
     nothing_cut,
     nobody_left,
 )
-"""What the sum of a mix would hide: it is asked of each population as well, unless the whole run has it."""
+"""Doubts that a mix's sum would hide: they are also checked for each population, unless the whole run has them."""
 
 
 def find_doubts(seen: Evidence, populations: Mapping[str, Evidence] = MappingProxyType({})) -> list[Doubt]:
-    """All doubts about a run, errors first, and first of all that nothing connected.
+    """All doubts about a run, errors first, and among them first that nothing connected.
 
-    `populations`: of a mix, by name.
+    `populations`: those of a mix, by name.
     """
     found = _of_run(seen)
     raised = {doubt.name for doubt in found}

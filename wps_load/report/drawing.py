@@ -1,8 +1,8 @@
-"""Charts as data, and as HTML: SVG that is there without scripts and at every width; chart.js brings it to life.
+"""Charts as data, and as HTML: SVG that works without scripts and at every width; chart.js makes it interactive.
 
 The SVG of a chart has the data's own coordinates (on a logarithmic axis their decimal logarithms; y downwards), is
-stretched to its place, and its strokes are not. So nothing is laid out in pixels: text stands beside it in HTML, placed
-by percent, and chart.js reads the values back out of the paths instead of carrying them twice.
+stretched to its place, but its strokes are not. So nothing is laid out in pixels: text is beside it in HTML, placed by
+percent, and chart.js reads the values back from the paths, so they are stored once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Polyline:
 
 @dataclass(frozen=True, slots=True)
 class Band:
-    """A stretch of the x axis that is shaded, such as a phase."""
+    """A range of the x axis that is shaded, such as a phase."""
 
     start: float
     end: float
@@ -53,7 +53,7 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """One point with a sign of its own, and what it says when it is pointed at."""
+    """One point with a symbol of its own, and its tooltip."""
 
     x: float
     y: float
@@ -64,8 +64,10 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`name`: its id is chart-NAME. `label`: what it shows, in words. `unit`: of the values when pointed at. `linked`:
-    it shares its x axis with the other linked ones, which are zoomed together."""
+    """`name`: its id is chart-NAME. `label`: what it shows, in words. `unit`: of the values in tooltips.
+
+    `linked`: it shares its x axis with the other linked ones, which are zoomed together.
+    """
 
     name: str
     label: str
@@ -81,9 +83,9 @@ class Chart:
     size: str = ""
     linked: bool = False
     started: str = ""
-    """When second 0 was, for the time of day."""
+    """The time of day at second 0."""
     names: Sequence[str] = ()
-    """What stands at x = 1, 2, ..., where that is no quantity."""
+    """The labels at x = 1, 2, ..., if x is not a quantity."""
 
     @property
     def view_box(self) -> str:

@@ -1,4 +1,4 @@
-"""The HTML elements that report.html is built of, as functions: text is escaped, `Markup` stands as it is."""
+"""The HTML elements of report.html, as functions: text is escaped, `Markup` is not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wps_load.report.templates import call
 
 NOTHING = Markup("")
 MOST_ROWS = 100
-"""As many as a person would read; a page is to stay below 500 KB."""
+"""As many rows as a person would read; a page must stay below 500 KB."""
 
 
 class _Columns:
@@ -41,14 +41,14 @@ def table(found: Table) -> Markup:
 
 
 def fitting(found: Table) -> Markup:
-    """A table whose cells wrap on a phone, so that no column is out of sight."""
+    """A table whose cells wrap on a phone, so that all columns are visible."""
     return call("elements.html", "table", _Columns(found), " fit")
 
 
 def shortened(made: Callable[[Table], Markup], found: Table) -> Markup:
     """A table with a row for each population, SLO or pair of populations, of which there may be any number.
 
-    What failed is never left out for what did not.
+    Failed rows are never left out in favour of others.
     """
     left = len(found.rows) - MOST_ROWS
     if left <= 0:
@@ -63,12 +63,12 @@ def pairs(found: Table) -> Markup:
 
 
 def columns(*bodies: Markup) -> Markup:
-    """Side by side where there is room."""
+    """Columns side by side, if there is room."""
     return Markup('<div class="columns">{}</div>').format(NOTHING.join(bodies))
 
 
 def of(population: str, body: Markup, id_: str = "") -> Markup:
-    """What belongs to a population, or to all of the run: a script shows one of them when asked to. `any`: to each."""
+    """Marks what belongs to a population, or to the whole run: a script can show just one. `any`: each of them."""
     return call("elements.html", "of", population, id_, body) if body else NOTHING
 
 
@@ -81,7 +81,7 @@ def doubts(found: Sequence[DoubtRow]) -> Markup:
 
 
 def filters(names: Sequence[str]) -> Markup:
-    """Buttons that narrow the page to one population; without scripts there are none, and all are to be read."""
+    """Buttons that narrow the page to one population; without scripts there are none, and everything is shown."""
     return call("elements.html", "filters", names)
 
 

@@ -1,6 +1,6 @@
-"""What the index of runs knows of one run: some lines of its summary, read without the rest of it. Pure.
+"""One run in the index of runs: a few fields of its summary, read without the rest of it. Pure.
 
-A summary of a long run is megabytes, most of them its timeline: msgspec steps over what its types do not name.
+A summary of a long run is megabytes, most of them its timeline: msgspec skips what its types do not name.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One run.
 
     `folder`: its folder's name. `title`: what ran, the same for all runs of a `settings_hash`. `high`: the percentile
-    that is shown beside p50, and `high_ms` its value. `unfinished`: the run was killed, or goes on. `offered_per_s`:
-    of all publishers. `held`: what a search found, in `variable`. `standing`: against the previous good run, as the
-    run's own report says it.
+    that is shown beside p50, and `high_ms` its value. `unfinished`: the run was killed, or goes on. `offered_per_s`: of
+    all publishers. `held`: the result of a search, in `variable`. `standing`: the comparison with the previous good
+    run, from the run's own report.
     """
 
     folder: str
@@ -53,7 +53,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_good(self) -> bool:
-        """Another run may be held against it."""
+        """Whether another run may be compared with it."""
         return self.verdict == "pass"
 
     @property
@@ -85,7 +85,7 @@ class _Messages(TypedDict, total=False):
 
 
 class _Seen(TypedDict):
-    """As much of a summary as the index needs; of the first version as well."""
+    """The part of a summary that the index needs; also of the first version."""
 
     schema: str
     run: RunSection

@@ -1,4 +1,4 @@
-"""What each run alone says of a figure: its logarithm, and how well the run's own seconds pin it down."""
+"""A figure's estimate from each single run: its logarithm, and how exactly the run's own seconds determine it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from wps_load.report.series import Side, columns_of, counted_seconds
 DRAWS = 1000
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p99": 0.99}
 MIN_SECONDS = 10
-"""Fewer seconds with data on a side say nothing about how seconds vary."""
+"""With fewer seconds of data on a side, nothing is known about how seconds vary."""
 
 Sides = tuple[list[Estimate], list[Estimate]]
-"""Each run's logarithm of a figure: the base's runs, the new ones."""
+"""Each run's logarithm of a figure: the base's runs, and the new ones."""
 
 
 def from_histograms(
@@ -37,7 +37,7 @@ def from_histograms(
 def _percentiles(
     side: Side, runs: Sequence[PastRun], metric: str, values: significance.Floats, rng: np.random.Generator
 ) -> list[list[Estimate]]:
-    """For each percentile an estimate a run: exact in its figure, resampled in its deviation."""
+    """For each percentile one estimate per run: exact in its figure, resampled in its deviation."""
     shares = list(PERCENTILES.values())
     found: list[list[Estimate]] = [[] for _ in shares]
     measured = (run for run in runs if run.log.get(metric))
@@ -57,7 +57,7 @@ def _ms(histogram: Histogram, share: float) -> float:
 def from_timelines(
     metric: str, base: Sequence[PastRun], new: Sequence[PastRun], rng: np.random.Generator
 ) -> dict[str, Sides] | None:
-    """From the percentiles of each second, where a summary alone is known: their geometric mean over the seconds."""
+    """From the percentiles of each second, if only a summary is known: their geometric mean over the seconds."""
     found: dict[str, Sides] = {}
     for name in PERCENTILES:
         sides = []

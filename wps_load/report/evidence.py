@@ -1,4 +1,4 @@
-"""What the doubts look at: a run's facts with the rows of its metrics, and what a row can carry."""
+"""The input of the doubts: a run's facts with the rows of its metrics, and how many samples a row has."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from wps_load.report.measured import best_step
 from wps_load.report.model import RunFacts
 
 SAMPLES_BEYOND = 10
-"""A percentile with fewer samples above it is the work of single messages: p99 wants 1,000, p99.9 wants
-10,000."""
+"""A percentile with fewer samples above it depends on single messages: p99 needs 1,000 samples, p99.9 needs 10,000."""
 
 PERCENTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p99_9": 0.999, "p99_99": 0.9999}
 CARRIED = ("p99", "p95", "p90")
-"""What the headline shows beside p50: the first of these with enough samples above it, else `max`."""
+"""The headline shows the first of these with enough samples above it beside p50, else `max`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +29,14 @@ class Doubt:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the checks look at: the facts, and the rows of `metrics` already computed."""
+    """The checks' input: the facts, and the computed rows of `metrics`."""
 
     facts: RunFacts
     metrics: Mapping[str, Row]
 
     @property
     def main_metric(self) -> str:
-        """The latency that the run is about."""
+        """The run's main latency."""
         return main_metric_of(self.facts, self.metrics)
 
     @property
@@ -52,7 +51,7 @@ class Evidence:
 
     @property
     def cpu_percent(self) -> float | None:
-        """The busiest second; of a search, in the step that its answer rests on."""
+        """The busiest second; for a search, in the step that its answer is based on."""
         if self.facts.capacity is None:
             return self.facts.generator.cpu_percent_max
         step = best_step(self.facts.capacity)
@@ -74,7 +73,7 @@ def main_metric_of(facts: RunFacts, metrics: Mapping[str, Row]) -> str:
 
 
 def headline(summary: Summary) -> str:
-    """The latency that a run is about, from its summary; those of older versions do not name it."""
+    """The main latency of a run, from its summary; summaries of older versions do not name it."""
     known = summary["run"].get("main_metric")
     if known is not None:
         return str(known)
@@ -83,14 +82,14 @@ def headline(summary: Summary) -> str:
 
 
 def slos_of(summary: Summary) -> list[Slo]:
-    """Those of the whole run: a population's are about its figures, not about these."""
+    """The SLOs of the whole run: a population's are about its own figures."""
     return [slo for row in summary["slo"] for slo in parse(row["expression"]) if not slo.population]
 
 
 def high_percentile(metric: str, row: Row, slos: Iterable[Slo]) -> str:
-    """Which percentile of a metric the headline shows beside p50.
+    """The percentile of a metric that the headline shows beside p50.
 
-    It is the highest that an SLO demands of the metric, or else the highest that enough samples carry.
+    It is the highest that an SLO names, or else the highest with enough samples.
     """
     asked = [slo.aggregate.replace(".", "_") for slo in slos if slo.subject == metric and slo.aggregate]
     found = [name for name in reversed(PERCENTILES) if name in asked and name != "p50"]
@@ -99,7 +98,7 @@ def high_percentile(metric: str, row: Row, slos: Iterable[Slo]) -> str:
 
 
 def samples(row: Row) -> int:
-    """How many values a row's times rest on: its count is of attempts, and a failure has no time."""
+    """The number of values behind a row's times: its count is of attempts, and a failure has no time."""
     return int((row.get("count") or 0) - (row.get("failures") or 0))
 
 
@@ -109,5 +108,5 @@ def thin_percentiles(row: Row) -> list[str]:
     Empty when there is no data.
     """
     count = samples(row)
-    # 1 - 0.99 is a little more than 0.01 in binary; the rounding keeps 1,000 samples enough for p99.
+    # 1 - 0.99 is slightly more than 0.01 in binary; with the rounding, 1,000 samples are enough for p99.
     return [name for name, share in PERCENTILES.items() if count and round(count * (1 - share), 6) < SAMPLES_BEYOND]

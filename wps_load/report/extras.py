@@ -1,4 +1,4 @@
-"""What a finished run is shown with that it does not know itself: `wps-load report`'s own options."""
+"""Additions to a finished run's report that the run itself does not know: `wps-load report`'s own options."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from wps_load.report.azure import AzureMetrics
 
 @dataclass(frozen=True, slots=True)
 class Extras:
-    """`growth`: units for N times the load too. `prices`: the user's. `azure`: Azure Monitor's view of the run.
-    `folder`: the run's, for the commands that name it."""
+    """`growth`: also units for N times the load. `prices`: the user's. `azure`: Azure Monitor's view of the run.
+
+    `folder`: the run's, for the commands that name it.
+    """
 
     growth: Sequence[Fraction] = ()
     prices: Prices | None = None

@@ -1,4 +1,4 @@
-"""What a run's streams and invocations have come to, in words, beside its messages."""
+"""The results of a run's streams and invocations, in words, beside its messages."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ SOMETIMES: Final[Mapping[str, str]] = {
     "keepalives": "keepalives of streams",
     "unknown_answers": "answers to no stream of ours",
 }
-"""Shown where there are any."""
+"""Rows that are shown only if they are not 0."""
 
 
 INVOKED: Final[Mapping[str, str]] = {
     "pending_max": "most invocations pending on one connection",
-    "cancelled": "invocations cancelled, for want of an answer",
+    "cancelled": "invocations cancelled without an answer",
 }
 INVOKED_SOMETIMES: Final[Mapping[str, str]] = {"unknown_responses": "responses to no invocation of ours"}
 
 
 def feature_counts(summary: Summary) -> list[tuple[str, int]]:
-    """Empty where the scenario has neither streams nor invocations."""
+    """The rows; empty if the scenario has neither streams nor invocations."""
     streams = _rows(summary.get("streams"), ALWAYS, SOMETIMES)
     return streams + _rows(summary.get("invocations"), INVOKED, INVOKED_SOMETIMES)
 

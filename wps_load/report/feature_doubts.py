@@ -1,4 +1,4 @@
-"""Doubts about features that not every service has: what is never answered is not there, and nothing was measured."""
+"""Doubts about features that not every service has: if nothing ever answers, nothing was measured."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ _FEATURES: Final[Mapping[str, tuple[str, str, str]]] = {
     "invoke": ("invocations", "was an invocation answered", ", or the event handler never answers"),
     "stream_start": ("streams", "was the start of a stream answered", ""),
 }
-"""By the metric that times its answers: the feature, what never happened, and what else it may be."""
+"""By the metric of its answers: the feature, what never happened, and what else the reason may be."""
 _SILENCE: Final = ("timeout", "connection_lost")
-"""Ends of the labels of what was not answered at all."""
+"""Label endings of attempts that were not answered at all."""
 
 
 def not_available(seen: Evidence) -> Doubt | None:
-    """Not one answer came, be it an error: the service does not know the feature, or nobody is there to answer."""
+    """Not one answer came, not even an error: the service does not know the feature, or nobody answers."""
     metric = missing(seen.facts)
     if metric is None:
         return None
@@ -36,7 +36,7 @@ def not_available(seen: Evidence) -> Doubt | None:
 
 
 def missing(facts: RunFacts) -> str | None:
-    """The metric of a feature that was asked for and never answered; None: there is none, as far as is known."""
+    """The metric of a feature that was requested and never answered; None: there is none, as far as is known."""
     if facts.state is RunState.RUNNING:
         return None
     for metric in _FEATURES:
@@ -50,7 +50,7 @@ def missing(facts: RunFacts) -> str | None:
 
 
 def says_nothing(slo: Slo, facts: RunFacts) -> bool:
-    """Whether a demand is about a feature that is not there, or carried no messages: then it has not failed.
+    """Whether an SLO is about a missing feature, or about messages of one: then it has not failed.
 
     `populations` of a mix may have carried others.
     """

@@ -1,9 +1,9 @@
 """The figures of a comparison: each metric's percentiles, the rate, the shares, with intervals and a verdict.
 
-A figure is called worse (or better) when its difference is beyond both floors, the relative and the absolute,
-*and* its 99 % interval leaves zero out. "same": the whole interval lies within the floor. "unclear": anything
-else, which is no regression: the runs were too short or too noisy to say. How runs of one side differ from each other
-is part of the interval: `random_effects`.
+A figure is called worse (or better) when its difference is beyond both floors, the relative and the absolute, *and* its
+99 % interval leaves zero out. "same": the whole interval lies within the floor. "unclear": anything else, which is not
+a regression: the runs were too short or too noisy to tell. The variation between runs of one side is part of the
+interval: `random_effects`.
 """
 
 from __future__ import annotations
@@ -26,20 +26,22 @@ from wps_load.report.series import Counted, rates_of
 
 CONFIDENCE = 0.99
 POWER_FACTOR = 1 + 0.8416 / significance.Z_99
-"""A difference is found in four of five comparisons when it is as large as the interval's half-width times this: the
-interval must clear zero although the estimate itself scatters (z of 80 % power over z of 99 % confidence)."""
+"""A difference this many times the interval's half-width is found in four of five comparisons.
+
+The interval must exclude zero although the estimate itself scatters (z of 80 % power over z of 99 % confidence).
+"""
 
 MIN_BEYOND = 20
-"""Samples that must lie above a percentile on each side for it to be compared,"""
+"""The samples that must lie above a percentile on each side for it to be compared."""
 MIN_BEYOND_IN_RUN = 5
-"""and in each run, of which each is judged by itself before its side is."""
+"""The same for each run, because each is judged by itself before its side is."""
 
 Outcome = Literal["worse", "better", "same", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
 class Floors:
-    """What is too small to matter: a difference must exceed `relative` and the absolute floor of its kind."""
+    """Differences that are too small to matter: they must exceed `relative` and the absolute floor of their kind."""
 
     relative: float = 0.05
     latency_ms: float = 0.2
@@ -51,9 +53,9 @@ class Difference:
     """One figure on both sides.
 
     `change`, `low`, `high`: relative for latencies and rates (0.1: a tenth more), in shares for loss and failures.
-    `base` and `new` of several runs: their mean on the scale of logarithms. `detectable`: the smallest change for the
-    worse that would have been found four times in five, in the same unit. `reason`: why there is no verdict.
-    `population`: whose figure it is; empty: the whole run's.
+    `base` and `new` of several runs: their geometric mean. `detectable`: the smallest change for the worse that would
+    have been found four times in five, in the same unit. `reason`: why there is no verdict. `population`: the one whose
+    figure it is; empty: the whole run's.
     """
 
     name: str
@@ -77,7 +79,7 @@ def differences(
     *,
     first: str = LATENCIES[0],
 ) -> list[Difference]:
-    """All figures that at least one side has. `first`: the latency that the runs are about."""
+    """All figures that at least one side has. `first`: the runs' main latency."""
     found: list[Difference] = []
     for metric in dict.fromkeys((first, *LATENCIES, "connect")):
         found += latency(metric, base, new, floors, rng)
@@ -101,7 +103,7 @@ def latency(
 def _of_both(
     metric: str, base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors, rng: np.random.Generator
 ) -> Iterator[Difference]:
-    """The percentiles of one metric: from histograms where every run has them, else from the timelines."""
+    """The percentiles of one metric: from histograms if every run has them, else from the timelines."""
     has_logs = all(run.log.get(metric) for run in (*base, *new))
     found = (from_histograms if has_logs else from_timelines)(metric, base, new, rng)
     counts = [[n for run in side if (n := run.count(metric))] for side in (base, new)]
@@ -156,13 +158,13 @@ def _outcome(change: float, low: float, high: float, floor: float, up_is_bad: bo
 
 
 def _unjudged(base: Sequence[PastRun], new: Sequence[PastRun], metric: str, percentile: str, reason: str) -> Difference:
-    """Shown, not judged: the figure of each side's summary where a side is one run."""
+    """A figure that is shown but not judged: the one of each side's summary, if a side is one run."""
     a, b = (metric_row(side[0].summary, metric) if len(side) == 1 else numbers({}) for side in (base, new))
     return Difference(f"{metric} {percentile}", "ms", a.get(percentile), b.get(percentile), reason=reason)
 
 
 def shares(base: Sequence[PastRun], new: Sequence[PastRun], floors: Floors) -> list[Difference]:
-    """Loss, duplicates and failed connections as shares of what there was."""
+    """Loss, duplicates and failed connections as shares."""
     found = []
     for name, section, hits, of in (
         ("lost", _messages, "lost", ("expected",)),

@@ -1,7 +1,7 @@
 """A run's folder: made before the run, snapshots during it, everything at its end.
 
-A file appears whole or not at all (`atomic.put`). So whoever looks into the folder at any time, or after the process
-was killed, finds complete files. Those that grow with the run are `appended`'s.
+A file appears complete or not at all (`atomic.put`). So the folder has only complete files at any time, even after the
+process was killed. `appended` writes those that grow with the run.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _STEP_SUMMARY_LIMIT = 1024 * 1024
 def prepare(report_dir: str, scenario: str, now: datetime) -> Path | None:
     """Makes the run's folder `<report_dir>/<UTC time>-<scenario>`, or returns None for an empty `report_dir`.
 
-    Called before anything connects: raises ConfigError when the folder cannot be made or written to. A second
-    run in the same second gets a folder of its own (`-2`, `-3`, ...).
+    Called before anything connects: raises ConfigError if the folder cannot be made or written to. A second run in the
+    same second gets a folder of its own (`-2`, `-3`, ...).
     """
     if not report_dir:
         return None
@@ -50,11 +50,11 @@ def prepare(report_dir: str, scenario: str, now: datetime) -> Path | None:
 
 
 ROOM_BYTES = 1 << 20
-"""What a run's files may need: better to learn before the run than after it that there is no room for them."""
+"""The space that a run's files may need: it is better to learn before the run that it is missing."""
 
 
 def _probe(folder: Path) -> None:
-    """Whether a report would fit: a full disk and a spent quota show when something is written. Raises OSError."""
+    """Whether a report would fit: a full disk or a used-up quota shows only in a write. Raises OSError."""
     probe = folder / ".writable"
     try:
         probe.write_bytes(bytes(ROOM_BYTES))
@@ -78,17 +78,17 @@ def _fresh(parent: Path, stem: str) -> Path:
 
 
 def summarize(folder: Path, facts: RunFacts) -> Summary:
-    """A finished run's summary, with how it stands against the previous good one in the folder of runs."""
+    """A finished run's summary, with its comparison with the previous good one in the folder of runs."""
     summary = build_summary(facts)
     summary["previous"] = previous_of(folder, summary)
     return summary
 
 
 def write_run(folder: Path, facts: RunFacts, summary: Summary | None = None, extras: Extras = NONE) -> Summary:
-    """Writes the files of a finished run, as many as can be, and returns the summary. Timeline and log are there.
-    `summary`: if it is made already.
+    """Writes as many files of a finished run as possible, and returns the summary; timeline and log exist already.
 
-    A folder that was removed meanwhile is made again. Raises the first OSError, on a full disk for one.
+    `summary`: if it exists already. A folder that was removed meanwhile is created again. Raises the first OSError, for
+    example on a full disk.
     """
     summary = summarize(folder, facts) if summary is None else summary
     folder.mkdir(parents=True, exist_ok=True)
@@ -105,10 +105,10 @@ def write_run(folder: Path, facts: RunFacts, summary: Summary | None = None, ext
 
 
 def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> None:
-    """Writes the files in the middle of a run (`RunState.RUNNING`), for the case that the process is killed.
+    """Writes the files during the run (`RunState.RUNNING`), in case the process is killed.
 
-    The load runs beside it: `pause` is called between pieces of some milliseconds, and `facts` must not change
-    meanwhile. The page has no chart of the percentiles; `wps-load report FOLDER` adds it. Raises OSError.
+    The load runs meanwhile: `pause` is called between pieces of some milliseconds, and `facts` must not change. The
+    page has no percentile chart; `wps-load report FOLDER` adds it. Raises OSError.
     """
     summary = build_summary(facts)
     folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def write_snapshot(folder: Path, facts: RunFacts, pause: Callable[[], None]) -> 
 
 
 _File = tuple[str, Callable[[], Iterable[bytes]]]
-"""Its name, and how the pieces of its content are made."""
+"""The file's name, and how the pieces of its content are made."""
 
 
 def _data(summary: Summary) -> list[_File]:
@@ -132,14 +132,14 @@ def _data(summary: Summary) -> list[_File]:
 
 
 Render = Callable[[Summary, Mapping[str, Histogram] | None, Extras], Iterable[bytes]]
-"""A format: the pieces of a file, each made in some milliseconds. Without histograms it is a snapshot in mid-run."""
+"""A format: the pieces of a file, each made in some milliseconds. Without histograms it is a snapshot."""
 
 FORMATS: dict[str, Render] = {
     "summary.md": lambda summary, _, extras: [markdown.render(summary, extras).encode()],
     "junit.xml": lambda summary, _, extras: [junit.render(summary)],
     "report.html": html.pieces,
 }
-"""What is made of the summary, by the name of its file."""
+"""The files that are made from the summary, by name."""
 
 
 def _rendered(summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras) -> list[_File]:
@@ -149,19 +149,19 @@ def _rendered(summary: Summary, histograms: Mapping[str, Histogram] | None, extr
 def write_rendered(
     folder: Path, summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE
 ) -> None:
-    """Writes what is made from the summary: report.html, summary.md and junit.xml.
+    """Writes the files that are made from the summary: report.html, summary.md and junit.xml.
 
-    Without the percentiles' chart where `histograms` is None. Raises OSError; ValueError for settings that
-    no run of this version has.
+    Without the percentiles' chart if `histograms` is None. Raises OSError; ValueError for settings that no run of this
+    version has.
     """
     for name, content in _rendered(summary, histograms, replace(extras, folder=str(folder))):
         put(folder / name, content())
 
 
 def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:
-    """Appends summary.md to the file of `$GITHUB_STEP_SUMMARY`, in a GitHub job; whether it did.
+    """Appends summary.md to the file of `$GITHUB_STEP_SUMMARY`, in a GitHub job; returns whether it did.
 
-    A summary that would not fit any more, or a file that cannot be written, is left out: a report must not fail a job.
+    A summary that would not fit, or a file that cannot be written, is left out: a report must not fail a job.
     """
     path = environ.get("GITHUB_STEP_SUMMARY")
     if not path:
@@ -178,11 +178,11 @@ def append_step_summary(environ: Mapping[str, str], summary: Summary) -> bool:
 
 
 PIECE_ROWS = 200
-"""Some milliseconds' work: a run that goes on does not wait for more at once."""
+"""A few milliseconds' work: a run in progress must not wait longer at once."""
 
 
 def _summary_pieces(summary: Summary) -> Iterator[bytes]:
-    """The document, a line for each row of its timeline, which is the most of it."""
+    """The document, with a line for each row of its timeline, which is most of it."""
     comma = b"{"
     for name, value in summary.items():
         yield comma + b'\n  "%s": ' % name.encode()

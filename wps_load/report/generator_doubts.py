@@ -1,4 +1,4 @@
-"""The doubts about the generator: whether it could keep its schedule, and how its workers were doing."""
+"""The doubts about the generator: whether it kept its schedule, and how its workers were doing."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def worker_unconnected(seen: Evidence) -> Doubt | None:
 
 
 def rate_missed(seen: Evidence) -> Doubt | None:
-    """What the service or our own plan kept from being sent is counted and shown, and no doubt about the generator."""
+    """Messages that the service or our own plan kept from being sent are counted and shown, but raise no doubt."""
     facts = seen.facts
     if facts.closed_loop or facts.totals is None or not facts.offered or facts.state is RunState.RUNNING:
         return None
@@ -77,9 +77,9 @@ def rate_missed(seen: Evidence) -> Doubt | None:
 
 
 def send_lag(seen: Evidence) -> Doubt | None:
-    """Judges a pause at the percentiles that the SLOs and the headline look at.
+    """Judges a pause at the percentiles that the SLOs and the headline use.
 
-    Half a second in a minute is nothing at p99, and all that there is at p99.9.
+    Half a second in a minute is negligible at p99, and dominates p99.9.
     """
     late = [each for each in lateness(seen, "send_lag") if each.matters]
     if not late:
@@ -111,7 +111,7 @@ def cpu(seen: Evidence) -> Doubt | None:
 
 
 def loop_lag(seen: Evidence) -> Doubt | None:
-    """An error where an SLO was missed that would have been met without it: what stood still read late, too."""
+    """An error if an SLO was missed that would have been met without it: a blocked loop also reads late."""
     decisive = [each for each in lateness(seen, "loop_lag") if each.decides]
     if decisive and not seen.facts.closed_loop:
         worst = max(decisive, key=lambda each: each.worst_ms)

@@ -1,7 +1,7 @@
-"""The runs of a report folder, newest first, and the one before each that it is held against.
+"""The runs of a report folder, newest first, and the earlier run with which each is compared.
 
-Reading a thousand summaries takes a second; `.index.json` beside them keeps what was read, and each line of it counts
-only while its summary.json is the same file. So it may be deleted, or be an older one, at any time.
+Reading a thousand summaries takes a second; `.index.json` beside them caches what was read, and each of its lines is
+valid only while its summary.json is the same file. So it may be deleted, or outdated, at any time.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from wps_load.report.entry import Entry, entry_of
 CACHE = ".index.json"
 LOCK = ".index.lock"
 LOCK_ATTEMPTS, LOCK_PAUSE_S = 250, 0.02
-"""Two runs that end at once write the index one after the other; a lock that nobody gives back is passed over."""
+"""Two runs that end at once write the index one after the other; after this time a lock is ignored."""
 LARGEST_BYTES = 64 << 20
-"""A larger summary.json is no run's: a run of days has some megabytes."""
+"""A larger summary.json does not belong to a run: a run of days has some megabytes."""
 ABSENT = "no summary.json: it is no run's, or its run was killed or is in its first seconds"
 
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A folder that is no run's, and why."""
+    """A folder that is not a run's, and why."""
 
     folder: str
     reason: str
@@ -57,7 +57,7 @@ class History:
 
 
 class _Known(msgspec.Struct):
-    """What was found in a folder when its summary.json was the file `seen`: its number, length and time."""
+    """What was read in a folder when its summary.json was the file `seen`: its number, length and time."""
 
     seen: tuple[int, int, int]
     entry: Entry | None = None
@@ -70,11 +70,11 @@ class _Cache(msgspec.Struct):
 
 
 _VERSION = f"1: {' '.join(Entry.__struct_fields__)}"
-"""A cache of another version is not read."""
+"""The cache's version: any other is not read."""
 
 
 def read_history(folder: Path) -> History:
-    """All runs of the folder. Raises OSError where it cannot be listed."""
+    """All runs of the folder. Raises OSError if it cannot be listed."""
     known = _cached(folder / CACHE)
     found: dict[str, _Known] = {}
     skipped: list[Skipped] = []
@@ -88,7 +88,7 @@ def read_history(folder: Path) -> History:
         except OSError as error:
             skipped.append(Skipped(name, f"it cannot be read: {error.strerror or type(error).__name__}"))
     if found != known:
-        with suppress(OSError):  # it is for speed only
+        with suppress(OSError):  # the cache is only for speed
             put(folder / CACHE, [msgspec.json.encode(_Cache(_VERSION, found))])
     runs = [each.entry for each in found.values() if each.entry is not None]
     skipped += [Skipped(name, each.reason) for name, each in found.items() if each.entry is None]
@@ -125,7 +125,7 @@ def _look(folder: Path, name: str, known: _Known | None) -> _Known:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One process at a time, where the file system has locks; else, and after some seconds, without."""
+    """One process at a time, if the file system has locks; else, and after some seconds, without a lock."""
     file = None
     try:
         import fcntl

@@ -1,6 +1,6 @@
-"""report.html: one file that opens offline, with charts as SVG, every figure as a table, and nothing to load.
+"""report.html: one file that opens offline, with charts as SVG and every figure as a table.
 
-The page is the template assets/report.html; the CSS and the script that brings the charts to life are inlined.
+The page is the template assets/report.html; the CSS and the script that makes the charts interactive are inlined.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _MARK = {"pass": "✓", "fail": "✗", "invalid": "!"}
 
 
 def render(summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE) -> bytes:
-    """The whole page in UTF-8; without the histograms, without the chart of their percentiles."""
+    """The whole page in UTF-8; without the histograms, it has no chart of their percentiles."""
     return b"".join(pieces(summary, histograms, extras))
 
 
 def pieces(summary: Summary, histograms: Mapping[str, Histogram] | None, extras: Extras = NONE) -> Iterator[bytes]:
-    """The page section by section, for who must do something else in between."""
+    """The page section by section, for callers that must do something else in between."""
     run = summary["run"]
     started = datetime.fromisoformat(run["started_at"]).astimezone(UTC)
     template = environment().get_template("report.html")
@@ -62,7 +62,7 @@ def _what(summary: Summary) -> Iterator[str]:
 
 
 def _title(summary: Summary, started: datetime) -> str:
-    """What tells a browser's tabs apart: the verdict, what ran with how much, and when."""
+    """The title of a browser's tab: the verdict, what ran with which load, and when."""
     load = counted(tables.number(summary["connections"]["target"]), "connection")
     if rate := summary["rates"]["offered_per_s"]:
         load += f", {tables.number(rate)}/s"
@@ -71,5 +71,5 @@ def _title(summary: Summary, started: datetime) -> str:
 
 
 def page_css() -> str:
-    """The style of every page; it and the script are part of wps-load, and hold no end of an element."""
+    """The style of every page; style and script are part of wps-load, and contain no end tag."""
     return asset("report.css") + asset("chart.css")

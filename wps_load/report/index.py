@@ -1,6 +1,6 @@
-"""index.html of a report folder: its runs newest first, each against the last good one like it, and their trends.
+"""index.html of a report folder: its runs, newest first, each compared with the last good one like it, and trends.
 
-One file that opens offline, made anew after each run. A thousand runs are some 700 KB of it.
+It is one file that opens offline, rewritten after each run. A thousand runs take some 700 KB of it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class IndexRow:
 
 
 def write_index(folder: Path) -> History:
-    """Makes the page of all runs that are in the folder now. Raises OSError."""
+    """Writes the page of all runs that are in the folder now. Raises OSError."""
     with locked(folder):
         history = read_history(folder)
         put(folder / INDEX, [render(history).encode()])
@@ -110,7 +110,7 @@ def row(run: Entry, base: Entry | None) -> IndexRow:
 
 
 def verdict_words(run: Entry) -> str:
-    """A run that was killed, or goes on, has no verdict yet."""
+    """The verdict in words; a run that was killed, or goes on, has none yet."""
     return "Unfinished" if run.unfinished else tables.VERDICT_WORDS[run.verdict]
 
 
@@ -135,7 +135,7 @@ def _lost(run: Entry) -> str:
 
 
 def _standing(run: Entry, base: Entry | None) -> tuple[str, str]:
-    """The change of the headline figure, and in a word what `compare` says to it, where it was asked."""
+    """The change of the headline figure, and the verdict of `compare` in a word, if it was called."""
     if base is None:
         return "first", ""
     if run.verdict == "invalid":
@@ -156,7 +156,7 @@ def _change(run: Entry, base: Entry) -> str:
 
 
 def trends(runs: Sequence[Entry]) -> Iterable[tuple[str, Chart]]:
-    """A chart for each of the settings that ran last and more than once: what its title is, and the chart."""
+    """A chart for each of the settings that ran last and more than once: its title and the chart."""
     groups: dict[str, list[Entry]] = {}
     for run in runs:
         groups.setdefault(run.settings_hash, []).append(run)
@@ -174,7 +174,7 @@ def trends(runs: Sequence[Entry]) -> Iterable[tuple[str, Chart]]:
 
 
 def _trend(name: str, runs: Sequence[Entry]) -> Chart | None:
-    """Oldest first. Runs that are invalid are gaps: their figures cannot be trusted."""
+    """Oldest first. Invalid runs are gaps: their figures cannot be trusted."""
     numbers = [float(i) for i in range(1, len(runs) + 1)]
 
     def line(label: str, slot: int, values: Iterable[float | None]) -> Polyline:

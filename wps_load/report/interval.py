@@ -1,4 +1,4 @@
-"""A stretch of a run, of one second or of many: what came in it, and its row of the timeline."""
+"""An interval of a run, of one second or many: what was measured in it, and its row of the timeline."""
 
 from __future__ import annotations
 
@@ -23,17 +23,16 @@ COUNTS = (
     "misdelivered",
     "corrupted",
 )
-"""Of messages, as agents report them for each second."""
+"""Message counts that agents report for each second."""
 _RENAMED = {"missing": "lost"}
 
 
 @dataclass(slots=True)
 class Interval:
-    """What came in the seconds after `from_s` up to `to_s`, counted from the start of the run.
+    """What was measured in the seconds after `from_s` up to `to_s`, counted from the start of the run.
 
-    `phases`: for how many seconds it was in each. `users`: connections open at its end. `cpu_percent`: the
-    busiest second of any worker. `counts`: messages, by the names of COUNTS. `portions`: what of it is each
-    population's, where there are several.
+    `phases`: how many seconds it spent in each. `users`: connections open at its end. `cpu_percent`: the busiest second
+    of any worker. `counts`: messages, by the names of COUNTS. `portions`: each population's part, if there are several.
     """
 
     from_s: float
@@ -46,7 +45,7 @@ class Interval:
     portions: dict[str, Portion] = field(default_factory=dict)
 
     def absorb(self, later: Interval) -> None:
-        """Becomes both together; `later` begins where this one ends, and is left as it is."""
+        """Merges `later` into this one; `later` begins where this one ends, and is not changed."""
         self.to_s = later.to_s
         for name, seconds in later.phases.items():
             self.phases[name] = self.phases.get(name, 0.0) + seconds
@@ -64,12 +63,12 @@ class Interval:
         self.compact()
 
     def compact(self) -> None:
-        """For one that is kept: its histograms take few bytes."""
+        """Reduces the histograms of an interval that is kept to few bytes."""
         for snapshot in (self.snapshot, *(portion.snapshot for portion in self.portions.values())):
             snapshot.compact()
 
     def copy(self) -> Interval:
-        """One that may absorb others while this one stays as it is."""
+        """A copy that may absorb others while this one stays as it is."""
         snapshot = Snapshot()
         snapshot.merge(self.snapshot)
         return Interval(
@@ -84,12 +83,12 @@ class Interval:
         )
 
     def without_times(self) -> Interval:
-        """A copy that has the counts alone: some hundred bytes, whatever was measured."""
+        """A copy with only the counts: some hundred bytes, whatever was measured."""
         return Interval(self.from_s, self.to_s, dict(self.phases), self.users, self.cpu_percent, dict(self.counts))
 
     @property
     def phase(self) -> str:
-        """The one that most of it was in."""
+        """The phase of most of it."""
         return max(self.phases, key=lambda name: self.phases[name])
 
     def row(self) -> dict[str, object]:
@@ -115,7 +114,7 @@ class Interval:
 
 
 def p99_ms(histogram: Histogram | None) -> float | None:
-    """None: nothing was measured."""
+    """The p99 in ms; None: nothing was measured."""
     if histogram is None or not histogram.count:
         return None
     value = histogram.percentile(99.0)
@@ -123,7 +122,7 @@ def p99_ms(histogram: Histogram | None) -> float | None:
 
 
 def with_tasks(counts: Mapping[str, int], counters: Mapping[str, int]) -> dict[str, int]:
-    """`counts`, and what a locustfile's own tasks sent and got, which only counters know of."""
+    """`counts`, with what a locustfile's own tasks sent and received, which is in counters."""
     found = dict(counts)
     for name in ("published", "delivered"):
         found[name] = found.get(name, 0) + counters.get(f"tasks_{name}", 0)

@@ -1,4 +1,4 @@
-"""junit.xml: one testcase for the run's validity, one for a search, and one for each SLO, as CI servers show them.
+"""junit.xml: one test case for the run's validity, one for a search, and one for each SLO, as CI servers show them.
 
 A test suite for each population.
 
@@ -27,7 +27,7 @@ _NAMES: dict[Cause, str] = {
     "requests": "no request failed",
     "locustfile": "the locustfile set no exit code",
 }
-"""Of what may fail a run beside doubts and SLOs."""
+"""Test cases for what may fail a run besides doubts and SLOs."""
 
 
 def render(summary: Summary) -> bytes:
@@ -70,7 +70,7 @@ def render(summary: Summary) -> bytes:
     for slo in own:
         _slo(suite, class_name, slo)
     for sentence, reason in zip(others, tables.exit_reasons(summary), strict=True):
-        known = _NAMES.get(reason["cause"]) if "cause" in reason else None  # older versions do not say it
+        known = _NAMES.get(reason["cause"]) if "cause" in reason else None  # older versions do not have it
         case = _testcase(suite, class_name, known or f"nothing made the exit code {reason['code']}")
         _outcome(case, "failure", sentence, "exit", sentence)
     warnings = [f"{doubt['name']}: {doubt['message']}" for doubt in summary["doubts"] if doubt["level"] != "error"]
@@ -110,5 +110,5 @@ def _outcome(case: ET.Element, kind: str, message: str, type_: str, body: str) -
 
 
 def xml_text(text: str) -> str:
-    """A text without what XML cannot carry."""
+    """A text without characters that XML cannot contain."""
     return _NOT_XML.sub("\ufffd", text)

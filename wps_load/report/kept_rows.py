@@ -16,7 +16,7 @@ _Names = tuple[str, ...]
 _Kept = tuple[_Names, str, str]
 """The columns' names, their values, and the portions: "" where there are none."""
 MOST_KINDS = 256
-"""Of rows whose names are shared: each metric that a second lacks, and each kind of failure in it, makes another."""
+"""The most sets of column names that are shared: each missing metric, and each kind of failure, makes another."""
 
 
 class KeptRows:
@@ -43,11 +43,11 @@ class KeptRows:
         return None if self._kept.last is None else _dict(self._kept.last)
 
     def rows(self, *, portions: bool = False) -> list[dict[str, object]]:
-        """All that is kept, the oldest first: together they cover everything that was appended, once."""
+        """Everything that is kept, the oldest first: together the rows cover every appended interval once."""
         return [_dict(kept, portions=portions) for kept in self._kept.rows()]
 
     def since(self, number: int) -> list[dict[str, object]] | None:
-        """The rows from `number` on; None where some of them are merged by now."""
+        """The rows from `number` on; None if some of them are merged by now."""
         found = self._kept.since(number)
         return None if found is None else [_dict(kept) for kept in found]
 

@@ -1,7 +1,7 @@
-"""How late the generator itself was, beside each latency that an SLO or the headline names: at the same percentile.
+"""The generator's own lag, beside each latency that an SLO or the headline names: at the same percentile.
 
-Latencies count from the instant a message was due, so what the generator was late is in them. A pause that is shorter
-than a hundredth of the run is in no p99, and breaks a p99.9 or a maximum all by itself.
+Latencies count from the instant a message was due, so they include the generator's lag. A pause shorter than a
+hundredth of the run is in no p99, but dominates a p99.9 or a maximum.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ Lag = Literal["send_lag", "loop_lag"]
 
 LAG_LIMIT_MS = 10.0
 LAG_SHARE = 0.10
-"""Of the latency: where more of it is the generator's own delay, it is not the service's."""
+"""The share of a latency above which the generator's own lag decides, not the service."""
 
 FROM_DUE = ("rtt", "delivery", "publish_ack")
-"""What counts from the due time of a message, and so has its send lag in it."""
+"""Latencies that count from the due time of a message, and so include its send lag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """One latency, and the lags at the same percentile: of all workers together, and of the worst one.
+    """One latency, and the lags at the same percentile: that of all workers together, and that of the worst one.
 
     `limit_ms`: the latency's SLO. `carried`: enough samples lie above the percentile.
     """
@@ -42,12 +42,12 @@ class Lateness:
 
     @property
     def missed(self) -> bool:
-        """The SLO was not met."""
+        """Whether the SLO was not met."""
         return self.limit_ms is not None and self.latency_ms > self.limit_ms
 
     @property
     def decides(self) -> bool:
-        """It was not met, and without the lag of one worker it may have been."""
+        """Whether it was not met, and might have been without the lag of one worker."""
         limit, worst_ms = self.limit_ms, self.worst_ms
         return self.missed and limit is not None and worst_ms > LAG_LIMIT_MS and self.latency_ms - worst_ms <= limit
 
@@ -57,12 +57,12 @@ class Lateness:
 
     @property
     def certain(self) -> bool:
-        """Of few samples a high percentile is the work of single messages: chance, unless an SLO was missed by it."""
+        """A high percentile of few samples depends on single messages: chance, unless an SLO was missed by it."""
         return self.carried or self.missed
 
 
 def lateness(seen: Evidence, name: Lag) -> Iterator[Lateness]:
-    """One for each latency that an SLO or the headline names and that the lag is a part of."""
+    """One for each latency that an SLO or the headline names and that includes the lag."""
     for metric, aggregates in seen.named.items():
         row = seen.metrics.get(metric)
         if row is None or (name == "send_lag" and metric not in FROM_DUE):
@@ -104,7 +104,7 @@ def _count(seen: Evidence, name: Lag) -> int:
 
 
 def _merged(seen: Evidence, name: Lag, at: str) -> float | None:
-    """Of all workers together. Where there is no histogram, p99 is what is known."""
+    """The lag of all workers together. Without a histogram, only p99 is known."""
     found = _at(seen.facts.snapshot.histograms.get(name), at)
     if found is not None or at != "p99":
         return found
@@ -113,9 +113,9 @@ def _merged(seen: Evidence, name: Lag, at: str) -> float | None:
 
 
 def _worst(seen: Evidence, name: Lag, at: str) -> float | None:
-    """The lateness of the worst worker in the measure phase.
+    """The lag of the worst worker in the measure phase.
 
-    That is when messages are measured, and a crowd that connects before it keeps event loops busy.
+    Messages are measured only then, and a connecting crowd before it keeps event loops busy.
     """
     found = [_at(lags.get(name), at) for lags in seen.facts.generator.lags]
     return max((lag_ms for lag_ms in found if lag_ms is not None), default=None)

@@ -1,4 +1,4 @@
-"""The newest run of a report folder, and those before it that did the same."""
+"""The newest run of a report folder, and earlier ones with the same settings."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ class Latest:
 
 
 def latest(folder: Path, most: int) -> Latest:
-    """The newest finished run in `folder`, and at most `most` before it that it can be compared with.
+    """The newest finished run in `folder`, and at most `most` earlier ones that it can be compared with.
 
-    Those have the same settings, and figures that can be trusted. Raises BrokenRun if there is not one.
+    Those have the same settings, and figures that can be trusted. Raises BrokenRun if there is no run.
     """
     found = sorted(
         (run for path in folder.glob("*/summary.json") if (run := _run(path)) is not None),
         key=lambda run: run[1]["run"]["started_at"],
     )
     if not found:
-        raise BrokenRun(f"{folder} holds no finished run: give the folder of all runs, such as reports.")
+        raise BrokenRun(f"{folder} has no finished run: give the folder of all runs, such as reports.")
     *earlier, (newest, summary) = found
     wanted = summary["run"]["settings_hash"]
     like = [path for path, each in earlier if each["run"]["settings_hash"] == wanted and each["verdict"] != "invalid"]
@@ -42,7 +42,7 @@ class _Run(TypedDict):
 
 
 class _Head(TypedDict):
-    """As much of a summary as it takes to choose among runs: its timeline is not read."""
+    """The part of a summary that is needed to choose among runs: its timeline is not read."""
 
     run: _Run
     verdict: str
@@ -52,10 +52,10 @@ _DECODER = msgspec.json.Decoder(_Head)
 
 
 def _run(path: Path) -> tuple[Path, _Head] | None:
-    """A run's folder and what is known of it; None for what is not a finished run."""
+    """A run's folder and its head; None if it is not a finished run."""
     try:
         summary = _DECODER.decode(path.read_bytes())
-    except (OSError, ValueError, RecursionError):  # of msgspec's errors ValueError is the class
+    except (OSError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None
     run = summary["run"]
     return (path.parent, summary) if run["settings_hash"] and run["started_at"] and summary["verdict"] else None

@@ -1,4 +1,4 @@
-"""The line that moves while a run goes on. Pure text: whoever owns the terminal writes it."""
+"""The live line of a run. Pure text: the owner of the terminal writes it."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _BAR_WIDTH = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveState:
-    """Where a run is. `elapsed_s` and `total_s` are of the whole run; without a time limit `total_s` is None.
+    """The state of a run. `elapsed_s` and `total_s` are of the whole run; without a time limit `total_s` is None.
 
-    `connects_per_s`: where connections are what the run is about, or what it does at present: new ones a second, shown
-    instead of the messages. `metric`: the latency shown (`rtt`, `delivery`, ...), over the last seconds. `limit_ms` and
+    `connects_per_s`: if connections are what the run is about, or what it is doing: new ones a second, shown instead of
+    the messages. `metric`: the latency shown (`rtt`, `delivery`, ...), over the last seconds. `limit_ms` and
     `limit_percentile`: the SLO on it, if there is one, such as 1000.0 and "p99". `lost`: gaps seen so far. `failed`:
-    attempts to connect that failed so far, by label; `failed_most`: whose these are for the most part, in a mix.
+    attempts to connect that failed so far, by label; `failed_most`: the population with most of them, in a mix.
     `counts`: what this scenario is about, such as cuts and recoveries, in the order in which it is shown.
     `populations`: of a mix; the worst of them is shown instead of the run's latency.
     """
@@ -47,7 +47,7 @@ class LiveState:
 
 
 class LinePart(NamedTuple):
-    """`rank`: the higher, the sooner it is left out."""
+    """`rank`: the higher, the sooner the part is left out."""
 
     rank: int
     text: str
@@ -56,10 +56,10 @@ class LinePart(NamedTuple):
 def live_line(state: LiveState, width: int | None) -> str:
     """The state in one line without a line end: for a terminal of `width` columns, never wider and with a bar.
 
-    For None (a file, a CI log) complete, but for populations beyond the worst six, and without a bar.
+    For None (a file, a CI log) it is complete, except for populations beyond the worst six, and without a bar.
 
-    What does not fit is left out by whole parts, the least important first; the latency, or what the
-    run is about instead, last.
+    What does not fit is left out by whole parts, the least important first; the latency, or what the run is about
+    instead, last.
     """
     parts = [LinePart(1, _clock(state)), *_parts(state)]
     if width is None:
@@ -76,20 +76,24 @@ def _joined(parts: Sequence[LinePart]) -> str:
 
 
 def settle_line(*, in_time: bool, seconds: float, users: int, connected: int, joiners: int, joined: int) -> str:
-    """What came of connecting, when all users have connected and joined or failed once, or that took too long.
+    """The result of connecting, when all users have connected and joined or failed once, or that took too long.
 
-    `joiners`: those of the users that are to join groups. One that is not in its groups hears nothing.
+    `joiners`: those of the users that are to join groups. A user that is not in its groups hears nothing.
     """
     head = f"Settled after {seconds:.1f} s" if in_time else f"Not settled after {seconds:.1f} s (--wps-settle)"
     line = f"{head}: {connected:,} of {users:,} connected"
     if not joiners:
         return line
     line += f", {joined:,} of {joiners:,} joined"
-    return line if joined == joiners else f"{line}; who has not joined hears nothing: see the failures of join_group"
+    return (
+        line
+        if joined == joiners
+        else f"{line}; users outside their groups hear nothing: see the failures of join_group"
+    )
 
 
 def progress_bar(share: float, width: int = _BAR_WIDTH) -> str:
-    """A bar of `width` characters, to an eighth of a character; a share outside 0..1 is taken as its nearest end."""
+    """A bar of `width` characters, to an eighth of a character; a share outside 0..1 becomes its nearest end."""
     eighths = round(min(max(share, 0.0), 1.0) * width * 8)
     full, rest = divmod(eighths, 8)
     part = _PARTS[rest] if rest else ""
@@ -108,7 +112,7 @@ def _clock(state: LiveState) -> str:
 
 
 _MOST_OTHERS = 5
-"""Populations beside the worst; a log's lines are as long as what they say."""
+"""The most populations beside the worst one; a log's lines may be long."""
 
 
 def _parts(state: LiveState) -> list[LinePart]:
@@ -138,7 +142,7 @@ def _parts(state: LiveState) -> list[LinePart]:
 
 
 def _failed(labels: Mapping[str, int], most: str) -> str:
-    """How many attempts failed, the commonest reason, and who had the most of them."""
+    """How many attempts failed, the most frequent reason, and the population with most of them."""
     commonest = max(labels, key=lambda label: labels[label])
     others = f" and {len(labels) - 1} more" if len(labels) > 1 else ""
     whose = f", most of {most}" if most else ""

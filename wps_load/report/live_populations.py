@@ -1,9 +1,9 @@
-"""The populations of a run that goes on, the worst first: what the live line says of each. Pure.
+"""The populations of a run in progress, the worst first, for the live line. Pure.
 
-What is worst is decided by the SLOs: those that are not met now, the one furthest beyond its limit first; then those
-of which nothing is known yet; then those that are met, the one nearest to its limit first. How far a value is from a
-limit is a share of that limit; of a share that is to be high, such as `connected >= 99%`, it is a share of what may be
-lacking. So one order holds for milliseconds, losses and connections.
+SLOs decide what is worst: those that are not met now, the one furthest beyond its limit first; then those without data
+yet; then those that are met, the one nearest to its limit first. The distance from a limit is a share of that limit;
+for a share that must be high, such as `connected >= 99%`, it is a share of what may be missing. So one order applies to
+milliseconds, losses and connections.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from wps_load.report.tables import DASH, millis, number
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """An SLO and its value at present: of times in the last second, of everything else so far. `value` None: unknown.
+    """An SLO and its present value: for times the last second's, for everything else so far. `value` None: unknown.
 
-    `quiet`: there is none for a good reason: none in the last second, but before; or it is not due yet.
+    `quiet`: there is a good reason for no value: none in the last second, but before; or it is not due yet.
     """
 
     slo: Slo
@@ -30,7 +30,7 @@ class Demand:
 
     @property
     def limit(self) -> float:
-        """In the unit of the value."""
+        """The limit in the unit of the value."""
         return self.slo.limit if self.slo.limit_ms is None else self.slo.limit_ms
 
     @property
@@ -39,8 +39,8 @@ class Demand:
 
     @property
     def left(self) -> float:
-        """What is left to the limit, as a share; negative beyond it; infinite where nothing could be nearer."""
-        assert self.value is not None, "only of a value that is known"
+        """The margin to the limit, as a share; negative beyond it; infinite if nothing could be closer."""
+        assert self.value is not None, "only for a known value"
         if self.slo.operator == "=":
             return math.inf if self.met else -math.inf
         low = self.slo.operator.startswith("<")
@@ -52,7 +52,7 @@ class Demand:
 
     @property
     def order(self) -> tuple[int, float]:
-        """The worst has the lowest."""
+        """The sort key: the worst has the lowest."""
         if self.value is None:
             return (3 if self.quiet else 1), 0.0
         return (2 if self.met else 0), self.left
@@ -62,9 +62,7 @@ class Demand:
 class PopulationNow:
     """One population, in the last second.
 
-    `name`: empty for the whole run. `metric`: the latency that it is about.
-
-    `demands`: its SLOs.
+    `name`: empty for the whole run. `metric`: its main latency. `demands`: its SLOs.
     """
 
     name: str
@@ -79,12 +77,12 @@ class PopulationNow:
 
     @property
     def order(self) -> tuple[int, float]:
-        """As of its worst demand; those of whom nothing is demanded come last."""
+        """The key of its worst SLO; populations without SLOs come last."""
         return (4, 0.0) if self.worst is None else self.worst.order
 
     @property
     def text(self) -> str:
-        """Its worst demand beside the value, or its latency where nothing is demanded or was measured just now."""
+        """Its worst SLO beside the value, or its latency if it has no SLO or no value now."""
         name = self.name or "all"
         worst = self.worst
         if worst is not None and worst.value is None and not worst.quiet:
@@ -104,7 +102,7 @@ class PopulationNow:
 
 
 def worst_first(populations: Sequence[PopulationNow]) -> list[PopulationNow]:
-    """The order of the live line; of equals as they stand in the mix."""
+    """The order of the live line; equal ones as in the mix."""
     return sorted(populations, key=lambda each: each.order)
 
 
@@ -114,7 +112,7 @@ def not_met(populations: Sequence[PopulationNow]) -> int:
 
 
 def beyond(value_ms: float, limit_ms: float, *, met: bool) -> str:
-    """How far a latency is from its limit: `✓ 99.7% below 1,000`."""
+    """The distance of a latency from its limit: `✓ 99.7% below 1,000`."""
     shown = percent(abs(value_ms - limit_ms) / limit_ms if limit_ms else 0.0)
     return f"{'✓' if met else '✗'} {shown} {'below' if value_ms <= limit_ms else 'above'} {millis(limit_ms)}"
 
@@ -122,7 +120,7 @@ def beyond(value_ms: float, limit_ms: float, *, met: bool) -> str:
 def _shown(demand: Demand) -> str:
     slo, value = demand.slo, demand.value
     assert value is not None
-    subject = "missing" if slo.subject == "loss" else slo.subject  # what is missing now may still come
+    subject = "missing" if slo.subject == "loss" else slo.subject  # what is missing now may still arrive
     unit = "%" if slo.unit == "%" or slo.kind in ("connected", "fail_ratio") else slo.unit
     text = f"{value:.3g}" if unit == "%" else number(value)
     return " ".join(filter(None, (subject, slo.aggregate, f"{text or DASH}{unit}")))

@@ -1,4 +1,4 @@
-"""Load in steps, in words and rows: what a search says of each step and at its end; a step as the summary has it."""
+"""Load in steps, in words and rows: a search's sentences for each step and at its end; a step in the summary."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ class MeasuredStep(Protocol):
 
 
 def unit(variable: str) -> str:
-    """Of what is searched for: `users` or the rate."""
+    """The unit of what is searched for: `users` or the rate."""
     return "users" if variable == "users" else "messages/s"
 
 
 def progress(number: int, load: int, variable: str, outcome: Outcome, reasons: Sequence[str]) -> str:
-    """What a search says after each step."""
+    """The sentence of a search after each step."""
     because = f" ({'; '.join(reasons)})" if reasons else ""
     return f"Step {number}: {load:,} {unit(variable)} {outcome}{because}"
 
 
 def answer(found: Found | None, variable: str, steps: Sequence[document.StepRow]) -> str:
-    """What was found, in a sentence."""
+    """The result, in a sentence."""
     of = unit(variable)
     if found is None:
         return "Capacity: the search did not begin"

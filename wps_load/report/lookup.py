@@ -1,4 +1,4 @@
-"""What renderers look up in a summary again and again."""
+"""Frequent look-ups of renderers in a summary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from wps_load.report.document import Capacity, Row, StagesSection, Summary, numb
 
 
 def explored(summary: Summary) -> Capacity | StagesSection | None:
-    """What ran in steps: a search, or stages."""
+    """The search or the stages, for a run in steps."""
     return summary["capacity"] or summary.get("stages")
 
 

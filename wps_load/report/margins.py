@@ -1,4 +1,4 @@
-"""How far what was measured is from what was demanded, in words."""
+"""The distance of a measured value from its SLO's limit, in words."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from wps_load.report.document import SloRow
 
 
 def relative(slo: SloRow) -> float | None:
-    """What is left to the limit as a share of it, negative beyond it; None where that says nothing."""
+    """The margin as a share of the limit, negative beyond it; None if that says nothing."""
     left, limit = _left(slo)
     return left / limit if left is not None and limit else None
 
 
 def _left(slo: SloRow) -> tuple[float | None, float | None]:
-    """What is left to the limit, in its unit, and the limit."""
+    """The margin in its unit, and the limit."""
     value, demand = slo["value"], parse(slo["expression"])[0]
     limit = demand.limit_ms if demand.kind == "time" else demand.limit
     if value is None or limit is None or demand.operator == "=":
@@ -23,7 +23,7 @@ def _left(slo: SloRow) -> tuple[float | None, float | None]:
 
 
 def margin(slo: SloRow) -> str:
-    """In percent of the limit, of shares in percentage points; empty where that says nothing."""
+    """The margin in percent of the limit, for shares in percentage points; empty if that says nothing."""
     left, limit = _left(slo)
     if left is None:
         return ""
@@ -34,6 +34,6 @@ def margin(slo: SloRow) -> str:
 
 
 def percent(share: float) -> str:
-    """Three significant digits, never in exponents: what is far beyond its limit may be many times as much."""
+    """Three significant digits, never with an exponent: a value may be many times its limit."""
     value = share * 100
     return f"{value:.3g}%" if value < 999.5 else f"{value:,.0f}%"

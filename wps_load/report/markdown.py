@@ -1,4 +1,4 @@
-"""summary.md: what a person wants to know of a run, short enough for a GitHub step summary (1 MiB at most)."""
+"""summary.md: the essentials of a run, short enough for a GitHub step summary (at most 1 MiB)."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def render(summary: Summary, extras: Extras = NONE) -> str:
 
 
 def first_figures(summary: Summary) -> str:
-    """What the run is about, in one line: what its SLOs demand first, with margins."""
+    """The main figures of a run, in one line: those with SLOs first, with margins."""
     return ", ".join(f"**{escape(name)}** {escape(' '.join(words)).strip()}" for name, *words in figures(summary))
 
 
@@ -105,7 +105,7 @@ def failures(summary: Summary) -> str:
 
 
 def rendered(table: Table) -> str:
-    """A pipe table; numbers to the right; figures that too few samples carry in italics."""
+    """A pipe table; numbers are right-aligned; figures from too few samples are in italics."""
     rule = ["---:" if table.is_numeric(i) else "---" for i in range(len(table.header))]
     lines = [table.header, rule, *(tuple(map(_cell, row)) for row in table.rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -120,6 +120,9 @@ _MARKUP = re.compile(r"[\\`*\[\]|~]")
 
 
 def escape(text: str) -> str:
-    """Text as text: no HTML, no link or picture, not a table's end. A name, a label, a setting may contain anything."""
+    """Text as plain text: no HTML, link or picture, nor a table's end.
+
+    Names, labels and settings may contain anything.
+    """
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     return " ".join(_MARKUP.sub(r"\\\g<0>", text).split())

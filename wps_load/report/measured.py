@@ -16,23 +16,23 @@ from wps_load.workload.scenarios import LOCUSTFILE, ROWS, SCENARIOS
 
 
 def best_step(capacity: Capacity) -> StepRow | None:
-    """Of a search: the last try of the highest load that held; None: none did."""
+    """For a search: the last try of the highest load that passed; None: none did."""
     held = [s for s in capacity["steps"] if s["outcome"] == "held" and s["load"] == capacity["value"]]
     return held[-1] if held else None
 
 
 def busiest_step(stages: StagesSection) -> StepRow | None:
-    """Of stages: the one with most deliveries a second, or with none, most users."""
+    """For stages: the one with most deliveries a second or, without deliveries, most users."""
     return max(stages["steps"], key=lambda s: (s["delivered_per_s"] or 0.0, s["users"] or 0), default=None)
 
 
 def measured_load(summary: Summary) -> Load:
-    """Rates of the measure phase, connections at their peak; of a search, of the highest step that held.
+    """Rates of the measure phase, connections at their peak; for a search, of the highest step that passed.
 
-    Of stages, of the busiest one. What the summary does not know is None.
+    For stages, of the busiest one. What the summary does not have is None.
 
-    Outbound bytes are those received in the run, told apart from the warm-up's by the phases' lengths, plus the
-    data of each event handler's call, which the client does not see.
+    Outbound bytes are those received in the run, without the warm-up's by the phases' lengths, plus the data of each
+    event handler's call, which the client does not see.
     """
     run, rates = summary["run"], summary["rates"]
     inbound, outbound = rates["published_per_s"], rates["delivered_per_s"]
@@ -59,9 +59,9 @@ def measured_load(summary: Summary) -> Load:
 
 
 def _of_populations(summary: Summary, connections: int, inbound: float | None, outbound: float | None) -> Load:
-    """Of a mix: what its publishers of each use case sent, and what was delivered for that.
+    """For a mix: what its publishers of each use case sent, and the resulting deliveries.
 
-    A message is taken as large as a delivery is in the mean.
+    A message is assumed to be as large as a mean delivery.
     """
     rows = {row["name"]: row for row in summary.get("populations") or ()}
     if not any(ROWS[row["scenario"]].publishes or row["scenario"] == LOCUSTFILE for row in rows.values()):
@@ -103,7 +103,7 @@ def _received_per_message(summary: Summary) -> float | None:
 
 
 def _data_bytes(settings: Mapping[str, Scalar]) -> float | None:
-    """The mean size of a message's data by the settings; None where samples of a file were sent."""
+    """The mean size of a message's data by the settings; None if samples of a file were sent."""
     if settings.get("wps-payload-file"):
         return None
     text = settings.get("wps-payload")
@@ -111,7 +111,7 @@ def _data_bytes(settings: Mapping[str, Scalar]) -> float | None:
 
 
 def measured_sizing(summary: Summary, guide: Guide, growth: Sequence[Fraction], prices: Prices | None) -> Sizing | None:
-    """Of a finished run; None where its load is unknown: tasks of a locustfile's own, a search in which nothing held.
+    """The sizing of a finished run; None if its load is unknown (tasks of a locustfile, a search without a result).
 
     Raises ValueError for settings that no run of this version has.
     """

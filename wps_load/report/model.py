@@ -1,6 +1,6 @@
-"""What a run hands over when it ends, and once in a while before: `RunFacts`, all that a report is made of.
+"""The result of a run, and snapshots of it: `RunFacts`, from which a report is made.
 
-Facts, not judgements: `doubts` and `summary` judge them. None means unknown and stays unknown in every file.
+These are facts, not judgements: `doubts` and `summary` judge them. None means unknown and stays unknown in every file.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class RunState(Enum):
     """How far the run had come when the facts were taken."""
 
     RUNNING = "running"
-    """A snapshot from the middle of the run. What a killed process leaves behind."""
+    """A snapshot during the run, which is all that a killed process leaves."""
     STOPPED = "stopped"
     """Ended before its time (Ctrl-C, SIGTERM, an SLO out of reach), but drained."""
     FINISHED = "finished"
@@ -33,12 +33,12 @@ class RunState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionCounts:
-    """`target`: users asked for, at most.
+    """`target`: users requested, at most.
 
-    `opened` and `failed` count attempts that ended, `connecting` those that the end of the run found under way.
-    `dropped`: ended unasked. `cut` and `closed_by_plan`: the scenario's own doing. `peak`: the most that were open at
-    one instant. `requested_*` and `open_*`: asked for and open over the measure phase, time-weighted, and at its end; a
-    gap that the scenario made counts as open if it was closed at once.
+    `opened` and `failed` count attempts that ended, `connecting` those that were under way at the end of the run.
+    `dropped`: ended by the service or the network. `cut` and `closed_by_plan`: ended by the scenario itself. `peak`:
+    the most that were open at one instant. `requested_*` and `open_*`: requested and open over the measure phase,
+    time-weighted, and at its end; a gap that the scenario caused counts as open if it was closed at once.
     """
 
     target: int | None = None
@@ -61,18 +61,18 @@ class ConnectionCounts:
         """Connections open over the measure phase, as a share of those requested."""
         if self.open_mean is None or not self.requested_mean:
             return None
-        return min(1.0, self.open_mean / self.requested_mean)  # of fewer users, the old ones take a moment to leave
+        return min(1.0, self.open_mean / self.requested_mean)  # old users take a moment to leave
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorHealth:
-    """How the machine that made the load was doing; the worst of all workers.
+    """The health of the machine that generated the load; the worst of all workers.
 
-    `workers_away`: not heard of for seconds, `away_s_max` at most, and back. `cpu_percent_max`: of one core, the
-    busiest worker's busiest second. `send_lag`: from a message's due time to its bytes leaving. `send_stalls`: times
-    a socket's send buffer was full. `gc_pause_ms_max`: the longest pause of the garbage collector.
-    `clock_error_ms`: bound of the clock offset between workers of several hosts. `lags`: of each worker, `send_lag`
-    and `loop_lag` of the measure phase.
+    `workers_away`: silent for seconds, at most `away_s_max`, and back. `cpu_percent_max`: of one core, the busiest
+    worker's busiest second. `send_lag`: from a message's due time to its bytes leaving. `send_stalls`: times a socket's
+    send buffer was full. `gc_pause_ms_max`: the longest pause of the garbage collector. `clock_error_ms`: bound of the
+    clock offset between workers of several hosts. `lags`: of each worker, `send_lag` and `loop_lag` of the measure
+    phase.
     """
 
     workers: int | None = None
@@ -91,7 +91,7 @@ class GeneratorHealth:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One process that made load.
+    """One process that generated load.
 
     `host`: numbered in the run; workers of one share a clock. `users`: the most at a time. `most_open`: the most
     connections that were open at the end of a second. `cpu_percent_max`: its busiest second, of one core.
@@ -120,14 +120,13 @@ class PhaseSpan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
-    """What bears on the exit code and is in no figure of the run.
+    """What affects the exit code but is in no figure of the run.
 
-    `stopped_by`: the signal that stopped a headless run before its time, and when (`SIGTERM after 3 s`).
-    `misused`: what was wrong with the settings, found when the run had begun.
-    `failures`: Locust's failed requests of all classes, `NAME count` each, the most first; `failed`: how many in all.
-    `exceptions`: what tasks of the locustfile raised. `exit_code_on_error`: Locust's option.
-    `unwritten`: which part of the report could not be written, and why. `set_code`: the process's exit code where the
-    locustfile has set another one than ours.
+    `stopped_by`: the signal that stopped a headless run before its time, and when (`SIGTERM after 3 s`). `misused`: a
+    fault of the settings that was found when the run had begun. `failures`: Locust's failed requests of all classes,
+    `NAME count` each, the most frequent first; `failed`: their total. `exceptions`: what tasks of the locustfile
+    raised. `exit_code_on_error`: Locust's option. `unwritten`: which part of the report could not be written, and why.
+    `set_code`: the process's exit code if the locustfile has set another one than ours.
     """
 
     stopped_by: str | None = None
@@ -144,8 +143,7 @@ class Outside:
 class PairFacts:
     """What members of one population have received from another, or from their own.
 
-    Names, and the messages that they were to get and got. `expected` None: before the end.
-    `delivery`: how long those took.
+    Names, and the expected and received messages. `expected` None: before the end. `delivery`: how long those took.
     """
 
     sender: str
@@ -159,15 +157,14 @@ class PairFacts:
 class RunFacts:
     """A run, finished or not. `target` and `settings` are free of secrets: config made them so.
 
-    `offered`: messages due in the measure phase. `totals`: the ledger's, settled. `measure_s`: length of the
-    measure phase, the divisor of every rate. `snapshot`: histograms and failures of the whole run.
-    `timeline`: the last hour by seconds, what is older by longer intervals.
-    `latencies`: those of messages that the run can have, the most telling first; empty where nobody plays a scenario.
-    `closed_loop`: `--wps-rate max`. `has_messages`: the scenario sends some. `tls_verified`: None where there is no
-    TLS. `workers`: each process that made load; None: not known. `capacity`: what a search found, with its steps;
-    `best_slo`: the SLOs of the highest step that held. `stages`: the steps of `--wps-stages`. `user_phases`:
-    where the number of users changed, the numbers that were held and the ramps between them. `trouble`: why the run was
-    broken off. `populations`: each of several; empty where there is one.
+    `offered`: messages due in the measure phase. `totals`: the ledger's, settled. `measure_s`: length of the measure
+    phase, the divisor of every rate. `snapshot`: histograms and failures of the whole run. `timeline`: the last hour by
+    seconds, what is older by longer intervals. `latencies`: those of messages that the run can have, the most
+    informative first; empty if nobody plays a scenario. `closed_loop`: `--wps-rate max`. `has_messages`: the scenario
+    sends some. `tls_verified`: None where there is no TLS. `workers`: each process that generated load; None: unknown.
+    `capacity`: the result of a search, with its steps; `best_slo`: the SLOs of the highest step that passed. `stages`:
+    the steps of `--wps-stages`. `user_phases`: if the number of users changed, the numbers that were held and the ramps
+    between them. `trouble`: why the run was broken off. `populations`: each of several; empty if there is one.
     """
 
     run_id: str
@@ -208,17 +205,17 @@ class RunFacts:
     refused_users: str | None = None
     """Why users that were requested while it was on were not started, the last time."""
     reset_s: float | None = None
-    """When the statistics were reset for the last time, seconds since the start."""
+    """When the statistics were last reset, in seconds since the start."""
     populations: Mapping[str, RunFacts] = field(default_factory=dict)
-    """Of a mix: the same of each, by name; what is the run's own stands in them as well."""
+    """For a mix: the same facts of each population, by name, including the run's own."""
     pairs: Sequence[PairFacts] = ()
     publishers: int | None = None
     groups: int | None = None
-    """Of a population of a mix: how many publish, and how many groups they fill."""
+    """For a population of a mix: how many publish, and how many groups they fill."""
 
     @property
     def histograms(self) -> dict[str, Histogram]:
-        """The run's, and its populations' as `POPULATION.METRIC`."""
+        """The run's histograms, and its populations' as `POPULATION.METRIC`."""
         return {
             **self.snapshot.histograms,
             **{

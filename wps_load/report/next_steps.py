@@ -16,22 +16,22 @@ from wps_load.workload.scenarios import SCENARIOS
 
 
 class NextStep(NamedTuple):
-    """`why`: what it tells, in a few words."""
+    """`why`: the reason, in a few words."""
 
     command: str
     why: str
 
 
 _OWN_LIMITS = frozenset({"rate_missed", "send_lag", "loop_lag", "client_bound", "local_limit", "worker_lost"})
-"""Doubts that are about the machine that makes the load."""
+"""Doubts about the generator's machine."""
 _TOO_SHORT = frozenset({"interrupted", "stopped_early", "few_samples", "not_measured", "nothing_cut", "no_messages"})
 _SEARCH_WIDTH = 20
-"""A search for what is held begins at this fraction of what was not."""
+"""A search for the highest load begins at this fraction of the load that failed."""
 _SEARCH_TIME_S = 600
 
 
 def next_steps(summary: Summary, folder: str | None) -> list[NextStep]:
-    """`folder`: the run's; None where there are no files."""
+    """`folder`: the run's; None if there are no files."""
     previous = summary.get("previous")
     before = None
     if previous is not None and folder is not None:
@@ -83,7 +83,7 @@ def _after_search(summary: Summary, found: Capacity, folder: str | None) -> list
         if tried is None or tried < 2:
             return [NextStep(_doctor(summary), "the path to the target, step by step")]
         wanted = {"wps-capacity": f"{variable}:{max(1, int(tried / _SEARCH_WIDTH))}..{int(tried)}"}
-        return [NextStep(again(summary, wanted), "nothing held: the same search lower down")]
+        return [NextStep(again(summary, wanted), "nothing held: the same search with a lower range")]
     steps = [] if folder is None else [NextStep(f"wps-load report {folder} --growth 2,5,10", "units for more load")]
     if found["bound_by"] == "generator":
         steps.insert(0, NextStep("wps-load doctor --machine", "what this machine can hold"))
@@ -97,7 +97,7 @@ def _after_failure(summary: Summary) -> list[NextStep]:
     unmet = [parse(slo["expression"])[0] for slo in summary["slo"] if slo["verdict"] == "fail"]
     steps = []
     connects = summary["connections"]["failed"] or summary["connections"]["dropped"]
-    if not unmet and not connects:  # of what was to come, such as a population that begins later, nothing came
+    if not unmet and not connects:  # what was to come, such as a population that begins later, never came
         return _lasting(summary, 3, "for longer, so that each SLO has data")
     if connects or any(slo.subject.startswith("connect") for slo in unmet):
         steps.append(NextStep(_doctor(summary), "the path to the target, step by step"))
@@ -108,7 +108,7 @@ def _after_failure(summary: Summary) -> list[NextStep]:
 
 
 def _doctor(summary: Summary) -> str:
-    """Of a mix it walks each way."""
+    """The doctor command; for a mix it checks each way."""
     settings = summary["run"]["settings"]
     mix, ready = settings.get("wps-mix"), ready_mix(settings)
     named = [ready] if ready is not None else ["--wps-mix", str(mix)] if mix else []
@@ -116,7 +116,7 @@ def _doctor(summary: Summary) -> str:
 
 
 def _search(summary: Summary) -> str | None:
-    """The same run as a search for the rate that it holds."""
+    """The same run as a search for the rate that it can sustain."""
     run, offered = summary["run"], summary["rates"]["offered_per_s"]
     scenario = SCENARIOS.get(run["scenario"])
     if scenario is None or not scenario.publishes or summary.get("stages") or not offered or offered < 2:
@@ -142,7 +142,7 @@ def _to_be_surer(summary: Summary) -> list[NextStep]:
 
 
 def _time_gives_samples(summary: Summary) -> bool:
-    """Whether a percentile that is named stands on too few messages: of connects, a longer run has no more."""
+    """Whether a named percentile has too few messages: for connects, a longer run has no more."""
     named = {(slo.subject, str(slo.aggregate).replace(".", "_")) for slo in slos_of(summary) if slo.kind == "time"}
     named |= {(headline(summary), "p50"), (headline(summary), "p99")}
     scenario = SCENARIOS.get(summary["run"]["scenario"])

@@ -1,4 +1,4 @@
-"""What the process's exit code will be, and everything that makes it not zero, in sentences."""
+"""The process's exit code, and every reason why it is not zero, in sentences."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _SHOWN = 5
 
 
 def _failures(outside: Outside) -> str:
-    """Locust's own rule. It counts the requests of every class, an HttpUser's too."""
+    """Locust's own rule. It counts the requests of every class, including an HttpUser's."""
     parts = []
     if outside.failed:
         shown = ", ".join(outside.failures[:_SHOWN]) + (", ..." if len(outside.failures) > _SHOWN else "")

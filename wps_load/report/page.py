@@ -1,4 +1,4 @@
-"""What the sections of report.html are made of: the summary document, and what is drawn beside it."""
+"""The input of the sections of report.html: the summary document, and the histograms."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from wps_load.report.extras import NONE, Extras
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """`histograms` None: they are not known, and nothing is drawn of them.
+    """`histograms` None: they are unknown, and nothing is drawn of them.
 
-    `prefix`: of its charts' names, where there are several of a kind.
+    `prefix`: of its charts' names, if there are several of a kind.
     """
 
     summary: Summary
@@ -27,5 +27,5 @@ class Page:
     prefix: str = ""
 
     def chart(self, chart: Chart | Bars | None) -> Markup:
-        """The chart as HTML; nothing if there is not one."""
+        """The chart as HTML; empty if there is none."""
         return NOTHING if chart is None else drawn(replace(chart, name=f"{self.prefix}{chart.name}"))

@@ -1,4 +1,4 @@
-"""One population's share of a run as a summary of its own, so that whatever shows a run shows a population, too."""
+"""One population's part of a run as a summary of its own, so that everything that shows a run can show a population."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wps_load.report.timeline import COLUMNS
 
 
 def part_of(summary: Summary, row: PopulationRow) -> Summary:
-    """The run as far as it is the population's: its counts, metrics, failures and SLOs; doubts are the run's."""
+    """The population's part of the run: its counts, metrics, failures and SLOs; doubts belong to the run."""
     slos: list[SloRow] = [
         {**slo, "expression": slo["expression"].removeprefix(f"{row['name']}.")} for slo in row["slo"]
     ]
@@ -41,7 +41,7 @@ def part_of(summary: Summary, row: PopulationRow) -> Summary:
 
 
 def _timeline(row: PopulationRow) -> list[TimelineRow]:
-    """The population's intervals as rows, without a value where only the run's is known; none if none are known."""
+    """The population's intervals as rows, without values that are known only for the run; none if none are known."""
     course, metric = row.get("course"), row["main_metric"]
     if course is None:
         return []
@@ -59,6 +59,6 @@ def _timeline(row: PopulationRow) -> list[TimelineRow]:
 
 
 def histograms_of(histograms: Mapping[str, Histogram], population: str) -> dict[str, Histogram]:
-    """Those of a population, which are called `POPULATION.METRIC` beside the run's own."""
+    """The histograms of a population, which are called `POPULATION.METRIC` beside the run's own."""
     start = f"{population}."
     return {name.removeprefix(start): found for name, found in histograms.items() if name.startswith(start)}

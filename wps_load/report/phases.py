@@ -1,4 +1,4 @@
-"""The phases of a run in the summary document, and what is said of those in which the number of users was another."""
+"""The phases of a run in the summary document, and the sentences about a changed number of users."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from wps_load.report.tables import Cell, Table, millis, number, seconds, table
 from wps_load.report.user_phases import UserPhase
 
 MOST_SAID = 4
-"""So many phases are told in a sentence; the table has all."""
+"""The most phases in a sentence; the table has all."""
 _LOAD: Final = ("connections", "offered_per_s", "delivered_per_s", "lost")
 
 
 def phase_rows(facts: RunFacts, metric: str) -> list[PhaseRow]:
-    """In the order of their beginnings. `metric`: the latency that the run is about."""
+    """In the order of their beginnings. `metric`: the run's main latency."""
     rows: list[PhaseRow] = [
         {"name": phase.name, "started_s": phase.started_s, "duration_s": phase.duration_s} for phase in facts.phases
     ]
@@ -69,12 +69,12 @@ def _whole_row(phase: UserPhase, metric: str) -> PhaseRow:
 
 
 def user_phases(summary: Summary) -> Sequence[PhaseRow]:
-    """Those of numbers of users; none where there was one number only."""
+    """The phases by numbers of users; none if there was only one number."""
     return [phase for phase in summary["phases"] if "users" in phase]
 
 
 def users_sentence(summary: Summary) -> str:
-    """What was offered with which number of users; empty where there was one number only."""
+    """What was offered with which number of users; empty if there was only one number."""
     found = user_phases(summary)
     if not found:
         return ""
@@ -83,7 +83,7 @@ def users_sentence(summary: Summary) -> str:
     more = len(held) - MOST_SAID
     parts = [_told(phase) for phase in (held[:MOST_SAID] or found[:1])]
     parts += [f"and {more} more numbers"] if more > 0 else []
-    parts += [f"{counted(ramps, 'ramp')} between or beside them"] if held and ramps else []
+    parts += [f"{counted(ramps, 'ramp')} in between"] if held and ramps else []
     return f"The number of users changed: {'; '.join(parts)}."
 
 

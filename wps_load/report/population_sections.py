@@ -1,4 +1,4 @@
-"""What report.html shows of the populations of a run: all beside each other, and each by itself."""
+"""The populations of a run in report.html: all beside each other, and each by itself."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def overview(page: Page) -> Markup:
     said = "A delivery belongs to the receiver’s population, a publication to the publisher’s; the sums are the run’s."
     outside = [each["name"] for each in populations(summary) if is_outside_accounts(summary, each)]
     if outside:
-        said += f" Not so of {', '.join(outside)}: nothing was measured there, so that its messages are traffic only."
+        said += f" Not in the sums: {', '.join(outside)}, where nothing was measured."
     heard = matrix_table(summary)
     more = [] if heard is None else [Markup("<h3>Who heard whom</h3>"), shortened(table, heard)]
     rows, points = populations(summary), _points(summary)
@@ -39,7 +39,7 @@ def overview(page: Page) -> Markup:
 
 @dataclass(slots=True)
 class PageRoom:
-    """How much of the page is taken, in characters: one with very many populations is to stay below 500 KB."""
+    """How many characters of the page are used: one with very many populations must stay below 500 KB."""
 
     taken: int = 0
     left_out: list[str] = field(default_factory=list)
@@ -55,7 +55,7 @@ class PageRoom:
 
 
 def each_population(page: Page, room: PageRoom) -> Iterator[Callable[[Page], Markup]]:
-    """What makes a section for each: what its SLOs demand, its latencies, messages, connections and failures."""
+    """Yields each population's section: SLOs, latencies, messages, connections and failures."""
     yield from (partial(_population, row, room) for row in populations(page.summary))
     yield partial(_left_out, room)
 
@@ -71,7 +71,7 @@ def _left_out(room: PageRoom, page: Page) -> Markup:
 
 
 def _population(row: PopulationRow, room: PageRoom, page: Page) -> Markup:
-    """In full while there is room, then its figures and SLOs, at last nothing: the table above has it."""
+    """Complete while there is room, then only its figures and SLOs, in the end nothing: the table above has it."""
     name = row["name"]
     if room.is_full:
         room.left_out.append(name)
@@ -82,7 +82,7 @@ def _population(row: PopulationRow, room: PageRoom, page: Page) -> Markup:
 
 
 def _points(summary: Summary) -> int:
-    """Of a line: with many populations fewer, so that the page stays small."""
+    """The points of a line: fewer with many populations, so that the page stays small."""
     return max(_FEWEST_POINTS, min(charts.MAX_POINTS, _ALL_POINTS // max(1, len(populations(summary)))))
 
 
@@ -115,6 +115,6 @@ def _first(page: Page) -> Iterator[Markup]:
 
 
 def filters(summary: Summary) -> list[str]:
-    """Whose figures the page can be narrowed to."""
+    """The populations to which the page can be narrowed."""
     found = [row["name"] for row in populations(summary)]
     return found[:MOST_ROWS] if len(found) > 1 else []

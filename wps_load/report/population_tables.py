@@ -15,20 +15,20 @@ _HEADER = (
 
 
 def populations(summary: Summary) -> list[PopulationRow]:
-    """Those of a mix, or of a locustfile's classes; empty: the run has one only."""
+    """The populations of a mix, or of a locustfile's classes; empty: the run has only one."""
     return summary.get("populations") or []
 
 
 def is_outside_accounts(summary: Summary, each: PopulationRow) -> bool:
-    """Whether it is of a class that sends without `measured=True` beside one that measures.
+    """Whether its class sends without `measured=True` beside one that measures.
 
-    What the run's messages count is measured, so that its own, which are traffic, are no part of them.
+    The run's message counts are measured ones, so its own messages, which are only traffic, are not part of them.
     """
     return each["messages"]["expected"] is None and summary["messages"]["expected"] is not None
 
 
 def populations_table(summary: Summary) -> Table:
-    """A row for each population: whom it had, what it sent and heard, and whether its demands were met."""
+    """A row for each population: its users, what it sent and heard, and whether its SLOs were met."""
     return table(_HEADER, [_population(each) for each in populations(summary)], numeric_from=2, numeric_to=11)
 
 
@@ -51,7 +51,7 @@ def _population(each: PopulationRow) -> list[str | Cell]:
 
 
 def matrix_table(summary: Summary) -> Table | None:
-    """From whom to whom: expected, delivered, lost, and how long it took; None where nobody heard anybody."""
+    """From whom to whom: expected, delivered, lost, and how long it took; None if nobody heard anybody."""
     found = summary.get("matrix")
     if not found:
         return None
@@ -72,7 +72,7 @@ def matrix_table(summary: Summary) -> Table | None:
 
 
 def population_lines(summary: Summary) -> Iterator[str]:
-    """A line for each population, those whose demands were not met first."""
+    """A line for each population, those whose SLOs were not met first."""
     found = populations(summary)
     width = max((len(each["name"]) for each in found), default=0) + 1
     for each in sorted(found, key=lambda each: all(slo["verdict"] == "pass" for slo in each["slo"])):
@@ -80,7 +80,7 @@ def population_lines(summary: Summary) -> Iterator[str]:
 
 
 def _parts(summary: Summary, each: PopulationRow) -> Iterator[str]:
-    """What there is to say of it: whom it had, what failed, what it sent and heard, and how long that took."""
+    """The facts about it: its users, failures, what it sent and heard, and how long that took."""
     messages, connections = each["messages"], each["connections"]
     if each["users"]:
         yield counted(number(each["users"]), "user")

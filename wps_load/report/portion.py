@@ -1,4 +1,4 @@
-"""What of an interval belongs to one population: for its own charts, beside the run's."""
+"""One population's part of an interval, for its own charts beside the run's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COUNTS = {"published": "published", "delivered": "delivered", "lost": "missing"
 
 
 class PortionView(TypedDict):
-    """What is kept of it, as JSON has it. `times`: [p50, p99] in ms by metric."""
+    """What is kept of a portion, as JSON. `times`: [p50, p99] in ms by metric."""
 
     users: int
     counts: dict[str, int]
@@ -26,19 +26,19 @@ class PortionView(TypedDict):
 
 @dataclass(slots=True)
 class Portion:
-    """`users`: its connections at the end. `counts`: its messages. `snapshot`: the times that it is about."""
+    """`users`: its connections at the end. `counts`: its messages. `snapshot`: its main times."""
 
     users: int
     counts: dict[str, int]
     snapshot: Snapshot = field(default_factory=Snapshot)
 
     def add(self, counts: Mapping[str, int]) -> None:
-        """Messages that came in it."""
+        """Adds counts of messages in it."""
         for name, count in counts.items():
             self.counts[name] = self.counts.get(name, 0) + count
 
     def absorb(self, later: Portion) -> None:
-        """Becomes both together; `later` is left as it is."""
+        """Merges `later` into this one; `later` is not changed."""
         self.users = later.users
         self.add(later.counts)
         self.snapshot.merge(later.snapshot)
@@ -59,7 +59,7 @@ class Portion:
 
 
 def course_of(rows: Sequence[Mapping[str, object]], population: str, metric: str) -> CourseColumns | None:
-    """A population over time, from the timeline's rows; None where they do not tell it."""
+    """A population over time, from the timeline's rows; None if they do not have it."""
     found = [(row["t_s"], view) for row in rows if (view := _view(row, population)) is not None]
     if not found:
         return None

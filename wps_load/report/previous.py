@@ -1,4 +1,4 @@
-"""How a run stands against the last good one with the same settings: `previous` of its summary."""
+"""The comparison of a run with the last good one with the same settings: `previous` of its summary."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def find_previous(runs: tuple[Entry, ...], summary: Summary, folder: str) -> Ent
 
 
 LARGEST_LOG_BYTES = 1 << 20
-"""A run's end does not wait longer: reading this log takes seconds. Of longer runs the timelines are compared."""
+"""The largest log that is read: a run's end must not take longer. Timelines of longer runs are compared instead."""
 
 
 def previous_of(folder: Path, summary: Summary) -> Previous | None:
-    """Of the run in `folder`, whose log is there; None: it is the first of its settings."""
+    """The comparison of the run in `folder`, whose log exists; None: it is the first with its settings."""
     try:
         base = find_previous(read_history(folder.parent).runs, summary, folder.name)
     except OSError:
@@ -58,7 +58,7 @@ def _both(base: Path, new: Path, summary: Summary) -> tuple[PastRun, PastRun]:
 
 
 def standing(base: Entry, summary: Summary, load: Callable[[], tuple[PastRun, PastRun]]) -> Previous:
-    """`load()` reads the earlier run and this one, which may raise."""
+    """The comparison. `load()` reads the earlier run and this one, which may raise."""
     found: Previous = {
         "folder": base.folder,
         "id": base.id,
@@ -77,7 +77,7 @@ def standing(base: Entry, summary: Summary, load: Callable[[], tuple[PastRun, Pa
             comparison = compare([earlier], [this])
         except WpsLoadError as error:
             found["sentence"] = f"Not compared with {where}: {str(error).rstrip('.')}."
-        except Exception as error:  # what only compares must not cost a run its report
+        except Exception as error:  # a failed comparison must not cost a run its report
             found["sentence"] = f"Not compared with {where}: {type(error).__name__}."
         else:
             found["verdict"] = verdict(comparison)
@@ -86,13 +86,13 @@ def standing(base: Entry, summary: Summary, load: Callable[[], tuple[PastRun, Pa
 
 
 def _elsewhere(base: Entry, summary: Summary) -> str:
-    """Where another target of the same kind was tested."""
+    """Whether another target of the same kind was tested, and which."""
     same = base.target == summary["run"]["target"] or (base.on_emulator and tables.on_emulator(summary))
     return "" if same else f" (of {base.target})"
 
 
 def verdict(comparison: Comparison) -> Standing:
-    """The comparison in a word: `same` only where a slowdown would have been seen."""
+    """The comparison in a word: `same` only if a slowdown would have been seen."""
     if comparison.regressed:
         return "worse"
     if not comparison.would_have_seen:
@@ -104,7 +104,7 @@ _HEADS = {
     "worse": "Worse than",
     "better": "Better than",
     "same": "No worse than",
-    "unclear": "Too short or too noisy to say how it stands against",
+    "unclear": "Too short or too noisy to compare with",
 }
 
 
@@ -113,7 +113,7 @@ def _head(comparison: Comparison) -> str:
 
 
 def _figures(comparison: Comparison) -> str:
-    """Those that changed, the worst first; else how small a slowdown would have been seen; else the latency."""
+    """The figures that changed, the worst first; else the smallest slowdown that would have been seen, or a latency."""
     told = [each for each in comparison.differences if each.verdict == "worse"]
     told += [each for each in comparison.differences if each.verdict == "better"]
     if told:
@@ -126,7 +126,7 @@ def _figures(comparison: Comparison) -> str:
 
 def _change(each: Difference) -> str:
     if each.base is None or each.new is None:
-        return f"{each.name} is not known of both"
+        return f"{each.name} is not known for both"
     if each.unit == "share":
         return f"{each.name} {each.base:.3%} → {each.new:.3%}"
     if each.unit == "ms":

@@ -1,13 +1,13 @@
 """The difference between two sides of runs, with the variance between runs estimated from the runs themselves.
 
-Two runs of the same test differ by more than the noise inside each: another neighbour on the host, another route,
-another placement of threads. The model is the usual one of a meta-analysis: run i of a side has the logarithm y_i of
-its figure, known to a standard deviation s_i from inside the run, and y_i ~ Normal(side, s_i^2 + tau^2). `tau`, the
-variation between runs, is the same on both sides. Two or three runs say little about it, so an estimate of tau by
-itself is either far too small or far too large; here every tau is weighed by how well it explains the runs and by
-a half-Cauchy prior (Gelman, 2006), and the interval is that of the mixture, as in bayesmeta (Roever, 2020).
+Two runs of the same test differ by more than the noise inside each: neighbours on the host, routes and the placement of
+threads change. The model is the usual one of a meta-analysis: run i of a side has the logarithm y_i of its figure,
+known to a standard deviation s_i from inside the run, and y_i ~ Normal(side, s_i^2 + tau^2). `tau`, the variation
+between runs, is the same on both sides. Two or three runs say little about it, so an estimate of tau by itself is
+either far too small or far too large; here every tau is weighed by how well it explains the runs and by a half-Cauchy
+prior (Gelman, 2006), and the interval is that of the mixture, as in bayesmeta (Roever, 2020).
 
-With one run on each side nothing tells tau. It is taken for 0 then, and `compare` says so.
+With one run on each side tau is unknown. It is then assumed to be 0, and `compare` says so.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ from wps_load.report.significance import Floats
 
 TYPICAL_VARIATION = 0.005
 """The prior's median of tau, 0.5 %; its tail is heavy, so that runs which differ by more are believed. Chosen by
-simulation (tests/report/test_report_random_effects.py): with 0.01 two runs a side find less than one does, and
-without a heavy tail tests that vary by 10 % between runs raise false alarms."""
+simulation (tests/report/test_report_random_effects.py): with 0.01 two runs on each side find less than one does, and
+without a heavy tail, tests that vary by 10 % between runs raise false alarms.
+"""
 GRID = 64
 BISECTIONS = 40
 
 
 class Estimate(NamedTuple):
-    """The logarithm of one run's figure, and the standard deviation that the run itself gives it."""
+    """The logarithm of one run's figure, and its standard deviation from inside the run."""
 
     log: float
     sd: float
@@ -77,7 +78,7 @@ def _side(runs: Sequence[Estimate], taus: Floats) -> tuple[Floats, Floats, Float
 
 
 def _quantile(weights: Floats, centres: Floats, widths: Floats, share: float) -> float:
-    """Of a mixture of normal distributions, by bisection."""
+    """A quantile of a mixture of normal distributions, by bisection."""
     reach = 2 * abs(NormalDist().inv_cdf(min(share, 1 - share) / 2))
     low, high = float((centres - reach * widths).min()), float((centres + reach * widths).max())
     terms = list(zip((weights / 2).tolist(), centres.tolist(), (widths * math.sqrt(2)).tolist(), strict=True))

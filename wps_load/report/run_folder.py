@@ -1,6 +1,6 @@
-"""A run's folder, read back: enough to render it again and to compare it.
+"""Reads a run's folder: enough to render it again and to compare it.
 
-Whatever is wrong with a folder is said in one sentence; nothing is guessed.
+Every fault of a folder is reported in one sentence; nothing is guessed.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class MetricInterval:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """A run as its files tell it. `name`: the folder's. `log`: the intervals of each metric, ascending."""
+    """A run from its files. `name`: the folder's. `log`: the intervals of each metric, ascending."""
 
     name: str
     summary: Summary
@@ -42,7 +42,7 @@ class PastRun:
 
     @property
     def histograms(self) -> dict[str, Histogram]:
-        """Each metric's whole run."""
+        """Each metric over the whole run."""
         return {name: merged(seconds) for name, seconds in self.log.items()}
 
     def count(self, metric: str) -> int:
@@ -52,7 +52,7 @@ class PastRun:
     def seconds(self, metric: str) -> list[MetricInterval]:
         """The intervals from the first with a value to the last, with empty ones where the log has none.
 
-        All of one length: that of the longest, as a long run's log has short ones at its beginning.
+        All have the same length: that of the longest, because a long run's log has short ones at its beginning.
         """
         found: list[MetricInterval] = []
         for second in _even(self.log.get(metric, ())):
@@ -72,7 +72,7 @@ def merged(seconds: Iterable[MetricInterval]) -> Histogram:
 
 
 def _even(seconds: Sequence[MetricInterval]) -> Sequence[MetricInterval]:
-    """Short intervals merged to the length of the longest, where there are both."""
+    """Merges short intervals to the length of the longest, if there are both."""
     longest = max((second.length_s for second in seconds), default=0.0)
     if not longest or 2 * min(second.length_s for second in seconds) > longest:
         return seconds
@@ -141,11 +141,11 @@ _SINCE_2 = {
     "messages": ("missed", "misdelivered", "corrupted"),
     "generator": ("clock_error_ms",),
 }
-"""What the first version of the schema did not have."""
+"""Fields that the first version of the schema did not have."""
 
 
 def _upgraded(document: dict[str, object]) -> dict[str, object]:
-    """A summary of the first version as one of the present: what it did not know is unknown, None."""
+    """A summary of the first version as one of the present version: fields that it did not have are unknown, None."""
     if document["schema"] != "wps-load.summary/1":
         return document
     found = {**document, "schema": SCHEMA}

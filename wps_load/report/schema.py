@@ -1,7 +1,7 @@
 """The JSON Schema of summary.json, made from the types in `document`, and the check of documents that are read.
 
-`make schema` writes summary.schema.json. It is closed: what we write has no other names. Who reads a document checks
-the names of the types; others belong to a later version and are left alone.
+`make schema` writes summary.schema.json. It is closed: what we write has no other names. A reader checks only the names
+of the types; other names belong to a later version and are ignored.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from wps_load.report.document_course import TimelineRow
 SCHEMA_PATH = Path(__file__).with_name("summary.schema.json")
 
 _OPEN = {TimelineRow.__name__: {"type": ["number", "string", "null"]}}
-"""Objects that may have other names too, and what these hold."""
+"""Objects that may have other names too, and the type of their values."""
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of the document, of the types above. Objects are closed: what we write has no other names."""
+    """The JSON Schema of the document. Objects are closed: what we write has no other names."""
     (root,), parts = msgspec.json.schema_components([Summary], ref_template="#/$defs/{name}")
     parts = dict(parts)
     whole = parts.pop(Summary.__name__)
@@ -44,7 +44,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    """summary.schema.json, as it is to stand in the repository."""
+    """summary.schema.json, as it must be in the repository."""
     return json.dumps(json_schema(), indent=2) + "\n"
 
 
@@ -52,7 +52,7 @@ _FAULT = re.compile(r"(?P<what>.*?)(?: - at `(?:key in )?\$(?P<at>[^`]*)`)?", re
 
 
 def first_fault(document: object) -> str | None:
-    """Where and how a document breaks its types, such as `messages.lost: expected ...`; None: it does not."""
+    """The first place where a document breaks its types, such as `messages.lost: expected ...`; None: there is none."""
     whole = _fault(document, Summary)
     if whole is None or not isinstance(document, dict):
         return whole and ": ".join(whole)

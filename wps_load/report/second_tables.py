@@ -1,4 +1,4 @@
-"""Tables of a report whose rows are seconds or workers: the worst of them, and who made the load."""
+"""Tables of a report whose rows are seconds or workers: the worst seconds, and the load generators."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from wps_load.report.evidence import headline
 from wps_load.report.tables import Cell, Table, millis, number, table
 
 SLOWEST, ODDEST = 5, 3
-"""So many of the slowest seconds, and of those that lost or failed the most."""
+"""The number of slowest seconds, and of those with the most losses or failures."""
 
 
 def clock_time(summary: Summary, t_s: float) -> str:
-    """The time of day, UTC, so many seconds after the run's start."""
+    """The time of day, UTC, this many seconds after the run's start."""
     started = datetime.fromisoformat(summary["run"]["started_at"]).astimezone(UTC)
     return f"{started + timedelta(seconds=t_s):%H:%M:%S}"
 
@@ -62,7 +62,7 @@ def _bad(row: Row) -> float:
 
 
 def workers_table(summary: Summary) -> Table | None:
-    """Each process that made load; None where that is not known."""
+    """Each process that generated load; None if unknown."""
     found = summary.get("workers")
     if not found:
         return None

@@ -1,4 +1,4 @@
-"""The sections of report.html, in the order in which a reader asks: HTML fragments made from the summary document.
+"""The sections of report.html, in the order of a reader's questions: HTML fragments made from the summary document.
 
 Each chart is followed by its figures as a table, which scripts fold away.
 """
@@ -31,7 +31,7 @@ _TIMELINE_ROWS = 120
 
 
 def sections(page: Page) -> Iterator[Markup]:
-    """All sections that have something to show, made one by one. Of a search or of stages, their own come first."""
+    """All sections with content, made one by one. For a search or stages, their own sections come first."""
     in_steps = explored(page.summary) is not None
     room = PageRoom()
     order = (
@@ -63,7 +63,7 @@ def sections(page: Page) -> Iterator[Markup]:
 
 
 def users(page: Page) -> Markup:
-    """The numbers of users, where there were several."""
+    """The numbers of users, if there were several."""
     summary = page.summary
     if not phases.user_phases(summary):
         return NOTHING
@@ -214,4 +214,4 @@ def _time_table(summary: Summary, columns: Mapping[str, str]) -> Table:
 
 
 _OF_RUN = frozenset((slos, latency, worst, distribution, messages, connections, anatomy, failures))
-"""What a reader of one population does not want to see."""
+"""Sections that a reader of one population does not need."""

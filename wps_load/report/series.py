@@ -16,8 +16,10 @@ from wps_load.report.significance import Floats
 Ints = NDArray[np.int64]
 
 _BIN_WIDTH = float(np.log(1.01))
-"""Bins of one percent, for the resamples only: well below the smallest difference that is judged, and quick. The
-figures themselves are exact."""
+"""Bins of one percent, for the resamples only: well below the smallest difference that is judged, and quick.
+
+The figures themselves are exact.
+"""
 _NONE: Ints = np.zeros(0, np.int64)
 
 
@@ -44,8 +46,8 @@ class Side:
 def counted_seconds(metric: str, base: Sequence[PastRun], new: Sequence[PastRun]) -> tuple[Side, Side, Floats]:
     """The counts of one metric on both sides, and the bins' values in ms, ascending.
 
-    Seconds without a value are rows of zeros, as a stall must be resampled like anything else; before the
-    first value and after the last there are none.
+    Seconds without a value are rows of zeros, because a stall must be resampled like anything else; before the first
+    value and after the last there are none.
     """
     binned = [[_binned(run, metric) for run in side if run.log.get(metric)] for side in (base, new)]
     used = np.unique(np.concatenate([keys for side in binned for _, keys, _, _ in side] or [_NONE]))
@@ -75,7 +77,7 @@ def _matrix(seconds: int, columns: Ints, rows: Ints, counts: Ints, width: int) -
 
 
 def _levels(counts: Floats, logs: Floats) -> Floats:
-    """The mean logarithm of each second's values; of a second without any, the mean of the others."""
+    """The mean logarithm of each second's values; for a second without values, the mean of the others."""
     sums = counts.sum(axis=1)
     filled = sums > 0
     levels = np.full(len(counts), 0.0)
@@ -85,13 +87,13 @@ def _levels(counts: Floats, logs: Floats) -> Floats:
 
 
 def rates_of(column: str, side: Sequence[PastRun]) -> list[Floats]:
-    """For each run with any, the rates per second of a count in the timeline, in the measure phase."""
+    """For each run with data, the rates per second of a count in the timeline, in the measure phase."""
     rows = [[(row, row.get("interval_s") or 1.0) for row in _measured(run)] for run in side]
     return _filled([[value / span for row, span in run if (value := row.get(column)) is not None] for run in rows])
 
 
 def columns_of(column: str, side: Sequence[PastRun]) -> list[Floats]:
-    """For each run with any, the values of a column of the timeline; a connect's are from all phases."""
+    """For each run with data, the values of a column of the timeline; a connect's are from all phases."""
     rows = [_rows(run) if column.startswith("connect") else _measured(run) for run in side]
     return _filled([[value for row in run if (value := row.get(column)) is not None] for run in rows])
 

@@ -2,10 +2,10 @@
 
 Pure arrays in, numbers out; everything random is seeded.
 
-Why blocks: the seconds of a run are not independent (a slow second follows a slow one), and a bootstrap that
-draws single seconds believes its means to be better known than they are. Drawing runs of neighbouring seconds
-keeps the dependence inside a block: the circular block bootstrap (Politis and Romano, 1992). In a run of a
-minute blocks are short, so part of the dependence is still cut; `widening` puts it back.
+Why blocks: the seconds of a run are not independent (a slow second follows a slow one), and a bootstrap that draws
+single seconds underestimates the error of its means. Drawing runs of neighbouring seconds keeps the dependence inside a
+block: the circular block bootstrap (Politis and Romano, 1992). In a run of a minute blocks are short, so part of the
+dependence is still cut; `widening` puts it back.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ DRIFT_MIN_SECONDS = 24
 DRIFT_RELATIVE = 0.10
 DRIFT_ABSOLUTE_MS = 0.1
 DRIFT_Z = 3.29
-"""Two-sided 0.1 %: the test is repeated on every run, and a false alarm there costs the reader's trust."""
+"""Two-sided 0.1 %: the test is repeated on every run, and false alarms there cost the reader's trust."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Drift:
 
 
 def drift(values: Sequence[float]) -> Drift | None:
-    """Whether a series of per-second medians (ms) ends at another level than it began: None when it does not.
+    """Whether a series of per-second medians (ms) ends at another level than it began: None if it does not.
 
     All three must hold: the medians of the first and the last third differ by more than 10 %, and by more
     than 0.1 ms, and the Mann-Whitney U test tells the thirds apart at 0.1 %. Fewer than 24 seconds: None.
@@ -51,7 +51,7 @@ def drift(values: Sequence[float]) -> Drift | None:
         return None
     third = len(values) // 3
     first, last = np.asarray(values[:third], np.float64), np.asarray(values[-third:], np.float64)
-    # not numpy's median, whose first call imports modules for 100 ms, in which a run that goes on would stand still
+    # not numpy's median, whose first call imports modules for 100 ms, in which a run in progress would stop
     a, b = median(values[:third]), median(values[-third:])
     floor = max(DRIFT_ABSOLUTE_MS, DRIFT_RELATIVE * min(a, b))
     if abs(a - b) <= floor or abs(mann_whitney_z(first, last)) < DRIFT_Z:
@@ -132,8 +132,8 @@ def block_weights(n: int, block: int, draws: int, rng: np.random.Generator) -> F
 def product(a: Floats, b: Floats) -> Floats:
     """The matrix product, in pieces of about 2^18 multiplications.
 
-    OpenBLAS shares out larger ones among threads, which then spin and wait for more: that costs as much CPU as all
-    the rest of a comparison.
+    OpenBLAS distributes larger ones among threads, which then spin and wait for more: that costs as much CPU as the
+    rest of a comparison.
     """
     rows = max(1, _SINGLE_THREADED // (b.size or 1))
     found = np.empty((len(a), b.shape[1]))
@@ -145,7 +145,7 @@ def product(a: Floats, b: Floats) -> Floats:
 def percentiles_of_counts(counts: Floats, values: Floats, shares: Sequence[float]) -> Floats:
     """The value at or below which each share of a row of counts lies: [rows, shares].
 
-    `counts[rows, bins]` stand over ascending bin values.
+    `counts[rows, bins]` belong to ascending bin values.
     """
     cumulative = np.cumsum(counts, axis=1)
     found = np.empty((len(counts), len(shares)))
@@ -177,8 +177,10 @@ def wilson(hits: float, n: float, z: float = Z_99) -> tuple[float, float]:
 
 
 def overdispersion(sides: Sequence[Sequence[tuple[int, int]]]) -> float:
-    """How much more the shares `hits / of` of the runs differ from their side's than binomial chance has them do:
-    Pearson's statistic over its degrees of freedom, at least 1. With one run a side it is unknown: 1."""
+    """How much more the runs' shares `hits / of` differ from their side's than binomial chance explains.
+
+    Pearson's statistic over its degrees of freedom, at least 1. With one run on each side it is unknown: 1.
+    """
     statistic, freedom = 0.0, 0
     for side in sides:
         runs = [(hits, of) for hits, of in side if of]

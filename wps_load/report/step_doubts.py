@@ -9,7 +9,7 @@ from wps_load.report.evidence import SAMPLES_BEYOND, Doubt, Evidence
 from wps_load.report.model import RunFacts
 
 GENERATOR_TOO = "and the generator was at its limit, too: "
-"""How the reason begins that a failed step of the service's names beside its own."""
+"""The beginning of the generator's part in the reason for a step that the service failed."""
 
 
 def client_bound(seen: Evidence) -> Doubt | None:
@@ -29,29 +29,30 @@ def client_bound(seen: Evidence) -> Doubt | None:
 
 
 def _both(capacity: Capacity) -> Doubt | None:
-    """The service had its limit, and in the same step the generator had its own."""
+    """The service had reached its limit, and in the same step the generator had reached its own."""
     reason = both_at(capacity["steps"], capacity["high"])
     if reason is None:
         return None
     return Doubt(
         "client_bound",
         "warning",
-        f"At {capacity['high']:,} the service got rid of load, {reason}. It may hold more for a generator that has "
-        "room.",
+        f"At {capacity['high']:,} the service shed load, {reason}. It may hold more for a generator that has room.",
         "Add workers (--processes -1) or machines (--master, --worker), and search again.",
     )
 
 
 def both_at(steps: Sequence[StepRow], load: float | None) -> str | None:
-    """What shows that at this load, which the service did not hold, the generator was at its limit in each try; None:
-    there was a try in which it had room, and the service failed all the same."""
+    """Evidence that the generator was at its limit at this load, which the service failed, in each try.
+
+    None: there was a try in which it had room, and the service failed all the same.
+    """
     tries = [step["reasons"] for step in steps if step["load"] == load and step["outcome"] == "failed"]
     found = [next((reason for reason in reasons if reason.startswith(GENERATOR_TOO)), None) for reasons in tries]
     return found[-1] if found and all(found) else None
 
 
 def judged_steps(facts: RunFacts) -> list[StepRow] | None:
-    """The steps that a run's figures rest on: all stages; of a search, both ends of its bracket."""
+    """The steps on which a run's figures are based: all stages; for a search, both ends of its bracket."""
     capacity = facts.capacity
     stages = facts.stages
     if capacity is not None:

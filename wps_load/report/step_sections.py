@@ -21,7 +21,7 @@ from wps_load.report.unit_tables import (
 )
 
 CHARTED_STEPS = 40
-"""So many stages get a chart of their own; a page with more is slow to draw, and nobody looks at them all."""
+"""The most stages with a chart of their own; a page with more is slow to draw, and nobody looks at them all."""
 _BOUNDS = {
     "service": "The service was the limit.",
     "range": "The range ended before the service's limit, or no load in it was held.",
@@ -31,7 +31,7 @@ _BOUNDS = {
 
 
 def figures(summary: Summary) -> list[tuple[str, str, str]]:
-    """The numbers that a reader of a search or of stages looks for first: (name, value, unit)."""
+    """The main numbers of a search or of stages: (name, value, unit)."""
     if not step_texts.steps(summary):
         return []
     unit, knee = step_texts.UNITS[step_texts.variable(summary)], step_texts.knee_load(summary)
@@ -97,7 +97,7 @@ def stages(page: Page) -> Markup:
         for i, step in enumerate(found[:CHARTED_STEPS], 1)
     )
     left_out = len(found) - CHARTED_STEPS
-    more = note(f"{left_out} more steps stand in the table only.") if left_out > 0 else NOTHING
+    more = note(f"{left_out} more steps are in the table only.") if left_out > 0 else NOTHING
     return together + section("Each step", "", Markup('<div class="steps">{}</div>').format(each), more)
 
 

@@ -22,13 +22,13 @@ def variable(summary: Summary) -> str:
 
 
 def steps(summary: Summary) -> Sequence[StepRow]:
-    """In the order in which they ran; none for runs without steps."""
+    """The steps in the order in which they ran; none for runs without steps."""
     found = explored(summary)
     return found["steps"] if found else ()
 
 
 def knee_load(summary: Summary) -> float | None:
-    """Of stages: the load of the step with the greatest power, deliveries a second by the median latency.
+    """For stages: the load of the step with the greatest power, deliveries a second divided by the median latency.
 
     None: no knee was reached, or the run has no stages.
     """
@@ -57,10 +57,10 @@ def knee_sentence(summary: Summary) -> str:
 
 
 def steps_table(summary: Summary) -> Table:
-    """A row a step. A search's say whether the load was held, and if not, why; of stages, which is the knee."""
+    """One row per step. For a search, whether the load passed, and if not, why; for stages, which one is the knee."""
     found, knee_at = steps(summary), knee_load(summary)
     searched = is_search(summary)
-    # of a rate, and only where they say more than the top of the page does
+    # only for a rate, and if they say more than the top of the page does
     counted = variable(summary) == "rate" and len({step["users"] for step in found}) > 1
     marked, explained = searched or knee_at is not None, any(step["reasons"] for step in found)
     metric = found[0]["metric"] if found else ""

@@ -1,7 +1,7 @@
 """Facts -> summary.json's document ("wps-load.summary/2"), its verdict and the exit code.
 
-The document is what every renderer reads, so that `wps-load report FOLDER` shows what the run itself showed.
-`document` has its types.
+Every renderer reads the document, so `wps-load report FOLDER` shows what the run itself showed. `document` has its
+types.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def doubt_rows(doubts: Iterable[Doubt]) -> list[DoubtRow]:
 
 
 def _failure(metric: str, label: str, count: int, sentence: str | None) -> FailureRow:
-    """`message`: the first of its kind in words, where there are any."""
+    """`message`: the first of its kind in words, if there is one."""
     found: FailureRow = {"metric": metric, "label": label, "count": count}
     if sentence:
         found["message"] = sentence
@@ -123,13 +123,13 @@ def _worker(worker: Worker) -> WorkerRow:
 
 
 class FactsSource:
-    """The numbers of a run, or of one of its populations, as `thresholds.evaluate` asks for them (`SloSource`)."""
+    """The numbers of a run, or of one of its populations, as `thresholds.evaluate` reads them (`SloSource`)."""
 
     def __init__(self, facts: RunFacts) -> None:
         self._facts = facts
 
     def of(self, population: str) -> FactsSource | None:
-        """The numbers of a population; None: there is no such one."""
+        """The numbers of a population; None: there is no such population."""
         found = self._facts.populations.get(population)
         return None if found is None else FactsSource(found)
 
@@ -151,7 +151,7 @@ class FactsSource:
 
 
 def _population_row(name: str, seen: Evidence, slos: Iterable[SloResult]) -> PopulationRow:
-    """`slos`: the run's, of which some are its own."""
+    """`slos`: the run's, some of which are its own."""
     facts, metrics = seen.facts, seen.metrics
     main = main_metric_of(facts, metrics)
     return {
@@ -197,7 +197,7 @@ def failure_rows(facts: RunFacts) -> list[FailureRow]:
 def verdict(doubts: Sequence[Doubt], slos: Sequence[SloResult], capacity: Capacity | None = None) -> Verdict:
     """An error-level doubt makes a run invalid, whatever its SLOs say.
 
-    No data is never a pass. A search passes when a step held: steps that fail are how it finds the limit.
+    No data is never a pass. A search passes if a step passed: it finds the limit by steps that fail.
     """
     if any(doubt.level == "error" for doubt in doubts):
         return "invalid"
@@ -207,10 +207,9 @@ def verdict(doubts: Sequence[Doubt], slos: Sequence[SloResult], capacity: Capaci
 
 
 def _searched_slos(facts: RunFacts) -> list[SloResult]:
-    """The SLOs of a search are those of the highest step that held.
+    """The SLOs of a search are those of the highest step that passed.
 
-    Where only its outcome is known: a step that held has met each of them, and where none held
-    there is nothing to show.
+    If only its outcome is known: a step that passed has met each of them, and if none passed there is nothing to show.
     """
     if facts.best_slo:
         return [SloResult(slo["expression"], slo["value"], slo["verdict"]) for slo in facts.best_slo]
@@ -292,7 +291,7 @@ def _streams(facts: RunFacts) -> StreamCounts | None:
 
 
 def _counted(facts: RunFacts, name: str) -> int | None:
-    """Of a locustfile's own tasks, whose messages carry no stamp: how many there were, and no more than that."""
+    """The count of a locustfile's own tasks, whose messages carry no stamp: nothing else is known of them."""
     return None if facts.has_messages else facts.snapshot.counters.get(f"tasks_{name}")
 
 

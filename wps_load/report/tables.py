@@ -1,6 +1,6 @@
-"""What every report says, whatever its dialect: sentences and tables of texts made from the summary document.
+"""The contents of every report, whatever its format: sentences and tables of texts from the summary document.
 
-Markdown and HTML only say how a row looks. None is shown as a dash: unknown, not zero.
+Markdown and HTML only decide how a row looks. None is shown as a dash: unknown, not zero.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ SLO_WORDS = {"pass": "✓ met", "fail": "✗ not met", "no_data": "✗ no data"}
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """`faint`: a figure that too few samples carry. `tone`: "pass" or "fail", where the text is a verdict.
+    """`faint`: a figure from too few samples. `tone`: "pass" or "fail", if the text is a verdict.
 
-    `href`: where a row's name leads, on a page.
+    `href`: the target of a row's name, on a page.
     """
 
     text: str
@@ -36,7 +36,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """`numeric_from`, `numeric_to`: the columns from which on, and before which, cells are numbers, aligned right."""
+    """`numeric_from`, `numeric_to`: the first column of right-aligned numbers, and the column after the last."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
@@ -67,7 +67,7 @@ def number(value: float | int | None) -> str:
 
 
 def millis(value: float | None) -> str:
-    """Milliseconds with three significant digits, never in exponents, microseconds at the finest."""
+    """Milliseconds with three significant digits, never with an exponent, at the finest microseconds."""
     if value is None:
         return DASH
     decimals = 0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2 if abs(value) >= 1 else 3
@@ -86,7 +86,7 @@ def size(value: float | None) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """A duration as a person says it: `42.5 s`, `3 min 20 s`, `1 h 2 min`."""
+    """A duration in words: `42.5 s`, `3 min 20 s`, `1 h 2 min`."""
     if value is None:
         return DASH
     if value < 60:
@@ -104,7 +104,7 @@ def on_emulator(summary: Summary) -> bool:
 
 
 def verdict_word(summary: Summary) -> str:
-    """The verdict as a heading, and that it is the emulator's."""
+    """The verdict as a heading, with the emulator if that was tested."""
     return VERDICT_WORDS[summary["verdict"]] + (" (EMULATOR)" if on_emulator(summary) else "")
 
 
@@ -118,13 +118,13 @@ def verdict_sentence(summary: Summary) -> str:
 
 
 def previous_sentence(summary: Summary) -> str:
-    """How the run stands against the last good one with its settings; empty if there is not one."""
+    """The comparison with the last good run with the same settings; empty if there is none."""
     previous = summary.get("previous")
     return "" if previous is None else previous["sentence"]
 
 
 def missed_sentence(summary: Summary) -> str:
-    """What members were not there for, which `lost` does not say; empty where that is nothing."""
+    """Deliveries that members missed while disconnected, which `lost` does not include; empty if there were none."""
     missed = summary["messages"].get("missed")
     if not missed:
         return ""
@@ -132,7 +132,7 @@ def missed_sentence(summary: Summary) -> str:
 
 
 def not_sent_sentence(summary: Summary) -> str:
-    """How many of the messages that were due were not sent, and whose doing that was; empty where all were."""
+    """How many of the messages that were due were not sent, and why; empty if all were sent."""
     messages = summary["messages"]
     by_cause = numbers(messages.get("send_failed_by") or {})
     offered = messages.get("offered")
@@ -166,7 +166,7 @@ NOT_SENT_WORDS = {
 
 
 def exit_sentences(summary: Summary) -> list[str]:
-    """Why the exit code is not zero, beyond what the verdict and its SLOs say; a sentence each.
+    """Why the exit code is not zero, besides the verdict and its SLOs; a sentence each.
 
     The worst of several codes is the process's: the others are named as what they would have been alone.
     """
@@ -179,7 +179,7 @@ def exit_sentences(summary: Summary) -> list[str]:
 
 
 def exit_reasons(summary: Summary) -> list[Reason]:
-    """Those that verdict and SLOs do not say already."""
+    """The reasons that verdict and SLOs do not state already."""
     block = summary.get("exit")
     return [] if block is None else [each for each in block["reasons"] if not each["judged"]]
 
@@ -190,7 +190,7 @@ def is_search(summary: Summary) -> bool:
 
 
 def capacity_sentence(summary: Summary) -> str:
-    """What a search found, and the demand that it found it for."""
+    """The result of a search, and the SLO that it kept."""
     found = summary["capacity"]
     assert found is not None, "only of searches"
     answer = found.get("answer") or f"Capacity: {number(found['value'])}"
@@ -210,7 +210,7 @@ def slo_table(summary: Summary) -> Table:
 
 
 def slo_value(slo: SloRow) -> str:
-    """What was measured, times in ms."""
+    """The measured value, times in ms."""
     if slo["value"] is None:
         return DASH
     demand = parse(slo["expression"])[0]
@@ -252,7 +252,7 @@ def metrics_table(summary: Summary) -> Table:
 CONNECTION_WORDS = {
     "target": "requested",
     "requested_mean": "requested, mean of the measure phase",
-    "open_mean": "open in the mean of the measure phase",
+    "open_mean": "open, mean of the measure phase",
     "requested_end": "requested at its end",
     "open_end": "open at its end",
     "opened": "opened",
@@ -290,7 +290,7 @@ MESSAGE_WORDS = {
     "billed_outbound": "billed outbound",
 }
 SOMETIMES = ("replayed", "misdelivered", "corrupted")
-"""Only where there are recoveries; and what reports of earlier versions do not have."""
+"""Rows that exist only with recoveries, or that reports of earlier versions do not have."""
 
 
 def messages_table(summary: Summary) -> Table:
@@ -330,14 +330,14 @@ def generator_table(summary: Summary) -> Table:
 
 
 def settings_table(summary: Summary) -> Table:
-    """Those that somebody, the scenario or chance has set."""
+    """The settings that the user, the scenario or chance has set."""
     settings = summary["run"]["settings"].items()
     rows = [[name, shown(value)] for name, value in settings if not _is_default(name, value)]
     return table(("setting", "value"), rows, numeric_from=2)
 
 
 def defaults_table(summary: Summary) -> Table:
-    """The other settings, with what held instead."""
+    """The other settings, with their defaults."""
     settings = summary["run"]["settings"].items()
     rows = [[name, shown(value)] for name, value in settings if _is_default(name, value)]
     return table(("setting", "default"), rows, numeric_from=2)

@@ -25,7 +25,7 @@ def environment() -> Environment:
 
 
 def preload() -> None:
-    """Compiles all templates and reads the assets: some 70 ms, which are to be spent before a run and not amid it."""
+    """Compiles all templates and reads the assets: some 70 ms, which must be spent before a run, not during it."""
     for name in environment().list_templates(extensions=["html"]):
         environment().get_template(name)
     for name in ("report.css", "chart.css", "chart.js", "filter.js", "index.css", "index.js"):
@@ -38,17 +38,17 @@ def _macros(name: str) -> Any:
 
 
 def call(template: str, macro: str, *arguments: object) -> Markup:
-    """What a macro of a template makes of the arguments; `Markup` among them stands as it is."""
+    """The result of a template's macro; `Markup` among the arguments is not escaped."""
     return Markup(getattr(_macros(template), macro)(*arguments))
 
 
 def prose(text: str) -> Markup:
     """A sentence with names in backticks, as the terminal and Markdown show it."""
-    plain = str(escape(text))  # of Markup, re.sub would escape what it puts in
+    plain = str(escape(text))  # for Markup, re.sub would escape what it inserts
     return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", plain))
 
 
 @cache
 def asset(name: str) -> str:
-    """A file of the page that is no template."""
+    """A file of the page that is not a template."""
     return files("wps_load.report").joinpath("assets", name).read_text("utf-8")

@@ -1,4 +1,4 @@
-"""The numbers that a reader looks for first: of what the SLOs demand, with its margin, then of the rest."""
+"""The main numbers of a report: first those with SLOs, with margins, then the others."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _latency(summary: Summary, metric: str) -> list[Tile]:
 
 
 def _others(summary: Summary, metric: str) -> list[Tile]:
-    """Times of further metrics that SLOs demand."""
+    """Times of further metrics with SLOs."""
     found = dict.fromkeys(
         (slo.subject, str(slo.aggregate)) for slo in slos_of(summary) if slo.kind == "time" and slo.subject != metric
     )
@@ -63,7 +63,7 @@ _MOST_OTHERS = 3
 
 
 def _of_populations(summary: Summary) -> list[Tile]:
-    """Of a mix, the times that SLOs demand of its populations: what failed, or has the least to spare, first."""
+    """For a mix, the times of its populations' SLOs: failed ones, or those with the smallest margins, first."""
     found: list[tuple[float, Tile]] = []
     for each in summary.get("populations") or []:
         for row in each["slo"]:
@@ -85,7 +85,7 @@ def _open(summary: Summary) -> Tile:
 
 
 def _spare(summary: Summary, subject: str, aggregate: str | None) -> str:
-    """The margin of the SLO on this figure, behind its unit."""
+    """The margin of this figure's SLO, after its unit."""
     for slo in summary["slo"]:
         demand = parse(slo["expression"])[0]
         about = (demand.subject, demand.aggregate, demand.population)
@@ -118,7 +118,7 @@ def _messages(summary: Summary) -> list[Tile]:
 
 
 def _ways(summary: Summary) -> list[Tile]:
-    """What a scenario did to its connections, and what became of that."""
+    """What a scenario did to its connections, and the result."""
     found, row = summary["connections"], metric_row(summary, "recover")
     items = []
     if found["cut"]:

@@ -33,7 +33,7 @@ QUANTILES = (("p50", 50.0), ("p90", 90.0), ("p99", 99.0))
 
 @cache
 def failed_column(metric: str, label: str) -> str:
-    """The column of one kind of failure, which a row has where there were some. The same text each time."""
+    """The column of one kind of failure, which a row has if there were some. The same text object each time."""
     return f"failed_{metric}_{label}"
 
 
@@ -91,7 +91,7 @@ def timeline_row(
 _TIMED: Final = {
     metric.name: (f"{metric.name}_count", *(f"{metric.name}_{label}" for label, _ in QUANTILES)) for metric in METRICS
 }
-"""Of each metric with times, its columns. One text for all rows: a run keeps thousands of them."""
+"""The columns of each metric with times. One text object for all rows: a run keeps thousands of them."""
 
 COLUMNS: Final = (
     *FIXED_COLUMNS,
@@ -103,7 +103,7 @@ COLUMNS: Final = (
     "corrupted",
     *(column for metric in METRICS if metric.timed for column in _TIMED[metric.name]),
 )
-"""Of timeline.csv: all of them in every run, as its head is written before anybody knows what will be measured."""
+"""The columns of timeline.csv: all of them in every run, because its head is written before anything is measured."""
 
 
 def csv_head() -> bytes:

@@ -1,4 +1,4 @@
-"""Who publishes and in how many groups, as a finished run's settings say it."""
+"""Who publishes and in how many groups, according to a finished run's settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wps_load.workload.values import Share
 
 @dataclass(frozen=True, slots=True)
 class _Settings:
-    """As much as `workload.population` asks for."""
+    """The settings that `workload.population` needs."""
 
     scenario: str
     protocol: str
@@ -28,7 +28,7 @@ class _Settings:
 
 
 def roles_words(summary: Summary) -> list[str]:
-    """`20 publishers`, `10 groups`; nothing where the settings do not say it: of a mix, of users that come and go."""
+    """`20 publishers`, `10 groups`; nothing if the settings do not say: for a mix, or users that come and go."""
     run, users = summary["run"], summary["connections"]["target"]
     row, settings = SCENARIOS.get(run["scenario"]), run["settings"]
     if row is None or not row.publishes or not users or settings.get("wps-mix"):
@@ -45,7 +45,7 @@ def roles_words(summary: Summary) -> list[str]:
 
 
 def population_words(each: PopulationRow) -> str:
-    """Whom a population has, what they play, and how many of them publish in how many groups."""
+    """A population's users, what they play, and how many of them publish in how many groups."""
     row = SCENARIOS.get(each["scenario"])
     parts = [] if each["users"] is None else [counted(each["users"], "user")]
     parts.append(f"{each['scenario']} over {each['protocol']}")

@@ -1,4 +1,4 @@
-"""Units, headroom and cost of what was measured, beside Azure's published rows: sentences and tables."""
+"""Units, headroom and cost of a measured load, beside Azure's published rows: sentences and tables."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from wps_load.report.tables import DASH, Cell, Table, is_search, number, on_emul
 
 
 def found_sizing(summary: Summary, extras: Extras) -> Sizing | None:
-    """The sizing to show: of searches and stages, of runs that say what was bought, and where somebody asks for it."""
+    """The sizing to show: for searches and stages, for runs that state what was bought, and on request."""
     settings = summary["run"]["settings"]
     asked = extras.growth or extras.prices or settings.get("wps-units") or settings.get("wps-tier")
     if not (asked or is_search(summary) or summary.get("stages")):
@@ -28,12 +28,12 @@ def units_sentence(summary: Summary, found: Sizing) -> str:
     if summary.get("stages") and not is_search(summary):
         what = "The busiest step"
     if not first.size.holds:
-        return f"{what}, {_load(first.load)}, is more than any tier holds: {_fullest(first.size)}. Share it out."
+        return f"{what}, {_load(first.load)}, is more than any tier holds: {_fullest(first.size)}. Divide it."
     return f"{what}, {_load(first.load)}, takes {_name(first.size)} filled to {PLANNED_SHARE:.0%} at most."
 
 
 def units_notes(summary: Summary, found: Sizing, guide: Guide) -> list[str]:
-    """What the figures rest on, and what was bought."""
+    """What the figures are based on, and what was bought."""
     several = list(dict.fromkeys(use_case.replace("_", " ") for use_case, _ in found.rows[0].load.parts))
     if several:
         use_case = f"use cases “{'”, “'.join(several)}”, each with its share of the units"
@@ -85,7 +85,7 @@ def _sizes_row(row: Sized, prices: Prices | None) -> list[str | Cell]:
 
 
 def guide_table(found: Sizing) -> Table | None:
-    """The measured row beside the published one, in messages of 2 KB; None where none is published."""
+    """The measured row beside the published one, in messages of 2 KB; None if none is published."""
     first = found.rows[0]
     size = found.bought or first.size
     if size.row is None:

@@ -1,9 +1,9 @@
-"""The measure phase by numbers of users: stretches in which one number was held, and the ramps between them. Pure.
+"""The measure phase by numbers of users: periods in which one number was held, and the ramps between them. Pure.
 
-A number is *held* where at least HOLD_S whole seconds in a row had it: it was requested, and all of its users were
-there or had failed to connect. All else is a ramp, however long: a shape that changes each second makes one ramp. With
-more than MOST stretches the time that a number must be held doubles, so that a run of days keeps a bounded number.
-There are none in a run that was asked for one number, be it too short to hold it.
+A number is *held* if at least HOLD_S whole seconds in a row had it: it was requested, and all of its users were present
+or had failed to connect. Everything else is a ramp, however long: a shape that changes each second makes one ramp. With
+more than MOST periods the time that a number must be held doubles, so that a run of days keeps a bounded number. A run
+with only one requested number has no such phases, even if it is too short to hold the number.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST = 60
 class UserPhase:
     """`users`: the number that was held, None for a ramp, which led from `first` to `last`.
 
-    `connected_s`: connections open, times seconds. `portions_s`: the same of each population, where there are several.
+    `connected_s`: open connections, times seconds. `portions_s`: the same for each population, if there are several.
     """
 
     users: int | None
@@ -34,7 +34,7 @@ class UserPhase:
 
     @property
     def name(self) -> str:
-        """As the report calls it."""
+        """The phase's name in the report."""
         if self.users is not None:
             return counted(self.users, "user")
         return f"around {self.first} users" if self.first == self.last else f"{self.first} to {self.last} users"
@@ -44,7 +44,7 @@ class UserPhase:
         return self.interval.to_s - self.interval.from_s
 
     def absorb(self, later: UserPhase) -> None:
-        """Becomes both together; `later` begins where this one ends."""
+        """Merges `later` into this one; `later` begins where this one ends."""
         self.interval.absorb(later.interval)
         self.last = later.last
         self.connected_s += later.connected_s
@@ -52,25 +52,25 @@ class UserPhase:
             self.portions_s[name] = self.portions_s.get(name, 0.0) + open_s
 
     def copy(self) -> UserPhase:
-        """One that may absorb others while this one stays as it is."""
+        """A copy that may absorb others while this one stays as it is."""
         return replace(self, interval=self.interval.copy(), portions_s=dict(self.portions_s))
 
 
 class UserPhases:
-    """Is told of each second of the measure phase."""
+    """Gets each second of the measure phase."""
 
     def __init__(self) -> None:
         self._stretches: list[UserPhase] = []
         self._hold_s = HOLD_S
         self._open = 0
-        """Connections at the last second's end, when the change that the next one begins with had not come yet."""
+        """Connections at the last second's end, before the change with which the next one begins."""
         self._numbers: tuple[int, int] | None = None
         """The lowest and the highest number that was requested."""
 
     def add(self, second: Interval, first: int, asked: int, held: int | None) -> None:
         """`first`, `asked`: the numbers that were requested at its beginning and its end.
 
-        `held`: the one that was held all through it, if any.
+        `held`: the number that was held throughout, if there is one.
         """
         lowest, highest = self._numbers or (first, first)
         self._numbers = min(lowest, first, asked), max(highest, first, asked)
@@ -83,7 +83,7 @@ class UserPhases:
         if goes_on:
             self._stretches[-1].absorb(newest)
             return
-        self._stretches = _joined(self._stretches, self._hold_s)  # what is over is a number that was held, or a ramp
+        self._stretches = _joined(self._stretches, self._hold_s)  # finished ones were held, or are ramps
         while len(self._stretches) > MOST:
             self._hold_s *= 2
             self._stretches = _joined(self._stretches, self._hold_s)
@@ -93,14 +93,14 @@ class UserPhases:
             self._stretches.append(newest.copy())
 
     def found(self) -> Sequence[UserPhase]:
-        """None where one number was requested all the time, however long its users took to come."""
+        """The phases; None if one number was requested throughout, however long its users took to come."""
         if self._numbers is None or self._numbers[0] == self._numbers[1]:
             return ()
         return _joined([each.copy() for each in self._stretches], self._hold_s)
 
 
 def _joined(stretches: Iterable[UserPhase], hold_s: float) -> list[UserPhase]:
-    """Numbers that were not held for so long become ramps, and neighbours of one kind become one."""
+    """Numbers that were held too briefly become ramps, and adjacent ramps become one."""
     found: list[UserPhase] = []
     for each in stretches:
         if each.length_s < hold_s:

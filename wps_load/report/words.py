@@ -1,4 +1,4 @@
-"""What a run was, in words: its scenario or mix, its load, its target."""
+"""The settings of a run in words: its scenario or mix, its load, its target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def scenario_words(summary: Summary) -> str:
 
 
 def settings_words(summary: Summary) -> str:
-    """What was requested, in a few words: the same for all runs with the same settings."""
+    """The requested load, in a few words: the same for all runs with the same settings."""
     run, settings = summary["run"], summary["run"]["settings"]
     parts = [f"{scenario_words(summary)} over {run['protocol']}"]
     if isinstance(users := settings.get("users"), int):
@@ -32,7 +32,7 @@ def settings_words(summary: Summary) -> str:
 
 
 def what_ran(summary: Summary) -> str:
-    """What was run against what: scenario, protocol, size, load, target and duration in one sentence."""
+    """What was run against which target: scenario, protocol, size, load, target and duration in one sentence."""
     run = summary["run"]
     parts = [
         f"{scenario_words(summary)} over {run['protocol']}",
@@ -43,17 +43,17 @@ def what_ran(summary: Summary) -> str:
         named = "; ".join(f"{each['name']} ({population_words(each)})" for each in mixed[:_NAMED])
         more = f"; {len(mixed) - _NAMED} more" if len(mixed) > _NAMED else ""
         parts[-1] += f" in {counted(len(mixed), 'population')}: {named}{more}"
-    elif summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile offer no rate
+    elif summary["messages"]["offered"] and summary["messages"]["published"]:  # tasks of a locustfile have no rate
         parts += [load_words(run["settings"]), payload_words(run["settings"])]
     return f"{', '.join(parts)}, against {run['target']}, for {tables.seconds(run['duration_s'])}."
 
 
 _NAMED = 6
-"""So many populations are named in a sentence."""
+"""The most populations that a sentence names."""
 
 
 def load_words(settings: Mapping[str, Scalar]) -> str:
-    """The rate that was requested."""
+    """The requested rate."""
     if explored := settings.get("wps-capacity"):
         return f"searched {explored}"
     if stages := settings.get("wps-stages"):
@@ -65,14 +65,14 @@ def load_words(settings: Mapping[str, Scalar]) -> str:
 
 
 def payload_words(settings: Mapping[str, Scalar]) -> str:
-    """What the messages were."""
+    """The messages' payload."""
     if samples := settings.get("wps-payload-file"):
         return f"payload from {PurePath(str(samples)).name}"
     return f"payload {tables.shown(settings.get('wps-payload'))}"
 
 
 def reset_sentence(summary: Summary) -> str:
-    """What a reset of the statistics did to the figures; empty if there was not one."""
+    """The effect of a reset of the statistics on the figures; empty if there was none."""
     reset_s = summary["run"].get("reset_s")
     if reset_s is None:
         return ""
