@@ -1,4 +1,4 @@
-"""Calls back at an absolute instant, more exactly than the event loop's own timers do (uvloop: whole milliseconds)."""
+"""Calls back at an absolute instant, more exactly than the event loop's own timers (uvloop: whole milliseconds)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wps_load.clock import NS_PER_S, DeadlineTimer, now_ns
 
 
 class Alarm:
-    """One deadline at a time. Without timerfd (not Linux) the loop's timers stand in, and delays are coarser."""
+    """One deadline at a time. Without timerfd (not Linux) the loop's timers are used, and delays are coarser."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, ring: Callable[[], None]) -> None:
         self._loop = loop
@@ -21,7 +21,7 @@ class Alarm:
             loop.add_reader(self._timer.fileno(), self._expired)
 
     def set(self, deadline_ns: int | None) -> None:
-        """Rings at this instant of `now_ns`; an alarm that is already set for it costs nothing. None: leave it be."""
+        """Rings at this instant of `now_ns`; setting the same instant again costs nothing. None: unchanged."""
         if deadline_ns is None or deadline_ns == self._armed_ns:
             return
         self._armed_ns = deadline_ns

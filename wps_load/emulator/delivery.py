@@ -1,4 +1,4 @@
-"""The way of a message delivery from the hub to a socket, with the faults on it.
+"""The path of a message delivery from the hub to a socket, with the faults on it.
 
 No socket, no clock: time is an argument.
 
@@ -25,7 +25,7 @@ REORDER_WAIT_NS = 200 * NS_PER_MS
 
 
 class DeliveryLink(Protocol):
-    """A connection's socket. `due_ns`, `waiting`: this module's notes on it, kept there because that is cheapest."""
+    """A connection's socket. This module keeps `due_ns` and `waiting` there because that is cheapest."""
 
     due_ns: int
     waiting: int
@@ -39,7 +39,7 @@ class DeliveryLink(Protocol):
 
 @dataclass(slots=True)
 class Stats:
-    """What the emulator did; `GET /emulator/stats` answers it."""
+    """The counts of what the emulator did, which `GET /emulator/stats` returns."""
 
     connections: int = 0
     connections_opened: int = 0
@@ -57,12 +57,12 @@ class Stats:
     slow_clients: int = 0
 
     def add(self, counter: str) -> None:
-        """One more of what a fault of this counter does."""
+        """Counts one event of a fault."""
         setattr(self, counter, getattr(self, counter) + 1)
 
 
 class DirectDelivery:
-    """No faults: bytes to socket."""
+    """Without faults: bytes go directly to the socket."""
 
     next_ns: int | None = None
 
@@ -82,15 +82,15 @@ class DirectDelivery:
         self.submit(link, frame, None, now_ns)
 
     def run(self, now_ns: int) -> None:
-        """Nothing is ever due."""
+        """Does nothing: nothing is ever due."""
 
     def first_message(self, now_ns: int) -> None:
-        """Nothing waits for it."""
+        """Does nothing: nothing waits for the first message."""
 
 
 @dataclass(slots=True)
 class _Held:
-    """A delivery that waits for the next of its stream, to be overtaken by it."""
+    """A delivery that waits to be overtaken by the next one of its stream."""
 
     key: tuple[DeliveryLink, Hashable]
     counter: str
@@ -123,7 +123,7 @@ class FaultyDelivery:
         """Takes one delivery; writes it at once if nothing delays it."""
         held = self._held.pop((link, stream), None) if self._held else None
         if held is not None:
-            # The partner of a swap has no fault of its own: drop it, and the swap would not be one.
+            # The partner of a swap has no fault of its own: if it were dropped, there would be no swap.
             held[0].overtaken = True
             self._leave(link, frame, None, now_ns)
             self._leave(link, held[1], held[0].counter, now_ns)
@@ -135,18 +135,18 @@ class FaultyDelivery:
             fault.strike(_Outgoing(self, link, frame, stream, now_ns))
 
     def replay(self, link: DeliveryLink, frame: bytes, now_ns: int) -> None:
-        """What a recovered connection gets again: timed like all, but no second victim of drop and its like."""
+        """Sends again to a recovered connection: timed like all others, but never dropped, duplicated or swapped."""
         self._leave(link, frame, None, now_ns)
 
     def run(self, now_ns: int) -> None:
-        """Writes what is due."""
+        """Writes the deliveries that are due."""
         heap = self._heap
         while heap and heap[0][0] <= now_ns:
             _, _, link, frame, note = heapq.heappop(heap)
             if not isinstance(note, _Held):
                 link.waiting -= 1
                 self._write(link, frame, note)
-            elif not note.overtaken:  # no next delivery came: it leaves after all, in order and not counted
+            elif not note.overtaken:  # no next delivery came: it leaves in order after all, and is not counted
                 del self._held[note.key]
                 self._leave(link, frame, None, now_ns)
 
@@ -155,7 +155,7 @@ class FaultyDelivery:
         heapq.heappush(self._heap, (now_ns + REORDER_WAIT_NS, next(self._order), held.key[0], frame, held))
 
     def _leave(self, link: DeliveryLink, frame: bytes, counter: str | None, now_ns: int) -> None:
-        """Gives a delivery its instant."""
+        """Sets the instant of a delivery."""
         moment = Moment(now_ns, now_ns, self._first_ns)
         for late in self._timers:
             late(moment)

@@ -1,4 +1,4 @@
-"""What the service asks of an event handler, whoever it is reached by."""
+"""What the service needs from an event handler, however that is reached."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wps_load.protocol.messages import SendEvent
 class HandlerFailed(Exception):
     """There is no handler, it could not be reached, or it answered with an error.
 
-    `status` is what a connecting client gets, the text is what happened.
+    `status`: the connecting client's HTTP status; the text says what happened.
     """
 
     def __init__(self, status: int, why: str) -> None:
@@ -24,9 +24,9 @@ class HandlerFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ConnectRequest:
-    """What a handler is told of a client that wants to connect. Without its token.
+    """A handler's information about a client that wants to connect, without its token.
 
-    `authority`: host and port as the client asked for them, by which the service is known to a handler, too.
+    `authority`: host and port in the client's request, which also identify the service to a handler.
     """
 
     hub: str
@@ -38,14 +38,14 @@ class ConnectRequest:
     headers: dict[str, list[str]] = field(repr=False)
     subprotocols: tuple[str, ...]
     mqtt: Mapping[str, object] | None = field(default=None, repr=False)
-    """Of an MQTT client, what its CONNECT says."""
+    """The contents of an MQTT client's CONNECT."""
     physical_id: str | None = None
-    """Of an MQTT client, its socket's id: the connection is its session."""
+    """The id of an MQTT client's socket: its connection is the session."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectAnswer:
-    """What a handler decided; None leaves the token's word, or the client's offer, as it is."""
+    """A handler's decision; None keeps the value of the token or the client's offer."""
 
     user_id: str | None = None
     groups: tuple[str, ...] | None = None
@@ -56,8 +56,7 @@ class ConnectAnswer:
 class EventHandlers(Protocol):
     """`connect` and `user_event` raise HandlerFailed; the others never raise.
 
-    Each `connect`, if it was accepted, is followed by `connected` and `disconnected`, or, if
-    nothing came of it, by `forget`.
+    Each accepted `connect` is followed by `connected` and `disconnected`, or by `forget` if no connection resulted.
     """
 
     async def connect(self, request: ConnectRequest) -> ConnectAnswer: ...
@@ -67,7 +66,7 @@ class EventHandlers(Protocol):
     async def connected(self, connection: HubConnection) -> None: ...
 
     def invokes(self, hub: str) -> bool:
-        """Whether clients of this hub can invoke: a hub without any event handler is one without the feature."""
+        """Whether clients of this hub can invoke: a hub without an event handler does not have the feature."""
         ...
 
     async def user_event(self, connection: HubConnection, event: SendEvent) -> Reply | None: ...

@@ -37,13 +37,13 @@ _TYPES = {
 _DATA_TYPES = {text.partition(";")[0]: data_type for data_type, text in _TYPES.items()}
 _SYSTEM_TYPE = _TYPES[DataType.JSON]
 _CONTROL = {code: quote(chr(code)) for code in (*range(32), 127)}
-"""What no header can carry."""
+"""Characters that no header can contain."""
 _MOST_TOLD = 100
-"""Sentences, each once: event names are the clients' own."""
+"""The most sentences that are printed, each once: clients choose event names."""
 
 
 class _HandlerState:
-    """What the handlers of a connection are told each time, and what they gave it to keep."""
+    """What the handlers of a connection get each time, and what they gave to be kept."""
 
     __slots__ = ("authority", "cookies", "hub", "id", "next_event", "physical_id", "state", "subprotocol", "user_id")
 
@@ -60,9 +60,9 @@ class _HandlerState:
 
 
 class HttpEventHandlers:
-    """`settings` is asked for each event, so that a file may be read anew.
+    """`settings` is called for each event, because a file may be read again.
 
-    `tell` gets a sentence for each kind of failure, once: what an app server sees of the service's side.
+    `tell` gets a sentence for each kind of failure, once: what an app server's owner would see at the service.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class HttpEventHandlers:
         self._peers: dict[str, _HandlerState] = {}
 
     async def connect(self, request: ConnectRequest) -> ConnectAnswer:
-        """Asks whether a client may connect. Raises HandlerFailed: a 4xx of the handler's, else 500."""
+        """Asks the handler whether a client may connect. Raises HandlerFailed: the handler's own 4xx, else 500."""
         peer = _HandlerState(request)
         handler = self._settings().hub(request.hub).handler_of_system("connect")
         answer = ConnectAnswer()
@@ -105,7 +105,7 @@ class HttpEventHandlers:
         return answer
 
     def forget(self, connection_id: str) -> None:
-        """`connect` was accepted, but no connection came of it."""
+        """`connect` was accepted, but no connection resulted."""
         self._peers.pop(connection_id, None)
 
     async def connected(self, connection: HubConnection) -> None:
@@ -124,7 +124,7 @@ class HttpEventHandlers:
         return found.echoes or bool(found.handlers)
 
     async def user_event(self, connection: HubConnection, event: SendEvent) -> Reply | None:
-        """The handler's answer to an event, or None if it has nothing to say. Raises HandlerFailed."""
+        """The handler's answer to an event, or None if it has none. Raises HandlerFailed."""
         hub = self._settings().hub(connection.hub_name)
         handler = hub.handler_of_user(event.event)
         peer = self._peers.get(connection.id)
@@ -155,7 +155,7 @@ class HttpEventHandlers:
     # -- requests ------------------------------------------------------------------------------------------
 
     async def _notify(self, peer: _HandlerState, event: str, body: bytes) -> None:
-        """An event that nobody waits for: what comes of it changes nothing."""
+        """Sends an event whose result nobody waits for."""
         handler = self._settings().hub(peer.hub).handler_of_system(event)
         if handler is not None:
             with contextlib.suppress(HandlerFailed), self._complaining(handler, peer, event):
@@ -163,7 +163,7 @@ class HttpEventHandlers:
 
     @contextlib.contextmanager
     def _complaining(self, handler: EventHandler, peer: _HandlerState, event: str) -> Iterator[None]:
-        """Tells of a failure, without the URL's query, which may hold a key."""
+        """Reports a failure, without the URL's query, which may hold a key."""
         try:
             yield
         except HandlerFailed as failed:
@@ -223,7 +223,7 @@ class HttpEventHandlers:
 
 
 def _read_reply(answer: WebhookAnswer) -> Reply | None:
-    """Raises HandlerFailed for what is no answer to an event. Metadata alone is an empty text."""
+    """Raises HandlerFailed for anything that is not an answer to an event. Metadata alone are an empty text."""
     try:
         pairs = metadata.of_headers(answer.headers.items())
     except metadata.MetadataError as error:
@@ -251,7 +251,7 @@ def _well_formed(data_type: DataType, body: bytes) -> bool:
 
 
 def _read_connect_answer(answer: WebhookAnswer) -> ConnectAnswer:
-    """Raises HandlerFailed(500) for what is not an answer to `connect`. Its Content-Type does not matter."""
+    """Raises HandlerFailed(500) for anything that is not an answer to `connect`. Its Content-Type does not matter."""
     if not answer.body:
         return ConnectAnswer()
     try:

@@ -1,4 +1,4 @@
-"""How the servers of this package start their loop and learn that they should end."""
+"""How the servers of this package start their loop and learn that they must end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import signal
 
 
 def use_uvloop() -> None:
-    """uvloop where there is one; asyncio's own loop is slower, not different."""
+    """Installs uvloop if available; asyncio's own loop is slower, but not different."""
     with contextlib.suppress(ImportError):
         import uvloop
 

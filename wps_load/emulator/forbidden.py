@@ -1,4 +1,4 @@
-"""How the service's 403s look: of a network rule, from the module in front of it, and of a role that is missing. Pure.
+"""The service's 403s: that of a network rule, from the module in front of it, and that of a missing role. Pure.
 
 Source: Azure Web PubSub documentation, "Network access control" and "Integrate with Application Gateway" (HTML, no
 error code); microsoft/aspire#8382 (JSON that names the data action); Azure RBAC permissions reference. Not seen here.
@@ -22,12 +22,12 @@ _KINDS = {"connections": "clientConnection", "groups": "group", "users": "user"}
 
 
 def by_network_rule() -> web.Response:
-    """Before anything else is looked at: no error code, and nothing of the service in it."""
+    """Sent before anything else is checked: it has no error code, and nothing of the service in it."""
     return web.Response(status=403, text=_PAGE, content_type="text/html", headers={"Server": "nginx"})
 
 
 def lacking_role(method: str, path: str) -> str:
-    """The sentence that names the data action that is missing."""
+    """The sentence that names the missing data action."""
     return (
         f"{_PREFIX}{data_action(method, path)} permission is required to access this API. Please check your role "
         "assignments."
@@ -35,7 +35,7 @@ def lacking_role(method: str, path: str) -> str:
 
 
 def data_action(method: str, path: str) -> str:
-    """What a caller by Entra ID must be allowed for this request, without the prefix that all have."""
+    """The data action that a caller by Entra ID needs for this request, without the prefix that all have."""
     segments = path.strip("/").split("/")[3:]
     last = segments[-1].lower() if segments else ""
     if last == ":generatetoken":

@@ -4,7 +4,7 @@ A set of positions in the pattern, one bit each, moves over the name a character
 expression would try every way of sharing the name among the stars, which takes minutes for `*a*a*a*a*b`.
 
 Source: documentation, "Wildcard group roles": `?` is one character but `.`, `*` zero or more but `.`, `**` zero or
-more; a backslash before one of these or itself takes its meaning away. The limits: Microsoft's emulator.
+more; a backslash before one of these or itself makes it literal. The limits: Microsoft's emulator.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ MAX_PATTERN_CHARACTERS = 1024
 
 @dataclass(frozen=True, eq=False)
 class GroupPattern:
-    """Bit n of each mask is the place before the n-th character that the pattern asks for, stars left out."""
+    """Bit n of each mask is the place before the n-th character of the pattern, not counting stars."""
 
     literals: dict[str, int]
-    """Character -> the places where it is asked for."""
+    """Character -> the places where it is expected."""
     singles: int
     """Places of `?`."""
     segments: int
-    """Places where `*` waits: it takes any character but `.`."""
+    """Places where `*` waits: it accepts any character but `.`."""
     everything: int
     """Places where `**` waits."""
     end: int

@@ -37,14 +37,14 @@ from wps_load.protocol.messages import (
 
 ACK_MEMORY = 1000
 RECOVERY_WINDOW_NS = 30 * NS_PER_S
-"""As the client specification, Microsoft's emulator and its .NET client have it."""
+"""The client specification, Microsoft's emulator and its .NET client agree on it."""
 
 _INTERNAL_ERROR = "Internal server error"
 _NO_RAW_SENDS = "The connection is not authorized for raw sendToGroup mode."
 
 
 class Hub:
-    """`gone` is told of each connection that has ended for good, with the reason."""
+    """`gone` gets each connection that has ended for good, with the reason."""
 
     def __init__(
         self,
@@ -77,7 +77,7 @@ class Hub:
         groups: Iterable[str] = (),
         mqtt: tuple[bytes, MqttQueue] | None = None,
     ) -> HubConnection:
-        """A new connection, usable at once. Its first frame is `connected`, if its kind has one.
+        """Adds a connection, which is usable at once. Its first frame is `connected`, if its kind has one.
 
         `mqtt`: an MQTT session's CONNACK and queue.
         """
@@ -99,7 +99,7 @@ class Hub:
         return connection
 
     def recoverable(self, connection_id: str, token: str, now_ns: int) -> HubConnection | None:
-        """The connection that a client may go on with; None: gone, or not the client's, close with 1008."""
+        """The connection that a client may continue; None: gone, or not the client's: close with 1008."""
         self.expire(now_ns)
         connection = self.connections.get(connection_id)
         if connection is None or connection.queue is None or token != connection.reconnection_token:
@@ -107,10 +107,10 @@ class Hub:
         return connection
 
     def recover(self, connection: HubConnection, link: ClientLink, now_ns: int) -> None:
-        """The connection goes on on its new socket, with what it has not acknowledged sent again.
+        """The connection continues on its new socket, and unacknowledged messages are sent again.
 
-        It keeps its subprotocol, whatever the client offered. A second socket for a connection that
-        still has one replaces it.
+        It keeps its subprotocol, whatever the client offered. A second socket for a connection that still has one
+        replaces it.
         """
         assert connection.queue is not None
         if connection.link is not None:
@@ -118,7 +118,7 @@ class Hub:
         self._lost.pop(connection.id, None)
         connection.lost_ns = None
         connection.link = link
-        if connection.streams:  # the JavaScript client goes on with its streams when it hears it, and not before
+        if connection.streams:  # the JavaScript client resumes its streams only when it gets this
             link.write(connection.wire.connected(connection.id, connection.user_id, connection.reconnection_token))
         for frame in connection.queue.unacked(now_ns):
             self._delivery.replay(link, frame, now_ns)
@@ -137,8 +137,10 @@ class Hub:
             self._lost[connection.id] = connection
 
     def expire(self, now_ns: int) -> None:
-        """Forgets connections that were lost too long ago, and streams that are idle. Call it some times a second:
-        others hear that they left."""
+        """Removes connections that were lost too long ago, and idle streams. Call it a few times a second.
+
+        Other clients then learn that they left.
+        """
         for session in [each for each in self._lost.values() if each.keeps_ns is not None]:
             if session.lost_ns is not None and now_ns - session.lost_ns >= (session.keeps_ns or 0):
                 self.remove(session, "The session has expired.")
@@ -164,7 +166,7 @@ class Hub:
             link.close(code, said)
 
     def remove(self, connection: HubConnection, reason: str) -> None:
-        """Forgets a connection for good. Twice does nothing."""
+        """Removes a connection for good. A second call does nothing."""
         if not connection.alive:
             return
         connection.alive = False
@@ -191,7 +193,7 @@ class Hub:
     # -- what clients send ---------------------------------------------------------------------------------
 
     def receive(self, connection: HubConnection, message: Upstream, now_ns: int) -> SendEvent | None:
-        """Does what a client asks. An event is given back: the caller asks the handler, then calls `answer`."""
+        """Carries out a client's message. An event is returned: the caller asks the handler, then calls `answer`."""
         if type(message) is SendToGroup and message.ack_id is None:  # the hot path
             self._publish(connection, message, now_ns)
             return None
@@ -236,7 +238,7 @@ class Hub:
             self._acked(connection, event.ack_id)
 
     def fail(self, connection: HubConnection, event: SendEvent, now_ns: int = 0, *, closes: bool = False) -> None:
-        """No handler, or it failed: simple clients are closed, others too if `closes`; else an error ack tells them.
+        """There is no handler, or it failed: simple clients are closed, others too if `closes`, or get an error ack.
 
         An invocation is answered with the error, whatever `closes` says.
         """
@@ -292,7 +294,7 @@ class Hub:
         excluded: Collection[str] = (),
         ttl_ns: int | None = None,
     ) -> None:
-        """Sends one message to many. Each distinct frame is built once and shared.
+        """Sends one message to many receivers. Each distinct frame is built once and shared.
 
         `stream` names publisher and audience, for the faults that swap a publisher's messages.
         """

@@ -1,4 +1,4 @@
-"""What a hub knows of one client, and what it needs of its socket."""
+"""What a hub knows of one client, and what it needs from its socket."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wps_load.emulator.server_frames import ConnectionEnd
 from wps_load.emulator.wires import Wire
 
 _FINAL_CLOSES = frozenset({1000, 1005})
-"""What a client closes with that has no more to say; after any other code it may come back."""
+"""The close code of a client that has finished; after any other code it may come back."""
 
 
 class ClientLink(DeliveryLink, Protocol):
@@ -27,7 +27,7 @@ def may_come_back(end: ConnectionEnd) -> bool:
 
 
 class HubConnection:
-    """One client, as long as the service knows it: a reliable one outlives its sockets."""
+    """One client, as long as the service knows it: a reliable client outlives its sockets."""
 
     __slots__ = (
         "acked",
@@ -60,17 +60,17 @@ class HubConnection:
         self.link: ClientLink | None = None
         self.queue: ReliableQueue | MqttQueue | None = ReliableQueue() if wire.reliable else None
         self.keeps_ns: int | None = None
-        """MQTT: for how long the session is kept without a socket, however that ended. None: the hub's rule."""
+        """MQTT: how long the session is kept without a socket, however that ended. None: the hub's rule."""
         self.reconnection_token: str | None = None
         self.acked: dict[int, None] = {}
         self.invocations: set[str] = set()
-        """The ids of those that are to be answered."""
+        """The ids of invocations that must be answered."""
         self.streams: set[str] = set()
-        """The ids of those that it publishes."""
+        """The ids of streams that it publishes."""
         self.alive = True
         self.lost_ns: int | None = None
         self.subprotocol = wire.subprotocol
-        """What the upgrade agreed on: as the client wrote it, or one of its own that the event handler chose."""
+        """The subprotocol of the upgrade: as the client wrote it, or a custom one that the event handler chose."""
 
     @property
     def protocol(self) -> str | None:

@@ -1,6 +1,6 @@
 """Which events go to which app server: the hub settings, from options or from a file. Pure.
 
-The file is the JSON that Microsoft's emulator reads (`appsettings.json`), so that its users bring theirs along:
+The file is the JSON that Microsoft's emulator reads (`appsettings.json`), so that its users can bring theirs:
 
     {"WebPubSub": {"Hubs": {"chat": {"EventHandlers": [
         {"UrlTemplate": "http://localhost:3000/{hub}/{event}", "SystemEvents": ["connected"], "EventPattern": "*"}]}}}}
@@ -33,7 +33,7 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The events that somebody wants. `user`: names in lower case; None: every one."""
+    """The events that a handler wants. `user`: names in lower case; None: all."""
 
     system: frozenset[str] = frozenset()
     user: frozenset[str] | None = frozenset()
@@ -44,7 +44,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class EventHandler:
-    """An app server's URL, and what it wants to hear."""
+    """An app server's URL, and the events that it wants."""
 
     url_template: str
     events: Choice
@@ -56,6 +56,7 @@ class EventHandler:
 @dataclass(frozen=True, slots=True)
 class ConfiguredHub:
     """`listeners`: events for Event Hubs, which nobody sends; they are accepted, as they would be with it.
+
     `echoes`: user events that no handler wants come back.
     """
 
@@ -64,7 +65,7 @@ class ConfiguredHub:
     echoes: bool = False
 
     def handler_of_system(self, event: str) -> EventHandler | None:
-        """The first that wants it."""
+        """The first handler that wants it."""
         return next((handler for handler in self.handlers if event in handler.events.system), None)
 
     def handler_of_user(self, event: str) -> EventHandler | None:
@@ -100,9 +101,9 @@ def for_all_hubs(url_template: str, system_events: str = "") -> ConfiguredHub:
 
 
 def _plain(text: str) -> str:
-    """JSON without what .NET's configuration reader passes over: comments, and a comma behind the last member.
+    """JSON without what .NET's configuration reader ignores: comments, and a comma after the last member.
 
-    Blanks stand in their place, so that an error is told where it is.
+    Blanks replace them, so that the positions of errors remain right.
     """
     for aside in (_COMMENT, _LAST_COMMA):
         text = aside.sub(lambda found: found[0] if found["kept"] else _CHARACTER.sub(" ", found[0]), text)

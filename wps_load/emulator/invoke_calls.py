@@ -1,4 +1,4 @@
-"""Invocations, the service's side: events whose answers go to the call that asked. Pure.
+"""Invocations, the service's side: events whose answers go to their caller. Pure.
 
 Source: npm `@azure/web-pubsub-client` 1.1.0; what no page says is decided in docs/emulator.md.
 """
@@ -17,7 +17,7 @@ _PENDING_ID = "An invocation with this id is pending."
 
 
 class Invoker(Protocol):
-    """A connection. `invocations`: the ids of those that are to be answered."""
+    """A connection. `invocations`: the ids of those that must be answered."""
 
     @property
     def id(self) -> str: ...
@@ -33,7 +33,7 @@ class Invoker(Protocol):
 
 
 def event_of(connection: Invoker, message: Invoke) -> SendEvent | None:
-    """The event that it asks for. One with an id that is pending is refused, and the first goes on."""
+    """The event that it requests. One with a pending id is refused, and the first one continues."""
     invocation_id, event, data_type, data = message
     if invocation_id in connection.invocations:
         _tell(connection, invocation_id, "BadRequest", _PENDING_ID)
@@ -45,7 +45,8 @@ def event_of(connection: Invoker, message: Invoke) -> SendEvent | None:
 def respond(delivery: Delivery, connection: Invoker, invocation_id: str, reply: Reply | None, now_ns: int) -> None:
     """The handler has answered.
 
-    The response is a delivery, which faults may touch. Of one that was cancelled, or whose socket is gone: nothing.
+    The response is a delivery, which faults may affect. Nothing is sent for an invocation that was cancelled, or whose
+    socket is gone.
     """
     link = connection.link
     if invocation_id in connection.invocations and link is not None:

@@ -1,4 +1,4 @@
-"""What JSON clients write: strict, in one pass, with `data` as it stands in the message."""
+"""Messages of JSON clients: read strictly, in one pass, with `data` as written in the message."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ MALFORMED = "The client message is not a valid JSON protocol message."
 _MAX_ID = (1 << 64) - 1
 _MAX_TTL_S = 300
 _MAX_IDLE_TIMEOUT_MS = (1 << 32) - 1
-"""What protobuf can say."""
+"""The numbers that protobuf can express."""
 _MAX_DEPTH = raw_json.MAX_DEPTH - 1
-"""Of data, which stand one level down."""
+"""The depth of data, which are one level down."""
 
 _PING = Ping()
 _NULL = b"null"
@@ -49,7 +49,7 @@ _new = tuple.__new__  # half the cost of a NamedTuple's own
 
 
 class _Stream(msgspec.Struct, rename="camel", gc=False):
-    """What `sendToGroup` starts a stream with."""
+    """The stream that `sendToGroup` starts."""
 
     stream_id: str
     idle_timeout_ms: int | None = None
@@ -63,7 +63,7 @@ class _Error(msgspec.Struct, rename="camel", gc=False):
 
 
 class _Message(msgspec.Struct, rename="camel", gc=False):
-    """The members of every kind of message. msgspec takes 1.0 for no integer, and null where it may be."""
+    """The members of every kind of message. msgspec refuses 1.0 as an integer, and accepts null where it may be."""
 
     type: str
     group: str | UnsetType = UNSET
@@ -90,7 +90,7 @@ _MEMBERS = frozenset(field.encode_name for field in msgspec.structs.fields(_Mess
 _DATA, _END, _ACK_ID = b'"data":"', b'"}', b'"ackId"'
 _PLAIN = bytes(char for char in range(0x20, 0x7F) if char not in b'"\\')
 _SHORT_BYTES = 2048
-"""Beyond, a parser that looks at many bytes at once is faster than a look at each."""
+"""For longer texts, a parser that reads many bytes at once is faster than checking each."""
 
 
 def read(opcode: int, payload: bytes) -> Upstream:
@@ -108,10 +108,10 @@ def read(opcode: int, payload: bytes) -> Upstream:
 
 @lru_cache(maxsize=4096)
 def _plain_group(start: bytes) -> str | None:
-    """The group of any publication that is `start`, plain text, a quote and a brace, and asks for nothing else.
+    """The group of any publication that consists of `start`, plain text, a quote and a brace, without other demands.
 
     What follows from the start is the same for each text without a quote or a backslash: a client's messages begin
-    alike, and only the first is parsed. None: none is, and they are to be parsed one by one.
+    alike, and only the first is parsed. None: there is none, so they must be parsed one by one.
     """
     if start.endswith(b"\\"):  # what looked like the member `data` is the end of a longer name
         return None
@@ -140,7 +140,7 @@ def _read(payload: bytes) -> Upstream:
 
 
 def _with_surrogates(payload: bytes) -> _Message:
-    """A message whose data has halves of surrogate pairs: read without its data, which are put back as they stand."""
+    """A message whose data contain halves of surrogate pairs: read without its data, which are put back unchanged."""
     found = None
     if raw_json.has_surrogates(payload) and not raw_json.is_deep(payload, raw_json.MAX_DEPTH):
         found = raw_json.members(payload.decode())
@@ -189,7 +189,7 @@ def _data(message: _Message) -> tuple[DataType, bytes]:
 
 
 def _bytes(text: bytes) -> bytes:
-    """Of base64, in which white space means nothing."""
+    """Bytes of base64, in which white space means nothing."""
     try:
         return binascii.a2b_base64(text, strict_mode=True) if text else b""
     except ValueError:
@@ -247,7 +247,7 @@ def _event(message: _Message, ack_id: int | None) -> Upstream:
 
 
 def _invoke(message: _Message, ack_id: int | None) -> Upstream:
-    """Without data it is one without a type, too."""
+    """Without data it has no type either."""
     event = message.event
     if message.target != "event" or event is UNSET or not valid_event(event):
         raise refuse(MALFORMED)
@@ -277,7 +277,7 @@ def _start_stream(message: _Message, stream: _Stream) -> Upstream:
 
 
 def _stream_data(message: _Message, ack_id: int | None) -> Upstream:
-    """A fragment that lacks something is one of the protocol, and refused with its stream."""
+    """An incomplete fragment is a valid message, but is refused with its stream."""
     number = _number(message.stream_sequence_id, _MAX_ID)
     if message.data is UNSET:
         data_type = None if message.data_type is UNSET else _TEXT

@@ -46,7 +46,7 @@ class Tier:
 
     @classmethod
     def standard(cls, units: int) -> Tier:
-        """Raises ValueError for a number of units that cannot be bought at all (1 to 1,000)."""
+        """Raises ValueError for a number of units that cannot be bought (valid: 1 to 1,000)."""
         if not 1 <= units <= 1000:
             raise ValueError("units must be a number from 1 to 1000")
         rate = next(rate for least, rate in reversed(_CONNECT_RATES) if units >= least)

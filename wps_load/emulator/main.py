@@ -116,7 +116,7 @@ def run(argv: Sequence[str]) -> int:
 
 
 def serve(arguments: argparse.Namespace) -> int:
-    """Serves as the options say: 0 when told to end; 2, with one sentence on stderr, if it cannot start."""
+    """Serves as the options say: 0 when a signal ends it; 2, with one sentence on stderr, if it cannot start."""
     try:
         settings = _settings(arguments)
         config = _config(arguments, settings)
@@ -241,7 +241,7 @@ async def _serve(
             sys.stderr.write(_ABOUT_THE_KEY)
         sys.stdout.write(
             f"Connection string: Endpoint={scheme}://{authority};AccessKey={config.access_key};Version=1.0;\n"
-        )  # with --disable-local-auth it tells the endpoint only: whoever reads the line needs one form
+        )  # with --disable-local-auth only the endpoint matters, but readers of the line need one form
         sys.stdout.flush()
         await ended.wait()
         return ExitCode.PASSED
@@ -255,12 +255,12 @@ async def _serve(
 
 
 def is_open(address: str) -> bool:
-    """Whether other hosts reach what listens on this address."""
+    """Whether other hosts can reach what listens on this address."""
     return not ipaddress.ip_address(address.partition("%")[0]).is_loopback
 
 
 def _authority(host: str, port: int) -> str:
-    """Host and port as they stand in a URL."""
+    """Host and port as in a URL."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

@@ -1,4 +1,4 @@
-"""Content types of bodies: which kind of data they hold, and in which encoding. Pure."""
+"""Content types of bodies: the kind of data and the encoding. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PARAMETER = re.compile(r'\s*([\w!#$%&\'*+.^`|~-]+)=(?:([\w!#$%&\'*+.^`|~-]+)|"(
 
 
 class UnsupportedMediaType(ValueError):
-    """A content type that the service does not take."""
+    """A content type that the service does not accept."""
 
 
 class UnreadableBody(ValueError):
@@ -37,7 +37,8 @@ class UnreadableBody(ValueError):
 def read(content_type: str | None, body: bytes) -> tuple[DataType, bytes]:
     """Kind and data, text and JSON in UTF-8. Raises UnsupportedMediaType, UnreadableBody.
 
-    No content type means bytes. What is no text in its character set is replaced; JSON is passed on as it stands.
+    No content type means bytes. Bytes that are not text in their character set are replaced; JSON is passed on
+    unchanged.
     """
     if content_type is None:
         return DataType.BINARY, body

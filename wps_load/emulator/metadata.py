@@ -1,6 +1,6 @@
 """Metadata of messages: string pairs beside the data, from clients, REST callers and event handlers. Pure.
 
-Source: Microsoft's emulator (2026); in no public document yet. A key has the characters of an HTTP token, since
+Source: Microsoft's emulator (2026); in no public document yet. A key has the characters of an HTTP token, because
 handlers see it as part of a header's name.
 """
 
@@ -48,7 +48,7 @@ def checked(pairs: Iterable[tuple[object, object]]) -> Metadata:
 
 @lru_cache(maxsize=1024)  # a publisher's messages often carry the same
 def of_json(text: bytes) -> Metadata:
-    """Of a JSON object's text. Raises MetadataError."""
+    """Metadata from a JSON object's text. Raises MetadataError."""
     try:
         pairs = json.loads(text, object_pairs_hook=list)
     except ValueError:
@@ -59,7 +59,7 @@ def of_json(text: bytes) -> Metadata:
 
 
 def of_headers(headers: Iterable[tuple[str, str]]) -> Metadata:
-    """Of `X-WebPubSub-Metadata-K: v` headers: keys in lower case, of a list the last value. Raises MetadataError."""
+    """Metadata from `X-WebPubSub-Metadata-K: v` headers: lower-case keys, a list's last value. Raises MetadataError."""
     found: dict[str, str] = {}
     for name, value in headers:
         name = name.lower()

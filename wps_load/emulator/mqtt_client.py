@@ -60,7 +60,7 @@ _WITH_WILL: Final = 0x04
 
 
 class MqttClient:
-    """`message` takes the link's frames in the service's place; `lost` is told of its end."""
+    """`message` receives the link's frames instead of the service; `lost` gets its end."""
 
     def __init__(self, service: Service, link: ServiceLink, hub: Hub, claims: ClientClaims, asked: ConnectRequest):
         self._service = service
@@ -73,7 +73,7 @@ class MqttClient:
         self._connection: HubConnection | None = None
         self._queue = MqttQueue()
         self._waiting: list[bytes] | None = None
-        """Packets that came while the event handler is asked about CONNECT."""
+        """Packets that arrived while the event handler is asked about CONNECT."""
         self._will: Will | None = None
         self._silence_s = 0.0
         self._heard_s = service.loop.time()
@@ -128,7 +128,7 @@ class MqttClient:
         self._service.spawn(self._consult(packet, client_id))
 
     async def _consult(self, packet: Connect, client_id: str) -> None:
-        """Asks the event handler, then works off what came in meanwhile."""
+        """Asks the event handler, then processes what arrived meanwhile."""
         handlers = self._service.handlers
         assert handlers is not None
         asked = replace(self._asked, connection_id=client_id, mqtt=_as_json(packet), physical_id=new_id())
@@ -178,7 +178,7 @@ class MqttClient:
         self._watch(packet.keep_alive_s)
 
     def _replace(self, earlier: HubConnection, goes_on: bool) -> None:
-        """The same client has come again: its older socket ends, and, if it begins anew, its session."""
+        """The same client is back: its older socket ends and, if it starts a new session, the old session too."""
         older = earlier.link
         if older is not None and isinstance(earlier.wire, MqttWire):
             if earlier.wire.version == V5:
@@ -211,7 +211,7 @@ class MqttClient:
         self._service.loop.call_later(self._silence_s, self._look)
 
     def _look(self) -> None:
-        """A client that was silent for half as long again as it said it would be is gone."""
+        """A client that was silent for half as long again as its keep alive is gone."""
         if not self._link.open:
             return
         left_s = self._heard_s + self._silence_s - self._service.loop.time()
@@ -318,7 +318,7 @@ class MqttClient:
             self._service.take(self._link, connection, upstream)
 
     def _forbid(self, packet: Publish, asked: int | None) -> None:
-        """QoS 0 ends the connection; above, the answer says no, where the version has a word for it."""
+        """QoS 0 ends the connection; above, the answer refuses it, if the version has a code for that."""
         if asked is None:
             self._end(NOT_AUTHORIZED)
         else:
@@ -327,7 +327,7 @@ class MqttClient:
 
 
 def _wrong(packet: Connect) -> str | None:
-    """What the service does not take, as a key of `_CODES`."""
+    """What the service does not accept, as a key of `_CODES`."""
     if packet.version not in (V311, V5):
         return "version"
     if not _CLIENT_ID.fullmatch(packet.client_id) and (packet.client_id or packet.version == V311):
@@ -341,7 +341,7 @@ def _wrong(packet: Connect) -> str | None:
 
 
 def _as_json(packet: Connect) -> Mapping[str, object]:
-    """What the event handler is told of a CONNECT."""
+    """The event handler's information about a CONNECT."""
     pairs = packet.properties.get(Property.USER_PROPERTY, ())
     assert isinstance(pairs, tuple)
     password = packet.password

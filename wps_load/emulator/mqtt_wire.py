@@ -1,4 +1,4 @@
-"""MQTT, the service's side: how publications become packets, and what a session has not been acknowledged yet.
+"""MQTT, the service's side: how publications become packets, and what is unacknowledged in a session.
 
 Pure.
 
@@ -44,18 +44,18 @@ from wps_load.protocol.mqtt_reader import decode
 from wps_load.protocol.traits import ANSWER_TOPIC, EVENT_TOPIC, SERVER_TOPICS, Traits
 
 MESSAGES_TOPIC: Final = SERVER_TOPICS + "messages"
-"""Where REST's sends to all, a user or a connection come."""
+"""The topic of REST's sends to all, a user or a connection."""
 _EVENTS: Final = EVENT_TOPIC.format(event="")
 MAX_UNACKED: Final = 1000
 NOT_AUTHORIZED: Final = 0x87
 _UNSPECIFIED: Final = 0x80
 _ADMINISTRATIVE: Final = 0x98
 _KEPT: Final = frozenset({Property.TOPIC_ALIAS, Property.SUBSCRIPTION_ID})
-"""Properties of a link, which do not go from publisher to subscriber."""
+"""Properties of a link, which do not travel from publisher to subscriber."""
 
 
 def ack_id(serial: int, qos: int, packet_id: int) -> int:
-    """What the hub calls a PUBLISH to be acknowledged: unlike packet identifiers, it does not come again."""
+    """The hub's id for a PUBLISH to be acknowledged: unlike packet identifiers, it is never used again."""
     return serial << 18 | qos << 16 | packet_id
 
 
@@ -108,7 +108,7 @@ class MqttWire:
 
 
 def _properties(message: RoutedMessage) -> Mapping[int, object]:
-    """An MQTT publisher's own pass; of others, the type of the data is told."""
+    """An MQTT publisher's own properties; for others, the type of the data."""
     extra = message.mqtt
     if extra is not None:
         return {number: value for number, value in extra.properties.items() if number not in _KEPT}
@@ -116,7 +116,7 @@ def _properties(message: RoutedMessage) -> Mapping[int, object]:
 
 
 def answered(event: SendEvent, reply: Reply | None, status: int) -> RoutedMessage:
-    """What the publisher of an event hears of it: the handler's answer, on the topic of its outcome."""
+    """What the publisher of an event gets: the handler's answer, on the topic of its outcome."""
     extra = event.mqtt or MqttExtra()
     data_type, data, _ = reply or (DataType.BINARY, b"", ())
     found: dict[int, object] = {Property.USER_PROPERTY: (("azure-status-code", str(status)),)}
@@ -130,9 +130,9 @@ def answered(event: SendEvent, reply: Reply | None, status: int) -> RoutedMessag
 
 
 def upstream_of(packet: Publish, asked: int | None, *, quiet: bool = False) -> SendToGroup | SendEvent | None:
-    """What a publication asks for: a user event, or a message to a group; None: of another topic of the service's own.
+    """What a publication requests: a user event, or a message to a group; None: another topic of the service's own.
 
-    `asked`: the hub's name for it, if it is to be acknowledged. `quiet`: the publisher does not hear itself.
+    `asked`: the hub's id for it, if it must be acknowledged. `quiet`: the publisher gets no copy.
     """
     topic, data_type = packet.topic, _content(packet)
     extra = MqttExtra(packet.qos, packet.properties)
@@ -147,7 +147,7 @@ def upstream_of(packet: Publish, asked: int | None, *, quiet: bool = False) -> S
 
 
 def _content(packet: Publish) -> DataType:
-    """By the Content Type property, as far as the payload is what it says; without one, as in 3.1.1, binary."""
+    """By the Content Type property, if the payload matches it; without one, as in 3.1.1, binary."""
     content = str(packet.properties.get(Property.CONTENT_TYPE, "")).partition(";")[0].strip().lower()
     found = DATA_TYPES.get(content, DataType.BINARY)
     if found in (DataType.TEXT, DataType.JSON) and not packet.payload.isascii():
@@ -192,13 +192,13 @@ class MqttQueue:
         return qos << 16 | packet_id
 
     def add(self, frame: bytes, expires_ns: int | None) -> bool:
-        """Keeps the frame of the last `number`, if it is to be acknowledged; False when there are too many."""
+        """Keeps the frame of the last `number`, if it must be acknowledged; False if there are too many."""
         if self._last is not None:
             self._unacked[self._last] = frame
         return len(self._unacked) <= MAX_UNACKED
 
     def acknowledge(self, sequence_id: int) -> None:
-        """Sequence ids are other protocols'."""
+        """Does nothing: sequence ids belong to other protocols."""
 
     def respond(self, response: PublishResponse) -> PublishResponse | None:
         """The client's answer to a delivery, and ours to that."""
@@ -214,7 +214,7 @@ class MqttQueue:
         return None
 
     def unacked(self, now_ns: int) -> list[bytes]:
-        """What to send again when the session goes on, oldest first."""
+        """What must be sent again when the session continues, oldest first."""
         return [
             build_frame(BINARY, encode(PublishResponse(PacketKind.PUBREL, packet_id), V5))
             if frame is None

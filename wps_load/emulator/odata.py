@@ -1,8 +1,8 @@
 """The data plane's `filter`: a subset of OData 4, parsed into a predicate over connections. Pure.
 
 Source: documentation, "OData filter syntax in Azure Web PubSub"; where it is silent, Microsoft's emulator. Precedence:
-not > comparison > and > or. Names of fields have no case. Only whole numbers have an order. What is absent is equal to
-null alone, and in no order with anything.
+not > comparison > and > or. Names of fields are case-insensitive. Only whole numbers have an order. An absent value
+equals only null, and has no order.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 MAX_CLAUSES = 1000
-"""The documents say about 100; 300 are taken."""
+"""The documents say about 100; we accept 300."""
 
 _MAX_DEPTH = 50
 _INT32 = range(-(1 << 31), 1 << 31)
 _TOKEN = re.compile(r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>-?\d+)|(?P<word>[A-Za-z]\w*)|(?P<mark>[(),]))")
 
 Value = Any
-"""str, int, bool, None, or a collection of str: what an expression is worth for one connection."""
+"""The value of an expression for one connection: str, int, bool, None, or a collection of str."""
 
 
 class FilterError(ValueError):
@@ -28,7 +28,7 @@ class FilterError(ValueError):
 
 
 class Subject(Protocol):
-    """What a filter looks at."""
+    """What a filter examines."""
 
     @property
     def id(self) -> str: ...
@@ -78,7 +78,7 @@ def _concat(left: str | None, right: str | None) -> str:
 
 
 def _of_all(function: Callable[..., Value]) -> Callable[..., Value]:
-    """Null if an argument is."""
+    """Null if an argument is null."""
     return lambda *values: None if None in values else function(*values)
 
 

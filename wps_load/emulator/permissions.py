@@ -1,7 +1,7 @@
 """Roles of a token -> what a connection may do. Pure.
 
-Source: documentation, "Client access roles" and "Wildcard group roles" (singular roles name one literal
-group, plural ones a pattern: `group_patterns`). How many patterns count: Microsoft's emulator.
+Source: documentation, "Client access roles" and "Wildcard group roles" (singular roles name one literal group, plural
+ones a pattern: `group_patterns`). The number of patterns that count: Microsoft's emulator.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Coverage:
     groups: set[str] = field(default_factory=set)
     patterns: list[GroupPattern] = field(default_factory=list)
     revoked: frozenset[str] = frozenset()
-    """Groups taken back from a role for all, or from a pattern. Frozen: one empty set serves all connections."""
+    """Groups withdrawn from a role for all, or from a pattern. Frozen: one empty set serves all connections."""
 
     def covers(self, group: str) -> bool:
         if self.revoked and group in self.revoked:
@@ -39,7 +39,7 @@ class Coverage:
 
 
 class Permissions:
-    """A connection's rights, which REST may extend and take back."""
+    """A connection's rights, which REST may extend and withdraw."""
 
     __slots__ = ("join_leave", "send")
 
@@ -81,7 +81,7 @@ class Permissions:
             grant.groups.add(group)
 
     def revoke(self, permission: str, group: str) -> None:
-        """One group, whichever role it came by. Raises TooManyRules."""
+        """Withdraws one group, whichever role granted it. Raises TooManyRules."""
         grant = self._of(permission)
         grant.groups.discard(group)
         if grant.covers(group):

@@ -80,7 +80,7 @@ class EmulatorProcess:
         return self.connection_string.split(";", 1)[0].removeprefix("Endpoint=")
 
     def stats(self) -> dict[str, Any]:
-        """What it did so far: `GET /emulator/stats`, never by way of a proxy."""
+        """What it did so far: `GET /emulator/stats`, never through a proxy."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(f"{self.endpoint}/emulator/stats", timeout=10) as response:
             answer: dict[str, Any] = json.load(response)
@@ -92,7 +92,7 @@ class EmulatorProcess:
     def stop(self) -> int:
         """Ends it and returns its exit code.
 
-        Twice does nothing more; nor does a fork of the process that started it.
+        A second call does nothing more; nor does one in a fork of the process that started it.
         """
         return _end(self._process) if os.getpid() == self._owner_pid else 0
 
@@ -106,15 +106,15 @@ class EmulatorProcess:
 
 
 def _read_line(stream: IO[str], timeout_s: float) -> str | None:
-    """A line; empty at the end of the stream; None when the time is up. A helper thread could be a greenlet here."""
+    """A line; empty at the end of the stream; None if the time is up. A helper thread could be a greenlet here."""
     readable, _, _ = select.select([stream], [], [], timeout_s)
     return stream.readline() if readable else None
 
 
 def _end(process: subprocess.Popen[str], *, terminate: bool = True) -> int:
-    """Sees a process to its end. `terminate` for one that runs: forks of this process may hold its lifeline open.
+    """Waits for a process to end. `terminate` for a running one: forks of this process may hold its lifeline open.
 
-    The signal goes first: after the end of its lifeline a process that is about to exit no longer catches it.
+    The signal goes first: after the end of its lifeline an exiting process no longer catches it.
     """
     if terminate:
         process.terminate()

@@ -38,7 +38,7 @@ _PONG = build_frame(BINARY, bytes.fromhex("2200"))  # DownstreamMessage { pong_m
 
 
 class _Malformed(Exception):
-    """A message that has the form of its schema, but not of the protocol."""
+    """A message that fits the schema, but not the protocol."""
 
 
 class ProtobufWire:

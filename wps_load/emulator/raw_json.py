@@ -1,7 +1,7 @@
 """JSON that is checked but not changed: what a publisher wrote reaches its receivers byte for byte. Pure.
 
-A parser that builds values and a writer that prints them again would lose what values cannot hold: large integers,
-1.50, 1e400, a key that comes twice. `msgspec.Raw` checks a value and hands out its text.
+A parser that builds values and a writer that prints them again would lose what values cannot represent: large integers,
+1.50, 1e400, a duplicate key. `msgspec.Raw` checks a value and hands out its text.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NoReturn
 import msgspec
 
 MAX_DEPTH = 64
-"""What .NET's reader takes; deeper is malformed."""
+"""The depth that .NET's reader accepts; deeper JSON is malformed."""
 
 _check = msgspec.json.Decoder(msgspec.Raw).decode
 _STEPS = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
@@ -36,7 +36,7 @@ def well_formed(text: bytes) -> bool:
 
 
 def is_utf8(text: bytes) -> bool:
-    """What msgspec does not look at where it hands out raw text."""
+    """Checks what msgspec does not check in raw text."""
     if text.isascii():
         return True
     try:
@@ -47,7 +47,7 @@ def is_utf8(text: bytes) -> bool:
 
 
 def is_deep(text: bytes, limit: int) -> bool:
-    """Whether objects and lists are nested deeper than `limit`; of what is no JSON the answer may be either."""
+    """Whether objects and lists are nested deeper than `limit`; for invalid JSON the answer may be either."""
     if len(text) <= 2 * limit or not _opens_more_often(text, limit):
         return False
     if b"\\" in text:
@@ -68,14 +68,14 @@ def _opens_more_often(text: bytes, limit: int) -> bool:
 
 
 def has_surrogates(text: bytes) -> bool:
-    """Whether a half of a surrogate pair may be escaped in it: JSON allows a lone one, and msgspec does not."""
+    """Whether it may contain an escaped half of a surrogate pair: JSON allows a lone one, msgspec does not."""
     return _SURROGATE.search(text) is not None
 
 
 def members(text: str) -> dict[str, str] | None:
-    """The members of an object, each value as it is written; None for what is no JSON object. The last of two counts.
+    """The members of an object, each value as written; None if it is not a JSON object. The last duplicate counts.
 
-    Slower than msgspec, and takes lone surrogates. The depth must have been checked.
+    Slower than msgspec, but accepts lone surrogates. The depth must have been checked.
     """
     found: dict[str, str] = {}
     at = _skip(text, 0)

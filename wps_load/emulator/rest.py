@@ -89,11 +89,11 @@ OPERATIONS: tuple[tuple[str, str, Operation], ...] = (
     ("HEAD", _PERMISSION, rest_permissions.check),
     ("POST", f"{_HUB}/:generateToken", rest_permissions.generate_token),
 )
-"""All but `HEAD /api/health`, which needs neither token nor version."""
+"""Everything except `HEAD /api/health`, which needs neither token nor version."""
 
 
 async def perform(operation: Operation, request: web.Request, service: Service, parts: Parts) -> web.Response:
-    """One request of the data plane."""
+    """Carries out one request of the data plane."""
     try:
         response = operation(await check_request(request, parts, service))
     except RestError as error:

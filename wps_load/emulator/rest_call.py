@@ -1,4 +1,4 @@
-"""A data plane request, checked as far as all operations have in common, and how a refusal looks."""
+"""A data plane request with the checks that all operations share, and the form of a refusal."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def no_content(call: Call) -> web.Response:
 
 
 def found(there: object, code: str) -> web.Response:
-    """What a question by HEAD is answered with; `code` says what is missing."""
+    """The answer to a HEAD request; `code` says what is missing."""
     return web.Response() if there else web.Response(status=404, headers={"x-ms-error-code": code})
 
 
 class Call:
-    """One request, checked as far as all operations have in common. Names are checked when they are requested."""
+    """One request, after the checks that all operations share. Names are checked when they are used."""
 
     def __init__(self, request: web.Request, parts: Parts, service: Service, hub: Hub, body: bytes) -> None:
         self.service = service
@@ -86,7 +86,7 @@ class Call:
 
     @property
     def connection(self) -> HubConnection | None:
-        """The connection of the path, if it is there."""
+        """The connection of the path, if it exists."""
         return self.hub.connections.get(self.connection_id)
 
     def existing_connection(self, code: str = "Error.Connection.NotExisted") -> HubConnection:
@@ -97,7 +97,7 @@ class Call:
         return connection
 
     def whole(self, name: str, low: int, high: int) -> int | None:
-        """A query parameter that is a whole number and comes once; None if absent."""
+        """A query parameter that is a whole number and occurs once; None if absent."""
         given = self.query.getall(name, ())
         if not given:
             return None

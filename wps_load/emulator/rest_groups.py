@@ -29,7 +29,7 @@ _MAX_INT = 2_147_483_647
 def list_group(call: Call) -> web.Response:
     """A page of a group's connections, in the order of their ids.
 
-    The next one begins behind the last of this one, so that nobody is skipped when others leave.
+    The next page begins after the last one of this page, so nobody is skipped when others leave.
     """
     group = call.group
     page = call.whole("maxpagesize", 1, _MAX_PAGE)
@@ -56,7 +56,7 @@ def _id(connection: HubConnection) -> str:
 
 
 def _continuation(call: Call, group: str) -> str:
-    """The id behind which a page begins. Raises RestError for a token that is not one of this group's."""
+    """The id after which a page begins. Raises RestError for a token that is not one of this group's."""
     tokens = call.query.getall("continuationToken", ())
     if not tokens:
         return ""

@@ -10,7 +10,7 @@ from wps_load.protocol.traits import JSON, MQTT
 
 _MISSING = "Info.Connection.NotExisted"
 _NAMES = {permission.lower(): permission for permission in PERMISSIONS} | {"1": PERMISSIONS[1], "2": PERMISSIONS[0]}
-"""The numbers are those of the enumeration behind the names: 1 sends, 2 joins and leaves."""
+"""The numbers of the enumeration behind the names: 1 sends, 2 joins and leaves."""
 
 _MAX_MINUTES = 2_147_483_647
 _CLIENT_PATHS = {

@@ -35,7 +35,7 @@ def send_to_connection(call: Call) -> web.Response:
 
 
 def matching(connections: Iterable[HubConnection], text: str | None) -> Iterable[HubConnection]:
-    """Those that a filter picks; without one, all. Raises RestError."""
+    """The connections that a filter selects; without one, all. Raises RestError."""
     if not text:
         return connections
     try:
@@ -46,7 +46,7 @@ def matching(connections: Iterable[HubConnection], text: str | None) -> Iterable
 
 
 def _send(call: Call, receivers: Iterable[HubConnection], audience: object, group: str | None = None) -> web.Response:
-    """Publishes the body. 202 also when nobody is there to receive it."""
+    """Publishes the body. 202 even if nobody is there to receive it."""
     ttl_s = call.whole("messageTtlSeconds", 0, _MAX_TTL_S) if call.query.get("messageTtlSeconds") else None
     headers = call.request.headers
     try:
@@ -74,5 +74,5 @@ def _send(call: Call, receivers: Iterable[HubConnection], audience: object, grou
 
 
 def _sender(call: Call) -> object:
-    """Who publishes, for the faults that swap one publisher's messages: the HTTP connection of the caller."""
+    """The publisher, for the faults that swap one publisher's messages: the caller's HTTP connection."""
     return id(call.request.transport)

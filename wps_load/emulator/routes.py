@@ -1,7 +1,7 @@
 """Paths -> operations. Pure.
 
-A router of a web framework takes no braces in a name, and its paths have a case; names of Web PubSub may have any
-character, and its paths have none.
+A web framework's router accepts no braces in a name, and its paths are case-sensitive; names of Web PubSub may have any
+character, and its paths are case-insensitive.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _SLASH = re.compile("(%2[fF])")
 
 
 class NoRoute(Exception):
-    """404: nothing is there; 405: not with this method, but with one of `allowed`."""
+    """404: there is no such path; 405: not with this method, but with one of `allowed`."""
 
     def __init__(self, status: int, allowed: tuple[str, ...] = ()) -> None:
         super().__init__(status)
@@ -25,7 +25,7 @@ class NoRoute(Exception):
 
 
 class Parts:
-    """The names in a path, as they stand there."""
+    """The names in a path, as written there."""
 
     def __init__(self, raw: Mapping[str, str]) -> None:
         self._raw = raw
@@ -34,10 +34,10 @@ class Parts:
         return name in self._raw
 
     def name(self, name: str, known: Container[str] = ()) -> str:
-        """A segment, decoded.
+        """A decoded segment.
 
-        Where `%2F` is in it, the name with the `%2F` if it is among the `known` ones, else the one with the slash: the
-        service keeps the first, says Microsoft's emulator; the documents mean the second.
+        If it contains `%2F`, the name with the `%2F` if it is among the `known` ones, else the one with the slash: by
+        Microsoft's emulator the service keeps the first; the documents mean the second.
         """
         segment = self._raw[name]
         if "%2" in segment:

@@ -1,4 +1,4 @@
-"""The emulator's HTTP face: the client endpoint, health, stats; `rest` adds the data plane."""
+"""The emulator's HTTP side: the client endpoint, health, stats; `rest` adds the data plane."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ _SECRET_HEADERS = frozenset({"authorization"})
 _SECRET_QUERY = frozenset({"access_token", "awps_reconnection_token"})
 _MAX_REQUEST_LINE_BYTES = 8 * 1024
 _MAX_HEADERS_BYTES = 32 * 1024
-"""As Microsoft's emulator has them: 414 and 431 beyond."""
+"""The limits of Microsoft's emulator: 414 and 431 beyond them."""
 
 _HTTP_LIMITS = {"max_line_size": 64 * 1024, "max_field_size": 64 * 1024}
-"""Where aiohttp itself gives up, with 400: above ours, so that a client is told what was too long."""
+"""aiohttp's own limit, with 400: above ours, so that a client learns what was too long."""
 
 Handler = Callable[[web.Request, Service, Parts], Awaitable[web.StreamResponse]]
 
@@ -157,7 +157,7 @@ async def _connect(request: web.Request, service: Service, parts: Parts) -> web.
 def _connect_mqtt(
     request: web.Request, service: Service, hub: Hub, claims: ClientClaims, offered: tuple[str, ...]
 ) -> web.StreamResponse:
-    """The upgrade of an MQTT client: all else begins with its CONNECT."""
+    """The upgrade of an MQTT client: everything else begins with its CONNECT."""
     if "mqtt" not in offered:
         raise _Refused(400, "The subprotocol mqtt must be offered.")
     link = ServiceLink(service, hub)
@@ -183,7 +183,7 @@ def _accept(
 def _recover(request: web.Request, service: Service, hub: Hub) -> web.StreamResponse:
     """A reliable client's return, with the subprotocol that it had.
 
-    If its connection is gone, that is said by close code 1008 after the upgrade.
+    If its connection is gone, close code 1008 after the upgrade says so.
     """
     query = request.query
     connection = hub.recoverable(query["awps_connection_id"], query.get("awps_reconnection_token", ""), now_ns())
@@ -266,6 +266,6 @@ def _collected(pairs: MultiMapping[str], secret: frozenset[str]) -> dict[str, li
 
 
 def _as_strings(value: Any) -> list[str]:
-    """A claim as a handler reads it: texts as they are, all else as its JSON."""
+    """A claim as a handler reads it: texts unchanged, everything else as its JSON."""
     items = value if isinstance(value, list) else [value]
     return [item if isinstance(item, str) else orjson.dumps(item).decode() for item in items]

@@ -1,6 +1,6 @@
 """RFC 6455 framing, server side: reads masked client frames, builds unmasked server frames.
 
-Not the client's reader turned round: an instrument that is checked against its own code would share its mistakes.
+It is not the client's reader reversed: an instrument that is checked against its own code would share its mistakes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class ConnectionEnd(NamedTuple):
 
 
 def build_frame(opcode: int, payload: bytes) -> bytes:
-    """One unmasked, unfragmented frame: the same bytes for whoever receives it."""
+    """One unmasked, unfragmented frame: the same bytes for every receiver."""
     return build_header(opcode, len(payload)) + payload
 
 
@@ -75,7 +75,7 @@ def read_close(payload: bytes) -> tuple[int, str]:
 
 
 class ServerFrameReader:
-    """Bytes in, messages out. After an error it takes nothing more."""
+    """Bytes in, messages out. After an error it reads nothing more."""
 
     __slots__ = ("_between", "_buffer", "_fragments", "_limit", "_longest_lone", "_opcode", "_size", "error")
 
@@ -90,7 +90,7 @@ class ServerFrameReader:
         self.error: RemoteProtocolError | None = None
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are now complete, in order. What breaks the protocol is left in `error`, after them."""
+        """The messages that are now complete, in order. A protocol error after them is left in `error`."""
         if self._between:  # one whole short message and nothing else, as clients that wait for an answer send?
             size = len(data) - 8
             if 126 <= size <= self._longest_lone:
@@ -112,7 +112,7 @@ class ServerFrameReader:
         return messages
 
     def _read(self, buffer: bytes, messages: list[Message]) -> int:
-        """Takes whole frames; returns how many bytes they were."""
+        """Reads whole frames; returns how many bytes they were."""
         at, end = 0, len(buffer)
         while end - at >= 2:
             first, second = buffer[at], buffer[at + 1]
@@ -143,7 +143,7 @@ class ServerFrameReader:
         return at
 
     def _judge(self, first: int, size: int) -> None:
-        """Refuses a frame by its header alone, before its payload is waited for."""
+        """Refuses a frame by its header alone, before its payload arrives."""
         opcode = first & 0x0F
         if first & 0x70:
             raise RemoteProtocolError(1002, "Reserved bits are set, but no extension was agreed on.")

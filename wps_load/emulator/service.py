@@ -1,4 +1,4 @@
-"""Ties hubs, sockets, faults, limits and event handlers together: an emulator process without its HTTP side."""
+"""Connects hubs, sockets, faults, limits and event handlers: an emulator process without its HTTP side."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PING_SLOTS = 200
 NO_INVOCATIONS = "The hub has no event handler, and so no invocations."
 _PUBLISHES = frozenset({SendToGroup, SendEvent, Invoke, StreamData})
 _BACKLOG_HIGH = 256
-"""Messages of one connection that may wait for its event handler before its socket is not read any more."""
+"""How many messages of one connection may wait for its event handler before its socket is no longer read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,24 +41,24 @@ class EmulatorConfig:
     failed_event_closes: bool = False
     """Whether a failed event ends a PubSub client, as the CloudEvents page says, or is an error ack."""
     spent_quota_closes: bool = False
-    """Whether a day's messages, once spent, end the clients that are there, or only keep newcomers out."""
+    """Whether a used-up day's quota ends present clients, or only refuses new ones."""
     recovery_window_ns: int = RECOVERY_WINDOW_NS
     unvalidated_entra_tokens: bool = False
-    """Whether the data plane takes tokens of Microsoft Entra ID's audience, whoever signed them."""
+    """Whether the data plane accepts tokens with Microsoft Entra ID's audience, whoever signed them."""
     entra_issuer: str | None = None
-    """Whose tokens of that audience it takes, besides."""
+    """A further issuer whose tokens with that audience it accepts."""
     local_auth: bool = True
-    """Whether tokens that are signed with the access key are taken."""
+    """Whether tokens that are signed with the access key are accepted."""
 
     @property
     def trust(self) -> Trust:
-        """Whose tokens are taken."""
+        """Whose tokens are accepted."""
         key = self.access_key if self.local_auth else None
         return Trust(key, self.entra_issuer, self.unvalidated_entra_tokens)
 
 
 class ServiceLink(WebSocketLink):
-    """A socket and the connection that it carries now."""
+    """A socket and the connection that it carries at present."""
 
     __slots__ = ("connection", "decode", "hub", "on_lost", "slot")
 
@@ -69,10 +69,10 @@ class ServiceLink(WebSocketLink):
         self.decode: Callable[[int, bytes], Upstream]
         self.slot = 0
         self.on_lost: Callable[[ConnectionEnd], None] | None = None
-        """Told before the hub is."""
+        """Called before the hub is."""
 
     def divert(self, message: Callable[[Any, int, bytes], None]) -> None:
-        """From now on its frames go there, and not to the service."""
+        """From now on its frames go to `message`, and not to the service."""
         self._message = message
 
     def carry(self, connection: HubConnection, raw_group: GroupOfRaw | None = None) -> None:
@@ -84,7 +84,7 @@ class ServiceLink(WebSocketLink):
 class Service:
     """Owner of all links. Created inside the running loop; `close` ends everything.
 
-    `handlers`: who takes events; None: the built-in handler, which echoes.
+    `handlers`: who gets events; None: the built-in handler, which echoes.
     """
 
     def __init__(self, config: EmulatorConfig, handlers: EventHandlers | None = None) -> None:
@@ -115,7 +115,7 @@ class Service:
     # -- connections ---------------------------------------------------------------------------------------
 
     def hub(self, name: str) -> Hub:
-        """The hub of this name, whatever its case; made when first requested."""
+        """The hub of this name, ignoring case; made on first use."""
         key = name.lower()
         hub = self.hubs.get(key)
         if hub is None:
@@ -161,7 +161,7 @@ class Service:
         self.take(link, connection, link.decode(opcode, payload))
 
     def take(self, link: ServiceLink, connection: HubConnection, upstream: Upstream) -> None:
-        """What a client asks."""
+        """Handles a client's message."""
         publishes = type(upstream) in _PUBLISHES and not (type(upstream) is StreamData and upstream.number is None)
         if type(upstream) is Invoke and self.handlers is not None and not self.handlers.invokes(connection.hub_name):
             raise refuse(NO_INVOCATIONS)
@@ -180,7 +180,7 @@ class Service:
             fault.strike(link)
 
     def _postpone(self, connection: HubConnection, upstream: Upstream) -> None:
-        """One connection's messages are processed one after another, those that wait for the handler included."""
+        """One connection's messages are processed one after another, including those that wait for the handler."""
         inbox = self._inboxes[connection]
         inbox.append(upstream)
         if len(inbox) == _BACKLOG_HIGH and isinstance(connection.link, ServiceLink):
@@ -196,7 +196,7 @@ class Service:
         self.spawn(self._consult(hub, connection, event))
 
     async def _consult(self, hub: Hub, connection: HubConnection, event: SendEvent | None) -> None:
-        """Asks the handler, then works off what came in meanwhile."""
+        """Asks the handler, then processes what arrived meanwhile."""
         assert self.handlers is not None
         inbox = self._inboxes[connection]
         try:
@@ -223,7 +223,7 @@ class Service:
         self.set_alarm()
 
     def set_alarm(self) -> None:
-        """Some deliveries may have been made: sees that the alarm rings for the earliest."""
+        """Sets the alarm for the earliest delivery, because some may have been made."""
         if self._alarm is not None:
             self._alarm.set(self.delivery.next_ns)
 
@@ -234,7 +234,7 @@ class Service:
     # -- upkeep --------------------------------------------------------------------------------------------
 
     def _beat(self, slot: int) -> None:
-        """Pings one slot of links: spread, so that ten thousand pings are not one hiccup."""
+        """Pings one slot of links, so that ten thousand pings do not cause one pause."""
         for link in tuple(self._slots[slot]):
             link.ping()
         for hub in self.hubs.values():
@@ -261,7 +261,7 @@ class Service:
         task.add_done_callback(self._tasks.discard)
 
     def close(self) -> None:
-        """Cuts every socket (an orderly end would wait for each peer) and forgets what was under way."""
+        """Cuts every socket (an orderly end would wait for each peer) and drops what was in progress."""
         if self._heartbeat is not None:
             self._heartbeat.cancel()
         for task in self._tasks:

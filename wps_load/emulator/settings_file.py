@@ -14,7 +14,7 @@ _Signature = tuple[int, int, int]
 
 
 class SettingsFile:
-    """`current` is the newest state of the file that could be used. Raises SettingsError, OSError at the start."""
+    """`current`: the newest usable state of the file. Raises SettingsError, OSError at the start."""
 
     def __init__(self, path: str, default: ConfiguredHub | None, warn: Callable[[str], None]) -> None:
         self._path = Path(path)
@@ -26,7 +26,7 @@ class SettingsFile:
             warn(f"{path}: EventListeners: nothing is sent to Event Hubs; their events are accepted and dropped")
 
     async def follow(self) -> None:
-        """Looks at the file until it is cancelled. What cannot be used is reported, and changes nothing."""
+        """Watches the file until it is cancelled. An unusable state is reported, and changes nothing."""
         while True:
             await asyncio.sleep(POLL_S)
             self.refresh()

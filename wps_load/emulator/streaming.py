@@ -38,10 +38,10 @@ _CANCELLED = StreamError("Cancelled", "The publisher has gone, or its stream was
 
 @dataclass(slots=True)
 class Stream:
-    """One that is active.
+    """An active stream.
 
-    `expected`: the number of the next fragment. `active_ns`: when something was last accepted of it;
-    `idle_ns`: how long it may be idle.
+    `expected`: the number of the next fragment. `active_ns`: when something of it was last accepted; `idle_ns`: how
+    long it may be idle.
     """
 
     connection: HubConnection
@@ -137,9 +137,9 @@ class HubStreams:
     # -- how they end ----------------------------------------------------------------------------------------
 
     def expire(self, now_ns: int) -> None:
-        """Ends those that were idle for too long, and tells subscribers of those whose connections are gone.
+        """Ends streams that were idle for too long, and informs subscribers of those whose connections are gone.
 
-        Call it often: the time-out is kept as exactly as that.
+        Call it often: it determines how exactly the time-out is kept.
         """
         orphans, self._orphans = self._orphans, []
         for stream in orphans:
@@ -152,7 +152,7 @@ class HubStreams:
         self._idle_from_ns = min((each.active_ns + each.idle_ns for each in self._streams.values()), default=NEVER)
 
     def orphan(self, connection: HubConnection) -> None:
-        """The connection is gone for good, and so are its streams. Subscribers hear of it with the next `expire`."""
+        """The connection is gone for good, and so are its streams. The next `expire` informs subscribers."""
         for stream_id in connection.streams:
             stream = self._streams.pop((connection.id, stream_id), None)
             if stream is not None:
@@ -164,7 +164,7 @@ class HubStreams:
         self._finish(stream, error, error, now_ns)
 
     def _finish(self, stream: Stream, error: StreamError | None, said: StreamError | None, now_ns: int) -> None:
-        """`error`: what its publisher is told; `said`: what its subscribers are; None: it has ended as it should."""
+        """`error`: what its publisher gets; `said`: what its subscribers get; None: it has ended normally."""
         del self._streams[stream.connection.id, stream.stream_id]
         stream.connection.streams.discard(stream.stream_id)
         self._tell_subscribers(stream, said, now_ns)

@@ -1,4 +1,4 @@
-"""Which wire a client gets, by what it offers in `Sec-WebSocket-Protocol`."""
+"""The wire of a client, by its offers in `Sec-WebSocket-Protocol`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _BY_SUBPROTOCOL = {wire.subprotocol: wire for wire in WIRES if wire.subprotocol 
 def choose(offered: tuple[str, ...], chosen: str | None = None) -> tuple[Wire, str | None]:
     """The wire, and the subprotocol to echo.
 
-    `chosen`: the connect handler's word, which is one of those offered.
+    `chosen`: the connect handler's choice, which is one of those offered.
 
-    Without it the first known one, whatever its case; a custom subprotocol that nobody chose is not echoed,
-    and the client is simple.
+    Without it the first known one, ignoring case; a custom subprotocol that nobody chose is not echoed, and the client
+    is simple.
     """
     if chosen is not None:
         return _BY_SUBPROTOCOL.get(chosen.lower(), SIMPLE), chosen

@@ -1,4 +1,4 @@
-"""Checks the tokens that clients and REST callers bring. `auth` makes them; this judges them."""
+"""Checks the tokens of clients and REST callers. `auth` makes them; this module judges them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ENTRA_AUDIENCE = "https://webpubsub.azure.com"
 
 
 class Unauthorized(Exception):
-    """The token does not open this door (HTTP 401). The text says why, without the token."""
+    """The token gives no access (HTTP 401). The text says why, without the token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,10 @@ class ClientClaims:
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose tokens are taken.
+    """Whose tokens are accepted.
 
-    `access_key` None: local authentication is switched off. `issuer`: an Entra ID of one's own making, whose tokens for
-    REST are taken unverified. `any_entra`: those of every issuer are.
+    `access_key` None: local authentication is switched off. `issuer`: a made-up Entra ID, whose tokens for REST are
+    accepted unverified. `any_entra`: those of every issuer are.
     """
 
     access_key: str | None = field(repr=False)
@@ -67,10 +67,10 @@ class Trust:
 
 
 def check_client_token(token: str, trust: Trust, host: str, hub: str) -> ClientClaims:
-    """Signature, expiry and audience of an access token; raises Unauthorized.
+    """Checks signature, expiry and audience of an access token; raises Unauthorized.
 
-    The audience's scheme is not looked at (the service takes https, http and wss alike), its host and path
-    are; the hub's name has no case.
+    The audience's scheme is ignored (the service accepts https, http and wss alike), its host and path are compared;
+    the hub's name is case-insensitive.
     """
     claims = _verified(token, trust.own_key) if _kid(token) == trust.own_kid else trust.verified(token)
     hub = hub.lower()

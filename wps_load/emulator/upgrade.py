@@ -39,7 +39,7 @@ def offered_subprotocols(request: web.Request) -> tuple[str, ...]:
 
 
 class Upgraded(web.StreamResponse):
-    """Tells aiohttp that the connection does not concern it any more."""
+    """Tells aiohttp that the connection is no longer its concern."""
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         raise ConnectionResetError("upgraded")

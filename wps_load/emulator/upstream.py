@@ -41,7 +41,7 @@ def build_upstream(connection_string: ConnectionString) -> web.Application:
 
 
 async def _negotiate(request: web.Request) -> web.Response:
-    """A fresh Client URL. A real app server would ask first who is calling."""
+    """A fresh Client URL. A real app server would first check who is calling."""
     hub = request.query.get("hub", "bench")
     if not valid_hub(hub):
         return web.json_response({"error": "the hub's name is malformed"}, status=400)
@@ -52,7 +52,7 @@ async def _negotiate(request: web.Request) -> web.Response:
 
 
 async def _allow(request: web.Request) -> web.Response:
-    """The abuse protection's question: may this origin send events here?"""
+    """The abuse protection's request: may this origin send events here?"""
     return web.Response(headers={"WebHook-Allowed-Origin": request.headers.get("WebHook-Request-Origin", "*")})
 
 
@@ -78,7 +78,7 @@ def add_upstream_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_upstream(arguments: argparse.Namespace) -> int:
-    """Serves as the options say: 0 when told to end; 2, with one sentence on stderr, if it cannot start."""
+    """Serves as the options say: 0 when a signal ends it; 2, with one sentence on stderr, if it cannot start."""
     text = arguments.connection_string or os.environ.get("WebPubSubConnectionString")  # noqa: SIM112  # Azure's own name
     try:
         connection_string = ConnectionString.parse(

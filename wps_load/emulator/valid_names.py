@@ -1,4 +1,4 @@
-"""What the service accepts as a name."""
+"""The names that the service accepts."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ _VALIDATION_HEADERS = {"ce-awpsversion": "1.0"}
 
 
 class WebhookFailed(Exception):
-    """`status`: the app server's own word, or 500 for what it did not say. The text says what happened."""
+    """`status`: the app server's own status, or 500 if it gave none. The text says what happened."""
 
     def __init__(self, status: int, why: str) -> None:
         super().__init__(why)
@@ -63,8 +63,8 @@ class Webhooks:
 
         Raises WebhookFailed: a 4xx of the app server's, else 500.
 
-        `authority`: host and port by which clients know this service; the app server is told the host alone, which is
-        what it looks up (Azure's has no port).
+        `authority`: host and port by which clients know this service; the app server gets only the host, which is what
+        it looks up (Azure's has no port).
         """
         headers = {"WebHook-Request-Origin": host_of(authority), **headers}
         try:
@@ -106,7 +106,7 @@ class Webhooks:
             raise WebhookFailed(502, _reason(error)) from None
 
     async def _validate(self, url: str, authority: str) -> None:
-        """Abuse protection: nothing goes to a URL whose owner has not said that it hears this service."""
+        """Abuse protection: nothing is sent to a URL whose owner has not agreed to hear this service."""
         if (url, authority) in self._validated:
             return
         headers = {"WebHook-Request-Origin": host_of(authority), **_VALIDATION_HEADERS}
@@ -142,7 +142,7 @@ class Webhooks:
 
 
 def host_of(authority: str) -> str:
-    """Without the port."""
+    """The host without the port."""
     host, colon, port = authority.rpartition(":")
     return host if colon and port.isdigit() else authority
 

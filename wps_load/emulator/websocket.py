@@ -25,9 +25,7 @@ from wps_load.protocol.frames import Opcode
 SEND_BUFFER_BYTES = 2 * 1024 * 1024
 SLOW_CLIENT_GRACE_S = 1.0
 SEND_BUFFER_HARD_BYTES = 64 * 1024 * 1024
-"""More than the first for longer than the grace, or more than the second at any time: a slow client,
-aborted.
-"""
+"""Above the first limit for longer than the grace, or above the second at any time, a slow client is aborted."""
 
 CLOSE_TIMEOUT_S = 5.0
 SILENT_PINGS = 3
@@ -39,10 +37,10 @@ _CUT = ConnectionEnd(None, "The connection ended.", by_client=False)
 
 
 class WebSocketOwner(Protocol):
-    """Who is told.
+    """The owner of a link.
 
-    `message` may raise RemoteProtocolError, which closes the link with its code. `batch_end`, if there is one: all that
-    came together has been told.
+    `message` may raise RemoteProtocolError, which closes the link with its code. `batch_end`, if there is one, is
+    called after all messages that arrived together.
     """
 
     batch_end: Callable[[], None] | None
@@ -55,7 +53,7 @@ class WebSocketOwner(Protocol):
 
 
 def _nowhere(frame: bytes) -> None:
-    """Where the frames of a link go that is not open."""
+    """Discards the frames of a link that is not open."""
 
 
 class WebSocketLink(asyncio.Protocol):
@@ -63,8 +61,8 @@ class WebSocketLink(asyncio.Protocol):
 
     `lost` is reported once, when the socket is gone or the client closed.
 
-    `write` hands a whole frame to the transport; never blocks. Nothing happens on a link that is not open. It is the
-    transport's own, and only another while that is not enough: a call less for each delivery.
+    `write` hands a whole frame to the transport and never blocks; on a link that is not open it does nothing. It is the
+    transport's own method, except while that is not enough, which saves a call for each delivery.
     """
 
     __slots__ = (
@@ -161,7 +159,7 @@ class WebSocketLink(asyncio.Protocol):
         self._transport.abort()
 
     def ping(self) -> None:
-        """A heartbeat. A peer from which nothing came for several of them is given up."""
+        """A heartbeat. A peer that has not answered several of them is given up."""
         if self._silent_pings >= SILENT_PINGS:
             self.abort()
         elif self.open:
@@ -190,7 +188,10 @@ class WebSocketLink(asyncio.Protocol):
             self._tell(ConnectionEnd(code, reason, by_client=True))
 
     def _fail(self, error: RemoteProtocolError) -> None:
-        """Says why and hangs up. Half-closed first: an outright close with unread data would reset the close frame."""
+        """Sends the reason and hangs up.
+
+        Half-closed first: an outright close with unread data would reset the close frame.
+        """
         if self._closing is None:
             self.close(error.close_code, str(error))
             self._tell(ConnectionEnd(error.close_code, str(error), by_client=False))
@@ -202,13 +203,13 @@ class WebSocketLink(asyncio.Protocol):
         self.write = _nowhere
 
     def _write_more(self, frame: bytes) -> None:
-        """To a peer that does not keep up."""
+        """Writes to a peer that does not keep up."""
         self._transport.write(frame)
         if self._transport.get_write_buffer_size() > SEND_BUFFER_HARD_BYTES:
             self._too_slow()
 
     def _too_slow(self) -> None:
-        """A reset: what the client has not taken yet would keep an orderly end from it for as long as it reads."""
+        """Resets the connection: unread data would delay an orderly end for as long as the client reads."""
         self._overfull = None
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._owner.slow_client(self)

@@ -1,4 +1,4 @@
-"""What the five kinds of clients have in common, on the service's side: one row of `WIRES` each."""
+"""The common interface of the kinds of clients, on the service's side: one row of `WIRES` each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from wps_load.protocol.messages import (
 
 
 class StreamInfo(NamedTuple):
-    """What a message is in a stream: fragment `number`, or its end, which may have an error."""
+    """A message's place in a stream: fragment `number`, or its end, which may have an error."""
 
     stream_id: str
     number: int
@@ -31,7 +31,7 @@ class StreamInfo(NamedTuple):
 
 
 class RoutedMessage(NamedTuple):
-    """A message on its way to clients. `data`: UTF-8 text, JSON text or raw bytes, as `data_type` says."""
+    """A message on its way to clients. `data`: UTF-8 text, JSON text or raw bytes, by `data_type`."""
 
     source: str
     group: str | None
@@ -44,7 +44,7 @@ class RoutedMessage(NamedTuple):
 
 
 Reply = tuple[DataType, bytes, Metadata]
-"""An event handler's answer that goes to the client."""
+"""An event handler's answer for the client."""
 
 
 class Wire(Protocol):
@@ -61,7 +61,7 @@ class Wire(Protocol):
 
     @property
     def streams(self) -> bool:
-        """Its messages may say that they belong to a stream."""
+        """Whether its messages may say that they belong to a stream."""
         ...
 
     def decode(self, opcode: int, payload: bytes) -> Upstream: ...
@@ -77,11 +77,11 @@ class Wire(Protocol):
     def pong(self) -> bytes: ...
 
     def invoke_response(self, invocation_id: str, reply: Reply | None, error: str | None, message: str) -> bytes:
-        """`reply`: the handler's answer, None: it has nothing to say. `error`: why there is no answer."""
+        """`reply`: the handler's answer, None: it has none. `error`: why there is no answer."""
         ...
 
     def stream(self, answer: StreamAck | StreamNack | StreamClosed) -> bytes:
-        """What the publisher of a stream is told."""
+        """What the publisher of a stream gets."""
         ...
 
 
