@@ -10,8 +10,18 @@ from wps_load.client.reconnect import Backoff, BackoffPolicy
 from wps_load.errors import ConnectFailure, ConnectionLost
 
 
+class Seeded:
+    """The run, as far as it is asked for a generator: the same one for all clients."""
+
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
+
+    def random(self, index: int, use: str) -> random.Random:
+        return random.Random(self._seed)
+
+
 def backoff(first_s: float = 1.0, longest_s: float = 30.0, seed: int = 1) -> Backoff:
-    return Backoff(BackoffPolicy(first_s, longest_s), lambda: random.Random(seed))
+    return Backoff(Seeded(seed), 0, BackoffPolicy(first_s, longest_s))
 
 
 def test_bounds_double_up_to_the_longest() -> None:
@@ -23,7 +33,7 @@ def test_bounds_double_up_to_the_longest() -> None:
 @given(st.floats(0.001, 10), st.floats(10, 1000), st.integers(0, 2**32), st.integers(1, 100))
 def test_every_wait_is_within_its_bound(first_s: float, longest_s: float, seed: int, attempts: int) -> None:
     policy = BackoffPolicy(first_s, longest_s)
-    waits = Backoff(policy, lambda: random.Random(seed))
+    waits = Backoff(Seeded(seed), 0, policy)
     for attempt in range(attempts):
         delay_s = waits.next_delay_s()
         assert delay_s is not None

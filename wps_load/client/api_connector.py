@@ -17,7 +17,7 @@ from wps_load.client.api_values import within_limit
 from wps_load.client.connections import Connections
 from wps_load.client.dial import Dialed
 from wps_load.client.establish import establish, seconds_until
-from wps_load.client.reconnect import Backoff, BackoffPolicy
+from wps_load.client.reconnect import USUAL, Backoff
 from wps_load.client.task_accounts import Account
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost, Finding
@@ -53,7 +53,7 @@ class ApiConnector:
         self._groups = dict.fromkeys(groups)  # a set that keeps its order
         self._connecting = RLock()
         self._was_up = False
-        self._backoff = Backoff(BackoffPolicy(), lambda: run.random(secrets.randbits(30), "backoff"))
+        self._backoff = Backoff(run, secrets.randbits(30))
         self._not_before_ns = 0
         self.link: ApiLink | None = None
 
@@ -110,7 +110,7 @@ class ApiConnector:
         except ConnectFailure as failure:
             delay_s = self._backoff.next_delay_s(failure)
             if delay_s is None:  # another attempt cannot help, but the task may try: not as fast as it can loop
-                delay_s = BackoffPolicy().longest_s
+                delay_s = USUAL.longest_s
             self._not_before_ns = now_ns() + int(delay_s * NS_PER_S)
             raise
         self.link = link

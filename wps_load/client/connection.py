@@ -96,6 +96,7 @@ class Connection:
         "_on_bug",
         "_on_close",
         "_on_message",
+        "_on_writable",
         "_predicted",
         "_read_rate",
         "_read_timer",
@@ -129,6 +130,7 @@ class Connection:
         self._secure = dialed.secure
         self._on_message = on_message
         self._on_close = on_close
+        self._on_writable = on_writable
         self._predicted = predicted or NOTHING
         self._on_bug = on_bug
         self._close_timeout_s = close_timeout_s
@@ -137,7 +139,7 @@ class Connection:
         raw = sock._sslobj if dialed.secure else sock._sock
         self._recv: Callable[[int], bytes] = raw.read if dialed.secure else raw.recv
         write = raw.write if dialed.secure else raw.send
-        self.outbox = Outbox(loop, sock.fileno(), write, self._on_broken, self._guarded(on_writable), send_buffer_bytes)
+        self.outbox = Outbox(loop, sock.fileno(), write, self._on_broken, self._drained, send_buffer_bytes)
         self.send = self.outbox.send  # not a method: one call less for each message
         self._reader = FrameReader(max_message_bytes)
         self._feed = self._reader.feed
@@ -362,21 +364,18 @@ class Connection:
             self._on_bug(bug)
         self._on_message = lambda *_: None  # the owner refers to us: avoid a cycle for the garbage collector
         self._on_close = lambda *_: None
+        self._on_writable = None
 
     # -- housekeeping ----------------------------------------------------------------------------------------
 
-    def _guarded(self, callback: Callable[[], None] | None) -> Callable[[], None] | None:
-        if callback is None:
-            return None
-
-        def guarded() -> None:
-            try:
-                callback()
-            except Exception as bug:
-                self._on_bug(bug)
-                self._fail(1011, bug)
-
-        return guarded
+    def _drained(self) -> None:
+        if self._on_writable is None:
+            return
+        try:
+            self._on_writable()
+        except Exception as bug:
+            self._on_bug(bug)
+            self._fail(1011, bug)
 
     def _stop_io(self) -> None:
         self.outbox.stop()

@@ -84,15 +84,16 @@ class LinkOwner(Protocol):
 
 
 _NOTHING = NoEnvelopes()
+_HAPPENED = Event()  # takes the place of events that were set: each has 144 bytes, and none is ever cleared
+_HAPPENED.set()
 
 
 class Link:
     """A connection with its session.
 
-    `connected`: set when the session is usable, or the connection has ended. `ended`: set at its end, `lost`: how it
-    ended. `proven`: set when a message has come, or it has ended. `closed_cleanly`: we closed it ourselves, by the
-    handshake; `comes_back`: with a code after which the service keeps the connection for a recovery. `tentative`: a
-    recovery that the service may still refuse; its end is a failed attempt, not a lost connection.
+    `connected`: set when the session is usable, or the connection has ended. `ended`: set at its end, `lost`: how.
+    `proven`: set when a message has come, or it has ended. `closed_cleanly`: we closed it by the handshake;
+    `comes_back`: with a code after which the service keeps it for a recovery, which is `tentative` until it accepts it.
     """
 
     __slots__ = (
@@ -313,6 +314,7 @@ class Link:
         self._receive = self.session.receive
         message = self._receive(opcode, payload)
         self.proven.set()
+        self.proven = _HAPPENED
         return message
 
     def _on_slow_message(self, opcode: int, payload: bytes, arrival_ns: int) -> None:
@@ -336,6 +338,7 @@ class Link:
         elif type(message) is Connected:
             self._locate = self._locate_usually = self._context.envelopes.locate
             self.connected.set()
+            self.connected = _HAPPENED
         elif type(message) is Ended:
             lost = ConnectionLost(message.code, quote(message.reason), EndedBy(message.how))
             self.connection.cut(Cut.RESET, lost)
@@ -365,9 +368,8 @@ class Link:
         self.closed_cleanly = asked and lost.code != 1006
         invoking.lost(self._context, self, counted=not asked)
         self._owner.link_lost(self, lost, asked)
-        self.connected.set()
-        self.ended.set()
-        self.proven.set()
+        for event in (self.connected, self.ended, self.proven):
+            event.set()
 
     def settle(self, cause: Cause, *, unasked: bool) -> None:
         """The connection is gone for good, and with it a message of which only a part had left.

@@ -7,8 +7,8 @@ the same instant; see Brooker, "Exponential Backoff and Jitter", AWS Architectur
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final, Protocol
 
 from wps_load.errors import Finding
 
@@ -33,17 +33,27 @@ class BackoffPolicy:
         return min(self.longest_s, self.first_s * 2.0**doublings)
 
 
-class Backoff:
-    """The waits of one client. `make_rng`: seeded by run and client, so the same run waits the same times.
+class RandomSource(Protocol):
+    """The run: what is random in it comes from its seed."""
 
-    It is called for the first wait, because a generator takes 2.8 KB and most clients never wait.
+    def random(self, index: int, use: str) -> random.Random: ...
+
+
+USUAL: Final = BackoffPolicy()
+
+
+class Backoff:
+    """The waits of one client. `index`: which one; the same client of the same run waits the same times.
+
+    Its generator is made for the first wait, because a generator takes 2.8 KB and most clients never wait.
     """
 
-    __slots__ = ("_make_rng", "_policy", "_rng", "attempts")
+    __slots__ = ("_index", "_policy", "_rng", "_source", "attempts")
 
-    def __init__(self, policy: BackoffPolicy, make_rng: Callable[[], random.Random]) -> None:
+    def __init__(self, source: RandomSource, index: int, policy: BackoffPolicy = USUAL) -> None:
+        self._source = source
+        self._index = index
         self._policy = policy
-        self._make_rng = make_rng
         self._rng: random.Random | None = None
         self.attempts = 0
         """Waits since the last success."""
@@ -57,7 +67,7 @@ class Backoff:
         if getattr(failure, "permanent", False):
             return None
         if self._rng is None:
-            self._rng = self._make_rng()
+            self._rng = self._source.random(self._index, "backoff")
         delay_s = self._rng.uniform(0.0, self._policy.bound_s(self.attempts))
         self.attempts += 1
         return delay_s + (getattr(failure, "retry_after_s", None) or 0.0)

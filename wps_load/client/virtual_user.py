@@ -20,7 +20,7 @@ from wps_load.client.hearing import Hearing
 from wps_load.client.link import Link
 from wps_load.client.publisher import Publisher
 from wps_load.client.readiness import Readiness
-from wps_load.client.reconnect import Backoff, BackoffPolicy
+from wps_load.client.reconnect import Backoff
 from wps_load.client.recovery import recover
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.errors import ConnectFailure, ConnectionLost
@@ -106,7 +106,7 @@ class VirtualUser:
         self.settled = False
         """Whether it has connected once, or failed to."""
         self._was_up = False
-        self._backoff = Backoff(BackoffPolicy(), lambda: context.run.random(role.index, "backoff"))
+        self._backoff = Backoff(context.run, role.index)
 
     @property
     def joins(self) -> bool:
@@ -221,7 +221,7 @@ class VirtualUser:
         return self._context.access.grant(self.role.user_id, () if self._context.codec.enveloped else self.role.groups)
 
     def open(self, grant: ConnectGrant, dialed: Dialed) -> Link:
-        self._grant = grant
+        self._grant = grant if self._context.codec.reliable else None  # what a recovery connects with
         link = self._open(dialed, new_session(self._context.codec))
         link.greet()
         return link
