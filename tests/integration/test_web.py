@@ -187,7 +187,7 @@ class TestInABrowser:
         page.goto(f"{site.address}/wps")
         page.get_by_role("heading", name="Passed (EMULATOR)").wait_for()
         live = page.locator("#figures > div, #generator > div").all_inner_texts()
-        page.get_by_role("link", name="The whole report").click()
+        page.get_by_role("link", name="Full report").click()
         page.locator('html[data-drawn="yes"]').wait_for(state="attached")
         assert page.url.endswith("/wps/report/report.html")
         reported = page.locator(".figures > div, .pairs > div").all_inner_texts()

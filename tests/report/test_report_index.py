@@ -256,4 +256,4 @@ def test_a_thousand_runs_stay_below_a_megabyte() -> None:
 
 
 def test_an_empty_folder_has_a_page(tmp_path: Path) -> None:
-    assert "No run has left its report here yet" in page(tmp_path)
+    assert "No run has written a report here yet" in page(tmp_path)

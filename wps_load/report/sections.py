@@ -176,7 +176,7 @@ def generator(page: Page) -> Markup:
         "loop_lag_ms_p99": "loop lag, ms",
         "send_lag_ms_p99": "send lag, ms",
     }
-    said = "The load generator itself: when it is late, its own delay is in the latencies."
+    said = "The load generator itself: if it is late, its own delay is in the latencies."
     drawn = [page.chart(chart) for chart in charts.generator(summary)]
     if any(row.get(name) is not None for row in summary["timeline"] for name in list(shown)[1:]):
         drawn.append(details("As a table", _time_table(summary, shown)))

@@ -58,7 +58,7 @@ _KNOWN: Final = frozenset(
 _OTHERS: Final = tuple(sorted(COUNTERS - _KNOWN))
 """Counters of the catalogue that are rarely above 0: shown only if they are."""
 _LAGS: Final = {
-    "send_lag": "From a message's due time to its bytes leaving: the generator's own lateness",
+    "send_lag": "From a message's due time to its bytes leaving: the generator's own lag",
     "loop_lag": "Lateness of the generator's event loops",
 }
 

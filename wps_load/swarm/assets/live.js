@@ -1,15 +1,15 @@
-// Live charts: asks once a second for what is new, shows the figures, and hands the columns to the charts of chart.js.
+// Live charts: requests new rows once a second, shows the figures, and passes the columns to the charts of chart.js.
 "use strict";
 (() => {
   const POLL_MS = 1000;
   const MAX_ROWS = 7200;
-  const MAX_POINTS = 600; // as many as a chart has room for
+  const MAX_POINTS = 600; // as many as fit a chart
   const $ = (id) => document.getElementById(id);
   const DASH = "–";
   let state = { state: "none" };
   let key = "";
   let rows = {};
-  let next = 0; // the number of the second that comes next
+  let next = 0; // the number of the next second
   let windowS = 300;
 
   // -- words and numbers ------------------------------------------------------------------------------------------------
@@ -38,9 +38,9 @@
     state = found;
     if (found.state === "none") { key = ""; rows = {}; return; }
     if (found.key !== key || found.first !== next) { rows = {}; next = 0; }
-    if (found.first !== next) { key = ""; return; } // rows in between are missing: the next question asks for all
+    if (found.first !== next) { key = ""; return; } // rows in between are missing: the next request is for all
     next = found.next;
-    key = length() < MAX_ROWS ? found.key : ""; // of a long run the older rows come merged with the next answer
+    key = length() < MAX_ROWS ? found.key : ""; // in a long run the next answer has the older rows merged
     for (const [name, column] of Object.entries(found.rows)) (rows[name] ||= []).push(...column);
   }
 
@@ -54,7 +54,7 @@
       show();
       if (!document.hidden) draw();
     } catch (error) {
-      $("trouble").textContent = `No news: ${error.message === "Failed to fetch" ? "Locust cannot be reached" : error.message}. Trying again.`;
+      $("trouble").textContent = `No data: ${error.message === "Failed to fetch" ? "Locust cannot be reached" : error.message}. Retrying.`;
       $("trouble").hidden = false;
     }
     setTimeout(poll, document.hidden ? 5 * POLL_MS : POLL_MS);
@@ -87,10 +87,10 @@
   }
 
   function setText(id, text) {
-    if ($(id).textContent !== text) $(id).textContent = text; // what is announced must not be announced each second
+    if ($(id).textContent !== text) $(id).textContent = text; // screen readers must not announce it each second
   }
 
-  // What is rebuilt loses the keyboard's focus and a reader's selection.
+  // Rebuilding loses the keyboard's focus and the reader's selection.
   const before = {};
   function ifChanged(name, value, rebuild) {
     const text = JSON.stringify(value);
@@ -101,7 +101,7 @@
   function showClock(s) {
     if (s.state === "finished") {
       ifChanged("end", [s.key, s.sentence, s.report], () => {
-        $("clock").replaceChildren(s.sentence + " ", ...(s.report ? [element("a", { href: s.report }, "The whole report")] : []));
+        $("clock").replaceChildren(s.sentence + " ", ...(s.report ? [element("a", { href: s.report }, "Full report")] : []));
       });
       return;
     }
@@ -118,8 +118,8 @@
     const over = s.state === "finished";
     const items = s.tiles || [
       ["connections", count(over ? f.peak : f.open), broken || `of ${count(f.target)}`],
-      ["published", count(over ? f.published : last("published")), over ? "in all" : "per second"],
-      ["delivered", count(over ? f.delivered : last("delivered")), over ? "in all" : "per second"],
+      ["published", count(over ? f.published : last("published")), over ? "in total" : "per second"],
+      ["delivered", count(over ? f.delivered : last("delivered")), over ? "in total" : "per second"],
       [over ? "lost" : "missing", count(f.lost), over ? "" : "so far"],
       [s.metric + " p50", millis(over ? f.whole.p50 : last("p50")), "ms"],
       [s.metric + " p99", millis(over ? f.whole.p99 : last("p99")), "ms"],
@@ -158,12 +158,12 @@
 
   function latencyNote(s) {
     const limits = s.limits.map((l) => l.expression).join(", ");
-    return `${s.metric} of each second, in ms.` + (limits ? ` SLO: ${limits}; its line appears when the curves come near it.` : "");
+    return `${s.metric} of each second, in ms.` + (limits ? ` SLO: ${limits}; its line appears when the curves come close to it.` : "");
   }
 
   // -- charts -----------------------------------------------------------------------------------------------------------
 
-  // Part of the columns, thinned: of rates the mean of each bin, of everything else its largest, so that no spike is hidden.
+  // Part of the columns, thinned: the mean of each bin for rates, else its maximum, so that no spike is hidden.
   function shown() {
     const t = rows.t_s || [];
     const first = windowS ? Math.max(0, t.findIndex((v) => v > t.at(-1) - windowS)) : 0;
@@ -181,7 +181,7 @@
   }
   const RATES = new Set(["offered", "published", "delivered", "lost", "connect_opened", "connect_failed"]);
 
-  // The measure phase on plain paper, everything else shaded.
+  // Everything but the measure phase is shaded.
   function bands(from, to) {
     return state.phases
       .map((p, i) => ({ ...p, end: i + 1 < state.phases.length ? state.phases[i + 1].started_s : Infinity }))
