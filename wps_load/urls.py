@@ -99,7 +99,7 @@ def host_and_port(location: str) -> tuple[str, int | None]:
     """Reads `HOST`, `HOST:PORT` or `[IPv6]:PORT`. Raises ValueError with one sentence."""
     found = _AUTHORITY.fullmatch(location)
     if found is None:
-        raise ValueError("what stands behind :// is not HOST or HOST:PORT")
+        raise ValueError("the text after :// is not HOST or HOST:PORT")
     port = None
     if found["port"]:
         port = int(found["port"][:6])
@@ -114,7 +114,7 @@ def wire_host(host: str) -> str:
         try:
             return str(ipaddress.IPv6Address(unquote(host[1:-1])))
         except ValueError:
-            raise ValueError("what stands in brackets is not an IPv6 address") from None
+            raise ValueError("the text in brackets is not an IPv6 address") from None
     if not host:
         raise ValueError("the URL has no host")
     labels = host.removesuffix(".").split(".")
@@ -139,7 +139,7 @@ def wire_host(host: str) -> str:
 
 
 def shown_host(host: str) -> str:
-    """A host as it stands in a URL: an IPv6 address in brackets."""
+    """A host as written in a URL: an IPv6 address in brackets."""
     return f"[{host}]" if ":" in host else host
 
 

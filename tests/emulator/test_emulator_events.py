@@ -193,7 +193,7 @@ def test_a_handler_that_takes_too_long_has_failed() -> None:
     ("allowed", "status", "said"),
     [
         ("elsewhere", 200, "abuse protection: WebHook-Allowed-Origin has elsewhere, and neither * nor 127.0.0.1"),
-        ("*", 200, "its answer to connect is no JSON"),
+        ("*", 200, "its answer to connect is not JSON"),
         ("*", 418, "it answered 418"),
         (None, 200, "abuse protection (OPTIONS, then GET): no connection: Connection refused"),
     ],

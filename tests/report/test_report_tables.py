@@ -124,7 +124,7 @@ def test_invocations_streams_and_what_is_unknown_stand_beside_the_messages() -> 
     found = shown({**plain, "invocations": invoked, "messages": {**plain["messages"], "unknown": 3}})
     assert found["most invocations pending on one connection"] == "7"
     assert found["invocations cancelled without an answer"] == "0"
-    assert found["responses to no invocation of ours"] == "2"
+    assert found["responses to unknown invocations"] == "2"
     assert found["of a type that the client does not know"] == "3"
     streams = dict.fromkeys(("started", "ended", "failed", "heard_whole", "cut_off", "nacks", "fragments_replayed"), 1)
     found = shown({**plain, "streams": {**streams, "keepalives": 0, "unknown_answers": 0}})

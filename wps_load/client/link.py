@@ -71,7 +71,7 @@ class LinkOwner(Protocol):
         ...
 
     def joined_late(self, audience: int, at_ns: int) -> None:
-        """A join that had failed for want of an answer was acknowledged after all."""
+        """A join that had failed without an answer was acknowledged after all."""
         ...
 
     def writable(self) -> None:

@@ -26,7 +26,7 @@ class Requester(Protocol):
         ...
 
     def joined_late(self, audience: int, at_ns: int) -> None:
-        """A join that had failed for want of an answer was acknowledged after all."""
+        """A join that had failed without an answer was acknowledged after all."""
         ...
 
 

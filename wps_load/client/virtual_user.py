@@ -286,7 +286,7 @@ class VirtualUser:
             self._usable(self.link)
 
     def joined_late(self, audience: int, at_ns: int) -> None:
-        """A join that had failed for want of an answer was acknowledged after all."""
+        """A join that had failed without an answer was acknowledged after all."""
         self._belongs(audience, at_ns)
 
     def _belongs(self, audience: int, at_ns: int) -> None:

@@ -137,7 +137,7 @@ def _resource(text: str | None, credential: str) -> AzureResource | None:
 
 
 def _holds_runs(folder: Path) -> bool:
-    """Whether it is a folder of runs, be they unfinished ones, not a run's folder."""
+    """Whether it is a folder of runs, even of unfinished ones, not a run's folder."""
     if (folder / "summary.json").exists():
         return False
     return any(next(folder.glob(f"*/{name}"), None) is not None for name in ("summary.json", TIMELINE))

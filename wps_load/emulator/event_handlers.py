@@ -235,7 +235,7 @@ def _read_reply(answer: WebhookAnswer) -> Reply | None:
         allowed = ", ".join(_DATA_TYPES)
         raise HandlerFailed(500, f"its answer has the Content-Type {answer.content_type!r}, which is none of {allowed}")
     if not _well_formed(data_type, answer.body):
-        raise HandlerFailed(500, f"its answer is no {answer.content_type}")
+        raise HandlerFailed(500, f"its answer is not {answer.content_type}")
     return data_type, answer.body, pairs
 
 
@@ -257,11 +257,11 @@ def _read_connect_answer(answer: WebhookAnswer) -> ConnectAnswer:
     try:
         body = orjson.loads(answer.body)
     except ValueError:
-        raise HandlerFailed(500, "its answer to connect is no JSON") from None
+        raise HandlerFailed(500, "its answer to connect is not JSON") from None
     if body is None:
         return ConnectAnswer()
     if not isinstance(body, dict):
-        raise HandlerFailed(500, "its answer to connect is no JSON object")
+        raise HandlerFailed(500, "its answer to connect is not a JSON object")
     body = {name.lower(): value for name, value in body.items()}
     groups = _names(body, "groups")
     if groups is not None and not all(valid_group(group) for group in groups):
@@ -272,7 +272,7 @@ def _read_connect_answer(answer: WebhookAnswer) -> ConnectAnswer:
 def _name(body: dict[str, Any], key: str) -> str | None:
     value = body.get(key)
     if value is not None and not isinstance(value, str):
-        raise HandlerFailed(500, f"in its answer to connect {key} is no string")
+        raise HandlerFailed(500, f"in its answer to connect {key} is not a string")
     return value
 
 
@@ -281,5 +281,5 @@ def _names(body: dict[str, Any], key: str) -> tuple[str, ...] | None:
     if value is None:
         return None
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise HandlerFailed(500, f"in its answer to connect {key} is no list of strings")
+        raise HandlerFailed(500, f"in its answer to connect {key} is not a list of strings")
     return tuple(value)

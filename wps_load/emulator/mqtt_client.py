@@ -1,6 +1,6 @@
 """One MQTT client of the emulator: its packets on one WebSocket, and the session of the hub that they belong to.
 
-A session is a connection of the hub, named by the client's id; it outlives its socket for 30 s, if the client asked for
+A session is a connection of the hub, named by the client's id; it outlives its socket for 30 s, if the client requested
 that. Source: OASIS MQTT 3.1.1 and 5.0; Azure Web PubSub, "MQTT support status" and "MQTT cloud events". The codes with
 which the service refuses are not documented; those here are the standard's nearest.
 """

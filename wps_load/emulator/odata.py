@@ -262,7 +262,7 @@ class _FilterParser:
         if token.lstrip("-").isdigit():
             number = int(token) if len(token) < 12 else 1 << 31
             if number not in _INT32:
-                raise FilterError(f"{token} is no 32-bit integer")
+                raise FilterError(f"{token} is not a 32-bit integer")
             return _Node("int", lambda subject: number)
         if token in _FUNCTIONS:
             return self._call(token, depth)

@@ -9,7 +9,7 @@ _EVENT = re.compile(r"[a-z][a-z0-9_.-]{0,127}", re.IGNORECASE | re.ASCII)
 MAX_GROUP_CHARACTERS = 1024
 
 
-@lru_cache(maxsize=4096)  # asked for each message
+@lru_cache(maxsize=4096)  # called for each message
 def valid_group(group: str) -> bool:
     """1 to 1,024 characters (UTF-16 units), not only white space; case counts."""
     if not group or len(group) > MAX_GROUP_CHARACTERS or group.isspace():

@@ -105,7 +105,7 @@ class FrameWriter:
 # -- close payloads ------------------------------------------------------------------------------------------
 
 NO_STATUS = 1005
-"""RFC 6455 section 7.1.5: what a close frame without a code stands for; never on the wire."""
+"""RFC 6455 section 7.1.5: the code of a close frame without one; never on the wire."""
 
 _REGISTERED_CODES = frozenset({1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014})
 

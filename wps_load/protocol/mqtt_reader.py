@@ -41,7 +41,7 @@ _TEXTS: Final = {_P.CONTENT_TYPE, _P.RESPONSE_TOPIC, _P.ASSIGNED_CLIENT_ID, _P.A
     _P.RESPONSE_INFO, _P.SERVER_REFERENCE, _P.REASON_STRING
 }  # fmt: skip
 _SLOW_BYTES: Final = 5
-"""A fixed header has at most so many."""
+"""The most bytes of a fixed header."""
 
 
 class PacketReader:
@@ -61,7 +61,7 @@ class PacketReader:
     def feed(self, data: bytes) -> Sequence[bytes]:
         """The packets that are whole by now, each with its header. Raises RemoteProtocolError."""
         size = len(data)
-        if size > 2 and not self._held:  # the usual frame is one packet of less than 16 KiB: told from two bytes
+        if size > 2 and not self._held:  # the usual frame is one packet of less than 16 KiB: recognised by two bytes
             low, high = data[1], data[2]
             if size == low + 2 if low < 0x80 else high < 0x80 and size == (low & 0x7F) + (high << 7) + 3:
                 return (data,)

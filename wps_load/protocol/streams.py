@@ -10,7 +10,7 @@ Pure: answers in, payloads to be sent out, time as an argument.
 
 - Fragments are numbered from 1. Before the first ack none is sent; afterwards none waits for another's ack.
 - An ack names the next fragment that the service expects: what is below has been accepted, and is forgotten here.
-- A nack names the same: all from there on is sent again, in order. A nack that says once more what has been answered
+- A nack names the same: all from there on is sent again, in order. A nack that repeats what has been answered
   already (each fragment behind a gap is refused) is answered after a back-off only.
 - The end is sent behind the last fragment. It has no number, and is repeated as fragments are.
 - After a recovery all that is not acknowledged is sent again, the start and the end among it. A service that does not

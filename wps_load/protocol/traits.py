@@ -47,7 +47,7 @@ CLIENT_PATH: Final = "/client/hubs/"
 class Traits:
     """One protocol.
 
-    `name` is the value of `--wps-protocol`; `subprotocol` stands in `Sec-WebSocket-Protocol`, None: nothing is offered.
+    `name` is the value of `--wps-protocol`; `subprotocol`: `Sec-WebSocket-Protocol`, None: nothing is offered.
     """
 
     name: str

@@ -15,7 +15,7 @@ class InvocationCounts(TypedDict):
     pending_max: Annotated[Count, Meta(description="The most that one connection had pending at once.")]
     cancelled: Annotated[Count, Meta(description="By wps-load: they had no answer in time.")]
     unknown_responses: Annotated[
-        Count, Meta(description="For no invocation of ours, or for one that had failed already.")
+        Count, Meta(description="For an unknown invocation, or for one that had failed already.")
     ]
 
 
@@ -32,4 +32,4 @@ class StreamCounts(TypedDict):
     nacks: Count
     fragments_replayed: Annotated[Count, Meta(description="Sent again, for a nack or after a recovery.")]
     keepalives: Count
-    unknown_answers: Annotated[Count, Meta(description="About no stream of ours, or one that was over.")]
+    unknown_answers: Annotated[Count, Meta(description="About an unknown stream, or one that was over.")]

@@ -18,7 +18,7 @@ ALWAYS: Final[Mapping[str, str]] = {
 }
 SOMETIMES: Final[Mapping[str, str]] = {
     "keepalives": "keepalives of streams",
-    "unknown_answers": "answers to no stream of ours",
+    "unknown_answers": "answers to unknown streams",
 }
 """Rows that are shown only if they are not 0."""
 
@@ -27,7 +27,7 @@ INVOKED: Final[Mapping[str, str]] = {
     "pending_max": "most invocations pending on one connection",
     "cancelled": "invocations cancelled without an answer",
 }
-INVOKED_SOMETIMES: Final[Mapping[str, str]] = {"unknown_responses": "responses to no invocation of ours"}
+INVOKED_SOMETIMES: Final[Mapping[str, str]] = {"unknown_responses": "responses to unknown invocations"}
 
 
 def feature_counts(summary: Summary) -> list[tuple[str, int]]:

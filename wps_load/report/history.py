@@ -26,7 +26,7 @@ LOCK_ATTEMPTS, LOCK_PAUSE_S = 250, 0.02
 """Two runs that end at once write the index one after the other; after this time a lock is ignored."""
 LARGEST_BYTES = 64 << 20
 """A larger summary.json does not belong to a run: a run of days has some megabytes."""
-ABSENT = "no summary.json: it is no run's, or its run was killed or is in its first seconds"
+ABSENT = "no summary.json: it is not a run's, or its run was killed or is in its first seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,7 @@ def _look(folder: Path, name: str, known: _Known | None) -> _Known:
     path = folder / name / "summary.json"
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "summary.json is no file")
+        raise OSError(errno.EINVAL, "summary.json is not a file")
     seen = (status.st_ino, status.st_size, status.st_mtime_ns)
     if known is not None and known.seen == seen:
         return known
