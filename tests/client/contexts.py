@@ -19,12 +19,12 @@ from wps_load.errors import ConnectionLost
 
 @contextmanager
 def population_context(
-    warn: Callable[[str, str], None] = lambda kind, sentence: None, **options: Any
+    warn: Callable[[str, str], None] = lambda kind, sentence: None, users: int = 1, **options: Any
 ) -> Iterator[PopulationContext]:
-    """Of a run of one user, whose number is 7. `warn(kind, sentence)`: who hears of failures."""
-    config = settings(CONNECTION, 1, **options)
+    """Of a run whose number is 7. `warn(kind, sentence)`: who hears of failures."""
+    config = settings(CONNECTION, users, **options)
     network = Network.create(insecure=True)
-    run = RunContext.create(config, run_id="r", number=7, users=1, network=network, warn=warn)
+    run = RunContext.create(config, run_id="r", number=7, users=users, network=network, warn=warn)
     try:
         yield PopulationContext.create(run, config.population, UrlAccess("", in_header=False))
     finally:
