@@ -146,7 +146,7 @@ NAMES = {name_of(path): path for path in MODULES}
 
 
 def imported(node: ast.AST) -> Iterator[str]:
-    """What one statement imports; ours without the package's name."""
+    """What one statement imports; this package's modules without its name."""
     if isinstance(node, ast.Import):
         yield from (alias.name.removeprefix("wps_load.") for alias in node.names)
     elif isinstance(node, ast.ImportFrom) and node.module:

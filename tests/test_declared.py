@@ -27,7 +27,7 @@ def declared() -> set[str]:
 
 @cache
 def imported() -> dict[str, str]:
-    """Top-level module -> a file that imports it; what stands inside functions too."""
+    """Top-level module -> a file that imports it, also inside functions."""
     found: dict[str, str] = {}
     for path in sorted((ROOT / "wps_load").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):

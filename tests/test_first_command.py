@@ -101,7 +101,7 @@ def test_load_that_cannot_come_about_is_refused(given: dict[str, Any], sentence:
 @pytest.mark.parametrize("users", [2, 7, 100, 500, 9_000, 250_000])
 @pytest.mark.parametrize("run_time_s", [5, 20, 60, 600])
 def test_the_way_out_leads_out(users: int, run_time_s: int) -> None:
-    """Whoever does what the sentence says has a run that is accepted."""
+    """A run that follows the sentence's advice is accepted."""
     if users <= run_time_s:
         read(u=users, t=run_time_s)
         return

@@ -1,4 +1,4 @@
-"""What is said reaches whoever listens, in his alphabet; and nobody's absence ends anything."""
+"""Output reaches its reader in the reader's encoding, and a missing reader ends nothing."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Which tests go to one process of pytest-xdist: those of a module that share what a fixture has made, such as a run.
 
-Each other process would make it anew. xdist's own `--dist loadgroup` is no help: it writes the group into the test's
+Any other process would make it again. xdist's own `--dist loadgroup` is no help: it writes the group into the test's
 id, which pytest 9.2 no longer lets it do, and says nothing.
 """
 

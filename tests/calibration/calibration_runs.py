@@ -24,7 +24,7 @@ During = Callable[[ForkedProgram, EmulatorProcess], None]
 
 @dataclass(frozen=True)
 class Run:
-    """`options`: Locust's and ours. `during`: what happens to the program or the emulator while it runs."""
+    """`options`: Locust's and ours. `during`: what is done to the program or the emulator during the run."""
 
     options: str
     faults: str | None = None

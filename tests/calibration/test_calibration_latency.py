@@ -82,7 +82,7 @@ def test_a_closed_loop_hides_the_stall(stalls: list[Outcome]) -> None:
 
 
 def test_waiting_for_a_peer_that_does_not_read_is_not_service_time() -> None:
-    """The emulator stands still while it is sent more than the sockets take: messages are held back, and leave late."""
+    """The emulator is stopped while more is sent than the sockets hold: messages are held back, and leave late."""
 
     def stand_still(process: ForkedProgram, emulator: EmulatorProcess) -> None:
         while emulator.stats()["messages_in"] < 10:

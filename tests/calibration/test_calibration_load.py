@@ -1,4 +1,4 @@
-"""The load itself: as much as was asked for, counted from when it should be; less than that, and the run is invalid."""
+"""The load itself: as much as requested, counted from its due times; with less, the run is invalid."""
 
 from __future__ import annotations
 

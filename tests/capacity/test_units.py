@@ -91,7 +91,7 @@ def test_the_free_tier_needs_its_day_of_messages_to_be_enough() -> None:
 
 
 def test_fixed_inbound_rates_are_not_judged() -> None:
-    """The guide's 30 a second at any size is no limit of the inbound rate: it is what makes so much fan-out."""
+    """The guide's 30 a second at any size does not limit the inbound rate: it is the rate that causes the fan-out."""
     assert [name for name in USE_CASE_NAMES if GUIDE.fixed_inbound(name)] == ["rest_broadcast", "send_to_big_group"]
     size = filled(GUIDE, Load(100, 300.0, 300.0, 2048, 0.0), "send_to_big_group", "Standard_S1", 1)
     assert [use.name for use in size.uses] == ["connections", "outbound messages/s of 2 KB"]

@@ -46,7 +46,7 @@ def test_the_schemas_of_the_systems_take_the_workflows(run: Run, tmp_path: Path,
 
 
 def shell_parts(found: Any) -> list[str]:
-    """Every script of a workflow that has something to do with ours, in order."""
+    """Every script of a workflow that runs wps-load, in order."""
     if isinstance(found, list):
         return [part for each in found for part in shell_parts(each)]
     if not isinstance(found, dict):
@@ -64,7 +64,7 @@ def shell_parts(found: Any) -> list[str]:
 @pytest.mark.parametrize("ci", WORKFLOWS)
 @pytest.mark.parametrize("code", [0, 5])
 def test_the_shell_parts_run(tmp_path: Path, ci: str, code: int) -> None:
-    """With programs of ours that note how they were called: the comparison's exit code is the step's."""
+    """With fake programs that record their calls: the comparison's exit code is the step's."""
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("wps-load", "python"):

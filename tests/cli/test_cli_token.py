@@ -140,7 +140,7 @@ class TestRefused:
 
 
 class Store:
-    """What the service is asked for, and its answer."""
+    """A fake service: records the requests, and answers."""
 
     def __init__(self, failure: ConnectFailure | None = None) -> None:
         self.asked: list[Wanted] = []

@@ -33,7 +33,7 @@ def population_context(
 
 @dataclass(eq=False)
 class Link:
-    """A connection that has sent and received so many bytes."""
+    """A connection that has sent and received this many bytes."""
 
     bytes_sent: int = 0
     bytes_received: int = 0

@@ -60,7 +60,7 @@ def settings(connection_string: str, users: int, **options: Any) -> RunConfig:
 
 
 class Run:
-    """`engines`: so many processes' worth, all in this one. Members connect at once."""
+    """`engines`: as many engines as there would be processes, all in this one. Members connect at once."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Run:
                 engine.beat()
 
     def await_failures(self, count: int) -> None:
-        """Until so many requests have failed for want of an answer."""
+        """Waits until this many requests have failed without an answer."""
         beat = gevent.spawn(self.beat)
         until(lambda: sum(self.engines[0].run.recorder.peek().failures.values()) >= count, f"{count} failures")
         beat.kill()

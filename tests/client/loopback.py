@@ -85,7 +85,7 @@ def upgrade_answer(head: str, subprotocol: str | None = None, extra: str = "") -
 
 
 class Client:
-    """A connection to a Server, and what its callbacks were told."""
+    """A connection to a Server, and the calls of its callbacks."""
 
     def __init__(self, url: str, network: Network | None = None, **options: Any) -> None:
         self.messages: Any = gevent.queue.Queue()

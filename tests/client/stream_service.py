@@ -170,7 +170,7 @@ class Swapping(Dropping):
 
 
 class Delaying(Dropping):
-    """Makes some deliveries so many seconds later."""
+    """Delays some deliveries by this many seconds."""
 
     def __init__(self, which: set[tuple[int, int]], delay_s: float) -> None:
         super().__init__(which)

@@ -1,4 +1,4 @@
-"""Users that are added and removed while others publish: two processes' engines, told at one instant."""
+"""Users that are added and removed while others publish: two processes' engines learn it at the same instant."""
 
 from __future__ import annotations
 

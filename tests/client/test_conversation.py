@@ -1,4 +1,4 @@
-"""doctor's one connection: what a run would survive, it survives; what ends it is told at once."""
+"""doctor's one connection survives what a run would survive, and reports at once what ends it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def talking(connection_string: str, protocol: str) -> Iterator[Conversation]:
 
 
 def drop(talk: Conversation) -> None:
-    """Its socket ends, and nobody has asked for it."""
+    """Its socket ends unexpectedly."""
     sock: Any = talk._link.connection._sock
     sock.shutdown(socket.SHUT_RDWR)
 

@@ -1,4 +1,4 @@
-"""Which connections a plan cuts, in which order, and which it leaves out: by a clock that stands still."""
+"""Which connections a plan cuts, in which order, and which it leaves out, on a stopped clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How an established connection ended: what is said of it, whoever has ended it."""
+"""How an established connection ended: its sentence and label, whoever ended it."""
 
 from __future__ import annotations
 

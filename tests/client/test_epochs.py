@@ -1,4 +1,4 @@
-"""The present epoch: entered once, in order, by its instant or by a message of it; who is told, and when."""
+"""The present epoch: entered once, in order, at its instant or by a message of it; listeners are called, and when."""
 
 from __future__ import annotations
 

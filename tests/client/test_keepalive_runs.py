@@ -48,7 +48,7 @@ def drops(peer: Peer, message: dict[str, Any]) -> None:
 
 @contextmanager
 def idle(service: JsonService, users: int = 3, **options: Any) -> Iterator[Run]:
-    """So many idle connections, whose keepalive is at work."""
+    """This many idle connections with keepalive."""
     with service:
         run = Run(service.connection_string, users, scenario="idle", **{**TIMES, **options}).settle()
         beat = gevent.spawn(run.beat)

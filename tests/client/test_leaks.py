@@ -35,7 +35,7 @@ def traced() -> Iterator[None]:
 
 
 def kept_bytes(run: Run, counter: str) -> float:
-    """Of each connection that has ended, by the hub's own objects and ours."""
+    """Bytes kept for each ended connection, by the hub's own objects and ours."""
     engine = run.engines[0]
     start_ns = now_ns()
     engine.announce(Epoch(1, start_ns, start_ns + HOUR_NS))

@@ -1,4 +1,4 @@
-"""Deliveries that nobody asked for: counted apart, never as expected or delivered."""
+"""Deliveries to connections outside their audience: counted separately, never as expected or delivered."""
 
 from __future__ import annotations
 

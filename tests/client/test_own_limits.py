@@ -1,4 +1,4 @@
-"""What this machine keeps out is told apart from what the service refuses."""
+"""Limits of this machine are distinguished from refusals of the service."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ class Refusing:
 
 
 def drop(member: VirtualUser) -> None:
-    """Its socket ends, and nobody on our side has asked for it."""
+    """Its socket ends, without a request from our side."""
     assert member.link is not None
     sock: Any = member.link.connection._sock
     sock.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Who publishes at which rate: schedules as users come and go, and what stands of those that have left."""
+"""Who publishes at which rate: schedules as users come and go, and what remains of those that have left."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class Plan:
         assert over.wait(PATIENCE_S)
 
     def due(self, stream: int, second: int) -> int:
-        """How many messages of a stream are due in so many seconds."""
+        """How many messages of a stream are due in this many seconds."""
         return ScheduleCounter(self.plan.schedules()[stream]).before(self.start_ns + second * NS_PER_S)
 
 

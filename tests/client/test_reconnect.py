@@ -11,7 +11,7 @@ from wps_load.errors import ConnectFailure, ConnectionLost
 
 
 class Seeded:
-    """The run, as far as it is asked for a generator: the same one for all clients."""
+    """The part of a run that provides a generator: the same one for all clients."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed

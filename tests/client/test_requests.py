@@ -17,7 +17,7 @@ PRESENT, OTHER = 0, 1
 
 
 class Asker:
-    """What a user is told of its joins."""
+    """Records what a user learns about its joins."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, int, int | None]] = []
@@ -96,7 +96,7 @@ def test_an_ack_counts_in_the_epoch_of_its_publication(epoch: int) -> None:
 def test_an_answer_that_did_not_come(
     kind: str, second: int, why: str, failures: dict[tuple[str, str], int], told: Told
 ) -> None:
-    """Who has lost its connection joins anew: only a join that was not answered in time is over."""
+    """A user that has lost its connection joins again: only a join that was not answered in time is over."""
     asker = Asker()
     with population_context() as context:
         requests.unanswered(context, asker, PendingAck(kind, (ASKED_NS, second), None), why)

@@ -20,7 +20,7 @@ Call = Callable[[RestManager], Any]
 
 @contextmanager
 def answering(status: int) -> Iterator[tuple[RestManager, Server]]:
-    """Whatever is asked for, the service answers with this status."""
+    """A service that answers every request with this status."""
 
     def script(sock: Any, head: str) -> None:
         sock.sendall(f"HTTP/1.1 {status} Text\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())

@@ -225,7 +225,7 @@ def test_what_was_not_sent_has_a_cause_and_what_was_not_answered_counts_as_publi
 
 
 def test_where_others_add_members_a_strange_group_is_no_misdelivery() -> None:
-    """Whoever made the Client URL may have put its client into groups."""
+    """The creator of the Client URL may have put its client into groups."""
     config = load(
         {"wps_client_url": "ws://127.0.0.1:9/client/hubs/h?access_token=T"}, users=1, spawn_rate=1.0, environ={}
     )

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(not token_broker.available(), reason="Linux only
 
 
 class Master:
-    """What it is asked for, and what it answers with."""
+    """A fake process with the credential: records requests, and answers."""
 
     def __init__(self) -> None:
         self.asked: list[Wanted] = []

@@ -1,4 +1,4 @@
-"""Client tokens that the service makes: few calls, whoever asks, and never a storm of them."""
+"""Client tokens that the service makes: few calls for any number of callers, and never a storm."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHARED = Wanted("bench", None, ("webpubsub.sendToGroup",), (), 3600)
 
 
 class Clock:
-    """Time that passes when somebody sleeps."""
+    """A clock that advances only in sleeps."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ns = 10 * NS_PER_S

@@ -1,4 +1,4 @@
-"""doctor's way to a target, against one that a test scripts: one cause, one failure, and what stands on it skipped."""
+"""doctor's checks against a scripted target: one cause gives one failure, and dependent checks are skipped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An aiohttp application as the event handler: it notes what it is told, and answers as it should."""
+"""An aiohttp application as the event handler: it records events, and answers as configured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Event:
 
 @dataclass
 class Handler:
-    """An app server that notes each event and answers as told; by default 204."""
+    """An app server that records each event and answers as configured; by default 204."""
 
     answer: Answer = lambda event: web.Response(status=204)
     allowed: str = "*"

@@ -1,4 +1,4 @@
-"""App servers as people write them: who is told what, by which names, and what stays with a connection."""
+"""App servers as people write them: which events they get, under which names, and what stays with a connection."""
 
 from __future__ import annotations
 

@@ -203,7 +203,7 @@ def test_tokens_wrong_in_each_way_are_401() -> None:
 
 
 def test_claims_of_another_kind_are_not_read() -> None:
-    """A number where a name is wanted is no name: neither an error nor a right."""
+    """A number where a name is expected is not a name: neither an error nor a right."""
 
     async def scenario() -> None:
         async with serve() as live, live.open(live.url(signed(live, sub=None, nameid=5, role=7))) as client:

@@ -24,7 +24,7 @@ ROLES = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]
 
 
 class Inbox:
-    """What a client's callbacks were told."""
+    """The calls of a client's callbacks."""
 
     def __init__(self, client: WebPubSubClient) -> None:
         self.messages: list[Any] = []

@@ -47,7 +47,7 @@ class Client:
         self.read()
 
     def send(self, payload: bytes, *, arrives: bool = True) -> None:
-        """One frame of ours. One that does not arrive takes the socket with it, as TCP does."""
+        """Sends one frame. If it does not arrive, the socket is lost too, as with TCP."""
         if not arrives:
             self.cut()
             return
@@ -165,7 +165,7 @@ def test_a_lost_ack_comes_as_duplicate_and_nothing_is_done_twice(protocol: str) 
 
 @protocols
 def test_a_refused_request_is_refused_again_after_a_recovery(protocol: str) -> None:
-    """`Forbidden` is no success, so its id is not remembered: the same id asks anew."""
+    """`Forbidden` is not a success, so its id is not remembered: the same id is a new request."""
     _, client, _ = joined(protocol)
     client.connection.permissions.revoke("sendToGroup", "g")
     client.publish()

@@ -1,6 +1,6 @@
 """Says to a Locust master that it is a worker, and writes down every byte it hears, a line of hex for each message.
 
-A program of its own: whoever has imported Locust has its threads patched, and pyzmq's poll would stop them all.
+A program of its own: a process that has imported Locust has its threads patched, and pyzmq's poll would stop them all.
 Arguments: the master's port, Locust's version.
 """
 

@@ -1,4 +1,4 @@
-"""What Locust's documentation says of User classes holds for ours: weights, fixed counts, tags, TaskSets, shapes."""
+"""Locust's documented features of User classes work with wps-load's: weights, fixed counts, tags, TaskSets, shapes."""
 
 from __future__ import annotations
 

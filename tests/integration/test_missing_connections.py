@@ -26,7 +26,7 @@ def front_end(
 ) -> Iterator[str]:
     """In front of an emulator: connection number n is passed on, or, if it `hangs`, accepted and never answered.
 
-    Yields its connection string. What is passed on is in `kept`; `passed` is told of each piece of data.
+    Yields its connection string. What is passed on is in `kept`; `passed` gets each piece of data.
     """
     listener = socket.create_server(("127.0.0.1", 0), backlog=256)
     swallowed: list[socket.socket] = []

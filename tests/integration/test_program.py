@@ -97,7 +97,7 @@ def test_interrupted_run_with_two_processes_drains_and_reports(tmp_path: Path, n
 
 
 def test_a_run_stopped_before_it_began_leaves_quietly(tmp_path: Path) -> None:
-    """Locust waits for a worker that does not come: the end of that wait is nobody's traceback."""
+    """Locust waits for a worker that does not come: ending that wait prints no traceback."""
     options = ("--master", "--expect-workers", "1", "--master-bind-port", str(free_port()))
     with start(tmp_path / "reports", "--headless", *LOAD, "-t", "30s", *options) as program:
         program.await_output("Scenario: ")

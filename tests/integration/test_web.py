@@ -1,4 +1,4 @@
-"""Locust's web page with ours in it, as a person uses it in a browser; and who may not."""
+"""Locust's web page with wps-load's parts, used in a browser; and refused requests."""
 
 from __future__ import annotations
 
@@ -211,7 +211,7 @@ def assert_charts_move(page: Any) -> None:
 
 
 def await_drawn(page: Any, seconds: int) -> int:
-    """Until `/wps` has drawn so many seconds; how many it has."""
+    """Waits until `/wps` has drawn this many seconds; returns how many it has."""
     found = 0
 
     def drawn() -> bool:

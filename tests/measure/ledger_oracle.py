@@ -114,7 +114,7 @@ def oracle_expected(publisher: Publisher, subscriber: Subscriber, got: set[int])
 
 
 def oracle_missed(publisher: Publisher, subscriber: Subscriber, got: set[int]) -> set[int]:
-    """What never came of what was due after an unasked end and before the next beginning."""
+    """Messages that were due between a dropped connection and the next join, and never arrived."""
     if publisher.no_echo and publisher.owner == subscriber.index:
         return set()
     mine = subscriber.windows[publisher.audience]

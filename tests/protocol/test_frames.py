@@ -30,7 +30,7 @@ SIZES = [0, 1, 125, 126, 127, 65535, 65536, 70000]
 
 
 def server_frame(opcode: int, payload: bytes, fin: bool = True) -> bytes:
-    """An oracle's frame, not ours."""
+    """A frame made by an independent library."""
     frame = OracleFrame(OracleOpcode(opcode), payload, fin)
     return frame.serialize(mask=False)
 

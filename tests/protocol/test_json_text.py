@@ -60,7 +60,7 @@ def test_what_is_no_json_is_refused(text: bytes) -> None:
 
 
 def test_a_megabyte_of_anything_is_looked_at_once() -> None:
-    """With a search that begins anew at each quotation mark this takes minutes."""
+    """With a search that restarts at each quotation mark this takes minutes."""
     for piece in (b'\\"', b'"', b"[", b"1", b"\\", b'{"a":'):
         with pytest.raises(json_text.NotJson):
             json_text.loads(b'["\\ud83d",' + piece * 500_000)

@@ -72,7 +72,7 @@ def test_each_reads_what_the_other_writes(ours: Packet, theirs: mqtt5.Packet) ->
 
 
 def test_it_reads_what_we_subscribe_to() -> None:
-    """Which retained messages are wanted is no business of Web PubSub: of a filter only its name and QoS count."""
+    """Web PubSub has no retained messages: only a filter's name and QoS count."""
     read = read_by_them(encode(Subscribe(1, (("room", 1), ("other", 0))), V5))
     assert isinstance(read, mqtt5.SubscribePacket)
     assert [(each.pattern, int(each.max_qos)) for each in read.topic_filters] == [("room", 1), ("other", 0)]

@@ -1,4 +1,4 @@
-"""Requests without an answer: each is told once, and what comes after that is late."""
+"""Requests without an answer: each is reported once, and a later answer is late."""
 
 from __future__ import annotations
 

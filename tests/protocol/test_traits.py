@@ -1,4 +1,4 @@
-"""What a protocol is stands in one table; whoever reads or writes one agrees with it."""
+"""A protocol's properties are in one table, with which its readers and writers agree."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ SEARCHED = (100, 316, 1000, 562, 750, 866, 931, 966, 931, 966)
 
 
 def step(load: int, at_s: float, *, outcome: str | None, users: int = 50, duration_s: float = 5.0) -> dict[str, Any]:
-    """A step; above `LIMIT` deliveries stay at it and latency is what has queued up by then."""
+    """A step; above `LIMIT` deliveries stay at that rate, and latency is the growing queue."""
     busy = load / LIMIT
     p50_ms = 0.7 / (1 - busy) if busy < 1 else 1000 * (busy - 1) * duration_s + 400
     return {

@@ -1,4 +1,4 @@
-"""Stretches of a run are put together, copied and told as rows, with each population's share of them."""
+"""Intervals of a run are merged, copied and shown as rows, with each population's share."""
 
 from __future__ import annotations
 

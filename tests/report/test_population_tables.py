@@ -16,7 +16,7 @@ from wps_load.report.summary import build_summary
 
 
 def summary(*, viewers_slo: str = "viewers.delivery p99 < 1s") -> Summary:
-    """Hosts whose messages viewers hear; each population stands for a whole run's figures."""
+    """Hosts whose messages viewers hear; each population has a whole run's figures."""
     slos = [*parse("hosts.rtt p99 < 250ms"), *parse(viewers_slo), *parse("loss = 0")]
     whole = facts(rate=200)
     hosts = replace(whole, scenario="big-group", slos=slos[:1])

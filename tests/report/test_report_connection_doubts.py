@@ -1,4 +1,4 @@
-"""Connections open against connections asked for: which runs are valid, and what is said of the others."""
+"""Open connections against requested ones: which runs are valid, and the doubts about the others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""index.html: every run of a folder, whatever else lies there, small and quick, and safe against what it is told."""
+"""index.html: every run of a folder, whatever else is there; small, quick, and safe against hostile summaries."""
 
 from __future__ import annotations
 

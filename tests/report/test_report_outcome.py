@@ -1,4 +1,4 @@
-"""The exit code, and that whatever makes it not zero stands in the document and in each report."""
+"""The exit code, and that every reason for it is in the document and in each report."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def valid(document: Summary) -> dict[str, Any]:
 
 
 def test_schema_is_that_of_the_types() -> None:
-    """`make schema` writes it anew."""
+    """`make schema` writes it."""
     assert SCHEMA_PATH.read_text() == schema_text()
 
 

@@ -30,7 +30,7 @@ def climb(first: int, last: int, seconds: int) -> list[Second]:
 
 
 def followed(seconds: list[Second], before: int | None = None, *, populations: Sequence[str] = ()) -> UserPhases:
-    """`before`: the number that was asked for when the first second began. Each of several `populations` has a message
+    """`before`: the number that was requested when the first second began. Each of several `populations` has a message
     a second, and the last one the rest."""
     found = UserPhases()
     if before is None:

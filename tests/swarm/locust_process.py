@@ -25,7 +25,7 @@ def load_class() -> Any:
 
 
 def parsed_options(argv: Sequence[str], ours: dict[str, Any]) -> Any:
-    """As Locust has parsed its command line; ours by dest without `wps_`."""
+    """Locust's parsed command line; wps-load's options by dest without `wps_`."""
     parser = argument_parser.get_empty_argument_parser(add_help=False, default_config_files=[])
     argument_parser.setup_parser_arguments(parser)  # type: ignore[no-untyped-call]
     parsed = parser.parse_args(list(argv))

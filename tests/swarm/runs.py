@@ -1,4 +1,4 @@
-"""A run in the hands of a test: a plan, what Locust is asked for, reports, and a conductor that knows both."""
+"""A run under a test's control: a plan, Locust's requested users, reports, and a conductor."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COUNTS = ("offered", "published", "send_failed_service", "send_failed_plan", "de
 
 @dataclass
 class FakeCrowd:
-    """Locust is asked for so many users. `ours`: those that play the scenario, all of them if None."""
+    """The users that Locust is to have. `ours`: those that play the scenario, all of them if None."""
 
     users: int = 10
     per_second: float = 10.0

@@ -91,7 +91,7 @@ def mixed(folder: Path, slo: str, left_s: float) -> tuple[AbortWatch, Collector]
 
 
 def at(watching: AbortWatch, looks: int, seconds: float) -> str | None:
-    """The last of so many looks."""
+    """The result of the last of this many looks."""
     return [watching.hopeless(int(seconds * NS_PER_S)) for _ in range(looks)][-1]
 
 

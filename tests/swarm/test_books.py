@@ -145,7 +145,7 @@ def test_the_live_line_knows_each_population_of_the_last_second() -> None:
 
 
 def test_what_is_not_due_yet_is_no_alarm() -> None:
-    """Before the measure phase nothing is known of connections, and how many values there will be is known at the end:
+    """Before the measure phase nothing is known of connections, and the number of values is known only at the end:
     neither comes before what can be told."""
     asked = config("display.connected >= 99%, display.delivery p99 < 500ms, chat-user.rtt count > 5")
     conductor = Conductor(planned(asked, scenario_users=False), FakeCrowd(ours=0), own_host="here")

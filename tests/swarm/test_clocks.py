@@ -34,7 +34,7 @@ def in_run(scale: Timescale, local_ns: int) -> int:
 class Model:
     """A coordinator and one agent. `true(t)`: the agent's clock at the coordinator's `t`, the inverse of what is asked.
 
-    `way(t)`: there and back in ns. The agent follows what it is told, as the real one does.
+    `way(t)`: there and back in ns. The agent follows the lines that it gets, as the real one does.
     """
 
     true: Callable[[int], int]
@@ -295,7 +295,7 @@ def test_an_instant_of_an_hour_ago_is_where_it_was_put_then() -> None:
 
 
 def test_days_of_lines_stay_bounded_and_close() -> None:
-    """A clock whose rate goes up and down by 1 ppm within ten minutes, told anew each half minute."""
+    """A clock whose rate goes up and down by 1 ppm within ten minutes, with a new line each half minute."""
     true, scale = drifting(HOUR_NS, 50.0, 1.0), Timescale()
     scale.begin(true(0), -true(0), 0)
     every_ns = 30 * NS_PER_S

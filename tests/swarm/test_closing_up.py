@@ -1,4 +1,4 @@
-"""Users of several workers close up: whoever leaves, those who are left play what the first so many play."""
+"""Users of several workers move up: whoever leaves, the remaining users have the parts of the first ones."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def configured(**options: str) -> RunConfig:
 
 
 class FakeCoordinator(Coordinator):
-    """Of a run whose seconds are there already: users come when they are asked for."""
+    """The coordinator of a run whose seconds exist already: users come when they are requested."""
 
     def __init__(self, conductor: Conductor, crowd: FakeCrowd) -> None:
         super().__init__(conductor, LocalBus(), crowd)

@@ -18,7 +18,7 @@ SETTLE_NS = 10 * NS_PER_S
 
 
 def there(crowd: FakeCrowd, users: int = 10) -> Conductor:
-    """So many users have a slot."""
+    """This many users have a slot."""
     conductor = conducted(planned(configured(settle="10s")), crowd)
     for message in (Hello("here"), ClockReply(0, 0), Claim(users)):
         conductor.received("a", NUMBER, message, 0)

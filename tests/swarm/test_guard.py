@@ -1,4 +1,4 @@
-"""What goes wrong in a handler or a greenlet of ours is told, with the exit code that it makes."""
+"""Errors in wps-load's handlers and greenlets are reported, with the resulting exit code."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def test_options_of_the_page_that_cannot_be_leave_the_last_run_in_its_place(make
 
 @pytest.fixture
 def ends(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """How Locust's runner was told to end."""
+    """How Locust's runner was ended."""
     return []
 
 

@@ -1,4 +1,4 @@
-"""Our figures in Locust's table: rows that show tenths, what is added to which row, and what each listener is told."""
+"""wps-load's figures in Locust's table: rows that show tenths, what is added to which row, and what listeners get."""
 
 from __future__ import annotations
 

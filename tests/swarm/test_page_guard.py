@@ -1,4 +1,4 @@
-"""What the page does not do for whoever asks, as tables."""
+"""Requests that the page refuses, as tables."""
 
 from __future__ import annotations
 

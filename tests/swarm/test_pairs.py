@@ -12,7 +12,7 @@ NOTHING = LedgerTotals(0, 0, 0, 0, 0, 0, 0)
 
 
 def times(**counts: int) -> Snapshot:
-    """So many times of each metric."""
+    """This many times of each metric."""
     found = Snapshot()
     for name, count in counts.items():
         histogram = found.histograms[name] = Histogram()

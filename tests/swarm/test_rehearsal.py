@@ -1,4 +1,4 @@
-"""A master asks its workers before a run; what does not answer is no worker."""
+"""A master asks its workers before a run; a client that does not answer is not a worker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The live line of a run: the SLO on the latency that is shown stands beside it."""
+"""The live line of a run shows the latency's SLO beside it."""
 
 from __future__ import annotations
 

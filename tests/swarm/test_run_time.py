@@ -1,4 +1,4 @@
-"""`-t` runs from where Locust's own clock of it does: from when a start is asked for."""
+"""`-t` counts from the request to start, as Locust's own timer does."""
 
 from __future__ import annotations
 

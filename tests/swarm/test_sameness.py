@@ -47,7 +47,7 @@ def test_another_version_is_the_only_thing_to_say(files: dict[str, str]) -> None
 
 
 def test_what_a_master_does_not_say_is_not_judged(files: dict[str, str]) -> None:
-    """A worker that comes in the middle of a run is told less, and has Locust's own file where the master sends it."""
+    """A worker that comes in the middle of a run gets less, and has Locust's own file if the master sends it."""
     assert differences(config(payload_file=files["a"]), [files["a"], "/gone"], {}) == []
 
 

@@ -29,7 +29,7 @@ def steps(shape: Any = None) -> tuple[UsersInSteps, Any]:
 
 
 def after(environment: Any, seconds: float) -> Any:
-    """What Locust's shape answers so many seconds after its start."""
+    """The answer of Locust's shape this many seconds after its start."""
     shape = environment.shape_class
     shape.reset_time()
     shape.start_time -= seconds

@@ -1,4 +1,4 @@
-"""How many users of each kind Locust is asked for, and what it prints beside our lines."""
+"""How many users of each kind are requested from Locust, and what it prints beside our lines."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Fixed(User):
 
 @dataclass
 class Runner:
-    """Locust's: what was asked for, and what it has dispatched."""
+    """Locust's runner: the requested users, and those that it has dispatched."""
 
     user_classes: list[type]
     target_user_count: int | None = None

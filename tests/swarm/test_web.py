@@ -1,4 +1,4 @@
-"""Locust's page with ours in it, asked as a browser asks it: what it offers, what it refuses, and what it starts."""
+"""Locust's page with wps-load's parts, as a browser requests it: what it offers, refuses and starts."""
 
 from __future__ import annotations
 

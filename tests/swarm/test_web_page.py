@@ -47,7 +47,7 @@ def client(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Of the last run, beside an earlier one, and what is nobody's business."""
+    """The folder of the last run, beside an earlier one and a private file."""
     for name in (RUN, "20261127T120000Z-idle"):
         (tmp_path / name).mkdir()
         for file in ("summary.json", "report.html", ".hidden", "secret.txt"):

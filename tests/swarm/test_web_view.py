@@ -1,4 +1,4 @@
-"""What the web pages are told of a run: rows once, rates per second, judged seldom, in words that hold so far."""
+"""The data of the web pages: rows once, rates per second, judged rarely, in words that are true so far."""
 
 from __future__ import annotations
 
@@ -183,7 +183,7 @@ def test_a_run_in_words_when_it_is_over() -> None:
 
 
 def test_at_the_end_it_shows_what_the_report_shows() -> None:
-    """Agents tell of themselves while they close: that is no part of the run."""
+    """What agents report while they close is not part of the run."""
     reporter = run(3, summary=SUMMARY)
     reporter.collector.busiest["late"] = 99.0
     reporter.collector.rss_bytes_max = 1 << 40
