@@ -160,3 +160,12 @@ def test_what_is_recognised_is_what_the_codec_reads(protocol: str, data: st.Data
     assert message.data_type == ("text" if codec.traits.typed else "binary")
     read = message.data if isinstance(message.data, bytes) else str(message.data).encode()
     assert read == (whole[start:-2] if protocol == "json" else whole[start:])
+
+
+@pytest.mark.parametrize("first", ["g", "a-longer-name"])
+def test_envelopes_of_several_lengths_are_recognised_whichever_came_first(first: str) -> None:
+    second = {"g": "a-longer-name", "a-longer-name": "g"}[first]
+    payloads = [json_delivery(STAMPED, group=group) for group in (first, second)]
+    envelopes = learned("json", *payloads)
+    assert [payload[envelopes.locate(payload) :] for payload in payloads] == [STAMPED.encode() + b'"}'] * 2
+    assert envelopes.locate(json_delivery(STAMPED, group="other")) == 0

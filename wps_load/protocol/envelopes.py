@@ -61,13 +61,18 @@ class NoEnvelopes:
 
 
 class JsonEnvelopes:
-    __slots__ = ("_endings", "_known")
+    __slots__ = ("_endings", "_known", "_usual")
 
     def __init__(self, endings: Endings) -> None:
         self._known: set[bytes] = set()
+        self._usual = 0
+        """Where the text began first: in most runs it does so in most messages, and there it needs no search."""
         self._endings = _quick([ending + b'"}' for ending in endings])
 
     def locate(self, payload: bytes) -> int:
+        start = self._usual
+        if payload[:start] in self._known and payload[start + HEAD_CHARS :] in self._endings:
+            return start
         start = payload.find(_DATA) + 8
         if payload[:start] in self._known and payload[start + HEAD_CHARS :] in self._endings:
             return start
@@ -82,6 +87,7 @@ class JsonEnvelopes:
             and payload[start:] == str(message.data).encode() + b'"}'
         ):
             self._known.add(payload[:start])
+            self._usual = self._usual or start
 
 
 class ProtobufEnvelopes:
