@@ -21,6 +21,7 @@ from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.settings.options import BY_FLAG
 
 JOB, LOCUSTTEST = DEPLOY / "kubernetes/job.yaml", DEPLOY / "kubernetes/locusttest.yaml"
+COPIES = DEPLOY / "kubernetes/reports.yaml"
 CLOUD_INIT, BICEP = DEPLOY / "azure/cloud-init.yaml", DEPLOY / "azure/main.bicep"
 UNIT = "/etc/systemd/system/wps-load-worker.service"
 
@@ -108,13 +109,27 @@ class TestCompose:
 class TestJobs:
     @pytest.mark.parametrize("version", ["1.30", "1.37"])
     def test_each_is_what_kubernetes_takes(self, version: str) -> None:
-        for document in documents(JOB):
+        for document in (*documents(JOB), *documents(COPIES)):
             kubernetes_validate.validate(document, version, strict=True)
 
     def test_the_master_waits_for_all_workers(self) -> None:
         worker = job("worker")
         assert worker["completions"] == worker["parallelism"]
         assert f"--expect-workers={worker['parallelism']}" in container("master")["args"]
+
+    def test_the_reports_can_be_copied(self) -> None:
+        (pod,), master = documents(COPIES), job("master")["template"]["spec"]
+        assert pod["spec"]["volumes"] == master["volumes"]
+        assert pod["spec"]["containers"][0]["volumeMounts"] == container("master")["volumeMounts"]
+        assert pod["spec"]["containers"][0]["image"] == container("master")["image"]
+
+    def test_a_run_is_not_disturbed(self) -> None:
+        budget = kind("PodDisruptionBudget")["spec"]
+        assert budget["minAvailable"] == 1 + job("worker")["parallelism"], "master and workers"
+        for component in ("master", "worker"):
+            metadata = job(component)["template"]["metadata"]
+            assert budget["selector"]["matchLabels"].items() <= metadata["labels"].items()
+            assert metadata["annotations"]["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
 
     def test_workers_find_the_master_by_the_service(self) -> None:
         service = kind("Service")

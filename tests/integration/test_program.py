@@ -96,6 +96,23 @@ def test_interrupted_run_with_two_processes_drains_and_reports(tmp_path: Path, n
     until(lambda: not emulator.is_running(), "the emulator ends with the run")
 
 
+def test_a_run_whose_processes_are_all_told_to_end_reports(tmp_path: Path) -> None:
+    """As `docker compose stop` and the deletion of pods do: the workers wait for their master's drain."""
+    port = str(free_port())
+    worker, conducts = ("--worker", "--master-port", port), ("--master", "--expect-workers", "1")
+    with (
+        start(tmp_path / "w", *worker) as other,
+        start(tmp_path / "m", "--headless", *LOAD, "-t", "30s", *conducts, "--master-bind-port", port) as master,
+    ):
+        master.await_output("measure ")
+        for program in (other, master):
+            program.signal(signal.SIGTERM)
+        done = master.finish()
+        assert other.finish().code == 0
+    assert done.code == ExitCode.STOPPED, done.output
+    assert_whole(done)
+
+
 def test_a_run_stopped_before_it_began_leaves_quietly(tmp_path: Path) -> None:
     """Locust waits for a worker that does not come: ending that wait prints no traceback."""
     options = ("--master", "--expect-workers", "1", "--master-bind-port", str(free_port()))

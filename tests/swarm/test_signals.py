@@ -217,6 +217,44 @@ def test_a_forked_worker_waits_while_a_run_is_on_and_leaves_where_none_is(proces
     assert [getattr(end, "code", None) for end in idle.ended_by] == [0]
 
 
+@dataclass
+class Draining:
+    """A worker's part in a run."""
+
+    draining: bool = False
+    finished: bool = False
+
+
+def test_a_worker_of_its_own_waits_for_a_run_that_is_about_to_end(
+    process: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = Draining()
+    worker = process(conducts=False, agent=agent)
+    worker.send(TERM, 1)
+    waiting = gevent.spawn(worker.signals.await_master)  # Locust's own handler of SIGTERM
+    gevent.sleep(0.001)
+    agent.draining = True
+    monkeypatch.setattr(signals, "DRAIN_PATIENCE_S", 0.0)
+    gevent.sleep(0.05)
+    assert not waiting.dead, "its accounts are not sent"
+    agent.finished = True
+    waiting.join(5)
+    assert waiting.dead
+    assert (worker.ended_by, worker.exits) == ([], [])
+
+
+@pytest.mark.parametrize("agent", [Draining(), None], ids=["a run that goes on", "no run"])
+def test_a_worker_of_its_own_leaves_where_the_run_does_not_end(
+    process: Make, agent: Draining | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(signals, "DRAIN_PATIENCE_S", 0.01)
+    worker = process(conducts=False, agent=agent)
+    worker.send(TERM, 1)
+    waiting = gevent.spawn(worker.signals.await_master)
+    waiting.join(5)
+    assert waiting.dead
+
+
 @pytest.mark.parametrize(
     ("program", "argv", "code"),
     [

@@ -96,8 +96,15 @@ class Agent:
         """Whether the run's time is known: until then nothing is counted by its seconds."""
         self._until_ns: int | None = None
         """The end of the newest epoch, in the run's time."""
+        self.draining = False
+        """Whether the coordinator has ended the run."""
         self._finished = False
         """Whether the accounts are sent: what comes later counts nowhere, not even in Locust's tables."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether nobody needs this process any more: its accounts are sent."""
+        return self._finished
 
     def start(self) -> None:
         """Begins to listen to the coordinator, registers with it and reports regularly."""
@@ -167,7 +174,7 @@ class Agent:
             self.engine.move_end(self._local(self._until_ns))
 
     def _end(self, end: End) -> None:
-        self._until_ns = None
+        self.draining, self._until_ns = True, None
         self.players.end()
         self.engine.end_at(self._local(end.at_ns))
         gevent.spawn(self._end_publishing, self._local(end.at_ns))

@@ -33,12 +33,17 @@ MASTER_PATIENCE_S: Final = 90.0
 """How long a worker that was told to end waits for its master to end it, and how long a second greenlet that shuts down
 waits for the first: a drain, with some reserve.
 """
+DRAIN_PATIENCE_S: Final = 3.0
+"""How long a worker that was told to end on its own waits for its master to end the run: a supervisor that stops all of
+a run's processes tells each of them at about the same time.
+"""
 SAME_NS: Final = NS_PER_MS // 10
 """`timeout` sends its signal twice, to the process and to its group. Signals this close together count as one, if the
 event loop has not already merged them.
 """
 OF_ONE_REQUEST_NS: Final = 500 * NS_PER_MS
 """The same for different signals: supervisors and closed terminals send SIGHUP beside SIGTERM or SIGINT."""
+_POLL_S: Final = 0.02
 _NUMBERS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -101,6 +106,16 @@ class Conducted(Protocol):
     def conductor(self) -> Conductor: ...
 
 
+class DrainedAgent(Protocol):
+    """A worker's part in a run; `Agent` implements it."""
+
+    @property
+    def draining(self) -> bool: ...
+
+    @property
+    def finished(self) -> bool: ...
+
+
 class SignalledProcess(Protocol):
     """The facts of this process that are needed here; its lifecycle provides them."""
 
@@ -109,7 +124,7 @@ class SignalledProcess(Protocol):
     console: Console
 
     @property
-    def agent(self) -> object: ...
+    def agent(self) -> DrainedAgent | None: ...
 
     @property
     def run(self) -> Conducted | None: ...
@@ -212,12 +227,24 @@ class Signals:
         self._leave()
 
     def await_master(self) -> None:
-        """Makes a forked worker that a signal told to end wait in Locust's `quitting` for its master.
+        """Makes a worker that a signal told to end wait in Locust's `quitting` for its master.
 
-        The master drains the run, and ends the worker through the main greenlet.
+        The master drains the run, and ends the worker through the main greenlet. A worker that was started on its own
+        leaves if the run is not about to end.
         """
-        if self._first is not None and self._forked_worker and gevent.getcurrent() is not self._main:
+        if self._first is None or gevent.getcurrent() is self._main:
+            return
+        if self._forked_worker:
             gevent.sleep(MASTER_PATIENCE_S)
+        elif not self._process.conducts:
+            self._await(DRAIN_PATIENCE_S, lambda agent: agent.draining)
+            if (agent := self._process.agent) is not None and agent.draining:
+                self._await(MASTER_PATIENCE_S, lambda agent: agent.finished)
+
+    def _await(self, at_most_s: float, done: Callable[[DrainedAgent], bool]) -> None:
+        with gevent.Timeout(at_most_s, False):
+            while (agent := self._process.agent) is not None and not done(agent):
+                gevent.sleep(_POLL_S)
 
     def _abort(self) -> None:
         if self._forked_worker:
