@@ -73,6 +73,17 @@ def test_any_number_of_merges_is_recording_all_whoever_reads_in_between(parts: l
     assert total == whole, "a copy shares what is not changed"
 
 
+def test_many_values_in_one_go_are_counted_as_a_few_at_a_time() -> None:
+    values = [number * number * 7 for number in range(6000)]
+    few = Histogram()
+    for start in range(0, len(values), 50):
+        few.record_many(values[start : start + 50])
+        few.compact()
+    many = of(values)
+    assert many == few
+    assert sum(count for _, count in many.nonzero()) == len(values)
+
+
 def test_a_total_takes_some_bytes_for_each_bucket() -> None:
     seconds = [kept([12_000_000 + 40_000 * number, MAX_NS]) for number in range(300)]
     total = Histogram()

@@ -5,15 +5,14 @@ doubling, so that no bucket is wider than 1/1024 of its value. Tests use `hdrh` 
 percentiles. We record with numpy, because the library takes one value per call and a vectorised batch costs 0.07 µs per
 value.
 
-While values are recorded, the counts are an array of all buckets, some 100 KB. What is only kept, or merged of others,
-or came over the wire, has just the buckets in use: a total of a day takes some 20 KB, and one slow value no more.
+Only the buckets in use are kept, and what is added waits until it is worth a sort: a second takes some hundred bytes, a
+day's total some 20 KB. An array of all buckets would take 100 KB, and more with each slow value.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,10 +31,12 @@ _BATCH = 1_000_000  # a batch's int64 sum holds: 10^6 * 3.6 * 10^12 < 2^63
 
 Counts = npt.NDArray[np.int64]
 InUse = tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.unsignedinteger]]
-"""Indices of buckets, ascending, and the count of each."""
+"""Indices of buckets, ascending unless they wait, and the count of each."""
 _NONE_IN_USE: InUse = (np.zeros(0, np.uint16), np.zeros(0, np.uint8))
 _WAITING = 16
-"""So many small merges into a compact histogram are done in one go."""
+"""So many small additions are sorted in one go."""
+_MANY = 2048
+"""From so many buckets on a pass over all between the least and the greatest is faster than a sort."""
 Wire = tuple[bytes, bytes, int, int, str, int, int]
 
 
@@ -59,23 +60,21 @@ def _last_up_to(limit: int) -> int:
     return index if low + width - 1 <= limit else index - 1
 
 
-def _whole_doublings(length: int) -> int:
-    return -(-length >> _HALF_BITS) << _HALF_BITS
-
-
-def _narrow(counts: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.unsignedinteger]:
-    """The same in as few bytes as the greatest of them takes."""
-    return counts.astype(np.min_scalar_type(int(counts.max())) if len(counts) else np.uint8)
-
-
-def _together(parts: Sequence[InUse]) -> InUse:
-    """The buckets in use of all of them."""
-    used = np.concatenate([used for used, _ in parts])
+def _summed(used: npt.NDArray[np.unsignedinteger], counts: npt.NDArray[np.unsignedinteger]) -> InUse:
+    """Each bucket once, of buckets in any order."""
+    if len(used) > _MANY:
+        lowest = int(used.min())
+        dense = np.bincount(used - lowest, counts)  # float64: exact below 2^53
+        found = np.flatnonzero(dense != 0)
+        return (found + lowest).astype(np.uint16), _narrow(dense[found].astype(np.uint64))
     order = np.argsort(used, kind="stable")  # a radix sort, as these are 16 bits
     used = used[order]
     first = np.flatnonzero(np.concatenate(([True], used[1:] != used[:-1])))
-    counts = np.concatenate([counts for _, counts in parts])[order].astype(np.uint64)
-    return used[first], _narrow(np.add.reduceat(counts, first))
+    return used[first], _narrow(np.add.reduceat(counts[order], first, dtype=np.uint64))
+
+
+def _narrow(counts: npt.NDArray[np.uint64]) -> npt.NDArray[np.unsignedinteger]:
+    return counts.astype(np.min_scalar_type(int(counts.max())))
 
 
 def _narrowed(values: npt.NDArray[np.int64]) -> bytes:
@@ -97,14 +96,13 @@ class Histogram:
     `negative`: values below 0 (two hosts' clocks), counted as 0.
     """
 
-    __slots__ = ("_counts", "_kept", "_waiting", "clamped", "count", "max", "min", "negative", "sum")
+    __slots__ = ("_kept", "_waiting", "clamped", "count", "max", "min", "negative", "sum")
 
     def __init__(self) -> None:
-        self._counts: Counts | None = None
-        """Counts by bucket; None: they are in `_kept`, whose arrays are never changed because they may be shared."""
         self._kept: InUse = _NONE_IN_USE
+        """Its arrays are never changed because they may be shared."""
         self._waiting: list[InUse] = []
-        """What was merged and is not in `_kept` yet."""
+        """What was added and is not in `_kept` yet."""
         self.count = 0
         self.min: int | None = None
         self.max: int | None = None
@@ -122,8 +120,7 @@ class Histogram:
             value_ns, self.negative = 0, self.negative + n
         elif value_ns > MAX_NS:
             value_ns, self.clamped = MAX_NS, self.clamped + n
-        index = _index(value_ns)
-        self._grown(index + 1)[index] += n
+        self._wait(np.array([_index(value_ns)], np.uint16), np.array([n], np.uint64))
         self._account(n, value_ns, value_ns, value_ns * n)
 
     def record_many(self, values_ns: Sequence[int]) -> None:
@@ -146,21 +143,18 @@ class Histogram:
             low, high = int(values.min()), int(values.max())
         # frexp's exponent is the bit length; exact, as every value is below 2^53
         shift = np.maximum(np.frexp(values.astype(np.float64))[1].astype(np.int64) - _LINEAR_BITS, 0)
-        np.add.at(self._grown(_index(high) + 1), (shift << _HALF_BITS) + (values >> shift), 1)
+        self._wait(((shift << _HALF_BITS) + (values >> shift)).astype(np.uint16), np.ones(len(values), np.uint8))
         self._account(len(values), low, high, int(values.sum()))
 
     def merge(self, other: Histogram) -> None:
         """Adds `other`, without loss: afterwards it is as if its values had been recorded here."""
         if other.min is None or other.max is None:
             return
-        if self._counts is None:
-            self._add_compact(other._compacted())
-        elif other._counts is None:
-            used, weights = other._compacted()
-            self._grown(int(used[-1]) + 1)[used] += weights.astype(np.int64)
+        used, counts = other._together()
+        if self.min is None:
+            self._kept = used, counts
         else:
-            first, length = _index(other.min), _index(other.max) + 1
-            self._grown(length)[first:length] += other._counts[first:length]
+            self._wait(used, counts)
         self.clamped += other.clamped
         self.negative += other.negative
         self._account(other.count, other.min, other.max, other.sum)
@@ -171,48 +165,27 @@ class Histogram:
         return twin
 
     def compact(self) -> None:
-        """Reduces a histogram that is kept to some bytes for each bucket in use."""
-        self._kept = self._compacted()
-        self._counts = None
+        """For one that is kept: nothing waits any more."""
+        self._together()
 
-    def _compacted(self) -> InUse:
-        """The buckets in use in few bytes; to be shared, not changed."""
-        if self._counts is not None:
-            used, weights = self._in_use()
-            return used.astype(np.uint16), _narrow(weights)
+    def _wait(self, used: npt.NDArray[np.unsignedinteger], counts: npt.NDArray[np.unsignedinteger]) -> None:
+        """Adds buckets, in any order: sorting them is left for later."""
+        self._waiting.append((used, counts))
+        if len(self._waiting) >= _WAITING:
+            self._together()
+
+    def _together(self) -> InUse:
+        """The buckets in use; to be shared, not changed."""
         if self._waiting:
-            self._kept, self._waiting = _together([self._kept, *self._waiting]), []
+            parts, self._waiting = [self._kept, *self._waiting], []
+            used = np.concatenate([used for used, _ in parts])
+            self._kept = _summed(used, np.concatenate([counts for _, counts in parts]))
         return self._kept
 
-    def _add_compact(self, more: InUse) -> None:
-        if not len(self._kept[0]):
-            self._kept = more
-            return
-        self._waiting.append(more)
-        if len(self._waiting) >= _WAITING:
-            self._compacted()
-
-    def _grown(self, length: int) -> Counts:
-        """The counts of all buckets, at least this many, to be added to."""
-        counts = self._counts
-        if counts is None:
-            used, weights = self._compacted()
-            counts = np.zeros(_whole_doublings(max(length, int(used[-1]) + 1 if len(used) else 0)), np.int64)
-            counts[used] = weights
-            self._counts, self._kept = counts, _NONE_IN_USE
-        elif length > len(counts):
-            grown = np.zeros(_whole_doublings(length), np.int64)
-            grown[: len(counts)] = counts
-            self._counts = counts = grown
-        return counts
-
     def _in_use(self) -> tuple[Counts, Counts]:
-        """The buckets in use, ascending, and their counts."""
-        if self._counts is None:
-            used, weights = self._compacted()
-            return used.astype(np.int64), weights.astype(np.int64)
-        found = np.flatnonzero(self._counts != 0)  # ten times as fast as for integers
-        return found, self._counts[found]
+        """The buckets in use, ascending, and their counts, for arithmetic."""
+        used, weights = self._together()
+        return used.astype(np.int64), weights.astype(np.int64)
 
     def _account(self, n: int, low: int, high: int, total: int) -> None:
         self.count += n
@@ -313,20 +286,19 @@ class Histogram:
             raise ValueError("not an HdrHistogram V2 encoding") from error
         if (hdr.unit_magnitude, hdr.significant_figures) != (0, SIGNIFICANT_DIGITS):
             raise ValueError("an HdrHistogram of another layout: not 1 ns with 3 significant digits")
-        return cls._from_counts(np.frombuffer(hdr.counts, np.uint64).astype(np.int64))
+        return cls._from_counts(np.frombuffer(hdr.counts, np.uint64))
 
     @classmethod
-    def _from_counts(cls, counts: Counts) -> Histogram:
+    def _from_counts(cls, counts: npt.NDArray[np.uint64]) -> Histogram:
         histogram = cls()
         used = np.flatnonzero(counts)
         if len(used):
-            histogram._counts = counts
+            histogram._kept = _summed(used.astype(np.uint16), counts[used])
             middles, weights = histogram.buckets()
             low, width = _lowest(int(used[-1]))
             total = sum(value * n for value, n in zip(middles.tolist(), weights.tolist(), strict=True))
             high = min(low + width - 1, MAX_NS)
             histogram._account(int(weights.sum()), _lowest(int(used[0]))[0], high, total)
-            histogram.compact()
         return histogram
 
     def to_wire(self) -> Wire:

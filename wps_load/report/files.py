@@ -198,8 +198,11 @@ def _summary_pieces(summary: Summary) -> Iterator[bytes]:
 
 def _rows(rows: Sequence[object]) -> Iterator[bytes]:
     for at in range(0, len(rows), PIECE_ROWS):
-        lines = b",\n    ".join(map(orjson.dumps, rows[at : at + PIECE_ROWS]))
-        yield (b",\n    " if at else b"[\n    ") + lines
+        lines = bytearray()
+        for row in rows[at : at + PIECE_ROWS]:  # one by one: each text is in a buffer of 8 KB
+            lines += b",\n    " if lines or at else b"[\n    "
+            lines += orjson.dumps(row)
+        yield bytes(lines)
     yield b"\n  ]" if rows else b"[]"
 
 
