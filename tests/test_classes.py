@@ -137,7 +137,7 @@ def test_options_that_tasks_have_no_use_for() -> None:
     assert fault == "--wps-lifetime: locustfile has no use for it; it is for churn"
 
 
-def test_acks_may_be_asked_for() -> None:
+def test_acks_may_be_requested() -> None:
     values: dict[str, Any] = {"wps_ack": True}
     assert load(
         values, users=1, spawn_rate=1.0, environ={}, locustfile=Locustfile(False, classes=(TaskClass("A"),))

@@ -161,7 +161,7 @@ def test_two_targets_at_one_level_are_refused() -> None:
     assert fault.option == "--wps-client-url and --wps-negotiate-url"
 
 
-def test_a_target_by_flag_outdoes_one_in_a_file() -> None:
+def test_a_target_by_flag_overrides_one_in_a_file() -> None:
     sources = {
         "wps_client_url": SourceLevel.FILE,
         "wps_negotiate_url": SourceLevel.FLAG,

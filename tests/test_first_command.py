@@ -126,7 +126,7 @@ def test_a_locustfiles_own_tasks_and_shapes_have_their_own_time() -> None:
         assert "the locustfile has a load shape of its own, Ramp" in str(fault)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     found = faults(u=500, t=20, payload="1B", hub="two words", slo="nonsense")
     assert [fault.option for fault in found] == ["--wps-hub", "--wps-payload", "--wps-slo", "--spawn-rate"]
 

@@ -111,6 +111,6 @@ def test_each_fault_is_one_sentence_that_names_file_population_key_and_value(con
     assert found.startswith(said)
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     found = faults(one("raet = 5\nack = 1\nlistens-to = 'nobody'") + one("settle = '5s'", "b"))
     assert len(found) == 4

@@ -14,7 +14,7 @@ import pytest
 from wps_load.posix import raise_open_files
 
 
-def test_a_system_without_limits_is_told_in_one_sentence(
+def test_a_system_without_limits_is_reported_in_one_sentence(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = builtins.__import__

@@ -84,7 +84,7 @@ def test_one_target_is_chosen(given: dict[str, Any], environ: dict[str, str], ki
     assert read(given, environ).target.kind is kind
 
 
-def test_what_entra_id_is_asked_for() -> None:
+def test_the_requests_to_entra_id() -> None:
     given = {"endpoint": ("demo.webpubsub.azure.cn/", FLAG), "credential": ("managed-identity", FLAG)}
     target = read(given).target
     assert (target.url, target.describe()) == (
@@ -121,7 +121,7 @@ def test_what_entra_id_is_asked_for() -> None:
         ),
     ],
 )
-def test_entra_id_is_asked_for_whole(given: dict[str, Any], says: str) -> None:
+def test_entra_id_needs_an_endpoint_and_a_credential(given: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(says)) as caught:
         read(given)
     assert KEY not in str(caught.value)
@@ -200,7 +200,9 @@ MISSING = "a secret is missing"
         ({HOST: (URL, VARIABLE), "client_url": (URL, VARIABLE)}, {}, "LOCUST_WPS_CLIENT_URL and LOCUST_HOST", "one"),
     ],
 )
-def test_what_is_no_target_is_refused(given: dict[str, Any], environ: dict[str, str], begins: str, says: str) -> None:
+def test_what_is_not_a_target_is_refused(
+    given: dict[str, Any], environ: dict[str, str], begins: str, says: str
+) -> None:
     with pytest.raises(ConfigError) as caught:
         read(given, environ)
     (fault,) = caught.value.faults
@@ -233,7 +235,7 @@ def test_a_token_in_locusts_host_is_not_shown() -> None:
     assert public_host(OTHER) == OTHER
 
 
-def test_sources_are_told_by_configargparse(tmp_path: Any) -> None:
+def test_sources_come_from_configargparse(tmp_path: Any) -> None:
     file = tmp_path / "run.conf"
     file.write_text("a =\nb = of the file\n# c = 1\nc: 1\nc = 2\n--c 3\n")
     parser = configargparse.ArgumentParser()

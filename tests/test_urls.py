@@ -93,7 +93,7 @@ def test_credentials(text: str, pair: tuple[str, str]) -> None:
         ("http://h/\ud800", "control character"),
     ],
 )
-def test_what_is_no_url_is_one_sentence(text: str, says: str) -> None:
+def test_what_is_not_a_url_is_one_sentence(text: str, says: str) -> None:
     with pytest.raises(ValueError, match=says) as caught:
         Url.parse(text)
     assert type(caught.value) is ValueError

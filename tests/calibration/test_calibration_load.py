@@ -65,7 +65,7 @@ def test_warm_up_is_left_out(outcomes: dict[str, Outcome]) -> None:
     assert outcome.timed("connect") == 12  # these count from the start
 
 
-def test_a_reset_starts_the_statistics_anew_everywhere(outcomes: dict[str, Outcome]) -> None:
+def test_a_reset_starts_the_statistics_again_everywhere(outcomes: dict[str, Outcome]) -> None:
     outcome = outcomes["reset on the web page"]
     found = outcome.messages
     assert outcome.truth["messages_in"] - found["published"] >= RATE

@@ -151,7 +151,7 @@ class TestToken:
 
 
 @pytest.mark.parametrize("text", ["", "a.b", "a.b.c", "a.W10.c", "a.!!.c", "a.b.c.d"])
-def test_no_claims_in_what_is_no_token(text: str) -> None:
+def test_no_claims_in_what_is_not_a_token(text: str) -> None:
     assert read_claims(text) is None
 
 

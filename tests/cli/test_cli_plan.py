@@ -50,7 +50,7 @@ def test_a_mix_by_its_option_is_planned_as_by_its_name(run: Run) -> None:
     assert rows(by_option.out)["this load"] == rows(run("plan", "chat").out)["this load"]
 
 
-def test_a_flag_outdoes_what_a_ready_file_says_in_another_way(run: Run) -> None:
+def test_a_flag_overrides_what_a_ready_file_says_in_another_way(run: Run) -> None:
     result = run("plan", "send-to-user", "--wps-rate", "50")
     assert (result.code, rows(result.out)["messages"]) == (0, "50/s in, 50/s out")
 

@@ -62,7 +62,7 @@ def test_usage_is_one_sentence_and_no_traceback() -> None:
     )
 
 
-def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+def test_a_reader_that_goes_away_is_not_an_error(tmp_path: Path) -> None:
     result = subprocess.run(
         ["/bin/sh", "-c", f"{sys.executable} -m wps_load.cli plan -u 10 --wps-scenario idle | true"],
         capture_output=True,

@@ -119,7 +119,7 @@ class TestReport:
         assert "| SlowClient | 2 |" in (folder / "summary.md").read_text()
         assert "subscriptions" not in (folder / "report.html").read_text()
 
-    def test_azure_monitor_of_what_is_no_resource(self, run: Run, make: Callable[..., Path]) -> None:
+    def test_azure_monitor_of_what_is_not_a_resource(self, run: Run, make: Callable[..., Path]) -> None:
         result = run("report", make("a"), "--azure-resource", "wps")
         assert (result.code, result.out) == (2, "")
         assert "a resource id, /subscriptions/" in result.err

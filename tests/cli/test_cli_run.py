@@ -89,7 +89,7 @@ def test_a_file_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert value(made("mine.conf", "-f", "other.py"), "-f") == "other.py"
 
 
-def test_a_file_that_is_no_text(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text(tmp_path: Path) -> None:
     file = tmp_path / "own.conf"
     file.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match="a text file in UTF-8"):
@@ -112,7 +112,7 @@ def test_the_page_the_tables_and_workers() -> None:
         (("echo", "--config", "x.conf"), "--config 'x.conf': leave it out: echo is a config file already"),
     ],
 )
-def test_what_is_no_scenario(argv: tuple[str, ...], sentence: str) -> None:
+def test_what_is_not_a_scenario(argv: tuple[str, ...], sentence: str) -> None:
     with pytest.raises(ConfigError) as caught:
         made(*argv)
     (fault,) = caught.value.faults

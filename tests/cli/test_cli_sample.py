@@ -74,7 +74,7 @@ def test_messages_larger_than_a_sockets_buffer() -> None:
     assert (large.publish_us or 0) > (small.publish_us or 0) > 0
 
 
-def test_an_ack_has_a_size_where_one_is_asked_for() -> None:
+def test_an_ack_has_a_size_where_one_is_requested() -> None:
     assert sample().sizes().ack == 0
     assert 20 < sample(ack="true").sizes().ack < 100
 

@@ -87,7 +87,7 @@ class TestWhereTheTargetComesFrom:
         other = CONNECTION.replace("//x.", "//y.")
         assert run("token", "--config", config, "--wps-connection-string", other).out.startswith("wss://y.")
 
-    def test_a_flag_of_another_kind_outdoes_the_file(self, run: Run, tmp_path: Path) -> None:
+    def test_a_flag_of_another_kind_overrides_the_file(self, run: Run, tmp_path: Path) -> None:
         (tmp_path / "run.conf").write_text("wps-client-url = wss://h/client/hubs/a?access_token=t\n")
         result = run("token", "--config", "run.conf", "--wps-connection-string", CONNECTION)
         assert result.code == 0

@@ -82,7 +82,7 @@ def test_simple_client_is_in_its_groups_by_its_token(emulator: EmulatorProcess) 
     assert message.data == "hello"
 
 
-def test_no_echo_and_foreign_copies_are_no_rtt(emulator: EmulatorProcess) -> None:
+def test_no_echo_and_foreign_copies_are_not_rtt(emulator: EmulatorProcess) -> None:
     engine, group = make(emulator), uuid4().hex
     ours, theirs = (
         client_of(engine, groups=(group,)),

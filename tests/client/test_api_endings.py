@@ -29,7 +29,7 @@ from wps_load.protocol.frames import Opcode, encode_frame
 
 
 @pytest.mark.program
-def test_connection_lost_is_told_once_then_connects_anew_and_rejoins() -> None:
+def test_connection_lost_is_reported_once_then_connects_again_and_rejoins() -> None:
     with EmulatorProcess.start(faults="disconnect=1/4,seed=3") as emulator:
         engine, group, lost = make(emulator), uuid4().hex, 0
         client = client_of(engine, groups=(group,))
@@ -142,7 +142,7 @@ def test_failed_connect_delays_the_next_one(emulator: EmulatorProcess, monkeypat
     assert taken(engine).failures == {("connect", "http_401"): 2}
 
 
-def test_a_loss_is_told_with_the_services_own_words() -> None:
+def test_a_loss_is_reported_with_the_services_own_words() -> None:
     def farewell(sock: Any, head: str) -> None:
         said = orjson.dumps({"type": "system", "event": "disconnected", "message": "quota\nexceeded"})
         sock.sendall(upgrade_answer(head, CODECS["json"].subprotocol) + encode_frame(Opcode.TEXT, CONNECTED, None))

@@ -47,7 +47,7 @@ class Changing(Run):
 
 
 @pytest.mark.parametrize(("add", "remove"), [(4, 0), (0, 3), (6, 2)])
-def test_a_total_rate_is_divided_anew(live_emulator: str, add: int, remove: int) -> None:
+def test_a_total_rate_is_divided_again(live_emulator: str, add: int, remove: int) -> None:
     run = Changing(live_emulator, 8, engines=2, total_rate="200").settle()
     assert isinstance(run, Changing)
     counts = [engine.populations[0].plan for engine in run.engines]

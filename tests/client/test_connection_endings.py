@@ -196,7 +196,7 @@ def test_a_bug_in_a_callback_ends_the_connection_once_and_spares_the_hub(link: L
     assert peer.next().code == 1011
 
 
-def test_a_bug_in_on_writable_is_told(link: Link, writer: FrameWriter) -> None:
+def test_a_bug_in_on_writable_is_reported(link: Link, writer: FrameWriter) -> None:
     bugs: list[Exception] = []
 
     def buggy() -> None:

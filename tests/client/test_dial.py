@@ -122,7 +122,7 @@ def test_nagle_is_off() -> None:
         ("ws://{}/c?", "GET /c HTTP/1.1"),
     ],
 )
-def test_what_of_a_url_is_asked_for(url: str, line: str) -> None:
+def test_the_requested_part_of_a_url(url: str, line: str) -> None:
     with upgrading() as server:
         dial(ConnectSpec(url.format(f"127.0.0.1:{server.port}")), Network.create()).sock.close()
     assert server.heads[0].partition("\r\n")[0] == line
@@ -191,7 +191,7 @@ def test_retry_after_as_a_date() -> None:
         b"HTTP/1.1 101 x\r\nX: " + b"y" * 70_000,
     ],
 )
-def test_an_answer_that_is_no_upgrade(answer: bytes) -> None:
+def test_an_answer_that_is_not_an_upgrade(answer: bytes) -> None:
     with answering(answer) as server:
         assert fails(ConnectSpec(server.url())).label == "upgrade_invalid"
 
@@ -225,7 +225,7 @@ def test_interim_answers_are_read_over(interim: bytes) -> None:
         assert fails(ConnectSpec(server.url())).label == "http_401"
 
 
-def test_interim_answers_without_end_are_no_answer() -> None:
+def test_interim_answers_without_end_are_not_an_answer() -> None:
     with answering(b"HTTP/1.1 100 Continue\r\n\r\n" * 50) as server:
         assert fails(ConnectSpec(server.url())).label == "upgrade_invalid"
 

@@ -134,7 +134,7 @@ def test_an_unknown_name(monkeypatch: pytest.MonkeyPatch) -> None:
     "url",
     ["http://h/", "ws:///x", "nonsense SECRET", "ws://h:port/", "ws://[::1/", "ws://h/?a=x\ry", "ws://h/?a=x HTTP/1.1"],
 )
-def test_what_is_no_client_url(url: str) -> None:
+def test_what_is_not_a_client_url(url: str) -> None:
     failure = fails(ConnectSpec(url))
     assert failure.label == "url_invalid"
     assert failure.permanent

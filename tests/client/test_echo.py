@@ -164,7 +164,7 @@ class Told:
         return self.comes
 
 
-def test_the_predicted_frame_is_no_message(link: Link) -> None:
+def test_the_predicted_frame_is_not_a_message(link: Link) -> None:
     told = Told()
     client, peer = link(predicted=told)
     client.start()
@@ -185,7 +185,7 @@ def test_a_prediction_of_an_epoch_that_is_over_is_read_as_any_frame(link: Link) 
     assert told.calls == 1
 
 
-def test_the_same_bytes_inside_a_frame_are_no_frame(link: Link) -> None:
+def test_the_same_bytes_inside_a_frame_are_not_a_frame(link: Link) -> None:
     told = Told()
     client, peer = link(predicted=told)
     client.start()
@@ -208,7 +208,7 @@ def test_the_same_bytes_inside_a_message_break_the_protocol(link: Link) -> None:
     assert told.calls == 0
 
 
-def test_a_bug_in_a_prediction_ends_the_connection_and_is_told(link: Link) -> None:
+def test_a_bug_in_a_prediction_ends_the_connection_and_is_reported(link: Link) -> None:
     bugs: list[Exception] = []
     bug = ValueError("no")
     client, peer = link(predicted=Told(comes=bug), on_bug=bugs.append)

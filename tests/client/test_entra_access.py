@@ -76,7 +76,7 @@ def test_another_client_endpoint_has_another_kind_of_token() -> None:
     assert "clientType=MQTT" in service.asked[0].target
 
 
-def test_a_token_that_was_refused_is_asked_for_anew() -> None:
+def test_a_token_that_was_refused_is_requested_again() -> None:
     service = Service()
     found = access(service, "shared")
     found.grant("u", ()).refused()

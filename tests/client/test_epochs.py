@@ -10,7 +10,7 @@ from wps_load.measure.stamp import make_mark
 FIRST, SECOND = Epoch(1, 100, 200), Epoch(2, 150, 300)
 
 
-def test_who_wants_to_know_is_told_before_the_change_and_after_it_in_order() -> None:
+def test_listeners_are_called_before_the_change_and_after_it_in_order() -> None:
     epochs = Epochs(7)
     epochs.announce(FIRST)
     told: list[tuple[object, ...]] = []

@@ -366,7 +366,7 @@ def test_another_run_in_the_same_group_is_foreign(emulator: EmulatorProcess) -> 
         each.end()
 
 
-def test_numbers_start_anew_with_each_epoch(emulator: EmulatorProcess) -> None:
+def test_numbers_start_again_with_each_epoch(emulator: EmulatorProcess) -> None:
     run = Processes(emulator, 1)
     engine: Engine = run.engines[0]
     group = uuid4().hex

@@ -66,7 +66,7 @@ def data_bytes(payload: bytes, protocol: str) -> int | None:
 
 @pytest.mark.parametrize("data_type", DATA_TYPES)
 @pytest.mark.parametrize("protocol", WEB_PUBSUB)
-def test_every_data_type_comes_back_with_its_stamp_and_has_the_size_asked_for(
+def test_every_data_type_comes_back_with_its_stamp_and_has_the_size_requested(
     live_emulator: str, protocol: str, data_type: str
 ) -> None:
     run = Run(live_emulator, 2, protocol=protocol, data_type=data_type, payload="64B*3,1KiB*1", rate="150").settle()
@@ -253,7 +253,7 @@ def test_cut_connections_are_recovered_without_a_loss(live_emulator: str, protoc
     assert done.count("publish_ack") == done.totals.published
 
 
-def test_replays_of_a_recovery_are_counted_and_are_no_deliveries(live_emulator: str) -> None:
+def test_replays_of_a_recovery_are_counted_and_are_not_deliveries(live_emulator: str) -> None:
     """Without sequence acks meanwhile, the service sends everything again."""
     run = Run(live_emulator, 2, scenario="recovery", protocol="json-reliable", cut="all@150ms", rate="50").settle()
     engine = run.engines[0]
@@ -265,7 +265,7 @@ def test_replays_of_a_recovery_are_counted_and_are_no_deliveries(live_emulator: 
     assert done.counter("sequence_gaps") == 0
 
 
-def test_clean_close_ends_a_session_so_the_user_connects_anew(live_emulator: str) -> None:
+def test_clean_close_ends_a_session_so_the_user_connects_again(live_emulator: str) -> None:
     options: dict[str, Any] = {"scenario": "recovery", "protocol": "json-reliable", "cut": "20/s close", "rate": "20"}
     done = play(live_emulator, 10, duration_ms=500, **options)
     done.assert_whole(held=10)

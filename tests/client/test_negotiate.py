@@ -139,13 +139,13 @@ def test_an_endpoint_that_hangs_up(answer: bytes) -> None:
 @pytest.mark.parametrize(
     "answer", [b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 3000000\r\n\r\n" + b"x" * 2_000_000]
 )
-def test_an_answer_that_is_no_http_or_too_long(answer: bytes) -> None:
+def test_an_answer_that_is_not_http_or_too_long(answer: bytes) -> None:
     with answering(answer) as server:
         assert fails(server).label == "negotiate_invalid"
 
 
 @pytest.mark.parametrize("url", ["ws://x/", "nonsense", "http://", "http://h:port/"])
-def test_what_is_no_url(url: str) -> None:
+def test_what_is_not_a_url(url: str) -> None:
     with pytest.raises(ValueError, match=r"http://|HOST|no host"):
         Negotiator(url, Network.create())
 
@@ -230,7 +230,7 @@ def test_packed_answers_are_unpacked() -> None:
         (b"x", "br", "'br'"),
     ],
 )
-def test_what_cannot_be_unpacked_is_told(packed: bytes, encoding: str, says: str) -> None:
+def test_what_cannot_be_unpacked_is_reported(packed: bytes, encoding: str, says: str) -> None:
     with answering(response(packed, extra=f"Content-Encoding: {encoding}\r\n")) as server:
         failure = fails(server)
     assert failure.label == "negotiate_invalid"
@@ -330,7 +330,7 @@ def test_a_fresh_connection_that_closes_without_a_byte_is_a_failure() -> None:
         assert len(server.heads) == 1
 
 
-def test_an_answer_that_breaks_off_is_not_asked_for_again() -> None:
+def test_an_answer_that_breaks_off_is_not_requested_again() -> None:
     def script(sock: Any, head: str) -> None:
         sock.sendall(response(CLIENT_URL.encode()))
         read_head_text(sock)

@@ -128,7 +128,7 @@ def test_a_close_frame_waits_its_turn_behind_what_is_kept(make: Made) -> None:
     assert kernel.written == b"abcdCLOSE"
 
 
-def test_a_broken_socket_is_told_once_and_not_in_the_middle_of_a_send(make: Made) -> None:
+def test_a_broken_socket_is_reported_once_and_not_in_the_middle_of_a_send(make: Made) -> None:
     outbox, kernel = make(BrokenPipeError(), BrokenPipeError())
     assert not outbox.send(b"abcd")
     outbox.send_control(b"ping")

@@ -113,7 +113,7 @@ def test_a_negotiated_target_meets_an_unusable_proxy() -> None:
     assert "hunter2" not in f"{caught.value}{caught.value.advice}"
 
 
-def test_a_proxy_whose_name_is_unknown_is_told_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_whose_name_is_unknown_is_reported_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
     def unknown(host: str, *_: object, **__: object) -> None:

@@ -125,7 +125,7 @@ def test_when_users_go_those_who_stay_have_their_part_from_then_on() -> None:
         assert made.due(0, 1000) == pytest.approx(8000 / 3, abs=2)
 
 
-def test_a_newcomer_begins_when_the_rate_is_divided_anew() -> None:
+def test_a_newcomer_begins_when_the_rate_is_divided_again() -> None:
     with planned(total_rate="8") as made:
         made.publisher(0)
         made.announce()

@@ -66,7 +66,7 @@ def test_a_permanent_failure_is_not_tried_again() -> None:
     assert one.attempts == 0
 
 
-def test_success_starts_anew() -> None:
+def test_success_starts_again() -> None:
     one = backoff()
     for _ in range(5):
         one.next_delay_s(ConnectionLost(1006))

@@ -49,7 +49,7 @@ def test_the_data_action_is_named_verbatim_and_the_role_to_give() -> None:
     assert OWNER in found.advice
 
 
-def test_the_network_rules_name_for_the_traffic_is_told() -> None:
+def test_the_network_rules_name_for_the_traffic_is_reported() -> None:
     found = forbidden(RefusedAnswer(403, {}, PAGE), "ClientConnection")
     assert found is not None
     assert "ClientConnection" in found.advice

@@ -114,7 +114,7 @@ def test_after_close_nothing_is_called(scheduler: Scheduler) -> None:
     assert seen == ["closes"]
 
 
-def test_a_failing_callback_is_told_once_and_the_others_go_on(
+def test_a_failing_callback_is_reported_once_and_the_others_go_on(
     scheduler: Scheduler, caplog: pytest.LogCaptureFixture
 ) -> None:
     begin, seen = now_ns(), []

@@ -62,7 +62,7 @@ def test_a_list_and_ranges(text: str, found: list[str]) -> None:
         ("224.0.0.1", "not the address of a single host"),
     ],
 )
-def test_what_is_no_source_is_refused_with_its_reason(text: str, why: str) -> None:
+def test_what_is_not_a_source_is_refused_with_its_reason(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=r"^addresses of this host, such as .*" + why):
         source_addresses(text)
 

@@ -94,7 +94,7 @@ def test_a_fragment_that_comes_behind_the_end_of_its_stream_has_come(measured: M
     assert counts(done) == (0, 0, 0, 0, service.delivered)
 
 
-def test_a_fragment_at_another_place_of_its_stream_is_no_delivery(measured: Measure) -> None:
+def test_a_fragment_at_another_place_of_its_stream_is_not_a_delivery(measured: Measure) -> None:
     """Its content says who it is: what the service says of it must agree."""
 
     def renumbers(fragment: Any) -> bool:

@@ -55,7 +55,7 @@ def test_a_publisher_has_several_streams_open_at_once(live_emulator: str) -> Non
     assert done.snapshot.failures == {}
 
 
-def test_the_end_of_a_stream_that_the_runs_end_cuts_short_is_due_when_that_is_told(
+def test_the_end_of_a_stream_that_the_runs_end_cuts_short_is_due_when_that_is_reported(
     live_emulator: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late_ns = 60 * NS_PER_S

@@ -165,7 +165,7 @@ def test_a_message_of_the_next_epoch_is_followed_and_of_the_last_one_outdated(
     assert context.recorder.peek().counters["messages_outdated"] == 1
 
 
-def test_a_client_hears_its_user_its_connection_and_all_and_after_it_came_anew_no_older_connection(
+def test_a_client_hears_its_user_its_connection_and_all_and_after_it_came_again_no_older_connection(
     context: PopulationContext, account: Account
 ) -> None:
     publisher = TaskPublisher(context, None)
@@ -224,7 +224,7 @@ def test_what_was_not_sent_has_a_cause_and_what_was_not_answered_counts_as_publi
     assert (counts(context).published, counts(context).send_failed) == (1, 2)
 
 
-def test_where_others_add_members_a_strange_group_is_no_misdelivery() -> None:
+def test_where_others_add_members_a_strange_group_is_not_a_misdelivery() -> None:
     """The creator of the Client URL may have put its client into groups."""
     config = load(
         {"wps_client_url": "ws://127.0.0.1:9/client/hubs/h?access_token=T"}, users=1, spawn_rate=1.0, environ={}

@@ -263,7 +263,7 @@ def test_other_protocols_refuse_with_a_sentence(stopping: list[Pair], emulator: 
     engine.close()
 
 
-def test_wrong_values_are_told_before_anything_is_sent(stopping: list[Pair], emulator: EmulatorProcess) -> None:
+def test_wrong_values_are_reported_before_anything_is_sent(stopping: list[Pair], emulator: EmulatorProcess) -> None:
     pair = pair_of(stopping, emulator)
     for options, error in (
         ({"idle_timeout": -1}, WrongValue),

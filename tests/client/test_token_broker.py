@@ -65,7 +65,7 @@ def test_a_failure_is_the_forks_as_well(master: Master) -> None:
     assert (failure.permanent, failure.retry_after_s) == (True, 3)
 
 
-def test_who_is_no_child_gets_nothing(master: Master, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_not_a_child_gets_nothing(master: Master, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(token_broker, "parent_of", lambda pid: 1)
     with pytest.raises(ConnectFailure) as caught:
         TokenClient(os.getpid()).make(WANTED)

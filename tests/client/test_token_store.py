@@ -216,7 +216,7 @@ def test_calls_before_a_run_are_counted_by_it(clock: Clock) -> None:
     assert [each if isinstance(each, int) else each.label for each in seen] == ["token_http_401", 5_000_000, 5_000_000]
 
 
-def test_what_is_asked_for() -> None:
+def test_the_contents_of_the_request() -> None:
     wanted = Wanted("my hub", "a/b", ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"), ("g 1", "h"), 61)
     assert wanted.target == (
         "/api/hubs/my%20hub/:generateToken?userId=a%2Fb&role=webpubsub.joinLeaveGroup&role=webpubsub.sendToGroup"

@@ -37,7 +37,7 @@ def test_around_the_stamp_is_what_the_codec_puts_there(protocol: str, data_type:
 
 
 @pytest.mark.parametrize("sample", ["plain", "Grüße, " * 30])
-def test_a_sample_of_a_file_is_no_exception(sample: str) -> None:
+def test_a_sample_of_a_file_is_not_an_exception(sample: str) -> None:
     plan = PayloadPlan.from_samples([sample.encode().ljust(64)], "text", envelope=False, seed=1)
     template = CODECS["protobuf"].publish_template("group", "g", DataType.TEXT, False)
     around = plan.around(template.encode_safe)

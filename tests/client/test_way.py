@@ -209,7 +209,7 @@ def test_rest_that_is_refused() -> None:
         assert (check.level, check.label) == (FAIL, "rest_403")
 
 
-def test_a_negotiated_url_is_asked_for_once_and_its_token_read() -> None:
+def test_a_negotiated_url_is_requested_once_and_its_token_read() -> None:
     with Target() as service:
         place = service.connection_string.partition("http://")[2].partition(";")[0]
         url = f"ws://{place}/client/hubs/h?access_token=no-jwt"
@@ -239,7 +239,7 @@ def test_a_negotiate_endpoint_that_refuses_ends_all_of_it() -> None:
     assert found["REST"].found == "client URL failed"
 
 
-def test_a_token_that_ends_before_the_run_is_told_before_it() -> None:
+def test_a_token_that_ends_before_the_run_is_reported_before_it() -> None:
     with Target() as service:
         config = settings(service.connection_string, 1, token_lifetime="60s")
         assert walked(config, "client URL", "token", run_s=30)["token"].level is PASS

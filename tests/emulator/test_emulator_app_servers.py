@@ -108,7 +108,7 @@ def test_hubs_have_handlers_of_their_own_or_an_echo_or_a_listener() -> None:
     asyncio.run(asyncio.wait_for(run(), 20))
 
 
-def test_the_origin_is_the_host_that_the_client_asked_for_as_the_middleware_of_dotnet_looks_it_up() -> None:
+def test_the_origin_is_the_host_that_the_client_requested_as_the_middleware_of_dotnet_looks_it_up() -> None:
     """It compares with `new Uri(endpoint).Host`, which has no port, and answers 400 to a name that it does not know."""
 
     async def run() -> None:

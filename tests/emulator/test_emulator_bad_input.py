@@ -235,7 +235,7 @@ def test_a_recovery_of_nobody_is_1008(query: dict[str, str]) -> None:
     in_time(scenario())
 
 
-def test_what_names_no_connection_is_no_recovery() -> None:
+def test_what_names_no_connection_is_not_a_recovery() -> None:
     async def scenario() -> None:
         async with serve() as live:
             for query in ({"awps_connection_id": "", "awps_reconnection_token": "x"}, {"awps_reconnection_token": "x"}):

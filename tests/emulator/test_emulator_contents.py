@@ -57,7 +57,7 @@ def test_content_types_that_are_not_taken(content_type: str) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{", b"1 2", b"NaN", b"\xef\xbb\xbf{}", b'"\xff"', b"[" * 65 + b"]" * 65, rb'"\ud800', rb'"\ud800",']
 )
-def test_bodies_that_are_no_json(body: bytes) -> None:
+def test_bodies_that_are_not_json(body: bytes) -> None:
     with pytest.raises(media_types.UnreadableBody):
         media_types.read("application/json", body)
 

@@ -198,7 +198,7 @@ def test_a_handler_that_takes_too_long_has_failed() -> None:
         (None, 200, "abuse protection (OPTIONS, then GET): no connection: Connection refused"),
     ],
 )
-def test_why_a_handler_failed_is_told_once_and_without_the_key_in_its_url(
+def test_why_a_handler_failed_is_reported_once_and_without_the_key_in_its_url(
     allowed: str | None, status: int, said: str
 ) -> None:
     async def answer(request: web.Request) -> web.Response:

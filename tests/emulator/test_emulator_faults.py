@@ -62,7 +62,7 @@ def test_every_counter_is_one_of_the_emulators() -> None:
             Stats().add(fault.counter)
 
 
-def test_nothing_is_no_fault() -> None:
+def test_nothing_is_not_a_fault() -> None:
     assert parse_faults("") == NO_FAULTS
     assert not NO_FAULTS.touches_deliveries
     assert not parse_faults("refuse=1/2,disconnect=1/2").touches_deliveries

@@ -171,7 +171,7 @@ def test_comments_and_last_commas_as_dotnet_reads_them() -> None:
     ],
     ids=["place", "comment", "string", "lone comma", "two commas", "deep"],
 )
-def test_what_is_no_json_with_comments_either(text: str, said: str) -> None:
+def test_what_is_not_json_with_comments_either(text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         parse(text)
 

@@ -85,7 +85,7 @@ def test_headers_may_have_32_kib_and_a_request_line_8() -> None:
     with_emulator(scenario)
 
 
-def test_what_is_asked_for_in_another_case_or_with_a_wrong_method() -> None:
+def test_what_is_requested_in_another_case_or_with_a_wrong_method() -> None:
     async def scenario(live: Live) -> None:
         base = live.connection_string.endpoint
         async with live.session.request("HEAD", f"{base}/API/Health/") as response:

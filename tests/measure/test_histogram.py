@@ -253,7 +253,7 @@ def test_a_second_of_a_hundred_messages_takes_few_bytes_on_the_wire() -> None:
         {4: None},
     ],
 )
-def test_what_is_no_histogram_on_the_wire_is_refused(changed: dict[int, object]) -> None:
+def test_what_is_not_a_histogram_on_the_wire_is_refused(changed: dict[int, object]) -> None:
     wire: list[object] = list(of([5, 9, 12]).to_wire())
     assert Histogram.from_wire(wire) == of([5, 9, 12])
     for place, content in changed.items():

@@ -61,7 +61,7 @@ def test_settling_again_changes_nothing(history: History) -> None:
     assert ledger.totals() == once
 
 
-def test_each_arrival_is_told_apart() -> None:
+def test_each_arrival_is_distinguished() -> None:
     receiver = Ledger(1).receiver(0)
     verdicts = [receiver.arrive(5, seq) for seq in (0, 2, 1, 1, 2, 4, 3, 0)]
     assert verdicts == [FRESH, FRESH, REORDERED, DUPLICATE, DUPLICATE, FRESH, REORDERED, DUPLICATE]
@@ -102,7 +102,7 @@ def test_a_socket_lost_owes_what_was_due_before_and_a_leave_does_not() -> None:
     assert lost == {False: 1, True: 0}
 
 
-def test_what_is_missed_is_told_apart_by_why_the_member_was_away() -> None:
+def test_what_is_missed_is_distinguished_by_why_the_member_was_away() -> None:
     missed = {}
     for planned in (False, True):
         ledger = Ledger(1)

@@ -34,7 +34,7 @@ def followed(
     return requested
 
 
-def test_what_was_asked_for_first_is_asked_for_at_once() -> None:
+def test_what_was_requested_first_is_requested_at_once() -> None:
     requested = followed([(0, 2000)], 5.0, 10, settled=lambda due: 0)
     assert requested.mean(10 * S) == 2000
     assert (requested.asked, requested.count, requested.most) == (2000, 2000, 2000)
@@ -88,7 +88,7 @@ def test_all_may_leave() -> None:
     st.integers(10, 30),
     st.booleans(),
 )
-def test_what_is_wanted_lies_between_the_numbers_asked_for(
+def test_what_is_wanted_lies_between_the_numbers_requested(
     stages: list[tuple[int, int]], rate: int, connected: bool
 ) -> None:
     asks, at = [], 0

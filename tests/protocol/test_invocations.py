@@ -104,7 +104,7 @@ def test_responses_come_in_any_order_and_each_counts_once() -> None:
     assert made.unknown == 8
 
 
-def test_those_that_take_too_long_are_told_once_oldest_first() -> None:
+def test_those_that_take_too_long_are_reported_once_oldest_first() -> None:
     made = pending(10, 20, 30)
     assert [each.context for each in made.overdue(21)] == ["at 10", "at 20"]
     assert made.overdue(21) == []

@@ -54,7 +54,7 @@ def test_what_is_deep_is_left_out_and_the_rest_is_read(value: object, depth: int
         b"01",
     ],
 )
-def test_what_is_no_json_is_refused(text: bytes) -> None:
+def test_what_is_not_json_is_refused(text: bytes) -> None:
     with pytest.raises(json_text.NotJson):
         json_text.loads(text)
 

@@ -167,7 +167,7 @@ def test_what_does_not_fit_is_refused_before_it_is_sent() -> None:
         varint(268_435_456)
 
 
-def test_a_version_that_nobody_knows_is_told_apart() -> None:
+def test_a_version_that_nobody_knows_is_distinguished() -> None:
     assert decode(bytes.fromhex("100e 00064d514973647003 02 003c 0000"), V5) == Connect("", 0)
     assert decode(bytes.fromhex("100c 00044d515454 06 02 003c 0000"), V5) == Connect("", 6)
 

@@ -65,7 +65,7 @@ def test_acks_come_by_packet_identifier_and_refusals_keep_their_code() -> None:
     assert take(session, PINGRESP) == Pong()
 
 
-def test_quality_of_service_two_is_told_once_in_both_directions() -> None:
+def test_quality_of_service_two_is_reported_once_in_both_directions() -> None:
     session = connected(2)
     published(session, 2)
     assert take(session, PublishResponse(PacketKind.PUBREC, 1)) is None
@@ -121,7 +121,7 @@ def test_the_window_is_what_the_service_says() -> None:
 
 
 @pytest.mark.parametrize("packet", [ConnAck(0x87), Disconnect(0x8B, {Property.REASON_STRING: "moved"})])
-def test_ends_are_told_with_their_code(packet: ConnAck | Disconnect) -> None:
+def test_ends_are_reported_with_their_code(packet: ConnAck | Disconnect) -> None:
     session = MqttSession(codec_of("mqtt5")) if isinstance(packet, ConnAck) else connected()
     ended = take(session, packet)
     assert isinstance(ended, Ended)
@@ -137,7 +137,7 @@ def test_what_breaks_the_protocol_ends_the_connection() -> None:
         take(connected(), Connect("c"))
 
 
-def test_an_event_that_failed_is_no_message() -> None:
+def test_an_event_that_failed_is_not_a_message() -> None:
     topic = "$webpubsub/server/events/e/failed"
     status: dict[int, object] = {Property.USER_PROPERTY: (("azure-status-code", "400"),)}
     assert take(connected(), Publish(topic, b"", properties=status)) == Ack(None, False, "400")

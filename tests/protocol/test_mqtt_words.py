@@ -131,5 +131,5 @@ def test_what_is_read(packet: Packet, message: DataMessage | Connected | None) -
 
 
 @pytest.mark.parametrize(("ack_id", "number"), [(1, 1), (65_535, 65_535), (65_536, 1), (131_070, 65_535)])
-def test_packet_identifiers_begin_anew_at_one(ack_id: int, number: int) -> None:
+def test_packet_identifiers_begin_again_at_one(ack_id: int, number: int) -> None:
     assert packet_id(ack_id) == number

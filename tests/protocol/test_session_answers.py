@@ -47,7 +47,7 @@ def test_a_lasting_request_is_resolved_however_late() -> None:
     assert session.resolve(Ack(1, True)) is None
 
 
-def test_what_ends_with_its_connection_is_told_unless_it_was_overdue() -> None:
+def test_what_ends_with_its_connection_is_reported_unless_it_was_overdue() -> None:
     session = asked(10, 20, lasting=True)
     session.overdue(15)
     assert [pending.context for pending in session.abandon_all()] == [20]

@@ -48,7 +48,7 @@ def test_one_population_alone_is_slower_or_loses() -> None:
     assert {row["population"] for row in json.loads(json.dumps(found.to_json()))["differences"]} == {"", *NAMES}
 
 
-def test_equal_mixes_are_no_regression() -> None:
+def test_equal_mixes_are_not_a_regression() -> None:
     found = compare([run(1), run(2)], [run(3), run(4)])
     assert not found.regressed
     assert "hosts.rtt p50" in {each.name for each in found.differences}

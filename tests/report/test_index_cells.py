@@ -88,7 +88,7 @@ def test_the_trend_of_searches_is_what_they_held() -> None:
     assert drawn(search, replace(search, held=800.0)) == [("search", {"held": [800.0, 880.0]})]
 
 
-def test_trends_of_one_title_are_told_apart_and_not_more_than_fit() -> None:
+def test_trends_of_one_title_are_distinguished_and_not_more_than_fit() -> None:
     runs = [replace(RUN, title="echo", settings_hash=f"{number:08}") for number in range(MOST_TRENDS + 1)]
     found = [title for title, _ in drawn(*runs, *runs)]
     assert found == [f"echo (settings {number:08})" for number in range(MOST_TRENDS)]

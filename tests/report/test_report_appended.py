@@ -46,7 +46,7 @@ def test_intervals_follow_each_other_and_lose_nothing(lengths: list[float], dens
     assert sum(sum(each.phases.values()) for each in found) == sum(lengths)
 
 
-def test_a_file_has_so_many_lines_for_each_doubling_of_the_run() -> None:
+def test_a_file_has_a_fixed_number_of_lines_for_each_doubling_of_the_run() -> None:
     assert [each.to_s for each in grown([1.0] * 60, 10)] == [
         *range(1, 11),
         *range(12, 21, 2),

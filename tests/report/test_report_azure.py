@@ -37,7 +37,7 @@ def test_points_lie_on_the_runs_time_axis() -> None:
     )  # 09:25 is before the run, 09:28 has no value
 
 
-def test_closes_are_told_apart_by_reason() -> None:
+def test_closes_are_distinguished_by_reason() -> None:
     table = closes_table(found())
     assert table is not None
     assert [[cell.text for cell in row] for row in table.rows] == [["Normal", "48"], ["SlowClient", "2"]]

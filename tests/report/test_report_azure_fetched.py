@@ -67,7 +67,7 @@ def fetch(monitor: Monitor) -> AzureMetrics:
     return of_documents(documents, STARTED, 35.0)
 
 
-def test_every_metric_is_asked_for_in_whole_minutes_around_the_run(monitor: Monitor) -> None:
+def test_every_metric_is_requested_in_whole_minutes_around_the_run(monitor: Monitor) -> None:
     found = fetch(monitor)
     assert {series.metric for series in found.series} >= {
         "ServerLoad",
@@ -100,7 +100,7 @@ def test_a_refusal_says_which_role_is_needed(monitor: Monitor) -> None:
 
 
 @pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"value": []}'])
-def test_an_answer_without_metrics_is_told(monitor: Monitor, body: bytes) -> None:
+def test_an_answer_without_metrics_is_reported(monitor: Monitor, body: bytes) -> None:
     monitor.body = body
     with pytest.raises((MonitorFailure, ValueError)) as caught:
         fetch(monitor)
@@ -121,7 +121,7 @@ def test_each_cloud_has_its_own(authority: str | None, environ: dict[str, str], 
 
 
 @pytest.mark.parametrize("text", ["wps", "/subscriptions/x", f"{ID}/hubs/h", ID.replace("WebPubSub", "SignalR")])
-def test_what_is_no_resource_id(text: str) -> None:
+def test_what_is_not_a_resource_id(text: str) -> None:
     with pytest.raises(ValueError, match="a resource id"):
         resource_id(text)
 

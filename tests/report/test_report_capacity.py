@@ -50,7 +50,7 @@ class TestVerdict:
         slos = build_summary(replace(searched(), best_slo=None))["slo"]
         assert [(slo["value"], slo["verdict"]) for slo in slos] == [(None, "pass")] * 2
 
-    def test_the_generators_limit_is_no_answer(self) -> None:
+    def test_the_generators_limit_is_not_an_answer(self) -> None:
         summary = build_summary(searched((100, 316, 600), bound_by="generator"))
         assert (summary["verdict"], summary["exit"]["code"]) == ("invalid", 4)
         doubt = summary["doubts"][0]
@@ -94,7 +94,7 @@ class TestDoubts:
         doubt = build_summary(searched((100, 1000), limit=950))["doubts"][0]
         assert "500 of `rtt` at 100." in doubt["message"]
 
-    def test_stages_change_the_level_and_are_no_drift(self) -> None:
+    def test_stages_change_the_level_and_are_not_drift(self) -> None:
         run = staged((250, 300, 400, 600, 900, 900))
         assert names(run) == []
         assert "drift" in names(replace(run, stages=None))

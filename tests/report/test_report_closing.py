@@ -67,7 +67,7 @@ def test_the_answer_of_a_search_is_last() -> None:
     ]
 
 
-def test_a_report_that_is_lost_is_told() -> None:
+def test_a_report_that_is_lost_is_reported() -> None:
     lines = texts(build_summary(facts(outside=Outside(unwritten="the disk is full"))), report=None)
     assert "  Exit code 4: the disk is full." in lines
     assert not any(line.startswith("Report:") for line in lines)

@@ -99,7 +99,7 @@ def test_the_answer_names_what_it_would_have_seen() -> None:
     assert compare_markdown.render(blind).startswith("## Unclear: these runs could not have shown a slowdown")
 
 
-def test_losses_that_come_in_bursts_are_no_regression_of_themselves() -> None:
+def test_losses_that_come_in_bursts_are_not_a_regression_of_themselves() -> None:
     """One run of three lost a second's worth: pooled and taken for independent it would be significant."""
     rng = np.random.default_rng(6)
 

@@ -120,7 +120,7 @@ def test_what_a_nat_may_have_dropped_is_a_warning_and_excuses_nobody() -> None:
     assert "snat_suspected" not in {each["name"] for each in without}
 
 
-def test_a_refusal_of_the_services_is_no_limit_of_ours() -> None:
+def test_a_refusal_of_the_services_is_not_a_limit_of_ours() -> None:
     assert errors(run(SOUND, failures={("connect", "http_429"): 20})) == {}
 
 
@@ -161,7 +161,7 @@ def test_a_run_that_waited_for_connections_to_its_end_says_so() -> None:
     assert "--wps-settle" in found["no_messages"][1]
 
 
-def test_a_run_about_recovery_in_which_nothing_was_lost_is_no_pass() -> None:
+def test_a_run_about_recovery_in_which_nothing_was_lost_is_not_a_pass() -> None:
     recovery = {"scenario": "recovery", "latencies": ("recover", "delivery"), "slo": "loss = 0"}
     assert list(errors(run(SOUND, **recovery))) == ["nothing_cut"]
     assert not errors(run(replace(SOUND, cut=3, recovered=3), **recovery))
@@ -171,7 +171,7 @@ def test_a_run_about_recovery_in_which_nothing_was_lost_is_no_pass() -> None:
     assert not errors(run(SOUND, **tasks)), "tasks over a reliable protocol are about something else"
 
 
-def test_a_churn_in_which_nobody_left_is_no_pass() -> None:
+def test_a_churn_in_which_nobody_left_is_not_a_pass() -> None:
     churn: dict[str, Any] = {"scenario": "churn", "latencies": (), "slo": "connect fail_ratio < 1%"}
     assert list(errors(run(replace(SOUND, closed_by_plan=0), **churn))) == ["nobody_left"]
     assert not errors(run(replace(SOUND, closed_by_plan=2, reconnected=2), **churn))

@@ -162,7 +162,7 @@ def test_drift_is_seen_both_ways(factor: float, word: str) -> None:
     assert (doubt["level"], word in doubt["message"]) == ("warning", True)
 
 
-def test_noise_is_no_drift() -> None:
+def test_noise_is_not_drift() -> None:
     noisy = 1 + 0.05 * np.random.default_rng(5).normal(size=30)
     assert "drift" not in levels(levels=noisy)
 
@@ -224,7 +224,7 @@ def test_errors_come_first_and_each_has_advice() -> None:
     assert all(doubt["advice"] and doubt["message"].endswith(".") for doubt in found)
 
 
-def test_silent_connections_are_told() -> None:
+def test_silent_connections_are_reported() -> None:
     run = facts()
     run.snapshot.counters["connections_silent"] = 2
     doubt = next(d for d in build_summary(run)["doubts"] if d["name"] == "connections_silent")
@@ -266,7 +266,7 @@ def test_addresses_that_did_not_answer_are_named() -> None:
     assert "(2 more)" in doubt["message"]
 
 
-def test_a_worker_that_came_back_is_told_as_it_was() -> None:
+def test_a_worker_that_came_back_is_reported_as_it_was() -> None:
     def told(**values: Any) -> str:
         found = build_summary(facts(**health(workers_away=1, **values)))["doubts"]
         return str(next(d["message"] for d in found if d["name"] == "worker_away"))

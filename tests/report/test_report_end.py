@@ -69,7 +69,7 @@ def test_what_comes_after_the_report_is_written_into_it(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("slo", "code"), [("rtt p99 < 1s", 4), ("rtt p99 < 1ms", 4)])
-def test_a_report_that_cannot_be_written_is_no_exit_code_0(tmp_path: Path, slo: str, code: int) -> None:
+def test_a_report_that_cannot_be_written_is_not_exit_code_0(tmp_path: Path, slo: str, code: int) -> None:
     run = Ended(tmp_path / "reports", Outside(), slo)
     shutil.rmtree(tmp_path / "reports")
     (tmp_path / "reports").write_text("a file in its place")
@@ -89,7 +89,7 @@ def test_a_folder_removed_under_way_is_made_again(tmp_path: Path) -> None:
     assert run.written["verdict"] == "pass"
 
 
-def test_a_code_of_the_locustfiles_own_is_told(tmp_path: Path) -> None:
+def test_a_code_of_the_locustfiles_own_is_reported(tmp_path: Path) -> None:
     run = Ended(tmp_path, Outside())
     run.finish()
     assert "Exit code 9: set by the locustfile" in run.tell(9)

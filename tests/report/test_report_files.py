@@ -196,7 +196,7 @@ def test_a_file_that_cannot_be_written_does_not_keep_the_others_from_it(tmp_path
     assert not list(tmp_path.glob(".*")), "nothing unfinished is left"
 
 
-def test_a_disk_without_room_is_told_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_without_room_is_reported_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(path: Path, content: bytes) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 

@@ -193,7 +193,7 @@ def test_what_was_read_once_is_not_read_again_unless_it_changed(
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b'{"version": "0", "runs": {}}', b"\xff"])
-def test_a_cache_that_is_none_is_made_anew(tmp_path: Path, content: bytes) -> None:
+def test_an_invalid_cache_is_made_again(tmp_path: Path, content: bytes) -> None:
     add(tmp_path, "1")
     (tmp_path / CACHE).write_bytes(content)
     assert len(read_history(tmp_path).runs) == 1

@@ -58,7 +58,7 @@ def test_a_population_that_only_connects_has_no_rate_that_nobody_counted() -> No
         assert "new connections" not in names
 
 
-def test_a_mix_begins_with_what_its_populations_are_asked_for_the_tightest_first() -> None:
+def test_a_mix_begins_with_its_populations_slos_the_tightest_first() -> None:
     names = [(name, "beyond" in unit) for name, _, unit in figures(build_summary(mix()))]
     assert names[:4] == [
         ("viewers.rtt p99", True), ("idlers.rtt p99", False), ("hosts.rtt p99", False), ("connections open", False),
@@ -123,7 +123,7 @@ def test_a_long_course_loses_no_count_and_no_spike() -> None:
     assert [p99 for p99 in course["p99"] if p99 is not None] == [500.0]
 
 
-def test_while_a_run_goes_on_there_is_no_course() -> None:
+def test_during_a_run_there_is_no_course() -> None:
     run = mix()
     parts = {name: replace(each, state=RunState.RUNNING) for name, each in run.populations.items()}
     summary = build_summary(replace(run, state=RunState.RUNNING, populations=parts))

@@ -66,7 +66,7 @@ def test_numbers_that_were_held_and_the_ramps_between(seconds: list[Second], nam
 
 
 @given(st.integers(0, 9), st.integers(1, 9))
-def test_one_number_was_asked_for_however_late_its_users_come(late: int, seconds: int) -> None:
+def test_one_number_was_requested_however_late_its_users_come(late: int, seconds: int) -> None:
     assert not followed([(100, None)] * late + steady(100, seconds), before=100).found()
 
 

@@ -62,7 +62,7 @@ def test_the_rest_may_still_mend_it() -> None:
     assert seconds(watching, collector, 1, delivered=1_000) is None
 
 
-def test_a_cold_start_is_no_verdict() -> None:
+def test_a_cold_start_is_not_a_verdict() -> None:
     watching, collector = watch("loss = 0", began_s=MEASURED_S - GRACE_S + 1)
     assert seconds(watching, collector, 10, delivered=900, missing=5, missing_opened=5) is None
 

@@ -19,7 +19,7 @@ def test_what_is_held_back_is_offered_and_not_published_and_has_a_cause() -> Non
     assert counts_of(RUNNING, {})["published"] == 90
 
 
-def test_each_message_is_told_once_also_across_an_epoch() -> None:
+def test_each_message_is_reported_once_also_across_an_epoch() -> None:
     so_far = {"offered": 0}
     counting = Counting(lambda: dict(so_far))
     so_far["offered"] = 5

@@ -8,7 +8,7 @@ from wps_load.swarm.attendance import LONGEST_S, Attendance
 LEAD_NS = 5
 
 
-def test_who_came_and_who_left_is_told_and_nothing_else() -> None:
+def test_arrivals_and_departures_are_announced_and_nothing_else() -> None:
     attendance = Attendance(4)
     assert attendance.news(range(4), 1, 0, LEAD_NS) is None
     told = attendance.news([0, 1, 2, 3, 4, 7], 2, 10, LEAD_NS)
@@ -21,7 +21,7 @@ def test_who_came_and_who_left_is_told_and_nothing_else() -> None:
     assert [*gone.indices] == []
 
 
-def test_before_anybody_has_come_nothing_is_told() -> None:
+def test_before_anybody_has_come_nothing_is_announced() -> None:
     assert Attendance(4).news([], 0, 0, LEAD_NS) is None
 
 

@@ -144,7 +144,7 @@ def test_the_live_line_knows_each_population_of_the_last_second() -> None:
     assert found["chat-user"].order[0] == 3, "it had values before"
 
 
-def test_what_is_not_due_yet_is_no_alarm() -> None:
+def test_what_is_not_due_yet_is_not_an_alarm() -> None:
     """Before the measure phase nothing is known of connections, and the number of values is known only at the end:
     neither comes before what can be told."""
     asked = config("display.connected >= 99%, display.delivery p99 < 500ms, chat-user.rtt count > 5")

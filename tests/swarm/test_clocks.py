@@ -219,7 +219,7 @@ def test_the_same_identity_with_another_clock_is_another_host() -> None:
         assert 0 < abs(wrong) <= bound < NS_PER_S
 
 
-def test_nothing_is_told_before_some_exchanges_or_some_patience() -> None:
+def test_nothing_is_reported_before_some_exchanges_or_some_patience() -> None:
     sync = ClockSync("here")
     sync.hello("far", "there", 0)
     asked = 0

@@ -121,7 +121,7 @@ def test_the_first_users_are_left_whoever_left_which_worker(
 
 
 @given(st.integers(2, 5), st.integers(1, 60), st.lists(st.tuples(st.integers(0, 5), st.integers(0, 50)), max_size=50))
-def test_groups_are_as_full_and_rates_as_high_as_in_a_run_of_so_many_users(
+def test_groups_are_as_full_and_rates_as_high_as_in_a_run_of_that_many_users(
     workers: int, users: int, leaving: list[tuple[int, int]]
 ) -> None:
     swarm = Swarm(workers, set())

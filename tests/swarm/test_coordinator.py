@@ -110,7 +110,7 @@ def test_what_was_decided_first_has_left_before_anything_else_does_where_sending
     assert sent == [1, 2, 50]
 
 
-def test_who_drives_the_load_is_told_once_when_publishing_is_set() -> None:
+def test_the_driver_of_the_load_is_called_once_when_publishing_is_set() -> None:
     site = Site()
     told: list[int | None] = []
     site.coordinator.on_publish = lambda: told.append(site.coordinator.conductor.measure_start_ns)

@@ -128,7 +128,7 @@ def test_the_steps_to_come_share_the_time_that_is_left(
     assert step_seconds(left_s, steps_left, recovery_s) == seconds
 
 
-def test_of_users_those_of_other_classes_are_not_asked_for() -> None:
+def test_of_users_those_of_other_classes_are_not_requested() -> None:
     step = explorer(capacity="users:10..40", ours=10).step("users", 20, 3)
     assert step is not None
     assert step.load == 20

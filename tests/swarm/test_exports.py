@@ -86,7 +86,7 @@ def test_the_push_option_is_a_secret() -> None:
 
 
 @pytest.mark.parametrize("text", ["gate.example:9091", "ftp://gate.example", "http://gate.example/?a=1"])
-def test_what_is_no_pushgateway_is_refused(text: str) -> None:
+def test_what_is_not_a_pushgateway_is_refused(text: str) -> None:
     with pytest.raises(ConfigError) as refused:
         configured(prometheus_push=text)
     (fault,) = refused.value.faults

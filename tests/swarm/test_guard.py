@@ -63,7 +63,7 @@ def _of_somebody_else() -> None:
     raise KeyError
 
 
-def test_what_ends_a_greenlet_of_ours_is_told(told: list[Trouble]) -> None:
+def test_what_ends_a_greenlet_of_ours_is_reported(told: list[Trouble]) -> None:
     for function in (_of_somebody_else, now_ns):
         gevent.spawn(function).join()
     assert told == []

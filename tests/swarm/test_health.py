@@ -41,7 +41,7 @@ def test_a_run_changes_the_collector_and_gives_it_back(health: Health) -> None:
     assert gevent.config.track_greenlet_tree == tracks
 
 
-def test_a_growing_crowd_is_frozen_by_and_by_and_a_returning_one_is_not(health: Health) -> None:
+def test_a_growing_crowd_is_frozen_gradually_and_a_returning_one_is_not(health: Health) -> None:
     health.start()
     kept: list[list[object]] = []
 

@@ -82,7 +82,7 @@ def test_a_bug_at_the_start_is_one_sentence_and_an_invalid_run(
     assert "the start failed (KeyError), which is a bug in wps-load" in capsys.readouterr().err
 
 
-def test_a_run_is_prepared_once_and_anew_when_it_was_used(make_process: Make) -> None:
+def test_a_run_is_prepared_once_and_again_when_it_was_used(make_process: Make) -> None:
     lifecycle = make_process("--headless", "-u", "3", client_url=NOWHERE, scenario="idle").compose()
     first = lifecycle.reporter
     assert first is not None
@@ -177,7 +177,7 @@ def test_who_sets_the_number_of_users_of_a_run(make_process: Make, options: dict
         assert word is None or word in (found or "")
 
 
-def test_a_reset_begins_the_statistics_anew_and_the_run_goes_on(make_process: Make) -> None:
+def test_a_reset_begins_the_statistics_again_and_the_run_goes_on(make_process: Make) -> None:
     with JsonService() as service:
         process = make_process(connection_string=service.connection_string, rate="20")
         lifecycle = process.compose()

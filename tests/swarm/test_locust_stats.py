@@ -137,7 +137,7 @@ def test_where_nobody_wants_each_request_none_is_made_up(environment: Any) -> No
     assert counts(environment) == {}
 
 
-def test_what_workers_told_is_shown_at_once_and_not_at_all_where_the_statistics_start_anew(environment: Any) -> None:
+def test_what_workers_told_is_shown_at_once_and_not_at_all_where_the_statistics_start_again(environment: Any) -> None:
     from wps_load.swarm.locust_stats import WorkersTable
 
     workers = WorkersTable(table(environment, "hosts", "viewers"))

@@ -94,7 +94,7 @@ def test_what_was_measured_comes_back_too() -> None:
 
 
 @pytest.mark.parametrize("wire", [[], ["greet"], ["claim"], ["claim", 1, 2], ["accounts", 5, 1], [["claim"], 1]])
-def test_a_message_of_another_version_is_told_as_such(wire: list[object]) -> None:
+def test_a_message_of_another_version_is_reported_as_such(wire: list[object]) -> None:
     with pytest.raises(UnknownMessage, match="another version of wps-load"):
         message_to_coordinator(wire)
 

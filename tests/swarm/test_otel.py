@@ -166,7 +166,7 @@ def test_messages_of_the_warm_up_have_no_spans() -> None:
     assert spans_sent(EpochReport.of(0, 0, {None: times("rtt", 1)})) == []
 
 
-def test_there_are_no_spans_unless_they_are_asked_for() -> None:
+def test_there_are_no_spans_unless_they_are_requested() -> None:
     def listener(_: EpochReport) -> None:
         pass
 

@@ -110,7 +110,7 @@ def test_what_is_refused_does_not_reach_the_page() -> None:
 # -- fields ------------------------------------------------------------------------------------------------
 
 
-def test_what_names_files_folders_credentials_or_ports_is_no_field() -> None:
+def test_what_names_files_folders_credentials_or_ports_is_not_a_field() -> None:
     """A new option of such a name has to say who may set it."""
     telling = ("file", "dir", "port", "url", "host", "endpoint", "credential", "connection_string", "bind", "target")
     for option in OPTIONS:

@@ -48,7 +48,7 @@ def test_of_a_lost_agent_what_had_come_is_what_was_expected() -> None:
     assert pairs.matrix() == {(0, 1): (14, 12), (1, 1): (6, 6)}, "one message, one time; connects are no messages"
 
 
-def test_statistics_that_start_anew_forget_what_was_measured_and_no_accounts() -> None:
+def test_statistics_that_start_again_forget_what_was_measured_and_no_accounts() -> None:
     pairs = Pairs()
     pairs.merge("lost", (0, 1), times(delivery=4))
     pairs.finish("a", told(PairTotals(0, 1, 8, 0, 0)))

@@ -111,7 +111,7 @@ def test_the_end_is_the_reports() -> None:
             assert found[key] >= before, key
 
 
-def test_nothing_goes_back_when_the_statistics_start_anew() -> None:
+def test_nothing_goes_back_when_the_statistics_start_again() -> None:
     run = FedRun(configured())
     run.report([EpochReport.of(0, 1, {None: times("rtt", 1, 2)})], totals=counts(published=10, delivered=9))
     run.conductor.reset(run.second * 1_000_000_000)

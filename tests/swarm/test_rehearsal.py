@@ -147,7 +147,7 @@ def test_an_order_of_another_version_is_refused_in_a_sentence(wire: Wire) -> Non
     assert end.told == [["an order from another version of wps-load arrived: master and workers need the same version"]]
 
 
-def test_a_stranger_is_told_nothing_and_is_no_worker(wire: Wire) -> None:
+def test_a_stranger_is_told_nothing_and_is_not_a_worker(wire: Wire) -> None:
     master = Rehearsal(wire, nobody_late)
     worker(wire, "a")
     wire.ready("stranger")
@@ -183,7 +183,7 @@ def test_who_comes_during_a_run_is_asked_as_the_others_were_and_its_room_counts(
     assert [room.host for room in master.rooms()] == ["host late"], "who is gone holds nothing"
 
 
-def test_who_comes_late_and_is_no_good_is_named(wire: Wire) -> None:
+def test_a_late_worker_that_is_unfit_is_named(wire: Wire) -> None:
     told: list[tuple[str, str]] = []
     master = Rehearsal(wire, lambda name, sentence: told.append((name, sentence)))
     worker(wire, "before")

@@ -40,7 +40,7 @@ def test_a_run_fits_up_to_the_figure_and_not_beyond(rooms: list[Room], holds: in
     assert ("add workers on other hosts" in said) is (len(rooms) > 1)
 
 
-def test_flows_of_a_vm_are_no_reason_to_refuse() -> None:
+def test_flows_of_a_vm_are_not_a_reason_to_refuse() -> None:
     roomy = VM._replace(addresses=1_000, memory_bytes=1 << 50)
     assert shortage(1_000_000, [roomy]) is None
 
@@ -62,7 +62,7 @@ def test_it_travels_as_plain_data() -> None:
 
 @pytest.mark.parametrize("data", [None, [], ["a"], "abcdefgh", ["n", "h", "1", None, None, 1, None, None],
                                   ["n", "h", None, None, None, None, None, None]])  # fmt: skip
-def test_what_is_no_room_is_nothing(data: Any) -> None:
+def test_what_is_not_a_room_is_nothing(data: Any) -> None:
     assert Room.from_wire(data) is None
 
 

@@ -57,7 +57,7 @@ class Unbegun:
         raise AssertionError(found.sentence)
 
 
-def test_a_start_is_asked_for_before_the_workers_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_is_requested_before_the_workers_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     runner = Runner()
     seen = runner.seen
     gate = MasterGate(Unbegun(runner))

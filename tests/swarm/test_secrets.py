@@ -102,7 +102,7 @@ def test_a_secret_that_is_set_to_nothing_is_refused(dest: str, sends: bool, monk
         asked({dest: ""}, sends=sends).read()
 
 
-def test_what_a_flag_outdoes_is_sent_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_flag_overrides_is_sent_to_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     """Workers read what their master sends, and know nothing of which came from where."""
     sources = {"wps_rate": SourceLevel.FLAG, "wps_total_rate": SourceLevel.FILE}
     monkeypatch.setattr(locust_options, "own_sources", lambda: sources)

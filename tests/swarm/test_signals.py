@@ -180,7 +180,7 @@ def test_two_signals_at_once_are_one_request_and_a_later_one_is_an_order(process
         ({"run": None}, "SIGINT before it had begun"),
     ],
 )
-def test_what_is_no_stop_before_its_time(process: Make, lifecycle: dict[str, Any], stopped: str | None) -> None:
+def test_what_is_not_a_stop_before_its_time(process: Make, lifecycle: dict[str, Any], stopped: str | None) -> None:
     one = process(**lifecycle)
     one.send(INT, 1)
     assert one.signals.stopped_by == stopped
@@ -264,7 +264,7 @@ def test_a_worker_of_its_own_leaves_where_the_run_does_not_end(
     ],
 )
 @pytest.mark.program
-def test_while_locust_still_imports_ctrl_c_is_no_traceback(program: str, argv: list[str], code: int) -> None:
+def test_while_locust_still_imports_ctrl_c_is_not_a_traceback(program: str, argv: list[str], code: int) -> None:
     source = (
         f"import sys, os, signal, types; sys.modules[{program!r}] = types.ModuleType('x'); import wps_load.swarm; "
         "os.kill(os.getpid(), signal.SIGINT)"

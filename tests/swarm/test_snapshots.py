@@ -24,7 +24,7 @@ def written(writer: SnapshotWriter) -> None:
         gevent.sleep(0.001)
 
 
-def test_it_is_of_the_moment_at_which_it_was_asked_for(tmp_path: Path) -> None:
+def test_it_is_of_the_moment_at_which_it_was_requested(tmp_path: Path) -> None:
     """The run goes on at once, and what it adds meanwhile is not in the snapshot."""
     made, writer = facts(measure_s=3), SnapshotWriter(tmp_path)
     count = made.snapshot.histograms["rtt"].count

@@ -47,12 +47,12 @@ def test_deliveries_that_fall_behind_fail_before_any_latency_does() -> None:
     assert reasons == ["deliveries fell behind publications by 5.0%"]
 
 
-def test_a_hiccup_as_the_step_ends_is_no_queue() -> None:
+def test_a_hiccup_as_the_step_ends_is_not_a_queue() -> None:
     rows = [*seconds(9), {**seconds(1)[0], "delivered": 80, "t_s": 10.0}]
     assert judge(step(rows), SLOS, "rtt") == (Outcome.HELD, [])
 
 
-def test_what_is_on_its_way_when_a_short_step_ends_is_no_queue_nor_are_two_messages() -> None:
+def test_what_is_on_its_way_when_a_short_step_ends_is_not_a_queue_nor_are_two_messages() -> None:
     three = step([{**row, "delivered": 95} if row["t_s"] == 1.0 else row for row in seconds(3)])
     assert judge(three, SLOS, "rtt") == (Outcome.HELD, [])
     assert judge(step(seconds(3, delivered=95)), SLOS, "rtt")[0] is Outcome.FAILED
@@ -99,7 +99,7 @@ def test_where_both_are_at_their_limit_it_says_both_and_the_service_has_failed()
 
 
 @pytest.mark.parametrize("columns", [{"send_failed_service": 1}, {"send_failed_plan": 50}])
-def test_a_few_that_the_service_kept_from_being_sent_and_any_that_our_plan_did_are_no_failure(
+def test_a_few_that_the_service_kept_from_being_sent_and_any_that_our_plan_did_are_not_a_failure(
     columns: dict[str, int],
 ) -> None:
     published = 100 - sum(columns.values())
@@ -128,7 +128,7 @@ def test_a_step_is_hopeless_when_a_tenth_did_not_arrive_or_could_not_be_sent() -
     assert hopeless(seconds(3, published=80, delivered=80, send_failed_service=20), 1.0)
 
 
-def test_users_that_were_asked_for_must_be_there_whatever_the_slo_says() -> None:
+def test_users_that_were_requested_must_be_there_whatever_the_slo_says() -> None:
     absent = step(seconds(10, users=4))
     assert judge(absent, SLOS, "rtt", of_users=True) == (Outcome.FAILED, ["only 4 of 10 users connected"])
     assert judge(absent, SLOS, "rtt") == (Outcome.HELD, []), "of a rate it is the rate that counts"
@@ -147,7 +147,7 @@ def test_of_users_that_come_and_go_some_are_away_and_some_may_be_refused() -> No
     assert judge(away, SLOS, "rtt", of_users=True, come_and_go=True)[0] is Outcome.FAILED
 
 
-def test_connects_of_a_step_are_those_since_its_users_were_asked_for() -> None:
+def test_connects_of_a_step_are_those_since_its_users_were_requested() -> None:
     def watched(from_s: int, to_s: int) -> WatchedSeconds:
         found = WatchedSeconds(from_s, to_s)
         for at in range(1, 30):

@@ -23,7 +23,7 @@ def test_what_is_right(attributes: dict[str, Any]) -> None:
     assert faults(**attributes) == []
 
 
-def test_what_is_wrong_is_told_by_class_and_attribute() -> None:
+def test_what_is_wrong_is_reported_by_class_and_attribute() -> None:
     assert faults(user_id=42, groups="lobby") == [
         "Chatter.user_id: user_id is 42 (int); expected a str",
         "Chatter.groups: groups is of type str; expected a list of names",
@@ -54,7 +54,7 @@ def test_groups_are_known_before_the_run_unless_each_user_has_its_own() -> None:
     assert task_class(type("A", (), {"groups": property(lambda self: ["g"])})).groups == ()
 
 
-def test_every_wrong_attribute_of_a_class_is_told_at_once_and_read_as_not_set() -> None:
+def test_every_wrong_attribute_of_a_class_is_reported_at_once_and_read_as_not_set() -> None:
     attributes = {"protocol": "amqp", "hub": "1st", "roles": ["webpubsub.fly"], "auth": property(lambda self: "query")}
     assert faults(**attributes) == [
         "Chatter.protocol: protocol is 'amqp'; expected one of " + ", ".join(PROTOCOLS),

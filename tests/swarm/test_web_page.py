@@ -79,7 +79,7 @@ def test_scripts_are_kept_as_their_addresses_name_the_version(name: str) -> None
     ("query", "asked"),
     [("?key=run-rtt&since=7", ("run-rtt", 7)), ("", ("", 0)), ("?since=soon", ("", 0))],
 )
-def test_data_are_asked_for_from_a_row_on(query: str, asked: tuple[str, int]) -> None:
+def test_data_are_requested_from_a_row_on(query: str, asked: tuple[str, int]) -> None:
     view = View(None)
     found = client(view).get(f"/wps/data{query}")
     assert (found.get_json(), view.asked) == ({"state": "none"}, [asked])

@@ -39,7 +39,7 @@ CODES = ("", "x", "-1", "999", "1004", "1005", "1006", "1015", "2000", "5000", "
     ["", "0/s reset", "1/s reset close", "1/s 2/s", "1/m reset", "all@", "all", "kill", "reset:1001", "silent:1000"]
     + [f"1/s close:{code}" for code in CODES],
 )
-def test_what_is_no_cut_is_refused(text: str) -> None:
+def test_what_is_not_a_cut_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="1/s reset"):
         CutPlan.parse(text)
 

@@ -115,7 +115,7 @@ def test_poisson_gaps_have_the_mean_and_the_spread_of_an_exponential() -> None:
     assert deviation == pytest.approx(mean, rel=0.03)
 
 
-def test_what_is_no_description_is_refused() -> None:
+def test_what_is_not_a_description_is_refused() -> None:
     for nonsense in ((), ("constant", 1), ("uniform", 1, 2, 3), ("poisson", "a", 1, 2)):
         with pytest.raises(ValueError, match="description"):
             count_before(nonsense, 0)

@@ -48,7 +48,7 @@ def test_mixes() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "63B", "2MiB", "512B*0", "512B*", "*9", "512B*1001", "1KiB:zip", "512B*9;1KiB"])
-def test_what_is_no_mix_is_refused(text: str) -> None:
+def test_what_is_not_a_mix_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="512B\\*9,16KiB\\*1"):
         parse_mix(text)
 

@@ -58,7 +58,7 @@ PLANS = st.builds(
 
 
 @given(PLANS, st.integers(1, 60))
-def test_exactly_so_many_publish_each_with_an_ordinal_of_its_own(plan: Plan, users: int) -> None:
+def test_exactly_that_many_publish_each_with_an_ordinal_of_its_own(plan: Plan, users: int) -> None:
     roles = everyone(plan, users)
     assert sorted(publishers(roles)) == list(range(publisher_count(plan, users)))
     for one in roles:

@@ -14,7 +14,7 @@ def test_steps_of_users_and_of_rate() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "100", "100:", ":5s", "100:0s", "a:5s", "0:5s", "users:rate:1:5s", "load:1:5s"])
-def test_what_is_no_stage_is_refused(text: str) -> None:
+def test_what_is_not_a_stage_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="100:60s,200:60s"):
         Stages.parse(text)
 

@@ -27,7 +27,7 @@ def test_durations_are_whole_nanoseconds(text: str, ns: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "5", "s", "-1s", "1d", "1 s s", "1e3s", "٣s", "5sx"])
-def test_anything_else_is_no_duration(text: str) -> None:
+def test_anything_else_is_not_a_duration(text: str) -> None:
     with pytest.raises(ValueError, match="250ms"):
         duration_ns(text)
 
@@ -54,7 +54,7 @@ def test_sizes(text: str, size: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "B", "-1B", "2GiB", "1.0001B", "2 KiB KiB"])
-def test_anything_else_is_no_size(text: str) -> None:
+def test_anything_else_is_not_a_size(text: str) -> None:
     with pytest.raises(ValueError, match="2KiB"):
         size_bytes(text)
 
