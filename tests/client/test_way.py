@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from email.utils import formatdate
 from typing import Any
 
 import orjson
@@ -12,35 +11,19 @@ import pytest
 
 from tests.client.connection_peer import Peer
 from tests.client.engine_runs import settings
+from tests.client.health_service import HealthService
 from tests.client.json_service import JsonService, ack, say, usual
 from tests.client.loopback import Server, upgrade_answer
 from wps_load.client.checks import Check, Level
 from wps_load.client.stream import Network
 from wps_load.client.way import Way
-from wps_load.clock import unix_time_s
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
 
 PASS, WARN, FAIL, SKIP = Level.PASS, Level.WARN, Level.FAIL, Level.SKIP
-WELL = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nServer: the test\r\n"
 
 
-class Target(JsonService):
-    """A service that answers its health endpoint too, and closes a connection that says nothing."""
-
-    health = WELL
-    refusal = ""
-    clock_ahead_s = 0.0
-
-    def serve(self, sock: Any, head: str) -> None:
-        if head.startswith("GET /api/health"):
-            date = formatdate(unix_time_s() + self.clock_ahead_s, usegmt=True)
-            sock.sendall(f"{self.health}Date: {date}\r\n\r\n".encode())
-        elif head.startswith("GET") and self.refusal:
-            sock.sendall(self.refusal.encode())
-        elif head:
-            super().serve(sock, head)
-
+class Target(HealthService):
     def walk(self, *only: str, limit: str = "5s", **options: Any) -> dict[str, Check]:
         """The checks by name, of a run with these options."""
         return walked(settings(self.connection_string, 1, connect_timeout=limit, **options), *only)
