@@ -111,7 +111,7 @@ def start(
             process.wait()
 
 
-def until(condition: Callable[[], Any], what: str, limit_s: float = 20) -> None:
+def until(condition: Callable[[], Any], what: str, limit_s: float = 60) -> None:
     """Waits for something that another process does."""
     deadline = time.monotonic() + limit_s
     while not condition():

@@ -150,8 +150,8 @@ NONSENSE = {
         ("--wps-scenario", "recovery", "--wps-client-url", "wss://x.webpubsub.azure.com/client/hubs/h"),
         ("reliable", "--wps-client-url: it has no access_token"),
     ),
-    "an option that nobody has": (("--wps-raet", "5"), ("error: --wps-raet is no option: did you mean --wps-rate?",)),
-    "a class that nobody has": (("NoSuchUser",), ("'NoSuchUser' is no User class of the locustfile",)),
+    "an option that nobody has": (("--wps-raet", "5"), ("--wps-raet is not an option: did you mean --wps-rate?",)),
+    "a class that nobody has": (("NoSuchUser",), ("'NoSuchUser' is not a User class of the locustfile",)),
     "an empty secret": (
         ("-u", "500", "-r", "1", "--wps-client-url", ""),
         ("--wps-client-url '': it is set but empty: a secret is",),

@@ -137,7 +137,7 @@ def test_connections_as_the_load(finished: dict[str, Finished]) -> None:
 
 def test_recovery(finished: dict[str, Finished]) -> None:
     connections, messages, counts = counted(finished, "recovery")
-    assert connections["recovered"] == counts["recover"] > 4
+    assert connections["recovered"] == counts["recover"] > 1
     under_way = connections["cut"] - connections["recovered"]
     assert 0 <= under_way <= connections["target"] - connections["open_end"], "cut in the last moment"
     assert connections["reconnected"] == 0

@@ -159,7 +159,7 @@ def test_two_runs_with_processes_on_one_host_do_not_meet(tmp_path: Path) -> None
         start(tmp_path / "reports", "--headless", "-t", "5s", *options) as program,
     ):
         for each in (killed, program):
-            until(lambda each=each: "All users spawned" in each.output, "both runs", limit_s=60)  # type: ignore[misc]
+            until(lambda each=each: "All users spawned" in each.output, "both runs")  # type: ignore[misc]
         listening = [
             connection.laddr.ip
             for connection in psutil.Process(program.process.pid).net_connections("tcp")

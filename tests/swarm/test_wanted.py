@@ -137,6 +137,7 @@ def handlers() -> Iterator[dict[str, logging.Handler]]:
         made[name].name = name
         root.addHandler(made[name])
     level = tables.level
+    tables.setLevel(logging.NOTSET)  # whoever ran before
     yield made
     tables.setLevel(level)
     for handler in made.values():
