@@ -14,11 +14,9 @@ CLEAN_ENV := env -u WebPubSubConnectionString -u PYTHONDONTWRITEBYTECODE \
 run: $(VENV)/.installed
 	$(CLEAN_ENV) $(BIN)/wps-load run
 
-# Tests that wait for programs are dealt out with those that compute; those of one shared run stay together. Of the
-# quiet ones three at once need less than one core.
+# Most of a test that starts programs is waiting: six at once keep two cores busy. Those of one shared run stay together.
 test: check
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 4 --dist loadscope -m "not quiet"
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist loadscope -m quiet tests/calibration
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 6 --dist loadscope
 
 # In a minute: what starts no program and no browser.
 unit: $(VENV)/.installed-test

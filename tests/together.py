@@ -1,7 +1,8 @@
-"""Which tests go to one process of pytest-xdist: those of a module that share what a fixture has made, such as a run.
+"""Which tests go to one process of pytest-xdist: those of a module that share what one of them has made.
 
-Any other process would make it again. xdist's own `--dist loadgroup` is no help: it writes the group into the test's
-id, which pytest 9.2 no longer lets it do, and says nothing.
+That is a run, which a fixture of the module has made, or source that a cached function has read; each other process
+would do it again. xdist's own `--dist loadgroup` is no help: it writes the group into the test's id, which pytest 9.2
+no longer lets it do, and says nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from pathlib import Path
 from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[1]
-SHARED = re.compile(r'scope="(?:module|class)"')
+SHARED = re.compile(r'scope="(?:module|class)"|^@cache$', re.MULTILINE)
 MANY = re.compile(r"\b(?:ThreadPoolExecutor|execute_all)\(")
 SEVERAL_PROGRAMS = "several programs at once"
 

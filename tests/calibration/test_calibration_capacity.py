@@ -9,7 +9,7 @@ import pytest
 from tests.calibration.calibration_runs import Run, execute
 from wps_load.emulator.process import EmulatorProcess
 
-pytestmark = [pytest.mark.calibration, pytest.mark.quiet, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.calibration, pytest.mark.timeout(180)]
 
 LIMIT_PER_S = 900
 CONNECTIONS_OF_A_UNIT = 1_000

@@ -15,10 +15,10 @@ from tests.calibration.calibration_runs import Outcome, Run, execute, execute_al
 from tests.zygote import ForkedProgram
 from wps_load.emulator.process import EmulatorProcess
 
-pytestmark = [pytest.mark.calibration, pytest.mark.quiet]
+pytestmark = pytest.mark.calibration
 
 QUIET = "--headless -u 10 -r 100 -t 2s --wps-rate 20 --wps-payload 128B"
-ATTEMPTS = 4
+ATTEMPTS = 8
 """A bias of the instrument fails each attempt; a noisy neighbour, seldom all."""
 
 STALL_S = 2.0
