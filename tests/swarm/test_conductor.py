@@ -10,6 +10,7 @@ from tests.swarm.runs import NUMBER, FakeCrowd, conducted, configured, planned, 
 from wps_load.clock import NS_PER_MS, NS_PER_S
 from wps_load.measure.ledger import LedgerTotals
 from wps_load.measure.snapshot import Snapshot
+from wps_load.report.document import numbers
 from wps_load.swarm.actions import Actions, AskClock, Say
 from wps_load.swarm.clocks import EXCHANGES
 from wps_load.swarm.collector import PAUSE_S, Collector
@@ -219,6 +220,39 @@ def test_an_agent_that_comes_back_is_away_and_not_lost() -> None:
     assert (roster.lost, roster.away) == (set(), {"b"})
     conductor.drain(3)
     assert roster.silent(lambda state: state.finished) == ["a", "b"], "the drain waits for it again"
+
+
+@pytest.mark.parametrize("cut_s", [2, 60, 119])
+def test_what_an_agent_counted_while_it_was_cut_off_is_in_the_sums(cut_s: int) -> None:
+    """In simulated time: the transport keeps what an agent sends, and delivers it in order when the link is back."""
+    conductor = conducted(planned(configured(settle="0s")))
+    published(conductor, 0, "a", "b")
+    last, waiting = 10 + cut_s + 5, []
+    for second in range(1, last + 1):
+        now_ns, cut = second * NS_PER_S, 10 < second <= 10 + cut_s
+        said = report(second, counts={"published": 3, "delivered": 4})
+        hear(conductor, "a", said, now_ns)
+        waiting.append(said)
+        if not cut:
+            for each in waiting:
+                hear(conductor, "b", each, now_ns)
+            waiting.clear()
+        heard = {"a"} if cut and second > 13 else {"a", "b"}  # Locust calls an agent missing after three seconds
+        conductor.tick(now_ns, heard)
+    roster, collector, end_ns = conductor.roster, conductor.collector, (last + 1) * NS_PER_S
+    assert roster.lost == set()
+    assert roster.away == ({"b"} if cut_s > 3 else set())
+    conductor.drain(end_ns)
+    for agent in ("a", "b"):
+        hear(conductor, agent, Finals(NO_STREAMS, [], []), end_ns + NS_PER_S)
+        conductor.tick(end_ns + NS_PER_S, {"a", "b"})
+    for agent in ("a", "b"):
+        hear(conductor, agent, Accounts(LedgerTotals(3 * last, 0, 4 * last, 4 * last, 0, 0, 0), 0), end_ns + NS_PER_S)
+    conductor.tick(end_ns + NS_PER_S, {"a", "b"})
+    assert conductor.phase is Phase.DONE
+    assert collector.totals() == LedgerTotals(6 * last, 0, 8 * last, 8 * last, 0, 0, 0)
+    counted = [numbers(row)["published"] or 0 for row in collector.timeline.rows()]
+    assert sum(counted) == 6 * last, "no second is lost"
 
 
 def test_an_agent_whose_accounts_came_is_not_lost_whatever_was_thought_of_it() -> None:
