@@ -14,7 +14,7 @@ from wps_load.measure.snapshot import Snapshot
 _UNSENT = ("send_failed_service", "send_failed_plan")
 
 
-class Told(Protocol):
+class ReportedPart(Protocol):
     """The part of an agent's report that is about a run or about one of its populations."""
 
     @property
@@ -43,17 +43,17 @@ class Books:
         self._running: dict[str, tuple[int, Mapping[str, int]]] = {}
         self._finals: dict[str, LedgerTotals] = {}
 
-    def count(self, agent: str, epoch: int, told: Told) -> None:
+    def count(self, agent: str, epoch: int, reported: ReportedPart) -> None:
         """Records an agent's messages of this epoch so far, and its connections."""
         last_epoch, last = self._running.get(agent, (0, {}))
         if 0 < last_epoch < epoch:  # what came since the last report, but not in this epoch, belongs to the last one
-            for name in {*last, *told.deltas}:  # a missing name counts 0
-                came = last.get(name, 0) + told.deltas.get(name, 0)
-                self.earlier[name] += came - told.totals.get(name, 0)
-        self._running[agent] = epoch, told.totals
-        if told.presence is not None:
-            self._presence[agent] = told.presence
-        self.connected(agent, told.open)
+            for name in {*last, *reported.deltas}:  # a missing name counts 0
+                came = last.get(name, 0) + reported.deltas.get(name, 0)
+                self.earlier[name] += came - reported.totals.get(name, 0)
+        self._running[agent] = epoch, reported.totals
+        if reported.presence is not None:
+            self._presence[agent] = reported.presence
+        self.connected(agent, reported.open)
 
     def connected(self, agent: str, count: int) -> None:
         """Records an agent's open connections, which it reports when they change, a few times a second at most."""

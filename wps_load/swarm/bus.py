@@ -14,9 +14,9 @@ from wps_load.swarm.guard import Trouble, guarded
 from wps_load.swarm.message_wire import message_to_agent, message_to_coordinator, to_wire
 from wps_load.swarm.messages import Failed, ToAgent, ToCoordinator
 
-Heard = Callable[[str, int, ToCoordinator], None]
+CoordinatorCallback = Callable[[str, int, ToCoordinator], None]
 """An agent, the number of its run, and a message."""
-Told = Callable[[ToAgent], None]
+AgentCallback = Callable[[ToAgent], None]
 
 LOCAL_AGENT = "local"
 _TO_COORDINATOR = "wps_to_coordinator"
@@ -26,8 +26,8 @@ _TO_AGENT = "wps_to_agent"
 class Bus(Protocol):
     """`on_coordinator` and `on_agent` receive messages; either may be None (a master has no agent)."""
 
-    on_coordinator: Heard | None
-    on_agent: Told | None
+    on_coordinator: CoordinatorCallback | None
+    on_agent: AgentCallback | None
 
     def to_coordinator(self, run: int, message: ToCoordinator) -> None:
         """`run`: the number of the sender's run."""
@@ -50,8 +50,8 @@ class LocalBus:
     """Both ends in one process."""
 
     def __init__(self) -> None:
-        self.on_coordinator: Heard | None = None
-        self.on_agent: Told | None = None
+        self.on_coordinator: CoordinatorCallback | None = None
+        self.on_agent: AgentCallback | None = None
 
     def to_coordinator(self, run: int, message: ToCoordinator) -> None:
         if self.on_coordinator is not None:
@@ -75,8 +75,8 @@ class MasterBus:
     """
 
     def __init__(self, runner: Any, on_trouble: Callable[[Trouble], None]) -> None:
-        self.on_coordinator: Heard | None = None
-        self.on_agent: Told | None = None
+        self.on_coordinator: CoordinatorCallback | None = None
+        self.on_agent: AgentCallback | None = None
         self._runner = runner
         self._on_trouble = on_trouble
         runner.register_message(_TO_COORDINATOR, guarded(self._received, on_trouble))
@@ -111,8 +111,8 @@ class WorkerBus:
     """An agent's end in a Locust worker."""
 
     def __init__(self, runner: Any, on_trouble: Callable[[Trouble], None]) -> None:
-        self.on_coordinator: Heard | None = None
-        self.on_agent: Told | None = None
+        self.on_coordinator: CoordinatorCallback | None = None
+        self.on_agent: AgentCallback | None = None
         self._runner = runner
         runner.register_message(_TO_AGENT, guarded(self._received, on_trouble))
 

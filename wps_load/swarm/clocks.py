@@ -55,7 +55,7 @@ class _AgentClock:
     next_ns: int = 0
     last: tuple[int, int] = (0, 0)
     """The newest exchange: our clock, and the agent's clock."""
-    told: ClockLine | None = None
+    followed: ClockLine | None = None
     fresh: bool = True
     """Whether there was an exchange since the last decision about a new line."""
     worst_ns: int = 0
@@ -72,10 +72,10 @@ class _AgentClock:
 
     def error_at(self, agent_ns: int) -> int:
         """The greatest error of the line that the agent follows."""
-        assert self.told is not None
+        assert self.followed is not None
         low, high, *_ = self.corridor.at(agent_ns)
-        told = self.told.at(agent_ns)
-        return max(high - told, told - low)
+        offset = self.followed.at(agent_ns)
+        return max(high - offset, offset - low)
 
 
 class ClockSync:
@@ -123,7 +123,7 @@ class ClockSync:
         peer.exchanges += 1
         peer.fresh = True
         peer.next_ns = received_ns + _pause(peer)
-        if peer.told is not None:
+        if peer.followed is not None:
             peer.worst_ns = max(peer.worst_ns, peer.error_at(pong.agent_ns))
 
     def news(self, now_ns: int) -> list[tuple[str, ClockLine]]:
@@ -132,7 +132,7 @@ class ClockSync:
         for name, peer in self._peers.items():
             line = _news(peer, now_ns)
             if line is not None:
-                peer.told = line
+                peer.followed = line
                 news.append((name, line))
         return news
 
@@ -164,23 +164,23 @@ def _news(peer: _AgentClock, now_ns: int) -> ClockLine | None:
     if peer.gone or not peer.known(now_ns):
         return None
     if peer.shared:
-        return _SAME if peer.told is None else None
+        return _SAME if peer.followed is None else None
     if not peer.fresh:
         return None
     peer.fresh = False
     agent_ns = peer.agent_ns(now_ns)
     line = peer.corridor.line(agent_ns)
-    if peer.told is None:
+    if peer.followed is None:
         return line
     low, high, *_ = peer.corridor.at(agent_ns)
     ahead_ns = agent_ns + REPEAT_NS  # a line that barely fits is wrong before the next answer
-    off_ns = max(abs(peer.told.at(at) - line.at(at)) for at in (agent_ns, ahead_ns))
+    off_ns = max(abs(peer.followed.at(at) - line.at(at)) for at in (agent_ns, ahead_ns))
     return line if off_ns > (high - low) // 8 else None
 
 
 def _error(peer: _AgentClock, now_ns: int) -> int | None:
     if peer.shared:
         return 0
-    if peer.told is None:
+    if peer.followed is None:
         return None
     return peer.worst_ns if peer.gone else max(peer.worst_ns, peer.error_at(peer.agent_ns(now_ns)))
