@@ -32,10 +32,10 @@ _SEARCH_TIME_S = 600
 
 def next_steps(summary: Summary, folder: str | None) -> list[NextStep]:
     """`folder`: the run's; None if there are no files."""
-    previous = summary.get("previous")
-    before = None
+    previous, compared = summary.get("previous"), []
     if previous is not None and folder is not None:
-        before = str(PurePath(folder).parent / previous["folder"])
+        before = PurePath(folder).parent / previous["folder"]
+        compared = [NextStep(f"wps-load compare {before} {folder}", "every figure compared with the previous good run")]
     if summary["run"]["scenario"] == "locustfile":
         return []
     if summary["verdict"] == "invalid":
@@ -44,10 +44,10 @@ def next_steps(summary: Summary, folder: str | None) -> list[NextStep]:
     if found is not None:
         return _after_search(summary, found, folder)
     steps = _after_failure(summary) if summary["verdict"] == "fail" else []
-    steps += _comparison(folder, before) if before is not None else []
+    steps += compared
     steps += _to_be_surer(summary)
     if summary["verdict"] == "pass":
-        steps += _after_pass(summary, folder if before is None else None)
+        steps += _after_pass(summary, None if compared else folder)
     return steps
 
 
@@ -123,12 +123,6 @@ def _search(summary: Summary) -> str | None:
         return None
     span = f"rate:{max(1, int(offered / _SEARCH_WIDTH))}..{max(2, round(offered))}"
     return again(summary, {"wps-capacity": span, "run-time": _SEARCH_TIME_S, "wps-rate": None, "wps-total-rate": None})
-
-
-def _comparison(folder: str | None, before: str) -> list[NextStep]:
-    if folder is None:
-        return []
-    return [NextStep(f"wps-load compare {before} {folder}", "every figure compared with the previous good run")]
 
 
 def _to_be_surer(summary: Summary) -> list[NextStep]:
