@@ -10,7 +10,8 @@ from tests.client.connection_peer import Peer
 from tests.client.engine_runs import Run, settings, until
 from tests.client.json_service import JsonService, ack, say
 from wps_load.client.audiences import Audiences
-from wps_load.workload.population import EVERYBODY, INDEX_BITS, USER_BASE
+from wps_load.workload.population import EVERYBODY, USER_BASE
+from wps_load.workload.user_streams import user_stream
 
 KEY = "Endpoint=http://127.0.0.1:1;AccessKey=ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789ABCDEFGH;Version=1.0;"
 
@@ -82,7 +83,7 @@ def test_messages_for_another_user() -> None:
     [
         ({"scenario": "small-group", "group_size": "5"}, 0, 4, True),
         ({"scenario": "small-group", "group_size": "5"}, 0, 5, False),
-        ({"scenario": "small-group", "group_size": "5"}, 0, 3 << INDEX_BITS | 4, True),  # a later incarnation
+        ({"scenario": "small-group", "group_size": "5"}, 0, user_stream(4, 3), True),  # a later incarnation
         ({"scenario": "small-group", "group_size": "5", "no_echo": True}, 0, 0, False),
         ({"scenario": "small-group", "group_size": "5", "no_echo": True}, 1, 0, True),
         ({"scenario": "echo"}, 3, 3, True),

@@ -199,3 +199,9 @@ def test_the_conductor_closes_up_when_the_number_of_users_has_been_held(workers:
         ]
     moved = {(agent, move.user_index, move.slot.user_index, move.slot.incarnation) for agent, move in found}
     assert moved == ({("b", 7, 2, 1), ("b", 6, 3, 1)} if workers == 2 else set())
+
+
+def test_nobody_takes_a_place_that_nobody_may_have_any_more() -> None:
+    assert list(moves({0, 3, 4}, lambda index: False)) == [(4, 1), (3, 2)]
+    assert list(moves({0, 3, 4}, lambda index: False, {1})) == [(4, 2)]
+    assert list(moves({0, 3, 4}, lambda index: False, {1, 2})) == []

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from wps_load.clock import NS_PER_S
 from wps_load.swarm.slots import SlotAllocator
+from wps_load.workload.user_streams import incarnations, user_stream
 
 
 def test_a_burst_of_users_gets_slots_one_over_r_apart() -> None:
@@ -48,3 +49,19 @@ def test_no_two_connections_share_index_and_incarnation(steps: list[int], random
             assert len(set(held)) == len(held)
         elif held:
             allocator.release(held.pop(random.randrange(len(held))))
+
+
+def test_an_index_that_was_used_as_often_as_streams_can_tell_is_nobodys_any_more() -> None:
+    allocator = SlotAllocator()
+    allocator.claim(2, 0, 1.0)
+    seen = {user_stream(1, 0)}
+    for _ in range(incarnations(1) - 1):
+        allocator.release(1)
+        (slot,) = allocator.claim(1, 0, 1.0)
+        assert slot.user_index == 1
+        seen.add(user_stream(slot.user_index, slot.incarnation))
+    assert len(seen) == incarnations(1)
+    allocator.release(1)
+    assert allocator.spent == {1}
+    (slot,) = allocator.claim(1, 0, 1.0)
+    assert (slot.user_index, slot.incarnation) == (2, 0)

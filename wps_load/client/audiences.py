@@ -10,6 +10,7 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.workload.mixture import Mixture
 from wps_load.workload.population import INDEX_MASK, USER_BASE, Hosts, Role, population_of_stream, role
 from wps_load.workload.standing import standings
+from wps_load.workload.user_streams import index_of_stream
 
 
 class Audiences:
@@ -34,7 +35,7 @@ class Audiences:
             everybody = self.standings[sender].everybody if sender < len(self.standings) else None
             audience = USER_BASE | stream & INDEX_MASK if stream < 2 * USER_BASE else everybody
             return audience in self.heard_by(index)
-        publisher = stream & INDEX_MASK
+        publisher = index_of_stream(stream)
         audience, no_echo = self._published_by(publisher)
         if no_echo and publisher == index:
             return False
@@ -74,7 +75,7 @@ class Audiences:
         if stream >= TASKS:
             return self._of_task(stream)
         sender = population_of_stream(stream)
-        return self.population_of(stream & INDEX_MASK) if sender is None else sender
+        return self.population_of(index_of_stream(stream)) if sender is None else sender
 
     def _of_task(self, number: int) -> int:
         found = task_stamp.population_of(number)

@@ -19,7 +19,8 @@ from wps_load.client.virtual_user import VirtualUser
 from wps_load.clock import NS_PER_S, now_ns
 from wps_load.protocol.keepalive import Keepalive
 from wps_load.workload.chaos import lifetimes_ns
-from wps_load.workload.population import INDEX_BITS, Role, user_name
+from wps_load.workload.population import Role, user_name
+from wps_load.workload.user_streams import user_stream
 
 WIDENED_AT_ONCE = 20
 """Users that join new groups in one turn of the loop."""
@@ -59,7 +60,7 @@ class PopulationRunner:
         """Admits a virtual user for `index`, due to connect at `slot_ns` of our clock."""
         part = self.context.run.audiences.role_of(index)
         assert part is not None, "the engine has found that it belongs to this population"
-        stream = incarnation << INDEX_BITS | index
+        stream = user_stream(index, incarnation)
         late = bool(self.context.settings.start_ns)
         user = VirtualUser(
             self.connections,

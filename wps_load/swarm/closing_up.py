@@ -24,8 +24,10 @@ QUIET_NS = NS_PER_S
 """The number of users must be unchanged for this long before they move up."""
 
 
-def moves(present: Collection[int], stays: Callable[[int], bool]) -> Iterator[tuple[int, int]]:
-    """The moves (index, free index) after which the present users have the first indices.
+def moves(
+    present: Collection[int], stays: Callable[[int], bool], spent: Collection[int] = ()
+) -> Iterator[tuple[int, int]]:
+    """The moves (index, free index) after which the present users have the first indices that are not `spent`.
 
     `stays(index)`: the user in this place leaves after all others (a fixed number of publishers stays the same).
     """
@@ -34,7 +36,7 @@ def moves(present: Collection[int], stays: Callable[[int], bool]) -> Iterator[tu
         return not stays(index), index
 
     there = set(present)
-    free = [rank(index) for index in range(max(there, default=0)) if index not in there]
+    free = [rank(index) for index in range(max(there, default=0)) if index not in there and index not in spent]
     if not free:
         return
     heapq.heapify(free)
@@ -83,6 +85,6 @@ class ClosingUp:
         if self._requested.held(now_ns - QUIET_NS, now_ns) != roster.claimed:
             return []
         self._seen = roster.version
-        found = islice(moves(set(roster.indices), self._stays), max(1, int(per_second)))
+        found = islice(moves(set(roster.indices), self._stays, roster.spent), max(1, int(per_second)))
         made = [roster.move(index, to, now_ns, per_second) for index, to in found]
         return [Send(move, agent) for agent, move in filter(None, made)]

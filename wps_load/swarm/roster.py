@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import chain
 
 from wps_load.swarm.clocks import ClockSync
@@ -64,6 +64,11 @@ class Roster:
     def indices(self) -> Iterator[int]:
         """The indices of the users that are present."""
         return chain.from_iterable(state.indices for state in self.agents.values())
+
+    @property
+    def spent(self) -> Collection[int]:
+        """The indices that nobody gets any more."""
+        return self._slots.spent
 
     @property
     def settled(self) -> int:

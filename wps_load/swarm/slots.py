@@ -2,7 +2,8 @@
 
 Locust has no global index of a user and spawns in bursts of `r` once a second. Here each connection gets the lowest
 free index, an *incarnation* (how often that index was used before, so that streams of two connections never share a
-number), and a slot 1/r after the previous one: the instant at which it is due to connect.
+number), and a slot 1/r after the previous one: the instant at which it is due to connect. An index that was used as
+often as streams can tell is *spent*: nobody gets it again, and the next user gets a higher one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 from wps_load.clock import NS_PER_S
 from wps_load.swarm.messages import Slot
+from wps_load.workload.user_streams import incarnations
 
 
 @dataclass(slots=True)
@@ -22,6 +24,7 @@ class SlotAllocator:
     _free: list[int] = field(default_factory=list)
     _incarnations: dict[int, int] = field(default_factory=dict)
     _last_due_ns: int | None = None
+    spent: set[int] = field(default_factory=set)
 
     def take(self, index: int, now_ns: int, per_second: float) -> Slot:
         """The slot of a free index. Raises ValueError if the index is not free."""
@@ -49,4 +52,7 @@ class SlotAllocator:
         return Slot(index, self._incarnations[index], due_ns)
 
     def release(self, index: int) -> None:
-        heapq.heappush(self._free, index)
+        if self._incarnations[index] + 1 < incarnations(index):
+            heapq.heappush(self._free, index)
+        else:
+            self.spent.add(index)

@@ -17,11 +17,11 @@ from wps_load.workload.chaos import SlowPlan
 from wps_load.workload.layout import Layout, Settings, Spread, layout, on_circle
 from wps_load.workload.scenarios import ROWS, Scenario, Topology
 from wps_load.workload.seeding import derive
+from wps_load.workload.user_streams import INDEX_BITS
 from wps_load.workload.values import Share
 
-INDEX_BITS = 22
-"""The bits of a user's index. A group's audience is its number, with its population's number in the bits above."""
 INDEX_MASK = (1 << INDEX_BITS) - 1
+"""A user's index in an audience. A group's audience is its number, with its population's number in the bits above."""
 USER_BASE = 1 << 30
 """The audience of one user is this + the user's index.
 
