@@ -5,7 +5,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 
 # No command here may reach a paid service because a variable was left in the shell. And bytecode is kept: each process
-# that the tests start would compile the package anew.
+# that the tests start would compile the package again.
 CLEAN_ENV := env -u WebPubSubConnectionString -u PYTHONDONTWRITEBYTECODE \
   $(shell env | sed -n 's/^\(LOCUST_[A-Za-z0-9_]*\)=.*/-u \1/p')
 

@@ -193,7 +193,7 @@ def test_stages_add_up(run: Run) -> None:
 def test_ports_of_one_machine(run: Run) -> None:
     found = rows(run("plan", "--wps-scenario", "idle", "-u", "100000000").out)
     assert " like this one, which holds " in found["machines"]
-    assert found["walls"].startswith("28,232 connections: ports of one source address")
+    assert found["limits"].startswith("28,232 connections: ports of one source address")
 
 
 def test_nothing_connects(run: Run) -> None:

@@ -1,6 +1,6 @@
 """How many connections a machine holds, what limits it first, and how many such machines a load needs. Pure.
 
-The walls beyond the machine are Azure's: a NAT gateway holds 50,000 connections for each of its addresses to one
+The walls (limits) beyond it are Azure's: a NAT gateway holds 50,000 connections for each of its addresses to one
 destination (`nat-gateway-resource`), a VM 500,000, whatever its size (`virtual-machine-network-throughput`). Both pages
 of azure-docs were read on 27 November 2026.
 """

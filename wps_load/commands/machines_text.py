@@ -50,7 +50,7 @@ def _beyond(users: int) -> Iterator[str]:
     for number, wall in enumerate(passed):
         times = math.ceil(users / wall.connections)
         text = f"{wall.connections:,} connections: {wall.found}; it takes {times:,} of them"
-        yield row("" if number else "walls", text + (f", or {wall.more}" if wall.more else ""))
+        yield row("" if number else "limits", text + (f", or {wall.more}" if wall.more else ""))
     if not passed:
         first = usual_walls()[0]
-        yield row("walls", f"none; the first is at {first.connections:,} connections: {first.found}")
+        yield row("limits", f"none; the first is at {first.connections:,} connections: {first.found}")
