@@ -22,6 +22,7 @@ def unpatched_locust() -> None:
 @pytest.fixture
 def make_process(unpatched_locust: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Process]]:
     """Makes a process of Locust with wps-load in it inside this one, which keeps its signals and Locust's constants."""
+    import locust.argument_parser
     import locust.runners
     import locust.stats
 
@@ -37,6 +38,7 @@ def make_process(unpatched_locust: None, monkeypatch: pytest.MonkeyPatch) -> Ite
     for module, name in (
         (locust.runners, "MASTER_HEARTBEAT_TIMEOUT"),
         (locust.runners, "HEARTBEAT_DEAD_INTERNAL"),
+        (locust.argument_parser, "default_args_dict"),
         (locust.stats, "bucket_response_time"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name))

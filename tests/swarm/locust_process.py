@@ -38,10 +38,17 @@ def parsed_options(argv: Sequence[str], ours: dict[str, Any]) -> Any:
 
 
 class Process:
-    """`argv`: Locust's own options. `compose`: as Locust's `init` event does."""
+    """`argv`: Locust's own options. `master`: it has no users; `worker_of`: the master at this port deals them out."""
 
     def __init__(
-        self, *argv: str, classes: Sequence[Any] | None = None, web: bool = False, shape: Any = None, **ours: Any
+        self,
+        *argv: str,
+        classes: Sequence[Any] | None = None,
+        web: bool = False,
+        shape: Any = None,
+        master: bool = False,
+        worker_of: int | None = None,
+        **ours: Any,
     ) -> None:
         classes = [load_class()] if classes is None else classes
         parsed = parsed_options(argv or ("--headless", "--only-summary"), ours)
@@ -54,8 +61,15 @@ class Process:
             available_user_classes={cls.__name__: cls for cls in classes},
             available_user_tasks={cls.__name__: cls.tasks for cls in classes},
         )
-        self.runner: Any = self.environment.create_local_runner()
+        self.runner: Any = self._runner(master, worker_of)
         self.web_ui: Any = self.environment.create_web_ui("127.0.0.1", 0, delayed_start=True) if web else None
+
+    def _runner(self, master: bool, worker_of: int | None) -> Any:
+        if master:
+            return self.environment.create_master_runner("127.0.0.1", 0)
+        if worker_of is not None:
+            return self.environment.create_worker_runner("127.0.0.1", worker_of)
+        return self.environment.create_local_runner()
 
     def compose(self) -> Lifecycle:
         """What Locust's `init` event does. Raises SystemExit for what can never run."""
