@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import gevent
 import pytest
 from wsproto import events as ws
 
@@ -215,8 +216,10 @@ def test_a_connection_that_is_dropped_takes_its_streams_with_it() -> None:
 def test_a_stream_of_somebody_else_is_foreign() -> None:
     with StreamService() as service:
         run = Run(service.connection_string, 3, **OPTIONS).settle()
+        measuring = gevent.spawn(run.measure, 300)
+        until(lambda: run.engines[0].totals().delivered, "the window is open")
         service.strange("not-of-this-run")
-        done = run.measure(200).finish()
+        done = measuring.get().finish()
         assert done.totals.foreign >= 3
         assert done.totals.lost == 0
 
