@@ -20,12 +20,12 @@ test: check
 
 # In a minute: what starts no program and no browser.
 unit: $(VENV)/.installed-test
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist worksteal -m "not program"
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist loadscope -m "not program"
 
 # What the tests run of the package, line by line and branch by branch. Tests that start programs are left out. It fails
 # where less is run than was before: of the package (pyproject.toml), or of a room that decides alone (.ci/covered.py).
 coverage: $(VENV)/.installed-test
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not program" --cov --cov-report= --cov-fail-under=0
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 2 --dist loadscope -m "not program" --cov --cov-report= --cov-fail-under=0
 	$(BIN)/python -m coverage report --skip-covered --fail-under=0
 	$(BIN)/python .ci/covered.py
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import logging
 import sys
 from collections.abc import Callable, Iterator
@@ -12,6 +13,21 @@ from tests.swarm.unpatched import import_locust
 
 if TYPE_CHECKING:
     from tests.swarm.locust_process import Process
+
+
+@pytest.fixture(autouse=True)
+def refrozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What pytest has frozen stays so: a run that ends unfreezes everything, and the next would begin by walking it."""
+    thawed = []
+
+    def unfreeze(really: Callable[[], None] = gc.unfreeze) -> None:
+        thawed.append(True)
+        really()
+
+    monkeypatch.setattr(gc, "unfreeze", unfreeze)
+    yield
+    if thawed:
+        gc.freeze()
 
 
 @pytest.fixture(scope="session")
