@@ -10,8 +10,6 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-import gevent
-
 from wps_load.client.azure_monitor import metrics_of
 from wps_load.client.stream import Network
 from wps_load.clock import NS_PER_S, now_ns, utc_now
@@ -134,7 +132,7 @@ class Reporter:
             return
         # a longer run's snapshot takes longer, up to a bound
         self._next_snapshot_s = seconds + min(max(SNAPSHOT_EVERY_S, seconds // 20), SNAPSHOT_AT_LEAST_S)
-        gevent.spawn_later(SNAPSHOT_LATER_S, self._write_snapshot, conductor, writer)
+        writer.write(lambda: self._facts_so_far(conductor), SNAPSHOT_LATER_S)
 
     def _append(self, second: Interval | None) -> None:
         """Appends to the files that grow with the run. `second` None: there are no more seconds."""
@@ -159,9 +157,9 @@ class Reporter:
             asked = requested.asked_at(from_ns), requested.asked_at(to_ns)
             self._users.add(second, *asked, requested.held(from_ns, to_ns))
 
-    def _write_snapshot(self, conductor: Conductor, writer: SnapshotWriter) -> None:
-        if not conductor.stopping:
-            writer.write(self.facts(conductor, RunState.RUNNING))
+    def _facts_so_far(self, conductor: Conductor) -> RunFacts | None:
+        """None: the run ends, so that its final files come."""
+        return None if conductor.stopping else self.facts(conductor, RunState.RUNNING)
 
     def _live(self, conductor: Conductor, collector: Collector) -> LiveState:
         row = numbers(collector.timeline.last or {})

@@ -7,6 +7,7 @@ whole snapshot is made. So it is made in the hub's own thread, one file at a tim
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -34,20 +35,23 @@ class SnapshotWriter:
     def busy(self) -> bool:
         return self._job is not None and not self._job.ready()
 
-    def write(self, facts: RunFacts) -> None:
-        """Returns at once. The run may go on, because the writer has a copy of what changes."""
-        snapshot = Snapshot()
-        snapshot.merge(facts.snapshot)
-        self._job = gevent.spawn(self._write, replace(facts, snapshot=snapshot))
+    def write(self, facts: Callable[[], RunFacts | None], delay_s: float = 0.0) -> None:
+        """Returns at once. `facts()` is asked after the delay; None: there is nothing to write any more."""
+        self._job = gevent.spawn_later(delay_s, self._write, facts)
 
     def finish(self) -> None:
         """Gives up the snapshot that is being written: the final files replace it."""
         if self._job is not None:
             self._job.kill()
 
-    def _write(self, facts: RunFacts) -> None:
+    def _write(self, facts: Callable[[], RunFacts | None]) -> None:
+        found = facts()
+        if found is None:
+            return
+        snapshot = Snapshot()
+        snapshot.merge(found.snapshot)  # a copy, as the run goes on
         try:
-            write_snapshot(self._folder, facts, _pause)
+            write_snapshot(self._folder, replace(found, snapshot=snapshot), _pause)
         except OSError as error:
             reason = error.strerror or type(error).__name__
             logger.error("The snapshot of the run could not be written: %s", reason)
