@@ -25,3 +25,9 @@ def test_all_at_once_they_fall_into_the_same_buckets_as_one_by_one(values_ns: li
     found = bucketed(histogram)
     assert found == dict(expected)
     assert sum(found.values()) == len(values_ns)
+
+
+def test_rows_share_the_objects_of_their_buckets() -> None:
+    histogram = Histogram()
+    histogram.record_many([1_234_567, 40_000_000])
+    assert list(map(id, bucketed(histogram))) == list(map(id, bucketed(histogram)))

@@ -37,4 +37,12 @@ def bucketed(histogram: Histogram) -> dict[float, int]:
     rounded += [np.rint(span / step) * step for span, step in zip(spans[3:], (10.0, 100.0), strict=True)]
     keys = np.concatenate(rounded)
     first = np.flatnonzero(np.diff(keys, prepend=-1.0))  # also across two spans: 9.999 and 10.01 are both 10.0
-    return dict(zip(keys[first].tolist(), np.add.reduceat(counts, first).tolist(), strict=True))
+    return dict(zip(map(_same, keys[first].tolist()), np.add.reduceat(counts, first).tolist(), strict=True))
+
+
+_SEEN: dict[float, float] = {}
+
+
+def _same(bucket: float) -> float:
+    """The same object for equal buckets, of which there are some thousands: each row of Locust's table has them all."""
+    return _SEEN.setdefault(bucket, bucket)
