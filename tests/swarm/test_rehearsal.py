@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,3 +195,11 @@ def test_a_late_worker_that_is_unfit_is_named(wire: Wire) -> None:
     assert sentence.startswith("worker 1 on ")
     assert "--wps-ca-file" in sentence
     assert len(master.rooms()) == 1
+
+
+def test_a_worker_that_goes_while_it_is_asked_is_missed(wire: Wire) -> None:
+    master = Rehearsal(wire, nobody_late)
+    worker(wire, "a")
+    dying = worker(wire, "b")
+    dying.handlers["wps_rehearse"] = lambda environment, msg: wire.ready("b", state="missing")
+    assert master.faults(ORDER, OPTIONS) == ([], ["worker 1 on " + platform.node() + " has gone before the run began"])

@@ -63,7 +63,7 @@ class Rehearsal:
         self._rooms.clear()
         self._asking = True
         try:
-            self._ask_all()
+            asked = self._ask_all()
         finally:
             self._asking = False
         lacking: dict[str, list[str]] = {}
@@ -76,19 +76,21 @@ class Rehearsal:
             "of the master"
             for worker in sorted(self._workers() - set(self._answers))
         ]
-        return unfit, silent
+        gone = sorted(asked - set(self._answers) - self._workers())
+        return unfit, silent + [f"{self._name(worker)} has gone before the run began" for worker in gone]
 
-    def _ask_all(self) -> None:
-        """Until each has answered, or the time is up."""
+    def _ask_all(self) -> set[str]:
+        """Asks each worker and waits for the answers. Returns those that were asked."""
         asked: set[str] = set()
         deadline = now_ns() + ANSWER_NS
         while now_ns() < deadline:
             for worker in self._workers() & set(self._names) - asked:
                 asked.add(worker)
                 self._runner.send_message(_ASK, self._question, worker)
-            if self._workers() <= set(self._answers):
-                return
+            if self._workers() | asked <= set(self._answers):
+                break
             gevent.sleep(_POLL_S)
+        return asked
 
     def rooms(self) -> list[Room]:
         """The machines of the workers that are alive, as reported when they were last asked."""
