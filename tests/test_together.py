@@ -6,17 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.together import SEVERAL_PROGRAMS, Together, group_of
+from tests.together import ALL_SOURCE, SEVERAL_PROGRAMS, Together, group_of
 
 RUNS = "tests/integration/test_scenario_runs.py"
 CALIBRATION = "tests/calibration/test_calibration_counts.py"
-READ_ONCE = "tests/test_architecture.py"
+PROSE = "tests/test_prose.py"
 ALONE = "tests/test_errors.py"
 
 
 @pytest.mark.parametrize(
     ("module", "group"),
-    [(RUNS, SEVERAL_PROGRAMS), (CALIBRATION, SEVERAL_PROGRAMS), (READ_ONCE, READ_ONCE), (ALONE, None)],
+    [(RUNS, SEVERAL_PROGRAMS), (CALIBRATION, SEVERAL_PROGRAMS), (PROSE, ALL_SOURCE), (ALONE, None)],
 )
 def test_who_shares_a_fixture_or_a_cache_is_a_group(module: str, group: str | None) -> None:
     assert group_of(module) == group

@@ -17,15 +17,20 @@ ROOT = Path(__file__).parents[1]
 SHARED = re.compile(r'scope="(?:module|class)"|^@cache$', re.MULTILINE)
 MANY = re.compile(r"\b(?:ThreadPoolExecutor|execute_all)\(")
 SEVERAL_PROGRAMS = "several programs at once"
+PARSED = re.compile(r"\btree_of\(")
+ALL_SOURCE = "all source, parsed"
 
 
 @cache
 def group_of(module: str) -> str | None:
     """The group of a module's tests; None: they have nothing in common.
 
-    Modules that run several programs at once are one group: one after the other, for the machine has few cores.
+    Modules that run several programs at once are one group: one after the other, for the machine has few cores. So are
+    those that read all source: parsed, it takes 200 MB and two seconds.
     """
     source = (ROOT / module).read_text()
+    if PARSED.search(source):
+        return ALL_SOURCE
     if not SHARED.search(source):
         return None
     return SEVERAL_PROGRAMS if MANY.search(source) else module
