@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol
 
 MAX_CLAUSES = 1000
-"""The documents say about 100; we accept 300."""
+"""The documents say about 100; more are accepted."""
 
 _MAX_DEPTH = 50
 _INT32 = range(-(1 << 31), 1 << 31)

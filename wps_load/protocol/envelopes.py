@@ -98,10 +98,7 @@ class ProtobufEnvelopes:
         self._known: dict[bytes, Container[bytes]] = {}
         """The endings of the only length that the lengths in an envelope allow."""
         self._start = 0
-        """The text's offsets, the first that was met first.
-
-        Most runs have one length of envelope, and a loop costs a sixth.
-        """
+        """Where the text began in the first envelope: most runs have one length, and a loop costs a sixth."""
         self._others: tuple[int, ...] = ()
 
     def locate(self, payload: bytes) -> int:

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from wps_load.workload.values import parts
 
 MOST = 4096
-"""A VM's network interface has at most 256 addresses; a range with more is a typing error."""
+"""The most addresses: a VM's network interface has 256, so more than this is a mistyped range."""
 _ALLOWED = "addresses of this host, such as 10.0.0.4,10.0.0.5 or 10.0.0.4-10.0.0.23"
 
 IpAddress = IPv4Address | IPv6Address
