@@ -1,9 +1,9 @@
-"""A publisher's own messages, come back: how long that took, and what the next one will look like.
+"""A publisher's own messages that come back: their round trip, and a prediction of the next frame.
 
-Whoever has sent a message, and has seen how the service wraps it, knows the bytes of the frame that will bring it back.
-So the newest one is not decoded: what is read is compared with what was predicted, and equal bytes mean what the
-decoder would find in them, whatever the server is. Anything else takes the usual way: a message that was changed, or
-that comes in two pieces or together with another one, or one that another has followed before it was back.
+A publisher that has seen how the service wraps its messages knows the bytes of the frame in which the newest one will
+return. So that frame is not decoded but compared: equal bytes mean what the decoder would find in them, whatever the
+server is. Anything else takes the usual path: a message that was changed, that comes in two pieces or together with
+another one, or that another one has followed before it was back.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from wps_load.measure.stamp import TEXT_CHARS, WAIT_SHIFT
 from wps_load.protocol.frames import server_frame_head
 
 _LONGEST_LAG_BITS: Final = 32 + WAIT_SHIFT
-"""A longer lag is not what a stamp says: those end there."""
+"""Longer lags do not fit a stamp."""
 
 
 class EchoPublisher(Protocol):
-    """Whose messages come back."""
+    """The publisher whose messages come back."""
 
     @property
     def stream(self) -> int: ...
@@ -31,9 +31,9 @@ class EchoPublisher(Protocol):
 
 
 class Echo:
-    """Of one connection. `frame`: the bytes of the frame in which the newest message will come back; empty: unknown.
+    """The echo of one connection. `frame`: the frame in which the newest message will return; empty: unknown.
 
-    `ready`: what stands around a message's stamp is known.
+    `ready`: the bytes around a message's stamp are known.
     """
 
     __slots__ = (
@@ -68,13 +68,13 @@ class Echo:
         self.ready = False
 
     def learn(self, opcode: int, payload: bytes, start: int) -> None:
-        """A message of the publisher's has come, in a frame of its own; its stamp begins at `start`."""
+        """One of the publisher's messages has arrived in a frame of its own; its stamp begins at `start`."""
         self._before = server_frame_head(opcode, len(payload)) + payload[:start]
         self._behind = payload[start + TEXT_CHARS :]
         self.ready = True
 
     def forget(self) -> None:
-        """Frames do not stand for themselves any more: the next one to be learned has to come first."""
+        """Frames are no longer predictable: one must be learned again first."""
         self.ready = False
         self.frame = b""
 
@@ -90,7 +90,7 @@ class Echo:
         self.frame = self._before + stamp + self._behind
 
     def came(self, arrival_ns: int) -> bool:
-        """`frame` has arrived. False: its epoch is over, so that it has to be decoded."""
+        """`frame` has arrived. False: its epoch is over, so it must be decoded."""
         if self._mark != self._epochs.mark:
             return False
         arrive, seq = self._arrive, self._seq
@@ -99,7 +99,7 @@ class Echo:
         return True
 
     def back(self, seq: int, due_ns: int, wait: int, arrival_ns: int) -> None:
-        """Message `seq` has come, for the first time."""
+        """Message `seq` has arrived for the first time."""
         latency_ns = arrival_ns + self._clock.offset_ns - due_ns
         self._rtt.append(latency_ns)
         self._rtt_service.append(latency_ns - (wait << WAIT_SHIFT))

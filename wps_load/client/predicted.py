@@ -1,4 +1,4 @@
-"""What a connection is told about the frame that comes next, if somebody knows."""
+"""The bytes of a connection's next frame, if they can be predicted."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ from typing import Final, Protocol
 
 
 class Predicted(Protocol):
-    """A frame whose bytes are known before it comes; empty: nobody knows."""
+    """A frame whose bytes are known before it arrives; empty: unknown."""
 
     @property
     def frame(self) -> bytes: ...
 
     def came(self, arrival_ns: int) -> bool:
-        """It has arrived. False: it is to be read as any other."""
+        """It has arrived. False: it must be read like any other."""
         ...
 
 
 class NothingPredicted:
-    """Nobody knows what comes."""
+    """Predicts nothing."""
 
     __slots__ = ()
     frame = b""

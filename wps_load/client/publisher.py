@@ -50,7 +50,7 @@ class OutletConnection(Protocol):
 
 
 class OutletEcho(Protocol):
-    """Of a connection's `Echo`: it is told what is sent."""
+    """The part of a connection's `Echo` that gets what is sent."""
 
     @property
     def ready(self) -> bool: ...
@@ -65,7 +65,7 @@ class Outlet(Protocol):
 
     @property
     def echo(self) -> OutletEcho | None:
-        """Knows how a message will come back, once it is `ready`."""
+        """Predicts how a message will come back, once it is `ready`."""
         ...
 
     @property

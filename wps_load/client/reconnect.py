@@ -34,7 +34,7 @@ class BackoffPolicy:
 
 
 class RandomSource(Protocol):
-    """The run: what is random in it comes from its seed."""
+    """The part of a run that provides its seed."""
 
     def random(self, index: int, use: str) -> random.Random: ...
 

@@ -34,9 +34,9 @@ InUse = tuple[npt.NDArray[np.unsignedinteger], npt.NDArray[np.unsignedinteger]]
 """Indices of buckets, ascending unless they wait, and the count of each."""
 _NONE_IN_USE: InUse = (np.zeros(0, np.uint16), np.zeros(0, np.uint8))
 _WAITING = 16
-"""So many small additions are sorted in one go."""
+"""This many small additions are sorted in one pass."""
 _MANY = 2048
-"""From so many buckets on a pass over all between the least and the greatest is faster than a sort."""
+"""From this many buckets on, a pass over all between the lowest and the highest is faster than a sort."""
 Wire = tuple[bytes, bytes, int, int, str, int, int]
 
 
@@ -61,7 +61,7 @@ def _last_up_to(limit: int) -> int:
 
 
 def _summed(used: npt.NDArray[np.unsignedinteger], counts: npt.NDArray[np.unsignedinteger]) -> InUse:
-    """Each bucket once, of buckets in any order."""
+    """Each bucket once, from buckets in any order."""
     if len(used) > _MANY:
         lowest = int(used.min())
         dense = np.bincount(used - lowest, counts)  # float64: exact below 2^53
@@ -102,7 +102,7 @@ class Histogram:
         self._kept: InUse = _NONE_IN_USE
         """Its arrays are never changed because they may be shared."""
         self._waiting: list[InUse] = []
-        """What was added and is not in `_kept` yet."""
+        """Additions that are not in `_kept` yet."""
         self.count = 0
         self.min: int | None = None
         self.max: int | None = None
@@ -165,17 +165,17 @@ class Histogram:
         return twin
 
     def compact(self) -> None:
-        """For one that is kept: nothing waits any more."""
+        """Merges all pending additions of a histogram that is kept."""
         self._together()
 
     def _wait(self, used: npt.NDArray[np.unsignedinteger], counts: npt.NDArray[np.unsignedinteger]) -> None:
-        """Adds buckets, in any order: sorting them is left for later."""
+        """Adds buckets, in any order: they are sorted later."""
         self._waiting.append((used, counts))
         if len(self._waiting) >= _WAITING:
             self._together()
 
     def _together(self) -> InUse:
-        """The buckets in use; to be shared, not changed."""
+        """The buckets in use, which may be shared but not changed."""
         if self._waiting:
             parts, self._waiting = [self._kept, *self._waiting], []
             used = np.concatenate([used for used, _ in parts])

@@ -294,9 +294,9 @@ class Receiver:
             self.begin_apart()
 
     def begin_apart(self) -> None:
-        """What the next message of each stream skips is not missing in the live count: it may have come while away.
+        """What the next message of each stream skips does not count as missing: it may have arrived while away.
 
-        A member has left an audience by plan. Which streams are for that one nobody knows here, so it is all of them.
+        A member has left an audience by plan. Nobody here knows which streams belong to it, so this applies to all.
         """
         self._gather()
         self._before, self._next = self._next, {}

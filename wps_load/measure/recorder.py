@@ -84,7 +84,7 @@ class Recorder:
         return taken
 
     def peek(self) -> Snapshot:
-        """What the next `take` would give if it came now, as a copy."""
+        """What `take` would return now, as a copy."""
         self.flush()
         found = Snapshot()
         found.merge(self._interval)

@@ -121,7 +121,7 @@ class Requested(WantedTime):
         self.most = 0
         """The highest number that was requested."""
         self.refused: str | None = None
-        """Why a higher number was not granted, the last time."""
+        """Why a higher number was last refused."""
 
     @property
     def asked(self) -> int:

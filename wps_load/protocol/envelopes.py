@@ -66,7 +66,7 @@ class JsonEnvelopes:
     def __init__(self, endings: Endings) -> None:
         self._known: set[bytes] = set()
         self._usual = 0
-        """Where the text began first: in most runs it does so in most messages, and there it needs no search."""
+        """Where the text began in the first envelope: in most runs most messages need no search."""
         self._endings = _quick([ending + b'"}' for ending in endings])
 
     def locate(self, payload: bytes) -> int:

@@ -63,7 +63,7 @@ def encode_frame(opcode: int, payload: bytes, mask_key: bytes | None) -> bytes:
 
 
 def server_frame_head(opcode: int, size: int) -> bytes:
-    """What stands before the payload of a final frame that is not masked."""
+    """The bytes before the payload of a final, unmasked frame."""
     if size < 126:
         return bytes((0x80 | opcode, size))
     if size < 65536:
@@ -180,7 +180,7 @@ class FrameReader:
         """Whether a close frame came: what follows it is discarded (RFC 6455 section 1.4)."""
 
     def between_messages(self) -> bool:
-        """What comes next is the beginning of a message or of a control frame, and will be read."""
+        """Whether the next bytes are the beginning of a message or control frame, and will be read."""
         return not self._pending and self._short_way_bytes >= 0
 
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:

@@ -78,7 +78,7 @@ def again(summary: Summary, changes: Mapping[str, object]) -> str:
 
 
 def ready_mix(settings: Mapping[str, object]) -> str | None:
-    """The name of the run's mix, if it is one of the ready ones, which stand in front of a command's options."""
+    """The name of the run's mix, if it is one of the ready ones, which are named before a command's options."""
     path = PurePath(str(settings.get("wps-mix") or ""))
     return path.stem if path.parent in _READY else None
 

@@ -43,7 +43,7 @@ def worker_away(seen: Evidence) -> Doubt | None:
 
 
 def worker_unconnected(seen: Evidence) -> Doubt | None:
-    """The way from one host differs from that of the others: what it missed is not the service's alone."""
+    """The path from one host differs from that of the others: the service alone did not cause what it missed."""
     workers = [each for each in seen.facts.workers or () if each.users and each.most_open is not None and not each.lost]
     without = [each for each in workers if not each.most_open]
     if not without or len(without) == len(workers):

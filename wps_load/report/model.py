@@ -203,7 +203,7 @@ class RunFacts:
     user_phases: Sequence[UserPhase] = ()
     trouble: str | None = None
     refused_users: str | None = None
-    """Why users that were requested while it was on were not started, the last time."""
+    """Why users that were requested during the run were not started, the last time."""
     reset_s: float | None = None
     """When the statistics were last reset, in seconds since the start."""
     populations: Mapping[str, RunFacts] = field(default_factory=dict)

@@ -61,7 +61,7 @@ def each_population(page: Page, room: PageRoom) -> Iterator[Callable[[Page], Mar
 
 
 def _left_out(room: PageRoom, page: Page) -> Markup:
-    """Where the links of populations without a section lead to."""
+    """The target of links to populations without a section."""
     if not room.left_out:
         return NOTHING
     many = counted(len(room.left_out), "population")

@@ -168,7 +168,7 @@ NOT_SENT_WORDS = {
 def exit_sentences(summary: Summary) -> list[str]:
     """Why the exit code is not zero, besides the verdict and its SLOs; a sentence each.
 
-    The worst of several codes is the process's: the others are named as what they would have been alone.
+    The worst of several codes is the process's: the others are shown with the code that they would have caused.
     """
     block = summary.get("exit")
     code = 0 if block is None else block["code"]

@@ -177,7 +177,7 @@ class Mixed:
 
 
 def _ends_s(config: RunConfig) -> float | None:
-    """When the run ends at the latest, in seconds from Start; None: nobody says."""
+    """When the run ends at the latest, in seconds from Start; None: unknown."""
     if config.run_time_s is None and config.stages is not None and config.stages.variable == "users":
         return config.stages.duration_ns / NS_PER_S
     return config.run_time_s

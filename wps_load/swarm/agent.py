@@ -103,7 +103,7 @@ class Agent:
 
     @property
     def finished(self) -> bool:
-        """Whether nobody needs this process any more: its accounts are sent."""
+        """Whether nobody needs this process any more, because its accounts are sent."""
         return self._finished
 
     def start(self) -> None:

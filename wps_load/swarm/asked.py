@@ -23,7 +23,7 @@ _SECRET = frozenset(option.dest for option in OPTIONS if option.secret)
 _OF_THIS_HOST = frozenset(option.dest for option in OPTIONS if option.secret or option.local) | {
     HOST, *(BY_FLAG[flag].dest for flag in TARGET_FLAGS),
 }  # fmt: skip
-"""What a worker has of its own; everything else is as its master says, wherever the worker had it from."""
+"""A worker's own options; its master decides all others, whatever the worker has."""
 
 
 class Asked:

@@ -78,11 +78,11 @@ class MasterGate:
         return Trouble("; ".join(unfit + silent), ExitCode.USAGE if unfit else ExitCode.INVALID)
 
     def rooms(self) -> list[Room]:
-        """What the workers that are there now had for connections before the run."""
+        """The workers' room for connections before the run."""
         return self._rehearsal.rooms()
 
     def _turn_away(self, worker: str, sentence: str) -> None:
-        """A worker that came late and is no good for the run that is on: Locust would give it users."""
+        """Turns away a worker that came late and is unfit for the present run: Locust would give it users."""
         if self._process.running:
             logger.warning("A worker that came late takes no part: %s", sentence)
             locust_seam.dismiss_worker(self._process.runner, worker)

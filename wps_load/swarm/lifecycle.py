@@ -72,7 +72,7 @@ class Lifecycle:
         self.trouble: Trouble | None = None
         self._emulator: EmulatorProcess | None = None
         self._rooms: list[Room] = []
-        """Of a process that has users of its own: its machine's, before the run."""
+        """The room of this process's machine before the run, if it has users."""
         self._warned: set[str] = set()
         self._exports = Exports(lambda: self.reporter, say=self.console.say, warn=self._warn)
         self._steps = UsersInSteps(environment, runner)
@@ -178,7 +178,7 @@ class Lifecycle:
         )
 
     def refused_growth(self, users: int) -> str | None:
-        """Why the run that is on cannot have so many users, in a sentence, which its report keeps; None: it can."""
+        """Why the present run cannot have this many users, in a sentence that its report keeps; None: it can."""
         if self.run is None:
             return None
         conductor, present = self.run.conductor, self.runner.target_user_count
@@ -190,7 +190,7 @@ class Lifecycle:
         return f"{short}. The run goes on with {counted(present, 'user')}"
 
     def _refused(self, users: int, of_shape: bool) -> str | None:
-        """Why Locust may not change the number of users, be it for a shape, a key or the page."""
+        """Why Locust may not change the number of users, for a shape, a key or the page."""
         return (None if of_shape else self.fixed_users) or self.refused_growth(users)
 
     def keep_end(self) -> None:

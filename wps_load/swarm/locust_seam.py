@@ -43,19 +43,19 @@ def knows_worker(runner: Any, worker: str) -> bool:
 
 
 def dismiss_worker(runner: Any, worker: str) -> None:
-    """A worker's process ends, as it would with its master."""
+    """Ends a worker's process, as it would end with its master."""
     runner.send_message("quit", client_id=worker)
 
 
 def dismiss_strangers(runner: Any) -> None:
-    """A worker of a master that is no more ends: it would hold its connections until it noticed, for three minutes.
+    """Ends a worker of a former master, which would otherwise hold its connections for three minutes.
 
-    It reaches the master that has taken the place of its own, and does not say there that it is ready.
+    It reaches the master that has replaced its own, but does not report there that it is ready.
     """
     handle = runner.handle_message
 
     def handle_message(client_id: str, msg: Any) -> None:
-        if msg.type == "heartbeat" and msg.node_id not in runner.worker_indexes:  # which keeps those that stopped
+        if msg.type == "heartbeat" and msg.node_id not in runner.worker_indexes:  # it keeps stopped ones
             logger.warning("A worker that has lost its master, %s, is told to end.", msg.node_id)
             dismiss_worker(runner, msg.node_id)
             return
@@ -122,7 +122,7 @@ def guard_users(runner: Any, refused: Callable[[int, bool], str | None]) -> None
 
 
 def let_users_stay(environment: Any) -> None:
-    """A worker that comes during a run gets its share of the users to come. Locust would move users to it."""
+    """A worker that comes during a run gets its share of new users. Locust would move users to it."""
     from locust.dispatch import UsersDispatcher
 
     class Dispatcher(UsersDispatcher):
@@ -131,7 +131,7 @@ def let_users_stay(environment: Any) -> None:
             self._known = {node.id for node in worker_nodes}
 
         def add_worker(self, worker_node: Any) -> None:
-            if worker_node.id in self._known:  # it is back, with the users that it had
+            if worker_node.id in self._known:  # it is back, with its users
                 super().add_worker(worker_node)
                 return
             self._known.add(worker_node.id)
@@ -142,7 +142,7 @@ def let_users_stay(environment: Any) -> None:
             self._worker_node_generator = self._fewest_first()  # type: ignore[assignment]  # it takes any iterator
 
         def _fewest_first(self) -> Iterator[Any]:
-            """Whose turn it is: in turn again as soon as all have about as many."""
+            """The next worker: in turn again as soon as all have about as many users."""
             while True:
                 counts = {node.id: sum(self._users_on_workers[node.id].values()) for node in self._worker_nodes}
                 if max(counts.values()) - min(counts.values()) <= 1:

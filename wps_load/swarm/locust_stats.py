@@ -25,11 +25,11 @@ from wps_load.swarm.epoch_report import EpochReport, Pair
 REQUEST_TYPE = "WPS"
 _FIRED_AT_ONCE = 500
 EARLIER_APART_S, EARLIER_S = 4, 18
-"""What a row's times were is noted each so many seconds, and kept for so long."""
+"""The interval at which a row's times are saved, and how long they are kept."""
 
 
 class EarlierTimes(OrderedDict[int, CachedResponseTimes]):
-    """What a row's times were some seconds ago, in a quarter of the bytes of a copy, which is made when it is read."""
+    """A row's times some seconds ago, in a quarter of the bytes of a copy, which is made when it is read."""
 
     def __setitem__(self, second: int, earlier: CachedResponseTimes) -> None:
         times = earlier.response_times
@@ -50,7 +50,7 @@ class PreciseEntry(StatsEntry):
             self.response_times_cache = EarlierTimes(self.response_times_cache)
 
     def _cache_response_times(self, t: int) -> None:
-        """Locust does so each second, keeps twenty and reads one that is about ten seconds old, 18 at most."""
+        """Locust does this each second, keeps twenty and reads one that is about ten seconds old, at most 18."""
         earlier = self.response_times_cache
         if not earlier or abs(t - next(reversed(earlier))) >= EARLIER_APART_S:  # a clock may be put back
             super()._cache_response_times(t)

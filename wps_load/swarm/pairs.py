@@ -17,7 +17,7 @@ _OF_EACH_MESSAGE: Final = ("rtt", "delivery")
 
 
 class Pairs:
-    """`delivery`: how long a sender's messages took to a receiver's population, by the numbers of the two."""
+    """`delivery`: the latency of a sender population's messages to a receiver's, by the numbers of the two."""
 
     def __init__(self) -> None:
         self.delivery: dict[Pair, Histogram] = {}

@@ -50,7 +50,7 @@ class Rehearsal:
         self._answers: dict[str, list[str]] = {}
         self._rooms: dict[str, Room] = {}
         self._question: _Question | None = None
-        """The last one."""
+        """The number of the last rehearsal."""
         self._asking = False
         runner.register_message(_PRESENT, self._on_present)
         runner.register_message(_ANSWER, self._on_answer)

@@ -46,7 +46,7 @@ class Room(NamedTuple):
         return cls(str(network), str(host), *numbers)
 
     def beside(self, others: Iterable[Room]) -> Room:
-        """Of a process that came during a run: what its host's others had left before it, which that run uses since."""
+        """The room of a process that came during a run: what its host's others had left before the run."""
         known = next((each for each in others if each.network == self.network), self)
         return self._replace(files_left=known.files_left, tracked=known.tracked, memory_bytes=known.memory_bytes)
 

@@ -22,19 +22,19 @@ def own_room(config: RunConfig) -> Room:
 def lacking_room(config: RunConfig, locustfile: Locustfile, rooms: Sequence[Room]) -> str | None:
     """Why the run's connections do not fit, or None.
 
-    Nobody knows how many users a load shape of the locustfile's own requests.
+    It is unknown how many users a load shape of the locustfile requests.
     """
     return None if locustfile.shape is not None else _lacking(config, locustfile, rooms, config.peak_users)
 
 
 def lacking_growth(config: RunConfig, locustfile: Locustfile, rooms: Sequence[Room], users: int) -> str | None:
-    """Why the run cannot grow to this many users while it is on, or None. Its peak was judged before it began."""
+    """Why the run cannot grow to this many users, or None. Its peak was judged before it began."""
     judged = locustfile.shape is None and config.peak_users is not None and users <= config.peak_users
     return None if judged else _lacking(config, locustfile, rooms, users)
 
 
 def _lacking(config: RunConfig, locustfile: Locustfile, rooms: Sequence[Room], users: int | None) -> str | None:
-    """A search finds its limits itself, and nobody knows how many connections other people's users open."""
+    """A search finds its limits itself, and it is unknown how many connections other people's users open."""
     searched = config.capacity is not None and config.capacity.variable == "users"
     if users is None or searched or not rooms or not locustfile.plays_scenario:
         return None

@@ -67,7 +67,7 @@ class Roster:
 
     @property
     def spent(self) -> Collection[int]:
-        """The indices that nobody gets any more."""
+        """The indices that are never used again."""
         return self._slots.spent
 
     @property

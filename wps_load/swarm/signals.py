@@ -34,8 +34,9 @@ MASTER_PATIENCE_S: Final = 90.0
 waits for the first: a drain, with some reserve.
 """
 DRAIN_PATIENCE_S: Final = 3.0
-"""How long a worker that was told to end on its own waits for its master to end the run: a supervisor that stops all of
-a run's processes tells each of them at about the same time.
+"""How long a stand-alone worker that was told to end waits for its master to end the run.
+
+A supervisor that stops all of a run's processes stops them at about the same time.
 """
 SAME_NS: Final = NS_PER_MS // 10
 """`timeout` sends its signal twice, to the process and to its group. Signals this close together count as one, if the

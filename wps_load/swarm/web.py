@@ -198,7 +198,7 @@ def _refused_form(lifecycle: Lifecycle, started_host: str | None) -> list[str]:
 
 
 def _refused_growth(lifecycle: Lifecycle) -> list[str]:
-    """Why so many users do not fit, which whoever reads the log of the run is told as well."""
+    """Why this many users do not fit; the log of the run has the sentence too."""
     try:
         sentence = lifecycle.refused_growth(int(request.form.get("user_count", "")))
     except ValueError:

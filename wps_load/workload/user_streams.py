@@ -1,7 +1,7 @@
 """The numbers of users' streams: 30 bits hold the publisher's index and its *incarnation*.
 
-An index is used again when its user has left: as often as the incarnation has bits for. Low indices are used again most
-often, so those have the most bits; a leading 0, 10 or 11 says which layout a number has. Pure.
+An index is used again when its user has left, as often as the incarnation has bits for. Low indices are used again most
+often, so they have the most bits; a leading 0, 10 or 11 shows the layout of a number. Pure.
 """
 
 from __future__ import annotations
