@@ -197,6 +197,19 @@ class TestLocustTest:
         resources = self.spec[part]["resources"]
         assert resources["requests"] == resources["limits"]
 
+    def test_its_pods_are_spread_over_nodes_and_stay_there(self) -> None:
+        affinity = self.spec["scheduling"]["affinity"]
+        pod = {
+            "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"},
+            "spec": {"affinity": affinity, "containers": [{"name": "x", "image": "x"}]},
+        }  # fmt: skip
+        kubernetes_validate.validate(pod, "1.37", strict=True)
+        (term,) = affinity["podAntiAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+        for part in ("master", "worker"):
+            labels = self.spec[part]["labels"]
+            assert term["podAffinityTerm"]["labelSelector"]["matchLabels"].items() <= labels.items()
+            assert self.spec[part]["annotations"] == {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false"}
+
     def test_its_pods_are_those_of_the_jobs(self) -> None:
         judge_pod(self.spec["security"]["podSecurityContext"], self.spec["security"]["containerSecurityContext"])
         assert self.spec["env"] == {"secretRefs": [{"name": "wps-load"}]}
