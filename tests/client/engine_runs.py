@@ -20,7 +20,7 @@ from wps_load.measure.snapshot import Snapshot
 from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
 
-PATIENCE_S = 10.0
+PATIENCE_S = 30.0
 LEAD_NS = 20 * NS_PER_MS
 DRAIN_NS = 2 * NS_PER_S
 

@@ -18,7 +18,7 @@ from wps_load.client.dial import ConnectSpec, dial
 from wps_load.client.stream import Network
 from wps_load.errors import ConnectionLost
 
-PATIENCE_S = 5
+PATIENCE_S = 20
 """The longest wait for something that must happen; a test that reaches it has failed."""
 
 

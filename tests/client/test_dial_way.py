@@ -48,7 +48,7 @@ def dead_port() -> Iterator[int]:
 
 
 def test_a_host_that_drops_packets_is_a_timeout(dead_port: int) -> None:
-    failure = fails(ConnectSpec(f"ws://127.0.0.1:{dead_port}/", timeout_s=0.1))
+    failure = fails(ConnectSpec(f"ws://127.0.0.1:{dead_port}/", timeout_s=0.5))
     assert failure.label == "connect_timeout"
     assert "TCP" in failure.message
 

@@ -23,7 +23,7 @@ from wps_load.auth import mint_client_token
 from wps_load.clock import unix_time_s
 from wps_load.protocol.traits import MQTT
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 VERSIONS = [paho.MQTTv311, paho.MQTTv5]
 
 

@@ -34,7 +34,7 @@ from wps_load.swarm.messages import (
 )  # fmt: skip
 from wps_load.swarm.stream_finals import NO_STREAMS
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 NUMBER = 7
 HOUR_NS = 3600 * NS_PER_S
 Kind = TypeVar("Kind", bound=ToCoordinator)

@@ -12,7 +12,7 @@ from gevent.event import Event
 from wps_load.swarm.messages import Claim, Grant, Move, Release, Slot
 from wps_load.swarm.players import Players
 
-PATIENCE_S = 10
+PATIENCE_S = 30
 
 
 class Life:
