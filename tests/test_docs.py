@@ -1,4 +1,4 @@
-"""The pages: every link leads somewhere, and every line is readable in a diff."""
+"""The pages: every link leads somewhere, every line is readable in a diff, and the changelog is short."""
 
 from __future__ import annotations
 
@@ -29,6 +29,13 @@ def test_lines_are_readable_in_a_diff() -> None:
         for number, line in prose_lines(page.read_text())
         if len(line) > WIDTH and " " in line.strip()
     ] == []
+
+
+def test_the_changelog_is_grouped_and_short() -> None:
+    """What a reader wants of a version: its groups, and no more lines than fit into a few minutes."""
+    versions = re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.MULTILINE)[1:]
+    assert re.findall(r"^### (\w+)", versions[0], re.MULTILINE) == ["Added", "Changed", "Fixed", "Security"]
+    assert [version.splitlines()[0] for version in versions if len(version.splitlines()) > 200] == []
 
 
 def prose_lines(text: str) -> Iterator[tuple[int, str]]:
