@@ -138,9 +138,11 @@ def ledger_full(seen: Evidence) -> Doubt | None:
     return Doubt(
         "ledger_full",
         "warning",
-        f"More was missing than the ledger keeps: {totals.unrecorded:,} lost messages were counted without their "
-        "place, so if one of them still arrives it counts as a duplicate.",
-        "The losses are real; look for their cause first. With fewer losses the counts are exact.",
+        f"More was missing than the ledger keeps: {totals.unrecorded:,} messages were counted as lost without their "
+        "place. So one that still arrives counts as a duplicate, and one that was due while its receiver had left by "
+        "plan counts as lost.",
+        "Look for the cause of the losses first. With fewer of them, or with fewer receivers that leave and come back, "
+        "the counts are exact.",
     )
 
 
