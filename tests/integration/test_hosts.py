@@ -227,11 +227,12 @@ def test_hosts_far_apart_whose_clocks_differ_by_an_hour_play_one_run(tmp_path: P
     way = {**SLOW, "loss": 0.01}
 
     def during(here: Field) -> None:
+        here.await_told("measure ")  # all workers publish: who hears of it late sends late
         here.hosts.way(**way, cut=[[MASTER, SECOND]])
         time.sleep(2)  # the link is down for so long
         here.hosts.way(**way)
 
-    done, counted = play(tmp_path, run_s=8, way=way, ahead_s=HOUR_S, during=during)
+    done, counted = play(tmp_path, run_s=9, way=way, ahead_s=HOUR_S, during=during)
     summary = done.summary
     connects = summary["metrics"]["connect"]
     assert done.code == 0, done.output
