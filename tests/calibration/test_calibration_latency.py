@@ -20,22 +20,28 @@ pytestmark = pytest.mark.calibration
 QUIET = "--headless -u 10 -r 100 -t 2s --wps-rate 20 --wps-payload 128B"
 ATTEMPTS = 8
 """A bias of the instrument fails each attempt; a noisy neighbour, seldom all."""
+LATE_MS = 3.0
+"""How late the median message may be as its timer was, beside as many tests as `make test` runs at once."""
 
 STALL_S = 2.0
 STALLED = "--headless -u 10 -r 100 -t 5s --wps-payload 128B --wps-slo none"
 
 
 @pytest.mark.parametrize("delay_ms", [5, 20, 200])
-def test_a_delay_shifts_the_median_by_itself(delay_ms: int) -> None:
-    """With and without the delay side by side: what else the machine does is then the same for both."""
+def test_a_delay_shifts_latencies_by_itself(delay_ms: int) -> None:
+    """With and without the delay side by side: what else the machine does is then the same for both.
+
+    A busy machine's timers are late for half of the messages, but not for all: the fastest tells a bias from lateness.
+    """
     shifts = []
     for _ in range(ATTEMPTS):
         runs = execute_all([Run(QUIET), Run(QUIET, f"delay={delay_ms}ms")], at_once=2)
-        undelayed_ms, delayed_ms = (run.summary["metrics"]["rtt"]["p50"] for run in runs)
-        shifts.append(delayed_ms - undelayed_ms)
-        if abs(shifts[-1] - delay_ms) <= 1.0:
+        undelayed, delayed = (run.summary["metrics"]["rtt"] for run in runs)
+        fastest_ms, median_ms = (delayed[name] - undelayed[name] for name in ("min", "p50"))
+        shifts.append((fastest_ms, median_ms))
+        if abs(fastest_ms - delay_ms) <= 1.0 and -1.0 <= median_ms - delay_ms <= LATE_MS:
             return
-    pytest.fail(f"the median rose by {shifts} ms, not by {delay_ms} ms")
+    pytest.fail(f"the fastest and the median came {shifts} ms later, not {delay_ms} ms")
 
 
 @pytest.fixture(scope="module")
