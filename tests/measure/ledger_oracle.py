@@ -17,7 +17,7 @@ from wps_load.measure.ledger import (
 END_NS = 140
 
 
-def unasked(final: StreamFinal, t_ns: int) -> int:
+def unplanned(final: StreamFinal, t_ns: int) -> int:
     raise AssertionError("the schedule is of no interest here")
 
 

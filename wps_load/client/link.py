@@ -371,12 +371,12 @@ class Link:
         for event in (self.connected, self.ended, self.proven):
             event.set()
 
-    def settle(self, cause: Cause, *, unasked: bool) -> None:
+    def settle(self, cause: Cause, *, unplanned: bool) -> None:
         """The connection is gone for good, and with it a message of which only a part had left.
 
-        That one was never published, and unanswered requests never will be answered. `unasked`: it was not planned.
+        That one was never published, and unanswered requests never will be answered. `unplanned`: it was not planned.
         """
-        self._context.run.answers.lost(self, counted=unasked)
+        self._context.run.answers.lost(self, counted=unplanned)
         if self._stalled is not None and self.connection.unsent_frames:
             publisher, seq = self._stalled
             publisher.fail(seq, cause)

@@ -346,7 +346,7 @@ class VirtualUser:
         cause = Cause.PLAN if provoked or self._planned else Cause.SERVICE
         holds = link.recoverable
         if not holds:
-            link.settle(cause, unasked=not (by_plan or self._planned))
+            link.settle(cause, unplanned=not (by_plan or self._planned))
             self._leave(link.lost_ns, planned=by_plan or self._planned)
         if self.publisher is not None:
             self.publisher.lost(cause, holds=holds or (by_plan and not self._planned))  # it comes back at once
@@ -368,7 +368,7 @@ class VirtualUser:
             self._resume()
             return True
         cause = Cause.PLAN if self._planned else Cause.SERVICE
-        lost.settle(cause, unasked=not self._planned)
+        lost.settle(cause, unplanned=not self._planned)
         if self.publisher is not None:
             self.publisher.lost(cause, holds=False)
         self._leave(lost.lost_ns, planned=self._planned)
