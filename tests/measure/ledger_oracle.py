@@ -17,7 +17,7 @@ from wps_load.measure.ledger import (
 END_NS = 140
 
 
-def unplanned(final: StreamFinal, t_ns: int) -> int:
+def never_called(final: StreamFinal, t_ns: int) -> int:
     raise AssertionError("the schedule is of no interest here")
 
 

@@ -12,10 +12,10 @@ from tests.measure.ledger_oracle import (
     REJOINED,
     History,
     histories,
+    never_called,
     oracle,
     play,
     summed,
-    unplanned,
 )
 from tests.measure.ledger_schedule import DRAIN_NS, count_before, due_ns
 from wps_load.measure.ledger import (
@@ -142,7 +142,7 @@ def test_a_stream_without_a_final_is_expected_up_to_its_highest_number_seen() ->
     receiver = ledger.receiver(0)
     for seq in (0, 1, 4):
         receiver.arrive(8, seq)
-    ledger.settle([], unplanned, DRAIN_NS)
+    ledger.settle([], never_called, DRAIN_NS)
     assert ledger.totals() == LedgerTotals(0, 0, 5, 3, 2, 0, 0)
     receiver.arrive(8, 3)
     assert ledger.outstanding() == 1
