@@ -60,7 +60,7 @@ def users_stay_where_they_are() -> None:
     runner.quit()
 
 
-def a_worker_that_comes_late_moves_nobody() -> None:
+def workers_that_come_or_go_move_nobody() -> None:
     environment = Environment(user_classes=[Nobody])
     locust_seam.let_users_stay(environment)
     first, late, back = (WorkerNode(f"{name}_1", "ready") for name in ("first", "late", "back"))
@@ -71,16 +71,45 @@ def a_worker_that_comes_late_moves_nobody() -> None:
         (*_, found) = dispatcher
         return {name: sum(counts.values()) for name, counts in found.items()}
 
+    def joins(worker: WorkerNode) -> None:
+        dispatcher.add_worker(worker)
+        runner._users_dispatcher = dispatcher
+        locust_seam.admit_worker(runner, worker.id)
+
+    runner = environment.create_master_runner("127.0.0.1", 0)
+    locust_seam.admit_worker(runner, "late_1")  # no run is on
     assert dispatched(10) == {"first_1": 5, "back_1": 5}
     dispatcher.add_worker(late)
-    dispatcher.new_dispatch(16, 2.0)
+    assert dispatched(12) == {"first_1": 6, "back_1": 6}, "the late one has not answered yet"
+    joins(late)
+    dispatcher.new_dispatch(19, 2.0)
     courses = [{name: sum(counts.values()) for name, counts in each.items()} for each in dispatcher]
-    assert all(each["first_1"] >= 5 <= each["back_1"] for each in courses), courses
-    assert sorted(courses[-1].values()) == [5, 5, 6], courses[-1]
-    assert dispatched(18) == {"first_1": 6, "back_1": 6, "late_1": 6}
+    assert all(each["first_1"] >= 6 <= each["back_1"] for each in courses), courses
+    assert sorted(courses[-1].values()) == [6, 6, 7], courses[-1]
+
+    back.state = locust_seam.MISSING
     dispatcher.remove_worker(back)
+    assert dispatched(20)["back_1"] == courses[-1]["back_1"], "it may come back with its users"
+    back.state = "running"
     dispatcher.add_worker(back)
-    assert dispatched(12) == {"first_1": 4, "back_1": 4, "late_1": 4}, "who is back has its share"
+    assert dispatched(21) == {"first_1": 7, "back_1": 7, "late_1": 7}
+
+    never = WorkerNode("never_1", "ready")
+    joins(never)
+    dispatcher.remove_worker(never)
+    assert dispatched(22).keys() == {"first_1", "back_1", "late_1"}
+    dispatcher.add_worker(never)
+    dispatcher.remove_worker(never)
+    locust_seam.admit_worker(runner, "never_1")
+    before = dispatched(23)
+    assert before.keys() == {"first_1", "back_1", "late_1"}, "who has left is not admitted"
+
+    dispatcher.remove_worker(late)  # it has quit
+    now = dispatched(23)
+    assert now.keys() == {"first_1", "back_1"}
+    assert sum(now.values()) == 23
+    assert all(now[name] >= before[name] for name in now), "nobody of the others moved"
+    assert sum(dispatched(4).values()) == 4
 
 
 def a_worker_of_a_master_that_is_no_more_ends() -> None:
@@ -94,8 +123,11 @@ def a_worker_of_a_master_that_is_no_more_ends() -> None:
         runner.handle_message(worker, Message(kind, data, worker))  # type: ignore[no-untyped-call]
 
     says("client_ready", -1, "known")
+    runner.register_message("wps_to_coordinator", lambda **_: None)
     for worker in ("known", "orphan"):
+        says("wps_to_coordinator", {}, worker)  # what Locust does with it makes the worker one of its own
         says("heartbeat", state, worker)
+    says("heartbeat", state, "orphan")
     assert sent[1:] == [("heartbeat", "known"), ("quit", "orphan")], sent
     says("client_stopped", None, "known")
     says("heartbeat", state, "known")
@@ -289,7 +321,7 @@ def events_have_the_names_that_we_listen_to() -> None:
 PARTS: tuple[Callable[[], None], ...] = (
     workers_are_known_by_their_heartbeat,
     users_stay_where_they_are,
-    a_worker_that_comes_late_moves_nobody,
+    workers_that_come_or_go_move_nobody,
     a_worker_of_a_master_that_is_no_more_ends,
     heartbeats_may_be_late,
     a_worker_sends_its_statistics,

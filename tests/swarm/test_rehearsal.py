@@ -79,8 +79,8 @@ class WorkerEnd:
         self.wire.handlers[kind](environment=None, msg=Message(data, self.name))
 
 
-def nobody_late(name: str, sentence: str) -> None:
-    raise AssertionError(f"{name} came late: {sentence}")
+def nobody_unfit(name: str, fault: str | None) -> None:
+    assert fault is None, f"{name} came late: {fault}"
 
 
 def worker(wire: Wire, name: str, *faults: Fault) -> WorkerEnd:
@@ -120,7 +120,7 @@ def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
 
 
 def test_all_are_fit(wire: Wire) -> None:
-    master = Rehearsal(wire, nobody_late)
+    master = Rehearsal(wire, nobody_unfit)
     ends = [worker(wire, name) for name in ("a", "b")]
     assert master.faults(ORDER, OPTIONS) == ([], [])
     assert master.faults(ORDER, OPTIONS) == ([], []), "asked anew for each run"
@@ -129,7 +129,7 @@ def test_all_are_fit(wire: Wire) -> None:
 
 
 def test_each_unfit_worker_is_named_with_what_it_lacks(wire: Wire) -> None:
-    master = Rehearsal(wire, nobody_late)
+    master = Rehearsal(wire, nobody_unfit)
     worker(wire, "a")
     unfit = worker(wire, "b", Fault("--wps-client-url", None, "none"), Fault("--wps-ca-file", "x", "a file"))
     worker(wire, "c", Fault("--wps-ca-file", "x", "a file"))
@@ -142,14 +142,14 @@ def test_each_unfit_worker_is_named_with_what_it_lacks(wire: Wire) -> None:
 
 
 def test_an_order_of_another_version_is_refused_in_a_sentence(wire: Wire) -> None:
-    Rehearsal(wire, nobody_late)
+    Rehearsal(wire, nobody_unfit)
     end = worker(wire, "a")
     wire.send_message("wps_rehearse", {"number": 1, "order": {}, "options": {}}, "a")
     assert end.told == [["an order from another version of wps-load arrived: master and workers need the same version"]]
 
 
 def test_a_stranger_is_told_nothing_and_is_not_a_worker(wire: Wire) -> None:
-    master = Rehearsal(wire, nobody_late)
+    master = Rehearsal(wire, nobody_unfit)
     worker(wire, "a")
     wire.ready("stranger")
     wire.ready("gone", state="missing")
@@ -160,7 +160,7 @@ def test_a_stranger_is_told_nothing_and_is_not_a_worker(wire: Wire) -> None:
 
 
 def test_an_answer_of_an_earlier_run_or_of_a_stranger_does_not_count(wire: Wire) -> None:
-    master = Rehearsal(wire, nobody_late)
+    master = Rehearsal(wire, nobody_unfit)
     worker(wire, "a")
     wire.ready("stranger")
     assert master.faults(ORDER, OPTIONS)[1]
@@ -173,32 +173,48 @@ def test_an_answer_of_an_earlier_run_or_of_a_stranger_does_not_count(wire: Wire)
 
 
 def test_who_comes_during_a_run_is_asked_as_the_others_were_and_its_room_counts(wire: Wire) -> None:
-    master = Rehearsal(wire, nobody_late)
+    admitted: list[tuple[str, str | None]] = []
+    master = Rehearsal(wire, lambda name, fault: admitted.append((name, fault)))
     worker(wire, "before")
     assert wire.sent == [], "nobody knows yet what to ask"
     assert master.faults(ORDER, OPTIONS) == ([], [])
+    assert admitted == [], "nobody has come late"
     late = worker(wire, "late")
     assert late.told == [[]]
+    assert admitted == [("late", None)]
     assert [room.host for room in master.rooms()] == ["host before", "host late"]
     wire.ready("before", state="missing")
     assert [room.host for room in master.rooms()] == ["host late"], "who is gone holds nothing"
 
 
+def test_who_comes_between_two_runs_is_asked_before_the_next_one(wire: Wire) -> None:
+    master = Rehearsal(wire, nobody_unfit)
+    worker(wire, "a")
+    assert master.faults(ORDER, OPTIONS) == ([], [])
+    master.close()
+    between = worker(wire, "b", Fault("--wps-ca-file", "x", "a file"))
+    assert between.told == [], "the next run may suit it"
+    (fault,), silent = master.faults(ORDER, OPTIONS)
+    assert "worker 1 on " in fault
+    assert (len(between.told), silent) == (1, [])
+
+
 def test_a_late_worker_that_is_unfit_is_named(wire: Wire) -> None:
-    told: list[tuple[str, str]] = []
-    master = Rehearsal(wire, lambda name, sentence: told.append((name, sentence)))
+    told: list[tuple[str, str | None]] = []
+    master = Rehearsal(wire, lambda name, fault: told.append((name, fault)))
     worker(wire, "before")
     assert master.faults(ORDER, OPTIONS) == ([], [])
     worker(wire, "late", Fault("--wps-ca-file", "x", "a file"))
     ((name, sentence),) = told
     assert name == "late"
+    assert sentence is not None
     assert sentence.startswith("worker 1 on ")
     assert "--wps-ca-file" in sentence
     assert len(master.rooms()) == 1
 
 
 def test_a_worker_that_goes_while_it_is_asked_is_missed(wire: Wire) -> None:
-    master = Rehearsal(wire, nobody_late)
+    master = Rehearsal(wire, nobody_unfit)
     worker(wire, "a")
     dying = worker(wire, "b")
     dying.handlers["wps_rehearse"] = lambda environment, msg: wire.ready("b", state="missing")

@@ -46,7 +46,7 @@ class MasterGate:
 
     def __init__(self, process: GatedProcess) -> None:
         self._process = process
-        self._rehearsal = Rehearsal(process.runner, self._turn_away)
+        self._rehearsal = Rehearsal(process.runner, self._admit)
         self._start = process.runner.start
         self.asked_ns: int | None = None
         """When Locust was requested to start the run, from which its `-t` counts: workers answer meanwhile."""
@@ -72,6 +72,7 @@ class MasterGate:
             if short is None:
                 return None
             unfit = [short]
+        self._rehearsal.close()
         if process.reporter is not None:
             process.reporter.discard()
             process.reporter = None
@@ -81,10 +82,16 @@ class MasterGate:
         """The workers' room for connections before the run."""
         return self._rehearsal.rooms()
 
-    def _turn_away(self, worker: str, sentence: str) -> None:
-        """Turns away a worker that came late and is unfit for the present run: Locust would give it users."""
-        if self._process.running:
-            logger.warning("A worker that came late takes no part: %s", sentence)
+    def close(self) -> None:
+        """The run is over."""
+        self._rehearsal.close()
+
+    def _admit(self, worker: str, fault: str | None) -> None:
+        """Lets a worker that came late have users, or turns it away."""
+        if fault is None:
+            locust_seam.admit_worker(self._process.runner, worker)
+        elif self._process.running:
+            logger.warning("A worker that came late takes no part: %s", fault)
             locust_seam.dismiss_worker(self._process.runner, worker)
 
     def _start_if_fit(self, user_count: int, *args: Any, **kwargs: Any) -> None:

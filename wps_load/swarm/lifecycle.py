@@ -361,6 +361,8 @@ class Lifecycle:
             return
         run.drain()
         self.run = None
+        if self.gate is not None:
+            self.gate.close()
         run.report(self._ending.outside())
         self._exports.finish()
         if not self.parsed.get("headless"):

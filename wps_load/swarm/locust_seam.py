@@ -53,11 +53,17 @@ def dismiss_strangers(runner: Any) -> None:
     It reaches the master that has replaced its own, but does not report there that it is ready.
     """
     handle = runner.handle_message
+    ready = set(workers(runner))  # Locust's own list takes in whoever it is asked for, in a debug line for example
+    dismissed: set[str] = set()
 
     def handle_message(client_id: str, msg: Any) -> None:
-        if msg.type == "heartbeat" and msg.node_id not in runner.worker_indexes:  # it keeps stopped ones
-            logger.warning("A worker that has lost its master, %s, is told to end.", msg.node_id)
-            dismiss_worker(runner, msg.node_id)
+        if msg.type == "client_ready":
+            ready.add(msg.node_id)  # for good: one that has stopped is still alive
+        elif msg.type == "heartbeat" and msg.node_id not in ready:
+            if msg.node_id not in dismissed:  # its heartbeats have queued up
+                dismissed.add(msg.node_id)
+                logger.warning("A worker that has lost its master, %s, is told to end.", msg.node_id)
+                dismiss_worker(runner, msg.node_id)
             return
         handle(client_id, msg)
 
@@ -122,23 +128,45 @@ def guard_users(runner: Any, refused: Callable[[int, bool], str | None]) -> None
 
 
 def let_users_stay(environment: Any) -> None:
-    """A worker that comes during a run gets its share of new users. Locust would move users to it."""
+    """Users stay with their workers; Locust would deal them all out anew whenever a worker comes or goes.
+
+    A worker that comes during a run gets its share of new users, once it is admitted. One that goes takes its users
+    along, and one whose link was down still has them when it is back.
+    """
     from locust.dispatch import UsersDispatcher
 
     class Dispatcher(UsersDispatcher):
         def __init__(self, worker_nodes: list[Any], user_classes: list[Any]) -> None:
             super().__init__(worker_nodes, user_classes)
-            self._known = {node.id for node in worker_nodes}
+            self._waiting: dict[str, Any] = {}
 
         def add_worker(self, worker_node: Any) -> None:
-            if worker_node.id in self._known:  # it is back, with its users
-                super().add_worker(worker_node)
+            if worker_node.id in self._users_on_workers:
+                self._give_to(worker_node)
+            else:
+                self._waiting[worker_node.id] = worker_node
+
+        def admit_worker(self, worker: str) -> None:
+            if (worker_node := self._waiting.pop(worker, None)) is not None:
+                self._users_on_workers[worker] = dict.fromkeys((cls.__name__ for cls in self._original_user_classes), 0)
+                self._give_to(worker_node)
+
+        def remove_worker(self, worker_node: Any) -> None:
+            self._waiting.pop(worker_node.id, None)
+            remaining = [node for node in self._worker_nodes if node.id != worker_node.id]
+            if len(remaining) == len(self._worker_nodes):
                 return
-            self._known.add(worker_node.id)
-            self._worker_nodes.append(worker_node)
+            self._worker_nodes = remaining
+            if not remaining:
+                return
+            if worker_node.state != MISSING:
+                self._current_user_count -= sum(self._users_on_workers.pop(worker_node.id).values())
+                self._active_users = [(node, name) for node, name in self._active_users if node.id != worker_node.id]
+            self._worker_node_generator = self._fewest_first()  # type: ignore[assignment]  # it takes any iterator
+
+        def _give_to(self, worker_node: Any) -> None:
+            self._worker_nodes = [*(node for node in self._worker_nodes if node.id != worker_node.id), worker_node]
             self._sort_workers()  # type: ignore[no-untyped-call]  # Locust's own
-            none: dict[str, int] = dict.fromkeys((cls.__name__ for cls in self._original_user_classes), 0)
-            self._users_on_workers[worker_node.id] = none
             self._worker_node_generator = self._fewest_first()  # type: ignore[assignment]  # it takes any iterator
 
         def _fewest_first(self) -> Iterator[Any]:
@@ -151,6 +179,13 @@ def let_users_stay(environment: Any) -> None:
 
     if environment.dispatcher_class is UsersDispatcher:
         environment.dispatcher_class = Dispatcher
+
+
+def admit_worker(runner: Any, worker: str) -> None:
+    """Lets a worker that came during the present run have users."""
+    admit = getattr(getattr(runner, "_users_dispatcher", None), "admit_worker", None)
+    if admit is not None:
+        admit(worker)
 
 
 def cancel_run_time(web_ui: Any) -> None:

@@ -39,26 +39,29 @@ class _Question(TypedDict):
 class Rehearsal:
     """A master's side. `faults` must be called in a greenlet.
 
-    `late(worker, sentence)`: called for a worker that came after the others were asked, and is unfit for their run.
+    `late(worker, fault)`: called for a worker that came after the others were asked; the fault is a sentence if it is
+    unfit for their run, else None.
     """
 
-    def __init__(self, runner: Any, late: Callable[[str, str], None]) -> None:
+    def __init__(self, runner: Any, late: Callable[[str, str | None], None]) -> None:
         self._runner = runner
         self._late = late
+        self._number = 0
+        """Of the last rehearsal."""
         self._names: dict[str, str] = {}
         """The host names of the workers that are present."""
         self._answers: dict[str, list[str]] = {}
         self._rooms: dict[str, Room] = {}
         self._question: _Question | None = None
-        """The number of the last rehearsal."""
+        """What a worker that comes now is asked; None: no run is on."""
         self._asking = False
         runner.register_message(_PRESENT, self._on_present)
         runner.register_message(_ANSWER, self._on_answer)
 
     def faults(self, order: Order, options: OptionValues) -> tuple[list[str], list[str]]:
         """A sentence for each worker that is unfit for the run, and for each that does not answer."""
-        number = 1 if self._question is None else self._question["number"] + 1
-        self._question = {"number": number, "order": order, "options": dict(options)}
+        self._number += 1
+        self._question = {"number": self._number, "order": order, "options": dict(options)}
         self._answers.clear()
         self._rooms.clear()
         self._asking = True
@@ -78,6 +81,10 @@ class Rehearsal:
         ]
         gone = sorted(asked - set(self._answers) - self._workers())
         return unfit, silent + [f"{self._name(worker)} has gone before the run began" for worker in gone]
+
+    def close(self) -> None:
+        """The run is over: those who come now are asked before the next one."""
+        self._question = None
 
     def _ask_all(self) -> set[str]:
         """Asks each worker and waits for the answers. Returns those that were asked."""
@@ -119,8 +126,8 @@ class Rehearsal:
         room = Room.from_wire(data.get("room"))
         if room is not None:
             self._rooms[worker] = room if self._asking else room.beside(self._rooms.values())
-        if faults and not self._asking:
-            self._late(worker, f"{self._name(worker)}: {'; '.join(faults)}")
+        if not self._asking:
+            self._late(worker, f"{self._name(worker)}: {'; '.join(faults)}" if faults else None)
 
 
 class Rehearsed:
