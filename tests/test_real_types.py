@@ -27,6 +27,9 @@ PRIVATE = {
         "client/test_mqtt_runs.py: hearer._connector",
         "client/test_task_streams.py: pair.publisher._connector",
     },
+    "Locust's master has a dispatcher only while it hands out users": {
+        "swarm/locust_parts.py: runner._users_dispatcher",
+    },
     "who publishes after users came and went": {
         "client/test_coming_and_going.py: engine.populations[0].plan._publishers",
         "client/test_coming_and_going.py: plan._publisher_count",
