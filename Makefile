@@ -20,7 +20,7 @@ test: check
 
 # In a minute: what starts no program and no browser.
 unit: $(VENV)/.installed-test
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 3 --dist loadscope -m "not program"
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 5 --dist loadscope -m "not program"
 
 # What the tests run of the package, line by line and branch by branch. Tests that start programs are left out. It fails
 # where less is run than was before: of the package (pyproject.toml), or of a room that decides alone (.ci/covered.py).
