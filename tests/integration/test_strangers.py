@@ -45,9 +45,10 @@ def connection() -> Iterator[str]:
 class Stranger:
     """`stranger.py`, and what it has heard."""
 
-    def __init__(self, port: int, log: Path) -> None:
+    def __init__(self, port: int, log: Path, *, answers: str = "silent") -> None:
         self._log = log
-        command = [sys.executable, str(Path(__file__).with_name("stranger.py")), str(port), version("locust")]
+        program = str(Path(__file__).with_name("stranger.py"))
+        command = [sys.executable, program, str(port), version("locust"), answers]
         self._process = subprocess.Popen(command, stdout=log.open("w"))
 
     def heard(self) -> list[bytes]:
@@ -104,8 +105,8 @@ def test_neither_the_masters_port_nor_its_page_gives_the_key_away(connection: st
         worker(port, tmp_path / "worker.log", WebPubSubConnectionString=connection),
     ):
         program.await_output("All users spawned")
-        with Stranger(port, tmp_path / "heard") as stranger:
-            until(lambda: "ack" in stranger.kinds(), "the stranger is one of the workers")
+        with Stranger(port, tmp_path / "heard", answers="fit") as stranger:
+            until(lambda: "wps_rehearse" in stranger.kinds(), "the stranger is one of the workers")
             more = urllib.parse.urlencode({"user_count": 6, "spawn_rate": 4}).encode()
             assert b'"success": true' in read(f"http://127.0.0.1:{web_port}/swarm", more).replace(b'":t', b'": t')
             until(lambda: "spawn" in stranger.kinds(), "the stranger is given users")

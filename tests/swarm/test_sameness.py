@@ -11,7 +11,7 @@ from wps_load.settings.load import load
 from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.locust_options import unsupported
 from wps_load.swarm.orders import SharedTraits
-from wps_load.swarm.sameness import differences, traits_of
+from wps_load.swarm.sameness import differences, mix_differs, traits_of
 
 
 def config(**options: str) -> RunConfig:
@@ -55,3 +55,15 @@ def test_rebalancing_is_refused() -> None:
     (fault,) = unsupported(Namespace(enable_rebalancing=True))
     assert "--enable-rebalancing" in str(fault)
     assert unsupported(Namespace(enable_rebalancing=False)) == unsupported(Namespace()) == []
+
+
+def test_a_mix_that_a_worker_was_given_is_its_masters(tmp_path: Path) -> None:
+    own, content = tmp_path / "mix.toml", "[[population]]\n"
+    assert mix_differs(str(own), ("/elsewhere/mix.toml", content)) == [], "it needs no file"
+    own.write_text("\ufeff" + content)
+    assert mix_differs(str(own), ("/elsewhere/mix.toml", content)) == []
+    assert mix_differs("", ("/elsewhere/mix.toml", content)) == []
+    for masters, said in ((("mix.toml", content * 2), "the master's mix"), (None, "no mix")):
+        (fault,) = mix_differs(str(own), masters)
+        assert str(own) in str(fault)
+        assert said in str(fault)

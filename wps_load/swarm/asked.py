@@ -127,6 +127,8 @@ class Asked:
         values["wps_target"] = "emulator" if kind is TargetKind.EMULATOR else "auto"
         if given is not None:
             self._mix = order["mix"]
+            if faults := sameness.mix_differs(self.at_start("wps_mix"), self._mix):
+                raise ConfigError(faults)
         values["wps_mix"] = None  # the path means nothing here
         own = {dest: level for dest, level in self._sources.items() if dest in _OF_THIS_HOST}
         config = locust_options.read(values, sources=own, locustfile=self.locustfile, judged=True, mix=self._mix)

@@ -37,6 +37,18 @@ def differences(config: RunConfig, locustfiles: Iterable[str] | None, traits: Sh
     ]
 
 
+def mix_differs(own: str, mix: tuple[str, str] | None) -> list[Fault]:
+    """Whether the file that a worker was given as `--wps-mix` is another one than its master's: path and content.
+
+    A worker needs none, so one that is not there does not matter.
+    """
+    content = _read(own) if own else None
+    if content is None or (mix is not None and content.decode("utf-8-sig", "replace") == mix[1]):
+        return []
+    wanted = "the master's mix" if mix is not None else "what the master plays: no mix"
+    return [Fault("--wps-mix", own, f"{wanted}; leave it out, workers get it from their master")]
+
+
 def _files(config: RunConfig, locustfiles: Iterable[str] | None) -> dict[str, str]:
     samples = [sample for each in config.populations for sample in each.samples or ()]
     found = {PAYLOADS: _digest(samples)} if samples else {}
