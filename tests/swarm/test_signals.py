@@ -19,7 +19,7 @@ from wps_load.errors import ExitCode
 from wps_load.swarm import signals
 from wps_load.swarm.conductor import Conductor
 from wps_load.swarm.early import INTERRUPTED
-from wps_load.swarm.signals import Reaction, Signals, Where, react, where_is
+from wps_load.swarm.signals import Reaction, Signals, Where, has_begun, react, where_is
 
 INT, TERM, HUP = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
@@ -60,6 +60,21 @@ def test_a_second_one_ends_at_once_and_forked_workers_wait_for_their_master(wher
 )
 def test_where_locust_is(calls: list[str], prepared: bool, begun: bool, where: Where) -> None:
     assert where_is(iter(calls), prepared=prepared, begun=begun) is where
+
+
+@pytest.mark.parametrize(
+    ("state", "run", "over", "begun"),
+    [
+        ("ready", False, False, False),
+        ("stopped", False, False, False),
+        ("spawning", True, False, True),
+        ("running", True, False, True),
+        ("stopped", False, True, True),
+        ("ready", False, True, False),
+    ],
+)
+def test_a_run_has_begun(state: str, run: bool, over: bool, begun: bool) -> None:
+    assert has_begun(state, run=run, over=over) is begun
 
 
 @dataclass

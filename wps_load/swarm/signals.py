@@ -100,6 +100,14 @@ def where_is(calls: Iterator[str], *, prepared: bool, begun: bool) -> Where:
     return Where.RUNNING if prepared else Where.STARTING
 
 
+def has_begun(state: str, *, run: bool, over: bool) -> bool:
+    """Whether a run has begun, from Locust's state and ours.
+
+    A master's state alone does not say it: it is "stopped" when its only worker has left before the run.
+    """
+    return state != "ready" and (run or over)
+
+
 class Conducted(Protocol):
     """A run that has begun; `Run` implements it."""
 
@@ -190,8 +198,8 @@ class Signals:
             self._first = number, at_ns
             self.asked.set()
             self._note(number)
-        runner = self._process.runner
-        where = where_is(calls_of_program(self._main), prepared=self.prepared, begun=runner.state != "ready")
+        begun = has_begun(self._process.runner.state, run=self._process.run is not None, over=self._course.over)
+        where = where_is(calls_of_program(self._main), prepared=self.prepared, begun=begun)
         reaction = react(number, where, again=again, forked_worker=self._forked_worker)
         _CARRIED_OUT[reaction](self)
 
