@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from itertools import chain
 
-from tests.test_architecture import NAMES, room, tree_of
+from tests.source import NAMES, room, tree_of
 
 ROOMS = {"capacity", "report", "swarm"}
 REASONS = {

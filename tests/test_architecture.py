@@ -7,37 +7,36 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
-PACKAGE = Path(__file__).parents[1] / "wps_load"
-TESTS = Path(__file__).parent
-MODULES = sorted(path for path in PACKAGE.rglob("*.py") if not path.name.endswith("_pb2.py"))
+from tests.source import MODULES, NAMES, TESTS, imported, imports, ours, reached, room, spelled_out, tree_of
+
 LINES = 400
 
 PURE_GROUND = {"errors", "clock", "plurals", "urls", "machine"}
 PURE = {*PURE_GROUND, "auth", "protocol", "measure", "workload", "settings", "capacity"}
 TOLD_THE_TIME = {"auth", "protocol", "measure", "workload", "settings", "capacity"}
 """Of the clock they take constants only: whoever calls them says what time it is."""
-GROUND = {"errors", "clock", "machine", "plurals", "posix", "urls"}
-MIDDLE = {"auth", "protocol", "measure", "workload", "settings", "client", "capacity", "report"}
-OF_A_RUN = {"measure", "workload", "settings"}
+COMMON = {"errors", "clock"}
+OF_A_CLIENT = {"machine", "plurals", "posix", "urls", "auth", "protocol", "measure", "workload", "settings"}
+OF_A_PROGRAM = {*COMMON, *OF_A_CLIENT, "output", "client", "capacity", "report", "emulator"}
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
-    "urls": set(),
     "plurals": set(),
     "posix": set(),
+    "urls": set(),
     "machine": {"posix"},
     "output": {"errors"},
-    "auth": {*GROUND, "protocol.traits"},
-    "protocol": {"errors", "clock"},
-    "workload": {"errors", "clock", "protocol.traits"},
-    "measure": {"errors", "clock"},
-    "settings": {*GROUND, "auth", "protocol.traits", "measure", "workload"},
-    "client": {*GROUND, "auth", "protocol", "measure", "workload", "settings"},
-    "capacity": {"errors", "clock", "machine", "plurals", *OF_A_RUN},
-    "report": {"errors", "clock", "output", "plurals", "protocol.traits", *OF_A_RUN, "capacity"},
-    "emulator": {*GROUND, "output", "auth", "protocol", "workload"},
-    "swarm": {*GROUND, *MIDDLE, "output", "emulator"},
-    "commands": {*GROUND, *MIDDLE, "output", "emulator"},
+    "protocol": COMMON,
+    "measure": COMMON,
+    "workload": {*COMMON, "protocol.traits"},
+    "auth": {*COMMON, "urls", "protocol.traits"},
+    "settings": {*COMMON, "plurals", "urls", "auth", "protocol.traits", "measure", "workload"},
+    "client": {*COMMON, *OF_A_CLIENT},
+    "capacity": {*COMMON, "machine", "plurals", "workload", "settings"},
+    "report": {*COMMON, "plurals", "protocol.traits", "measure", "workload", "settings", "capacity"},
+    "emulator": {*COMMON, "posix", "auth", "protocol", "workload"},
+    "swarm": OF_A_PROGRAM,
+    "commands": OF_A_PROGRAM,
     "cli": {"errors", "output", "auth", "commands"},
     "__init__": {"swarm"},  # lazily, for `from wps_load import WebPubSubUser`
 }  # fmt: skip
@@ -75,41 +74,36 @@ SWARM_FLOORS = (
     {"users"},
     {"install"},
     {"web"},
+    {"web_page"},
     {"web_view"},
-    {"lifecycle"},
-    {"ending", "gate"},
-    {"signals"},
-    {"run", "exports"},
+    {"lifecycle", "populations_view"},
+    {"ending", "gate", "preflight", "otel_spans"},
+    {"signals", "asked"},
+    {"run", "exports", "rehearsal", "sameness"},
     {"prometheus", "pushgateway", "otel_metrics"},
     {"monitored"},
     {"run_state"},
     {"abort", "load_stepper", "reporter", "shapes"},
-    {"coordinator"},
-    {"gathering", "families"},
+    {"coordinator", "facts", "populations_now"},
+    {"gathering", "families", "population_facts"},
     {"conductor"},
-    {"roster"},
-    {"clocks", "collector", "slots"},
-    {"pairs"},
+    {"closing_up", "page_guard"},
+    {"roster", "agent", "so_far", "secrets"},
+    {"clocks", "collector", "slots", "actions", "attendance", "expectations"},
+    {"bus", "generator_health", "orders", "players", "pairs", "locust_stats"},
     {"message_wire"},
     {"messages"},
     {"epoch_report"},
 )
-"""From the top: a module of the swarm reaches, of these, only those of the floors behind its own."""
-PURE_IN_SWARM = {
-    "conductor",
-    "gathering",
-    "roster",
-    "clocks",
-    "corridor",
-    "collector",
-    "pairs",
-    "slots",
-    "messages",
-    "message_wire",
-    "facts",
-    "population_facts",
-}
-"""They are told what time it is, and carry nothing out."""
+"""From the top: a module of the swarm reaches only those of the floors behind its own. All others are the ground."""
+PURE_MODULES = {
+    "swarm": {
+        "conductor", "gathering", "roster", "clocks", "corridor", "collector", "pairs", "slots", "messages",
+        "message_wire", "facts", "population_facts",
+    },
+    "emulator": {"hub", "wires", "odata", "hub_settings"},
+}  # fmt: skip
+"""Of rooms that are not pure. They are told what time it is, and carry nothing out."""
 WRITES_OF_OTHERS = {
     "client.publisher: out.seq": "the way of a message: a call less for each",
 }
@@ -120,50 +114,17 @@ TWICE_MODULES = {
 }
 """Names of modules that stand twice, and why they may. Those of `commands` are the names of the commands."""
 
-BLOCKING = {"socket", "gevent", "locust", "asyncio", "aiohttp"}
+BLOCKING = {"socket", "ssl", "select", "selectors", "gevent", "greenlet", "locust", "asyncio", "aiohttp"}
 READS_TIME = {
-    "time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns", "time.perf_counter", "time.perf_counter_ns",
-    "datetime.now", "datetime.utcnow",
+    "datetime.datetime.now", "datetime.datetime.utcnow", "datetime.datetime.today", "datetime.date.today",
 }  # fmt: skip
-OWN_CLOCK = {"clock", "emulator.process"}
-"""The emulator's launcher may run in a patched process and imports nothing of ours."""
-
-
-def name_of(path: Path) -> str:
-    return ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
-
-
-def room(module: str) -> str:
-    return module.partition(".")[0]
-
-
-@cache
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text())
-
-
-NAMES = {name_of(path): path for path in MODULES}
-
-
-def imported(node: ast.AST) -> Iterator[str]:
-    """What one statement imports; this package's modules without its name."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name.removeprefix("wps_load.") for alias in node.names)
-    elif isinstance(node, ast.ImportFrom) and node.module:
-        module = node.module.removeprefix("wps_load.") if node.module != "wps_load" else ""
-        inner = {f"{module}.{alias.name}".lstrip(".") for alias in node.names} & set(NAMES)
-        yield from inner or ([module] if module else [])
-
-
-@cache
-def imports(path: Path) -> frozenset[str]:
-    """Every module that a file imports, in functions and type-checking blocks too."""
-    return frozenset(name for node in ast.walk(tree_of(path)) for name in imported(node))
-
-
-@cache
-def ours(path: Path) -> frozenset[str]:
-    return imports(path) & NAMES.keys() - {name_of(path)}
+IMPORTS_BY_TEXT = {"importlib.import_module", "importlib.__import__", "builtins.__import__", "__import__"}
+BY_TEXT = {
+    "__init__": "names of locustfiles, on first use: the pure rooms work without gevent and Locust",
+    "cli": "one command of many, so that `wps-load` answers before all are imported",
+    "swarm.otel_metrics": "a part of gRPC, which is installed only with an exporter that uses it",
+}
+"""Who imports a module by a text, which the walls cannot see, and why it may."""
 
 
 def circles() -> set[frozenset[str]]:
@@ -210,16 +171,6 @@ def test_arrows_go_one_way() -> None:
     assert offenders == {}
 
 
-def reached(name: str) -> set[str]:
-    """All modules of its own room that a module imports, directly or by way of others."""
-    seen: set[str] = set()
-    new = {name}
-    while new:
-        seen |= new
-        new = {other for each in new for other in ours(NAMES[each]) if room(other) == room(name)} - seen
-    return seen - {name}
-
-
 def upward(room_name: str, floors: Iterable[Iterable[str]]) -> dict[str, set[str]]:
     """Each module of a floor that reaches one of its own floor or of a higher one."""
     height = {f"{room_name}.{name}": number for number, floor in enumerate(floors) for name in floor}
@@ -227,7 +178,7 @@ def upward(room_name: str, floors: Iterable[Iterable[str]]) -> dict[str, set[str
     return {
         name: climbs
         for name in height
-        if (climbs := {other for other in reached(name) & height.keys() if height[other] <= height[name]})
+        if (climbs := {other for other in reached(name, room_name) & height.keys() if height[other] <= height[name]})
     }
 
 
@@ -235,15 +186,21 @@ def test_settings_are_made_from_the_top_down() -> None:
     assert upward("settings", ([name] for name in SETTINGS_FLOORS)) == {}
 
 
+def from_the_ground(room_name: str, floors: Iterable[Iterable[str]]) -> dict[str, frozenset[str]]:
+    """Each module of a room that is on no floor, but imports one that is: give it a floor."""
+    on_a_floor = {f"{room_name}.{name}" for floor in floors for name in floor}
+    ground = {name for name in NAMES if room(name) == room_name} - on_a_floor
+    return {name: climbs for name in ground if (climbs := ours(NAMES[name]) & on_a_floor)}
+
+
 def test_arrows_inside_the_client_go_down() -> None:
     assert upward("client", CLIENT_FLOORS) == {}
-    on_a_floor = {f"client.{name}" for floor in CLIENT_FLOORS for name in floor}
-    ground = {name for name in NAMES if room(name) == "client"} - on_a_floor
-    assert {name: climbs for name in ground if (climbs := ours(NAMES[name]) & on_a_floor)} == {}
+    assert from_the_ground("client", CLIENT_FLOORS) == {}
 
 
 def test_arrows_inside_the_swarm_go_down() -> None:
     assert upward("swarm", SWARM_FLOORS) == {}
+    assert from_the_ground("swarm", SWARM_FLOORS) == {}
 
 
 def taken_of_the_clock(path: Path) -> set[str]:
@@ -257,17 +214,23 @@ def taken_of_the_clock(path: Path) -> set[str]:
     }
 
 
+def pure(rooms: set[str]) -> list[str]:
+    """The modules of these rooms, and those of other rooms that are pure."""
+    alone = {f"{room_name}.{name}" for room_name, names in PURE_MODULES.items() for name in names}
+    assert alone <= NAMES.keys(), "a pure module that is not there"
+    return sorted(alone | {name for name in NAMES if room(name) in rooms})
+
+
 def test_what_is_pure_is_told_the_time() -> None:
-    pure = {f"swarm.{name}" for name in PURE_IN_SWARM} | {name for name in NAMES if room(name) in TOLD_THE_TIME}
-    assert {name: taken for name in sorted(pure) if (taken := taken_of_the_clock(NAMES[name]))} == {}
+    """Directly, and by all that it reaches."""
+    takes = {name for name, path in NAMES.items() if taken_of_the_clock(path)}
+    assert {name: found for name in pure(TOLD_THE_TIME) if (found := {name, *reached(name)} & takes)} == {}
 
 
-def test_what_decides_in_the_swarm_carries_nothing_out() -> None:
-    assert {
-        name: foreign
-        for name in sorted(PURE_IN_SWARM)
-        if (foreign := {room(other) for other in imports(NAMES[f"swarm.{name}"])} & BLOCKING)
-    } == {}
+def test_what_is_pure_carries_nothing_out() -> None:
+    """Directly, and by all that it reaches."""
+    foreign = {name for name, path in NAMES.items() if {room(other) for other in imports(path)} & BLOCKING}
+    assert {name: found for name in pure(PURE) if (found := {name, *reached(name)} & foreign)} == {}
 
 
 def written(node: ast.AST) -> Iterator[ast.Attribute]:
@@ -321,24 +284,25 @@ def test_only_swarm_knows_locust() -> None:
     ] == []
 
 
-def test_pure_rooms_know_no_sockets_and_no_gevent() -> None:
-    assert {
-        name: foreign
-        for name, path in NAMES.items()
-        if room(name) in PURE and (foreign := {room(other) for other in imports(path)} & BLOCKING)
-    } == {}
-
-
 def test_only_the_clock_reads_the_time() -> None:
+    """However it is spelled: nobody else imports `time`, or uses what of `datetime` reads the wall clock."""
+    others = {name: path for name, path in NAMES.items() if name != "clock"}
+    assert [name for name, path in others.items() if any(room(other) == "time" for other in imports(path))] == []
+    assert [
+        f"{name}:{line}" for name, path in others.items() for line, used in spelled_out(path) if used in READS_TIME
+    ] == []
+
+
+def test_imports_have_their_whole_names() -> None:
+    """A relative import would be invisible to the walls, and so is one by a text."""
     assert [
         f"{name}:{node.lineno}"
         for name, path in NAMES.items()
-        if name not in OWN_CLOCK
         for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and f"{node.value.id}.{node.attr}" in READS_TIME
+        if isinstance(node, ast.ImportFrom) and node.level
     ] == []
+    by_text = {name for name, path in NAMES.items() if {used for _, used in spelled_out(path)} & IMPORTS_BY_TEXT}
+    assert by_text == BY_TEXT.keys(), "import it by its name, or give the reason"
 
 
 def test_no_module_is_too_long() -> None:

@@ -6,7 +6,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from tests.test_architecture import NAMES, tree_of
+from tests.source import NAMES, tree_of
 
 WHOLE = re.compile(r"[.!?:][)\"'`]?$")
 FOREIGN = re.compile(

@@ -6,7 +6,7 @@ import ast
 from itertools import chain
 from pathlib import Path
 
-from tests.test_architecture import MODULES, TESTS, tree_of
+from tests.source import MODULES, TESTS, tree_of
 
 PUBLIC_UNDERSCORES = {"_replace", "_asdict", "_fields", "_make", "_exit", "_is_coroutine"}
 """Of named tuples and of `os`."""
