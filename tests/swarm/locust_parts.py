@@ -10,12 +10,14 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 import gevent
 import locust.main
+import pytest
 from locust import User, argument_parser, stats, task
 from locust.env import Environment
-from locust.rpc import Message
+from locust.rpc import Message, zmqrpc
 from locust.runners import LocalRunner, MasterRunner, WorkerNode, WorkerRunner
 
 from wps_load.swarm import locust_seam
@@ -132,6 +134,24 @@ def a_worker_of_a_master_that_is_no_more_ends() -> None:
     says("client_stopped", None, "known")
     says("heartbeat", state, "known")
     assert len(sent) == 3, "it stops, and will be ready again"
+
+
+def a_port_that_is_taken_is_explained() -> None:
+    class Explained(Exception):
+        pass
+
+    def failed(host: str, port: int, reason: str) -> NoReturn:
+        raise Explained(host, port, reason)
+
+    server = zmqrpc.Server
+    locust_seam.watch_bind(failed)
+    try:
+        taken = master().server.port
+        with pytest.raises(Explained) as explained:
+            Environment(user_classes=[Nobody]).create_master_runner("127.0.0.1", taken)
+        assert explained.value.args == ("127.0.0.1", taken, "Address already in use"), explained.value.args
+    finally:
+        zmqrpc.Server = server  # type: ignore[misc]
 
 
 def heartbeats_may_be_late() -> None:
@@ -323,6 +343,7 @@ PARTS: tuple[Callable[[], None], ...] = (
     users_stay_where_they_are,
     workers_that_come_or_go_move_nobody,
     a_worker_of_a_master_that_is_no_more_ends,
+    a_port_that_is_taken_is_explained,
     heartbeats_may_be_late,
     a_worker_sends_its_statistics,
     the_spawn_rate_is_known_where_a_run_is_on,

@@ -40,6 +40,7 @@ def install(events: Any) -> None:
         except Exception as error:  # Locust would end with 1 and a traceback
             _leave(trouble("the start", error))
 
+    locust_seam.watch_bind(_cannot_listen)
     events.init_command_line_parser.add_listener(locust_options.add_arguments)
     events.init_command_line_parser.add_listener(forks.keep_together)
     events.init.add_listener(on_init)
@@ -82,6 +83,14 @@ def _compose(environment: Environment, runner: Any, web_ui: Any) -> None:
     lifecycle.prepared()
     # Locust starts the timer of -t next; update the loop's time, from which it counts
     gevent.get_hub().loop.update_now()
+
+
+def _cannot_listen(host: str, port: int, reason: str) -> NoReturn:
+    _leave(Trouble(
+        f"--master-bind-host {host} --master-bind-port {port}: the master cannot listen there "
+        f"({reason[:1].lower()}{reason[1:]}): an address of this machine and a free port are needed",
+        ExitCode.USAGE,
+    ))  # fmt: skip
 
 
 def _leave(*troubles: Trouble) -> NoReturn:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from itertools import cycle
-from typing import Any
+from typing import Any, NoReturn
 
 import gevent
 
@@ -45,6 +45,22 @@ def knows_worker(runner: Any, worker: str) -> bool:
 def dismiss_worker(runner: Any, worker: str) -> None:
     """Ends a worker's process, as it would end with its master."""
     runner.send_message("quit", client_id=worker)
+
+
+def watch_bind(failed: Callable[[str, int, str], NoReturn]) -> None:
+    """Calls `failed(host, port, reason)` where a master cannot listen; Locust would show a traceback."""
+    from locust.exception import RPCError
+    from locust.rpc import zmqrpc
+
+    class Server(zmqrpc.Server):
+        def __init__(self, host: str, port: int) -> None:
+            try:
+                super().__init__(host, port)  # type: ignore[no-untyped-call]  # Locust's own
+            except RPCError as error:
+                reason = str(error).removeprefix("Socket bind failure: ")
+                failed(host, port, reason.partition(" (addr=")[0])
+
+    zmqrpc.Server = Server  # type: ignore[misc]
 
 
 def dismiss_strangers(runner: Any) -> None:
