@@ -14,9 +14,9 @@ CLEAN_ENV := env -u WebPubSubConnectionString -u PYTHONDONTWRITEBYTECODE \
 run: $(VENV)/.installed
 	$(CLEAN_ENV) $(BIN)/wps-load run
 
-# Most of a test that starts programs is waiting: six at once keep two cores busy. Those of one shared run stay together.
+# Most of a test that starts programs is waiting: eight at once keep two cores busy. Those of one shared run stay together.
 test: check
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 6 --dist loadscope
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n 8 --dist loadscope
 
 # In a minute: what starts no program and no browser.
 unit: $(VENV)/.installed-test
