@@ -43,6 +43,15 @@ def test_a_system_that_tells_nothing(tmp_path: Path) -> None:
     assert found.cores
 
 
+def test_descriptors_are_counted_up_to_a_number(tmp_path: Path) -> None:
+    for process, numbers in (("self", (0, 1, 2, 7, 251)), ("42", (0, 1, 9))):
+        write(tmp_path, {f"proc/{process}/fd/{number}": "" for number in numbers})
+    assert machine.descriptors(200, root=tmp_path) == 3, "251 takes no room, and one is the listing's own"
+    assert machine.descriptors(200, 42, tmp_path) == 3
+    assert machine.descriptors(9, 42, tmp_path) == 2
+    assert machine.descriptors(200, 43, tmp_path) is None
+
+
 @pytest.mark.parametrize("text", ["", "max", "12 x", "\x00", "1"])
 def test_a_file_with_something_else_in_it_tells_nothing(tmp_path: Path, text: str) -> None:
     assert machine.port_range(write(tmp_path, {"proc/sys/net/ipv4/ip_local_port_range": text})) is None

@@ -17,7 +17,10 @@ from typing import Final
 from wps_load.posix import resource
 
 RESERVED_FILES: Final = 100
-"""Descriptors that a process needs beside its connections: pipes, logs, libraries, its master."""
+"""Descriptors that are planned for a process beside its connections: pipes, logs, libraries, its master.
+
+A run that is about to begin counts those that are open, which are fewer.
+"""
 ROOT: Final = Path("/")
 _CONNTRACK: Final = Path("proc/sys/net/netfilter")
 _UNLIMITED: Final = 2**31
@@ -29,8 +32,9 @@ _CGROUP_NONE: Final = 2**60
 class Machine:
     """The limits of a machine; None where one is not known.
 
-    `files`: of a process. `files_left`: of the whole machine. `ports`: of one source address. `tracked`: entries for
-    which the table of tracked connections still has room, if there is one. `cores` may be a fraction.
+    `files`: of a process. `files_taken`: how many of them a process has for other purposes than connections.
+    `files_left`: of the whole machine. `ports`: of one source address. `tracked`: entries for which the table of
+    tracked connections still has room, if there is one. `cores` may be a fraction.
     """
 
     processes: int = 1
@@ -41,6 +45,7 @@ class Machine:
     tracked: int | None = None
     memory_bytes: int | None = None
     cores: float | None = None
+    files_taken: int = 0
 
 
 def this_machine(processes: int = 1, addresses: int = 1, root: Path = ROOT) -> Machine:
@@ -74,6 +79,19 @@ def hard_open_files() -> int:
     """The hard limit of open files of a process; a run raises its soft limit to it."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     return _UNLIMITED if hard == resource.RLIM_INFINITY else hard
+
+
+def descriptors(below: int, pid: int | None = None, root: Path = ROOT) -> int | None:
+    """How many descriptors a process (this one, if none is given) has open, of those with a number below `below`.
+
+    The system gives each new file the lowest free number. A number above the limit was inherited and takes no room.
+    """
+    try:
+        names = os.listdir(root / f"proc/{pid or 'self'}/fd")
+    except OSError:
+        return None
+    listing = 1 if pid is None else 0  # the listing itself is open while it reads
+    return max(0, sum(int(name) < below for name in names) - listing)
 
 
 def files_left(root: Path = ROOT) -> int | None:

@@ -54,7 +54,8 @@ def test_a_run_that_its_workers_cannot_hold_is_refused_before_the_ramp(tmp_path:
     load = ("-u", "100000000", "-r", "1000000", "-t", "200s", "--wps-scenario", "idle", "--processes", "2")
     done = run(tmp_path / "reports", *load, "--master-port", port, "--master-bind-port", port)
     assert done.code == 2, done.output
-    said = re.findall(r"^wps-load: 100,000,000 connections do not fit: these 2 workers hold [\d,]+ at most \(.+$",
+    who = "(?:these 2 workers hold|the embedded emulator holds)"  # the limits of this machine decide
+    said = re.findall(rf"^wps-load: 100,000,000 connections do not fit: {who} [\d,]+ at most \(.+$",
                       done.output, re.MULTILINE)  # fmt: skip
     assert len(said) == 1, done.output
     assert "Traceback" not in done.output

@@ -89,7 +89,11 @@ def test_an_edit_that_does_not_fit_is_refused_and_the_run_goes_on(tmp_path: Path
     page, port = free_port(), str(free_port())
     worker = ("--worker", "--master-port", port)
     options = ("--master", "--master-bind-port", port, "--web-host", "127.0.0.1", "--web-port", str(page))
-    with start(tmp_path / "reports", *options) as program, start(tmp_path / "first", *worker):
+    with (
+        EmulatorProcess.start() as target,  # not embedded: that has limits of its own
+        start(tmp_path / "reports", *options, "--wps-connection-string", target.connection_string) as program,
+        start(tmp_path / "first", *worker),
+    ):
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         program.await_output("1 workers connected")
 

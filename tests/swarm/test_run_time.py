@@ -12,6 +12,7 @@ from wps_load.settings.run_config import RunConfig
 from wps_load.swarm.gate import MasterGate
 from wps_load.swarm.guard import Trouble
 from wps_load.swarm.reporter import Reporter
+from wps_load.swarm.room import EmulatorRoom
 from wps_load.swarm.run_plan import time_left_ns
 
 
@@ -45,6 +46,7 @@ class Unbegun:
     environment: Any = None
     asked: Any = None
     reporter: Reporter | None = None
+    emulator_room: EmulatorRoom | None = None
     running = False
 
     def __init__(self, runner: Runner) -> None:

@@ -37,7 +37,7 @@ USUAL_TRACKED: Final = 131_072
 
 @dataclass(frozen=True, slots=True)
 class Margins:
-    """`files`: of a process, for purposes other than connections. `memory_share`: of what is available."""
+    """`files`: of a process, at least, for purposes other than connections. `memory_share`: of what is available."""
 
     files: int
     memory_share: float
@@ -77,9 +77,12 @@ def walls(
 
 def _walls(machine: Machine, targets: int | None, cpu_us_per_s: float, margins: Margins) -> Iterator[Wall]:
     if machine.files is not None:
-        each = max(0, machine.files - margins.files)
+        taken = max(margins.files, machine.files_taken)
+        each = max(0, machine.files - taken)
         yield Wall(
-            "open files", each * machine.processes, f"{each:,} for each of {counted(machine.processes, 'process')}",
+            "open files", each * machine.processes,
+            f"{each:,} for each of {counted(machine.processes, 'process')}, "
+            f"its limit of {machine.files:,} less {taken:,} for other files",
             "raise the hard limit (ulimit -Hn, LimitNOFILE=), or run more workers (--processes)",
         )  # fmt: skip
     if machine.files_left is not None:

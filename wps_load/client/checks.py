@@ -64,12 +64,13 @@ def skipped(name: str, why: str) -> Check:
 def open_files(hard_limit: int, users: int | None, processes: int) -> Check:
     """Each connection is a descriptor of its worker; a run raises the soft limit to the hard one itself."""
     name, room = "open files", max(0, hard_limit - RESERVED_FILES)
+    kept = f" (its limit of {hard_limit:,} less {RESERVED_FILES} for other files)"
     if users is None:
         return Check(
-            name, Level.PASS, f"room for {room:,} connections per process; give -u to see whether that is enough"
+            name, Level.PASS, f"room for {room:,} connections per process{kept}; give -u to see whether that is enough"
         )
     each = math.ceil(users / processes)
-    found = f"{each:,} connections per process, room for {room:,}"
+    found = f"{each:,} connections per process, room for {room:,}{kept}"
     if each <= room:
         return Check(name, Level.PASS, found)
     advice = "raise the hard limit (ulimit -Hn, LimitNOFILE=)"

@@ -19,7 +19,7 @@ from wps_load.swarm.guard import Trouble, trouble
 from wps_load.swarm.orders import Order
 from wps_load.swarm.rehearsal import Rehearsal, Rehearsed
 from wps_load.swarm.reporter import Reporter
-from wps_load.swarm.room import Room
+from wps_load.swarm.room import EmulatorRoom, Room
 from wps_load.swarm.room_check import lacking_room, own_room
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,7 @@ class GatedProcess(Protocol):
     runner: Any
     asked: Asked
     reporter: Reporter | None
+    emulator_room: EmulatorRoom | None
 
     @property
     def running(self) -> bool: ...
@@ -68,7 +69,7 @@ class MasterGate:
         options = secrets.shareable({**process.asked.values, **(changed or {})})
         unfit, silent = self._rehearsal.faults(order, options)
         if not unfit and not silent:
-            short = lacking_room(config, process.asked.locustfile, self._rehearsal.rooms())
+            short = lacking_room(config, process.asked.locustfile, self._rehearsal.rooms(), process.emulator_room)
             if short is None:
                 return None
             unfit = [short]

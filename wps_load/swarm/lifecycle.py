@@ -39,8 +39,8 @@ from wps_load.swarm.locust_stats import LocustTable, WorkersTable, make_precise
 from wps_load.swarm.messages import Failed
 from wps_load.swarm.otel_spans import with_spans
 from wps_load.swarm.reporter import Reporter
-from wps_load.swarm.room import Room
-from wps_load.swarm.room_check import lacking_growth, lacking_room, own_room
+from wps_load.swarm.room import EmulatorRoom, Room
+from wps_load.swarm.room_check import emulator_room, lacking_growth, lacking_room, own_room
 from wps_load.swarm.run import Run
 from wps_load.swarm.run_plan import RunPlan, time_left_ns
 from wps_load.swarm.shapes import UsersInSteps
@@ -71,6 +71,7 @@ class Lifecycle:
         """The reporter of the present, last or prepared run."""
         self.trouble: Trouble | None = None
         self._emulator: EmulatorProcess | None = None
+        self.emulator_room: EmulatorRoom | None = None
         self._rooms: list[Room] = []
         """The room of this process's machine before the run, if it has users."""
         self._warned: set[str] = set()
@@ -179,11 +180,12 @@ class Lifecycle:
 
     def refused_growth(self, users: int) -> str | None:
         """Why the present run cannot have this many users, in a sentence that its report keeps; None: it can."""
-        if self.run is None:
+        present = self.runner.target_user_count
+        if self.run is None or users <= present:
             return None
-        conductor, present = self.run.conductor, self.runner.target_user_count
+        conductor = self.run.conductor
         rooms = self._rooms if self.gate is None else self.gate.rooms()
-        short = lacking_growth(conductor.plan.config, self.asked.locustfile, rooms, users) if users > present else None
+        short = lacking_growth(conductor.plan.config, self.asked.locustfile, rooms, users, self.emulator_room)
         if short is None:
             return None
         conductor.requested.refused = short
@@ -224,6 +226,7 @@ class Lifecycle:
                 self._emulator = EmulatorProcess.start(faults=config.emulator_faults, units=config.emulator_units)
             except EmulatorFailed as error:
                 raise ConfigError([Fault("embedded emulator", None, str(error))]) from error
+            self.emulator_room = emulator_room(self._emulator.pid)
             config = config.with_emulator(self._emulator.connection_string)
         if not self.has_users:
             serve_forks(config, make_network(config), self._warn)
@@ -232,7 +235,7 @@ class Lifecycle:
         self._exports.prepare(config, otel=bool(self.parsed.get("otel")))
         self.reporter.announce()
         self._rooms = [own_room(config)] if self.has_users else []
-        if (short := lacking_room(config, self.asked.locustfile, self._rooms)) is not None:
+        if (short := lacking_room(config, self.asked.locustfile, self._rooms, self.emulator_room)) is not None:
             self.console.say(f"Before the run: {short}")
 
     def _on_test_start(self, **_: Any) -> None:
