@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from wps_load.client import conntrack
 from wps_load.client.addresses import Address
 from wps_load.client.local_addresses import NoSource, Sources
 from wps_load.client.stream import Network, Timings, open_stream
-from wps_load.client.tcp import connect_any, connect_failure
+from wps_load.client.tcp import connect, connect_any, connect_failure
 from wps_load.errors import ConfigError, ConnectFailure
 from wps_load.measure.causes import is_own_limit
 from wps_load.settings.bind import source_addresses
@@ -59,6 +60,8 @@ def test_a_list_and_ranges(text: str, found: list[str]) -> None:
         ("10.0.0.4-fd00::1", "not a range from a lower to a higher address"),
         ("10.0.0.0-10.1.0.0", "at most 4,096 of them, and 10.0.0.0-10.1.0.0 has 65,537"),
         ("0.0.0.0", "not the address of a single host"),
+        ("255.255.255.255", "not the address of a single host"),
+        ("10.0.0.4,255.255.255.250-255.255.255.255", "not the address of a single host"),
         ("224.0.0.1", "not the address of a single host"),
     ],
 )
@@ -110,10 +113,27 @@ def test_addresses_of_another_family_than_the_sources_are_not_tried() -> None:
         assert sock.getsockname()[0] == "127.0.0.4"
         assert used == addresses[1]
         sock.close()
-        with pytest.raises(NoSource) as caught:
-            connect_any(addresses[:1], lambda *_: None, Sources(["127.0.0.4"]))
+
+
+@pytest.mark.parametrize(
+    ("target", "source", "family"),
+    [
+        ((socket.AF_INET6, ("::1", 9, 0, 0)), "127.0.0.4", "IPv6"),
+        ((socket.AF_INET, ("127.0.0.1", 9)), "::1", "IPv4"),
+    ],
+)
+@pytest.mark.parametrize("opens", [
+    lambda target, sources: connect_any([target], lambda *_: None, sources),
+    lambda target, sources: connect(target[0], target[1], sources),
+])  # fmt: skip
+def test_a_target_of_another_family_than_every_source_names_the_family(
+    target: Address, source: str, family: str, opens: Callable[[Address, Sources], object]
+) -> None:
+    with pytest.raises(NoSource) as caught:
+        opens(target, Sources([source]))
     failure = connect_failure(caught.value, "example.org", 443, via_proxy=False)
-    assert "none is of the target's family" in failure.message
+    assert failure.message == f"no source address: none is {family}, as the target is"
+    assert failure.advice == f"give --wps-bind an {family} address, too"
 
 
 @pytest.mark.parametrize(

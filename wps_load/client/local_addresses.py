@@ -18,10 +18,11 @@ Source = tuple[int, str]
 
 
 class NoSource(OSError):
-    """An address of `--wps-bind` cannot be used; `address` is empty if no address of that family is there."""
+    """An address of `--wps-bind` cannot be used; `address` is empty if no address of this family is there."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, family: int, address: str = "") -> None:
         super().__init__(errno.EADDRNOTAVAIL, os.strerror(errno.EADDRNOTAVAIL))
+        self.family = "IPv6" if family == socket.AF_INET6 else "IPv4"
         self.address = address
 
 
@@ -47,7 +48,7 @@ class Sources:
             return
         addresses = self._families.get(family)
         if addresses is None:
-            raise NoSource("")
+            raise NoSource(family)
         address = addresses[0]
         addresses.rotate(-1)
         try:
@@ -55,7 +56,7 @@ class Sources:
             sock.bind((address, 0))
         except OSError as error:
             if error.errno in (errno.EADDRNOTAVAIL, errno.EINVAL):
-                raise NoSource(address) from error
+                raise NoSource(family, address) from error
             raise
 
     def judge(self) -> None:

@@ -38,12 +38,12 @@ def connect_any(
     `on_unanswered(address, used, why)` gets those that another one replaced. Raises OSError: the last one's error if
     none answers, or this machine's own limit at once; NoSource if `sources` has none for them.
     """
-    addresses = [address for address in addresses if sources.serves(address[0])]
-    if not addresses:
-        raise NoSource("")
-    if len(addresses) == 1:
-        return connect(*addresses[0], sources), addresses[0]
-    race = _Race(addresses, sources)
+    served = [address for address in addresses if sources.serves(address[0])]
+    if not served:
+        raise NoSource(addresses[0][0])
+    if len(served) == 1:
+        return connect(*served[0], sources), served[0]
+    race = _Race(served, sources)
     try:
         sock, used = race.run()
     finally:
@@ -197,12 +197,10 @@ _LOCAL_LIMITS: Final = MappingProxyType(
 def connect_failure(error: OSError, host: str, port: int, *, via_proxy: bool) -> ConnectFailure:
     """The failure for an OSError of `connect` or `connect_any`."""
     if isinstance(error, NoSource):
-        what = (
-            f"{error.address} is not an address of this machine" if error.address else "none is of the target's family"
-        )
-        return ConnectFailure(
-            "connect_source_unavailable", f"no source address: {what}", "see --wps-bind, and `ip address`"
-        )
+        what, advice = f"none is {error.family}, as the target is", f"give --wps-bind an {error.family} address, too"
+        if error.address:
+            what, advice = f"{error.address} is not an address of this machine", "see --wps-bind, and `ip address`"
+        return ConnectFailure("connect_source_unavailable", f"no source address: {what}", advice)
     if error.errno is not None and error.errno in _LOCAL_LIMITS:
         return ConnectFailure(*_LOCAL_LIMITS[error.errno])
     label, what = "connect_unreachable", "cannot be reached from this machine"

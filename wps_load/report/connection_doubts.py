@@ -18,7 +18,10 @@ OWN_LIMITS = {
         "room in its table of tracked connections",
         "raise net.netfilter.nf_conntrack_max, or leave the connections untracked (NOTRACK)",
     ),
-    "source_unavailable": ("a source address", "pass addresses of this machine to --wps-bind (`ip address`)"),
+    "source_unavailable": (
+        "a source address",
+        "pass addresses of this machine to --wps-bind (`ip address`), of the target's family: IPv4 or IPv6",
+    ),
     "memory_exhausted": ("memory", "add memory to the machine, or use fewer connections"),
 }
 """Label endings of failures on this machine (`causes.is_own_limit`): what was missing, and what helps."""

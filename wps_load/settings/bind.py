@@ -9,6 +9,8 @@ from wps_load.workload.values import parts
 MOST = 4096
 """The most addresses: a VM's network interface has 256, so more than this is a mistyped range."""
 _ALLOWED = "addresses of this host, such as 10.0.0.4,10.0.0.5 or 10.0.0.4-10.0.0.23"
+_BROADCAST = IPv4Address("255.255.255.255")
+"""Linux binds it as if it were 0.0.0.0."""
 
 IpAddress = IPv4Address | IPv6Address
 
@@ -36,6 +38,6 @@ def _address(text: str) -> IpAddress:
         found = ip_address(text)
     except ValueError:
         raise ValueError(f"{_ALLOWED}; {text or 'an empty text'} is not an IP address") from None
-    if found.is_unspecified or found.is_multicast:
+    if found.is_unspecified or found.is_multicast or found == _BROADCAST:
         raise ValueError(f"{_ALLOWED}; {text} is not the address of a single host")
     return found
