@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import threading
@@ -146,3 +147,25 @@ def test_a_run_that_is_stopped_while_it_connects_has_measured_nothing(tmp_path: 
     assert done.doubts("error") == {"not_measured"}
     assert done.summary["connections"]["requested_end"] == 40
     assert done.summary["connections"]["open_mean"] is None
+
+
+FEW_FILES = """
+import resource
+from wps_load.swarm.users import ScenarioUser
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (200, 200))
+
+class Load(ScenarioUser):
+    abstract = False
+"""
+
+
+def test_exactly_as_many_connect_as_were_said_to_fit_before_the_run(tmp_path: Path) -> None:
+    path = tmp_path / "few_files.py"
+    path.write_text(FEW_FILES)
+    done = run(tmp_path / "reports", "-u", "200", "-r", "400", "-t", "2s", "--wps-scenario", "idle", locustfile=path)
+    said = re.search(
+        r"^Before the run: 200 connections do not fit: this process holds (\d+) at most", done.output, re.M
+    )
+    assert said is not None, done.output
+    assert done.summary["connections"]["opened"] == int(said[1])
