@@ -22,7 +22,7 @@ def worker_lost(seen: Evidence) -> Doubt | None:
         "error",
         f"{counted(lost, 'worker')} went missing during the run; the load was lower than requested, and "
         "these figures lack what they had measured since their last snapshot.",
-        "Look in the worker's own log; memory and the limit of open files are the usual causes.",
+        "Look in the worker's own log; a signal, memory and the limit of open files are the usual causes.",
     )
 
 
