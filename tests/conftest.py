@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -20,6 +21,17 @@ from wps_load.emulator.process import EmulatorProcess
 settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
 settings.register_profile("thorough", settings.get_profile("suite"), max_examples=200)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "suite"))
+
+
+def heed_signals() -> None:
+    """What a shell's `&` or nohup lets a program ignore, the programs that it starts ignore, too: tests send it."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # who was started so still lives on when its terminal closes
+    heed_signals()
 
 FOLDERS = {"calibration", "integration", "sdks"}
 """All of their tests are about whole programs."""
