@@ -1,6 +1,8 @@
 # The two commands of the README are `make run` and `make test`; each works alone on a machine
 # that has Python >= 3.11, make and a package index.
 PYTHON ?= python3
+# Processes of pytest, of a whole `make test`.
+PROCESSES ?= 8
 VENV   := .venv
 BIN    := $(VENV)/bin
 
@@ -16,7 +18,7 @@ run: $(VENV)/.installed
 
 # Most of a test that starts programs is waiting: eight at once keep two cores busy. Those of one shared run stay together.
 test: check
-	$(CLEAN_ENV) $(BIN)/python -m pytest -n 8 --dist loadscope
+	$(CLEAN_ENV) $(BIN)/python -m pytest -n $(PROCESSES) --dist loadscope
 
 # In a minute: what starts no program and no browser.
 unit: $(VENV)/.installed-test

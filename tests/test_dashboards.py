@@ -18,7 +18,8 @@ from urllib.request import urlopen
 import pytest
 from ruamel.yaml import YAML
 
-from tests.integration.program import free_port, until
+from tests.integration.program import until
+from tests.ports import free_port
 from tests.recording import OF_THE_TARGET, openmetrics, scrapes
 
 ROOT: Final = Path(__file__).parents[1]

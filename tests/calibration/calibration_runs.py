@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
 import tempfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.ports import free_port
 from tests.zygote import ForkedProgram, zygote
 from wps_load.emulator.process import EmulatorProcess
 
@@ -91,13 +91,6 @@ def execute_all(runs: Sequence[Run], at_once: int) -> list[Outcome]:
     """Several runs side by side: for counts, which a busy machine does not change."""
     with ThreadPoolExecutor(at_once) as pool:
         return list(pool.map(execute, runs))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _master_port(options: str) -> list[str]:

@@ -8,7 +8,8 @@ import urllib.request
 
 import pytest
 
-from tests.calibration.calibration_runs import Outcome, Run, execute, execute_all, free_port
+from tests.calibration.calibration_runs import Outcome, Run, execute, execute_all
+from tests.ports import free_port
 from tests.zygote import ForkedProgram
 from wps_load.emulator.process import EmulatorProcess
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.client.api_engines import TASKS, count, make, taken
 from tests.client.loopback import PATIENCE_S
-from tests.integration.program import free_port
+from tests.ports import free_port
 from wps_load.client.api import WebPubSubClient
 from wps_load.client.app_server import AppServerClient
 from wps_load.client.engine import Engine

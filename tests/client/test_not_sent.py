@@ -185,7 +185,9 @@ def test_our_own_cuts(live_emulator: str) -> None:
             member.cut(Cut.RESET)
 
     gevent.spawn(cut)
-    assert list(by_cause(run.measure(250).finish())) == [PLAN]
+    causes = set(by_cause(run.measure(250).finish()))
+    assert PLAN in causes
+    assert SERVICE not in causes  # a loop that a busy machine holds up is the generator's own, beside the plan
 
 
 def test_a_machine_without_files(live_emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from tests.deploy.kit_files import DEPLOY, ROOT, documents, entrypoint, services
-from tests.integration.program import LIMIT_S, clean_environment, free_port, until
+from tests.integration.program import LIMIT_S, clean_environment, until
+from tests.ports import free_port
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 
 pytestmark = pytest.mark.program

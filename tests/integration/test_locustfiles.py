@@ -13,7 +13,8 @@ from textwrap import dedent
 
 import pytest
 
-from tests.integration.program import ROOT, Finished, clean_environment, free_port, run
+from tests.integration.program import ROOT, Finished, clean_environment, run
+from tests.ports import free_port
 from wps_load.emulator.process import EmulatorProcess
 
 EXAMPLES = ROOT / "examples"
@@ -72,7 +73,8 @@ def test_answers_are_streamed_to_readers_in_another_process(tmp_path: Path) -> N
     assert done.code == 0, done.output
     summary = done.summary
     streams, messages, metrics = summary["streams"], summary["messages"], summary["metrics"]
-    assert streams["started"] == metrics["stream_start"]["count"] > 1
+    assert streams["started"] > 1
+    assert abs(streams["started"] - metrics["stream_start"]["count"]) <= 2, "one of each assistant began before"
     assert streams["started"] - 2 <= streams["ended"] == metrics["stream_end"]["count"] > 0
     assert streams["failed"] == 0
     assert metrics["first_fragment"]["count"] > streams["ended"]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.integration.program import ROOT, Finished, free_port, run, start
+from tests.integration.program import ROOT, Finished, run, start
 from tests.integration.test_scenario_runs import AT_ONCE, OF_THE_GENERATOR
+from tests.ports import free_port
 from wps_load.report.run_folder import load_run
 from wps_load.settings.load import load
 from wps_load.workload.flows import flows

@@ -16,7 +16,8 @@ from urllib.request import urlopen
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from tests.integration.program import free_port, start, until
+from tests.integration.program import start, until
+from tests.ports import free_port
 from tests.swarm.scrapes import Scraped, parsed, samples, total, value
 
 MIX = """

@@ -9,7 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.program import Finished, free_port, run, start, until
+from tests.integration.program import Finished, run, start, until
+from tests.ports import free_port
 from wps_load.emulator.process import EmulatorProcess
 from wps_load.errors import ExitCode
 

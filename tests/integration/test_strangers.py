@@ -17,7 +17,8 @@ import msgpack
 import psutil
 import pytest
 
-from tests.integration.program import clean_environment, free_port, start, until
+from tests.integration.program import clean_environment, start, until
+from tests.ports import free_port
 from wps_load.auth import ConnectionString
 
 PAGES = (

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.program import ROOT, clean_environment, free_port, run, start, until
+from tests.integration.program import ROOT, clean_environment, run, start, until
+from tests.ports import free_port
 from wps_load.emulator.process import EmulatorProcess
 
 SHAPE = """

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from tests.browser import browser_test, chromium_running, looking
-from tests.integration.program import Program, free_port, start, until
+from tests.integration.program import Program, start, until
+from tests.ports import free_port
 from wps_load.settings.options import OPTIONS
 
 NO_HEADERS: Mapping[str, str] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties as PahoProperties
@@ -179,6 +179,7 @@ def _paho() -> Any:
 
 @given(BLOCKS)
 def test_paho_writes_the_same_properties(block: dict[int, object]) -> None:
+    assume("\\ufeff" not in repr(block))  # paho refuses it; MQTT-1.5.4-3 only says that it must not be stripped
     theirs = _paho()
     names = {number: name for name, number in theirs.names.items()}
     for number, value in block.items():

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from tests.integration.program import free_port, run
+from tests.integration.program import run
+from tests.ports import free_port
 from tests.sdks.node_scripts import running
 from wps_load.auth import DEFAULT_EMULATOR_KEY
 from wps_load.emulator.process import EmulatorProcess

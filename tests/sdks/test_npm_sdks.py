@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import trustme
 
+from tests.ports import free_port
 from tests.sdks.node_scripts import FOLDER, assert_passed, running
 from wps_load.auth import ConnectionString
 from wps_load.emulator.process import EmulatorProcess
@@ -96,7 +96,7 @@ def test_service_sdk_over_tls_has_the_service_make_tokens(tmp_path: Path) -> Non
 
 def test_express_middleware_handles_our_events() -> None:
     with running("node", "express_handler.mjs") as script:
-        script.order(servicePort=(port := _free_port()))
+        script.order(servicePort=(port := free_port()))
         handler = f"{script.hear()['handler']}/api/webpubsub/hubs/{{hub}}/{{event}}"
         with EmulatorProcess.start(event_handler=handler, system_events=ALL_SYSTEM_EVENTS, port=port) as emulator:
             service = ConnectionString.parse(emulator.connection_string)
@@ -105,12 +105,6 @@ def test_express_middleware_handles_our_events() -> None:
 
     asked = {"life", "answersOfConnect", "states", "simple", "rejects"}
     assert_passed(results, asked | {"allowsOurEndpoint", "refusesStrangers", "bare"})
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_the_lock_file_names_no_registry() -> None:

@@ -10,7 +10,7 @@ import pytest
 from gevent.event import Event
 from gevent.pywsgi import WSGIServer
 
-from tests.integration.program import free_port
+from tests.ports import free_port
 from tests.swarm.runs import configured
 from tests.swarm.scrapes import FedRun, counts, parsed, samples, value
 from wps_load.errors import ConfigError
