@@ -13,6 +13,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import gevent
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -60,6 +61,12 @@ def _watch(event: str, arguments: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_watch)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Timers of gevent count from the loop's last turn: after tests without a loop they would be due at once."""
+    gevent.get_hub().loop.update_now()
 
 
 @pytest.hookimpl(optionalhook=True)

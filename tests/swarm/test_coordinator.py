@@ -106,7 +106,7 @@ def test_what_was_decided_first_has_left_before_anything_else_does_where_sending
             sent.append(message.per_second)
 
     site.bus.on_agent = slowly
-    gevent.joinall([gevent.spawn(site.coordinator.set_rate, rate, 0) for rate in (1, 2, 50)], timeout=PATIENCE_S)
+    gevent.joinall([gevent.spawn(site.coordinator.set_rate, rate, 0) for rate in (1, 2, 50)], raise_error=True)
     assert sent == [1, 2, 50]
 
 
