@@ -8,32 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.swarm.locust_nodes import Message, Node, Nodes
 from wps_load.errors import ExitCode
 from wps_load.swarm.bus import LOCAL_AGENT, LocalBus, MasterBus, WorkerBus
 from wps_load.swarm.guard import Trouble
 from wps_load.swarm.messages import Claim, ClockRequest, Failed, Rate, ToAgent, ToCoordinator
 
 RUN = 7
-
-
-@dataclass
-class Message:
-    """Of Locust."""
-
-    data: Any
-    node_id: str
-
-
-@dataclass
-class Node:
-    id: str
-    state: str = "ready"
-
-
-class Nodes(dict[str, Node]):
-    @property
-    def all(self) -> list[Node]:
-        return list(self.values())
 
 
 @dataclass

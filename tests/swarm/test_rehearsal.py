@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
+from tests.swarm.locust_nodes import Message, Node, Nodes
 from wps_load.errors import ConfigError, Fault
 from wps_load.swarm import rehearsal
 from wps_load.swarm.orders import Order
@@ -15,45 +15,20 @@ from wps_load.swarm.rehearsal import Rehearsal, Rehearsed
 from wps_load.swarm.room import Room
 
 
-@dataclass
-class Message:
-    """Of Locust."""
-
-    data: Any
-    node_id: str
-
-
-@dataclass
-class Node:
-    """A worker, as Locust's master knows it."""
-
-    id: str
-    state: str
-
-
-@dataclass
-class Nodes:
-    all: list[Node] = field(default_factory=list)
-
-
 class Wire:
     """A master's runner and its workers', joined by calls."""
 
     def __init__(self) -> None:
-        self.nodes: dict[str, Node] = {}
+        self.clients = Nodes()
         self.workers: dict[str, WorkerEnd] = {}
         self.handlers: dict[str, Any] = {}
         self.sent: list[tuple[str, Any, str]] = []
-
-    @property
-    def clients(self) -> Nodes:
-        return Nodes(list(self.nodes.values()))
 
     def register_message(self, kind: str, handler: Any) -> None:
         self.handlers[kind] = handler
 
     def get_worker_index(self, worker: str) -> int:
-        return list(self.nodes).index(worker)
+        return list(self.clients).index(worker)
 
     def send_message(self, kind: str, data: Any, worker: str) -> None:
         self.sent.append((kind, data, worker))
@@ -61,7 +36,7 @@ class Wire:
             self.workers[worker].handlers[kind](environment=None, msg=Message(data, worker))
 
     def ready(self, worker: str, state: str = "ready") -> None:
-        self.nodes[worker] = Node(worker, state)
+        self.clients[worker] = Node(worker, state)
 
 
 class WorkerEnd:
